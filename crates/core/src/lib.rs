@@ -1,0 +1,1 @@
+//! The decisions: pure functions over rows. No I/O, no clock.

@@ -1,0 +1,1 @@
+//! Everything that waits: store, render, acme, dns, probes.

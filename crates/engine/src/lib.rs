@@ -1,0 +1,1 @@
+//! Typed tables, two rule shapes, recorded reads. Knows no domain.

@@ -1,0 +1,1 @@
+//! Vocabulary: names, input rows, intake, problems. No I/O.

@@ -1,0 +1,1 @@
+//! Development only: golden runner, harnesses, fakes.
