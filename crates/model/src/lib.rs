@@ -1,1 +1,23 @@
-//! Vocabulary: names, input rows, intake, problems. No I/O.
+//! Vocabulary of Portolan: names, keys, the narrow input rows that decisions are made on, problems and secrets.
+//! No I/O: no sockets, no files, no clock.
+//!
+//! ```text
+//!  YAML / JSON object --yaml--> Object --intake--> input rows + problems
+//! ```
+
+pub mod condition;
+pub mod input;
+pub mod instant;
+pub mod key;
+pub mod name;
+pub mod object;
+pub mod problem;
+pub mod redacted;
+
+pub use condition::Condition;
+pub use instant::Instant;
+pub use key::{GatewayKey, IssuerKey, Kind, NamespacedName, ObjectKey, RouteKey, RouteKind};
+pub use name::Name;
+pub use object::{Object, Origin, Source};
+pub use problem::{Code, Problem, Severity};
+pub use redacted::Redacted;

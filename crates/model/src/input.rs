@@ -1,0 +1,1 @@
+//! The narrow rows that intake makes from objects.

@@ -1,0 +1,151 @@
+//! Keys of objects: what identifies a thing, valid by construction once parsed.
+
+use std::fmt;
+
+use crate::Name;
+
+/// Namespace and name. Cluster-scoped things have an empty namespace.
+#[derive(
+    Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
+pub struct NamespacedName {
+    /// Namespace; empty for cluster-scoped objects.
+    pub namespace: Name,
+    /// Name.
+    pub name: Name,
+}
+
+impl NamespacedName {
+    /// A key from its two parts.
+    pub fn new(namespace: impl Into<Name>, name: impl Into<Name>) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for NamespacedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{}", self.name)
+        } else {
+            write!(f, "{}/{}", self.namespace, self.name)
+        }
+    }
+}
+
+/// Key of a Gateway.
+pub type GatewayKey = NamespacedName;
+
+/// Kinds by group and kind. Text, because kinds that are not ours are stored too.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Kind {
+    /// API group; empty for the core group.
+    pub group: Name,
+    /// Kind, such as `HTTPRoute`.
+    pub kind: Name,
+}
+
+impl Kind {
+    /// A kind from group and kind.
+    pub fn new(group: impl Into<Name>, kind: impl Into<Name>) -> Self {
+        Self { group: group.into(), kind: kind.into() }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)
+    }
+}
+
+/// Identifies one object in the store whatever its version.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ObjectKey {
+    /// Group and kind.
+    pub kind: Kind,
+    /// Namespace and name.
+    pub name: NamespacedName,
+}
+
+impl ObjectKey {
+    /// A key from group, kind, namespace and name.
+    pub fn new(
+        group: impl Into<Name>,
+        kind: impl Into<Name>,
+        namespace: impl Into<Name>,
+        name: impl Into<Name>,
+    ) -> Self {
+        Self { kind: Kind::new(group, kind), name: NamespacedName::new(namespace, name) }
+    }
+}
+
+/// `Kind/namespace/name`, or `Kind/name` when cluster-scoped: the form that findings use.
+impl fmt::Display for ObjectKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.kind, self.name)
+    }
+}
+
+/// The route kinds that are decided on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+pub enum RouteKind {
+    /// `gateway.networking.k8s.io` HTTPRoute.
+    #[serde(rename = "HTTPRoute")]
+    Http,
+    /// `gateway.networking.k8s.io` GRPCRoute.
+    #[serde(rename = "GRPCRoute")]
+    Grpc,
+}
+
+impl RouteKind {
+    /// Kind as written in YAML.
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Http => "HTTPRoute",
+            Self::Grpc => "GRPCRoute",
+        }
+    }
+}
+
+/// Key of a route of either kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteKey {
+    /// HTTPRoute or GRPCRoute.
+    pub kind: RouteKind,
+    /// Namespace and name.
+    pub name: NamespacedName,
+}
+
+impl RouteKey {
+    /// The same as an object key.
+    pub fn object(&self) -> ObjectKey {
+        ObjectKey { kind: Kind::new("gateway.networking.k8s.io", self.kind.kind()), name: self.name.clone() }
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind.kind(), self.name)
+    }
+}
+
+/// Key of an Issuer (with namespace) or ClusterIssuer (namespace empty).
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct IssuerKey(pub NamespacedName);
+
+impl IssuerKey {
+    /// `Issuer` or `ClusterIssuer`.
+    pub fn kind(&self) -> &'static str {
+        if self.0.namespace.is_empty() { "ClusterIssuer" } else { "Issuer" }
+    }
+
+    /// The same as an object key.
+    pub fn object(&self) -> ObjectKey {
+        ObjectKey { kind: Kind::new("cert-manager.io", self.kind()), name: self.0.clone() }
+    }
+}
+
+impl fmt::Display for IssuerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.kind(), self.0)
+    }
+}
