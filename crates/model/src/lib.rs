@@ -15,6 +15,7 @@ pub mod problem;
 pub mod redacted;
 
 pub use condition::Condition;
+pub use input::LabelSelector;
 pub use instant::Instant;
 pub use key::{GatewayKey, IssuerKey, Kind, NamespacedName, ObjectKey, RouteKey, RouteKind};
 pub use name::Name;

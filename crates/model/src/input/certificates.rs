@@ -1,0 +1,117 @@
+//! cert-manager's kinds. Source: cert-manager v1.21 `pkg/apis/certmanager/v1`.
+
+use std::collections::BTreeMap;
+
+use crate::{Instant, IssuerKey, Name, NamespacedName, row};
+
+/// An Issuer or ClusterIssuer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// Kind by namespace: empty is a ClusterIssuer.
+    pub key: IssuerKey,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// What it is.
+    pub spec: IssuerSpec,
+}
+row!(Issuer, IssuerKey, "issuers");
+
+/// The one kind of issuer that is configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerSpec {
+    /// `acme`.
+    Acme {
+        /// Directory URL as written.
+        server: Name,
+        /// Contact.
+        email: Option<Name>,
+        /// `privateKeySecretRef.name`: holds the account key.
+        account_key: Name,
+        /// Solvers in the order written.
+        solvers: Vec<Solver>,
+    },
+    /// `ca`: signs with the key pair of a Secret.
+    Ca {
+        /// `secretName`.
+        secret: Name,
+    },
+    /// `selfSigned`.
+    SelfSigned,
+    /// Anything else, by its field name (vault, venafi).
+    Unsupported(Name),
+}
+
+/// `solvers[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Solver {
+    /// `selector.dnsNames`.
+    pub dns_names: Vec<Name>,
+    /// `selector.dnsZones`.
+    pub dns_zones: Vec<Name>,
+    /// `dns01` provider field name (`cloudDNS`, `route53`, …); `None` for HTTP-01.
+    pub dns01: Option<Name>,
+    /// Secrets that the provider's credential stands in.
+    pub credentials: Vec<Name>,
+}
+
+/// A Certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `spec.secretName`.
+    pub secret: Name,
+    /// `spec.issuerRef`, resolved by its kind.
+    pub issuer: IssuerRef,
+    /// What the certificate must say.
+    pub request: CertificateSpec,
+    /// `renewBefore` in milliseconds, if set.
+    pub renew_before: Option<i64>,
+    /// `renewBeforePercentage`, if set.
+    pub renew_before_percentage: Option<u8>,
+    /// `privateKey.rotationPolicy` is `Always`.
+    pub rotate_key: bool,
+    /// `secretTemplate.annotations`.
+    pub secret_annotations: BTreeMap<Name, String>,
+    /// `secretTemplate.labels`.
+    pub secret_labels: BTreeMap<Name, Name>,
+    /// Annotation `portolan.dev/renew-at`: certificates made before it are renewed once it is due.
+    pub renew_at: Option<Instant>,
+}
+row!(Certificate, NamespacedName, "certificates");
+
+/// `issuerRef`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IssuerRef {
+    /// Issuer or ClusterIssuer of cert-manager.io.
+    Known(IssuerKey),
+    /// Another group or kind, as written.
+    External(Name),
+}
+
+/// What the certificate must say: the part that, when changed, needs a new certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateSpec {
+    /// `commonName`, empty if none.
+    pub common_name: String,
+    /// `dnsNames`, lower-case, in the order written.
+    pub dns_names: Vec<Name>,
+    /// `ipAddresses`.
+    pub ip_addresses: Vec<Name>,
+    /// `subject.organizations`.
+    pub organizations: Vec<String>,
+    /// `duration` in milliseconds (default 2160h).
+    pub duration: i64,
+    /// `isCA`.
+    pub is_ca: bool,
+    /// `usages`.
+    pub usages: Vec<Name>,
+    /// `privateKey.algorithm`: RSA, ECDSA or Ed25519.
+    pub algorithm: Name,
+    /// `privateKey.size`, default applied (RSA 2048, ECDSA 256).
+    pub size: u32,
+    /// `privateKey.encoding` is PKCS8.
+    pub pkcs8: bool,
+}

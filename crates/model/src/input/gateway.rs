@@ -1,0 +1,376 @@
+//! Gateway API and the core kinds it refers to.
+//! Source: Gateway API v1.6 `apis/v1/*_types.go`.
+
+use std::collections::BTreeMap;
+
+use crate::{GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, RouteKey, row};
+
+/// A Namespace: selectors look at its labels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    /// Name.
+    pub name: Name,
+    /// Labels, `kubernetes.io/metadata.name` included.
+    pub labels: BTreeMap<Name, Name>,
+}
+row!(Namespace, Name, "namespaces", name);
+
+/// A GatewayClass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayClass {
+    /// Name.
+    pub name: Name,
+    /// `spec.controllerName`.
+    pub controller: Name,
+    /// `metadata.generation`.
+    pub generation: i64,
+}
+row!(GatewayClass, Name, "gateway_classes", name);
+
+/// A Gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Gateway {
+    /// Namespace and name.
+    pub key: GatewayKey,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `spec.gatewayClassName`.
+    pub class: Name,
+    /// `spec.listeners`, in the order written.
+    pub listeners: Vec<Listener>,
+    /// Annotations of external-dns (either prefix) and `portolan.dev/`.
+    pub annotations: BTreeMap<Name, String>,
+}
+row!(Gateway, GatewayKey, "gateways");
+
+/// `spec.listeners[]` of a Gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Name, unique in the Gateway.
+    pub name: Name,
+    /// Port as written; on one machine it may be moved when served.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Hostname, lower-case; `None` matches every host.
+    pub hostname: Option<Name>,
+    /// TLS settings.
+    pub tls: Option<ListenerTls>,
+    /// Namespaces whose routes may attach.
+    pub from: AllowedNamespaces,
+    /// `allowedRoutes.kinds`; empty means those of the protocol.
+    pub kinds: Vec<Kind>,
+}
+
+/// `listeners[].protocol`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// Cleartext HTTP/1.1 and h2c.
+    Http,
+    /// HTTP over TLS.
+    Https,
+    /// Any other (TLS, TCP, UDP, custom): not served yet, reported.
+    Other(Name),
+}
+
+/// `listeners[].tls`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerTls {
+    /// Whether TLS ends here (`Terminate`) or passes through.
+    pub terminate: bool,
+    /// `certificateRefs` to core Secrets, namespace filled in.
+    pub certificates: Vec<NamespacedName>,
+    /// References to something else than a core Secret, as written.
+    pub unsupported: Vec<Name>,
+}
+
+/// `allowedRoutes.namespaces`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedNamespaces {
+    /// Every namespace.
+    All,
+    /// The Gateway's own (the default).
+    Same,
+    /// Those whose labels match.
+    Selector(LabelSelector),
+    /// None at all.
+    None,
+}
+
+/// `metav1.LabelSelector`. Empty matches everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LabelSelector {
+    /// `matchLabels`.
+    pub labels: BTreeMap<Name, Name>,
+    /// `matchExpressions`.
+    pub expressions: Vec<LabelExpression>,
+}
+
+/// One `matchExpressions` entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelExpression {
+    /// Label key.
+    pub key: Name,
+    /// Operator.
+    pub operator: LabelOperator,
+    /// Values for `In` and `NotIn`.
+    pub values: Vec<Name>,
+}
+
+/// Operator of a label expression. An unknown one matches nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelOperator {
+    /// Value is one of the list.
+    In,
+    /// Value is absent or none of the list.
+    NotIn,
+    /// Key is present.
+    Exists,
+    /// Key is absent.
+    DoesNotExist,
+    /// Not a known operator.
+    Unknown,
+}
+
+impl LabelSelector {
+    /// Whether `labels` satisfy every requirement.
+    pub fn matches(&self, labels: &BTreeMap<Name, Name>) -> bool {
+        self.labels.iter().all(|(k, v)| labels.get(k) == Some(v))
+            && self.expressions.iter().all(|e| {
+                let value = labels.get(&e.key);
+                match e.operator {
+                    LabelOperator::In => value.is_some_and(|v| e.values.contains(v)),
+                    LabelOperator::NotIn => value.is_none_or(|v| !e.values.contains(v)),
+                    LabelOperator::Exists => value.is_some(),
+                    LabelOperator::DoesNotExist => value.is_none(),
+                    LabelOperator::Unknown => false,
+                }
+            })
+    }
+}
+
+/// An HTTPRoute or GRPCRoute: one type after parsing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Kind, namespace, name.
+    pub key: RouteKey,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`: the older route wins a tie.
+    pub created: Instant,
+    /// `spec.hostnames`, lower-case, valid ones only.
+    pub hostnames: Vec<Name>,
+    /// `spec.parentRefs` with namespace filled in.
+    pub parents: Vec<ParentRef>,
+    /// `spec.rules`; defaults applied (a missing rule list or match list becomes prefix `/`).
+    pub rules: Vec<RouteRule>,
+    /// Annotations of external-dns (either prefix) and `portolan.dev/`.
+    pub annotations: BTreeMap<Name, String>,
+}
+row!(Route, RouteKey, "routes");
+
+/// `spec.parentRefs[]`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ParentRef {
+    /// Group and kind; anything but Gateway is reported.
+    pub kind: Kind,
+    /// The parent.
+    pub name: NamespacedName,
+    /// `sectionName`: one listener.
+    pub section: Option<Name>,
+    /// `port`: listeners on this port only.
+    pub port: Option<u16>,
+}
+
+/// `spec.rules[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteRule {
+    /// Matches, at least one.
+    pub matches: Vec<RouteMatch>,
+    /// Filters of the rule.
+    pub filters: Vec<Filter>,
+    /// Backends.
+    pub backends: Vec<BackendRef>,
+    /// `timeouts.request` in milliseconds; 0 switches it off.
+    pub request_timeout: Option<u64>,
+    /// `timeouts.backendRequest` in milliseconds.
+    pub backend_timeout: Option<u64>,
+}
+
+/// One match; all its parts must hold. GRPCRoute's method matches arrive as paths.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteMatch {
+    /// Path.
+    pub path: PathMatch,
+    /// HTTP method, upper-case.
+    pub method: Option<Name>,
+    /// Headers, names lower-case, first of a name wins.
+    pub headers: Vec<ValueMatch>,
+    /// Query parameters.
+    pub query: Vec<ValueMatch>,
+}
+
+/// How the path is matched.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathMatch {
+    /// Exactly this path.
+    Exact(Name),
+    /// By path elements; no trailing slash unless `/`.
+    Prefix(Name),
+    /// RE2 over the whole path.
+    Regex(Name),
+}
+
+/// A header or query parameter match.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ValueMatch {
+    /// Name.
+    pub name: Name,
+    /// Value or expression.
+    pub value: Name,
+    /// Whether `value` is a regular expression.
+    pub regex: bool,
+}
+
+/// A filter of a rule or backend.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Filter {
+    /// `RequestHeaderModifier`.
+    RequestHeaders(HeaderChange),
+    /// `ResponseHeaderModifier`.
+    ResponseHeaders(HeaderChange),
+    /// `RequestRedirect`.
+    Redirect(Redirect),
+    /// `URLRewrite`.
+    Rewrite {
+        /// New Host.
+        hostname: Option<Name>,
+        /// New path.
+        path: Option<PathChange>,
+    },
+    /// `RequestMirror`, all requests or a share of them in parts per million.
+    Mirror {
+        /// Where the copy goes.
+        backend: BackendTarget,
+        /// Share in parts per million.
+        parts_per_million: u32,
+    },
+    /// A filter that is not enforced yet: the rule answers 500, as the specification asks for unsupported filters.
+    Unsupported(Name),
+}
+
+/// Header changes: `set` replaces, `add` appends, `remove` drops; in this order of precedence as written upstream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HeaderChange {
+    /// Replaced or added.
+    pub set: Vec<(Name, String)>,
+    /// Appended.
+    pub add: Vec<(Name, String)>,
+    /// Dropped.
+    pub remove: Vec<Name>,
+}
+
+/// `RequestRedirect`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Redirect {
+    /// New scheme.
+    pub scheme: Option<Name>,
+    /// New host.
+    pub hostname: Option<Name>,
+    /// New path.
+    pub path: Option<PathChange>,
+    /// New port as written.
+    pub port: Option<u16>,
+    /// Status code (302 by default).
+    pub status: u16,
+}
+
+/// `HTTPPathModifier`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PathChange {
+    /// `ReplaceFullPath`.
+    Full(Name),
+    /// `ReplacePrefixMatch`.
+    Prefix(Name),
+}
+
+/// What a backendRef points to.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BackendTarget {
+    /// Group and kind; only the core Service is served.
+    pub kind: Kind,
+    /// Namespace (filled in) and name.
+    pub name: NamespacedName,
+    /// Port.
+    pub port: Option<u16>,
+}
+
+/// `backendRefs[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendRef {
+    /// What it points to.
+    pub target: BackendTarget,
+    /// Weight, 1 by default.
+    pub weight: u32,
+    /// Filters of this backend.
+    pub filters: Vec<Filter>,
+}
+
+/// A ReferenceGrant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReferenceGrant {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// `from`: kind and namespace.
+    pub from: Vec<(Kind, Name)>,
+    /// `to`: kind and, if limited, name.
+    pub to: Vec<(Kind, Option<Name>)>,
+}
+row!(ReferenceGrant, NamespacedName, "reference_grants");
+
+/// A Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// Ports.
+    pub ports: Vec<ServicePort>,
+}
+row!(Service, NamespacedName, "services");
+
+/// `spec.ports[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Name, empty for a single port.
+    pub name: Name,
+    /// Port.
+    pub port: u16,
+    /// `appProtocol`.
+    pub app_protocol: Option<Name>,
+}
+
+/// An EndpointSlice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointSlice {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// The Service it belongs to (label `kubernetes.io/service-name`).
+    pub service: NamespacedName,
+    /// Port name to number.
+    pub ports: Vec<(Name, u16)>,
+    /// Ready addresses, sorted.
+    pub addresses: Vec<Name>,
+}
+row!(EndpointSlice, NamespacedName, "endpoint_slices");
+
+/// A kind or field that restricts traffic and that is not enforced: hosts that it covers must say so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Restriction {
+    /// The object.
+    pub key: ObjectKey,
+    /// What it targets.
+    pub targets: Vec<ParentRef>,
+    /// Names of the restricting features, such as `SecurityPolicy` or `ClientTrafficPolicy.tls.clientValidation`.
+    pub features: Vec<Name>,
+}
+row!(Restriction, ObjectKey, "restrictions");

@@ -1,0 +1,111 @@
+//! ValidatingAdmissionPolicy (`admissionregistration.k8s.io/v1`) and the objects it judges.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde_json::Value;
+
+use crate::{Kind, LabelSelector, Name, ObjectKey, row};
+
+use super::gateway;
+
+/// A ValidatingAdmissionPolicy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionPolicy {
+    /// Name.
+    pub name: Name,
+    /// `matchConstraints`.
+    pub constraints: MatchResources,
+    /// `matchConditions`: name and CEL expression.
+    pub conditions: Vec<(Name, Name)>,
+    /// `variables`: name and CEL expression.
+    pub variables: Vec<(Name, Name)>,
+    /// `validations`.
+    pub validations: Vec<Validation>,
+    /// `failurePolicy` is `Fail` (the default): an expression that fails to run denies.
+    pub fail_closed: bool,
+    /// `paramKind`: API version and kind.
+    pub param_kind: Option<Kind>,
+}
+row!(AdmissionPolicy, Name, "admission_policies", name);
+
+/// `validations[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// CEL expression; true admits.
+    pub expression: Name,
+    /// Fixed message.
+    pub message: Option<String>,
+    /// CEL expression that makes the message.
+    pub message_expression: Option<Name>,
+    /// `reason`.
+    pub reason: Option<Name>,
+}
+
+/// `matchConstraints` or `matchResources`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MatchResources {
+    /// `resourceRules`; for a binding, empty means everything.
+    pub rules: Vec<ResourceRule>,
+    /// `excludeResourceRules`.
+    pub exclude: Vec<ResourceRule>,
+    /// `namespaceSelector`.
+    pub namespaces: gateway::LabelSelector,
+    /// `objectSelector`.
+    pub objects: LabelSelector,
+}
+
+/// One resource rule. `*` matches all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResourceRule {
+    /// `apiGroups`.
+    pub groups: Vec<Name>,
+    /// `resources`, plural lower-case.
+    pub resources: Vec<Name>,
+    /// `operations`: judged if it names CREATE, UPDATE or `*`.
+    pub operations: Vec<Name>,
+    /// `resourceNames`; empty means all.
+    pub names: Vec<Name>,
+}
+
+/// A ValidatingAdmissionPolicyBinding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdmissionBinding {
+    /// Name.
+    pub name: Name,
+    /// `policyName`.
+    pub policy: Name,
+    /// `validationActions` has Deny.
+    pub deny: bool,
+    /// `validationActions` has Warn or Audit.
+    pub warn: bool,
+    /// `matchResources`.
+    pub resources: MatchResources,
+    /// `paramRef`: namespace (empty: the object's own) and name.
+    pub param: Option<ParamRef>,
+}
+row!(AdmissionBinding, Name, "admission_bindings", name);
+
+/// `paramRef`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParamRef {
+    /// Name of the parameter object.
+    pub name: Name,
+    /// Namespace; empty means that of the judged object, or cluster-scoped.
+    pub namespace: Name,
+    /// `parameterNotFoundAction` is Deny.
+    pub deny_if_missing: bool,
+}
+
+/// An object that policies judge, whole: routes, gateways, certificates, and policy parameters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The object.
+    pub key: ObjectKey,
+    /// Plural resource name (`httproutes`).
+    pub resource: Name,
+    /// Labels.
+    pub labels: BTreeMap<Name, Name>,
+    /// The object without `status` and `managedFields`.
+    pub json: Arc<Value>,
+}
+row!(Judged, ObjectKey, "judged");
