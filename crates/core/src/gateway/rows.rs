@@ -1,0 +1,263 @@
+//! Rows that the gateway room reads from outside and publishes. The `envoy` crate turns the wire rows into resources.
+
+use std::{collections::BTreeMap, fmt};
+
+use portolan_model::{
+    Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey, row,
+    input::{Filter, RouteMatch},
+};
+
+/// Fact: the address that a Gateway was given and where its ports are really bound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayAddress {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// IP address, as text.
+    pub address: Name,
+    /// Written port to bound port.
+    pub ports: BTreeMap<u16, u16>,
+    /// Whether the address is in the loopback range.
+    pub loopback: bool,
+}
+row!(GatewayAddress, GatewayKey, "gateway_addresses");
+
+/// Fact: Envoy acknowledged exactly this content of a wire listener (all its parts: listener, routes, secrets).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireAck {
+    /// Resource: type and name, such as `listener gw/ns/name/443`.
+    pub key: WireKey,
+    /// `Ok(())` acked at the present version; `Err(text)` is Envoy's refusal.
+    pub state: Result<(), String>,
+}
+row!(WireAck, WireKey, "wire_acks");
+
+/// Names one xDS resource.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WireKey {
+    /// Which discovery type.
+    pub r#type: WireType,
+    /// Resource name.
+    pub name: Name,
+}
+
+/// The discovery types that are served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WireType {
+    /// CDS.
+    Cluster,
+    /// EDS.
+    Endpoints,
+    /// SDS.
+    Secret,
+    /// LDS.
+    Listener,
+    /// RDS.
+    Routes,
+}
+
+/// One listener of a Gateway.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ListenerKey {
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// Listener name.
+    pub name: Name,
+}
+
+impl fmt::Display for ListenerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.gateway, self.name)
+    }
+}
+
+/// A listener as decided: may routes attach, and is it served. Narrow on purpose: many routes read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Door {
+    /// The listener.
+    pub key: ListenerKey,
+    /// Its hostname; `None` takes all.
+    pub hostname: Option<Name>,
+    /// Port as written.
+    pub port: u16,
+    /// Whether TLS ends here.
+    pub https: bool,
+    /// Whether it is accepted (no conflict, protocol served, Gateway is ours).
+    pub accepted: bool,
+    /// Route configuration that its virtual hosts go into.
+    pub routes: Name,
+    /// Whose routes may attach.
+    pub from: portolan_model::input::AllowedNamespaces,
+    /// Route kinds that may attach.
+    pub kinds: Vec<portolan_model::RouteKind>,
+}
+row!(Door, ListenerKey, "doors");
+
+/// The TLS side of a listener: what it serves and whether it can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerCertificate {
+    /// The listener.
+    pub key: ListenerKey,
+    /// The Secret, if references resolve, or why not (reason, message).
+    pub secret: Result<NamespacedName, (Name, String)>,
+    /// DNS names that the certificate covers.
+    pub covers: Vec<Name>,
+    /// End of validity.
+    pub not_after: Option<Instant>,
+}
+row!(ListenerCertificate, ListenerKey, "listener_certificates");
+
+/// Verdict on one parentRef of one route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attachment {
+    /// Route and position of the parentRef.
+    pub key: (RouteKey, usize),
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// Listeners that took it, with the effective hostnames there (`*` for any).
+    pub taken: Vec<(ListenerKey, Vec<Name>)>,
+    /// `Accepted` and `ResolvedRefs`.
+    pub conditions: Vec<Condition>,
+}
+row!(Attachment, (RouteKey, usize), "attachments");
+
+/// One match of one rule of one route under one effective hostname. The key's order is the precedence of the
+/// specification, so that members of a virtual host arrive sorted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostRule {
+    /// Where it belongs and its precedence.
+    pub key: HostRuleKey,
+    /// The entry.
+    pub entry: RouteEntry,
+}
+row!(HostRule, HostRuleKey, "host_rules");
+
+/// Orders host rules by the precedence of Gateway API: exact path, longest prefix, method, header count, query count,
+/// then the older route, then its name, then position.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostRuleKey {
+    /// Route configuration.
+    pub routes: Name,
+    /// Effective hostname, `*` for any.
+    pub host: Name,
+    /// Descending precedence as numbers, smallest first.
+    pub precedence: [u32; 5],
+    /// Creation of the route.
+    pub created: Instant,
+    /// The route.
+    pub route: RouteKey,
+    /// Rule and match position.
+    pub position: (usize, usize),
+}
+
+/// What a virtual host does with requests that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RouteEntry {
+    /// The route it comes from.
+    pub route: RouteKey,
+    /// The match.
+    pub r#match: RouteMatch,
+    /// Filters of the rule.
+    pub filters: Vec<Filter>,
+    /// Clusters with weights and backend filters; empty with `invalid_weight == 0` and no redirect answers 500.
+    pub clusters: Vec<WeightedCluster>,
+    /// Weight of backends that do not resolve: that share answers 500.
+    pub invalid_weight: u32,
+    /// Request timeout in milliseconds.
+    pub request_timeout: Option<u64>,
+    /// Per-try timeout in milliseconds.
+    pub backend_timeout: Option<u64>,
+    /// Mirror clusters, share in parts per million.
+    pub mirrors: Vec<(Name, u32)>,
+    /// Written port to bound port of the Gateway, so that redirects point to a port that is open.
+    pub moved_ports: BTreeMap<u16, u16>,
+    /// Whether the listener ends TLS (scheme of the request, for redirects).
+    pub https: bool,
+    /// Port of the listener as written.
+    pub listener_port: u16,
+}
+
+/// One weighted backend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WeightedCluster {
+    /// Cluster name.
+    pub cluster: Name,
+    /// Weight.
+    pub weight: u32,
+    /// Filters of the backend.
+    pub filters: Vec<Filter>,
+}
+
+/// Wire: a virtual host, routes in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VirtualHost {
+    /// Route configuration and hostname (`*` for any).
+    pub key: (Name, Name),
+    /// Entries in the order in which Envoy tries them.
+    pub entries: Vec<RouteEntry>,
+}
+row!(VirtualHost, (Name, Name), "virtual_hosts");
+
+/// Wire: one socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WireListener {
+    /// Gateway and written port.
+    pub key: (GatewayKey, u16),
+    /// Resource name.
+    pub name: Name,
+    /// Address.
+    pub address: Name,
+    /// Bound port.
+    pub port: u16,
+    /// Filter chains.
+    pub chains: Vec<FilterChain>,
+}
+row!(WireListener, (GatewayKey, u16), "wire_listeners");
+
+/// Wire: one filter chain.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FilterChain {
+    /// SNI that selects it; empty matches all.
+    pub server_names: Vec<Name>,
+    /// SDS secret, for TLS.
+    pub secret: Option<Name>,
+    /// Route configuration.
+    pub routes: Name,
+}
+
+/// Wire: a certificate with its key. Named `secret/<namespace>/<name>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSecret {
+    /// Resource name.
+    pub key: Name,
+    /// PEM chain.
+    pub chain: Redacted,
+    /// PEM key.
+    pub private_key: Redacted,
+}
+row!(TlsSecret, Name, "tls_secrets");
+
+/// Wire: a cluster, named by what it is (`svc/<namespace>/<name>/<port>`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cluster {
+    /// Resource name.
+    pub key: Name,
+    /// The Service.
+    pub service: NamespacedName,
+    /// Its port.
+    pub port: u16,
+    /// HTTP/2 to the backend (GRPCRoute, `kubernetes.io/h2c`).
+    pub http2: bool,
+}
+row!(Cluster, Name, "clusters");
+
+/// Wire: addresses of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    /// Cluster name.
+    pub key: Name,
+    /// Address and port, sorted.
+    pub addresses: Vec<(Name, u16)>,
+    /// No endpoint exists: the built-in echo backend answers in its place.
+    pub stand_in: bool,
+}
+row!(Endpoints, Name, "endpoints");
