@@ -8,11 +8,13 @@
 pub mod condition;
 pub mod input;
 pub mod instant;
+pub mod intake;
 pub mod key;
 pub mod name;
 pub mod object;
 pub mod problem;
 pub mod redacted;
+pub mod yaml;
 
 pub use condition::Condition;
 pub use input::LabelSelector;

@@ -74,7 +74,12 @@ impl Object {
         let api_version = text(&["apiVersion"]).ok_or("apiVersion is missing or not text")?;
         let kind = text(&["kind"]).ok_or("kind is missing or not text")?;
         let name = text(&["metadata", "name"]).ok_or("metadata.name is missing or not text")?;
-        let namespace = text(&["metadata", "namespace"]).unwrap_or_default();
+        let namespace = match json.pointer("/metadata/namespace") {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            // `namespace: n` is a boolean in YAML 1.1: say so instead of taking it for none.
+            Some(other) => return Err(format!("metadata.namespace is {other}, not text: put it in quotes")),
+        };
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         Ok(Self {
             key: ObjectKey {

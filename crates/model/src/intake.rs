@@ -1,0 +1,91 @@
+//! The door: an object becomes input rows and problems. Nothing else in Portolan reads raw objects of our kinds.
+
+mod certificates;
+mod gateway;
+mod node;
+mod secrets;
+#[cfg(test)]
+mod tests;
+pub mod tls;
+
+use crate::{Object, ObjectKey, Problem, input};
+
+/// What an object means to us.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Fact {
+    Namespace(input::Namespace),
+    GatewayClass(input::GatewayClass),
+    Gateway(input::Gateway),
+    Route(input::Route),
+    ReferenceGrant(input::ReferenceGrant),
+    Service(input::Service),
+    EndpointSlice(input::EndpointSlice),
+    Restriction(input::Restriction),
+    Secret(input::Secret),
+    Issuer(input::Issuer),
+    Certificate(input::Certificate),
+}
+
+/// Result of reading one object: a row if it could be made, and all problems. Never an error: broken input is data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intake {
+    /// The row.
+    pub fact: Option<Fact>,
+    /// Problems.
+    pub problems: Vec<Problem>,
+    /// Whether Portolan decides on this kind at all.
+    pub ours: bool,
+}
+
+/// Reads an object.
+pub fn intake(object: &Object) -> Intake {
+    let mut root = node::Root::new(object);
+    let ObjectKey { kind, .. } = &object.key;
+    let fact = match (&*kind.group, &*kind.kind) {
+        ("", "Namespace") => Some(Fact::Namespace(gateway::namespace(&mut root))),
+        ("gateway.networking.k8s.io", "GatewayClass") => Some(Fact::GatewayClass(gateway::class(&mut root))),
+        ("gateway.networking.k8s.io", "Gateway") => Some(Fact::Gateway(gateway::gateway(&mut root))),
+        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute") => {
+            Some(Fact::Route(gateway::route(&mut root)))
+        }
+        ("gateway.networking.k8s.io", "ReferenceGrant") => {
+            Some(Fact::ReferenceGrant(gateway::grant(&mut root)))
+        }
+        ("", "Service") => Some(Fact::Service(gateway::service(&mut root))),
+        ("discovery.k8s.io", "EndpointSlice") => gateway::slice(&mut root).map(Fact::EndpointSlice),
+        ("", "Secret") => Some(Fact::Secret(secrets::secret(&mut root))),
+        ("cert-manager.io", "Issuer" | "ClusterIssuer") => {
+            Some(Fact::Issuer(certificates::issuer(&mut root)))
+        }
+        ("cert-manager.io", "Certificate") => Some(Fact::Certificate(certificates::certificate(&mut root))),
+        (
+            "gateway.envoyproxy.io",
+            "SecurityPolicy"
+            | "ClientTrafficPolicy"
+            | "BackendTrafficPolicy"
+            | "EnvoyPatchPolicy"
+            | "EnvoyExtensionPolicy",
+        ) => gateway::restriction(&mut root).map(Fact::Restriction),
+        ("gateway.networking.k8s.io", "BackendTLSPolicy") => {
+            gateway::restriction(&mut root).map(Fact::Restriction)
+        }
+        (group, name) => {
+            // A kind that later issues bring is stored and said so once; a kind of a group that is ours but unknown is
+            // most likely a typing error.
+            const KNOWN: [&str; 4] =
+                ["gateway.networking.k8s.io", "cert-manager.io", "bitnami.com", "gateway.envoyproxy.io"];
+            if KNOWN.contains(&group) {
+                root.problem(
+                    2,
+                    crate::Severity::Warning,
+                    "kind",
+                    format!("kind {name} of {group} is not acted on; the object is stored and left alone"),
+                    "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md",
+                );
+            }
+            return Intake { fact: None, problems: root.problems, ours: false };
+        }
+    };
+    Intake { fact, problems: root.problems, ours: true }
+}

@@ -1,0 +1,519 @@
+//! Gateway API, core kinds it refers to, and kinds that restrict traffic.
+
+use super::node::{Node, Root, duration};
+use crate::{
+    Instant, Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
+    input::{
+        AllowedNamespaces, BackendRef, BackendTarget, EndpointSlice, Filter, Gateway, GatewayClass,
+        HeaderChange, LabelExpression, LabelOperator, Listener, ListenerTls, Namespace, ParentRef,
+        PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Restriction, Route, RouteMatch, RouteRule,
+        Service, ServicePort, ValueMatch,
+    },
+};
+
+const GATEWAY: &str = "gateway.networking.k8s.io";
+
+pub(super) fn namespace(root: &mut Root<'_>) -> Namespace {
+    let name = root.object.key.name.name.clone();
+    let mut labels = root.labels();
+    labels.insert("kubernetes.io/metadata.name".into(), name.clone());
+    Namespace { name, labels }
+}
+
+pub(super) fn class(root: &mut Root<'_>) -> GatewayClass {
+    let spec = root.spec();
+    GatewayClass {
+        name: root.object.key.name.name.clone(),
+        controller: spec.get("controllerName").name(),
+        generation: root.object.generation(),
+    }
+}
+
+pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
+    let spec = root.spec();
+    root.only(
+        &spec,
+        &[
+            "gatewayClassName",
+            "listeners",
+            "addresses",
+            "infrastructure",
+            "allowedListeners",
+            "tls",
+            "defaultScope",
+        ],
+    );
+    let listeners = spec.get("listeners").items().iter().filter_map(|node| listener(root, node)).collect();
+    Gateway {
+        key: root.object.key.name.clone(),
+        generation: root.object.generation(),
+        class: spec.get("gatewayClassName").name(),
+        listeners,
+        annotations: root.edge_annotations(),
+    }
+}
+
+fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
+    root.only(node, &["name", "hostname", "port", "protocol", "tls", "allowedRoutes"]);
+    let Some(port) = node.get("port").port() else {
+        root.invalid(&node.get("port"), "the listener has no usable port", "write a number from 1 to 65535");
+        return None;
+    };
+    let hostname = match node.get("hostname").opt() {
+        None => None,
+        Some(text) => match hostname(&text) {
+            Some(name) => Some(name),
+            None => {
+                let hint = "write a DNS name such as app.example.com or *.example.com";
+                root.invalid(&node.get("hostname"), format!("{text} is not a hostname"), hint);
+                return None;
+            }
+        },
+    };
+    let own = root.object.key.name.namespace.clone();
+    let tls = node.get("tls");
+    let tls = tls.present().then(|| {
+        let (mut certificates, mut unsupported) = (Vec::new(), Vec::new());
+        for reference in tls.get("certificateRefs").items() {
+            let kind = reference.get("kind").name_or("Secret");
+            if kind == "Secret" && reference.get("group").opt().is_none() {
+                certificates.push(NamespacedName::new(
+                    reference.get("namespace").opt().unwrap_or_else(|| own.clone()),
+                    reference.get("name").name(),
+                ));
+            } else {
+                unsupported.push(kind);
+            }
+        }
+        ListenerTls {
+            terminate: tls.get("mode").name_or("Terminate") == "Terminate",
+            certificates,
+            unsupported,
+        }
+    });
+    let allowed = node.get("allowedRoutes");
+    let from = match &*allowed.get("namespaces").get("from").name_or("Same") {
+        "All" => AllowedNamespaces::All,
+        "Same" => AllowedNamespaces::Same,
+        "Selector" => AllowedNamespaces::Selector(selector(&allowed.get("namespaces").get("selector"))),
+        _ => AllowedNamespaces::None,
+    };
+    Some(Listener {
+        name: node.get("name").name(),
+        port,
+        protocol: match &*node.get("protocol").name() {
+            "HTTP" => Protocol::Http,
+            "HTTPS" => Protocol::Https,
+            other => Protocol::Other(other.into()),
+        },
+        hostname,
+        tls,
+        from,
+        kinds: allowed
+            .get("kinds")
+            .items()
+            .iter()
+            .map(|kind| Kind::new(kind.get("group").name_or(GATEWAY), kind.get("kind").name()))
+            .collect(),
+    })
+}
+
+fn selector(node: &Node<'_>) -> LabelSelector {
+    LabelSelector {
+        labels: node.get("matchLabels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
+        expressions: node
+            .get("matchExpressions")
+            .items()
+            .iter()
+            .map(|e| LabelExpression {
+                key: e.get("key").name(),
+                operator: match &*e.get("operator").name() {
+                    "In" => LabelOperator::In,
+                    "NotIn" => LabelOperator::NotIn,
+                    "Exists" => LabelOperator::Exists,
+                    "DoesNotExist" => LabelOperator::DoesNotExist,
+                    _ => LabelOperator::Unknown,
+                },
+                values: e.get("values").names(),
+            })
+            .collect(),
+    }
+}
+
+/// A hostname in lower case, if it is one: RFC 1123 labels, optionally with a leading `*.`; no IP address.
+pub fn hostname(text: &str) -> Option<Name> {
+    let lower = text.to_ascii_lowercase();
+    let rest = lower.strip_prefix("*.").unwrap_or(&lower);
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && l.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+    };
+    let ok = !rest.is_empty()
+        && lower.len() <= 253
+        && rest.split('.').all(label)
+        && rest.parse::<std::net::IpAddr>().is_err();
+    ok.then(|| Name::from(lower))
+}
+
+pub(super) fn route(root: &mut Root<'_>) -> Route {
+    let grpc = root.object.key.kind.kind == "GRPCRoute";
+    let spec = root.spec();
+    root.only(&spec, &["parentRefs", "hostnames", "rules", "useDefaultGateways"]);
+    let own = root.object.key.name.namespace.clone();
+    let mut hostnames = Vec::new();
+    for node in spec.get("hostnames").items() {
+        match node.text().and_then(hostname) {
+            Some(name) => hostnames.push(name),
+            None => root.invalid(
+                &node,
+                format!("{} is not a hostname", node.value),
+                "write a DNS name such as app.example.com or *.example.com; this entry is left out",
+            ),
+        }
+    }
+    let parents = parents(&spec.get("parentRefs"), &own);
+    let mut rules: Vec<RouteRule> =
+        spec.get("rules").items().iter().map(|node| rule(root, node, &own, grpc)).collect();
+    if rules.is_empty() {
+        rules.push(RouteRule {
+            matches: vec![any()],
+            filters: vec![],
+            backends: vec![],
+            request_timeout: None,
+            backend_timeout: None,
+        });
+    }
+    let created = root.node().get("metadata").get("creationTimestamp");
+    Route {
+        key: RouteKey {
+            kind: if grpc { RouteKind::Grpc } else { RouteKind::Http },
+            name: root.object.key.name.clone(),
+        },
+        generation: root.object.generation(),
+        created: created.text().and_then(Instant::parse).unwrap_or_default(),
+        hostnames,
+        parents,
+        rules,
+        annotations: root.edge_annotations(),
+    }
+}
+
+fn parents(node: &Node<'_>, own: &Name) -> Vec<ParentRef> {
+    node.items()
+        .iter()
+        .map(|p| ParentRef {
+            kind: Kind::new(p.get("group").name_or(GATEWAY), p.get("kind").name_or("Gateway")),
+            name: NamespacedName::new(
+                p.get("namespace").opt().unwrap_or_else(|| own.clone()),
+                p.get("name").name(),
+            ),
+            section: p.get("sectionName").opt(),
+            port: p.get("port").port(),
+        })
+        .collect()
+}
+
+fn any() -> RouteMatch {
+    RouteMatch { path: PathMatch::Prefix("/".into()), method: None, headers: vec![], query: vec![] }
+}
+
+fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRule {
+    root.only(
+        node,
+        &["name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence"],
+    );
+    for field in ["retry", "sessionPersistence"] {
+        if node.get(field).present() {
+            let hint = "the route works without it; remove it or wait for the release that brings it";
+            root.problem(
+                205,
+                Severity::Warning,
+                &node.get(field).path,
+                format!("{field} is not served yet and has no effect"),
+                hint,
+            );
+        }
+    }
+    let mut matches: Vec<RouteMatch> = node
+        .get("matches")
+        .items()
+        .iter()
+        .filter_map(|m| if grpc { grpc_match(root, m) } else { http_match(root, m) })
+        .collect();
+    if matches.is_empty() && node.get("matches").items().is_empty() {
+        matches.push(any());
+    }
+    let backends = node
+        .get("backendRefs")
+        .items()
+        .iter()
+        .map(|b| BackendRef {
+            target: target(b, own),
+            weight: b.get("weight").u32().unwrap_or(1),
+            filters: filters(root, &b.get("filters"), own),
+        })
+        .collect();
+    let mut timeout = |field: &str| {
+        let node = node.get("timeouts").get(field);
+        let parsed = node.text().map(duration);
+        if parsed == Some(None) {
+            root.invalid(&node, format!("{field} is not a duration"), "write it like 10s or 500ms");
+        }
+        parsed.flatten().and_then(|ms| u64::try_from(ms).ok())
+    };
+    let (request_timeout, backend_timeout) = (timeout("request"), timeout("backendRequest"));
+    RouteRule {
+        matches,
+        filters: filters(root, &node.get("filters"), own),
+        backends,
+        request_timeout,
+        backend_timeout,
+    }
+}
+
+fn regex(root: &mut Root<'_>, node: &Node<'_>) -> bool {
+    // Rust's dialect is close to RE2, which Envoy uses; Envoy has the last word and its refusal is shown on the route.
+    let bad = node.text().is_none_or(|text| regex::Regex::new(text).is_err());
+    if bad {
+        root.invalid(
+            node,
+            "this is not a regular expression (RE2)",
+            "correct the expression; the match is left out",
+        );
+    }
+    !bad
+}
+
+fn values(root: &mut Root<'_>, node: &Node<'_>, lower: bool) -> Option<Vec<ValueMatch>> {
+    let mut out: Vec<ValueMatch> = Vec::new();
+    for entry in node.items() {
+        let name = entry.get("name").text().unwrap_or_default();
+        let name = Name::from(if lower { name.to_ascii_lowercase() } else { name.to_owned() });
+        let is_regex = entry.get("type").text() == Some("RegularExpression");
+        if is_regex && !regex(root, &entry.get("value")) {
+            return None;
+        }
+        if !out.iter().any(|known| known.name == name) {
+            out.push(ValueMatch { name, value: entry.get("value").name(), regex: is_regex });
+        }
+    }
+    Some(out)
+}
+
+fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
+    root.only(node, &["path", "headers", "queryParams", "method"]);
+    let path = node.get("path");
+    let value = path.get("value").name_or("/");
+    let path = match &*path.get("type").name_or("PathPrefix") {
+        "Exact" => PathMatch::Exact(value),
+        "RegularExpression" => {
+            if !regex(root, &path.get("value")) {
+                return None;
+            }
+            PathMatch::Regex(value)
+        }
+        "PathPrefix" => {
+            let cut = value.trim_end_matches('/');
+            PathMatch::Prefix(if cut.is_empty() { "/".into() } else { cut.into() })
+        }
+        other => {
+            let hint = "use Exact, PathPrefix or RegularExpression; the match is left out";
+            root.invalid(&path.get("type"), format!("path type {other} is not known"), hint);
+            return None;
+        }
+    };
+    Some(RouteMatch {
+        path,
+        method: node.get("method").opt(),
+        headers: values(root, &node.get("headers"), true)?,
+        query: values(root, &node.get("queryParams"), false)?,
+    })
+}
+
+fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
+    root.only(node, &["method", "headers"]);
+    let method = node.get("method");
+    let is_regex = method.get("type").text() == Some("RegularExpression");
+    let part = |field: &str| method.get(field).text().filter(|t| !t.is_empty());
+    let path = match (part("service"), part("method"), is_regex) {
+        (None, None, _) => PathMatch::Prefix("/".into()),
+        (Some(service), Some(method), false) => PathMatch::Exact(format!("/{service}/{method}").into()),
+        (Some(service), None, false) => PathMatch::Prefix(format!("/{service}").into()),
+        (None, Some(method), false) => PathMatch::Regex(format!("/[^/]+/{}", regex::escape(method)).into()),
+        (service, name, true) => {
+            for field in ["service", "method"] {
+                if part(field).is_some() && !regex(root, &method.get(field)) {
+                    return None;
+                }
+            }
+            PathMatch::Regex(format!("/{}/{}", service.unwrap_or("[^/]+"), name.unwrap_or("[^/]+")).into())
+        }
+    };
+    Some(RouteMatch { path, method: None, headers: values(root, &node.get("headers"), true)?, query: vec![] })
+}
+
+fn target(node: &Node<'_>, own: &Name) -> BackendTarget {
+    BackendTarget {
+        kind: Kind::new(node.get("group").name(), node.get("kind").name_or("Service")),
+        name: NamespacedName::new(
+            node.get("namespace").opt().unwrap_or_else(|| own.clone()),
+            node.get("name").name(),
+        ),
+        port: node.get("port").port(),
+    }
+}
+
+fn filters(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Vec<Filter> {
+    node.items().iter().map(|f| filter(root, f, own)).collect()
+}
+
+fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
+    let change = |field: &str| {
+        let node = node.get(field);
+        let pairs = |field: &str| {
+            let pair =
+                |e: &Node<'_>| (e.get("name").name(), e.get("value").text().unwrap_or_default().to_owned());
+            node.get(field).items().iter().map(pair).collect()
+        };
+        HeaderChange { set: pairs("set"), add: pairs("add"), remove: node.get("remove").names() }
+    };
+    let path = |node: &Node<'_>| match node.get("type").text() {
+        Some("ReplaceFullPath") => Some(PathChange::Full(node.get("replaceFullPath").name_or("/"))),
+        Some("ReplacePrefixMatch") => Some(PathChange::Prefix(node.get("replacePrefixMatch").name_or("/"))),
+        _ => None,
+    };
+    match &*node.get("type").name() {
+        "RequestHeaderModifier" => Filter::RequestHeaders(change("requestHeaderModifier")),
+        "ResponseHeaderModifier" => Filter::ResponseHeaders(change("responseHeaderModifier")),
+        "RequestRedirect" => {
+            let redirect = node.get("requestRedirect");
+            let status = redirect.get("statusCode").u32().unwrap_or(302);
+            if ![301, 302, 303, 307, 308].contains(&status) {
+                let hint = "use 301, 302, 303, 307 or 308; 302 is served";
+                root.invalid(&redirect.get("statusCode"), format!("{status} is no redirect status"), hint);
+            }
+            Filter::Redirect(Redirect {
+                scheme: redirect.get("scheme").opt(),
+                hostname: redirect.get("hostname").opt(),
+                path: path(&redirect.get("path")),
+                port: redirect.get("port").port(),
+                status: u16::try_from(status)
+                    .ok()
+                    .filter(|s| [301, 302, 303, 307, 308].contains(s))
+                    .unwrap_or(302),
+            })
+        }
+        "URLRewrite" => Filter::Rewrite {
+            hostname: node.get("urlRewrite").get("hostname").opt(),
+            path: path(&node.get("urlRewrite").get("path")),
+        },
+        "RequestMirror" => {
+            let mirror = node.get("requestMirror");
+            let part = mirror.get("fraction");
+            let parts = match (mirror.get("percent").u32(), part.get("numerator").u32()) {
+                (Some(percent), _) => u64::from(percent) * 10_000,
+                (None, Some(n)) => {
+                    u64::from(n) * 1_000_000 / u64::from(part.get("denominator").u32().unwrap_or(100).max(1))
+                }
+                (None, None) => 1_000_000,
+            };
+            Filter::Mirror {
+                backend: target(&mirror.get("backendRef"), own),
+                parts_per_million: u32::try_from(parts.min(1_000_000)).unwrap_or(1_000_000),
+            }
+        }
+        other => {
+            root.problem(
+                204,
+                Severity::Error,
+                &node.get("type").path,
+                format!("filter {other} is not served yet; requests of this rule are answered with 500"),
+                "remove the filter; a rule must not be served without a filter that its author asked for",
+            );
+            Filter::Unsupported(other.into())
+        }
+    }
+}
+
+pub(super) fn grant(root: &mut Root<'_>) -> ReferenceGrant {
+    let spec = root.spec();
+    let kind = |n: &Node<'_>| Kind::new(n.get("group").name(), n.get("kind").name());
+    ReferenceGrant {
+        key: root.object.key.name.clone(),
+        from: spec.get("from").items().iter().map(|f| (kind(f), f.get("namespace").name())).collect(),
+        to: spec.get("to").items().iter().map(|t| (kind(t), t.get("name").opt())).collect(),
+    }
+}
+
+pub(super) fn service(root: &mut Root<'_>) -> Service {
+    let port = |p: &Node<'_>| {
+        Some(ServicePort {
+            name: p.get("name").name(),
+            port: p.get("port").port()?,
+            app_protocol: p.get("appProtocol").opt(),
+        })
+    };
+    Service {
+        key: root.object.key.name.clone(),
+        ports: root.spec().get("ports").items().iter().filter_map(port).collect(),
+    }
+}
+
+pub(super) fn slice(root: &mut Root<'_>) -> Option<EndpointSlice> {
+    let node = root.node();
+    let service = root.labels().get("kubernetes.io/service-name").cloned()?;
+    let mut addresses: Vec<Name> = node
+        .get("endpoints")
+        .items()
+        .iter()
+        .filter(|e| e.get("conditions").get("ready").value.as_bool() != Some(false))
+        .flat_map(|e| e.get("addresses").names())
+        .collect();
+    addresses.sort();
+    addresses.dedup();
+    let port = |p: &Node<'_>| Some((p.get("name").name(), p.get("port").port()?));
+    Some(EndpointSlice {
+        key: root.object.key.name.clone(),
+        service: NamespacedName::new(root.object.key.name.namespace.clone(), service),
+        ports: node.get("ports").items().iter().filter_map(port).collect(),
+        addresses,
+    })
+}
+
+pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
+    let (spec, kind) = (root.spec(), root.object.key.kind.kind.clone());
+    let features: Vec<Name> = match &*kind {
+        "ClientTrafficPolicy" => {
+            if !spec.get("tls").get("clientValidation").present() {
+                return None;
+            }
+            vec!["ClientTrafficPolicy.tls.clientValidation".into()]
+        }
+        "BackendTrafficPolicy" => {
+            if !spec.get("rateLimit").present() {
+                return None;
+            }
+            vec!["BackendTrafficPolicy.rateLimit".into()]
+        }
+        other => vec![other.into()],
+    };
+    let own = root.object.key.name.namespace.clone();
+    let mut targets = parents(&spec.get("targetRefs"), &own);
+    let single = spec.get("targetRef");
+    if single.present() {
+        targets.extend(parents(
+            &Node { value: &serde_json::json!([single.value]), path: single.path.clone() },
+            &own,
+        ));
+    }
+    root.problem(
+        206,
+        Severity::Warning,
+        "spec",
+        format!("{kind} restricts traffic and is not enforced yet"),
+        "the hosts that it covers say so in `unenforced`; bind them to loopback only",
+    );
+    Some(Restriction { key: root.object.key.clone(), targets, features })
+}

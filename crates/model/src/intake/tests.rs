@@ -1,0 +1,62 @@
+#![allow(clippy::unwrap_used)]
+use super::{Fact, intake};
+use crate::{Object, Origin, input::*, yaml};
+
+fn read(text: &str) -> super::Intake {
+    let (mut documents, errors) = yaml::load(text);
+    assert_eq!(errors, []);
+    intake(&Object::from_json(documents.remove(0).json, Origin::default()).unwrap())
+}
+
+#[test]
+fn a_route_gets_its_defaults_and_names_what_is_wrong() {
+    let got = read(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns}\nspec:\n  parentRefs: [{name: g}]\n  hostnames: [App.Example.com, 'a b']\n  rules:\n  - matches: [{path: {value: /x/}}, {path: {type: RegularExpression, value: '('}}]\n    backendrefs: []\n    filters: [{type: CORS}]\n",
+    );
+    let Some(Fact::Route(route)) = got.fact else { panic!("{got:?}") };
+    assert_eq!(route.hostnames, ["app.example.com"]);
+    assert_eq!(route.parents[0].name.to_string(), "ns/g");
+    assert_eq!(route.rules[0].matches.len(), 1);
+    assert_eq!(route.rules[0].matches[0].path, PathMatch::Prefix("/x".into()));
+    assert_eq!(route.rules[0].filters, [Filter::Unsupported("CORS".into())]);
+    let fields: Vec<String> = got.problems.iter().map(|p| p.field.to_string()).collect();
+    assert_eq!(
+        fields,
+        [
+            "spec.hostnames[1]",
+            "spec.rules[0].backendrefs",
+            "spec.rules[0].matches[1].path.value",
+            "spec.rules[0].filters[0].type"
+        ]
+    );
+    assert_eq!(got.problems[1].hint, "did you mean backendRefs?");
+}
+
+#[test]
+fn a_secret_is_decoded_and_never_shown() {
+    let got = read(
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: n}\ndata: {a: c2VjcmV0LXZhbHVl, b: '%'}\nstringData: {c: other-value}\n",
+    );
+    let text = format!("{got:?}");
+    assert!(!text.contains("secret-value") && !text.contains("other-value"), "{text}");
+    let Some(Fact::Secret(secret)) = got.fact else { panic!() };
+    assert_eq!(secret.data["a"].expose(), b"secret-value");
+    assert_eq!(got.problems[0].field, "data.b");
+}
+
+#[test]
+fn kinds_of_our_groups_that_are_not_known_are_reported_others_are_left_alone() {
+    let odd = read("apiVersion: gateway.networking.k8s.io/v1\nkind: HttpRoute\nmetadata: {name: r}\n");
+    assert_eq!(odd.problems.len(), 1);
+    let foreign = read("apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: r}\n");
+    assert!(foreign.problems.is_empty() && !foreign.ours);
+}
+
+#[test]
+fn hostnames() {
+    use super::gateway::hostname;
+    assert!(hostname("*.Example.com").is_some_and(|h| h == "*.example.com"));
+    for bad in ["", "*", "a..b", "-a.b", "a.*.b", "10.0.0.1", "a_b.c"] {
+        assert!(hostname(bad).is_none(), "{bad}");
+    }
+}

@@ -1,0 +1,303 @@
+//! YAML to JSON with the scalar rules of Go's YAML (what kubectl and Helm use), and a line for every field.
+//!
+//! Own code because no library gives both: untyped values by Go's rules and positions by field path
+//! (design/decisions.md, "YAML").
+
+use std::collections::{BTreeMap, HashMap};
+
+use granit_parser::{Event, Parser, ScalarStyle};
+use serde_json::{Map, Number, Value};
+
+/// One document of a file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    /// The value.
+    pub json: Value,
+    /// First line with content, from 1.
+    pub line: u32,
+    /// Field path (`spec.rules[0].matches`) to line.
+    pub lines: BTreeMap<String, u32>,
+}
+
+/// Why a document could not be read. Other documents of the file still are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct YamlError {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+    /// What the parser says.
+    pub message: String,
+}
+
+/// Deepest nesting that is read; deeper documents are an error, not a stack overflow.
+const DEPTH: usize = 200;
+/// Most nodes that aliases may add up to in one file (the "billion laughs" limit).
+const NODES: usize = 1_000_000;
+
+/// Reads all documents. Empty documents are left out.
+pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
+    let mut loader = Loader {
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+        lines: BTreeMap::new(),
+    };
+    let (mut documents, mut errors) = (Vec::new(), Vec::new());
+    loop {
+        match loader.next() {
+            Ok((Event::StreamEnd, _)) => break,
+            Ok((Event::DocumentStart(..), _)) => {
+                loader.anchors.clear();
+                loader.lines.clear();
+                match loader.root() {
+                    Ok(Some((json, line))) => {
+                        documents.push(Document { json, line, lines: std::mem::take(&mut loader.lines) });
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        errors.push(error);
+                        if !matches!(loader.parser.proceed_next_document(), Ok(true)) {
+                            break;
+                        }
+                    }
+                }
+            }
+            Ok(_) => {}
+            Err(error) => {
+                errors.push(error);
+                if !matches!(loader.parser.proceed_next_document(), Ok(true)) {
+                    break;
+                }
+            }
+        }
+    }
+    (documents, errors)
+}
+
+struct Loader<'a> {
+    parser: Parser<'a, granit_parser::StrInput<'a>>,
+    anchors: HashMap<usize, (Value, usize)>,
+    nodes: usize,
+    lines: BTreeMap<String, u32>,
+}
+
+type At = (u32, u32);
+
+impl<'a> Loader<'a> {
+    fn next(&mut self) -> Result<(Event<'a>, At), YamlError> {
+        loop {
+            match self.parser.next() {
+                None => return Ok((Event::StreamEnd, (0, 0))),
+                Some(Ok((Event::Comment(..), _))) => {}
+                Some(Ok((event, span))) => {
+                    let at = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+                    return Ok((event, (at(span.start.line()), at(span.start.col()) + 1)));
+                }
+                Some(Err(error)) => {
+                    let mark = error.marker();
+                    return Err(YamlError {
+                        line: u32::try_from(mark.line()).unwrap_or(u32::MAX),
+                        column: u32::try_from(mark.col()).unwrap_or(u32::MAX).saturating_add(1),
+                        message: error.to_string(),
+                    });
+                }
+            }
+        }
+    }
+
+    fn root(&mut self) -> Result<Option<(Value, u32)>, YamlError> {
+        let (event, at) = self.next()?;
+        if matches!(event, Event::DocumentEnd) {
+            return Ok(None);
+        }
+        let value = self.value(event, at, "", 0)?;
+        Ok((!value.is_null()).then_some((value, at.0)))
+    }
+
+    fn value(&mut self, event: Event<'a>, at: At, path: &str, depth: usize) -> Result<Value, YamlError> {
+        self.nodes += 1;
+        let wrong = |message: &str| YamlError { line: at.0, column: at.1, message: message.to_owned() };
+        if depth > DEPTH || self.nodes > NODES {
+            return Err(wrong("nested too deep or too many nodes"));
+        }
+        let first = self.nodes;
+        let (value, anchor) = match event {
+            Event::Scalar(text, style, anchor, tag) => {
+                let is_text = style != ScalarStyle::Plain || tag.is_some_and(|tag| tag.suffix() == "str");
+                (if is_text { Value::String(text.into_owned()) } else { plain(&text) }, anchor)
+            }
+            Event::SequenceStart(_, anchor, _) => {
+                let mut items = Vec::new();
+                loop {
+                    let (event, at) = self.next()?;
+                    if matches!(event, Event::SequenceEnd) {
+                        break;
+                    }
+                    let path = format!("{path}[{}]", items.len());
+                    self.lines.insert(path.clone(), at.0);
+                    items.push(self.value(event, at, &path, depth + 1)?);
+                }
+                (Value::Array(items), anchor)
+            }
+            Event::MappingStart(_, anchor, _) => (self.mapping(path, depth)?, anchor),
+            Event::Alias(id) => {
+                let (value, size) = self.anchors.get(&id).cloned().ok_or_else(|| wrong("unknown alias"))?;
+                self.nodes += size;
+                return Ok(value);
+            }
+            _ => return Err(wrong("a value is missing here")),
+        };
+        if anchor > 0 {
+            self.anchors.insert(anchor, (value.clone(), self.nodes - first + 1));
+        }
+        Ok(value)
+    }
+
+    fn mapping(&mut self, path: &str, depth: usize) -> Result<Value, YamlError> {
+        let mut map = Map::new();
+        let mut merged = Vec::new();
+        loop {
+            let (event, at) = self.next()?;
+            if matches!(event, Event::MappingEnd) {
+                break;
+            }
+            let key = match self.value(event, at, path, depth + 1)? {
+                Value::String(text) => text,
+                Value::Bool(_) | Value::Number(_) | Value::Null => {
+                    // Go's converter turns scalar keys to text too.
+                    return Err(YamlError {
+                        line: at.0,
+                        column: at.1,
+                        message: "a key must be text: put it in quotes".into(),
+                    });
+                }
+                _ => {
+                    return Err(YamlError { line: at.0, column: at.1, message: "a key must be text".into() });
+                }
+            };
+            let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            self.lines.insert(child.clone(), at.0);
+            let (event, value_at) = self.next()?;
+            let value = self.value(event, value_at, &child, depth + 1)?;
+            if key == "<<" {
+                merged.push(value);
+            } else if map.insert(key.clone(), value).is_some() {
+                return Err(YamlError {
+                    line: at.0,
+                    column: at.1,
+                    message: format!("key {key} stands twice"),
+                });
+            }
+        }
+        for value in merged.into_iter().flat_map(|v| if let Value::Array(all) = v { all } else { vec![v] }) {
+            if let Value::Object(more) = value {
+                for (key, value) in more {
+                    map.entry(key).or_insert(value);
+                }
+            }
+        }
+        Ok(Value::Object(map))
+    }
+}
+
+/// A plain scalar by the rules of Go's YAML: YAML 1.1 booleans, octal with a leading 0, underscores in numbers.
+fn plain(text: &str) -> Value {
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Value::Null,
+        "y" | "Y" | "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => {
+            return Value::Bool(true);
+        }
+        "n" | "N" | "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => {
+            return Value::Bool(false);
+        }
+        _ => {}
+    }
+    if !text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '-' | '+' | '.')) {
+        return Value::String(text.to_owned());
+    }
+    let digits = text.replace('_', "");
+    let (negative, rest) = match digits.as_bytes().first() {
+        Some(b'-') => (true, &digits[1..]),
+        Some(b'+') => (false, &digits[1..]),
+        _ => (false, &digits[..]),
+    };
+    let radix =
+        |prefix: &str, radix| rest.strip_prefix(prefix).and_then(|d| u64::from_str_radix(d, radix).ok());
+    let unsigned = radix("0x", 16).or_else(|| radix("0o", 8)).or_else(|| radix("0b", 2)).or_else(|| {
+        if rest.len() > 1 && rest.starts_with('0') {
+            u64::from_str_radix(&rest[1..], 8).ok()
+        } else {
+            rest.bytes().all(|b| b.is_ascii_digit()).then(|| rest.parse().ok()).flatten()
+        }
+    });
+    if let Some(unsigned) = unsigned {
+        if !negative {
+            return Value::Number(unsigned.into());
+        }
+        if let Ok(signed) = i64::try_from(unsigned) {
+            return Value::Number((-signed).into());
+        }
+    }
+    let float = |c: char| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+');
+    if rest.chars().all(float)
+        && rest.contains(|c: char| c.is_ascii_digit())
+        && let Some(number) = digits.parse::<f64>().ok().and_then(Number::from_f64)
+    {
+        return Value::Number(number);
+    }
+    Value::String(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn one(text: &str) -> Value {
+        let (mut documents, errors) = load(text);
+        assert_eq!(errors, []);
+        documents.remove(0).json
+    }
+
+    #[test]
+    fn scalars_follow_go() {
+        assert_eq!(
+            one("[yes, NO, 017, 0x1f, 08, 1_000, 1.5, 1e3, '1', \"yes\", ~, -3, 10.0.0.1, 2160h, !!str 5]"),
+            json!([
+                true, false, 15, 31, 8.0, 1000, 1.5, 1000.0, "1", "yes", null, -3, "10.0.0.1", "2160h", "5"
+            ])
+        );
+    }
+
+    #[test]
+    fn lines_and_documents_survive_a_broken_neighbour() {
+        let (documents, errors) = load("a: 1\n---\nb: [1\n---\nc:\n  d:\n    - e: 1\n    - e: 2\n");
+        assert_eq!(documents.len(), 2);
+        assert_eq!(errors.len(), 1);
+        assert!(errors[0].line >= 3, "{errors:?}");
+        assert_eq!(documents[1].lines["c.d[1].e"], 8);
+        assert_eq!(documents[1].line, 5);
+    }
+
+    #[test]
+    fn aliases_merge_keys_and_bombs() {
+        assert_eq!(
+            one("a: &x {k: 1}\nb:\n  <<: *x\n  l: 2\n"),
+            json!({"a": {"k": 1}, "b": {"k": 1, "l": 2}})
+        );
+        let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+        for n in 1..9 {
+            bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","));
+        }
+        let (_, errors) = load(&bomb);
+        assert!(errors[0].message.contains("too many"));
+    }
+
+    #[test]
+    fn duplicate_keys_are_errors() {
+        let (_, errors) = load("a: 1\nb: 2\na: 3\n");
+        assert_eq!((errors[0].line, errors[0].message.as_str()), (3, "key a stands twice"));
+    }
+}
