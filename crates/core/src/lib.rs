@@ -1,1 +1,16 @@
-//! The decisions: pure functions over rows. No I/O, no clock.
+//! The decisions: pure functions over rows. No I/O, no clock; the manifest proves it.
+//!
+//! ```text
+//!  facts -> certificates -> gateway -> status
+//! ```
+//!
+//! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.
+
+pub mod certificates;
+pub mod gateway;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod world;
+
+pub use world::{Cx, World, engine, problem};

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, fmt};
 
 use portolan_model::{
-    Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey, row,
+    Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey,
     input::{Filter, RouteMatch},
+    row,
 };
 
 /// Fact: the address that a Gateway was given and where its ports are really bound.
@@ -261,3 +262,23 @@ pub struct Endpoints {
     pub stand_in: bool,
 }
 row!(Endpoints, Name, "endpoints");
+
+/// The TLS side of a Secret, narrow: what listeners read of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsReady {
+    /// The Secret.
+    pub key: NamespacedName,
+    /// What the certificate covers and until when, or why it cannot be served.
+    pub state: Result<(Vec<Name>, Instant), String>,
+}
+row!(TlsReady, NamespacedName, "tls_ready");
+
+/// Use of a cluster by a route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClusterUse {
+    /// Cluster and route.
+    pub key: (Name, RouteKey),
+    /// The cluster.
+    pub cluster: Cluster,
+}
+row!(ClusterUse, (Name, RouteKey), "cluster_uses");

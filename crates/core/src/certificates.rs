@@ -1,0 +1,20 @@
+//! Room: which certificates are wanted, from whom, and when again.
+//!
+//! Reads Certificates, Issuers and the Secrets they write; publishes [`rows::CertificateState`] and
+//! [`rows::IssueWanted`]. Invariants: a default never causes a re-issue (only what the user wrote is compared); a
+//! Secret that somebody else wrote is never overwritten; the present Secret stays in use until the new one is there.
+
+pub mod rows;
+mod states;
+
+use portolan_engine::Engine;
+use portolan_model::input::{Certificate, Issuer, Secret};
+
+use crate::{World, world::Finding};
+
+pub(crate) fn register(engine: &mut Engine<World>) {
+    engine
+        .map("certificate_states", states::certificate_states)
+        .reads::<(Issuer, Secret, Certificate, rows::IssueFailure, rows::Settings)>()
+        .writes::<(rows::CertificateState, rows::IssueWanted, Finding)>();
+}

@@ -1,0 +1,82 @@
+//! Rows of the certificates room.
+
+use portolan_model::{Instant, IssuerKey, Name, NamespacedName, input::CertificateSpec, row};
+
+/// Settings of one run, as a fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// Namespace in which a ClusterIssuer's Secrets stand.
+    pub cluster_resource_namespace: Name,
+}
+row!(Settings, Name, "settings");
+
+/// Fact: an issuance failed. Held against the request it was for; a changed request tries at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueFailure {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// What was asked for.
+    pub wanted: IssueWanted,
+    /// Why, one sentence.
+    pub message: String,
+    /// When to try again.
+    pub retry_at: Instant,
+}
+row!(IssueFailure, NamespacedName, "issue_failures");
+
+/// State of a Certificate as its conditions show it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertificateState {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// Whether a valid certificate is there.
+    pub ready: bool,
+    /// Reason of the Ready condition, as cert-manager names it.
+    pub reason: Name,
+    /// Message.
+    pub message: String,
+    /// Whether one is being made.
+    pub issuing: bool,
+    /// The Secret it writes.
+    pub secret: NamespacedName,
+    /// End of validity of the present one.
+    pub not_after: Option<Instant>,
+    /// When it is renewed.
+    pub renewal: Option<Instant>,
+}
+row!(CertificateState, NamespacedName, "certificate_states");
+
+/// Wanted: make a certificate and write it into the Secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueWanted {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// Who signs.
+    pub signer: Signer,
+    /// The issuer, for the Secret's annotations.
+    pub issuer: IssuerKey,
+    /// What it must say.
+    pub request: CertificateSpec,
+    /// The Secret.
+    pub secret: NamespacedName,
+    /// Fingerprint of what is replaced, so that each renewal is a wish of its own; empty for the first.
+    pub replaces: String,
+    /// Keep the private key of the present Secret.
+    pub keep_key: bool,
+    /// Annotations for the Secret (`secretTemplate`).
+    pub annotations: std::collections::BTreeMap<Name, String>,
+    /// Labels for the Secret.
+    pub labels: std::collections::BTreeMap<Name, Name>,
+}
+row!(IssueWanted, NamespacedName, "issues_wanted");
+
+/// Who signs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Signer {
+    /// The certificate's own key.
+    SelfSigned,
+    /// The key pair in this Secret.
+    Ca(NamespacedName),
+}

@@ -1,0 +1,177 @@
+//! Routes and their attachments become host rules in order of precedence, and uses of clusters.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use portolan_model::{
+    Name, RouteKey, RouteKind, Severity,
+    input::{BackendTarget, Filter, PathMatch, Route, RouteMatch, Service},
+};
+
+use super::{
+    doors::granted,
+    rows::{
+        Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry,
+        WeightedCluster,
+    },
+};
+use crate::{Cx, problem};
+
+pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    let mut uses: BTreeMap<Name, Cluster> = BTreeMap::new();
+    let mut prepared = Vec::new();
+    for (at, rule) in route.rules.iter().enumerate() {
+        let mut entry = RouteEntry {
+            route: route.key.clone(),
+            r#match: RouteMatch {
+                path: PathMatch::Prefix("/".into()),
+                method: None,
+                headers: vec![],
+                query: vec![],
+            },
+            filters: rule.filters.clone(),
+            clusters: vec![],
+            invalid_weight: 0,
+            request_timeout: rule.request_timeout,
+            backend_timeout: rule.backend_timeout,
+            mirrors: vec![],
+            moved_ports: BTreeMap::new(),
+            https: false,
+            listener_port: 0,
+        };
+        for (position, backend) in rule.backends.iter().enumerate() {
+            let field = format!("spec.rules[{at}].backendRefs[{position}]");
+            match resolve(cx, route, &backend.target, &field) {
+                Some(cluster) => {
+                    entry.clusters.push(WeightedCluster {
+                        cluster: cluster.key.clone(),
+                        weight: backend.weight,
+                        filters: backend.filters.clone(),
+                    });
+                    uses.insert(cluster.key.clone(), cluster);
+                }
+                None => entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight),
+            }
+        }
+        for (position, filter) in rule.filters.iter().enumerate() {
+            if let Filter::Mirror { backend, parts_per_million } = filter {
+                let field = format!("spec.rules[{at}].filters[{position}].requestMirror.backendRef");
+                if let Some(cluster) = resolve(cx, route, backend, &field) {
+                    entry.mirrors.push((cluster.key.clone(), *parts_per_million));
+                    uses.insert(cluster.key.clone(), cluster);
+                }
+            }
+        }
+        prepared.push(entry);
+    }
+    for (parent, _) in route.parents.iter().enumerate() {
+        let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
+        let moved =
+            cx.get::<GatewayAddress>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
+        for (listener, hosts) in &attachment.taken {
+            let Some(door) = cx.get::<Door>(listener) else { continue };
+            for host in hosts {
+                for (at, (rule, entry)) in route.rules.iter().zip(&prepared).enumerate() {
+                    for (position, r#match) in rule.matches.iter().enumerate() {
+                        let key = HostRuleKey {
+                            routes: door.routes.clone(),
+                            host: host.clone(),
+                            precedence: precedence(r#match),
+                            created: route.created,
+                            route: route.key.clone(),
+                            position: (at, position),
+                        };
+                        let entry = RouteEntry {
+                            r#match: r#match.clone(),
+                            moved_ports: moved.clone(),
+                            https: door.https,
+                            listener_port: door.port,
+                            ..entry.clone()
+                        };
+                        cx.emit(HostRule { key, entry });
+                    }
+                }
+            }
+        }
+    }
+    for (name, cluster) in uses {
+        cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });
+    }
+}
+
+/// Gateway API, `HTTPRouteRule.matches`: exact path, then longest prefix, then method, then most headers, then most
+/// query parameters. Regular expressions come last of all: they are the dearest. Smallest first.
+fn precedence(m: &RouteMatch) -> [u32; 5] {
+    let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
+    let (class, length) = match &m.path {
+        PathMatch::Exact(path) => (0, path.len()),
+        PathMatch::Prefix(path) => (1, path.len()),
+        PathMatch::Regex(path) => (2, path.len()),
+    };
+    [class, desc(length), u32::from(m.method.is_none()), desc(m.headers.len()), desc(m.query.len())]
+}
+
+fn resolve(cx: &mut Cx<'_>, route: &Route, target: &BackendTarget, field: &str) -> Option<Cluster> {
+    let object = route.key.object();
+    if !target.kind.group.is_empty() || target.kind.kind != "Service" {
+        let message = format!("backend kind {} is not served", target.kind);
+        problem(cx, object, 221, Severity::Error, &format!("{field}.kind"), message, "refer to a Service");
+        return None;
+    }
+    if target.name.namespace != route.key.name.namespace
+        && !granted(cx, route.key.kind.kind(), route.key.name.namespace.clone(), "Service", &target.name)
+    {
+        let message =
+            format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
+        let hint =
+            "add a ReferenceGrant in the Service's namespace; until then this share of requests gets 500";
+        problem(cx, object, 222, Severity::Error, field, message, hint);
+        return None;
+    }
+    let Some(service) = cx.get::<Service>(&target.name) else {
+        let message = format!("Service {} does not exist; this share of requests gets 500", target.name);
+        problem(
+            cx,
+            object,
+            223,
+            Severity::Error,
+            &format!("{field}.name"),
+            message,
+            "create the Service or correct the name",
+        );
+        return None;
+    };
+    let port = target.port.or_else(|| (service.ports.len() == 1).then(|| service.ports[0].port));
+    let Some(port) = service.ports.iter().find(|p| Some(p.port) == port) else {
+        let have = service.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(", ");
+        let message =
+            format!("Service {} has no port {} (it has {have})", target.name, target.port.unwrap_or(0));
+        problem(
+            cx,
+            object,
+            224,
+            Severity::Error,
+            &format!("{field}.port"),
+            message,
+            "use a port of the Service",
+        );
+        return None;
+    };
+    let http2 =
+        route.key.kind == RouteKind::Grpc || port.app_protocol.as_deref() == Some("kubernetes.io/h2c");
+    let suffix = if http2 { "/h2c" } else { "" };
+    Some(Cluster {
+        key: format!("svc/{}/{}{suffix}", target.name, port.port).into(),
+        service: target.name.clone(),
+        port: port.port,
+        http2,
+    })
+}
+
+/// For virtual hosts: two routes with the same match under one host; the earlier one is served.
+pub(super) fn shadowed(cx: &mut Cx<'_>, host: &str, winner: &RouteKey, loser: &RouteKey) {
+    let message = format!(
+        "host {host}: {winner} has the same match and is older; this route gets none of those requests"
+    );
+    let hint = "remove the host or the match from one of the two routes";
+    problem(cx, loser.object(), 225, Severity::Warning, "spec.rules", message, hint);
+}

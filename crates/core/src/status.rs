@@ -1,0 +1,21 @@
+//! Room: what is live, what is not, and why: one entry point a hostname.
+
+mod entries;
+pub mod rows;
+
+use portolan_engine::Engine;
+use portolan_model::input::Restriction;
+
+use crate::{
+    World,
+    gateway::rows::{Door, GatewayAddress, ListenerCertificate, WireAck},
+    world::{ClaimsByHost, Finding},
+};
+
+pub(crate) fn register(engine: &mut Engine<World>) {
+    engine.map("input_findings", entries::input_findings).writes::<(Finding,)>();
+    engine
+        .group::<ClaimsByHost>("entry_points", entries::entry_points)
+        .reads::<(GatewayAddress, Door, ListenerCertificate, WireAck, rows::Probe, Restriction)>()
+        .writes::<(rows::EntryPoint, Finding)>();
+}

@@ -1,0 +1,162 @@
+//! From claims to entry points.
+
+use std::sync::Arc;
+
+use portolan_model::{Name, NamespacedName, Severity, input::InputProblems};
+
+use super::rows::{EntryPoint, HostClaim, Probe, State};
+use crate::{
+    Cx,
+    gateway::rows::{Door, GatewayAddress, ListenerCertificate, ListenerKey, WireAck, WireKey, WireType},
+    problem,
+    world::{Finding, RestrictionsByTarget},
+};
+
+pub(super) fn input_findings(cx: &mut Cx<'_>, found: &Arc<InputProblems>) {
+    for problem in &found.problems {
+        cx.emit(Finding { problem: problem.clone() });
+    }
+}
+
+pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim>]) {
+    // HTTPS before HTTP before refused; then in key order.
+    let rank = |c: &HostClaim| (c.refused.is_some(), !c.https);
+    let Some(claim) = claims.iter().min_by_key(|c| (rank(c), c.key.clone())) else { return };
+    let mut entry = EntryPoint {
+        key: host.clone(),
+        url: String::new(),
+        address: Name::default(),
+        port: 0,
+        state: State::Pending,
+        why: String::new(),
+        route: claim.key.route.clone(),
+        certificate: None,
+        unenforced: unenforced(cx, claim),
+        probe: false,
+    };
+    if let Some(why) = &claim.refused {
+        (entry.state, entry.why) = (State::Refused, why.clone());
+        cx.emit(entry);
+        return;
+    }
+    let listener = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
+    let Some(address) = cx.get::<GatewayAddress>(&claim.gateway) else {
+        entry.why = format!("Gateway {} has no address yet", claim.gateway);
+        cx.emit(entry);
+        return;
+    };
+    entry.address = address.address.clone();
+    entry.port = address.ports.get(&claim.port).copied().unwrap_or(claim.port);
+    let scheme = if claim.https { "https" } else { "http" };
+    let default = if claim.https { 443 } else { 80 };
+    entry.url = if entry.port == default {
+        format!("{scheme}://{host}/")
+    } else {
+        format!("{scheme}://{host}:{}/", entry.port)
+    };
+    if !entry.unenforced.is_empty() && !address.loopback {
+        let what = entry.unenforced.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+        let why = format!("{what} restricts this host, is not enforced yet, and the address is not loopback");
+        let hint = "bind to a loopback address, or remove the restriction on purpose";
+        problem(cx, claim.key.route.object(), 230, Severity::Error, "", why.clone(), hint);
+        (entry.state, entry.why) = (State::Refused, why);
+        cx.emit(entry);
+        return;
+    }
+    if let Some(why) = &claim.unresolved {
+        (entry.state, entry.why) = (State::Refused, why.clone());
+        cx.emit(entry);
+        return;
+    }
+    let mut secret: Option<NamespacedName> = None;
+    if claim.https {
+        match cx
+            .get::<ListenerCertificate>(&listener)
+            .map(|c| (c.secret.clone(), c.not_after, c.covers.clone()))
+        {
+            Some((Ok(key), not_after, covers)) => {
+                entry.certificate = Some((key.clone(), not_after));
+                if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
+                    let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+                    (entry.state, entry.why) = (
+                        State::Refused,
+                        format!("the certificate in Secret {key} covers {names}, not {host}"),
+                    );
+                    cx.emit(entry);
+                    return;
+                }
+                secret = Some(key);
+            }
+            Some((Err((_, why)), ..)) => {
+                entry.why = format!("listener {listener}: {why}");
+                cx.emit(entry);
+                return;
+            }
+            None => {
+                entry.why = format!("listener {listener} has no certificate");
+                cx.emit(entry);
+                return;
+            }
+        }
+    }
+    let Some(door) = cx.get::<Door>(&listener) else {
+        entry.why = format!("listener {listener} is gone");
+        cx.emit(entry);
+        return;
+    };
+    let mut needs = vec![
+        WireKey { r#type: WireType::Listener, name: format!("gw/{}/{}", claim.gateway, claim.port).into() },
+        WireKey { r#type: WireType::Routes, name: door.routes.clone() },
+    ];
+    if let Some(secret) = &secret {
+        needs.push(WireKey { r#type: WireType::Secret, name: format!("secret/{secret}").into() });
+    }
+    for key in needs {
+        match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {
+            None => {
+                entry.why = format!("waiting for Envoy to accept {}", key.name);
+                cx.emit(entry);
+                return;
+            }
+            Some(Err(text)) => {
+                let why = format!("Envoy refused {}: {text}", key.name);
+                let hint = "correct the field that Envoy names; the last good configuration stays in force";
+                problem(cx, claim.key.route.object(), 231, Severity::Error, "", why.clone(), hint);
+                (entry.state, entry.why) = (State::Refused, why);
+                cx.emit(entry);
+                return;
+            }
+            Some(Ok(())) => {}
+        }
+    }
+    entry.probe = true;
+    match cx.get::<Probe>(host).map(|p| p.state.clone()) {
+        None => "waiting for the first probe".clone_into(&mut entry.why),
+        Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
+        Some(Ok(status)) => {
+            entry.state = State::Live;
+            entry.why = format!("answers {status}");
+        }
+    }
+    cx.emit(entry);
+}
+
+fn unenforced(cx: &mut Cx<'_>, claim: &HostClaim) -> Vec<Name> {
+    let mut found = Vec::new();
+    for target in [&claim.gateway, &claim.key.route.name] {
+        for restriction in cx.find::<RestrictionsByTarget>(target) {
+            let hits = restriction.targets.iter().any(|t| {
+                t.name == *target
+                    && (t.kind.kind == "Gateway" && *target == claim.gateway
+                        || t.kind.kind == claim.key.route.kind.kind())
+                    && t.section.as_ref().is_none_or(|s| *s == claim.key.listener || t.kind.kind != "Gateway")
+            });
+            if hits {
+                found.extend(restriction.features.iter().cloned());
+            }
+        }
+    }
+    found.sort();
+    found.dedup();
+    found
+}

@@ -1,0 +1,82 @@
+//! Rows of the status room.
+
+use portolan_model::{GatewayKey, Instant, Name, NamespacedName, RouteKey, row};
+
+/// A route asks for a hostname at a listener, or did and was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostClaim {
+    /// Host, route, position of the parentRef, listener.
+    pub key: ClaimKey,
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// Whether the listener ends TLS.
+    pub https: bool,
+    /// Its port as written.
+    pub port: u16,
+    /// Why it is not served: needs an edit.
+    pub refused: Option<String>,
+    /// Why a part of it does not work: needs an edit.
+    pub unresolved: Option<String>,
+}
+row!(HostClaim, ClaimKey, "host_claims");
+
+/// Key of a claim.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey {
+    /// Hostname, `*` for any.
+    pub host: Name,
+    /// The route.
+    pub route: RouteKey,
+    /// Position of the parentRef.
+    pub parent: usize,
+    /// Listener name; empty if none took it.
+    pub listener: Name,
+}
+
+/// Fact: what the live probe through Envoy saw for a hostname.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Probe {
+    /// Hostname.
+    pub key: Name,
+    /// `Ok(status)` of the answer over a connection whose chain was valid for the name; else what failed.
+    pub state: Result<u16, String>,
+}
+row!(Probe, Name, "probes");
+
+/// How far a hostname is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Accepted, acked by Envoy, and answering through it with a chain valid for the name.
+    Live,
+    /// On its way; nobody has to edit anything.
+    Pending,
+    /// Needs an edit.
+    Refused,
+}
+
+/// One hostname.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryPoint {
+    /// Hostname.
+    pub key: Name,
+    /// URL to open; HTTPS preferred. Empty while there is no listener.
+    pub url: String,
+    /// Address that it is bound to.
+    pub address: Name,
+    /// Bound port.
+    pub port: u16,
+    /// How far it is.
+    pub state: State,
+    /// Why it is not live, or what was seen; one sentence.
+    pub why: String,
+    /// The route.
+    pub route: RouteKey,
+    /// Secret of the certificate that is served, with its end.
+    pub certificate: Option<(NamespacedName, Option<Instant>)>,
+    /// Restrictions that are not enforced.
+    pub unenforced: Vec<Name>,
+    /// What the probe has to ask: only set once Envoy has acked everything.
+    pub probe: bool,
+}
+row!(EntryPoint, Name, "entry_points");

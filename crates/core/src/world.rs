@@ -1,0 +1,165 @@
+//! All tables, and the rooms in order: the table of contents of the product.
+
+use portolan_engine::{Engine, Index, world};
+use portolan_model::{
+    Code, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
+    input::{
+        Certificate, EndpointSlice, Gateway, GatewayClass, InputProblems, Issuer, Namespace, ReferenceGrant,
+        Restriction, Route, Secret, Service,
+    },
+    intake::Fact,
+    row,
+};
+
+use crate::{certificates, certificates::rows::*, gateway, gateway::rows::*, status, status::rows::*};
+
+/// A problem as a row: its own key, so that many rules may file problems and none can hide another's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// The problem.
+    pub problem: Problem,
+}
+row!(Finding, Problem, "findings", problem);
+
+/// Declares an index by an expression that lists the values of a row.
+macro_rules! index {
+    ($(#[$doc:meta])* $index:ident, $row:ty, $value:ty, $name:literal, |$r:ident| $values:expr) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub struct $index;
+        impl Index for $index {
+            type Row = $row;
+            type Value = $value;
+            const NAME: &'static str = $name;
+            fn values($r: &$row, out: &mut Vec<$value>) {
+                out.extend($values);
+            }
+        }
+    };
+}
+
+index!(/** Grants by the namespace that grants. */
+    GrantsByNamespace, ReferenceGrant, Name, "grants by namespace", |g| [g.key.namespace.clone()]);
+index!(/** Slices by Service. */
+    SlicesByService, EndpointSlice, NamespacedName, "slices by service", |s| [s.service.clone()]);
+index!(/** Doors by Gateway. */
+    DoorsByGateway, Door, GatewayKey, "listeners by gateway", |d| [d.key.gateway.clone()]);
+index!(/** Listener certificates by Gateway. */
+    CertificatesByGateway, ListenerCertificate, GatewayKey, "listener certificates by gateway",
+    |c| [c.key.gateway.clone()]);
+index!(/** Listener certificates by the Secret they serve. */
+    CertificatesBySecret, ListenerCertificate, NamespacedName, "listener certificates by secret",
+    |c| c.secret.clone().ok());
+index!(/** Host rules by virtual host. */
+    RulesByHost, HostRule, (Name, Name), "host rules by host", |r| [(r.key.routes.clone(), r.key.host.clone())]);
+index!(/** Uses by cluster. */
+    UsesByCluster, ClusterUse, Name, "uses by cluster", |u| [u.key.0.clone()]);
+index!(/** Claims by hostname. */
+    ClaimsByHost, HostClaim, Name, "claims by hostname", |c| [c.key.host.clone()]);
+index!(/** Restrictions by the object they target. */
+    RestrictionsByTarget, Restriction, NamespacedName, "restrictions by target",
+    |r| r.targets.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
+index!(/** Certificates by the Secret they write. */
+    CertificatesByTarget, Certificate, NamespacedName, "certificates by secret",
+    |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
+
+world! {
+    /// Every table.
+    pub struct World {
+        // facts from objects
+        namespaces: Namespace [], gateway_classes: GatewayClass [], gateways: Gateway [], routes: Route [],
+        grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
+        restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], issuers: Issuer [],
+        certificates: Certificate [CertificatesByTarget], input_problems: InputProblems [],
+        // facts from effects
+        addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], probes: Probe [],
+        settings: Settings [],
+        // certificates
+        states: CertificateState [], issues: IssueWanted [],
+        // gateway
+        tls: TlsReady [], doors: Door [DoorsByGateway],
+        listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
+        tls_secrets: TlsSecret [], wire_listeners: WireListener [], attachments: Attachment [],
+        host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
+        clusters: Cluster [], endpoints: Endpoints [],
+        // status
+        claims: HostClaim [ClaimsByHost], entry_points: EntryPoint [], findings: Finding [],
+    }
+}
+
+/// Context of every rule.
+pub type Cx<'a> = portolan_engine::Cx<'a, World>;
+
+/// An engine with all rules, checked.
+///
+/// # Panics
+/// When the rules are out of order: a bug that every test finds.
+pub fn engine() -> Engine<World> {
+    let mut engine = Engine::default();
+    certificates::register(&mut engine);
+    gateway::register(&mut engine);
+    status::register(&mut engine);
+    if let Err(wrong) = engine.finish() {
+        panic!("{}", wrong.join("; "));
+    }
+    engine
+}
+
+/// Files a problem.
+pub fn problem(
+    cx: &mut Cx<'_>,
+    object: ObjectKey,
+    code: u16,
+    severity: Severity,
+    field: &str,
+    message: String,
+    hint: &str,
+) {
+    let problem =
+        Problem { object, code: Code(code), field: field.into(), severity, message, hint: hint.to_owned() };
+    cx.emit(Finding { problem });
+}
+
+/// Puts what intake made of an object; what it was before is replaced.
+pub fn put(engine: &mut Engine<World>, fact: Fact) {
+    match fact {
+        Fact::Namespace(row) => engine.put(row),
+        Fact::GatewayClass(row) => engine.put(row),
+        Fact::Gateway(row) => engine.put(row),
+        Fact::Route(row) => engine.put(row),
+        Fact::ReferenceGrant(row) => engine.put(row),
+        Fact::Service(row) => engine.put(row),
+        Fact::EndpointSlice(row) => engine.put(row),
+        Fact::Restriction(row) => engine.put(row),
+        Fact::Secret(row) => engine.put(row),
+        Fact::Issuer(row) => engine.put(row),
+        Fact::Certificate(row) => engine.put(row),
+    }
+}
+
+/// Removes every row that came from the object.
+pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
+    use portolan_model::{IssuerKey, RouteKind};
+    let name = &key.name;
+    match &*key.kind.kind {
+        "Namespace" => engine.remove::<Namespace>(&name.name),
+        "GatewayClass" => engine.remove::<GatewayClass>(&name.name),
+        "Gateway" => engine.remove::<Gateway>(name),
+        "HTTPRoute" => engine.remove::<Route>(&RouteKey { kind: RouteKind::Http, name: name.clone() }),
+        "GRPCRoute" => engine.remove::<Route>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() }),
+        "ReferenceGrant" => engine.remove::<ReferenceGrant>(name),
+        "Service" => engine.remove::<Service>(name),
+        "EndpointSlice" => engine.remove::<EndpointSlice>(name),
+        "Secret" => engine.remove::<Secret>(name),
+        "Issuer" | "ClusterIssuer" => engine.remove::<Issuer>(&IssuerKey(name.clone())),
+        "Certificate" => engine.remove::<Certificate>(name),
+        _ => {}
+    }
+    engine.remove::<Restriction>(key);
+    engine.remove::<InputProblems>(key);
+}
+
+/// Milliseconds for the engine.
+pub(crate) fn at(instant: Instant) -> portolan_engine::Instant {
+    instant.0
+}
