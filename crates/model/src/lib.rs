@@ -6,6 +6,7 @@
 //! ```
 
 pub mod condition;
+pub mod dns;
 pub mod input;
 pub mod instant;
 pub mod intake;
