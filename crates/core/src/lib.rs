@@ -7,6 +7,7 @@
 //! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.
 
 pub mod certificates;
+pub mod dns;
 pub mod gateway;
 pub mod status;
 #[cfg(test)]

@@ -1,0 +1,154 @@
+//! The annotations of external-dns on routes and Gateways, under both prefixes at once: `external-dns.kubernetes.io/` (since
+//! v0.22) and `external-dns.alpha.kubernetes.io/` (before). The newer prefix wins where both are set.
+
+use std::collections::BTreeMap;
+
+use portolan_model::{Name, dns::normal_name};
+
+use super::DnsProblem;
+
+/// Prefix since external-dns v0.22.
+pub const STABLE: &str = "external-dns.kubernetes.io/";
+/// Prefix before external-dns v0.22.
+pub const ALPHA: &str = "external-dns.alpha.kubernetes.io/";
+
+/// Which hostnames of a route are published (`gateway-hostname-source`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum HostnameSource {
+    /// Those of `spec.hostnames` and those of the annotation.
+    #[default]
+    Both,
+    /// `annotation-only`.
+    AnnotationOnly,
+    /// `defined-hosts-only`.
+    DefinedHostsOnly,
+}
+
+/// What the annotations of one object say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// `hostname`: further names, in normal form; each must still match the listener.
+    pub hostnames: Vec<Name>,
+    /// `target` (read on Gateways only): replaces the Gateway's addresses; IP addresses or names, in normal form.
+    pub targets: Vec<Name>,
+    /// `ttl`, in seconds, 1 to 2147483647.
+    pub ttl: Option<u32>,
+    /// `controller` names another controller: the object is not ours to publish.
+    pub ignored: bool,
+    /// `gateway-hostname-source`.
+    pub hostname_source: HostnameSource,
+}
+
+/// Reads the annotations of an object. What is not valid is reported and left out; the rest counts.
+pub fn read(annotations: &BTreeMap<Name, String>) -> (Annotations, Vec<DnsProblem>) {
+    let mut problems = Vec::new();
+    let mut found = Annotations::default();
+    let pick = |key: &str, problems: &mut Vec<DnsProblem>| {
+        let stable = annotations.get(format!("{STABLE}{key}").as_str());
+        let alpha = annotations.get(format!("{ALPHA}{key}").as_str());
+        if let (Some(used), Some(unused)) = (stable, alpha)
+            && used != unused
+        {
+            problems.push(DnsProblem::PrefixConflict {
+                annotation: key.into(),
+                used: used.clone(),
+                unused: unused.clone(),
+            });
+        }
+        let prefix = if stable.is_some() { STABLE } else { ALPHA };
+        stable.or(alpha).map(|value| (field(prefix, key), value.as_str()))
+    };
+    if let Some((_, value)) = pick("controller", &mut problems) {
+        found.ignored = value != "dns-controller";
+    }
+    if let Some((field, value)) = pick("hostname", &mut problems) {
+        found.hostnames = names(&field, value, &mut problems);
+    }
+    if let Some((field, value)) = pick("target", &mut problems) {
+        found.targets = names(&field, value, &mut problems);
+    }
+    if let Some((field, value)) = pick("ttl", &mut problems) {
+        found.ttl = ttl(value);
+        if found.ttl.is_none() {
+            problems.push(DnsProblem::InvalidTtl { field, value: value.to_owned() });
+        }
+    }
+    if let Some((field, value)) = pick("gateway-hostname-source", &mut problems) {
+        found.hostname_source = match value.to_ascii_lowercase().as_str() {
+            "annotation-only" => HostnameSource::AnnotationOnly,
+            "defined-hosts-only" => HostnameSource::DefinedHostsOnly,
+            _ => {
+                problems.push(DnsProblem::UnknownHostnameSource { field, value: value.to_owned() });
+                HostnameSource::Both
+            }
+        };
+    }
+    (found, problems)
+}
+
+/// Field path of an annotation.
+pub(super) fn field(prefix: &str, key: &str) -> Name {
+    Name::new(&format!("metadata.annotations[{prefix}{key}]"))
+}
+
+/// A comma list of names or addresses; blanks are removed, empty items ignored, duplicates dropped, order kept.
+fn names(field: &Name, value: &str, problems: &mut Vec<DnsProblem>) -> Vec<Name> {
+    let mut found: Vec<Name> = Vec::new();
+    let text: String = value.chars().filter(|c| !c.is_whitespace()).collect();
+    for item in text.split(',').filter(|item| !item.is_empty()) {
+        let name = match item.parse::<std::net::IpAddr>() {
+            Ok(ip) => Ok(Name::new(&ip.to_string())),
+            Err(_) => normal_name(item),
+        };
+        match name {
+            Ok(name) if !found.contains(&name) => found.push(name),
+            Ok(_) => {}
+            Err(why) => {
+                problems.push(DnsProblem::InvalidName { field: field.clone(), value: item.to_owned(), why });
+            }
+        }
+    }
+    found
+}
+
+/// Whole seconds, or a duration as Go writes it (`1h30m`, `1.5h`, `90s`), cut to whole seconds.
+fn ttl(text: &str) -> Option<u32> {
+    let seconds = match text.parse::<u64>() {
+        Ok(seconds) => seconds,
+        Err(_) => go_duration_seconds(text)?,
+    };
+    u32::try_from(seconds).ok().filter(|seconds| (1..=0x7fff_ffff).contains(seconds))
+}
+
+fn go_duration_seconds(text: &str) -> Option<u64> {
+    // Nanoseconds, as Go has them, so that "0.5m500ms" adds up before it is cut.
+    let mut total: u128 = 0;
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let (unit, after) = after.split_at(end);
+        let unit: u128 = match unit {
+            "ns" => 1,
+            "us" | "µs" | "μs" => 1_000,
+            "ms" => 1_000_000,
+            "s" => 1_000_000_000,
+            "m" => 60_000_000_000,
+            "h" => 3_600_000_000_000,
+            _ => return None,
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        if whole.is_empty() && fraction.is_empty() || whole.len() > 18 || fraction.len() > 18 {
+            return None;
+        }
+        let digits = |text: &str| if text.is_empty() { Some(0) } else { text.parse::<u128>().ok() };
+        let power = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+        total = total.checked_add(digits(whole)? * unit + digits(fraction)? * unit / power)?;
+        rest = after;
+    }
+    u64::try_from(total / 1_000_000_000).ok()
+}

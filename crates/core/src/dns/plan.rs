@@ -1,0 +1,103 @@
+//! The planner: wanted records and a zone's snapshot in, decisions out. Pure; run by the effect before every write and by
+//! `plan` and `explain` without one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_model::{
+    Name,
+    dns::{RecordSet, Snapshot, in_zone, normal_name},
+};
+
+use super::{
+    Action, Because, DnsProblem, Finding, Plan, Settings, Verb, WantedRecord, observed::Observed, row::Row,
+};
+
+/// More deletions than this at once, and more than [`BREAKER_PERCENT`] of what we own, open the breaker.
+pub const BREAKER_SETS: usize = 10;
+/// See [`BREAKER_SETS`].
+pub const BREAKER_PERCENT: usize = 30;
+
+/// Decides what one zone needs.
+///
+/// `wanted` are the wishes whose names belong to this zone ([`portolan_model::dns::zone_for`]), after [`super::merge`]. A
+/// wish without values means "targets lost for the moment": what we own at that name is held.
+pub fn plan(wanted: &[WantedRecord], observed: &Snapshot, settings: &Settings) -> Plan {
+    let mut plan = Plan { zone: observed.zone.clone(), actions: Vec::new(), problems: Vec::new() };
+    if !observed.complete {
+        plan.problems.push(Finding {
+            resource: Name::default(),
+            about: None,
+            problem: DnsProblem::IncompleteSnapshot { zone: observed.zone.clone() },
+        });
+        return plan;
+    }
+    let zone = Observed::new(observed, settings);
+    let owned: Vec<&RecordSet> = zone.data().filter(|set| zone.ours(set, settings).is_some()).collect();
+    let mut names: BTreeMap<Name, Vec<&WantedRecord>> = BTreeMap::new();
+    for set in owned.iter().filter(|set| settings.in_scope(&set.name)) {
+        names.entry(set.name.clone()).or_default();
+    }
+    for wish in wanted {
+        if let Some(problem) = unusable(wish, &observed.zone) {
+            leave(&mut plan, wish, Because::Problem);
+            find(&mut plan, wish, problem);
+        } else if settings.in_scope(&wish.set.name) {
+            names.entry(wish.set.name.clone()).or_default().push(wish);
+        } else {
+            leave(&mut plan, wish, Because::Filtered);
+        }
+    }
+    let mut claimed = BTreeSet::new();
+    for (name, wishes) in &names {
+        Row { zone: &observed.zone, name, observed: &zone, settings }.decide(wishes, &mut claimed, &mut plan);
+    }
+    breaker(&mut plan, owned.len(), settings);
+    plan.actions.sort_by(|a, b| {
+        let rank = |action: &Action| (action.verb != Verb::Delete, action.set.key(), action.resource.clone());
+        rank(a).cmp(&rank(b))
+    });
+    plan.problems.sort_by(|a, b| (&a.about, &a.resource).cmp(&(&b.about, &b.resource)));
+    plan
+}
+
+fn unusable(wish: &WantedRecord, zone: &Name) -> Option<DnsProblem> {
+    let name = &wish.set.name;
+    match normal_name(name) {
+        Err(why) => Some(DnsProblem::InvalidName { field: Name::default(), value: name.to_string(), why }),
+        Ok(_) if !in_zone(name, zone) => {
+            Some(DnsProblem::OutsideZone { name: name.clone(), zone: zone.clone() })
+        }
+        Ok(_) => None,
+    }
+}
+
+/// Refuses all deletions of a plan that deletes too much: most likely the wishes were lost, not withdrawn.
+fn breaker(plan: &mut Plan, owned: usize, settings: &Settings) {
+    let deletions = plan.actions.iter().filter(|action| action.verb == Verb::Delete).count();
+    if settings.allow_mass_deletion || deletions <= BREAKER_SETS || deletions * 100 <= owned * BREAKER_PERCENT
+    {
+        return;
+    }
+    for action in plan.actions.iter_mut().filter(|action| action.verb == Verb::Delete) {
+        action.verb = Verb::Leave { because: Because::Breaker };
+        action.group.changes.clear();
+    }
+    plan.problems.push(Finding {
+        resource: Name::default(),
+        about: None,
+        problem: DnsProblem::TooManyDeletions { zone: plan.zone.clone(), deletions, owned },
+    });
+}
+
+pub(super) fn leave(plan: &mut Plan, wish: &WantedRecord, because: Because) {
+    plan.actions.push(Action {
+        set: wish.set.clone(),
+        resource: wish.resource.clone(),
+        verb: Verb::Leave { because },
+        group: portolan_model::dns::Group::default(),
+    });
+}
+
+pub(super) fn find(plan: &mut Plan, wish: &WantedRecord, problem: DnsProblem) {
+    plan.problems.push(Finding { resource: wish.resource.clone(), about: Some(wish.set.key()), problem });
+}

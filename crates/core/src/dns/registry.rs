@@ -1,0 +1,137 @@
+//! The TXT registry of external-dns, format of v0.18 and later: beside each record set stands a TXT set that says who
+//! owns it. Written so that external-dns and dnscontrol recognise it (external-dns `registry/mapper`, `endpoint/labels.go`).
+
+use std::collections::BTreeMap;
+
+use portolan_model::{
+    Name, ObjectKey,
+    dns::{RecordType, normal_name},
+};
+
+use super::DnsProblem;
+
+const HERITAGE: &str = "external-dns";
+const TEMPLATE: &str = "%{record_type}";
+
+/// How registry TXT sets are named.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registry {
+    prefix: String,
+    suffix: String,
+    wildcard_replacement: String,
+}
+
+impl Registry {
+    /// `prefix` and `suffix` may contain `%{record_type}` and exclude each other; `wildcard_replacement` stands for a
+    /// first label `*`. Empty means unset; all are lower-cased.
+    ///
+    /// # Errors
+    /// [`DnsProblem::PrefixAndSuffix`] if both are set.
+    pub fn new(prefix: &str, suffix: &str, wildcard_replacement: &str) -> Result<Self, DnsProblem> {
+        if !prefix.is_empty() && !suffix.is_empty() {
+            return Err(DnsProblem::PrefixAndSuffix);
+        }
+        Ok(Self {
+            prefix: prefix.to_lowercase(),
+            suffix: suffix.to_lowercase(),
+            wildcard_replacement: wildcard_replacement.to_lowercase(),
+        })
+    }
+
+    /// Name of the TXT set that belongs to the set `name` of `type`: `a-app.example.com` for A of `app.example.com`.
+    ///
+    /// # Errors
+    /// [`DnsProblem::RegistryNameInvalid`]: the type and the affix can make the label longer than 63 bytes.
+    pub fn txt_name(&self, name: &Name, r#type: RecordType) -> Result<Name, DnsProblem> {
+        let kind = r#type.as_str().to_ascii_lowercase();
+        let (first, rest) = split_first(name);
+        let first = if first == "*" && !self.wildcard_replacement.is_empty() {
+            self.wildcard_replacement.as_str()
+        } else {
+            first
+        };
+        let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
+        let dash = if templated { String::new() } else { format!("{kind}-") };
+        let prefix = self.prefix.replace(TEMPLATE, &kind);
+        let suffix = self.suffix.replace(TEMPLATE, &kind);
+        let dot = if rest.is_empty() { "" } else { "." };
+        let txt = format!("{prefix}{dash}{first}{suffix}{dot}{rest}");
+        normal_name(&txt).map_err(|why| DnsProblem::RegistryNameInvalid { name: name.clone(), txt, why })
+    }
+}
+
+/// First label and the rest, at the first dot that is not escaped.
+fn split_first(name: &str) -> (&str, &str) {
+    let mut escaped = false;
+    for (at, byte) in name.bytes().enumerate() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' => escaped = true,
+            b'.' => return (&name[..at], &name[at + 1..]),
+            _ => {}
+        }
+    }
+    (name, "")
+}
+
+/// What a registry TXT says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ownership {
+    /// Everything after `external-dns/`, by key: `owner`, `resource`, and what other tools add.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Ownership {
+    /// An entry of `owner` for `resource` (see [`resource_label`]).
+    pub fn new(owner: &str, resource: &str) -> Self {
+        let labels = [("owner", owner), ("resource", resource)];
+        Self { labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into() }
+    }
+
+    /// Reads the first value of a TXT set. `None` if it is not an entry of this registry: no `heritage`, or another one.
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut labels = BTreeMap::new();
+        let mut found = false;
+        for token in value.trim_matches('"').split(',') {
+            let Some((key, value)) = token.split_once('=') else { continue };
+            if key == "heritage" {
+                if value != HERITAGE {
+                    return None;
+                }
+                found = true;
+            } else if key.starts_with(HERITAGE) {
+                let key = key.strip_prefix("external-dns/").unwrap_or(key);
+                labels.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        found.then_some(Self { labels })
+    }
+
+    /// The TXT value, without quotes: `heritage=external-dns,external-dns/owner=…,external-dns/resource=…`.
+    pub fn text(&self) -> String {
+        let mut text = format!("heritage={HERITAGE}");
+        for (key, value) in &self.labels {
+            text.push_str(",external-dns/");
+            text.push_str(key);
+            text.push('=');
+            text.push_str(value);
+        }
+        text
+    }
+
+    /// Who owns the record set; `None` if the entry does not say.
+    pub fn owner(&self) -> Option<&str> {
+        self.labels.get("owner").map(String::as_str).filter(|owner| !owner.is_empty())
+    }
+
+    /// Resource label of the object that wished for the set; empty if the entry does not say.
+    pub fn resource(&self) -> &str {
+        self.labels.get("resource").map_or("", String::as_str)
+    }
+}
+
+/// Resource label of an object: `httproute/namespace/name`.
+pub fn resource_label(object: &ObjectKey) -> Name {
+    let kind = object.kind.kind.to_lowercase();
+    Name::new(&format!("{kind}/{}/{}", object.name.namespace, object.name.name))
+}

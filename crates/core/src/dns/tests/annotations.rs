@@ -1,0 +1,114 @@
+use std::collections::BTreeMap;
+
+use portolan_model::{
+    Name,
+    dns::{InvalidName, RecordType},
+};
+
+use crate::dns::{
+    DnsProblem, HostnameSource,
+    annotations::{ALPHA, Annotations, STABLE, read},
+    targets::record_sets,
+};
+
+fn of(pairs: &[(&str, &str, &str)]) -> (Annotations, Vec<DnsProblem>) {
+    let map: BTreeMap<Name, String> = pairs
+        .iter()
+        .map(|(prefix, key, value)| (format!("{prefix}{key}").into(), (*value).to_owned()))
+        .collect();
+    read(&map)
+}
+
+#[test]
+fn both_prefixes_are_read() {
+    for prefix in [STABLE, ALPHA] {
+        let (found, problems) = of(&[
+            (prefix, "hostname", "A.example.com., b.example.com,,a.example.com"),
+            (prefix, "target", " 192.0.2.1 ,2001:DB8::1, LB.example.net."),
+            (prefix, "ttl", "5m"),
+            (prefix, "gateway-hostname-source", "Annotation-Only"),
+            (prefix, "controller", "dns-controller"),
+        ]);
+        assert_eq!(problems, []);
+        let expected = Annotations {
+            hostnames: vec!["a.example.com".into(), "b.example.com".into()],
+            targets: vec!["192.0.2.1".into(), "2001:db8::1".into(), "lb.example.net".into()],
+            ttl: Some(300),
+            ignored: false,
+            hostname_source: HostnameSource::AnnotationOnly,
+        };
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn the_stable_prefix_wins_and_a_difference_is_reported() {
+    let (found, problems) = of(&[(STABLE, "ttl", "60"), (ALPHA, "ttl", "90")]);
+    assert_eq!(found.ttl, Some(60));
+    let [problem] = problems.as_slice() else { panic!("{problems:?}") };
+    assert_eq!(problem.code().to_string(), "PTL-0400");
+    assert_eq!(problem.field(), "metadata.annotations[external-dns.alpha.kubernetes.io/ttl]");
+    let (_, problems) = of(&[(STABLE, "ttl", "60"), (ALPHA, "ttl", "60")]);
+    assert_eq!(problems, [], "equal values are no conflict");
+}
+
+#[test]
+fn durations_are_gos() {
+    for (text, seconds) in [
+        ("300", Some(300)),
+        ("1h30m", Some(5400)),
+        ("1.5h", Some(5400)),
+        ("90s", Some(90)),
+        ("0.5m500ms", Some(30)),
+        ("2147483647", Some(2_147_483_647)),
+        ("2147483648", None),
+        ("0", None),
+        ("500ms", None),
+        ("-5", None),
+        ("-5s", None),
+        ("5 m", None),
+        ("5d", None),
+        (".s", None),
+        ("", None),
+        ("99999999999999999999999h", None),
+    ] {
+        let (found, problems) = of(&[(ALPHA, "ttl", text)]);
+        assert_eq!(found.ttl, seconds, "{text}");
+        assert_eq!(problems.is_empty(), seconds.is_some(), "{text}");
+    }
+}
+
+#[test]
+fn other_controllers_objects_are_ignored() {
+    assert!(of(&[(ALPHA, "controller", "cloud")]).0.ignored);
+    assert!(!of(&[(ALPHA, "controller", "dns-controller")]).0.ignored);
+    assert!(!of(&[]).0.ignored);
+}
+
+#[test]
+fn invalid_parts_are_reported_and_the_rest_counts() {
+    let (found, problems) =
+        of(&[(ALPHA, "hostname", "a..b,bücher.x,good.x"), (ALPHA, "gateway-hostname-source", "all")]);
+    assert_eq!(found.hostnames, ["good.x"]);
+    assert_eq!(found.hostname_source, HostnameSource::Both);
+    let why: Vec<_> = problems
+        .iter()
+        .filter_map(|p| if let DnsProblem::InvalidName { why, .. } = p { Some(*why) } else { None })
+        .collect();
+    assert_eq!(why, [InvalidName::EmptyLabel, InvalidName::NotAscii]);
+    assert!(matches!(problems[2], DnsProblem::UnknownHostnameSource { .. }));
+}
+
+#[test]
+fn targets_choose_the_type() {
+    let sets = record_sets(&"a.x".into(), ["192.0.2.2", "lb.y", "::1", "192.0.2.1"], Some(60));
+    let shown: Vec<_> = sets.iter().map(|set| (set.r#type, set.values.join(" "))).collect();
+    assert_eq!(
+        shown,
+        [
+            (RecordType::A, "192.0.2.1 192.0.2.2".to_owned()),
+            (RecordType::Aaaa, "::1".to_owned()),
+            (RecordType::Cname, "lb.y".to_owned()),
+        ]
+    );
+}
