@@ -1,0 +1,46 @@
+# Every chore of the project. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+export CARGO_TERM_COLOR ?= auto
+# Tests and the demo find Envoy, Helm, Pebble and kubeseal here.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+ENV ?= dev-01
+EXAMPLE := examples/platform
+SEALING_KEY := $(EXAMPLE)/demo-sealing-key/PUBLIC-DEMO-ONLY.key
+PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
+
+.PHONY: help setup demo test lint bench golden-accept release
+
+help: ## list the chores
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal) into .tools/bin
+	@scripts/setup test
+
+demo: ## build, and bring up examples/platform (ENV=dev-01) on loopback; Ctrl-C ends it
+	@scripts/setup demo
+	cargo build --release --locked --package portolan
+	@echo "portolan: $(PORTOLAN)"
+	@exec "$(PORTOLAN)" up $(EXAMPLE) --env $(ENV) --sealing-key $(SEALING_KEY)
+
+test: ## set up, run every test, and name the suites that were skipped
+	@scripts/setup test
+	@scripts/test
+
+lint: ## formatting and clippy, warnings are errors
+	cargo fmt --all -- --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+bench: ## run the benchmarks
+	cargo bench --workspace --locked
+
+golden-accept: ## write what the code gives today into the golden files; read the diff before committing
+	@scripts/setup test
+	PORTOLAN_ACCEPT=1 cargo test --workspace --locked --no-fail-fast
+	git --no-pager diff --stat
+
+release: ## build the stripped release binary and print its size and checksum
+	cargo build --release --locked --package portolan
+	@ls -l "$(PORTOLAN)" && sha256sum "$(PORTOLAN)"
