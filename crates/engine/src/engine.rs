@@ -1,318 +1,145 @@
-//! The engine: facts in, one step, changes out.
+//! The engine: rules are registered, facts are put, rows are read.
 
-use std::{
-    any::TypeId,
-    collections::{BTreeMap, BTreeSet},
-    fmt::Write as _,
-    sync::Arc,
-};
+use std::{mem::size_of, sync::Arc};
 
 use crate::{
-    Change, Cx, Has, Index, Indexed, Instant, Row, Tables,
-    readers::InstanceId,
-    rule::{AnyRule, Declared, GroupBody, GroupRule, MapRule, RowSet, Stage},
-    table::{FACT, Read, ReadKind},
+    Declaring, Has, Held, Index, Indexed, Row, Tables,
+    core::{Core, InstanceId, Link, NONE, Node},
+    declare::{Access, Declared, check, diagram},
+    rule::{AnyRule, GroupBody, GroupRule, MapBody, MapRule},
 };
-
-/// Reads and wake-ups of all instances.
-#[derive(Default)]
-pub(crate) struct Instances {
-    all: Vec<Instance>,
-    free: Vec<InstanceId>,
-    due: BTreeSet<(Instant, InstanceId)>,
-    /// Reads that a run no longer makes, to be taken out of the reader lists.
-    dropped: Vec<(InstanceId, Read)>,
-    held: BTreeSet<InstanceId>,
-}
-
-#[derive(Default)]
-struct Instance {
-    reads: Vec<Read>,
-    due: Option<Instant>,
-}
-
-impl Instances {
-    pub fn add(&mut self) -> InstanceId {
-        self.free.pop().unwrap_or_else(|| {
-            self.all.push(Instance::default());
-            InstanceId::try_from(self.all.len() - 1).expect("fewer than 2^32 instances")
-        })
-    }
-
-    /// Records a run. Reads that it no longer makes are dropped; a run that panicked keeps its old reads besides, so
-    /// that whatever it would have looked at wakes it.
-    pub fn ran(&mut self, id: InstanceId, mut reads: Vec<Read>, due: Option<Instant>, held: bool) {
-        let instance = &mut self.all[id as usize];
-        if held {
-            reads.extend(&instance.reads);
-            self.held.insert(id);
-        } else {
-            self.held.remove(&id);
-        }
-        reads.sort_unstable();
-        reads.dedup();
-        let old = std::mem::replace(&mut instance.reads, reads);
-        let kept = &instance.reads;
-        self.dropped
-            .extend(old.into_iter().filter(|read| kept.binary_search(read).is_err()).map(|read| (id, read)));
-        if let Some(old) = instance.due.take() {
-            self.due.remove(&(old, id));
-        }
-        instance.due = due;
-        if let Some(at) = due {
-            self.due.insert((at, id));
-        }
-    }
-}
-
-/// What one step did.
-#[derive(Clone, Debug, Default)]
-pub struct Step {
-    /// Rule runs, by rule, in rule order; rules that did not run are left out.
-    pub work: Vec<(&'static str, usize)>,
-    /// When the next step must run although nothing changed.
-    pub next_due: Option<Instant>,
-    /// Errors of the rules themselves: undeclared reads or writes. Always empty in a correct program.
-    pub errors: Vec<String>,
-    /// Keys that two rules claim.
-    pub conflicts: Vec<String>,
-    /// Rules whose last run panicked: rule and input. Their last good rows are kept.
-    pub held: Vec<String>,
-}
-
-impl Step {
-    /// All rule runs.
-    pub fn runs(&self) -> usize {
-        self.work.iter().map(|(_, runs)| runs).sum()
-    }
-}
-
-/// Why a row is as it is: the rule that made it, what for, and all that this run read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reason {
-    /// Rule; empty for a fact.
-    pub rule: &'static str,
-    /// Table and key, or bucket, that the rule ran for.
-    pub input: String,
-    /// Table, what was read of it, how, and how many rows there are now.
-    pub reads: Vec<(&'static str, String, ReadKind, usize)>,
-}
 
 /// Tables and rules.
 pub struct Engine<W> {
-    world: W,
-    rules: Vec<(Declared, Box<dyn AnyRule<W>>)>,
-    instances: Instances,
-    rule_of: Vec<u16>,
-    dirty: BTreeSet<InstanceId>,
-    now: Instant,
-    checked: bool,
+    pub(crate) world: W,
+    pub(crate) core: Core,
+    pub(crate) rules: Vec<(Declared, Box<dyn AnyRule<W>>)>,
+    /// What [`finish`](Self::finish) found; `None` before it.
+    pub(crate) checked: Option<Vec<String>>,
+}
+
+/// Sizes, for benchmarks and metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Rows in all tables.
+    pub rows: usize,
+    /// Keys, present or only read, and index values.
+    pub places: usize,
+    /// Runs that are kept up to date.
+    pub instances: usize,
+    /// Things read.
+    pub nodes: usize,
+    /// Recorded reads.
+    pub reads: usize,
+    /// Bytes of nodes, reader lists and recorded reads.
+    pub read_bytes: usize,
 }
 
 impl<W: Tables> Default for Engine<W> {
     fn default() -> Self {
-        Self {
-            world: W::default(),
-            rules: Vec::new(),
-            instances: Instances::default(),
-            rule_of: Vec::new(),
-            dirty: BTreeSet::new(),
-            now: Instant::MIN,
-            checked: false,
+        let mut world = W::default();
+        for table in 0..W::COUNT {
+            world.at_mut(table).set_id(table);
         }
-    }
-}
-
-/// A rule that was just added, to declare what it reads and writes.
-pub struct Declaring<'a>(&'a mut Declared);
-
-impl Declaring<'_> {
-    /// Tables that the rule may read.
-    #[allow(clippy::return_self_not_must_use)]
-    pub fn reads<S: RowSet>(self) -> Self {
-        self.0.reads = S::rows();
-        self.0.may_read = self.0.reads.iter().map(|(id, _)| *id).collect();
-        self
-    }
-
-    /// Tables that the rule may write.
-    #[allow(clippy::return_self_not_must_use)]
-    pub fn writes<S: RowSet>(self) -> Self {
-        self.0.writes = S::rows();
-        self.0.may_write = self.0.writes.iter().map(|(id, _)| *id).collect();
-        self
+        Self { world, core: Core::default(), rules: Vec::new(), checked: None }
     }
 }
 
 impl<W: Tables> Engine<W> {
-    /// Adds a map rule: one input row gives rows.
-    pub fn map<I: Row>(&mut self, name: &'static str, body: fn(&mut Cx<'_, W>, &Arc<I>)) -> Declaring<'_>
+    /// An engine without rules and facts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a map rule: `body` runs for each row of `I` and puts out rows through [`Cx::emit`](crate::Cx::emit).
+    pub fn map<I: Row>(&mut self, name: &'static str, body: MapBody<W, I>) -> Declaring<'_, W>
     where
         W: Has<I>,
     {
-        self.add(name, TypeId::of::<I>(), I::NAME, Box::new(MapRule::new(body)))
+        let input = Access::table::<I>(self.world.table());
+        let number = self.add(name, input, Box::new(MapRule(body)));
+        self.world.table_mut().subscribers.push(number);
+        self.declaring()
     }
 
-    /// Adds a group rule: all rows with the same index value give rows.
-    pub fn group<I: Index>(&mut self, name: &'static str, body: GroupBody<W, I>) -> Declaring<'_>
+    /// Adds a group rule: `body` runs for each value of `I` that has rows, with those rows in key order. Its outputs go
+    /// when the last of them goes.
+    pub fn group<I: Index>(&mut self, name: &'static str, body: GroupBody<W, I>) -> Declaring<'_, W>
     where
         W: Indexed<I>,
     {
-        self.add(name, TypeId::of::<I::Row>(), I::Row::NAME, Box::new(GroupRule::<W, I>::new(body)))
+        let input = Access::index::<I>(<W as Has<I::Row>>::table(&self.world));
+        let number = self.add(name, input, Box::new(GroupRule::<W, I>::new(body)));
+        <W as Has<I::Row>>::table_mut(&mut self.world).index_mut::<I>().subscribers.push(number);
+        self.declaring()
     }
 
-    fn add(
-        &mut self,
-        name: &'static str,
-        row: TypeId,
-        table: &'static str,
-        rule: Box<dyn AnyRule<W>>,
-    ) -> Declaring<'_> {
-        self.rules.push((Declared { name, input: vec![(row, table)], ..Declared::default() }, rule));
-        Declaring(&mut self.rules.last_mut().expect("just pushed").0)
+    fn add(&mut self, name: &'static str, input: Access, rule: Box<dyn AnyRule<W>>) -> u16 {
+        if self.checked.is_some() {
+            self.core.error(format!("rule {name} is registered after finish()"));
+        }
+        self.rules.push((Declared::new(name, input), rule));
+        self.core.queue.push(Vec::new());
+        u16::try_from(self.rules.len() - 1).expect("fewer than 65,536 rules")
     }
 
-    /// Checks order and cycles: what a rule reads must be written by earlier rules only.
+    fn declaring(&mut self) -> Declaring<'_, W> {
+        let declared = &mut self.rules.last_mut().expect("just added").0;
+        Declaring { declared, world: &self.world }
+    }
+
+    /// Checks the order of all rules: each reads only what rules before it write, or facts.
     ///
     /// # Errors
-    /// One sentence a violation.
+    /// One text for each wrong read, naming both rules. Steps then refuse to run.
     pub fn finish(&mut self) -> Result<(), Vec<String>> {
-        let mut wrong = Vec::new();
-        for (at, (rule, _)) in self.rules.iter().enumerate() {
-            for (read, table) in rule.reads.iter().chain(&rule.input) {
-                for (writer, _) in &self.rules[at..] {
-                    if writer.may_write.contains(read) {
-                        wrong.push(format!(
-                            "rule {} reads {table}, which rule {} writes at the same place or later",
-                            rule.name, writer.name
-                        ));
-                    }
-                }
-            }
-        }
-        self.checked = wrong.is_empty();
+        let wrong = check(self.rules.iter().map(|(declared, _)| declared));
+        self.checked = Some(wrong.clone());
         if wrong.is_empty() { Ok(()) } else { Err(wrong) }
     }
 
-    fn is_fact<R: Row>(&self) -> bool {
-        !self.rules.iter().any(|(rule, _)| rule.may_write.contains(&TypeId::of::<R>()))
+    /// The rules in order with what they read and write, one a line.
+    pub fn diagram(&self) -> String {
+        diagram(self.rules.iter().map(|(declared, _)| declared))
     }
 
-    /// Puts a fact. The change is seen by the next step.
+    /// Puts a fact in place of what was under its key. Seen from the next step on.
     ///
-    /// # Panics
-    /// In debug builds when rules write this table: facts and derived rows never mix.
+    /// A table that rules write takes no facts: debug builds panic, others drop the row and say so in
+    /// [`Changes::errors`](crate::Changes::errors) of the next step.
     pub fn put<R: Row>(&mut self, row: R)
     where
         W: Has<R>,
     {
-        debug_assert!(self.is_fact::<R>(), "{} is written by rules and takes no facts", R::NAME);
-        let table = self.world.table_mut();
-        if table.get(&row.key()).is_none_or(|old| **old != row) {
-            table.claim(FACT, Arc::new(row));
-        }
+        self.stage(row.key(), Some(Arc::new(row)));
     }
 
-    /// Removes a fact; nothing happens if there is none.
+    /// Removes a fact; nothing happens if there is none. Seen from the next step on.
     pub fn remove<R: Row>(&mut self, key: &R::Key)
     where
         W: Has<R>,
     {
-        if self.world.table().get(key).is_some() {
-            self.world.table_mut().release(FACT, key);
-        }
+        self.stage::<R>(key.clone(), None);
     }
 
-    /// Runs all rules that something woke, in their fixed order, to one consistent state.
-    /// `now` never goes back: an earlier instant counts as the latest one seen.
-    pub fn step(&mut self, now: Instant) -> Step {
-        debug_assert!(self.checked, "finish() must have passed before the first step");
-        self.now = self.now.max(now);
-        let mut errors = BTreeMap::new();
-        let mut work = Vec::new();
-        while let Some((at, id)) = self.instances.due.first().copied() {
-            if at > self.now {
-                break;
-            }
-            self.instances.due.pop_first();
-            self.instances.all[id as usize].due = None;
-            self.dirty.insert(id);
-        }
-        let dirty = &mut self.dirty;
-        self.world.each(&mut |table| table.wake(dirty));
-        for at in 0..self.rules.len() {
-            let runs = self.stage(at, &mut errors);
-            if runs > 0 {
-                work.push((self.rules[at].0.name, runs));
-            }
-        }
-        self.dirty.clear();
-        let mut conflicts = Vec::new();
-        self.world.each(&mut |table| {
-            table.publish();
-            conflicts.extend(table.conflicts());
-        });
-        Step {
-            work,
-            next_due: self.instances.due.first().map(|(at, _)| *at),
-            errors: errors.into_iter().map(|(text, times)| format!("{text} ({times} times)")).collect(),
-            conflicts,
-            held: self.held(),
-        }
-    }
-
-    fn stage(&mut self, at: usize, errors: &mut BTreeMap<String, usize>) -> usize {
-        let number = u16::try_from(at).expect("fewer than 65,536 rules");
-        let mine: BTreeSet<InstanceId> =
-            self.dirty.iter().copied().filter(|id| self.rule_of.get(*id as usize) == Some(&number)).collect();
-        let (declared, rule) = &mut self.rules[at];
-        let done = rule.run(
-            &mut self.world,
-            Stage { now: self.now, declared, dirty: mine, instances: &mut self.instances, errors },
-        );
-        if done.ran.is_empty() {
-            return 0;
-        }
-        self.rule_of.resize(self.instances.all.len(), number);
-        for id in &done.ran {
-            self.rule_of[*id as usize] = number;
-        }
-        let declared = &self.rules[at].0;
-        let dirty = &mut self.dirty;
-        self.world.each(&mut |table| {
-            if declared.may_write.contains(&table.type_id_of_row()) {
-                table.settle(&done.ran, &done.panicked);
-                table.wake(dirty);
-            }
-        });
-        for id in &done.gone {
-            self.instances.ran(*id, Vec::new(), None, false);
-        }
-        let dropped = std::mem::take(&mut self.instances.dropped);
-        if !dropped.is_empty() {
-            self.world.each(&mut |table| {
-                let row = table.type_id_of_row();
-                for (id, read) in dropped.iter().filter(|(_, read)| read.table == row) {
-                    table.forget(*read, *id);
-                }
-            });
-        }
-        for id in &done.gone {
-            self.dirty.remove(id);
-            self.instances.free.push(*id);
-        }
-        done.ran.len()
-    }
-
-    /// Net changes of the last step, in key order.
-    pub fn changes<R: Row>(&self) -> &[Change<R>]
+    fn stage<R: Row>(&mut self, key: R::Key, row: Option<Arc<R>>)
     where
         W: Has<R>,
     {
-        &self.world.table().changes
+        let table = self.world.table_mut();
+        if let Some((writer, _)) = self.rules.iter().find(|(rule, _)| rule.may_write(table.id)) {
+            let text = format!("{} takes no facts: rule {} writes it", R::NAME, writer.name);
+            debug_assert!(cfg!(test), "{text}");
+            self.core.error(text);
+            return;
+        }
+        if table.staged.is_empty() {
+            self.core.staged.push(table.id);
+        }
+        table.staged.push((key, row));
     }
 
-    /// A row.
+    /// The row under `key`, as of the last step.
     pub fn get<R: Row>(&self, key: &R::Key) -> Option<Arc<R>>
     where
         W: Has<R>,
@@ -320,90 +147,63 @@ impl<W: Tables> Engine<W> {
         self.world.table().get(key).cloned()
     }
 
-    /// All rows of a table, in key order.
-    pub fn rows<R: Row>(&self) -> impl Iterator<Item = &Arc<R>>
+    /// All rows of a table in key order, as of the last step. Sorts: not for every step.
+    pub fn rows<R: Row>(&self) -> impl ExactSizeIterator<Item = &Arc<R>>
     where
         W: Has<R>,
     {
-        self.world.table().rows.values().map(|claims| &claims.shown)
+        self.world.table().sorted().into_iter()
     }
 
-    /// Rows under an index value, in key order.
+    /// The rows under an index value in key order, as of the last step.
     pub fn find<I: Index>(&self, value: &I::Value) -> Vec<Arc<I::Row>>
     where
         W: Indexed<I>,
     {
-        let store = self.world.table().index::<I>();
-        store.buckets.get(value).map(|b| b.values().cloned().collect()).unwrap_or_default()
+        let store = <W as Has<I::Row>>::table(&self.world).index::<I>();
+        store.find(value).map(|at| store.buckets[at].rows.clone()).unwrap_or_default()
     }
 
-    /// Rules whose last run panicked.
-    pub fn held(&self) -> Vec<String> {
-        let mut held = Vec::new();
-        for id in self.instances.held.iter().copied() {
-            let Some((rule, body)) =
-                self.rule_of.get(id as usize).and_then(|at| self.rules.get(usize::from(*at)))
-            else {
-                continue;
-            };
-            held.push(format!("{} for {}", rule.name, body.input_text(id).unwrap_or_default()));
-        }
+    /// Runs whose last run panicked, in order.
+    pub fn held(&self) -> Vec<Held> {
+        let held = self.core.held.iter();
+        let mut held: Vec<Held> = held
+            .map(|(id, message)| Held { claimant: self.claimant(*id), message: message.clone() })
+            .collect();
+        held.sort_unstable();
         held
     }
 
-    /// Why the row under `key` is there: one reason for each run that claims it; a fact has a reason without a rule.
-    pub fn reasons<R: Row>(&self, key: &R::Key) -> Vec<Reason>
-    where
-        W: Has<R>,
-    {
-        let Some(claims) = self.world.table().rows.get(key) else { return Vec::new() };
-        claims.claims.iter().map(|(id, _)| self.reason(*id, R::NAME, &format!("{key:?}"))).collect()
-    }
-
-    fn reason(&self, id: InstanceId, table: &'static str, key: &str) -> Reason {
-        if id == FACT {
-            return Reason { rule: "", input: format!("{table} {key}"), reads: Vec::new() };
-        }
-        let (rule, body) = &self.rules[usize::from(self.rule_of[id as usize])];
-        let mut reads = Vec::new();
-        let wanted = &self.instances.all[id as usize].reads;
-        self.world.each_ref(&mut |table| {
-            for read in wanted.iter().filter(|read| read.table == table.type_id_of_row()) {
-                if let Some((what, rows)) = table.describe(*read) {
-                    reads.push((table.name(), what, read.kind, rows));
-                }
-            }
+    /// Runs in rule order, then in order of their inputs.
+    pub(crate) fn in_order(&self, owners: &[InstanceId]) -> Vec<InstanceId> {
+        let mut owners: Vec<InstanceId> = owners.iter().copied().filter(|owner| *owner != NONE).collect();
+        owners.sort_by(|a, b| {
+            let (a, b) = (&self.core.instances[*a], &self.core.instances[*b]);
+            let rule = &self.rules[usize::from(a.rule)].1;
+            a.rule.cmp(&b.rule).then_with(|| rule.order(&self.world, a.input, b.input))
         });
-        Reason { rule: rule.name, input: body.input_text(id).unwrap_or_default(), reads }
+        owners
     }
 
-    /// The rules in order, with what each reads and writes.
-    pub fn diagram(&self) -> String {
-        let names =
-            |set: &[(TypeId, &'static str)]| set.iter().map(|(_, n)| *n).collect::<Vec<_>>().join(", ");
-        let mut text = String::new();
-        for (rule, _) in &self.rules {
-            let _ = writeln!(
-                text,
-                "{}: {} [{}] -> {}",
-                rule.name,
-                names(&rule.input),
-                names(&rule.reads),
-                names(&rule.writes)
-            );
+    /// Sizes; walks everything.
+    pub fn stats(&self) -> Stats {
+        let (mut stats, core) = (Stats::default(), &self.core);
+        for table in 0..W::COUNT {
+            stats.rows += self.world.at(table).rows();
+            stats.places += self.world.at(table).places();
         }
-        text
+        stats.instances = core.instances.len();
+        stats.nodes = core.nodes.len();
+        stats.reads = core.instances.iter().map(|instance| instance.reads.len()).sum();
+        let lists: usize = core.nodes.iter().map(|node| node.readers.capacity()).sum();
+        stats.read_bytes = stats.nodes * size_of::<Node>()
+            + lists * size_of::<(InstanceId, u32)>()
+            + stats.reads * size_of::<Link>();
+        stats
     }
 
-    #[cfg(test)]
-    pub(crate) fn world(&self) -> &W {
-        &self.world
-    }
-
-    /// All rows as text, for comparing two engines.
+    /// All rows as text in table and key order, for comparing two engines.
     pub fn dump(&self) -> Vec<String> {
-        let mut all = Vec::new();
-        self.world.each_ref(&mut |table| all.extend(table.dump()));
-        all
+        (0..W::COUNT).flat_map(|table| self.world.at(table).dump()).collect()
     }
 }

@@ -1,0 +1,112 @@
+//! What a step did.
+
+use std::{any::TypeId, fmt, sync::Arc};
+
+use crate::{Instant, Row, any_table::Published};
+
+/// Net change of one row over a step; `before` and `after` differ.
+#[derive(Debug)]
+pub struct Change<R: Row> {
+    /// The key.
+    pub key: R::Key,
+    /// Row before the step; `None`: there was none.
+    pub before: Option<Arc<R>>,
+    /// Row after it; `None`: it is gone.
+    pub after: Option<Arc<R>>,
+}
+
+impl<R: Row> Clone for Change<R> {
+    fn clone(&self) -> Self {
+        Self { key: self.key.clone(), before: self.before.clone(), after: self.after.clone() }
+    }
+}
+
+/// The input that a rule ran for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Claimant {
+    /// The rule; empty for a fact.
+    pub rule: &'static str,
+    /// Table, or index, with key or value.
+    pub input: String,
+}
+
+impl fmt::Display for Claimant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} for {}", self.rule, self.input)
+    }
+}
+
+/// A key that more than one run puts out. A bug in the rules: what is shared must go through a group rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The table.
+    pub table: &'static str,
+    /// The key.
+    pub key: String,
+    /// All runs that want it, in rule order and then in order of their inputs; the row of the first is shown.
+    pub claimants: Vec<Claimant>,
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} is claimed by ", self.table, self.key)?;
+        for (nth, claimant) in self.claimants.iter().enumerate() {
+            write!(f, "{}{claimant}", if nth == 0 { "" } else { " and by " })?;
+        }
+        f.write_str("; the first is shown")
+    }
+}
+
+/// A run that panicked: its rows are those of its last good run, or none.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Held {
+    /// Which rule, for what.
+    pub claimant: Claimant,
+    /// Text of the panic.
+    pub message: String,
+}
+
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rule {} panicked: {}", self.claimant, self.message)
+    }
+}
+
+/// What one step did: net changes by table, and what the driver must know. Cheap to clone, so it can be published.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    pub(crate) tables: Vec<(TypeId, Published)>,
+    /// When the next step must run although no fact changed.
+    pub next_due: Option<Instant>,
+    /// Runs by rule, in rule order; an input that went counts as one. Rules that did not run are left out.
+    pub work: Vec<(&'static str, usize)>,
+    /// All runs held at the end of the step, not only new ones.
+    pub held: Vec<Held>,
+    /// All conflicts at the end of the step, not only new ones.
+    pub conflicts: Vec<Conflict>,
+    /// Mistakes of the program: undeclared reads or writes, facts for a table of rules, rules in the wrong order.
+    /// Empty in a correct program; debug builds panic.
+    pub errors: Vec<String>,
+}
+
+impl Changes {
+    /// Changes of one table, in key order.
+    pub fn of<R: Row>(&self) -> &[Change<R>] {
+        self.tables
+            .iter()
+            .find_map(|(table, changes)| {
+                (*table == TypeId::of::<R>()).then(|| changes.downcast_ref::<Vec<Change<R>>>())?
+            })
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// All rule runs.
+    pub fn runs(&self) -> usize {
+        self.work.iter().map(|(_, runs)| runs).sum()
+    }
+
+    /// Whether no row differs.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty()
+    }
+}

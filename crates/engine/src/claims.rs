@@ -1,0 +1,157 @@
+//! Who owns which row: what runs put out becomes rows, and more than one claim on a key becomes a conflict.
+
+use std::sync::Arc;
+
+use crate::{
+    Row, Table,
+    core::{Core, FACT, InstanceId, NONE},
+    fault::{Fault, planted},
+};
+
+impl<R: Row> Table<R> {
+    /// Takes in the facts that were put and removed since the last step.
+    pub(crate) fn take_facts(&mut self) {
+        for (key, row) in std::mem::take(&mut self.staged) {
+            if let Some(row) = row {
+                let at = self.slot(&key);
+                self.touch(at);
+                self.slots[at].row = Some(row);
+                self.slots[at].owner = FACT;
+            } else if let Some(at) = self.find_slot(&key) {
+                self.vacate(at);
+            }
+        }
+    }
+
+    /// Makes what a stage's runs put out the rows of this table. `old` is what the same runs owned before, by owner
+    /// and slot. All rows go first, then rows come: a key that moves between two inputs is no conflict.
+    /// Gives the new outputs.
+    pub(crate) fn take_outputs(&mut self, old: &[(InstanceId, u32)], outputs: &mut Vec<(InstanceId, u32)>) {
+        let pending = std::mem::take(&mut self.pending);
+        let mut new: Vec<(InstanceId, u32, Arc<R>)> =
+            pending.into_iter().map(|(owner, row)| (owner, self.slot(&row.key()), row)).collect();
+        new.sort_by_key(|(owner, at, _)| (*owner, *at));
+        new.dedup_by(|b, a| a == b);
+        if planted(Fault::InsertBeforeRemove) {
+            self.come(new.clone(), outputs);
+            outputs.clear();
+        }
+        for (owner, at) in old {
+            let again = new.binary_search_by_key(&(owner, at), |(owner, at, _)| (owner, at)).is_ok();
+            self.release(*owner, *at, again);
+        }
+        if planted(Fault::InsertBeforeRemove) {
+            outputs.extend(new.iter().map(|(owner, at, _)| (*owner, *at)));
+            return;
+        }
+        self.come(new, outputs);
+    }
+
+    fn come(&mut self, new: Vec<(InstanceId, u32, Arc<R>)>, outputs: &mut Vec<(InstanceId, u32)>) {
+        let mut last = (NONE, NONE);
+        for (owner, at, row) in new {
+            let second = last == (owner, at);
+            last = (owner, at);
+            self.claim(owner, at, row);
+            if !second {
+                outputs.push(last);
+            }
+        }
+    }
+
+    /// All claims that end are withdrawn by now, so whoever stands here is a rival; the same run too, if it has put out
+    /// another row under this key.
+    fn claim(&mut self, owner: InstanceId, at: u32, row: Arc<R>) {
+        let slot = &self.slots[at];
+        let present = slot.owner;
+        if let Some(claims) = self.rivals.get_mut(&at) {
+            claims.push((owner, row));
+            self.disputed.push(at);
+        } else if present == NONE {
+            if slot.row.as_ref() != Some(&row) {
+                self.touch(at);
+                self.slots[at].row = Some(row);
+            }
+            self.slots[at].owner = owner;
+        } else if let Some(first) = slot.row.clone() {
+            self.rivals.insert(at, vec![(present, first), (owner, row)]);
+            self.disputed.push(at);
+        }
+    }
+
+    /// Withdraws the claims of `owner`; `again`: it puts out this key again, so its row stays to be compared.
+    fn release(&mut self, owner: InstanceId, at: u32, again: bool) {
+        if let Some(claims) = self.rivals.get_mut(&at) {
+            claims.retain(|(other, _)| *other != owner);
+            if claims.len() > 1 {
+                self.disputed.push(at);
+                return;
+            }
+            let last = claims.pop();
+            self.rivals.remove(&at);
+            match last {
+                None => self.vacate(at),
+                Some((owner, row)) => self.show(at, owner, row),
+            }
+        } else if self.slots[at].owner == owner {
+            if again {
+                self.slots[at].owner = NONE;
+            } else {
+                self.vacate(at);
+            }
+        }
+    }
+
+    fn show(&mut self, at: u32, owner: InstanceId, row: Arc<R>) {
+        self.touch(at);
+        self.slots[at].row = Some(row);
+        self.slots[at].owner = owner;
+    }
+
+    fn vacate(&mut self, at: u32) {
+        self.touch(at);
+        self.slots[at].row = None;
+        self.slots[at].owner = NONE;
+        self.vacant.push(at);
+    }
+
+    /// Who claims a slot, if more than one run does.
+    pub(crate) fn claims(&self, at: u32) -> Vec<InstanceId> {
+        self.rivals
+            .get(&at)
+            .map(|claims| claims.iter().map(|(owner, _)| *owner).collect())
+            .unwrap_or_default()
+    }
+
+    /// Shows the `nth` claim.
+    pub(crate) fn decide(&mut self, at: u32, nth: usize) {
+        if planted(Fault::FirstComerWins) {
+            return;
+        }
+        if let Some((owner, row)) = self.rivals.get(&at).and_then(|claims| claims.get(nth)) {
+            let (owner, row) = (*owner, Arc::clone(row));
+            self.show(at, owner, row);
+        }
+    }
+
+    /// Frees slots that hold no row and that nobody reads.
+    pub(crate) fn free_slots(&mut self) {
+        for at in std::mem::take(&mut self.vacant) {
+            let slot = &self.slots[at];
+            if slot.key.is_some() && slot.row.is_none() && slot.node == NONE {
+                self.places.remove(slot.hash, at);
+                self.slots.free(at);
+            }
+        }
+        for (_, index) in &mut self.indexes {
+            index.free_buckets();
+        }
+        self.ending = false;
+    }
+
+    pub(crate) fn forget_read(&mut self, at: u32, core: &mut Core) {
+        self.slots[at].node = NONE;
+        self.vacant.push(at);
+        self.end(core);
+    }
+}

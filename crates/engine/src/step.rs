@@ -1,0 +1,174 @@
+//! One step: facts in, all woken rules in their order, net changes out.
+
+use crate::{
+    Changes, Claimant, Conflict, Cx, Engine, Instant, Tables,
+    core::{Instance, InstanceId, NONE, Output},
+    fault::{Fault, planted},
+};
+
+/// What a panic says.
+fn message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+impl<W: Tables> Engine<W> {
+    /// Takes in the facts and runs all rules that something woke, in their fixed order, to one consistent state.
+    /// An earlier `now` than the latest one seen counts as that.
+    ///
+    /// Debug builds panic when the result has [`errors`](Changes::errors), which are bugs of the program.
+    pub fn step(&mut self, now: Instant) -> Changes {
+        if self.checked.is_none() {
+            let _ = self.finish();
+        }
+        if let Some(wrong) = self.checked.as_ref().filter(|wrong| !wrong.is_empty()) {
+            return Changes { errors: wrong.clone(), ..Changes::default() };
+        }
+        self.core.now = self.core.now.max(now);
+        self.core.fall_due();
+        let mut staged = std::mem::take(&mut self.core.staged);
+        staged.sort_unstable();
+        for table in staged {
+            self.world.at_mut(table).accept(&mut self.core);
+        }
+        let mut changes = Changes::default();
+        for rule in 0..self.rules.len() {
+            let runs = self.stage_of(rule);
+            if runs > 0 {
+                changes.work.push((self.rules[rule].0.name, runs));
+            }
+        }
+        self.end_step(&mut changes);
+        changes
+    }
+
+    fn end_step(&mut self, changes: &mut Changes) {
+        self.core.ending.sort_unstable();
+        for table in &self.core.ending {
+            changes.tables.extend(self.world.at_mut(*table).publish());
+        }
+        for (place, at) in self.core.sweep() {
+            self.world.at_mut(place.table).forget(place, at, &mut self.core);
+        }
+        for table in std::mem::take(&mut self.core.ending) {
+            self.world.at_mut(table).free();
+        }
+        changes.next_due = self.core.wakeups.first().map(|(at, _)| *at);
+        changes.held = self.held();
+        changes.conflicts = self.conflicts();
+        let errors = std::mem::take(&mut self.core.errors);
+        changes.errors = errors.into_iter().map(|(text, times)| format!("{text} ({times} times)")).collect();
+        debug_assert!(cfg!(test) || changes.errors.is_empty(), "{:?}", changes.errors);
+    }
+
+    /// Runs one rule for all inputs that wait for it. Gives the number of runs.
+    fn stage_of(&mut self, number: usize) -> usize {
+        let mut inputs = std::mem::take(&mut self.core.queue[number]);
+        if inputs.is_empty() {
+            return 0;
+        }
+        inputs.sort_unstable();
+        inputs.dedup();
+        let (mut ran, mut gone) = (Vec::with_capacity(inputs.len()), Vec::new());
+        for input in &inputs {
+            self.run(number, *input, &mut ran, &mut gone);
+        }
+        self.settle(number, &ran);
+        if !planted(Fault::GoneKeepsOutputs) {
+            for id in gone {
+                self.core.end_instance(id);
+            }
+        }
+        let runs = ran.len();
+        inputs.clear();
+        // What woke meanwhile (an undeclared read only) waits for the next step.
+        let waiting = std::mem::replace(&mut self.core.queue[number], inputs);
+        self.core.queue[number].extend(waiting);
+        runs
+    }
+
+    fn run(&mut self, number: usize, input: u32, ran: &mut Vec<InstanceId>, gone: &mut Vec<InstanceId>) {
+        let (declared, rule) = &mut self.rules[number];
+        if !rule.present(&self.world, input) {
+            let id = std::mem::replace(declared.instance(input), NONE);
+            if planted(Fault::StaleInstance) && id != NONE {
+                *declared.instance(input) = id;
+            }
+            if id != NONE {
+                self.core.held.remove(&id);
+                gone.push(id);
+                ran.push(id);
+            }
+            return;
+        }
+        let noted = declared.instance(input);
+        if *noted == NONE {
+            let rule = u16::try_from(number).expect("fewer than 65,536 rules");
+            *noted = self.core.instances.add(Instance { input, rule, ..Instance::default() });
+        }
+        let id = *noted;
+        let mut cx = Cx { world: &mut self.world, core: &mut self.core, declared, id };
+        let ended = rule.call(&mut cx, input);
+        self.core.finish_run(id);
+        ran.push(id);
+        match ended {
+            Ok(()) => {
+                self.core.held.remove(&id);
+            }
+            Err(panic) => {
+                for access in &declared.writes {
+                    self.world.at_mut(access.table).discard(id);
+                }
+                self.core.held.insert(id, message(&*panic));
+            }
+        }
+    }
+
+    /// Makes rows of what a stage's runs put out, decides conflicts, and wakes what reads the rows.
+    fn settle(&mut self, number: usize, ran: &[InstanceId]) {
+        let gone_or_good = |id: &&InstanceId| !self.core.held.contains_key(*id);
+        let good: Vec<InstanceId> = ran.iter().filter(gone_or_good).copied().collect();
+        let mut old: Vec<(u16, InstanceId, u32)> = Vec::new();
+        for id in &good {
+            let outputs = std::mem::take(&mut self.core.instances[*id].outputs);
+            old.extend(outputs.iter().map(|output| (output.table, *id, output.slot)));
+        }
+        old.sort_unstable();
+        let mut new: Vec<(InstanceId, Output)> = Vec::new();
+        let mut tables: Vec<u16> = self.rules[number].0.writes.iter().map(|access| access.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        for table in tables {
+            let mine = old.iter().filter(|(of, ..)| *of == table).map(|(_, id, slot)| (*id, *slot));
+            let (mine, mut outputs): (Vec<_>, Vec<_>) = (mine.collect(), Vec::new());
+            self.world.at_mut(table).settle(&mine, &mut outputs);
+            new.extend(outputs.into_iter().map(|(id, slot)| (id, Output { table, slot })));
+            for at in self.world.at_mut(table).take_disputed() {
+                let claimants = self.world.at(table).claimants(at);
+                if let Some(first) = self.in_order(&claimants).first() {
+                    let nth = claimants.iter().position(|id| id == first).unwrap_or_default();
+                    self.world.at_mut(table).award(at, nth);
+                }
+            }
+            self.world.at_mut(table).wake_readers(&mut self.core);
+        }
+        new.sort_by_key(|(id, _)| *id);
+        for outputs in new.chunk_by(|a, b| a.0 == b.0) {
+            self.core.instances[outputs[0].0].outputs = outputs.iter().map(|(_, output)| *output).collect();
+        }
+    }
+
+    /// All conflicts, in table and key order.
+    fn conflicts(&self) -> Vec<Conflict> {
+        let mut conflicts = Vec::new();
+        for number in 0..W::COUNT {
+            let table = self.world.at(number);
+            for (at, key) in table.contested() {
+                let claimants = self.in_order(&table.claimants(at));
+                let claimants: Vec<Claimant> = claimants.into_iter().map(|id| self.claimant(id)).collect();
+                conflicts.push(Conflict { table: table.name(), key, claimants });
+            }
+        }
+        conflicts
+    }
+}
