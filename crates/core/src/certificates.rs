@@ -4,6 +4,7 @@
 //! [`rows::IssueWanted`]. Invariants: a default never causes a re-issue (only what the user wrote is compared); a
 //! Secret that somebody else wrote is never overwritten; the present Secret stays in use until the new one is there.
 
+pub mod acme;
 pub mod rows;
 mod states;
 
