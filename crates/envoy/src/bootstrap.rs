@@ -1,0 +1,47 @@
+//! Envoy's start configuration, as the JSON that it reads.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+/// Bootstrap for an Envoy that takes everything over one delta ADS stream from the Unix socket `xds`, with its admin
+/// interface on the Unix socket `admin`.
+pub fn bootstrap(node: &str, xds: &Path, admin: &Path) -> Value {
+    json!({
+        "node": {"id": node, "cluster": "portolan"},
+        "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
+        "dynamic_resources": {
+            "ads_config": {
+                "api_type": "DELTA_GRPC",
+                "transport_api_version": "V3",
+                "set_node_on_first_message_only": true,
+                "grpc_services": [{"envoy_grpc": {"cluster_name": "portolan_xds"}}]
+            },
+            "lds_config": {"ads": {}, "resource_api_version": "V3"},
+            "cds_config": {"ads": {}, "resource_api_version": "V3"}
+        },
+        "static_resources": {"clusters": [{
+            "name": "portolan_xds",
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "typed_extension_protocol_options": {
+                "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                    "@type": "type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+                    "explicit_http_config": {"http2_protocol_options": {}}
+                }
+            },
+            "load_assignment": {"cluster_name": "portolan_xds", "endpoints": [{"lb_endpoints": [
+                {"endpoint": {"address": {"pipe": {"path": xds}}}}
+            ]}]}
+        }]},
+        "cluster_manager": {"enable_deferred_cluster_creation": true},
+        "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [
+            {"prefix": "server."}, {"prefix": "listener_manager."}, {"prefix": "cluster_manager."},
+            {"suffix": "upstream_rq_total"}, {"suffix": "upstream_rq_5xx"}, {"suffix": "downstream_rq_total"},
+            {"suffix": "downstream_cx_active"}
+        ]}}},
+        "layered_runtime": {"layers": [{"name": "static", "static_layer": {
+            "overload": {"global_downstream_max_connections": 50_000}
+        }}]}
+    })
+}

@@ -1,0 +1,148 @@
+#![allow(clippy::unwrap_used)]
+use envoy_types::pb::{
+    envoy::config::{
+        cluster::v3::Cluster, endpoint::v3::ClusterLoadAssignment, listener::v3::Listener,
+        route::v3::RouteConfiguration,
+    },
+    google::rpc::Status,
+};
+
+use super::*;
+
+fn key(r#type: WireType, name: &str) -> WireKey {
+    WireKey { r#type, name: name.into() }
+}
+
+fn put(r: &mut Resources, r#type: WireType, name: &str, content: &str) {
+    let key = key(r#type, name);
+    match r#type {
+        WireType::Cluster => {
+            r.put(key, &Cluster { name: name.into(), alt_stat_name: content.into(), ..Default::default() })
+        }
+        WireType::Endpoints => {
+            r.put(key, &ClusterLoadAssignment { cluster_name: content.into(), ..Default::default() })
+        }
+        WireType::Listener => {
+            r.put(key, &Listener { name: name.into(), stat_prefix: content.into(), ..Default::default() })
+        }
+        _ => r.put(
+            key,
+            &RouteConfiguration {
+                name: name.into(),
+                internal_only_headers: vec![content.into()],
+                ..Default::default()
+            },
+        ),
+    };
+}
+
+fn subscribe(s: &mut Session, r#type: WireType, names: &[&str]) {
+    s.request(&DeltaDiscoveryRequest {
+        type_url: type_url(r#type),
+        resource_names_subscribe: names.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    });
+}
+
+fn answer(s: &mut Session, response: &DeltaDiscoveryResponse, error: Option<&str>) -> Vec<Verdict> {
+    s.request(&DeltaDiscoveryRequest {
+        type_url: response.type_url.clone(),
+        response_nonce: response.nonce.clone(),
+        error_detail: error.map(|m| Status { message: m.into(), ..Default::default() }),
+        ..Default::default()
+    })
+}
+
+/// Sends until nothing is left; `bad` content is refused as Envoy does it: the whole response. Gives names in order.
+fn drain(s: &mut Session, wanted: &Resources, bad: &[(&str, &str)]) -> Vec<String> {
+    let mut order = Vec::new();
+    for _ in 0..50 {
+        let responses = s.responses(wanted);
+        if responses.is_empty() {
+            return order;
+        }
+        for response in responses {
+            let names: Vec<String> = response.resources.iter().map(|r| r.name.clone()).collect();
+            let refuse = response.resources.iter().any(|r| {
+                let text = String::from_utf8_lossy(&r.resource.as_ref().unwrap().value).into_owned();
+                bad.iter().any(|(name, content)| r.name == *name && text.contains(content))
+            });
+            order.push(format!(
+                "{}{}{}",
+                names.join("+"),
+                response.removed_resources.iter().map(|n| format!("-{n}")).collect::<String>(),
+                if refuse { "!" } else { "" }
+            ));
+            answer(s, &response, refuse.then_some("bad"));
+        }
+    }
+    panic!("does not come to rest: {order:?}");
+}
+
+fn start(wanted: &Resources) -> Session {
+    let mut s = Session::default();
+    for t in [WireType::Cluster, WireType::Listener] {
+        subscribe(&mut s, t, &[]);
+    }
+    subscribe(&mut s, WireType::Endpoints, &["c1", "c2"]);
+    subscribe(&mut s, WireType::Routes, &["r1", "r2", "r3"]);
+    let _ = wanted;
+    s
+}
+
+#[test]
+fn routes_wait_for_clusters_and_endpoints() {
+    let mut wanted = Resources::default();
+    put(&mut wanted, WireType::Routes, "r1", "x");
+    put(&mut wanted, WireType::Cluster, "c1", "x");
+    put(&mut wanted, WireType::Listener, "l1", "x");
+    let mut s = start(&wanted);
+    assert_eq!(drain(&mut s, &wanted, &[]), ["c1", "l1"], "no endpoints yet, so no routes");
+    put(&mut wanted, WireType::Endpoints, "c1", "c1");
+    assert_eq!(drain(&mut s, &wanted, &[]), ["c1", "r1"]);
+    assert_eq!(drain(&mut s, &wanted, &[]), [""; 0], "a bare ACK is not answered");
+}
+
+#[test]
+fn clusters_go_after_the_routes_that_named_them() {
+    let mut wanted = Resources::default();
+    for c in ["c1", "c2"] {
+        put(&mut wanted, WireType::Cluster, c, "x");
+        put(&mut wanted, WireType::Endpoints, c, c);
+    }
+    put(&mut wanted, WireType::Routes, "r1", "uses c1 c2");
+    let mut s = start(&wanted);
+    drain(&mut s, &wanted, &[]);
+    put(&mut wanted, WireType::Routes, "r1", "uses c1");
+    wanted.remove(&key(WireType::Cluster, "c2"));
+    wanted.remove(&key(WireType::Endpoints, "c2"));
+    assert_eq!(drain(&mut s, &wanted, &[]), ["r1", "-c2", "-c2"]);
+}
+
+#[test]
+fn a_refused_resource_is_isolated_and_the_good_ones_are_served() {
+    let mut wanted = Resources::default();
+    for r in ["r1", "r2", "r3"] {
+        put(&mut wanted, WireType::Routes, r, if r == "r2" { "poison" } else { "fine" });
+    }
+    let mut s = start(&wanted);
+    assert_eq!(drain(&mut s, &wanted, &[("r2", "poison")]), ["r1+r2+r3!", "r1", "r2!", "r3"]);
+    assert_eq!(drain(&mut s, &wanted, &[]), [""; 0], "a refused version is not sent again");
+    put(&mut wanted, WireType::Routes, "r2", "mended");
+    assert_eq!(drain(&mut s, &wanted, &[]), ["r2"]);
+}
+
+#[test]
+fn a_reconnect_sends_nothing_that_envoy_has() {
+    let mut wanted = Resources::default();
+    put(&mut wanted, WireType::Listener, "l1", "x");
+    put(&mut wanted, WireType::Listener, "l2", "x");
+    let version = wanted.get(&key(WireType::Listener, "l1")).unwrap().version.clone();
+    let mut s = Session::default();
+    s.request(&DeltaDiscoveryRequest {
+        type_url: type_url(WireType::Listener),
+        initial_resource_versions: [("l1".to_owned(), version), ("gone".to_owned(), "1".to_owned())].into(),
+        ..Default::default()
+    });
+    assert_eq!(drain(&mut s, &wanted, &[]), ["l2-gone"]);
+}
