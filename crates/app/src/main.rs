@@ -1,2 +1,24 @@
-//! The `portolan` binary.
-fn main() {}
+//! The `portolan` binary: wiring, verbs, HTTP API. Exit codes: 0 ok, 1 findings or differences, 2 error.
+
+mod addresses;
+mod api;
+mod cli;
+mod client;
+mod driver;
+mod instance;
+mod status;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // Two crypto providers may be compiled in by features of dependencies: choose one before the first handshake.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match cli::run() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            anstream::eprintln!("portolan: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}

@@ -1,1 +1,10 @@
-//! Everything that waits: store, render, acme, dns, probes.
+//! Everything that waits: the store, the work tree, signing, the echo backend, Envoy as a child process, probes.
+//! Effects decide nothing: they make the outside match wanted rows and report what they saw.
+
+pub mod echo;
+pub mod envoy_process;
+pub mod folder;
+pub mod probe;
+pub mod sign;
+pub mod state_dir;
+pub mod store;

@@ -8,6 +8,8 @@ mod secrets;
 mod tests;
 pub mod tls;
 
+pub use secrets::MANAGED_BY;
+
 use crate::{Object, ObjectKey, Problem, input};
 
 /// What an object means to us.

@@ -17,6 +17,9 @@ use crate::{
 /// Message that scripts look for (cert-manager, readiness controller).
 const UP_TO_DATE: &str = "Certificate is up to date and has not expired";
 
+/// Certificates begin this many milliseconds before they are made; one made after the wish satisfies it.
+const BACKDATED: i64 = 60_000;
+
 pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let secret_key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
     let secret = cx.get::<Secret>(&secret_key);
@@ -64,7 +67,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         && let Some(pair) = pair
     {
         state.ready = !cx.due(at(pair.not_after));
-        let asked = certificate.renew_at.filter(|asked| pair.not_before < *asked);
+        let asked = certificate.renew_at.filter(|asked| pair.not_before.plus_millis(BACKDATED) < *asked);
         let forced = asked.is_some_and(|asked| cx.due(at(asked)));
         let due = state.renewal.is_some_and(|renewal| cx.due(at(renewal)));
         if !state.ready {

@@ -1,0 +1,80 @@
+//! Which address and ports a Gateway gets: persisted, so that a Gateway keeps its address over restarts.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use portolan_core::gateway::rows::GatewayAddress;
+use portolan_model::input::Gateway;
+
+/// Numbers given to Gateways, and the rules for ports.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Addresses {
+    /// Gateway to its number, from 1.
+    numbers: BTreeMap<String, u8>,
+    #[serde(skip)]
+    range: u8,
+    #[serde(skip)]
+    bind: Option<IpAddr>,
+    #[serde(skip)]
+    low_ports: bool,
+}
+
+impl Addresses {
+    /// What was given before, with the settings of this run. `range` is the third byte of 127.77.H.n.
+    pub fn new(saved: Option<&[u8]>, range: u8, bind: Option<IpAddr>, low_ports: bool) -> Self {
+        let mut made: Self = saved.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        (made.range, made.bind, made.low_ports) = (range, bind, low_ports);
+        made
+    }
+
+    /// The address of a Gateway; gives it a number if it has none. `None` when all 254 are taken.
+    pub fn of(&mut self, gateway: &Gateway) -> Option<GatewayAddress> {
+        let key = gateway.key.to_string();
+        let number = if let Some(number) = self.numbers.get(&key) {
+            *number
+        } else {
+            let free = (1..=254).find(|n| !self.numbers.values().any(|used| used == n))?;
+            self.numbers.insert(key, free);
+            free
+        };
+        let address = self.bind.unwrap_or_else(|| IpAddr::from([127, 77, self.range, number]));
+        // One shared address: ports of further Gateways are moved apart.
+        let apart = if self.bind.is_some() { u16::from(number - 1) * 10 } else { 0 };
+        let bound = |port: u16| {
+            let port = if port < 1024 && !self.low_ports { port + 8000 } else { port };
+            port.saturating_add(apart)
+        };
+        Some(GatewayAddress {
+            key: gateway.key.clone(),
+            address: address.to_string().into(),
+            ports: gateway.listeners.iter().map(|l| (l.port, bound(l.port))).collect(),
+            loopback: address.is_loopback(),
+        })
+    }
+
+    /// To be persisted.
+    pub fn save(&self) -> Vec<u8> {
+        serde_json::to_vec_pretty(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_gateway_keeps_its_number() {
+        let gateway = |name: &str| Gateway {
+            key: portolan_model::NamespacedName::new("ns", name),
+            generation: 1,
+            class: "c".into(),
+            listeners: vec![],
+            annotations: BTreeMap::new(),
+        };
+        let mut first = Addresses::new(None, 9, None, false);
+        assert_eq!(first.of(&gateway("a")).unwrap().address, "127.77.9.1");
+        assert_eq!(first.of(&gateway("b")).unwrap().address, "127.77.9.2");
+        let mut again = Addresses::new(Some(&first.save()), 9, None, false);
+        assert_eq!(again.of(&gateway("b")).unwrap().address, "127.77.9.2");
+    }
+}

@@ -1,0 +1,164 @@
+//! The verbs.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{client, driver, instance};
+
+/// Runs the traffic edge of Kubernetes clusters from one Git repository.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Bring up the edge that a folder of YAML describes, and keep it as the folder says
+    Up(Up),
+    /// Show each hostname: URL, certificate, route, state and why
+    Status(Status),
+    /// Show step by step why a hostname is as it is
+    Explain(Explain),
+    /// Renew a certificate now (NAMESPACE/NAME of the Certificate)
+    Renew(Renew),
+    /// Stop the running instance and its Envoy; the state stays and the next `up` resumes it
+    Down(Instance),
+}
+
+/// Arguments of `up`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Up {
+    /// Folder with YAML files
+    pub dir: PathBuf,
+    /// Name of the environment; for a plain folder only a label
+    #[arg(long, default_value = "default")]
+    pub env: String,
+    /// State directory (0700): store, keys, sockets. Default: a directory for DIR and ENV in the user's state folder
+    #[arg(long)]
+    pub state: Option<PathBuf>,
+    /// Envoy program. Default: PORTOLAN_ENVOY, .tools/bin/envoy, then PATH
+    #[arg(long, env = "PORTOLAN_ENVOY")]
+    pub envoy: Option<PathBuf>,
+    /// Bind all Gateways to this address instead of one loopback address each
+    #[arg(long)]
+    pub bind: Option<IpAddr>,
+    /// Use ports below 1024 as written instead of adding 8000
+    #[arg(long)]
+    pub low_ports: bool,
+    /// Address of the read-only HTTP API and metrics; port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:9470")]
+    pub api_listen: std::net::SocketAddr,
+    /// Namespace in which a ClusterIssuer's Secrets stand
+    #[arg(long, default_value = "cert-manager")]
+    pub cluster_resource_namespace: String,
+    /// End when nothing more can change: exit 0 if all is live without error findings, else 1
+    #[arg(long)]
+    pub once: bool,
+    /// Longest wait of --once, such as 120s
+    #[arg(long, default_value = "120s", value_parser = seconds)]
+    pub timeout: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let digits = text.strip_suffix('s').unwrap_or(text);
+    digits.parse().map(Duration::from_secs).map_err(|_| "write seconds, such as 120s".into())
+}
+
+#[derive(clap::Args)]
+struct Instance {
+    /// State directory of the instance. Default: the only one that runs
+    #[arg(long)]
+    state: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+#[derive(clap::Args)]
+struct Status {
+    #[command(flatten)]
+    instance: Instance,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(clap::Args)]
+struct Explain {
+    /// Hostname
+    host: String,
+    #[command(flatten)]
+    instance: Instance,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(clap::Args)]
+struct Renew {
+    /// NAMESPACE/NAME of the Certificate
+    certificate: String,
+    #[command(flatten)]
+    instance: Instance,
+}
+
+/// Parses the command line and runs it.
+///
+/// # Errors
+/// What could not be done: exit code 2.
+pub fn run() -> anyhow::Result<u8> {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    runtime.block_on(async {
+        match cli.verb {
+            Verb::Up(up) => driver::up(up).await,
+            Verb::Status(args) => {
+                let json =
+                    client::Client::new(&instance::find(args.instance.state)?)?.get("/v1/status").await?;
+                if args.output == Output::Json {
+                    anstream::println!("{}", serde_json::to_string_pretty(&json)?);
+                } else {
+                    anstream::print!("{}", crate::status::table(&json));
+                }
+                Ok(0)
+            }
+            Verb::Explain(args) => {
+                let path = format!("/v1/explain/{}", args.host);
+                let json = client::Client::new(&instance::find(args.instance.state)?)?.get(&path).await?;
+                if args.output == Output::Json {
+                    anstream::println!("{}", serde_json::to_string_pretty(&json)?);
+                } else {
+                    anstream::print!("{}", crate::status::explanation(&json));
+                }
+                Ok(u8::from(json["state"] != "live"))
+            }
+            Verb::Renew(args) => {
+                let path = format!("/v1/renew/{}", args.certificate);
+                let json = client::Client::new(&instance::find(args.instance.state)?)?.post(&path).await?;
+                anstream::println!("{}", json["message"].as_str().unwrap_or("asked for"));
+                Ok(0)
+            }
+            Verb::Down(args) => {
+                let state = instance::find(args.state)?;
+                client::Client::new(&state)?.post("/v1/down").await?;
+                instance::wait_until_gone(&state).await?;
+                anstream::println!("stopped; the state is kept in {}", state.display());
+                Ok(0)
+            }
+        }
+    })
+}

@@ -1,0 +1,276 @@
+//! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
+
+use std::fmt::Write as _;
+
+use comfy_table::Table;
+use portolan_core::{
+    World,
+    certificates::rows::CertificateState,
+    gateway::rows::{
+        Attachment, Cluster, Door, Endpoints, ListenerCertificate, VirtualHost, WireAck, WireKey, WireType,
+    },
+    status::rows::{EntryPoint, HostClaim, Probe},
+    world::{ClaimsByHost, Finding},
+};
+use portolan_effects::store::Store;
+use portolan_engine::Engine;
+use portolan_model::{
+    Name, ObjectKey, Problem,
+    input::{Route, Secret},
+};
+use serde_json::{Value, json};
+
+/// The whole status.
+pub fn status(engine: &Engine<World>, store: &Store, run: &Value) -> Value {
+    let findings: Vec<(ObjectKey, Value)> =
+        engine.rows::<Finding>().map(|f| (f.problem.object.clone(), finding(&f.problem, store))).collect();
+    let entries: Vec<Value> = engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings)).collect();
+    let listeners: Vec<Value> = engine
+        .rows::<Door>()
+        .map(|door| {
+            let certificate = engine.get::<ListenerCertificate>(&door.key);
+            let name: Name = format!("gw/{}/{}", door.key.gateway, door.port).into();
+            let ack = engine.get::<WireAck>(&WireKey { r#type: WireType::Listener, name });
+            json!({
+                "gateway": door.key.gateway.to_string(),
+                "name": door.key.name,
+                "hostname": door.hostname,
+                "port": door.port,
+                "protocol": if door.https { "HTTPS" } else { "HTTP" },
+                "accepted": door.accepted,
+                "resolvedRefs": certificate.as_ref().is_none_or(|c| c.secret.is_ok()),
+                "programmed": ack.is_some_and(|a| a.state.is_ok())
+                    && certificate.as_ref().is_none_or(|c| c.secret.is_ok()) && door.accepted,
+                "message": certificate.as_ref().and_then(|c| c.secret.as_ref().err().map(|(_, m)| m.clone())),
+            })
+        })
+        .collect();
+    let stand_ins: Vec<String> = engine
+        .rows::<Endpoints>()
+        .filter(|e| e.stand_in)
+        .map(|e| format!("{} has no endpoints: the built-in echo backend answers", e.key))
+        .collect();
+    json!({
+        "entryPoints": entries,
+        "listeners": listeners,
+        "substitutions": stand_ins,
+        "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
+        "run": run,
+    })
+}
+
+/// A finding with file and line, looked up from where the object stands now.
+fn finding(problem: &Problem, store: &Store) -> Value {
+    let origin = store.get(&problem.object).map(|s| &s.object.origin);
+    let is_file = problem.object.kind.kind == "File";
+    let file = if is_file {
+        Some(problem.object.name.name.clone())
+    } else {
+        origin.and_then(|o| o.source.as_ref()).map(|s| s.file.clone())
+    };
+    let line = if is_file {
+        problem.field.strip_prefix("line ").and_then(|l| l.parse().ok())
+    } else {
+        origin.and_then(|o| o.line_of(&problem.field))
+    };
+    json!({
+        "code": problem.code, "severity": problem.severity, "object": problem.object.to_string(),
+        "field": problem.field, "file": file, "line": line, "message": problem.message, "hint": problem.hint,
+    })
+}
+
+fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value)]) -> Value {
+    let certificate = row.certificate.as_ref().map(|(secret, not_after)| {
+        let pair = engine.get::<Secret>(secret).and_then(|s| s.tls.clone()).and_then(Result::ok);
+        json!({
+            "secret": secret.to_string(),
+            "issuer": pair.as_ref().map(|p| p.issuer.clone()),
+            "notAfter": not_after.map(portolan_model::Instant::rfc3339),
+            "serial": pair.map(|p| p.serial),
+        })
+    });
+    let object = row.route.object();
+    json!({
+        "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
+        "message": row.why, "route": row.route.to_string(), "certificate": certificate,
+        "dns": {"managed": false, "records": []},
+        "unenforced": row.unenforced,
+        "findings": findings.iter().filter(|(key, _)| *key == object).map(|(_, f)| f).collect::<Vec<_>>(),
+    })
+}
+
+/// Each step from the file to the live probe, with evidence.
+pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Value> {
+    let name = Name::new(host);
+    let entry = engine.get::<EntryPoint>(&name)?;
+    let mut steps = Vec::new();
+    let mut step = |what: &str, ok: bool, evidence: String| {
+        steps.push(json!({"step": what, "ok": ok, "evidence": evidence}))
+    };
+    let route = entry.route.object();
+    let place = store.get(&route).and_then(|s| s.object.origin.source.clone());
+    step(
+        "declared",
+        true,
+        place.map_or_else(|| route.to_string(), |s| format!("{route} in {}:{}", s.file, s.line)),
+    );
+    let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
+    let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));
+    if let Some(claim) = claim {
+        let attachment = engine.get::<Attachment>(&(claim.key.route.clone(), claim.key.parent));
+        let verdict = attachment.and_then(|a| a.conditions.first().cloned());
+        step(
+            "attached",
+            claim.refused.is_none(),
+            verdict.map_or_else(String::new, |c| {
+                format!("Gateway {}: {} ({})", claim.gateway, c.message, c.reason)
+            }),
+        );
+        if claim.https
+            && let Some(row) = engine
+                .rows::<ListenerCertificate>()
+                .find(|l| l.key.gateway == claim.gateway && l.key.name == claim.key.listener)
+        {
+            match &row.secret {
+                Ok(secret) => {
+                    let until = row.not_after.map_or_else(String::new, |t| format!(", valid until {t}"));
+                    let names = row.covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+                    let covered = row.covers.iter().any(|n| portolan_core::gateway::covers(n, host));
+                    step("certificate", covered, format!("Secret {secret} covers {names}{until}"));
+                    if let Some(state) = engine.rows::<CertificateState>().find(|s| s.secret == *secret) {
+                        step("issued", state.ready, format!("Certificate {}: {}", state.key, state.message));
+                    }
+                }
+                Err((reason, message)) => step("certificate", false, format!("{message} ({reason})")),
+            }
+        }
+    }
+    let hosts: Vec<_> = engine.rows::<VirtualHost>().filter(|v| v.key.1 == name).collect();
+    for host in &hosts {
+        step("routed", true, format!("{} rules in {}", host.entries.len(), host.key.0));
+    }
+    if let Some(row) = engine.get::<Route>(&entry.route) {
+        for backend in row.rules.iter().flat_map(|r| &r.backends) {
+            let target = &backend.target;
+            let cluster =
+                engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
+            let evidence = match cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) {
+                None => (false, format!("Service {} does not resolve", target.name)),
+                Some(e) if e.stand_in => {
+                    (true, format!("Service {} has no endpoints: echo stand-in", target.name))
+                }
+                Some(e) => (true, format!("Service {}: {} endpoints", target.name, e.addresses.len())),
+            };
+            step("backend", evidence.0, evidence.1);
+        }
+    }
+    let acked = hosts.iter().all(|h| {
+        let key = WireKey { r#type: WireType::Routes, name: h.key.0.clone() };
+        engine.get::<WireAck>(&key).is_some_and(|a| a.state.is_ok())
+    });
+    step(
+        "acked by Envoy",
+        acked && !hosts.is_empty(),
+        if acked { "routes accepted".into() } else { entry.why.clone() },
+    );
+    match engine.get::<Probe>(&name).map(|p| p.state.clone()) {
+        None => step("probe", false, "not made yet".into()),
+        Some(Ok(status)) => {
+            step("probe", true, format!("{} answered {status} over a valid chain", entry.url))
+        }
+        Some(Err(text)) => step("probe", false, text),
+    }
+    let reasons: Vec<Value> = engine
+        .reasons::<EntryPoint>(&name)
+        .into_iter()
+        .map(|r| {
+            let reads: Vec<String> = r
+                .reads
+                .iter()
+                .map(|(table, what, how, rows)| format!("{table} {what} ({how:?}, {rows})"))
+                .collect();
+            json!({"rule": r.rule, "input": r.input, "reads": reads})
+        })
+        .collect();
+    Some(
+        json!({"hostname": host, "state": entry.state, "message": entry.why, "steps": steps, "reasons": reasons}),
+    )
+}
+
+/// The status as a table with the findings below.
+pub fn table(status: &Value) -> String {
+    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
+    let mut table = Table::new();
+    table.set_header([
+        "HOSTNAME",
+        "URL",
+        "CERTIFICATE",
+        "ROUTE",
+        "STATE",
+        "WHY",
+    ]);
+    for entry in status["entryPoints"].as_array().into_iter().flatten() {
+        let certificate = &entry["certificate"];
+        let until = text(&certificate["notAfter"]);
+        let certificate = if certificate.is_null() {
+            "-".to_owned()
+        } else {
+            format!("{}, until {}", text(&certificate["issuer"]), until.get(..10).unwrap_or("?"))
+        };
+        table.add_row([
+            text(&entry["hostname"]),
+            text(&entry["url"]),
+            certificate,
+            text(&entry["route"]),
+            text(&entry["state"]),
+            text(&entry["message"]),
+        ]);
+    }
+    let mut out = format!("{table}\n");
+    for finding in status["findings"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "{}", finding_line(finding));
+    }
+    out
+}
+
+/// A finding in lines for people.
+pub fn finding_line(finding: &Value) -> String {
+    let text = |key: &str| finding[key].as_str().unwrap_or("");
+    let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
+        (Some(file), Some(line)) => format!(" ({file}:{line})"),
+        (Some(file), None) => format!(" ({file})"),
+        _ => String::new(),
+    };
+    let field = if text("field").is_empty() { String::new() } else { format!(" {}", text("field")) };
+    let mut out = format!(
+        "{} {} {}{field}{place}: {}",
+        text("severity"),
+        text("code"),
+        text("object"),
+        text("message")
+    );
+    if !text("hint").is_empty() {
+        let _ = write!(out, "\n    hint: {}", text("hint"));
+    }
+    out
+}
+
+/// An explanation in lines for people.
+pub fn explanation(json: &Value) -> String {
+    let mut out = format!(
+        "{} is {}: {}\n",
+        json["hostname"].as_str().unwrap_or(""),
+        json["state"].as_str().unwrap_or(""),
+        json["message"].as_str().unwrap_or("")
+    );
+    for step in json["steps"].as_array().into_iter().flatten() {
+        let mark = if step["ok"] == true { "ok " } else { "NO " };
+        let _ = writeln!(
+            out,
+            "  {mark} {:<15} {}",
+            step["step"].as_str().unwrap_or(""),
+            step["evidence"].as_str().unwrap_or("")
+        );
+    }
+    out
+}

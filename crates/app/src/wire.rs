@@ -1,0 +1,152 @@
+//! Changed wire rows become resources, and verdicts of Envoy become facts. Work is O(what changed).
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use portolan_core::{
+    World,
+    gateway::rows::{Cluster, Endpoints, TlsSecret, VirtualHost, WireAck, WireKey, WireListener, WireType},
+};
+use portolan_effects::echo::Echo;
+use portolan_engine::Engine;
+use portolan_envoy::{encode, resources::Resources, session::Verdict};
+use portolan_model::Name;
+
+/// What Envoy should have, and what it said.
+#[derive(Default)]
+pub struct Wire {
+    /// The wanted resources.
+    pub resources: Resources,
+    hosts: BTreeMap<Name, BTreeMap<Name, Arc<VirtualHost>>>,
+    /// Route configurations that a listener names, with how many chains do.
+    named: BTreeMap<Name, BTreeSet<Name>>,
+    /// Wanted but not judged yet.
+    pending: BTreeSet<WireKey>,
+    echo: Echo,
+}
+
+fn key(r#type: WireType, name: &Name) -> WireKey {
+    WireKey { r#type, name: name.clone() }
+}
+
+impl Wire {
+    /// Takes over the changes of the last step; `true` if Envoy must hear of it.
+    pub fn take(&mut self, engine: &Engine<World>) -> bool {
+        let mut touched: BTreeSet<WireKey> = BTreeSet::new();
+        let mut routes: BTreeSet<Name> = BTreeSet::new();
+        for change in engine.changes::<Cluster>() {
+            let key = key(WireType::Cluster, &change.key);
+            let changed = match &change.after {
+                Some(row) => self.resources.put(key.clone(), &encode::cluster(row)),
+                None => self.resources.remove(&key),
+            };
+            touched.extend(changed.then_some(key));
+        }
+        for change in engine.changes::<Endpoints>() {
+            let key = key(WireType::Endpoints, &change.key);
+            let changed = match &change.after {
+                Some(row) => {
+                    let service = row.key.trim_start_matches("svc/").trim_end_matches("/h2c");
+                    let service = service.rsplit_once('/').map_or(service, |(name, _)| name);
+                    let echo = if row.stand_in {
+                        self.echo.address(service)
+                    } else {
+                        Ok(([127, 0, 0, 1], 9).into())
+                    };
+                    match echo {
+                        Ok(echo) => self.resources.put(key.clone(), &encode::endpoints(row, echo)),
+                        Err(error) => {
+                            tracing::error!(%error, service, "no stand-in could be started");
+                            false
+                        }
+                    }
+                }
+                None => self.resources.remove(&key),
+            };
+            touched.extend(changed.then_some(key));
+        }
+        for change in engine.changes::<TlsSecret>() {
+            let key = key(WireType::Secret, &change.key);
+            let changed = match &change.after {
+                Some(row) => self.resources.put(key.clone(), &encode::tls_secret(row)),
+                None => self.resources.remove(&key),
+            };
+            touched.extend(changed.then_some(key));
+        }
+        for change in engine.changes::<WireListener>() {
+            let names = |row: Option<&Arc<WireListener>>| -> Vec<(Name, Name)> {
+                row.map(|l| l.chains.iter().map(|c| (c.routes.clone(), l.name.clone())).collect())
+                    .unwrap_or_default()
+            };
+            for (table, listener) in names(change.before.as_ref()) {
+                self.named.entry(table.clone()).or_default().remove(&listener);
+                routes.insert(table);
+            }
+            for (table, listener) in names(change.after.as_ref()) {
+                self.named.entry(table.clone()).or_default().insert(listener);
+                routes.insert(table);
+            }
+            let name: Name = format!("gw/{}/{}", change.key.0, change.key.1).into();
+            let key = key(WireType::Listener, &name);
+            let changed = match &change.after {
+                Some(row) => self.resources.put(key.clone(), &encode::listener(row)),
+                None => self.resources.remove(&key),
+            };
+            touched.extend(changed.then_some(key));
+        }
+        for change in engine.changes::<VirtualHost>() {
+            let (table, host) = &change.key;
+            let hosts = self.hosts.entry(table.clone()).or_default();
+            match &change.after {
+                Some(row) => hosts.insert(host.clone(), Arc::clone(row)),
+                None => hosts.remove(host),
+            };
+            routes.insert(table.clone());
+        }
+        for table in routes {
+            let key = key(WireType::Routes, &table);
+            let changed = if self.named.get(&table).is_some_and(|listeners| !listeners.is_empty()) {
+                let hosts: Vec<Arc<VirtualHost>> =
+                    self.hosts.get(&table).map(|h| h.values().cloned().collect()).unwrap_or_default();
+                self.resources.put(key.clone(), &encode::route_configuration(&table, &hosts))
+            } else {
+                self.named.remove(&table);
+                self.resources.remove(&key)
+            };
+            touched.extend(changed.then_some(key));
+        }
+        for key in &touched {
+            if self.resources.get(key).is_some() {
+                self.pending.insert(key.clone());
+            } else {
+                self.pending.remove(key);
+            }
+        }
+        !touched.is_empty()
+    }
+
+    /// A new Envoy has nothing: everything waits for its verdict again.
+    pub fn forget(&mut self) {
+        self.pending = portolan_envoy::resources::TYPES
+            .into_iter()
+            .flat_map(|t| self.resources.of(t).map(|(key, _)| key.clone()).collect::<Vec<_>>())
+            .collect();
+    }
+
+    /// Notes a verdict; gives the fact to put, `None` if it is about an old version.
+    pub fn verdict(&mut self, verdict: Verdict) -> Option<WireAck> {
+        let wanted = &self.resources.get(&verdict.key)?.version;
+        if *wanted != verdict.version {
+            return None;
+        }
+        self.pending.remove(&verdict.key);
+        Some(WireAck { key: verdict.key, state: verdict.result })
+    }
+
+    /// Envoy has judged all that is wanted: a probe now sees the wanted configuration.
+    pub fn settled(&self) -> bool {
+        self.pending.is_empty()
+    }
+}

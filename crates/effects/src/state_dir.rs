@@ -1,0 +1,84 @@
+//! The state directory: private, and used by one instance at a time.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// A state directory that this process holds the lock of.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+/// Why a state directory cannot be used. Each message names the path and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StateDirError {
+    /// Others may read it.
+    #[error("state directory {0} is open to others (mode {1:o}); run: chmod 700 {0}")]
+    TooOpen(PathBuf, u32),
+    /// Another instance runs on it.
+    #[error(
+        "state directory {0} is in use by another `portolan up` (pid {1}); stop it with: portolan down --state {0}"
+    )]
+    InUse(PathBuf, String),
+    /// It cannot be created or written.
+    #[error("state directory {0} cannot be used: {1}; choose another with --state")]
+    Unusable(PathBuf, std::io::Error),
+}
+
+impl StateDir {
+    /// Opens or creates the directory (0700) and takes its lock.
+    ///
+    /// # Errors
+    /// See [`StateDirError`].
+    pub fn open(path: &Path) -> Result<Self, StateDirError> {
+        let unusable = |error| StateDirError::Unusable(path.to_owned(), error);
+        if !path.exists() {
+            fs::DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(unusable)?;
+        }
+        let path = &path.canonicalize().map_err(unusable)?;
+        let mode = fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(StateDirError::TooOpen(path.clone(), mode));
+        }
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(path.join("lock"))
+            .map_err(unusable)?;
+        if rustix::fs::flock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
+            let mut pid = String::new();
+            let _ = lock.read_to_string(&mut pid);
+            return Err(StateDirError::InUse(path.clone(), pid.trim().to_owned()));
+        }
+        lock.set_len(0).map_err(unusable)?;
+        lock.rewind().map_err(unusable)?;
+        writeln!(lock, "{}", std::process::id()).map_err(unusable)?;
+        Ok(Self { path: path.clone(), _lock: lock })
+    }
+
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes a private file whole, or not at all.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
+        let (made, target) = (self.path.join(format!(".{name}.new")), self.path.join(name));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(made, &target)?;
+        Ok(target)
+    }
+}
