@@ -13,7 +13,7 @@ use anyhow::Context as _;
 use portolan_core::{
     World,
     certificates::rows::{IssueFailure, IssueWanted, Settings, Signer},
-    gateway::rows::GatewayAddress,
+    gateway::rows::{GatewayAddress, ListenerCertificate},
     status::rows::{EntryPoint, Probe, State},
     world,
 };
@@ -87,6 +87,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         Some(state) => state.clone(),
         None => crate::instance::default_state(&root, &args.env)?,
     };
+    // Everything below is private unless a mode says otherwise, Envoy's files included.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
     let store = Store::open(state.path())?;
     let outside = outside::start(&args, &state, &root).await?;
@@ -127,6 +129,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     if !args.once {
         anstream::println!("portolan: serving {} ({})", driver.root.display(), args.env);
         anstream::println!("portolan: state {}", driver.state.path().display());
+        anstream::println!("portolan: roots to trust {}", driver.state.path().join("ca.pem").display());
         anstream::println!("portolan: API http://{}", driver.run["api"].as_str().unwrap_or("?"));
     }
     let code = driver.run(events, &args).await?;
@@ -389,6 +392,7 @@ impl Driver {
                 tracing::error!(%error, "engine");
             }
             self.give_addresses()?;
+            self.publish_roots()?;
             if self.wire.take(&self.engine) {
                 self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
             }
@@ -448,13 +452,33 @@ impl Driver {
             return Ok(());
         }
         for (key, gateway) in changed {
-            match gateway.and_then(|g| self.addresses.of(&g)) {
+            let address = gateway.and_then(|g| self.addresses.of(&g));
+            if self.engine.get::<GatewayAddress>(&key).as_deref() == address.as_ref() {
+                continue;
+            }
+            match address {
                 Some(address) => self.engine.put(address),
                 None => self.engine.remove::<GatewayAddress>(&key),
             }
             self.facts = true;
         }
         self.state.write("addresses.json", &self.addresses.save()).context("addresses cannot be saved")?;
+        Ok(())
+    }
+
+    /// `ca.pem` holds the public roots of what the listeners serve, so that `curl --cacert` works. It never enters a
+    /// trust store.
+    fn publish_roots(&self) -> anyhow::Result<()> {
+        if self.engine.changes::<Secret>().is_empty() && self.engine.changes::<ListenerCertificate>().is_empty() {
+            return Ok(());
+        }
+        let secrets: BTreeSet<NamespacedName> =
+            self.engine.rows::<ListenerCertificate>().filter_map(|l| l.secret.clone().ok()).collect();
+        let roots: BTreeSet<Vec<u8>> = secrets
+            .iter()
+            .filter_map(|key| self.engine.get::<Secret>(key)?.data.get("ca.crt").map(|pem| pem.expose().to_vec()))
+            .collect();
+        self.state.write("ca.pem", &roots.into_iter().flatten().collect::<Vec<u8>>()).context("ca.pem")?;
         Ok(())
     }
 

@@ -1,0 +1,10 @@
+//! End to end with the real binary and a real Envoy (`.tools/bin/envoy`, from `scripts/setup demo`).
+//! All traffic is loopback: the Gateways get addresses in 127.77.0.0/16.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "e2e/bad_input.rs"]
+mod bad_input;
+#[path = "e2e/instance.rs"]
+mod instance;
+#[path = "e2e/live.rs"]
+mod live;

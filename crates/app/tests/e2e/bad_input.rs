@@ -1,0 +1,147 @@
+//! Bad input: one clear finding each, and everything else goes live.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::Value;
+
+use super::instance::{Instance, envoy, first_steps, portolan};
+
+/// Brings up the example with one change; gives the status once the untouched host is live and the code is there.
+fn broken(instance: &Instance, code: &str) -> Value {
+    instance.reach("app1.dev.example.com", "live");
+    instance.wait(&format!("finding {code}"), || {
+        let status = instance.status();
+        let finding = status["findings"].as_array()?.iter().find(|f| f["code"] == code)?.clone();
+        assert!(!finding["message"].as_str().unwrap().is_empty() && !finding["hint"].as_str().unwrap().is_empty());
+        Some(finding)
+    })
+}
+
+fn route(name: &str, host: &str, backend: &str, more: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata:\n  name: {name}\n  namespace: team-a\nspec:\n  parentRefs:\n    - name: shared\n      namespace: gateway-system\n      sectionName: https\n  hostnames:\n    - {host}\n  rules:\n    - backendRefs:\n        - name: {backend}\n          port: 80\n{more}"
+    )
+}
+
+/// One instance, one change after the other: each finding comes, names its place, and goes with the change.
+#[test]
+fn each_mistake_is_one_finding_and_harms_only_itself() {
+    let Some(envoy) = envoy("e2e bad input") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let good = route("good", "good.dev.example.com", "app1", "");
+    let issuer = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: c, namespace: team-a}\nspec:\n  secretName: c-tls\n  dnsNames: [c.dev.example.com]\n  issuerRef: {name: nobody}\n";
+    let security = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p, namespace: team-a}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app1}]\n";
+    let cases: [(&str, String, &str, &str); 9] = [
+        ("a YAML error", format!("{good}---\na: [1\n"), "PTL-0011", "File/bad.yaml"),
+        ("a misspelt kind", good.replace("HTTPRoute", "HttpRoute"), "PTL-0002", "HttpRoute/team-a/good"),
+        ("a misspelt field", good.replace("backendRefs", "backendrefs"), "PTL-0003", "HTTPRoute/team-a/good"),
+        ("a Service that is not there", route("bad", "bad.dev.example.com", "nobody", ""), "PTL-0223", "HTTPRoute/team-a/bad"),
+        ("a host that no listener takes", route("bad", "bad.prod.example.com", "app1", ""), "PTL-0220", "HTTPRoute/team-a/bad"),
+        ("two routes, one host", route("rival", "app1.dev.example.com", "app1", ""), "PTL-0225", "HTTPRoute/team-a/rival"),
+        ("an issuer that is not there", issuer.to_owned(), "PTL-0314", "Certificate/team-a/c"),
+        ("a restriction that is not enforced", security.to_owned(), "PTL-0206", "SecurityPolicy/team-a/p"),
+        ("a namespace that is no text", good.replace("team-a", "n"), "PTL-0013", "File/bad.yaml"),
+    ];
+    for (what, text, code, object) in cases {
+        instance.write("bad.yaml", &text);
+        let finding = broken(&instance, code);
+        assert_eq!(finding["object"], object, "{what}");
+        assert_eq!(finding["file"], "bad.yaml", "{what}");
+        assert!(finding["line"].as_u64().is_some_and(|l| l > 0), "{what}: {finding}");
+        std::fs::remove_file(instance.dir.path().join("bad.yaml")).unwrap();
+        instance.wait(&format!("{what} to be forgotten"), || {
+            instance.status()["findings"].as_array().filter(|f| f.is_empty()).map(|_| ())
+        });
+    }
+}
+
+#[test]
+fn a_broken_file_removes_nothing_that_stood_in_it() {
+    let Some(envoy) = envoy("e2e broken file") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.reach("app1.dev.example.com", "live");
+    instance.edit("team-a.yaml", "kind: Namespace", "kind: [Namespace");
+    broken(&instance, "PTL-0011");
+    assert_eq!(instance.entry("app1.dev.example.com").unwrap()["state"], "live");
+    assert_eq!(instance.entry("greeter.dev.example.com").unwrap()["state"], "live");
+}
+
+#[test]
+fn a_certificate_that_does_not_cover_its_listener() {
+    let Some(envoy) = envoy("e2e certificate coverage") else { return };
+    let dir = first_steps();
+    let instance = Instance::start(dir, envoy);
+    instance.reach("app1.dev.example.com", "live");
+    instance.edit("certificates.yaml", "\"*.dev.example.com\"", "app1.dev.example.com");
+    let finding = broken(&instance, "PTL-0211");
+    assert_eq!(finding["file"], "gateway.yaml");
+    let refused = instance.reach("greeter.dev.example.com", "refused");
+    assert!(refused["message"].as_str().unwrap().contains("covers app1.dev.example.com"), "{refused}");
+}
+
+#[test]
+fn what_cannot_run_says_why_and_exits_with_2() {
+    let Some(envoy) = envoy("e2e refusals") else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (free, taken) = ("127.0.0.1:0".to_owned(), listener.local_addr().unwrap().to_string());
+    let fails = |api: &str, change: &mut dyn FnMut(&mut std::process::Command)| {
+        let dir = first_steps();
+        let mut command = portolan();
+        command.arg("up").arg(dir.path()).args(["--once", "--api-listen", api]);
+        change(&mut command);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    let state = tempfile::tempdir().unwrap();
+    let text = fails(&free, &mut |c| {
+        c.arg("--state").arg(state.path()).args(["--envoy", "/nonexistent/envoy"]);
+    });
+    assert!(text.contains("run scripts/setup"), "{text}");
+    let text = fails(&free, &mut |c| {
+        c.arg("--state").arg(state.path()).args(["--envoy", "/bin/true"]);
+    });
+    assert!(text.contains("1.34 or newer"), "{text}");
+
+    let text = fails(&taken, &mut |c| {
+        c.arg("--state").arg(state.path()).arg("--envoy").arg(&envoy);
+    });
+    assert!(text.contains("--api-listen"), "{text}");
+
+    let open = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(open.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = fails(&free, &mut |c| {
+        c.arg("--state").arg(open.path()).arg("--envoy").arg(&envoy);
+    });
+    assert!(text.contains("chmod 700"), "{text}");
+
+    let instance = Instance::start(first_steps(), envoy.clone());
+    let text = fails(&free, &mut |c| {
+        c.arg("--state").arg(instance.state.path()).arg("--envoy").arg(&envoy);
+    });
+    assert!(text.contains("in use by another"), "{text}");
+}
+
+#[test]
+fn once_tells_by_its_exit_code() {
+    let Some(envoy) = envoy("e2e once") else { return };
+    let dir = first_steps();
+    let once = || {
+        let state = tempfile::tempdir().unwrap();
+        portolan()
+            .arg("up")
+            .arg(dir.path())
+            .args(["--once", "--timeout", "30s", "--api-listen", "127.0.0.1:0", "--state"])
+            .arg(state.path())
+            .arg("--envoy")
+            .arg(&envoy)
+            .output()
+            .unwrap()
+    };
+    let output = once();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    std::fs::write(dir.path().join("bad.yaml"), route("bad", "bad.dev.example.com", "nobody", "")).unwrap();
+    let output = once();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("PTL-0223"));
+}

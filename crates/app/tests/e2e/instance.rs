@@ -1,0 +1,158 @@
+//! A folder, a state directory and a running `portolan up`.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use portolan_testkit::suites;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The example, which every test starts from.
+pub fn first_steps() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(suites::repository().join("examples/first-steps")).unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    dir
+}
+
+pub fn portolan() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
+    command.stdin(Stdio::null()).env_remove("PORTOLAN_ENVOY");
+    command
+}
+
+/// Envoy, or `None` after saying that the suite is skipped.
+pub fn envoy(suite: &str) -> Option<PathBuf> {
+    let found = suites::program("envoy");
+    if found.is_none() {
+        suites::skip(suite, "Envoy is missing; run scripts/setup demo");
+    }
+    found
+}
+
+pub struct Instance {
+    pub dir: TempDir,
+    pub state: TempDir,
+    child: Option<Child>,
+    envoy: PathBuf,
+}
+
+impl Instance {
+    pub fn start(dir: TempDir, envoy: PathBuf) -> Self {
+        let mut made = Self { dir, state: tempfile::tempdir().unwrap(), child: None, envoy };
+        made.up();
+        made
+    }
+
+    /// Starts `portolan up` on the folder and state; waits until it serves.
+    pub fn up(&mut self) {
+        let log = std::fs::File::create(self.dir.path().join("up.log")).unwrap();
+        let child = portolan()
+            .arg("up")
+            .arg(self.dir.path())
+            .args(["--api-listen", "127.0.0.1:0", "--state"])
+            .arg(self.state.path())
+            .arg("--envoy")
+            .arg(&self.envoy)
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+        self.wait("run.json", || self.state.path().join("run.json").exists().then_some(()));
+    }
+
+    /// Ends it without any chance to tidy up.
+    pub fn kill_nine(&mut self) {
+        let mut child = self.child.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        std::fs::remove_file(self.state.path().join("run.json")).unwrap();
+    }
+
+    pub fn run(&self, args: &[&str]) -> Output {
+        portolan().args(args).arg("--state").arg(self.state.path()).output().unwrap()
+    }
+
+    pub fn status(&self) -> Value {
+        let output = self.run(&["status", "--output", "json"]);
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    pub fn entry(&self, host: &str) -> Option<Value> {
+        self.status()["entryPoints"].as_array()?.iter().find(|e| e["hostname"] == host).cloned()
+    }
+
+    /// Waits until a hostname has the state; gives the entry point.
+    pub fn reach(&self, host: &str, state: &str) -> Value {
+        self.wait(&format!("{host} to be {state}"), || self.entry(host).filter(|e| e["state"] == state))
+    }
+
+    pub fn wait<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+        let until = Instant::now() + Duration::from_secs(30);
+        loop {
+            if let Some(found) = found() {
+                return found;
+            }
+            if Instant::now() > until {
+                let log = std::fs::read_to_string(self.dir.path().join("up.log")).unwrap_or_default();
+                panic!("waited 30 s for {what}\n{}\n{log}", self.status());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// An HTTPS client that trusts only `ca.pem` of the state and finds the host at its Gateway.
+    pub fn client(&self, entry: &Value) -> reqwest::blocking::Client {
+        let address = format!("{}:{}", entry["address"].as_str().unwrap(), entry["port"]).parse().unwrap();
+        let roots = std::fs::read(self.state.path().join("ca.pem")).unwrap();
+        reqwest::blocking::Client::builder()
+            .tls_certs_only(reqwest::Certificate::from_pem_bundle(&roots).unwrap())
+            .resolve(entry["hostname"].as_str().unwrap(), address)
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(10))
+            .build()
+            .unwrap()
+    }
+
+    pub fn envoy_pid(&self) -> i32 {
+        std::fs::read_to_string(self.state.path().join("envoy.pid")).unwrap().trim().parse().unwrap()
+    }
+
+    pub fn write(&self, file: &str, text: &str) {
+        std::fs::write(self.dir.path().join(file), text).unwrap();
+    }
+
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.dir.path().join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{from} does not stand in {file}");
+        std::fs::write(path, text.replace(from, to)).unwrap();
+    }
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        let pid = std::fs::read_to_string(self.state.path().join("envoy.pid")).ok().and_then(|p| p.trim().parse().ok());
+        if let Some(mut child) = self.child.take() {
+            let _ = self.run(&["down"]);
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // A test that failed between two runs leaves an Envoy: end the one that this state started.
+        if let Some(pid) = pid.filter(|pid| names(*pid, self.state.path())) {
+            let _ = Command::new("kill").arg(pid.to_string()).status();
+        }
+    }
+}
+
+/// Whether the process runs on this state: never end somebody else's.
+pub fn names(pid: i32, state: &Path) -> bool {
+    std::fs::read(format!("/proc/{pid}/cmdline"))
+        .is_ok_and(|line| String::from_utf8_lossy(&line).contains(state.to_str().unwrap()))
+}
