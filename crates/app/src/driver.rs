@@ -469,14 +469,18 @@ impl Driver {
     /// `ca.pem` holds the public roots of what the listeners serve, so that `curl --cacert` works. It never enters a
     /// trust store.
     fn publish_roots(&self) -> anyhow::Result<()> {
-        if self.engine.changes::<Secret>().is_empty() && self.engine.changes::<ListenerCertificate>().is_empty() {
+        if self.engine.changes::<Secret>().is_empty()
+            && self.engine.changes::<ListenerCertificate>().is_empty()
+        {
             return Ok(());
         }
         let secrets: BTreeSet<NamespacedName> =
             self.engine.rows::<ListenerCertificate>().filter_map(|l| l.secret.clone().ok()).collect();
         let roots: BTreeSet<Vec<u8>> = secrets
             .iter()
-            .filter_map(|key| self.engine.get::<Secret>(key)?.data.get("ca.crt").map(|pem| pem.expose().to_vec()))
+            .filter_map(|key| {
+                self.engine.get::<Secret>(key)?.data.get("ca.crt").map(|pem| pem.expose().to_vec())
+            })
             .collect();
         self.state.write("ca.pem", &roots.into_iter().flatten().collect::<Vec<u8>>()).context("ca.pem")?;
         Ok(())

@@ -201,14 +201,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
 pub fn table(status: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
     let mut table = Table::new();
-    table.set_header([
-        "HOSTNAME",
-        "URL",
-        "CERTIFICATE",
-        "ROUTE",
-        "STATE",
-        "WHY",
-    ]);
+    table.set_header(["HOSTNAME", "URL", "CERTIFICATE", "ROUTE", "STATE", "WHY"]);
     for entry in status["entryPoints"].as_array().into_iter().flatten() {
         let certificate = &entry["certificate"];
         let until = text(&certificate["notAfter"]);

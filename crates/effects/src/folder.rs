@@ -146,7 +146,11 @@ pub fn watch(root: &Path) -> notify::Result<(notify::RecommendedWatcher, tokio::
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         let relevant = event.is_ok_and(|event| {
             !matches!(event.kind, notify::EventKind::Access(_))
-                && event.paths.iter().any(|p| !p.components().any(|c| c.as_os_str() == ".git"))
+                && event.paths.iter().any(|path| {
+                    // Only YAML is read; a path without an extension may be a folder that came or went.
+                    let read = path.extension().is_none_or(|e| e == "yaml" || e == "yml");
+                    read && !path.components().any(|c| c.as_os_str() == ".git")
+                })
         });
         if relevant {
             let _ = wake.try_send(());

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
-use super::instance::{Instance, envoy, first_steps, portolan};
+use super::instance::{Instance, envoy, first_steps, portolan, private};
 
 /// Brings up the example with one change; gives the status once the untouched host is live and the code is there.
 fn broken(instance: &Instance, code: &str) -> Value {
@@ -12,7 +12,9 @@ fn broken(instance: &Instance, code: &str) -> Value {
     instance.wait(&format!("finding {code}"), || {
         let status = instance.status();
         let finding = status["findings"].as_array()?.iter().find(|f| f["code"] == code)?.clone();
-        assert!(!finding["message"].as_str().unwrap().is_empty() && !finding["hint"].as_str().unwrap().is_empty());
+        assert!(
+            !finding["message"].as_str().unwrap().is_empty() && !finding["hint"].as_str().unwrap().is_empty()
+        );
         Some(finding)
     })
 }
@@ -35,9 +37,24 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
         ("a YAML error", format!("{good}---\na: [1\n"), "PTL-0011", "File/bad.yaml"),
         ("a misspelt kind", good.replace("HTTPRoute", "HttpRoute"), "PTL-0002", "HttpRoute/team-a/good"),
         ("a misspelt field", good.replace("backendRefs", "backendrefs"), "PTL-0003", "HTTPRoute/team-a/good"),
-        ("a Service that is not there", route("bad", "bad.dev.example.com", "nobody", ""), "PTL-0223", "HTTPRoute/team-a/bad"),
-        ("a host that no listener takes", route("bad", "bad.prod.example.com", "app1", ""), "PTL-0220", "HTTPRoute/team-a/bad"),
-        ("two routes, one host", route("rival", "app1.dev.example.com", "app1", ""), "PTL-0225", "HTTPRoute/team-a/rival"),
+        (
+            "a Service that is not there",
+            route("bad", "bad.dev.example.com", "nobody", ""),
+            "PTL-0223",
+            "HTTPRoute/team-a/bad",
+        ),
+        (
+            "a host that no listener takes",
+            route("bad", "bad.prod.example.com", "app1", ""),
+            "PTL-0220",
+            "HTTPRoute/team-a/bad",
+        ),
+        (
+            "two routes, one host",
+            route("rival", "app1.dev.example.com", "app1", ""),
+            "PTL-0225",
+            "HTTPRoute/team-a/rival",
+        ),
         ("an issuer that is not there", issuer.to_owned(), "PTL-0314", "Certificate/team-a/c"),
         ("a restriction that is not enforced", security.to_owned(), "PTL-0206", "SecurityPolicy/team-a/p"),
         ("a namespace that is no text", good.replace("team-a", "n"), "PTL-0013", "File/bad.yaml"),
@@ -93,7 +110,7 @@ fn what_cannot_run_says_why_and_exits_with_2() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8_lossy(&output.stderr).into_owned()
     };
-    let state = tempfile::tempdir().unwrap();
+    let state = private();
     let text = fails(&free, &mut |c| {
         c.arg("--state").arg(state.path()).args(["--envoy", "/nonexistent/envoy"]);
     });
@@ -127,7 +144,7 @@ fn once_tells_by_its_exit_code() {
     let Some(envoy) = envoy("e2e once") else { return };
     let dir = first_steps();
     let once = || {
-        let state = tempfile::tempdir().unwrap();
+        let state = private();
         portolan()
             .arg("up")
             .arg(dir.path())

@@ -20,6 +20,12 @@ pub fn first_steps() -> TempDir {
     dir
 }
 
+/// A folder that a state directory may be.
+pub fn private() -> TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+    tempfile::Builder::new().permissions(std::fs::Permissions::from_mode(0o700)).tempdir().unwrap()
+}
+
 pub fn portolan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
     command.stdin(Stdio::null()).env_remove("PORTOLAN_ENVOY");
@@ -44,7 +50,7 @@ pub struct Instance {
 
 impl Instance {
     pub fn start(dir: TempDir, envoy: PathBuf) -> Self {
-        let mut made = Self { dir, state: tempfile::tempdir().unwrap(), child: None, envoy };
+        let mut made = Self { dir, state: private(), child: None, envoy };
         made.up();
         made
     }
@@ -138,7 +144,9 @@ impl Instance {
 
 impl Drop for Instance {
     fn drop(&mut self) {
-        let pid = std::fs::read_to_string(self.state.path().join("envoy.pid")).ok().and_then(|p| p.trim().parse().ok());
+        let pid = std::fs::read_to_string(self.state.path().join("envoy.pid"))
+            .ok()
+            .and_then(|p| p.trim().parse().ok());
         if let Some(mut child) = self.child.take() {
             let _ = self.run(&["down"]);
             let _ = child.kill();

@@ -85,13 +85,38 @@ fn a_renewal_drops_no_connection() {
     connection();
     let output = instance.run(&["renew", "gateway-system/nothing"]);
     assert_eq!(output.status.code(), Some(2));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Certificate gateway-system/nothing does not exist"));
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("Certificate gateway-system/nothing does not exist")
+    );
+}
+
+/// A backend of the test's own: the stand-in would end with the Portolan that is killed.
+fn backend() -> u16 {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().take(100) {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok");
+        }
+    });
+    port
 }
 
 #[test]
 fn a_killed_portolan_leaves_envoy_serving_and_the_next_adopts_it() {
     let Some(envoy) = envoy("e2e adoption") else { return };
-    let mut instance = Instance::start(first_steps(), envoy);
+    let dir = first_steps();
+    let slice = ["app1", "app1-canary"].map(|service| {
+        format!(
+            "apiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: {service}\n  namespace: team-a\n  labels: {{kubernetes.io/service-name: {service}}}\naddressType: IPv4\nports: [{{name: http, port: {}}}]\nendpoints: [{{addresses: [127.0.0.1]}}]\n",
+            backend()
+        )
+    });
+    std::fs::write(dir.path().join("endpoints.yaml"), slice.join("---\n")).unwrap();
+    let mut instance = Instance::start(dir, envoy);
     let entry = instance.reach("app1.dev.example.com", "live");
     let (pid, url) = (instance.envoy_pid(), entry["url"].as_str().unwrap().to_owned());
     instance.kill_nine();
