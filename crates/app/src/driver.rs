@@ -22,7 +22,7 @@ use portolan_effects::{
     state_dir::StateDir,
     store::{Store, Write, Written},
 };
-use portolan_engine::Engine;
+use portolan_engine::{Changes, Engine};
 use portolan_envoy::{resources::Resources, serve::Report};
 use portolan_model::{
     Code, Instant, Name, NamespacedName, Object, ObjectKey, Origin, Problem, Severity,
@@ -388,24 +388,26 @@ impl Driver {
             self.steps += 1;
             self.runs += step.runs() as u64;
             self.next_due = step.next_due.map(Instant);
-            for error in step.errors.iter().chain(&step.conflicts).chain(&step.held) {
+            for error in &step.errors {
                 tracing::error!(%error, "engine");
             }
-            self.give_addresses()?;
-            self.publish_roots()?;
-            if self.wire.take(&self.engine) {
+            for conflict in &step.conflicts {
+                tracing::error!(?conflict, "two rules make one row");
+            }
+            for held in &step.held {
+                tracing::error!(?held, "a rule failed; its last good rows are kept");
+            }
+            self.give_addresses(&step)?;
+            self.publish_roots(&step)?;
+            if self.wire.take(&step) {
                 self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
             }
-            let wishes: Vec<IssueWanted> = self
-                .engine
-                .changes::<IssueWanted>()
-                .iter()
-                .filter_map(|c| c.after.as_deref().cloned())
-                .collect();
+            let wishes: Vec<IssueWanted> =
+                step.of::<IssueWanted>().iter().filter_map(|c| c.after.as_deref().cloned()).collect();
             for wanted in wishes {
                 self.sign(wanted);
             }
-            for change in self.engine.changes::<EntryPoint>() {
+            for change in step.of::<EntryPoint>() {
                 match &change.after {
                     Some(entry) if entry.probe => {
                         let before = change.before.as_ref();
@@ -425,9 +427,8 @@ impl Driver {
             if self.wire.settled() {
                 self.start_probes();
             }
-            let gone: Vec<Name> = self
-                .engine
-                .changes::<EntryPoint>()
+            let gone: Vec<Name> = step
+                .of::<EntryPoint>()
                 .iter()
                 .filter(|c| c.after.as_ref().is_none_or(|e| !e.probe))
                 .map(|c| c.key.clone())
@@ -445,9 +446,9 @@ impl Driver {
         Ok(())
     }
 
-    fn give_addresses(&mut self) -> anyhow::Result<()> {
+    fn give_addresses(&mut self, step: &Changes) -> anyhow::Result<()> {
         let changed: Vec<(NamespacedName, Option<Arc<Gateway>>)> =
-            self.engine.changes::<Gateway>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
+            step.of::<Gateway>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
         if changed.is_empty() {
             return Ok(());
         }
@@ -468,10 +469,8 @@ impl Driver {
 
     /// `ca.pem` holds the public roots of what the listeners serve, so that `curl --cacert` works. It never enters a
     /// trust store.
-    fn publish_roots(&self) -> anyhow::Result<()> {
-        if self.engine.changes::<Secret>().is_empty()
-            && self.engine.changes::<ListenerCertificate>().is_empty()
-        {
+    fn publish_roots(&self, step: &Changes) -> anyhow::Result<()> {
+        if step.of::<Secret>().is_empty() && step.of::<ListenerCertificate>().is_empty() {
             return Ok(());
         }
         let secrets: BTreeSet<NamespacedName> =

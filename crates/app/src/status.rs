@@ -187,7 +187,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
             let reads: Vec<String> = r
                 .reads
                 .iter()
-                .map(|(table, what, how, rows)| format!("{table} {what} ({how:?}, {rows})"))
+                .map(|n| format!("{} {} ({:?}, {})", n.table, n.what, n.kind, n.count))
                 .collect();
             json!({"rule": r.rule, "input": r.input, "reads": reads})
         })

@@ -5,12 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use portolan_core::{
-    World,
-    gateway::rows::{Cluster, Endpoints, TlsSecret, VirtualHost, WireAck, WireKey, WireListener, WireType},
+use portolan_core::gateway::rows::{
+    Cluster, Endpoints, TlsSecret, VirtualHost, WireAck, WireKey, WireListener, WireType,
 };
 use portolan_effects::echo::Echo;
-use portolan_engine::Engine;
+use portolan_engine::Changes;
 use portolan_envoy::{encode, resources::Resources, session::Verdict};
 use portolan_model::Name;
 
@@ -33,10 +32,10 @@ fn key(r#type: WireType, name: &Name) -> WireKey {
 
 impl Wire {
     /// Takes over the changes of the last step; `true` if Envoy must hear of it.
-    pub fn take(&mut self, engine: &Engine<World>) -> bool {
+    pub fn take(&mut self, step: &Changes) -> bool {
         let mut touched: BTreeSet<WireKey> = BTreeSet::new();
         let mut routes: BTreeSet<Name> = BTreeSet::new();
-        for change in engine.changes::<Cluster>() {
+        for change in step.of::<Cluster>() {
             let key = key(WireType::Cluster, &change.key);
             let changed = match &change.after {
                 Some(row) => self.resources.put(key.clone(), &encode::cluster(row)),
@@ -44,7 +43,7 @@ impl Wire {
             };
             touched.extend(changed.then_some(key));
         }
-        for change in engine.changes::<Endpoints>() {
+        for change in step.of::<Endpoints>() {
             let key = key(WireType::Endpoints, &change.key);
             let changed = match &change.after {
                 Some(row) => {
@@ -67,7 +66,7 @@ impl Wire {
             };
             touched.extend(changed.then_some(key));
         }
-        for change in engine.changes::<TlsSecret>() {
+        for change in step.of::<TlsSecret>() {
             let key = key(WireType::Secret, &change.key);
             let changed = match &change.after {
                 Some(row) => self.resources.put(key.clone(), &encode::tls_secret(row)),
@@ -75,7 +74,7 @@ impl Wire {
             };
             touched.extend(changed.then_some(key));
         }
-        for change in engine.changes::<WireListener>() {
+        for change in step.of::<WireListener>() {
             let names = |row: Option<&Arc<WireListener>>| -> Vec<(Name, Name)> {
                 row.map(|l| l.chains.iter().map(|c| (c.routes.clone(), l.name.clone())).collect())
                     .unwrap_or_default()
@@ -96,7 +95,7 @@ impl Wire {
             };
             touched.extend(changed.then_some(key));
         }
-        for change in engine.changes::<VirtualHost>() {
+        for change in step.of::<VirtualHost>() {
             let (table, host) = &change.key;
             let hosts = self.hosts.entry(table.clone()).or_default();
             match &change.after {
