@@ -6,9 +6,7 @@ export CARGO_TERM_COLOR ?= auto
 # Tests and the demo find Envoy, Helm, Pebble and kubeseal here.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-ENV ?= dev-01
-EXAMPLE := examples/platform
-SEALING_KEY := $(EXAMPLE)/demo-sealing-key/PUBLIC-DEMO-ONLY.key
+EXAMPLE ?= examples/first-steps
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
 .PHONY: help setup demo test lint bench golden-accept release
@@ -19,11 +17,11 @@ help: ## list the chores
 setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal) into .tools/bin
 	@scripts/setup test
 
-demo: ## build, and bring up examples/platform (ENV=dev-01) on loopback; Ctrl-C ends it
+demo: ## build, and bring up the example (EXAMPLE=examples/first-steps) on loopback; Ctrl-C ends it
 	@scripts/setup demo
 	cargo build --release --locked --package portolan
-	@echo "portolan: $(PORTOLAN)"
-	@exec "$(PORTOLAN)" up $(EXAMPLE) --env $(ENV) --sealing-key $(SEALING_KEY)
+	@scripts/demo-commands "$(PORTOLAN)"
+	@exec "$(PORTOLAN)" up $(EXAMPLE)
 
 test: ## set up, run every test, and name the suites that were skipped
 	@scripts/setup test

@@ -61,7 +61,8 @@ pub fn find(state: Option<PathBuf>) -> anyhow::Result<PathBuf> {
         [one] => Ok(one.clone()),
         [] => bail!("no instance runs; start one with: portolan up DIR"),
         several => {
-            let list = several.iter().map(|p| format!("\n  --state {}", p.display())).collect::<String>();
+            let list =
+                several.iter().map(|p| format!("\n  --state {}", p.display())).collect::<Vec<_>>().concat();
             bail!("several instances run; choose one:{list}")
         }
     }

@@ -105,7 +105,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
     let entry = engine.get::<EntryPoint>(&name)?;
     let mut steps = Vec::new();
     let mut step = |what: &str, ok: bool, evidence: String| {
-        steps.push(json!({"step": what, "ok": ok, "evidence": evidence}))
+        steps.push(json!({"step": what, "ok": ok, "evidence": evidence}));
     };
     let route = entry.route.object();
     let place = store.get(&route).and_then(|s| s.object.origin.source.clone());
@@ -176,7 +176,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
     match engine.get::<Probe>(&name).map(|p| p.state.clone()) {
         None => step("probe", false, "not made yet".into()),
         Some(Ok(status)) => {
-            step("probe", true, format!("{} answered {status} over a valid chain", entry.url))
+            step("probe", true, format!("{} answered {status} over a valid chain", entry.url));
         }
         Some(Err(text)) => step("probe", false, text),
     }

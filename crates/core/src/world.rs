@@ -11,7 +11,17 @@ use portolan_model::{
     row,
 };
 
-use crate::{certificates, certificates::rows::*, gateway, gateway::rows::*, status, status::rows::*};
+use crate::{
+    certificates,
+    certificates::rows::{CertificateState, IssueFailure, IssueWanted, Settings},
+    gateway,
+    gateway::rows::{
+        Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, HostRule, ListenerCertificate,
+        TlsReady, TlsSecret, VirtualHost, WireAck, WireListener,
+    },
+    status,
+    status::rows::{EntryPoint, HostClaim, Probe},
+};
 
 /// A problem as a row: its own key, so that many rules may file problems and none can hide another's.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -129,7 +129,7 @@ fn walk(dir: &Path, depth: usize, files: &mut Vec<PathBuf>) {
         match entry.file_type() {
             Ok(kind) if kind.is_dir() && depth < 32 => walk(&path, depth + 1, files),
             Ok(kind) if kind.is_file() && path.extension().is_some_and(|e| e == "yaml" || e == "yml") => {
-                files.push(path)
+                files.push(path);
             }
             _ => {}
         }

@@ -48,7 +48,7 @@ pub enum Written {
 pub struct StoreError {
     path: String,
     what: &'static str,
-    source: redb::Error,
+    source: Box<redb::Error>,
 }
 
 /// The store.
@@ -68,7 +68,8 @@ impl Store {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let path = dir.join("store.redb");
         let text = path.display().to_string();
-        let fail = |source: redb::Error| StoreError { path: text.clone(), what: "opened", source };
+        let fail =
+            |source: redb::Error| StoreError { path: text.clone(), what: "opened", source: Box::new(source) };
         {
             // Created with mode 0600 before anything secret is in it.
             use std::os::unix::fs::OpenOptionsExt as _;
@@ -161,7 +162,7 @@ impl Store {
             self.commit(&next).map_err(|source| StoreError {
                 path: self.path.clone(),
                 what: "written",
-                source,
+                source: Box::new(source),
             })?;
             for (key, stored) in next {
                 match stored {
@@ -174,6 +175,7 @@ impl Store {
         Ok(done)
     }
 
+    #[allow(clippy::result_large_err, reason = "redb's own error, boxed by the only caller")]
     fn commit(&self, next: &BTreeMap<ObjectKey, Option<Stored>>) -> Result<(), redb::Error> {
         let write = self.database.begin_write()?;
         {

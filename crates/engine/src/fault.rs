@@ -34,6 +34,7 @@ pub enum Fault {
 }
 
 #[cfg(test)]
+#[allow(clippy::items_after_test_module, reason = "the switch is no test module")]
 mod switch {
     use std::cell::Cell;
 
@@ -49,6 +50,7 @@ mod switch {
 }
 
 #[cfg(not(test))]
+#[allow(clippy::items_after_test_module, reason = "the switch is no test module")]
 mod switch {
     #[inline]
     pub const fn planted(_: super::Fault) -> bool {

@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::needless_for_each, clippy::trivially_copy_pass_by_ref)]
 
 mod faults;
 mod property;

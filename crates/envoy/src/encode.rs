@@ -62,10 +62,12 @@ fn ads() -> ConfigSource {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every such field of the messages is an option")]
 const fn yes() -> Option<BoolValue> {
     Some(BoolValue { value: true })
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "every such field of the messages is an option")]
 const fn seconds(seconds: i64) -> Option<Duration> {
     Some(Duration { seconds, nanos: 0 })
 }

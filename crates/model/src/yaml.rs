@@ -289,7 +289,8 @@ mod tests {
         );
         let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
         for n in 1..9 {
-            bomb += &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","));
+            let line = format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","));
+            bomb.push_str(&line);
         }
         let (_, errors) = load(&bomb);
         assert!(errors[0].message.contains("too many"));

@@ -72,7 +72,10 @@ fn a_renewal_drops_no_connection() {
     let connection = || {
         let response = client.get(before["url"].as_str().unwrap()).send().unwrap();
         assert_eq!(response.status(), 200);
-        assert_ne!(response.headers().get("connection").map(|v| v.as_bytes()), Some(&b"close"[..]));
+        assert_ne!(
+            response.headers().get("connection").map(reqwest::header::HeaderValue::as_bytes),
+            Some(&b"close"[..])
+        );
         response.text().unwrap()
     };
     connection();

@@ -60,7 +60,9 @@ impl<'a> Row<'_, 'a> {
                 }
                 Err((because, problem)) => {
                     leave(plan, wish, because.clone());
-                    problem.into_iter().for_each(|problem| find(plan, wish, problem));
+                    if let Some(problem) = problem {
+                        find(plan, wish, problem);
+                    }
                     held.get_or_insert(because);
                 }
             }

@@ -16,6 +16,7 @@ pub fn target_type(target: &str) -> RecordType {
 
 /// The sets that publish `name` at `targets`, one a type. A host with both IP and name targets yields both kinds; the
 /// planner then drops the CNAME and says so.
+#[allow(clippy::needless_pass_by_value, reason = "an iterator is taken, as std does")]
 pub fn record_sets<'a>(
     name: &Name,
     targets: impl IntoIterator<Item = &'a str> + Clone,

@@ -156,7 +156,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         }
         if let Some(secret) = tls.certificates.first() {
             if secret.namespace != gateway.key.namespace
-                && !granted(cx, "Gateway", gateway.key.namespace.clone(), "Secret", secret)
+                && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
             {
                 let message =
                     format!("Secret {secret} is in another namespace and no ReferenceGrant allows it");
@@ -213,12 +213,12 @@ pub fn one_label(pattern: &str, host: &str) -> bool {
 pub(super) fn granted(
     cx: &mut Cx<'_>,
     from: &str,
-    namespace: Name,
+    namespace: &Name,
     kind: &str,
     target: &portolan_model::NamespacedName,
 ) -> bool {
     cx.find::<GrantsByNamespace>(&target.namespace).iter().any(|grant| {
-        grant.from.iter().any(|(k, ns)| k.kind == from && *ns == namespace)
+        grant.from.iter().any(|(k, ns)| k.kind == from && ns == namespace)
             && grant
                 .to
                 .iter()

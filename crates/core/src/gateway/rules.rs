@@ -118,7 +118,7 @@ fn resolve(cx: &mut Cx<'_>, route: &Route, target: &BackendTarget, field: &str) 
         return None;
     }
     if target.name.namespace != route.key.name.namespace
-        && !granted(cx, route.key.kind.kind(), route.key.name.namespace.clone(), "Service", &target.name)
+        && !granted(cx, route.key.kind.kind(), &route.key.name.namespace, "Service", &target.name)
     {
         let message =
             format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);

@@ -1,4 +1,6 @@
 #![allow(clippy::unwrap_used)]
+use std::io::{BufRead as _, BufReader};
+
 use super::*;
 
 fn object(name: &str, value: i64) -> Object {
@@ -56,7 +58,6 @@ fn acknowledged_writes_survive_kill_nine() {
         }
         return;
     }
-    use std::io::{BufRead as _, BufReader};
     let dir = tempfile::tempdir().unwrap();
     let mut last = 0;
     for round in 0..20 {

@@ -70,7 +70,7 @@ fn drain(s: &mut Session, wanted: &Resources, bad: &[(&str, &str)]) -> Vec<Strin
             order.push(format!(
                 "{}{}{}",
                 names.join("+"),
-                response.removed_resources.iter().map(|n| format!("-{n}")).collect::<String>(),
+                response.removed_resources.iter().map(|n| format!("-{n}")).collect::<Vec<_>>().concat(),
                 if refuse { "!" } else { "" }
             ));
             answer(s, &response, refuse.then_some("bad"));

@@ -61,14 +61,15 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     };
     let hostname = match node.get("hostname").opt() {
         None => None,
-        Some(text) => match hostname(&text) {
-            Some(name) => Some(name),
-            None => {
+        Some(text) => {
+            if let Some(name) = hostname(&text) {
+                Some(name)
+            } else {
                 let hint = "write a DNS name such as app.example.com or *.example.com";
                 root.invalid(&node.get("hostname"), format!("{text} is not a hostname"), hint);
                 return None;
             }
-        },
+        }
     };
     let own = root.object.key.name.namespace.clone();
     let tls = node.get("tls");

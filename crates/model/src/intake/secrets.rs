@@ -18,7 +18,7 @@ pub(super) fn secret(root: &mut Root<'_>) -> Secret {
                 data.insert(key, Redacted::new(bytes));
             }
             Err(_) => {
-                root.invalid(&field, format!("value of {key} is not base64"), "encode it, or use stringData")
+                root.invalid(&field, format!("value of {key} is not base64"), "encode it, or use stringData");
             }
         }
     }
