@@ -34,30 +34,18 @@ pub enum Fault {
 }
 
 #[cfg(test)]
-#[allow(clippy::items_after_test_module, reason = "the switch is no test module")]
-mod switch {
-    use std::cell::Cell;
-
-    use super::Fault;
-
-    thread_local! {
-        pub static PLANTED: Cell<Option<Fault>> = const { Cell::new(None) };
-    }
-
-    pub fn planted(fault: Fault) -> bool {
-        PLANTED.get() == Some(fault)
-    }
-}
-
-#[cfg(not(test))]
-#[allow(clippy::items_after_test_module, reason = "the switch is no test module")]
-mod switch {
-    #[inline]
-    pub const fn planted(_: super::Fault) -> bool {
-        false
-    }
+thread_local! {
+    /// The bug that is planted in this thread.
+    pub static PLANTED: std::cell::Cell<Option<Fault>> = const { std::cell::Cell::new(None) };
 }
 
 #[cfg(test)]
-pub use switch::PLANTED;
-pub use switch::planted;
+pub fn planted(fault: Fault) -> bool {
+    PLANTED.get() == Some(fault)
+}
+
+#[cfg(not(test))]
+#[inline]
+pub const fn planted(_: Fault) -> bool {
+    false
+}

@@ -32,6 +32,7 @@ mod engine;
 mod fault;
 mod index;
 mod key_map;
+mod nodes;
 mod reasons;
 mod row;
 mod rule;

@@ -2,7 +2,7 @@
 
 use crate::{
     Changes, Claimant, Conflict, Cx, Engine, Instant, Tables,
-    core::{Instance, InstanceId, NONE, Output},
+    core::{Instance, InstanceId, NONE, Output, complain},
     fault::{Fault, planted},
 };
 
@@ -58,7 +58,9 @@ impl<W: Tables> Engine<W> {
         changes.conflicts = self.conflicts();
         let errors = std::mem::take(&mut self.core.errors);
         changes.errors = errors.into_iter().map(|(text, times)| format!("{text} ({times} times)")).collect();
-        debug_assert!(cfg!(test) || changes.errors.is_empty(), "{:?}", changes.errors);
+        if let Some(first) = changes.errors.first() {
+            complain(first);
+        }
     }
 
     /// Runs one rule for all inputs that wait for it. Gives the number of runs.

@@ -93,7 +93,9 @@ fn a_conflict_is_won_by_rule_order_then_input_key_whoever_came_first() {
         assert_eq!(play(&order), (1, expected.map(str::to_owned).to_vec()));
     }
     let mut e = engine();
-    [1, 2].into_iter().for_each(|id| e.put(item(id, 1, 4)));
+    for id in [1, 2] {
+        e.put(item(id, 1, 4));
+    }
     e.step(0);
     e.remove::<Item>(&1);
     let changes = e.step(0);

@@ -109,7 +109,9 @@ fn a_group_goes_with_its_last_member_and_its_members_are_in_key_order() {
     let ids: Vec<u8> = e.get::<Total>(&2).unwrap().members.iter().map(|(id, _)| *id).collect();
     assert_eq!(ids, [3, 5, 9]);
     assert!(e.get::<Note>(&"group 2 is crowded".to_owned()).is_some());
-    [3, 5, 9].iter().for_each(|id| e.remove::<Item>(id));
+    for id in [3, 5, 9] {
+        e.remove::<Item>(&id);
+    }
     e.step(0);
     assert!(e.get::<Total>(&2).is_none() && e.get::<Total>(&1).is_none());
 }

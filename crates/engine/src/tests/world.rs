@@ -121,6 +121,8 @@ pub fn judged(cx: &mut Cx<'_>, item: &Arc<Item>) {
     cx.emit(Judged { id: item.id, group: item.group, fits, due });
 }
 
+// A group rule takes its value by reference, whatever it is.
+#[allow(clippy::trivially_copy_pass_by_ref)]
 pub fn totals(cx: &mut Cx<'_>, group: &u8, members: &[Arc<Judged>]) {
     let next_limit = cx.get::<Limit>(&group.wrapping_add(1)).is_some();
     if members.len() > 2 {

@@ -1,0 +1,204 @@
+//! A synthetic edge: gateways with listeners, Secrets, Services, and routes with two rules and two listeners each.
+//! Shaped as the rooms are (narrow rows where many read, order in the key, shared things through a group).
+#![allow(dead_code, missing_docs)]
+
+use std::sync::Arc;
+
+use portolan_engine::{Engine, Index, Row, world};
+
+pub type Name = Arc<str>;
+
+macro_rules! rows {
+    ($($row:ident [$key:ty, $name:literal] { $($field:ident: $ty:ty),* })*) => {$(
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $row { pub key: $key, $(pub $field: $ty),* }
+        impl Row for $row {
+            type Key = $key;
+            const NAME: &'static str = $name;
+            fn key(&self) -> $key { self.key.clone() }
+        }
+    )*};
+}
+macro_rules! indexes {
+    ($($index:ident: $row:ty, $value:ty, $name:literal, |$r:ident| $values:expr;)*) => {$(
+        pub struct $index;
+        impl Index for $index {
+            type Row = $row;
+            type Value = $value;
+            const NAME: &'static str = $name;
+            fn values($r: &$row, out: &mut Vec<$value>) { out.push($values); }
+        }
+    )*};
+}
+
+rows! {
+    Secret [Name, "secrets"] { fingerprint: u64, not_after: i64 }
+    Listener [(Name, Name), "listeners"] { secret: Name }
+    Service [Name, "services"] { port: u16 }
+    Route [Name, "routes"] { gateway: Name, hosts: Vec<Name>, backends: Vec<Name>, filter: u32 }
+    ListenerTls [(Name, Name), "listener_tls"] { fingerprint: Option<u64> }
+    ListenerReady [(Name, Name), "listener_ready"] { ready: bool }
+    Attachment [(Name, (Name, Name)), "attachments"] { accepted: bool }
+    HostRule [HostRuleKey, "host_rules"] { backend: Option<Name>, filter: u32 }
+    VirtualHost [(Name, Name), "virtual_hosts"] { rules: Vec<Arc<HostRule>>, ready: bool }
+    BackendUse [(Name, Name), "backend_uses"] { port: u16 }
+    Cluster [Name, "clusters"] { port: u16, users: usize }
+    ListenerStatus [(Name, Name), "listener_status"] { attached: usize }
+    RouteStatus [Name, "route_status"] { accepted: usize }
+}
+
+/// Listener and hostname, then precedence, then route and rule: the order of the virtual host is the order of the key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostRuleKey {
+    pub listener: Name,
+    pub host: Name,
+    pub precedence: u32,
+    pub route: Name,
+    pub rule: u32,
+}
+
+indexes! {
+    ListenersByGateway: ListenerReady, Name, "listeners by gateway", |l| l.key.0.clone();
+    AttachmentsByListener: Attachment, (Name, Name), "attachments by listener", |a| a.key.1.clone();
+    AttachmentsByRoute: Attachment, Name, "attachments by route", |a| a.key.0.clone();
+    RulesByHost: HostRule, (Name, Name), "rules by host", |r| (r.key.listener.clone(), r.key.host.clone());
+    UsesByCluster: BackendUse, Name, "uses by cluster", |u| u.key.0.clone();
+}
+
+world! {
+    pub struct World {
+        secrets: Secret [], listeners: Listener [], services: Service [], routes: Route [],
+        tls: ListenerTls [], ready: ListenerReady [ListenersByGateway],
+        attachments: Attachment [AttachmentsByListener, AttachmentsByRoute], rules: HostRule [RulesByHost],
+        hosts: VirtualHost [], uses: BackendUse [UsesByCluster], clusters: Cluster [],
+        listener_status: ListenerStatus [], route_status: RouteStatus [],
+    }
+}
+type Cx<'a> = portolan_engine::Cx<'a, World>;
+
+fn listener_tls(cx: &mut Cx<'_>, listener: &Arc<Listener>) {
+    let secret = cx.get::<Secret>(&listener.secret);
+    let good = secret.filter(|secret| !cx.due(secret.not_after));
+    cx.emit(ListenerTls { key: listener.key.clone(), fingerprint: good.map(|secret| secret.fingerprint) });
+}
+
+fn listener_ready(cx: &mut Cx<'_>, tls: &Arc<ListenerTls>) {
+    cx.emit(ListenerReady { key: tls.key.clone(), ready: tls.fingerprint.is_some() });
+}
+
+fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    for listener in cx.keys::<ListenersByGateway>(&route.gateway) {
+        cx.emit(Attachment { key: (route.key.clone(), listener), accepted: true });
+    }
+}
+
+fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    let backends: Vec<_> = route
+        .backends
+        .iter()
+        .map(|backend| cx.get::<Service>(backend).map(|service| service.key.clone()))
+        .collect();
+    for (_, listener) in cx.keys::<AttachmentsByRoute>(&route.key) {
+        for host in &route.hosts {
+            for (rule, backend) in (0..).zip(&backends) {
+                let key = HostRuleKey {
+                    listener: Arc::clone(&listener.1),
+                    host: Arc::clone(host),
+                    precedence: rule,
+                    route: Arc::clone(&route.key),
+                    rule,
+                };
+                cx.emit(HostRule { key, backend: backend.clone(), filter: route.filter });
+            }
+        }
+    }
+}
+
+fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<HostRule>]) {
+    cx.emit(VirtualHost { key: key.clone(), rules: members.to_vec(), ready: true });
+}
+
+fn backend_uses(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    for backend in &route.backends {
+        if let Some(service) = cx.get::<Service>(backend) {
+            cx.emit(BackendUse { key: (Arc::clone(backend), Arc::clone(&route.key)), port: service.port });
+        }
+    }
+}
+
+fn clusters(cx: &mut Cx<'_>, name: &Name, members: &[Arc<BackendUse>]) {
+    cx.emit(Cluster { key: Arc::clone(name), port: members[0].port, users: members.len() });
+}
+
+fn listener_status(cx: &mut Cx<'_>, listener: &Arc<Listener>) {
+    let attached = cx.count::<AttachmentsByListener>(&listener.key);
+    cx.emit(ListenerStatus { key: listener.key.clone(), attached });
+}
+
+fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    let accepted = cx.find::<AttachmentsByRoute>(&route.key).iter().filter(|a| a.accepted).count();
+    cx.emit(RouteStatus { key: Arc::clone(&route.key), accepted });
+}
+
+/// Rules without facts.
+///
+/// # Panics
+/// When the rules are out of order.
+pub fn engine() -> Engine<World> {
+    let mut e = Engine::<World>::new();
+    e.map("listener_tls", listener_tls).reads::<(Secret,)>().writes::<(ListenerTls,)>();
+    e.map("listener_ready", listener_ready).writes::<(ListenerReady,)>();
+    e.map("attachments", attachments).reads::<(ListenersByGateway,)>().writes::<(Attachment,)>();
+    e.map("host_rules", host_rules).reads::<(Service, AttachmentsByRoute)>().writes::<(HostRule,)>();
+    e.group::<RulesByHost>("virtual_hosts", virtual_hosts).writes::<(VirtualHost,)>();
+    e.map("backend_uses", backend_uses).reads::<(Service,)>().writes::<(BackendUse,)>();
+    e.group::<UsesByCluster>("clusters", clusters).writes::<(Cluster,)>();
+    e.map("listener_status", listener_status)
+        .reads::<(AttachmentsByListener,)>()
+        .writes::<(ListenerStatus,)>();
+    e.map("route_status", route_status).reads::<(AttachmentsByRoute,)>().writes::<(RouteStatus,)>();
+    assert_eq!(e.finish(), Ok(()), "the rules are in order");
+    e
+}
+
+fn name(kind: &str, number: usize) -> Name {
+    format!("{kind}-{number:06}.team.example").into()
+}
+
+/// One Secret; `version` stands for its content.
+pub fn secret(version: u64) -> Secret {
+    Secret { key: "certificate".into(), fingerprint: version, not_after: i64::MAX }
+}
+
+/// Route `number`: one or two hostnames, two rules with a Service of its own and one shared by 100 routes.
+pub fn route(number: usize, filter: u32) -> Route {
+    Route {
+        key: name("route", number),
+        gateway: "edge".into(),
+        hosts: (0..=number % 2).map(|nth| name(["a", "b"][nth], number)).collect(),
+        backends: vec![name("own", number / 2), name("shared", number / 100)],
+        filter,
+    }
+}
+
+/// Puts one gateway with two listeners, and `routes` routes with their Services.
+pub fn fill(e: &mut Engine<World>, routes: usize) {
+    e.put(secret(1));
+    for listener in ["http", "https"] {
+        e.put(Listener { key: ("edge".into(), listener.into()), secret: "certificate".into() });
+    }
+    for number in 0..routes {
+        e.put(route(number, 0));
+        for backend in route(number, 0).backends {
+            e.put(Service { key: backend, port: 80 });
+        }
+    }
+}
+
+/// An engine with `routes` routes, stepped once.
+pub fn filled(routes: usize) -> Engine<World> {
+    let mut e = engine();
+    fill(&mut e, routes);
+    e.step(0);
+    e
+}

@@ -1,0 +1,81 @@
+//! What is read and who reads it, untyped.
+//!
+//! A node stands for one thing read: a key, present or absent, or a bucket in one of three ways. A link is known from
+//! both ends by position, so adding and removing one is constant work however many readers a node has.
+
+use crate::Instant;
+
+pub type InstanceId = u32;
+pub type NodeId = u32;
+/// No node, no owner, no instance.
+pub const NONE: u32 = u32::MAX;
+/// Owner of facts, which no rule makes.
+pub const FACT: InstanceId = u32::MAX - 1;
+/// In place of an index: the row itself.
+pub const ROW: u8 = u8::MAX;
+
+/// How something was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReadKind {
+    /// One row by key; wakes when it changes, comes or goes.
+    #[default]
+    Get,
+    /// All members of a bucket; wakes on any change of any member.
+    Find,
+    /// Which members a bucket has; wakes when one comes or goes.
+    Keys,
+    /// How many members a bucket has; wakes when the number differs.
+    Count,
+}
+
+/// Where a node belongs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    pub table: u16,
+    pub index: u8,
+    pub kind: ReadKind,
+}
+
+#[derive(Debug, Default)]
+pub struct Node {
+    /// Reader, and which of its links this is.
+    pub readers: Vec<(InstanceId, u32)>,
+    pub place: Place,
+    /// Slot or bucket.
+    pub at: u32,
+    /// Its readers are queued in this step.
+    pub woken: bool,
+    /// Read by the present run.
+    pub in_run: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    pub node: NodeId,
+    /// Position in the node's readers.
+    pub position: u32,
+}
+
+/// A row put out: slot in a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Output {
+    pub table: u16,
+    pub slot: u32,
+}
+
+/// One rule for one input.
+#[derive(Debug)]
+pub struct Instance {
+    pub reads: Box<[Link]>,
+    pub outputs: Box<[Output]>,
+    /// Earliest instant asked for that is still to come; `Instant::MAX` is none.
+    pub due: Instant,
+    pub input: u32,
+    pub rule: u16,
+}
+
+impl Default for Instance {
+    fn default() -> Self {
+        Self { reads: Box::default(), outputs: Box::default(), due: Instant::MAX, input: 0, rule: 0 }
+    }
+}
