@@ -1,6 +1,7 @@
-//! Everything that waits: the store, the work tree, signing, the echo backend, Envoy as a child process, probes.
+//! Everything that waits: the store, the work tree, signing, DNS, the echo backend, Envoy as a child process, probes.
 //! Effects decide nothing: they make the outside match wanted rows and report what they saw.
 
+pub mod dns;
 pub mod echo;
 pub mod envoy_process;
 pub mod folder;

@@ -19,7 +19,7 @@ pub fn target_type(target: &str) -> RecordType {
 #[allow(clippy::needless_pass_by_value, reason = "an iterator is taken, as std does")]
 pub fn record_sets<'a>(
     name: &Name,
-    targets: impl IntoIterator<Item = &'a str> + Clone,
+    targets: &(impl IntoIterator<Item = &'a str> + Clone),
     ttl: Option<u32>,
 ) -> Vec<RecordSet> {
     [RecordType::A, RecordType::Aaaa, RecordType::Cname]

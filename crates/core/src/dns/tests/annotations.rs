@@ -101,7 +101,7 @@ fn invalid_parts_are_reported_and_the_rest_counts() {
 
 #[test]
 fn targets_choose_the_type() {
-    let sets = record_sets(&"a.x".into(), ["192.0.2.2", "lb.y", "::1", "192.0.2.1"], Some(60));
+    let sets = record_sets(&"a.x".into(), &["192.0.2.2", "lb.y", "::1", "192.0.2.1"], Some(60));
     let shown: Vec<_> = sets.iter().map(|set| (set.r#type, set.values.join(" "))).collect();
     assert_eq!(
         shown,
