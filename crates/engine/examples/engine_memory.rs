@@ -1,4 +1,4 @@
-//! Bytes per route and the share of recorded reads: `cargo run --release -p portolan-engine --example engine_memory`.
+//! Bytes per route and the share of recorded reads: `cargo run --release -p portolan-engine --example engine_memory [ROUTES]`.
 //!
 //! Resident memory of this process (Linux). The exact heap is counted by the benchmark: `max alloc` of `rebuild`.
 
@@ -15,25 +15,21 @@ fn resident() -> usize {
 }
 
 fn main() {
+    // One size a process: memory that an earlier size gave back would be counted as free.
+    let number = std::env::args().nth(1).and_then(|text| text.parse::<usize>().ok()).unwrap_or(50_000).max(2);
+    let before = resident();
+    let e = routes::filled(number);
+    let (bytes, stats) = (resident().saturating_sub(before).max(1), e.stats());
+    let share = stats.read_bytes * 1000 / bytes;
     println!(
-        "{:>8} {:>12} {:>10} {:>10} {:>8} {:>14}",
-        "routes", "B a route", "rows", "reads", "share", "worst put ms"
+        "{number} routes: {} B a route resident, {} rows, {} runs kept",
+        bytes / number,
+        stats.rows,
+        stats.instances
     );
-    for number in [1_000, 10_000, 50_000] {
-        let before = resident();
-        let e = routes::filled(number);
-        let (bytes, stats) = (resident().saturating_sub(before), e.stats());
-        let share = stats.read_bytes * 1000 / bytes.max(1);
-        let worst = worst_arrival(number);
-        println!(
-            "{number:>8} {:>12} {:>10} {:>10} {:>6}.{}% {worst:>14.2}",
-            bytes / number,
-            stats.rows,
-            stats.reads,
-            share / 10,
-            share % 10
-        );
-    }
+    println!("{} reads in {} B: {}.{} % of memory", stats.reads, stats.read_bytes, share / 10, share % 10);
+    drop(e);
+    println!("longest step while routes arrive one by one: {:.2} ms", worst_arrival(number));
 }
 
 /// Longest step when the routes arrive one a step: the growth pause.
