@@ -3,20 +3,16 @@
 
 use std::collections::BTreeMap;
 
-use domain::{
-    base::{
-        Message, MessageBuilder, Name as WireName, Rtype, Serial, ToName, Ttl,
-        iana::{Class, Opcode, OptRcode, Rcode},
-        message_builder::{PushError, RecordSectionBuilder, StaticCompressor},
-        name::ToLabelIter,
-        record::ComposeRecord,
-    },
-    rdata::{A, Aaaa, Cname, Ns, Soa},
+use domain::base::{
+    Message, Name as WireName, Rtype, ToName,
+    iana::{Class, Opcode, OptRcode, Rcode},
+    name::ToLabelIter,
 };
 use portolan_model::dns::RecordType;
 
-use super::zone::{
-    DEFAULT_TTL, Found, NAME_SERVER, NEGATIVE_TTL, Node, Path, Stored, Value, Zone, wire_name,
+use super::{
+    write::{write, write_error},
+    zone::{DEFAULT_TTL, Found, NEGATIVE_TTL, Node, Path, Stored, Value, Zone},
 };
 use crate::dns::query::rtype;
 
@@ -24,8 +20,6 @@ use crate::dns::query::rtype;
 pub const UDP_PAYLOAD: u16 = 1232;
 /// Aliases that are followed in one answer.
 const ALIASES: usize = 8;
-/// Bytes of an OPT record without options.
-const OPT: usize = 11;
 
 /// How the request came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,28 +32,27 @@ pub enum Transport {
 pub type Zones = BTreeMap<Path, Zone>;
 
 type Wire = WireName<Vec<u8>>;
-type Builder = MessageBuilder<StaticCompressor<Vec<u8>>>;
 
 /// A record ready to be written.
-enum Record<'z> {
+pub enum Record<'z> {
     Data(Wire, &'z Stored, &'z Value),
     Soa(&'z Zone, u32),
     Ns(&'z Zone),
 }
 
 /// What is said, before it is written.
-struct Reply<'z> {
-    rcode: Rcode,
-    authoritative: bool,
-    answer: Vec<Record<'z>>,
-    authority: Vec<Record<'z>>,
+pub struct Reply<'z> {
+    pub rcode: Rcode,
+    pub authoritative: bool,
+    pub answer: Vec<Record<'z>>,
+    pub authority: Vec<Record<'z>>,
 }
 
 /// EDNS as the client speaks it.
-struct Edns {
-    payload: u16,
-    version: u8,
-    dnssec_ok: bool,
+pub struct Edns {
+    pub payload: u16,
+    pub version: u8,
+    pub dnssec_ok: bool,
 }
 
 /// Answers a request; `None` where nothing may be sent: no DNS header, or an answer instead of a request (answering those
@@ -139,7 +132,7 @@ fn decide<'z>(zones: &'z Zones, message: &Message<[u8]>) -> Result<Reply<'z>, Op
     Ok(look_up(zone, qname, path, qtype))
 }
 
-fn path_of(name: &Wire) -> Path {
+pub fn path_of(name: &Wire) -> Path {
     let mut path: Path = name
         .iter_labels()
         .filter(|label| !label.is_root())
@@ -207,106 +200,4 @@ fn collect<'z>(
     if let Some((_, stored)) = node.iter().find(|(r#type, _)| any || rtype(**r#type) == qtype) {
         reply.answer.extend(stored.values.iter().map(|value| Record::Data(owner.clone(), stored, value)));
     }
-}
-
-impl Record<'_> {
-    fn is_about(&self, at: &[Vec<u8>]) -> bool {
-        match self {
-            Record::Data(owner, ..) => path_of(owner) == at,
-            Record::Soa(zone, _) | Record::Ns(zone) => zone.apex == at,
-        }
-    }
-
-    fn push(
-        &self,
-        section: &mut impl RecordSectionBuilder<StaticCompressor<Vec<u8>>>,
-    ) -> Result<(), PushError> {
-        // Zone names are valid since the zone was made.
-        let named = |text: &str| wire_name(text).unwrap_or_else(|_| Wire::root_vec());
-        match self {
-            Record::Data(owner, stored, value) => {
-                let ttl = Ttl::from_secs(stored.ttl);
-                match value {
-                    Value::A(ip) => push(section, (owner, ttl, A::new(*ip))),
-                    Value::Aaaa(ip) => push(section, (owner, ttl, Aaaa::new(*ip))),
-                    Value::Cname(target) => push(section, (owner, ttl, Cname::new(target))),
-                    Value::Txt(text) => push(section, (owner, ttl, text)),
-                }
-            }
-            Record::Ns(zone) => {
-                let server = named(&format!("{NAME_SERVER}.{}", zone.name));
-                push(section, (named(&zone.name), Ttl::from_secs(DEFAULT_TTL), Ns::new(server)))
-            }
-            Record::Soa(zone, ttl) => {
-                let secs = Ttl::from_secs;
-                let soa = Soa::new(
-                    named(&format!("{NAME_SERVER}.{}", zone.name)),
-                    named(&format!("hostmaster.{}", zone.name)),
-                    Serial(zone.serial),
-                    secs(3600),
-                    secs(600),
-                    secs(86400),
-                    secs(NEGATIVE_TTL),
-                );
-                push(section, (named(&zone.name), secs(*ttl), soa))
-            }
-        }
-    }
-}
-
-fn push(
-    section: &mut impl RecordSectionBuilder<StaticCompressor<Vec<u8>>>,
-    record: impl ComposeRecord,
-) -> Result<(), PushError> {
-    section.push(record)
-}
-
-fn builder() -> Result<Builder, PushError> {
-    MessageBuilder::from_target(StaticCompressor::new(Vec::with_capacity(512)))
-        .map_err(|_| PushError::ShortBuf)
-}
-
-fn write(
-    request: &Message<[u8]>,
-    reply: &Reply<'_>,
-    edns: Option<&Edns>,
-    limit: usize,
-) -> Result<Vec<u8>, PushError> {
-    let mut builder = builder()?;
-    builder.set_push_limit(limit - if edns.is_some() { OPT } else { 0 });
-    let mut answer = builder.start_answer(request, reply.rcode)?;
-    answer.header_mut().set_aa(reply.authoritative);
-    for record in &reply.answer {
-        record.push(&mut answer)?;
-    }
-    let mut authority = answer.authority();
-    for record in &reply.authority {
-        record.push(&mut authority)?;
-    }
-    let mut additional = authority.additional();
-    additional.clear_push_limit();
-    push_opt(&mut additional, edns, OptRcode::from(reply.rcode))?;
-    Ok(additional.finish().into_target())
-}
-
-fn write_error(request: &Message<[u8]>, code: OptRcode, edns: Option<&Edns>) -> Option<Vec<u8>> {
-    let answer = builder().ok()?.start_error(request, code.rcode());
-    let mut additional = answer.additional();
-    push_opt(&mut additional, edns, code).ok()?;
-    Some(additional.finish().into_target())
-}
-
-fn push_opt(
-    additional: &mut domain::base::message_builder::AdditionalBuilder<StaticCompressor<Vec<u8>>>,
-    edns: Option<&Edns>,
-    code: OptRcode,
-) -> Result<(), PushError> {
-    let Some(edns) = edns else { return Ok(()) };
-    additional.opt(|opt| {
-        opt.set_udp_payload_size(UDP_PAYLOAD);
-        // RFC 3225 section 3: the bit is copied, although nothing is signed here.
-        opt.set_dnssec_ok(edns.dnssec_ok);
-        opt.set_rcode(code);
-        Ok(())
-    })
 }

@@ -3,6 +3,7 @@
 mod answers;
 mod bytes;
 mod dig;
+mod planned;
 mod provider;
 
 use portolan_model::dns::{Change, ChangeSet, Group, GroupResult, RecordSet, RecordType};
