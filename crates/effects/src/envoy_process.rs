@@ -86,7 +86,10 @@ impl Envoy {
             .spawn()
             .map_err(EnvoyError::Start)?;
         let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
-        std::fs::write(pid_file, format!("{pid}\n")).map_err(EnvoyError::Start)?;
+        // Whole or not at all: whoever adopts or stops Envoy must never read half a number.
+        let fresh = pid_file.with_extension("pid.new");
+        std::fs::write(&fresh, format!("{pid}\n")).map_err(EnvoyError::Start)?;
+        std::fs::rename(fresh, pid_file).map_err(EnvoyError::Start)?;
         Ok(Self { pid, child: Some(child) })
     }
 

@@ -35,7 +35,7 @@ fn a_route_gets_its_defaults_and_names_what_is_wrong() {
 #[test]
 fn a_secret_is_decoded_and_never_shown() {
     let got = read(
-        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: n}\ndata: {a: c2VjcmV0LXZhbHVl, b: '%'}\nstringData: {c: other-value}\n",
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\ndata: {a: c2VjcmV0LXZhbHVl, b: '%'}\nstringData: {c: other-value}\n",
     );
     let text = format!("{got:?}");
     assert!(!text.contains("secret-value") && !text.contains("other-value"), "{text}");
