@@ -5,6 +5,7 @@ pub mod dns;
 pub mod echo;
 pub mod envoy_process;
 pub mod folder;
+pub mod issue;
 pub mod probe;
 pub mod sign;
 pub mod state_dir;

@@ -5,6 +5,7 @@
 //!  YAML / JSON object --yaml--> Object --intake--> input rows + problems
 //! ```
 
+pub mod certificate;
 pub mod condition;
 pub mod dns;
 pub mod input;
