@@ -12,7 +12,7 @@ mod tests;
 pub use key::{KeyError, PrivateKey};
 pub use request::certificate_request;
 pub use sign::{Issued, self_signed, sign_with_ca};
-pub(crate) use sign::{pem, set_validity};
+pub use sign::{pem, set_validity};
 
 /// Why nothing was made. Never holds key material.
 #[derive(Debug, thiserror::Error)]

@@ -98,7 +98,7 @@ impl PrivateKey {
     }
 
     /// The key as PKCS#8 DER.
-    pub(crate) fn pkcs8(&self) -> &[u8] {
+    pub fn pkcs8(&self) -> &[u8] {
         &self.pkcs8
     }
 

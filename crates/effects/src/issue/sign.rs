@@ -79,7 +79,7 @@ pub fn self_signed(
 }
 
 /// Sets the validity, in whole seconds.
-pub(crate) fn set_validity(params: &mut CertificateParams, from: Instant, until: Instant) {
+pub fn set_validity(params: &mut CertificateParams, from: Instant, until: Instant) {
     let at = |instant: Instant| {
         // Up to the year 9998: what an X.509 time of four digits can hold, less a margin.
         let seconds = u64::try_from(instant.seconds()).unwrap_or(0).min(253_370_764_800);
@@ -90,7 +90,7 @@ pub(crate) fn set_validity(params: &mut CertificateParams, from: Instant, until:
 }
 
 /// A certificate as PEM.
-pub(crate) fn pem(der: &[u8]) -> String {
+pub fn pem(der: &[u8]) -> String {
     let label = "CERTIFICATE";
     let text = super::key::pem(label, der);
     String::from_utf8_lossy(text.expose()).into_owned()
