@@ -9,6 +9,7 @@
 pub mod certificates;
 pub mod dns;
 pub mod gateway;
+pub mod gitops;
 pub mod status;
 #[cfg(test)]
 mod tests;

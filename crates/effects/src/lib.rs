@@ -7,6 +7,7 @@ pub mod envoy_process;
 pub mod folder;
 pub mod issue;
 pub mod probe;
+pub mod render;
 pub mod sign;
 pub mod state_dir;
 pub mod store;

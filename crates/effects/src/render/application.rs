@@ -1,0 +1,160 @@
+//! An Argo CD Application (`argoproj.io/v1alpha1`): what of it decides what is rendered.
+//! Source: argoproj/argo-cd `pkg/apis/application/v1alpha1/types.go`.
+
+use portolan_model::{Name, Object, ObjectKey};
+use serde::Deserialize;
+use serde_json::Value;
+
+/// A parsed Application.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Application {
+    /// Its key.
+    pub key: ObjectKey,
+    /// Sync wave.
+    pub wave: i32,
+    /// `spec.sources`, else the one `spec.source`.
+    pub sources: Vec<Source>,
+    /// `spec.destination`.
+    pub destination: Destination,
+    /// `spec.syncPolicy.syncOptions` has `CreateNamespace=true`.
+    pub create_namespace: bool,
+    /// `spec.syncPolicy.automated.prune`.
+    pub prune: bool,
+}
+
+/// `spec.destination`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Destination {
+    /// API server.
+    pub server: String,
+    /// Cluster by name.
+    pub name: String,
+    /// Namespace for objects that have none.
+    pub namespace: String,
+}
+
+/// `spec.source`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)] // the names of the type they mirror
+pub struct Source {
+    #[serde(rename = "repoURL")]
+    pub repo_url: String,
+    pub path: String,
+    pub chart: String,
+    pub target_revision: String,
+    pub r#ref: String,
+    pub helm: Option<Helm>,
+    pub directory: Option<Directory>,
+    pub kustomize: Option<Value>,
+    pub plugin: Option<Value>,
+}
+
+/// `source.helm`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs, clippy::struct_excessive_bools)] // switches of the type it mirrors
+pub struct Helm {
+    pub release_name: String,
+    pub value_files: Vec<String>,
+    pub ignore_missing_value_files: bool,
+    pub values: String,
+    /// Wins over `values`, which is then ignored altogether (`ApplicationSourceHelm.ValuesYAML`).
+    pub values_object: Option<Value>,
+    pub parameters: Vec<Parameter>,
+    pub file_parameters: Vec<FileParameter>,
+    pub skip_crds: bool,
+    pub skip_tests: bool,
+    pub skip_schema_validation: bool,
+    pub namespace: String,
+    pub kube_version: String,
+    pub api_versions: Vec<String>,
+}
+
+/// `helm.parameters[]`: one `--set`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+#[allow(missing_docs)]
+pub struct Parameter {
+    pub name: String,
+    pub value: String,
+    pub force_string: bool,
+}
+
+/// `helm.fileParameters[]`: one `--set-file`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct FileParameter {
+    pub name: String,
+    pub path: String,
+}
+
+/// `source.directory`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Directory {
+    pub recurse: bool,
+    pub include: String,
+    pub exclude: String,
+    pub jsonnet: Option<Value>,
+}
+
+/// Whether a key is that of an Application.
+pub fn is_kind(key: &ObjectKey) -> bool {
+    &*key.kind.group == "argoproj.io" && &*key.kind.kind == "Application"
+}
+
+/// Reads an Application.
+///
+/// # Errors
+/// The field and what is wrong with it.
+pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct SyncPolicy {
+        automated: Option<Automated>,
+        sync_options: Vec<String>,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Automated {
+        prune: bool,
+    }
+    fn part<T: serde::de::DeserializeOwned + Default>(
+        spec: &Value,
+        name: &str,
+        field: &'static str,
+    ) -> Result<T, (&'static str, String)> {
+        match spec.get(name) {
+            None | Some(Value::Null) => Ok(T::default()),
+            Some(value) => T::deserialize(value).map_err(|why| (field, format!("{field}: {why}"))),
+        }
+    }
+    let spec = object.json.get("spec").ok_or(("spec", "spec is missing".to_owned()))?;
+    let mut sources: Vec<Source> = part(spec, "sources", "spec.sources")?;
+    if sources.is_empty() {
+        match spec.get("source") {
+            None | Some(Value::Null) => return Err(("spec.source", "spec.source is missing".into())),
+            Some(_) => sources.push(part(spec, "source", "spec.source")?),
+        }
+    }
+    let policy: SyncPolicy = part(spec, "syncPolicy", "spec.syncPolicy")?;
+    Ok(Application {
+        key: object.key.clone(),
+        wave: super::order::wave(&object.json),
+        sources,
+        destination: part(spec, "destination", "spec.destination")?,
+        create_namespace: policy.sync_options.iter().any(|option| option == "CreateNamespace=true"),
+        prune: policy.automated.is_some_and(|automated| automated.prune),
+    })
+}
+
+impl Application {
+    /// The Application's own name.
+    pub fn name(&self) -> &Name {
+        &self.key.name.name
+    }
+}

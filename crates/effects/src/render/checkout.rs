@@ -1,0 +1,95 @@
+//! The work tree: paths that cannot leave it, and which repository URL it stands for.
+
+use std::path::{Component, Path, PathBuf};
+
+/// A folder that all reading stays inside.
+#[derive(Clone, Debug)]
+pub(super) struct Checkout {
+    root: PathBuf,
+}
+
+/// Why a path was not resolved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Unresolved {
+    /// Nothing there.
+    Missing,
+    /// It leads outside, by `..` or by a link.
+    Outside,
+}
+
+impl Checkout {
+    /// Opens a folder; links in its own path are resolved once, here.
+    pub(super) fn open(root: &Path) -> std::io::Result<Self> {
+        Ok(Self { root: root.canonicalize()? })
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The real path of `path`, which is relative to the root (a leading `/` means the root too, as in Argo CD).
+    pub(super) fn resolve(&self, path: &str) -> Result<PathBuf, Unresolved> {
+        let mut clean = PathBuf::new();
+        for part in Path::new(path).components() {
+            match part {
+                Component::Normal(name) => clean.push(name),
+                Component::ParentDir => {
+                    if !clean.pop() {
+                        return Err(Unresolved::Outside);
+                    }
+                }
+                Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+            }
+        }
+        let real = self.root.join(clean).canonicalize().map_err(|_| Unresolved::Missing)?;
+        if real.starts_with(&self.root) { Ok(real) } else { Err(Unresolved::Outside) }
+    }
+
+    /// `path` as findings show it: relative to the root.
+    pub(super) fn show(&self, path: &Path) -> String {
+        path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
+    }
+}
+
+/// Whether two repository URLs mean the same repository (Argo CD, `util/git.SameURL`): case, `.git`, a trailing slash
+/// and the short form of SSH addresses do not matter.
+pub(super) fn same_repository(a: &str, b: &str) -> bool {
+    normalise(a) == normalise(b)
+}
+
+fn normalise(url: &str) -> String {
+    let url = url.trim().to_lowercase();
+    let url = url.trim_end_matches('/').trim_end_matches(".git");
+    match url.split_once(':') {
+        // git@host:path is short for ssh://git@host/path
+        Some((host, path)) if host.contains('@') && !path.starts_with("//") => format!("ssh://{host}/{path}"),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn nothing_leads_outside() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("repo/a/b")).unwrap();
+        std::fs::write(dir.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink("../secret", dir.path().join("repo/link")).unwrap();
+        let checkout = Checkout::open(&dir.path().join("repo")).unwrap();
+        assert_eq!(checkout.resolve("../secret"), Err(Unresolved::Outside));
+        assert_eq!(checkout.resolve("a/../../secret"), Err(Unresolved::Outside));
+        assert_eq!(checkout.resolve("link"), Err(Unresolved::Outside));
+        assert_eq!(checkout.resolve("a/c"), Err(Unresolved::Missing));
+        assert_eq!(checkout.show(&checkout.resolve("/a/./b").unwrap()), "a/b");
+    }
+
+    #[test]
+    fn urls_of_one_repository() {
+        assert!(same_repository("https://Git.example.com/p/p.git", "https://git.example.com/p/p/"));
+        assert!(same_repository("git@git.example.com:p/p.git", "ssh://git@git.example.com/p/p"));
+        assert!(!same_repository("https://git.example.com/p/p", "https://git.example.com/p/q"));
+    }
+}

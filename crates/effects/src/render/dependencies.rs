@@ -1,0 +1,109 @@
+//! Which dependencies of a chart stay, which Portolan stands in for, and which are left out.
+
+use std::collections::BTreeSet;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// Upstream charts whose work Portolan does itself.
+pub const REPLACED: [&str; 6] =
+    ["cert-manager", "gateway-helm", "external-dns", "sealed-secrets", "reflector", "kyverno"];
+
+/// One entry of `dependencies` in `Chart.yaml`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Dependency {
+    /// Name of the chart.
+    pub name: String,
+    /// Name that its values stand under, if not the chart's own.
+    pub alias: Option<String>,
+    /// Version constraint.
+    pub version: String,
+    /// Where it would come from.
+    pub repository: String,
+    /// Comma-separated paths of values; the first that is set decides.
+    pub condition: Option<String>,
+}
+
+impl Dependency {
+    /// The key of its values.
+    pub fn values_key(&self) -> &str {
+        self.alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&self.name)
+    }
+
+    /// Whether `values` switch it on (Helm: the first path of `condition` that holds a boolean decides; else on).
+    pub fn enabled(&self, values: &Value) -> bool {
+        let paths = self.condition.as_deref().unwrap_or("").split(',').map(str::trim);
+        paths
+            .filter(|path| !path.is_empty())
+            .find_map(|path| path.split('.').try_fold(values, |at, part| at.get(part))?.as_bool())
+            .unwrap_or(true)
+    }
+}
+
+/// What becomes of a chart's dependencies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Portolan does their work.
+    pub replaced: Vec<Dependency>,
+    /// Neither replaced nor in the repository.
+    pub left_out: Vec<Dependency>,
+    /// `repository: file://…`: copied in.
+    pub local: Vec<Dependency>,
+    /// Names of dependencies that are rendered from `charts/`.
+    pub vendored: BTreeSet<String>,
+}
+
+/// Takes out of `chart` (the content of `Chart.yaml` or `requirements.yaml`) what is not rendered. `vendored` holds the
+/// names of the charts found in the chart's `charts/` folder.
+pub fn split(chart: &mut Value, vendored: &BTreeSet<String>) -> Split {
+    let mut split = Split::default();
+    let Some(Value::Array(entries)) = chart.get_mut("dependencies") else { return split };
+    entries.retain(|entry| {
+        let Ok(dependency) = Dependency::deserialize(entry) else {
+            // Helm itself says best what is wrong with it.
+            return true;
+        };
+        if REPLACED.contains(&dependency.name.as_str()) {
+            split.replaced.push(dependency);
+            false
+        } else if vendored.contains(&dependency.name) {
+            split.vendored.insert(dependency.name);
+            true
+        } else if dependency.repository.starts_with("file://") {
+            split.local.push(dependency);
+            true
+        } else {
+            split.left_out.push(dependency);
+            false
+        }
+    });
+    split
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn replaced_vendored_local_and_left_out() {
+        let mut chart = json!({"name": "x", "dependencies": [
+            {"name": "gateway-helm", "alias": "gatewayprovider", "version": "v1.7.1"},
+            {"name": "redis", "version": "1"}, {"name": "valkey"}, {"name": "common", "repository": "file://../common"}]});
+        let split = split(&mut chart, &["redis".to_owned()].into());
+        assert_eq!(split.replaced[0].values_key(), "gatewayprovider");
+        assert_eq!(split.left_out[0].name, "valkey");
+        let kept: Vec<_> =
+            chart["dependencies"].as_array().into_iter().flatten().map(|d| &d["name"]).collect();
+        assert_eq!(kept, ["redis", "common"]);
+    }
+
+    #[test]
+    fn conditions() {
+        let dependency = Dependency { condition: Some("a.on, b.on".into()), ..Dependency::default() };
+        assert!(!dependency.enabled(&json!({"b": {"on": false}})));
+        assert!(dependency.enabled(&json!({"a": {"on": true}, "b": {"on": false}})));
+        assert!(dependency.enabled(&json!({"a": {"on": "no boolean"}})));
+    }
+}

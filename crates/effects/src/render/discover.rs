@@ -1,0 +1,78 @@
+//! Where an environment starts: `--root PATH`, else `argocd-bootstrap-apps/<env>.yaml`, else `charts/app-of-apps` with
+//! `values.<env>.yaml`, else the whole folder as plain YAML.
+
+use std::path::PathBuf;
+
+use portolan_model::Problem;
+
+use super::{
+    checkout::{Checkout, Unresolved},
+    problems,
+};
+
+/// The start of an environment. Paths are real and inside the work tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root {
+    /// A YAML file with one or more Applications.
+    Application(PathBuf),
+    /// A chart, and its values file for the environment relative to the chart.
+    Chart(PathBuf, Option<String>),
+    /// A folder of plain YAML. `follow`: Applications in it are followed, because the folder was named on purpose.
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Whether Applications in it are followed.
+        follow: bool,
+    },
+}
+
+/// Finds the root.
+pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<Problem>> {
+    let named = |path: &str| problems::file(path);
+    let values = format!("values.{env}.yaml");
+    // The name becomes part of paths.
+    if env.is_empty() || env.starts_with('.') || env.contains(['/', '\\', '\0']) {
+        let message = format!("the environment name {env:?} cannot be part of a file name");
+        return Err(Box::new(problems::root_missing(&named("."), "", message)));
+    }
+    if let Some(path) = root {
+        let real = match checkout.resolve(path) {
+            Ok(real) => real,
+            Err(Unresolved::Missing) => {
+                let message = format!("--root {path}: there is no such file or folder");
+                return Err(Box::new(problems::root_missing(&named(path), "", message)));
+            }
+            Err(Unresolved::Outside) => {
+                let message = format!("--root {path} leads outside the repository");
+                return Err(Box::new(problems::outside(&named(path), "", message)));
+            }
+        };
+        return Ok(if real.is_file() {
+            Root::Application(real)
+        } else if real.join("Chart.yaml").is_file() {
+            let values = real.join(&values).is_file().then_some(values);
+            Root::Chart(real, values)
+        } else {
+            Root::Folder { path: real, follow: true }
+        });
+    }
+    if let Ok(file) = checkout.resolve(&format!("argocd-bootstrap-apps/{env}.yaml")) {
+        return Ok(Root::Application(file));
+    }
+    let chart = checkout.resolve("charts/app-of-apps").ok().filter(|c| c.join("Chart.yaml").is_file());
+    if let Some(chart) = chart {
+        if chart.join(&values).is_file() {
+            return Ok(Root::Chart(chart, Some(values)));
+        }
+        // A platform repository, but not this environment: reading charts as plain YAML would help nobody.
+        let message = format!(
+            "there is neither argocd-bootstrap-apps/{env}.yaml nor charts/app-of-apps/{values} for the environment {env}"
+        );
+        return Err(Box::new(problems::root_missing(&named("charts/app-of-apps"), "", message)));
+    }
+    if let Ok(folder) = checkout.resolve("argocd-bootstrap-apps") {
+        let message = format!("{} has no {env}.yaml", checkout.show(&folder));
+        return Err(Box::new(problems::root_missing(&named("argocd-bootstrap-apps"), "", message)));
+    }
+    Ok(Root::Folder { path: checkout.root().to_owned(), follow: false })
+}

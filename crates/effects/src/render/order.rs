@@ -1,0 +1,112 @@
+//! What Argo CD does with an object apart from its content: wave, kind order, hooks, scope.
+//! Source: argoproj/argo-cd `gitops-engine/pkg/sync`.
+
+use std::collections::BTreeSet;
+
+use portolan_model::{Kind, ObjectKey};
+use serde_json::Value;
+
+fn annotation<'a>(json: &'a Value, key: &str) -> Option<&'a str> {
+    json.get("metadata")?.get("annotations")?.get(key)?.as_str()
+}
+
+/// Sync wave: the annotation, else Helm's hook weight, else 0.
+pub(super) fn wave(json: &Value) -> i32 {
+    ["argocd.argoproj.io/sync-wave", "helm.sh/hook-weight"]
+        .into_iter()
+        .find_map(|key| annotation(json, key)?.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Why an object is listed and not applied: it is a hook of Argo CD or Helm, or a Job.
+pub(super) fn unapplied(key: &ObjectKey, json: &Value) -> Option<String> {
+    if let Some(hook) = annotation(json, "argocd.argoproj.io/hook") {
+        return Some(format!("is an Argo CD hook ({hook})"));
+    }
+    // `crd-install` is what Helm 2 charts put on plain CRDs.
+    if let Some(hook) = annotation(json, "helm.sh/hook").filter(|hook| *hook != "crd-install") {
+        return Some(format!("is a Helm hook ({hook})"));
+    }
+    (&*key.kind.group == "batch" && &*key.kind.kind == "Job").then(|| "is a Job".to_owned())
+}
+
+/// Rank of a kind within one wave (`sync_tasks.go`); custom resources come last.
+pub(super) fn rank(kind: &Kind) -> usize {
+    const ORDER: [&str; 35] = [
+        "Namespace",
+        "NetworkPolicy",
+        "ResourceQuota",
+        "LimitRange",
+        "PodSecurityPolicy",
+        "PodDisruptionBudget",
+        "ServiceAccount",
+        "Secret",
+        "SecretList",
+        "ConfigMap",
+        "StorageClass",
+        "PersistentVolume",
+        "PersistentVolumeClaim",
+        "CustomResourceDefinition",
+        "ClusterRole",
+        "ClusterRoleList",
+        "ClusterRoleBinding",
+        "ClusterRoleBindingList",
+        "Role",
+        "RoleList",
+        "RoleBinding",
+        "RoleBindingList",
+        "Service",
+        "DaemonSet",
+        "Pod",
+        "ReplicationController",
+        "ReplicaSet",
+        "Deployment",
+        "HorizontalPodAutoscaler",
+        "StatefulSet",
+        "Job",
+        "CronJob",
+        "IngressClass",
+        "Ingress",
+        "APIService",
+    ];
+    ORDER.iter().position(|name| *name == &*kind.kind).unwrap_or(ORDER.len())
+}
+
+/// Whether objects of the kind have no namespace. `defined` holds the cluster-scoped kinds of CRDs in the repository.
+///
+/// For a custom kind without its CRD, a name that starts with `Cluster` and goes on decides, as the field names them
+/// (ClusterIssuer, ClusterPolicy, ClusterSecretStore).
+pub(super) fn cluster_scoped(kind: &Kind, defined: &BTreeSet<Kind>) -> bool {
+    const BUILT_IN: [(&str, &str); 19] = [
+        ("", "Namespace"),
+        ("", "Node"),
+        ("", "PersistentVolume"),
+        ("rbac.authorization.k8s.io", "ClusterRole"),
+        ("rbac.authorization.k8s.io", "ClusterRoleBinding"),
+        ("apiextensions.k8s.io", "CustomResourceDefinition"),
+        ("apiregistration.k8s.io", "APIService"),
+        ("scheduling.k8s.io", "PriorityClass"),
+        ("storage.k8s.io", "StorageClass"),
+        ("storage.k8s.io", "CSIDriver"),
+        ("networking.k8s.io", "IngressClass"),
+        ("node.k8s.io", "RuntimeClass"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicy"),
+        ("admissionregistration.k8s.io", "MutatingAdmissionPolicyBinding"),
+        ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
+        ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
+        ("gateway.networking.k8s.io", "GatewayClass"),
+    ];
+    defined.contains(kind)
+        || BUILT_IN.contains(&(&*kind.group, &*kind.kind))
+        || (kind.group.contains('.')
+            && kind.kind.strip_prefix("Cluster").is_some_and(|rest| rest.starts_with(char::is_uppercase)))
+}
+
+/// The kind that a CustomResourceDefinition defines, if it is cluster-scoped.
+pub(super) fn defines_cluster_scoped(json: &Value) -> Option<Kind> {
+    let text = |pointer| json.pointer(pointer).and_then(Value::as_str);
+    (text("/kind")? == "CustomResourceDefinition" && text("/spec/scope")? == "Cluster")
+        .then(|| Some(Kind::new(text("/spec/group")?, text("/spec/names/kind")?)))?
+}

@@ -1,0 +1,66 @@
+//! Every problem of rendering: code, severity, message, hint (codes 600 to 639).
+
+use portolan_model::{Code, ObjectKey, Problem, Severity};
+
+/// A file of the work tree as the object of a problem; the same form as for plain folders.
+pub fn file(path: &str) -> ObjectKey {
+    ObjectKey::new("", "File", "", path)
+}
+
+/// A problem from its parts.
+pub(super) fn problem(
+    object: ObjectKey,
+    field: &str,
+    code: u16,
+    severity: Severity,
+    message: String,
+    hint: &str,
+) -> Problem {
+    Problem { object, code: Code(code), field: field.into(), severity, message, hint: hint.to_owned() }
+}
+
+macro_rules! problems {
+    ($($(#[$doc:meta])* $name:ident = $code:literal, $severity:ident, $hint:literal;)*) => {$(
+        $(#[$doc])*
+        pub(super) fn $name(object: &ObjectKey, field: &str, message: String) -> Problem {
+            problem(object.clone(), field, $code, Severity::$severity, message, $hint)
+        }
+    )*};
+}
+
+problems! {
+    /// The root or the environment does not exist.
+    root_missing = 600, Error,
+        "name the root with --root PATH (an Application, a chart or a folder inside DIR), or correct --env";
+    /// A path or link leaves the repository.
+    outside = 601, Error, "keep paths and symbolic links inside the repository";
+    /// An Application lacks a field or has the wrong type in one.
+    application_invalid = 602, Error, "correct the Application; its objects stay as they were until then";
+    /// The path of a source does not exist in the work tree.
+    path_missing = 603, Error, "correct source.path, or add the folder to the repository";
+    /// A values file is not there.
+    values_missing = 604, Error,
+        "add the file, correct helm.valueFiles, or set helm.ignoreMissingValueFiles: true";
+    /// Helm refused the chart.
+    helm_failed = 605, Error, "correct the chart or the values of this environment; `helm template` shows the same";
+    /// Helm is not there, or did not answer in time.
+    helm_unusable = 606, Error, "run `scripts/setup demo`, or put helm 4 in PATH";
+    /// A source in another repository.
+    remote_source = 607, Warning,
+        "remote sources are never fetched: vendor it into the repository, or leave it to the cluster";
+    /// A kind of source that is not rendered.
+    source_unsupported = 608, Warning, "use a chart or a folder of plain YAML for what Portolan shall act on";
+    /// A dependency that is neither replaced nor vendored.
+    dependency_left_out = 609, Warning,
+        "vendor it with `helm dependency build` if its objects matter here; values under its name have no effect";
+    /// A rendered document is no object.
+    not_an_object = 610, Error, "complete the object in the template";
+    /// Two sources bring the same object.
+    brought_twice = 611, Warning, "let one Application own the object";
+    /// Applications bring each other, or too deep a chain.
+    cycle = 612, Error, "an Application must not bring itself, directly or through others";
+    /// A hook or a Job.
+    not_applied = 620, Info, "hooks and Jobs are listed, not run, on one machine";
+    /// Applications in a plain folder.
+    not_followed = 621, Info, "name the Application with --root to follow it";
+}

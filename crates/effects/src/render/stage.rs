@@ -1,0 +1,181 @@
+//! The temporary copy of a chart that Helm renders: without what is replaced, with one template of our own that hands
+//! back the merged values. Helm merges them, so coalescing, `null` and `--set` are exactly Helm's.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+};
+
+use portolan_model::yaml;
+use serde_json::Value;
+
+use super::{
+    checkout::Checkout,
+    dependencies::{Dependency, split},
+};
+
+/// Kind of the document that carries the merged values.
+pub(super) const VALUES_KIND: &str = "PortolanChartValues";
+const VALUES_TEMPLATE: &str = "templates/zz-portolan-chart-values.yaml";
+/// A chart holds text; more is a mistake (Helm's own limit for an archive is 100 MiB).
+const MOST_BYTES: u64 = 64 << 20;
+const DEEPEST: usize = 16;
+
+/// A chart's files, ready to be written to an empty folder.
+#[derive(Debug, Default)]
+pub(super) struct Staged {
+    /// Relative path to content; sorted, so that equal charts have equal hashes.
+    pub(super) files: BTreeMap<PathBuf, Vec<u8>>,
+    /// Dependencies that Portolan stands in for.
+    pub(super) replaced: Vec<Dependency>,
+    /// Dependencies that are not rendered.
+    pub(super) left_out: Vec<Dependency>,
+    bytes: u64,
+}
+
+/// Collects the chart in `folder`.
+///
+/// # Errors
+/// A sentence for the finding.
+pub(super) fn chart(checkout: &Checkout, folder: &Path) -> Result<Staged, String> {
+    let mut staged = Staged::default();
+    add_chart(&mut staged, checkout, folder, Path::new(""), 0)?;
+    staged.files.insert(PathBuf::from(VALUES_TEMPLATE), values_template());
+    Ok(staged)
+}
+
+/// A chart without content, for the values of a remote chart that Portolan stands in for.
+pub(super) fn empty(name: &str) -> Staged {
+    let chart = serde_json::json!({"apiVersion": "v2", "name": name, "version": "0.0.0"});
+    let files = [("Chart.yaml", chart.to_string().into_bytes()), (VALUES_TEMPLATE, values_template())];
+    Staged { files: files.into_iter().map(|(p, c)| (PathBuf::from(p), c)).collect(), ..Staged::default() }
+}
+
+fn values_template() -> Vec<u8> {
+    format!(
+        "{{{{- dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {VALUES_KIND:?} \"metadata\" (dict \"name\" \"values\") \
+         \"values\" .Values | toJson }}}}\n"
+    )
+    .into_bytes()
+}
+
+fn add_chart(
+    staged: &mut Staged,
+    checkout: &Checkout,
+    folder: &Path,
+    at: &Path,
+    depth: usize,
+) -> Result<(), String> {
+    if depth > DEEPEST {
+        return Err(format!("{} depends on charts nested too deep", checkout.show(folder)));
+    }
+    let vendored = vendored(folder);
+    let mut local = Vec::new();
+    let mut replaced = BTreeSet::new();
+    let mut manifests = Vec::new();
+    for name in ["Chart.yaml", "requirements.yaml"] {
+        let path = folder.join(name);
+        if !path.is_file() {
+            continue;
+        }
+        let mut manifest = parse(checkout, &path)?;
+        let names = vendored.iter().map(|(name, _)| name.clone()).collect();
+        let parts = split(&mut manifest, &names);
+        replaced.extend(parts.replaced.iter().map(|d| d.name.clone()));
+        // Conditions of nested charts are about their own values, which only Helm knows here.
+        if depth == 0 {
+            staged.replaced.extend(parts.replaced);
+        }
+        staged.left_out.extend(parts.left_out);
+        local.extend(parts.local);
+        manifests.push((at.join(name), manifest.to_string().into_bytes()));
+    }
+    // Helm renders whatever lies in charts/, listed or not, so replaced charts must not be copied.
+    let skip: BTreeSet<PathBuf> =
+        vendored.into_iter().filter(|(name, _)| replaced.contains(name)).map(|(_, path)| path).collect();
+    copy(staged, checkout, folder, at, &skip, depth)?;
+    staged.files.extend(manifests);
+    for dependency in local {
+        let path = dependency.repository.trim_start_matches("file://");
+        let target = format!("{}/{path}", checkout.show(folder));
+        let source = checkout.resolve(&target).map_err(|_| {
+            format!("dependency {}: {} is not in the repository", dependency.name, dependency.repository)
+        })?;
+        add_chart(staged, checkout, &source, &at.join("charts").join(&dependency.name), depth + 1)?;
+    }
+    Ok(())
+}
+
+fn parse(checkout: &Checkout, path: &Path) -> Result<Value, String> {
+    let show = checkout.show(path);
+    let text = std::fs::read_to_string(path).map_err(|why| format!("{show} cannot be read: {why}"))?;
+    let (mut documents, errors) = yaml::load(&text);
+    match (errors.first(), documents.is_empty()) {
+        (Some(error), _) => Err(format!("{show}: YAML error at line {}: {}", error.line, error.message)),
+        (None, true) => Err(format!("{show} is empty")),
+        (None, false) => Ok(documents.swap_remove(0).json),
+    }
+}
+
+/// Charts in `charts/`: name and path. Folders say their name, archives are `name-version.tgz`.
+fn vendored(folder: &Path) -> Vec<(String, PathBuf)> {
+    let Ok(entries) = std::fs::read_dir(folder.join("charts")) else { return Vec::new() };
+    let mut found = Vec::new();
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let file = entry.file_name().to_string_lossy().into_owned();
+        if let Ok(text) = std::fs::read_to_string(path.join("Chart.yaml")) {
+            let named =
+                yaml::load(&text).0.first().and_then(|d| Some(d.json.get("name")?.as_str()?.to_owned()));
+            found.push((named.unwrap_or(file), path));
+        } else if let Some(stem) = file.strip_suffix(".tgz") {
+            // The version starts at the first dash that a digit (or v and a digit) follows.
+            let cut = stem
+                .match_indices('-')
+                .map(|(at, _)| at)
+                .find(|at| stem[at + 1..].trim_start_matches('v').starts_with(|c: char| c.is_ascii_digit()));
+            found.push((stem[..cut.unwrap_or(stem.len())].to_owned(), path));
+        }
+    }
+    found
+}
+
+fn copy(
+    staged: &mut Staged,
+    checkout: &Checkout,
+    folder: &Path,
+    at: &Path,
+    skip: &BTreeSet<PathBuf>,
+    depth: usize,
+) -> Result<(), String> {
+    if depth > DEEPEST {
+        return Err(format!("{} is nested too deep", checkout.show(folder)));
+    }
+    let show = checkout.show(folder);
+    let entries = std::fs::read_dir(folder).map_err(|why| format!("{show} cannot be read: {why}"))?;
+    for entry in entries {
+        let entry = entry.map_err(|why| format!("{show} cannot be read: {why}"))?;
+        let path = entry.path();
+        if entry.file_name() == ".git" || skip.contains(&path) {
+            continue;
+        }
+        let name = at.join(entry.file_name());
+        let show = checkout.show(&path);
+        // Links are followed inside the repository, as Argo CD does, and refused outside.
+        let real = checkout
+            .resolve(&show)
+            .map_err(|_| format!("{show} is a link that leads nowhere or outside the repository"))?;
+        if real.is_dir() {
+            copy(staged, checkout, &real, &name, skip, depth + 1)?;
+        } else {
+            let size = std::fs::metadata(&real).map_or(0, |m| m.len());
+            staged.bytes += size;
+            if staged.bytes > MOST_BYTES {
+                return Err(format!("the chart is larger than {} MiB", MOST_BYTES >> 20));
+            }
+            let content = std::fs::read(&real).map_err(|why| format!("{show} cannot be read: {why}"))?;
+            staged.files.insert(name, content);
+        }
+    }
+    Ok(())
+}

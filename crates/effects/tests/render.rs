@@ -1,0 +1,299 @@
+//! Work trees rendered with the real Helm: the example repository as golden files, and every kind of bad input.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{fmt::Write as _, fs, path::Path};
+
+use portolan_effects::render::{Rendered, Tools, render};
+use portolan_model::Severity;
+use portolan_testkit as testkit;
+
+/// The tools, or nothing (said loudly) where Helm is missing.
+fn tools(cache: &Path) -> Option<Tools> {
+    let Some(helm) = testkit::program("helm") else {
+        testkit::skip("effects/render", "helm was not found; run scripts/setup demo");
+        return None;
+    };
+    Some(Tools::new(Some(helm), cache.join("helm")))
+}
+
+fn write(root: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+fn summary(rendered: &Rendered) -> String {
+    let mut out = String::from("applications\n");
+    for a in &rendered.applications {
+        let _ =
+            writeln!(out, "  {}  wave {}  to {}  from {}", a.key, a.wave, a.namespace, a.sources.join(", "));
+    }
+    out += "objects\n";
+    let mut lines: Vec<_> = rendered
+        .objects
+        .iter()
+        .map(|o| format!("  {}  wave {}  {}", o.key, o.origin.wave, o.origin.application))
+        .collect();
+    lines.sort();
+    out += &lines.join("\n");
+    out += "\nhostnames\n";
+    for o in &rendered.objects {
+        let names = o.json.pointer("/spec/hostnames").and_then(|n| n.as_array());
+        for name in names.into_iter().flatten() {
+            let _ = writeln!(out, "  {}  {}", name.as_str().unwrap(), o.key);
+        }
+    }
+    out += "components\n";
+    for c in &rendered.adapters {
+        let _ = writeln!(out, "  {}  {}  {}", c.component, c.application, c.values);
+    }
+    out += "substitutions\n";
+    for line in &rendered.substitutions {
+        let _ = writeln!(out, "  {line}");
+    }
+    out += "problems\n";
+    for p in &rendered.problems {
+        let _ = writeln!(out, "  {} {} {} {}", p.code, p.object, p.field, p.message);
+    }
+    out
+}
+
+#[test]
+fn the_example_repository_renders() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(cache.path()) else { return };
+    let example = testkit::repository().join("examples/platform");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/render");
+    for env in ["dev-01", "stag-01", "prod-01", "ops-01"] {
+        let cold = summary(&render(&example, env, None, &tools));
+        let file = golden.join(format!("{env}.txt"));
+        if testkit::accepting() {
+            fs::write(&file, &cold).unwrap();
+        }
+        let wanted = fs::read_to_string(&file).unwrap_or_default();
+        assert_eq!(cold, wanted, "{} differs; make golden-accept writes it anew", file.display());
+        assert_eq!(summary(&render(&example, env, None, &tools)), cold, "{env}: warm differs from cold");
+    }
+}
+
+#[test]
+fn objects_are_written_in_the_order_of_waves() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(cache.path()) else { return };
+    let rendered = render(&testkit::repository().join("examples/platform"), "dev-01", None, &tools);
+    let at = |key: &str| rendered.objects.iter().position(|o| o.key.to_string() == key).unwrap();
+    assert!(at("SealedSecret/cert-manager/clouddns-credentials") < at("ClusterIssuer/letsencrypt-staging"));
+    assert!(at("ClusterIssuer/letsencrypt-staging") < at("Gateway/envoy-gateway-system/eg-infra-shared-01"));
+    assert!(at("Namespace/team-a") < at("HTTPRoute/team-a/app1"));
+    assert!(at("Gateway/envoy-gateway-system/eg-infra-shared-01") < at("HTTPRoute/team-a/app1"));
+    let route = &rendered.objects[at("HTTPRoute/team-a/app1")];
+    assert_eq!(&*route.origin.source.as_ref().unwrap().file, "charts/team-apps/templates/team-a.yaml");
+}
+
+#[test]
+fn the_cache_answers_without_helm() {
+    let cache = tempfile::tempdir().unwrap();
+    let Some(mut tools) = tools(cache.path()) else { return };
+    let example = testkit::repository().join("examples/platform");
+    let first = render(&example, "dev-01", None, &tools);
+    // No time at all: whatever is not in the cache fails.
+    tools.timeout = std::time::Duration::ZERO;
+    assert_eq!(render(&example, "dev-01", None, &tools).objects, first.objects);
+    let other = render(&example, "prod-01", None, &tools);
+    assert!(other.problems.iter().any(|p| p.code.0 == 606), "{:?}", other.problems);
+}
+
+const APPLICATION: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: NAME\n  namespace: argocd\nspec:\n  \
+     destination: {namespace: here}\n  source:\n    repoURL: https://git.example.com/r.git\n";
+
+fn application(name: &str, rest: &str) -> String {
+    format!("{}{rest}", APPLICATION.replace("NAME", name))
+}
+
+fn codes(rendered: &Rendered) -> Vec<(u16, String)> {
+    rendered.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect()
+}
+
+#[test]
+fn each_bad_input_costs_only_its_own_source() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let repo = dir.path().join("repo");
+    let chart = "apiVersion: v2\nname: c\nversion: 1.0.0\n";
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: NAME}\ndata: {a: b}\n";
+    let root = application("root", "    path: apps\n    directory: {exclude: 'skip*'}\n");
+    write(
+        &repo,
+        &[
+            ("argocd-bootstrap-apps/e.yaml", root.as_str()),
+            ("apps/skipped.yaml", "not: an object\n"),
+            (
+                "apps/a-missing-values.yaml",
+                &application("missing-values", "    path: good\n    helm: {valueFiles: [v.e.yaml]}\n"),
+            ),
+            ("apps/b-fails.yaml", &application("fails", "    path: bad\n")),
+            ("apps/c-remote.yaml", &application("remote", "    chart: nginx\n").replace("r.git", "charts")),
+            ("apps/d-kustomize.yaml", &application("kustomized", "    path: kust\n")),
+            ("apps/e-outside.yaml", &application("outside", "    path: ../x\n")),
+            ("apps/f-nowhere.yaml", &application("nowhere", "    path: nowhere\n")),
+            ("apps/g-folder.yaml", &application("folder", "    path: folder\n")),
+            (
+                "apps/h-good.yaml",
+                &application(
+                    "good",
+                    "    path: good\n    helm:\n      ignoreMissingValueFiles: true\n      valueFiles: [none.yaml]\n",
+                ),
+            ),
+            ("apps/i-invalid.yaml", &application("invalid", "    path: [1]\n")),
+            ("apps/j-self.yaml", &application("self", "    path: selfish\n")),
+            ("selfish/x.yaml", &application("self", "    path: selfish\n")),
+            (
+                "good/Chart.yaml",
+                &format!(
+                    "{chart}dependencies:\n- {{name: redis, version: 1.2.3, repository: 'https://example.com'}}\n"
+                ),
+            ),
+            ("good/templates/m.yaml", &map.replace("NAME", "good")),
+            ("bad/Chart.yaml", chart),
+            ("bad/templates/m.yaml", "{{ required \"domain must be set\" .Values.domain }}"),
+            ("kust/kustomization.yaml", "resources: []\n"),
+            (
+                "folder/a.yaml",
+                &format!("{}---\nkind: X\n---\n{}", map.replace("NAME", "one"), map.replace("NAME", "two")),
+            ),
+            ("folder/b.yaml", "a: [\n"),
+            ("folder/c.yaml", &map.replace("NAME", "one")),
+            ("folder/job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"),
+            ("folder/sub/not-read.yaml", &map.replace("NAME", "sub")),
+        ],
+    );
+    let rendered = render(&repo, "e", None, &tools);
+    let app = |name: &str| format!("Application/argocd/{name}");
+    let mut wanted = vec![
+        (11, "File/folder/b.yaml".to_owned()),
+        (601, app("outside")),
+        (602, app("invalid")),
+        (603, app("nowhere")),
+        (604, app("missing-values")),
+        (605, app("fails")),
+        (607, app("remote")),
+        (608, app("kustomized")),
+        (609, app("good")),
+        (610, "File/folder/a.yaml".into()),
+        (611, "ConfigMap/here/one".into()),
+        (611, app("self")),
+        (612, app("self")),
+        (620, "Job/here/migrate".into()),
+    ];
+    let mut got = codes(&rendered);
+    got.sort();
+    wanted.sort();
+    assert_eq!(got, wanted, "{:#?}", rendered.problems);
+    let failed = rendered.problems.iter().find(|p| p.code.0 == 605).unwrap();
+    assert_eq!(failed.severity, Severity::Error);
+    for part in ["chart bad", "environment e", "domain must be set"] {
+        assert!(failed.message.contains(part), "{}", failed.message);
+    }
+    assert!(!failed.message.contains("/tmp/"), "{}", failed.message);
+    let mut maps: Vec<_> = rendered
+        .objects
+        .iter()
+        .filter(|o| &*o.key.kind.kind == "ConfigMap")
+        .map(|o| o.key.to_string())
+        .collect();
+    maps.sort();
+    assert_eq!(maps, ["ConfigMap/here/good", "ConfigMap/here/one", "ConfigMap/here/two"]);
+    let unsure: Vec<_> = rendered.unsure.iter().map(ToString::to_string).collect();
+    assert_eq!(unsure, ["fails", "folder", "invalid", "kustomized", "missing-values", "nowhere", "outside"]);
+}
+
+#[test]
+fn values_take_precedence_as_in_argo_cd() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let repo = dir.path().join("repo");
+    let source = "    path: c\n    helm:\n      valueFiles: [one.yaml, /shared/two.yaml]\n      values: 'd: ignored'\n      valuesObject: {d: object, e: object}\n      \
+                  parameters:\n      - {name: e, value: 'x,y'}\n      - {name: num, value: '5', forceString: true}\n";
+    write(
+        &repo,
+        &[
+            ("argocd-bootstrap-apps/e.yaml", &application("root", source)),
+            (
+                "c/Chart.yaml",
+                "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies:\n- {name: external-dns, alias: dns, version: 1.0.0, repository: x, condition: dns.enabled}\n- {name: kyverno, version: 1.0.0, repository: x, condition: kyverno.enabled}\n- {name: lib, version: 0.1.0, repository: 'file://../lib'}\n",
+            ),
+            (
+                "c/values.yaml",
+                "a: chart\nb: chart\nc: chart\nd: chart\ne: chart\nnum: 1\ndns: {policy: sync, gone: 1}\nkyverno: {enabled: false}\n",
+            ),
+            ("c/one.yaml", "b: one\nc: one\ndns: {gone: null}\n"),
+            ("shared/two.yaml", "c: two\n"),
+            (
+                "c/templates/m.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\ndata: {{ omit .Values \"dns\" \"kyverno\" \"lib\" \"global\" | toJson }}\n---\n{{ include \"lib.note\" . }}\n{{- if .Capabilities.APIVersions.Has \"gateway.networking.k8s.io/v1/HTTPRoute\" }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: knows-routes}\n{{- end }}\n",
+            ),
+            // What a replaced dependency would bring must not be rendered even where it is vendored.
+            ("c/charts/external-dns/Chart.yaml", "apiVersion: v2\nname: external-dns\nversion: 1.0.0\n"),
+            (
+                "c/charts/external-dns/templates/x.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: upstream}\n",
+            ),
+            ("lib/Chart.yaml", "apiVersion: v2\nname: lib\nversion: 0.1.0\ntype: library\n"),
+            (
+                "lib/templates/_note.tpl",
+                "{{ define \"lib.note\" }}apiVersion: v1\nkind: ConfigMap\nmetadata: {name: from-library}{{ end }}",
+            ),
+        ],
+    );
+    let rendered = render(&repo, "e", None, &tools);
+    assert_eq!(codes(&rendered), [], "{:#?}", rendered.problems);
+    let names: Vec<_> = rendered.objects.iter().map(|o| o.key.to_string()).collect();
+    assert_eq!(
+        names,
+        [
+            "Application/argocd/root",
+            "ConfigMap/here/from-library",
+            "ConfigMap/here/knows-routes",
+            "ConfigMap/here/root"
+        ]
+    );
+    let data = rendered.objects[3].json["data"].to_string();
+    assert_eq!(data, r#"{"a":"chart","b":"one","c":"two","d":"object","e":"x,y","num":"5"}"#);
+    assert_eq!(rendered.adapters.len(), 1);
+    assert_eq!(&*rendered.adapters[0].component, "external-dns");
+    assert_eq!(rendered.adapters[0].values.to_string(), r#"{"policy":"sync"}"#);
+}
+
+#[test]
+fn roots_are_found_in_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let tools = Tools::new(None, dir.path().join("cache"));
+    let repo = dir.path().join("repo");
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: spaces, namespace: wrong}\n";
+    write(
+        &repo,
+        &[
+            ("plain/n.yaml", namespace),
+            ("plain/app.yaml", &application("a", "    path: plain/deep\n")),
+            ("plain/deep/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n"),
+        ],
+    );
+    // A plain folder: everything below, Applications are not followed.
+    let plain = render(&repo, "any", None, &tools);
+    assert_eq!(codes(&plain), [(621, "Application/argocd/a".to_owned())], "{:#?}", plain.problems);
+    assert!(plain.objects.iter().any(|o| o.key.to_string() == "Namespace/spaces"));
+    // A named file is followed, and needs no Helm for folders.
+    let named = render(&repo, "any", Some("plain/app.yaml"), &tools);
+    let names: Vec<_> = named.objects.iter().map(|o| o.key.to_string()).collect();
+    assert_eq!(names, ["Application/argocd/a", "ConfigMap/here/m"], "{:#?}", named.problems);
+    assert_eq!(codes(&render(&repo, "any", Some("nowhere"), &tools)), [(600, "File/nowhere".to_owned())]);
+    assert_eq!(codes(&render(&repo, "any", Some("../x"), &tools)), [(601, "File/../x".to_owned())]);
+    assert_eq!(codes(&render(&repo, "../any", None, &tools))[0].0, 600);
+    // A platform repository without this environment is an error, not a plain folder.
+    write(&repo, &[("charts/app-of-apps/Chart.yaml", "apiVersion: v2\nname: x\nversion: 1.0.0\n")]);
+    assert_eq!(codes(&render(&repo, "prod", None, &tools))[0].0, 600);
+    write(&repo, &[("charts/app-of-apps/values.prod.yaml", "a: 1\n")]);
+    assert_eq!(codes(&render(&repo, "prod", None, &tools)), [(606, "File/charts/app-of-apps".to_owned())]);
+}
