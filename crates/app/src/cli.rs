@@ -19,6 +19,8 @@ struct Cli {
 enum Verb {
     /// Bring up the edge that a folder of YAML describes, and keep it as the folder says
     Up(Up),
+    /// Show what a repository wants in an environment, without running anything
+    Render(Render),
     /// Show each hostname: URL, certificate, route, state and why
     Status(Status),
     /// Show step by step why a hostname is as it is
@@ -82,6 +84,21 @@ enum Output {
 }
 
 #[derive(clap::Args)]
+struct Render {
+    /// Git checkout or folder
+    dir: PathBuf,
+    /// Environment, such as prod-01
+    #[arg(long, default_value = "default")]
+    env: String,
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
+    #[arg(long)]
+    root: Option<String>,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(clap::Args)]
 struct Status {
     #[command(flatten)]
     instance: Instance,
@@ -126,6 +143,7 @@ pub fn run() -> anyhow::Result<u8> {
     runtime.block_on(async {
         match cli.verb {
             Verb::Up(up) => driver::up(up).await,
+            Verb::Render(args) => render(&args),
             Verb::Status(args) => {
                 let json =
                     client::Client::new(&instance::find(args.instance.state)?)?.get("/v1/status").await?;
@@ -161,4 +179,53 @@ pub fn run() -> anyhow::Result<u8> {
             }
         }
     })
+}
+
+/// Renders with the real Helm and lists the objects; values are never shown, they may be secret.
+fn render(args: &Render) -> anyhow::Result<u8> {
+    use portolan_effects::render::{Tools, render};
+    let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
+    let helm = driver::tool("helm");
+    let rendered =
+        render(&args.dir, &args.env, args.root.as_deref(), &Tools::new(helm, cache.path().join("charts")));
+    let place =
+        |o: &portolan_model::Object| o.origin.source.as_ref().map(|s| format!("{}:{}", s.file, s.line));
+    if args.output == Output::Json {
+        let objects: Vec<_> = rendered
+            .objects
+            .iter()
+            .map(|o| {
+                serde_json::json!({
+                    "object": o.key.to_string(), "application": o.origin.application, "wave": o.origin.wave,
+                    "source": place(o),
+                })
+            })
+            .collect();
+        let json = serde_json::json!({
+            "objects": objects,
+            "hooks": rendered.unapplied.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "substitutions": rendered.substitutions,
+            "findings": rendered.problems.iter().map(|p| serde_json::json!({
+                "code": p.code, "severity": p.severity, "object": p.object.to_string(), "field": p.field,
+                "message": p.message, "hint": p.hint,
+            })).collect::<Vec<_>>(),
+        });
+        anstream::println!("{}", serde_json::to_string_pretty(&json)?);
+    } else {
+        for object in &rendered.objects {
+            anstream::println!("{:4} {:24} {}", object.origin.wave, object.origin.application, object.key);
+        }
+        for problem in &rendered.problems {
+            let severity = serde_json::to_value(problem.severity)?;
+            let severity = severity.as_str().unwrap_or_default();
+            anstream::println!(
+                "{severity} {} {} {}: {}",
+                problem.code,
+                problem.object,
+                problem.field,
+                problem.message
+            );
+        }
+    }
+    Ok(u8::from(rendered.problems.iter().any(|p| p.severity == portolan_model::Severity::Error)))
 }

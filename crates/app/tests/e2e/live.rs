@@ -1,6 +1,8 @@
 //! What works: entry points, edits, renewal, restarts.
 
-use super::instance::{Instance, envoy, first_steps, names};
+use portolan_testkit::suites;
+
+use super::instance::{Instance, envoy, first_steps, names, portolan};
 
 #[test]
 fn a_folder_becomes_https_entry_points() {
@@ -145,4 +147,32 @@ fn a_dead_envoy_is_restarted() {
     std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap();
     instance.wait("another Envoy", || (instance.envoy_pid() != pid).then_some(()));
     instance.wait("an answer", || instance.client(&entry).get(entry["url"].as_str().unwrap()).send().ok());
+}
+
+#[test]
+fn render_lists_what_an_environment_wants_and_no_values() {
+    if suites::program("helm").is_none() {
+        suites::skip("e2e render", "Helm is missing; run scripts/setup demo");
+        return;
+    }
+    let render = |env: &str| {
+        let example = suites::repository().join("examples/platform");
+        portolan()
+            .current_dir(suites::repository())
+            .arg("render")
+            .arg(example)
+            .args(["--env", env, "--output", "json"])
+            .output()
+            .unwrap()
+    };
+    let output = render("prod-01");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!text.contains("AgB") && !text.contains("encryptedData"), "no values are shown");
+    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+    let app1 =
+        json["objects"].as_array().unwrap().iter().find(|o| o["object"] == "HTTPRoute/team-a/app1").unwrap();
+    assert_eq!(app1["application"], "prod-01-team-apps");
+    let output = render("nowhere-01");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
