@@ -49,6 +49,14 @@ fn summary(rendered: &Rendered) -> String {
     for c in &rendered.adapters {
         let _ = writeln!(out, "  {}  {}  {}", c.component, c.application, c.values);
     }
+    out += "settings\n";
+    for c in &rendered.adapters {
+        let (component, problems) = portolan_core::gitops::adapters::adapt(c);
+        let _ = writeln!(out, "  {:?}", component.unwrap());
+        for p in problems {
+            let _ = writeln!(out, "    {} {:?} {} {}", p.code, p.severity, p.object, p.message);
+        }
+    }
     out += "substitutions\n";
     for line in &rendered.substitutions {
         let _ = writeln!(out, "  {line}");

@@ -120,7 +120,7 @@ fn ttl(text: &str) -> Option<u32> {
     u32::try_from(seconds).ok().filter(|seconds| (1..=0x7fff_ffff).contains(seconds))
 }
 
-fn go_duration_seconds(text: &str) -> Option<u64> {
+pub(crate) fn go_duration_seconds(text: &str) -> Option<u64> {
     // Nanoseconds, as Go has them, so that "0.5m500ms" adds up before it is cut.
     let mut total: u128 = 0;
     let mut rest = text.strip_prefix('+').unwrap_or(text);

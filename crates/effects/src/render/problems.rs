@@ -7,6 +7,11 @@ pub fn file(path: &str) -> ObjectKey {
     ObjectKey::new("", "File", "", path)
 }
 
+/// What problems of a source are filed on: its Application, or the file of a root that is none.
+pub(super) fn subject(key: &ObjectKey) -> ObjectKey {
+    if super::application::is_kind(key) { key.clone() } else { file(&key.name.name) }
+}
+
 /// A problem from its parts.
 pub(super) fn problem(
     object: ObjectKey,

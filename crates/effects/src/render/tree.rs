@@ -215,8 +215,10 @@ impl Walk<'_> {
             create_namespace: application.create_namespace,
             prune: application.prune,
         });
+        let object = problems::subject(&application.key);
         self.out.adapters.extend(outcome.values.into_iter().map(|(component, values)| ComponentValues {
             component: component.into(),
+            object: object.clone(),
             application: name.clone(),
             namespace: namespace.clone(),
             values,
