@@ -185,7 +185,7 @@ pub fn run() -> anyhow::Result<u8> {
 fn render(args: &Render) -> anyhow::Result<u8> {
     use portolan_effects::render::{Tools, render};
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let helm = driver::tool("helm");
+    let helm = crate::tools::tool("helm");
     let rendered =
         render(&args.dir, &args.env, args.root.as_deref(), &Tools::new(helm, cache.path().join("charts")));
     let place =

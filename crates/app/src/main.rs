@@ -7,6 +7,7 @@ mod client;
 mod driver;
 mod instance;
 mod status;
+mod tools;
 mod wire;
 
 use std::process::ExitCode;

@@ -87,7 +87,7 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<Outside> {
-    let program = super::envoy_program(args.envoy.as_deref());
+    let program = crate::tools::envoy_program(args.envoy.as_deref());
     let version = envoy_process::check(&program).await?;
     let (wake, events) = mpsc::unbounded_channel();
     let sockets = socket_directory(state)?;

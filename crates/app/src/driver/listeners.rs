@@ -1,0 +1,54 @@
+//! Addresses of Gateways, and the roots that clients of their listeners need.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use anyhow::Context as _;
+use portolan_core::gateway::rows::{GatewayAddress, ListenerCertificate};
+use portolan_engine::Changes;
+use portolan_model::{
+    NamespacedName,
+    input::{Gateway, Secret},
+};
+
+use super::Driver;
+
+impl Driver {
+    pub(super) fn give_addresses(&mut self, step: &Changes) -> anyhow::Result<()> {
+        let changed: Vec<(NamespacedName, Option<Arc<Gateway>>)> =
+            step.of::<Gateway>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
+        if changed.is_empty() {
+            return Ok(());
+        }
+        for (key, gateway) in changed {
+            let address = gateway.and_then(|g| self.addresses.of(&g));
+            if self.engine.get::<GatewayAddress>(&key).as_deref() == address.as_ref() {
+                continue;
+            }
+            match address {
+                Some(address) => self.engine.put(address),
+                None => self.engine.remove::<GatewayAddress>(&key),
+            }
+            self.facts = true;
+        }
+        self.state.write("addresses.json", &self.addresses.save()).context("addresses cannot be saved")?;
+        Ok(())
+    }
+
+    /// `ca.pem` holds the public roots of what the listeners serve, so that `curl --cacert` works. It never enters a
+    /// trust store.
+    pub(super) fn publish_roots(&self, step: &Changes) -> anyhow::Result<()> {
+        if step.of::<Secret>().is_empty() && step.of::<ListenerCertificate>().is_empty() {
+            return Ok(());
+        }
+        let secrets: BTreeSet<NamespacedName> =
+            self.engine.rows::<ListenerCertificate>().filter_map(|l| l.secret.clone().ok()).collect();
+        let roots: BTreeSet<Vec<u8>> = secrets
+            .iter()
+            .filter_map(|key| {
+                self.engine.get::<Secret>(key)?.data.get("ca.crt").map(|pem| pem.expose().to_vec())
+            })
+            .collect();
+        self.state.write("ca.pem", &roots.into_iter().flatten().collect::<Vec<u8>>()).context("ca.pem")?;
+        Ok(())
+    }
+}
