@@ -34,11 +34,14 @@ enum Verb {
 /// Arguments of `up`.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Up {
-    /// Folder with YAML files
+    /// Git checkout or folder of YAML
     pub dir: PathBuf,
     /// Name of the environment; for a plain folder only a label
     #[arg(long, default_value = "default")]
     pub env: String,
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
+    #[arg(long)]
+    pub root: Option<String>,
     /// State directory (0700): store, keys, sockets. Default: a directory for DIR and ENV in the user's state folder
     #[arg(long)]
     pub state: Option<PathBuf>,
@@ -54,9 +57,10 @@ pub struct Up {
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9470")]
     pub api_listen: std::net::SocketAddr,
-    /// Namespace in which a ClusterIssuer's Secrets stand
-    #[arg(long, default_value = "cert-manager")]
-    pub cluster_resource_namespace: String,
+    /// Namespace in which a ClusterIssuer's Secrets stand. Default: that of the cert-manager component, else
+    /// cert-manager
+    #[arg(long)]
+    pub cluster_resource_namespace: Option<String>,
     /// End when nothing more can change: exit 0 if all is live without error findings, else 1
     #[arg(long)]
     pub once: bool,

@@ -19,16 +19,22 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::{
     World,
-    certificates::rows::{IssueWanted, Settings},
+    certificates::rows::IssueWanted,
     status::rows::{EntryPoint, Probe},
     world,
 };
-use portolan_effects::{state_dir::StateDir, store::Store};
+use portolan_effects::{
+    render::{Rendered, Tools},
+    state_dir::StateDir,
+    store::Store,
+};
 use portolan_engine::Engine;
 use portolan_envoy::{resources::Resources, serve::Report};
-use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey};
+use portolan_model::{Instant, Name, NamespacedName, Object};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
+
+use reload::Reading;
 
 use crate::{addresses::Addresses, api, cli::Up, wire::Wire};
 
@@ -36,9 +42,13 @@ use crate::{addresses::Addresses, api, cli::Up, wire::Wire};
 const GIT: &str = "git";
 const OURS: &str = "portolan";
 
+/// How long after a refused write the work tree is read again.
+const REWRITE: Duration = Duration::from_secs(10);
+
 /// Something that happened outside.
 pub enum Event {
     Folder,
+    Read(Box<Rendered>),
     Xds(Report),
     Signed(Box<IssueWanted>, Result<Object, String>),
     Probed(Name, u64, Result<u16, String>),
@@ -66,7 +76,9 @@ pub struct Driver {
     steps: u64,
     runs: u64,
     facts: bool,
-    refused_writes: BTreeMap<ObjectKey, String>,
+    reading: Reading,
+    /// The store refused a write: the work tree is read again in a while.
+    unwritten: bool,
 }
 
 fn now() -> Instant {
@@ -93,6 +105,13 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let outside::Outside { events, wake, wanted, mut envoy, run, _watcher, stop } = outside;
     let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
     let saved = std::fs::read(state.path().join("addresses.json")).ok();
+    let tools = Tools::new(crate::tools::tool("helm"), state.path().join("charts"));
+    let reading = Reading::new(
+        tools,
+        args.env.clone(),
+        args.root.clone(),
+        args.cluster_resource_namespace.as_deref().map(Name::from),
+    );
     let mut driver = Driver {
         engine: world::engine(),
         store,
@@ -110,18 +129,15 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         steps: 0,
         runs: 0,
         facts: false,
-        refused_writes: BTreeMap::new(),
+        reading,
+        unwritten: false,
         state,
     };
-    driver.engine.put(Settings {
-        key: Name::default(),
-        cluster_resource_namespace: args.cluster_resource_namespace.as_str().into(),
-    });
     let kept: Vec<Object> = driver.store.list().map(|s| s.object.clone()).collect();
     for object in &kept {
         driver.put_object(object);
     }
-    driver.reload()?;
+    driver.reload();
     driver.settle()?;
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
     if !args.once {
@@ -158,29 +174,35 @@ impl Driver {
                 }
                 None => Duration::from_hours(1),
             };
+            let sleep = if self.unwritten { sleep.min(REWRITE) } else { sleep };
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = tokio::time::sleep(sleep) => None,
                 () = tokio::time::sleep_until(deadline), if args.once => return Ok(self.result()),
             };
+            let idle = event.is_none();
             if let Some(event) = event
-                && let Some(code) = self.take(event)?
+                && let Some(code) = self.take(event)
             {
                 return Ok(code);
             }
             // What piled up meanwhile goes into the same step.
             while let Ok(event) = events.try_recv() {
-                if let Some(code) = self.take(event)? {
+                if let Some(code) = self.take(event) {
                     return Ok(code);
                 }
+            }
+            if idle && std::mem::take(&mut self.unwritten) {
+                self.reload();
             }
             self.settle()?;
         }
     }
 
-    fn take(&mut self, event: Event) -> anyhow::Result<Option<u8>> {
+    fn take(&mut self, event: Event) -> Option<u8> {
         match event {
-            Event::Folder => self.reload()?,
+            Event::Folder => self.reload(),
+            Event::Read(rendered) => self.take_reading(*rendered),
             Event::Xds(Report::Connected) => tracing::info!("Envoy is connected"),
             Event::Xds(Report::Disconnected) => tracing::info!("Envoy has disconnected"),
             Event::Xds(Report::Verdict(verdict)) => {
@@ -189,7 +211,7 @@ impl Driver {
                     self.facts = true;
                 }
             }
-            Event::Signed(wanted, result) => self.signed(&wanted, result)?,
+            Event::Signed(wanted, result) => self.signed(&wanted, result),
             Event::Probed(host, attempt, state) => {
                 if self.probing.get(&host) == Some(&attempt) {
                     self.probing.remove(&host);
@@ -205,7 +227,7 @@ impl Driver {
                 let answer = self.answer(ask.what);
                 let _ = ask.answer.send(answer);
                 if down {
-                    return Ok(Some(0));
+                    return Some(0);
                 }
             }
             Event::EnvoyEnded(how) => {
@@ -216,9 +238,9 @@ impl Driver {
                     self.to_probe.insert(entry.key.clone());
                 }
             }
-            Event::Interrupt => return Ok(Some(0)),
+            Event::Interrupt => return Some(0),
         }
-        Ok(None)
+        None
     }
 
     /// Steps until nothing follows from the last step any more. Feedback inside is bounded: addresses only.

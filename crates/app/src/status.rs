@@ -21,7 +21,7 @@ use portolan_model::{
 use serde_json::{Value, json};
 
 /// The whole status.
-pub fn status(engine: &Engine<World>, store: &Store, run: &Value) -> Value {
+pub fn status(engine: &Engine<World>, store: &Store, run: &Value, substitutions: &[String]) -> Value {
     let findings: Vec<(ObjectKey, Value)> =
         engine.rows::<Finding>().map(|f| (f.problem.object.clone(), finding(&f.problem, store))).collect();
     let entries: Vec<Value> = engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings)).collect();
@@ -45,15 +45,15 @@ pub fn status(engine: &Engine<World>, store: &Store, run: &Value) -> Value {
             })
         })
         .collect();
-    let stand_ins: Vec<String> = engine
+    let stand_ins = engine
         .rows::<Endpoints>()
         .filter(|e| e.stand_in)
-        .map(|e| format!("{} has no endpoints: the built-in echo backend answers", e.key))
-        .collect();
+        .map(|e| format!("{} has no endpoints: the built-in echo backend answers", e.key));
+    let substitutions: Vec<String> = substitutions.iter().cloned().chain(stand_ins).collect();
     json!({
         "entryPoints": entries,
         "listeners": listeners,
-        "substitutions": stand_ins,
+        "substitutions": substitutions,
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
         "run": run,
     })

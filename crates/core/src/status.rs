@@ -14,6 +14,7 @@ use crate::{
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("input_findings", entries::input_findings).writes::<(Finding,)>();
+    engine.map("source_findings", entries::source_findings).writes::<(Finding,)>();
     engine
         .group::<ClaimsByHost>("entry_points", entries::entry_points)
         .reads::<(GatewayAddress, Door, ListenerCertificate, WireAck, rows::Probe, Restriction)>()

@@ -5,7 +5,7 @@ use portolan_model::{
     Code, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
         Certificate, EndpointSlice, Gateway, GatewayClass, InputProblems, Issuer, Namespace, ReferenceGrant,
-        Restriction, Route, Secret, Service,
+        Restriction, Route, Secret, Service, SourceProblems,
     },
     intake::Fact,
     row,
@@ -81,6 +81,7 @@ world! {
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
         restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], issuers: Issuer [],
         certificates: Certificate [CertificatesByTarget], input_problems: InputProblems [],
+        source_problems: SourceProblems [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], probes: Probe [],
         settings: Settings [],

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use portolan_model::{Instant, Object, ObjectKey, Origin};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
 
@@ -131,10 +131,7 @@ impl Store {
                     match present(&key) {
                         Some(old) if old.manager != manager => done.push(Written::OwnedBy(key, old.manager)),
                         old => {
-                            let object = stamp(*object, old.as_ref().map(|o| &o.object), version + 1, now);
-                            let same = old.as_ref().is_some_and(|old| same(&old.object, &object));
-                            let stored = Stored { object: object.clone(), manager: manager.to_owned() };
-                            if same {
+                            if old.as_ref().is_some_and(|old| same(&old.object, &object)) {
                                 // Where it stands in the repository may have moved: memory follows, the disk need not.
                                 if let Some(kept) = self.objects.get_mut(&key) {
                                     kept.object.origin = object.origin;
@@ -142,6 +139,8 @@ impl Store {
                                 done.push(Written::Unchanged);
                             } else {
                                 version += 1;
+                                let object = stamp(*object, old.as_ref().map(|o| &o.object), version, now);
+                                let stored = Stored { object: object.clone(), manager: manager.to_owned() };
                                 next.insert(key, Some(stored));
                                 done.push(Written::Applied(Box::new(object)));
                             }
@@ -221,8 +220,22 @@ fn without_ours(object: &Object) -> Value {
     json
 }
 
+/// Whether both say the same, apart from what the store sets and `status`. It copies nothing: a reading compares every
+/// object of the repository.
 fn same(old: &Object, new: &Object) -> bool {
-    without_ours(old) == without_ours(new)
+    fn rest<'a>(map: &'a Map<String, Value>, out: &[&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {
+        map.iter().filter(move |(key, _)| !out.contains(&key.as_str()))
+    }
+    let (Value::Object(old), Value::Object(new)) = (&*old.json, &*new.json) else {
+        return old.json == new.json;
+    };
+    let (Some(Value::Object(old_metadata)), Some(Value::Object(new_metadata))) =
+        (old.get("metadata"), new.get("metadata"))
+    else {
+        return old == new;
+    };
+    rest(old, &["status", "metadata"]).eq(rest(new, &["status", "metadata"]))
+        && rest(old_metadata, &OURS).eq(rest(new_metadata, &OURS))
 }
 
 /// Sets what the API server would set; generation grows when anything besides metadata and status changes.

@@ -214,7 +214,7 @@ fn each_bad_input_costs_only_its_own_source() {
     maps.sort();
     assert_eq!(maps, ["ConfigMap/here/good", "ConfigMap/here/one", "ConfigMap/here/two"]);
     let unsure: Vec<_> = rendered.unsure.iter().map(ToString::to_string).collect();
-    assert_eq!(unsure, ["fails", "folder", "invalid", "kustomized", "missing-values", "nowhere", "outside"]);
+    assert_eq!(unsure, ["fails", "invalid", "kustomized", "missing-values", "nowhere", "outside"]);
 }
 
 #[test]

@@ -63,9 +63,10 @@ impl Object {
     ///
     /// # Errors
     /// A sentence that says which of `apiVersion`, `kind`, `metadata.name` is missing or not text.
-    pub fn from_json(json: Value, origin: Origin) -> Result<Self, String> {
+    pub fn from_json(json: impl Into<Arc<Value>>, origin: Origin) -> Result<Self, String> {
+        let json: Arc<Value> = json.into();
         let text = |path: &[&str]| {
-            let mut at = &json;
+            let mut at = &*json;
             for part in path {
                 at = at.get(part)?;
             }
@@ -87,7 +88,7 @@ impl Object {
                 name: NamespacedName::new(namespace, name),
             },
             version: version.into(),
-            json: Arc::new(json),
+            json,
             origin,
         })
     }

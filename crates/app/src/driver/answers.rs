@@ -11,9 +11,13 @@ use super::{Driver, now};
 use crate::{api, status};
 
 impl Driver {
+    pub(super) fn status(&self) -> Value {
+        status::status(&self.engine, &self.store, &self.run, &self.reading.substitutions)
+    }
+
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
         match what {
-            api::What::Status => Ok(status::status(&self.engine, &self.store, &self.run)),
+            api::What::Status => Ok(self.status()),
             api::What::Explain(host) => status::explain(&self.engine, &self.store, &host)
                 .ok_or_else(|| format!("no route asks for {host}; hostnames are listed by: portolan status")),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),

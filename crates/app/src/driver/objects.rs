@@ -2,12 +2,18 @@
 
 use portolan_core::world;
 use portolan_effects::store::{Write, Written};
-use portolan_model::{Code, Object, ObjectKey, Problem, Severity, input::InputProblems, intake::intake};
+use portolan_model::{
+    Code, Object, ObjectKey, Problem, Severity,
+    input::{InputProblems, SourceProblems},
+    intake::intake,
+};
 
 use super::{Driver, now};
 
 impl Driver {
-    pub(super) fn write(&mut self, writes: Vec<Write>) -> anyhow::Result<()> {
+    /// Writes, and puts the facts that follow. Gives what could not be written, for the caller to show with what else
+    /// it knows about the same objects.
+    pub(super) fn write(&mut self, writes: Vec<Write>) -> Vec<Problem> {
         let targets: Vec<ObjectKey> = writes
             .iter()
             .map(|w| match w {
@@ -15,30 +21,57 @@ impl Driver {
                 Write::Delete(key, _) => key.clone(),
             })
             .collect();
-        for (key, written) in targets.into_iter().zip(self.store.write(writes, now())?) {
+        let written = match self.store.write(writes, now()) {
+            Ok(written) => written,
+            Err(error) => {
+                // What is served stays as it is: nothing of the batch has happened.
+                tracing::error!(%error, "the store cannot be written");
+                self.unwritten = true;
+                return vec![Problem {
+                    object: ObjectKey::new(
+                        "",
+                        "File",
+                        "",
+                        self.state.path().join("store.redb").display().to_string(),
+                    ),
+                    code: Code(102),
+                    field: "".into(),
+                    severity: Severity::Error,
+                    message: format!("{error}; changes are not taken until it can"),
+                    hint: "free space on the disk, or make it writable; it is tried again every ten seconds"
+                        .into(),
+                }];
+            }
+        };
+        let mut problems = Vec::new();
+        for (key, written) in targets.into_iter().zip(written) {
             match written {
                 Written::Applied(object) => self.put_object(&object),
                 Written::Deleted(key) => {
                     tracing::info!(object = %key, "removed");
                     world::remove(&mut self.engine, &key);
                 }
-                Written::Unchanged => {}
-                Written::OwnedBy(_, owner) => {
-                    self.refused_writes.insert(key.clone(), owner.clone());
-                    let problem = Problem {
-                        object: key.clone(),
-                        code: Code(101),
-                        field: "".into(),
-                        severity: Severity::Error,
-                        message: format!("{key} is written by {owner} already, who keeps it"),
-                        hint: "remove one of the two writers".into(),
-                    };
-                    self.engine.put(InputProblems { key, problems: vec![problem] });
-                }
+                Written::Unchanged => continue,
+                Written::OwnedBy(_, owner) => problems.push(Problem {
+                    message: format!("{key} is written by {owner} already, who keeps it"),
+                    object: key,
+                    code: Code(101),
+                    field: "".into(),
+                    severity: Severity::Error,
+                    hint: "remove one of the two writers".into(),
+                }),
             }
             self.facts = true;
         }
-        Ok(())
+        problems
+    }
+
+    /// Writes what Portolan makes itself; what could not be written is a finding on the object.
+    pub(super) fn write_own(&mut self, writes: Vec<Write>) {
+        for problem in self.write(writes) {
+            self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
+            self.facts = true;
+        }
     }
 
     pub(super) fn put_object(&mut self, object: &Object) {

@@ -1,41 +1,100 @@
-//! From the work tree to the store.
+//! From the work tree to the store. Reading (Helm included) is done on a thread of its own, one at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use portolan_effects::{folder, store::Write};
-use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::InputProblems, intake::MANAGED_BY};
-use serde_json::{Value, json};
+use portolan_core::{
+    certificates::rows::Settings,
+    gitops::adapters::{Component, adapt},
+};
+use portolan_effects::{
+    render::{ApplicationInfo, Rendered, Tools, render},
+    store::{Stored, Write},
+};
+use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::SourceProblems, intake::MANAGED_BY};
+use serde_json::json;
 
-use super::{Driver, GIT, OURS};
+use super::{Driver, Event, GIT, OURS};
+
+/// The work tree as it was read last, and the reading that is under way.
+pub struct Reading {
+    tools: Arc<Tools>,
+    env: String,
+    start: Option<String>,
+    /// `--cluster-resource-namespace`: wins over what the repository says.
+    cluster_resource_namespace: Option<Name>,
+    running: bool,
+    /// Something changed while a reading was under way.
+    again: bool,
+    /// Applications of the last reading.
+    pub applications: Vec<ApplicationInfo>,
+    /// What was taken for something else.
+    pub substitutions: Vec<String>,
+    /// What the repository says of the components that Portolan stands in for.
+    pub components: Vec<Component>,
+}
+
+impl Reading {
+    /// Nothing is read yet.
+    pub fn new(
+        tools: Tools,
+        env: String,
+        start: Option<String>,
+        cluster_resource_namespace: Option<Name>,
+    ) -> Self {
+        Self {
+            tools: Arc::new(tools),
+            env,
+            start,
+            cluster_resource_namespace,
+            running: false,
+            again: false,
+            applications: Vec::new(),
+            substitutions: Vec::new(),
+            components: Vec::new(),
+        }
+    }
+
+    /// Whether the store may still be behind the work tree.
+    pub fn is_running(&self) -> bool {
+        self.running
+    }
+}
 
 impl Driver {
-    /// Reads the folder and brings the store to it.
-    pub(super) fn reload(&mut self) -> anyhow::Result<()> {
-        let mut read = folder::read(&self.root);
-        let mut files: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
+    /// Starts a reading of the work tree, or notes that one more is due after the one that runs.
+    pub(super) fn reload(&mut self) {
+        if self.reading.running {
+            self.reading.again = true;
+            return;
+        }
+        self.reading.running = true;
+        let (tools, env, start) =
+            (Arc::clone(&self.reading.tools), self.reading.env.clone(), self.reading.start.clone());
+        let (root, events) = (self.root.clone(), self.events.clone());
+        tokio::task::spawn_blocking(move || {
+            let rendered = render(&root, &env, start.as_deref(), &tools);
+            let _ = events.send(Event::Read(Box::new(rendered)));
+        });
+    }
+
+    /// Brings the store to what was read.
+    pub(super) fn take_reading(&mut self, mut read: Rendered) {
+        self.reading.running = false;
+        if std::mem::take(&mut self.reading.again) {
+            self.reload();
+        }
+        self.take_components(&mut read);
+        let mut problems: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
         for problem in std::mem::take(&mut read.problems) {
-            files.entry(problem.object.clone()).or_default().push(problem);
+            problems.entry(problem.object.clone()).or_default().push(problem);
         }
-        let old: Vec<ObjectKey> = self
-            .engine
-            .rows::<InputProblems>()
-            .filter(|p| p.key.kind.kind == "File" && !files.contains_key(&p.key))
-            .map(|p| p.key.clone())
-            .collect();
-        for key in old {
-            self.engine.remove::<InputProblems>(&key);
-        }
-        for (key, problems) in files {
-            self.engine.put(InputProblems { key, problems });
-        }
-        let mut writes = Vec::new();
+        let mut writes = Vec::with_capacity(read.objects.len());
         let mut wanted = BTreeSet::new();
         let mut namespaces: BTreeSet<Name> = BTreeSet::new();
-        for object in read.objects {
-            let object = with_namespace(object);
+        for object in std::mem::take(&mut read.objects) {
             wanted.insert(object.key.clone());
             namespaces.insert(object.key.name.namespace.clone());
             writes.push(Write::Apply(Box::new(object), GIT));
@@ -46,44 +105,70 @@ impl Driver {
                 writes.insert(0, Write::Apply(Box::new(namespace_object(&namespace)), OURS));
             }
         }
-        // Prune what we applied and is no longer there; an unreadable file removes nothing that stood in it.
-        let gone =
-            self.store.list().filter(|s| s.manager == GIT && !wanted.contains(&s.object.key)).filter(|s| {
-                match &s.object.origin.source {
-                    Some(source) => !read.unsure.iter().any(|file| *file == *source.file),
-                    None => read.unsure.is_empty(),
-                }
-            });
-        writes.extend(gone.map(|s| Write::Delete(s.object.key.clone(), GIT)).collect::<Vec<_>>());
-        self.write(writes)
+        let gone = self.store.list().filter(|s| s.manager == GIT && !wanted.contains(&s.object.key));
+        let gone: Vec<_> = gone.filter(|s| may_prune(s, &read)).map(|s| s.object.key.clone()).collect();
+        writes.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
+        self.reading.applications = read.applications;
+        self.reading.substitutions = read.substitutions;
+        for problem in self.write(writes) {
+            problems.entry(problem.object.clone()).or_default().push(problem);
+        }
+        self.source_problems(problems);
+    }
+
+    /// Replaces all problems of the source by these.
+    fn source_problems(&mut self, problems: BTreeMap<ObjectKey, Vec<Problem>>) {
+        let old: Vec<ObjectKey> = self
+            .engine
+            .rows::<SourceProblems>()
+            .filter(|row| !problems.contains_key(&row.key))
+            .map(|row| row.key.clone())
+            .collect();
+        for key in old {
+            self.engine.remove::<SourceProblems>(&key);
+        }
+        for (key, problems) in problems {
+            self.engine.put(SourceProblems { key, problems });
+        }
+        self.facts = true;
+    }
+
+    /// Settings that the repository gives to the components which Portolan stands in for.
+    fn take_components(&mut self, read: &mut Rendered) {
+        // A component whose source could not be read keeps its settings.
+        if read.unsure.is_empty() || self.reading.components.is_empty() {
+            self.reading.components.clear();
+            for values in &read.adapters {
+                let (component, problems) = adapt(values);
+                self.reading.components.extend(component);
+                read.problems.extend(problems);
+            }
+        }
+        let said = self.reading.components.iter().find_map(|component| match component {
+            Component::CertManager(settings) => Some(settings.cluster_resource_namespace.clone()),
+            _ => None,
+        });
+        let namespace = self.reading.cluster_resource_namespace.clone().or(said);
+        self.engine.put(Settings {
+            key: Name::default(),
+            cluster_resource_namespace: namespace.unwrap_or_else(|| "cert-manager".into()),
+        });
     }
 }
 
-/// Kinds without a namespace; every other object without one goes to `default`.
-const CLUSTER_SCOPED: [&str; 12] = [
-    "Namespace",
-    "GatewayClass",
-    "ClusterIssuer",
-    "ClusterRole",
-    "ClusterRoleBinding",
-    "CustomResourceDefinition",
-    "PersistentVolume",
-    "StorageClass",
-    "ValidatingAdmissionPolicy",
-    "ValidatingAdmissionPolicyBinding",
-    "ClusterPolicy",
-    "PriorityClass",
-];
-
-fn with_namespace(mut object: Object) -> Object {
-    if object.key.name.namespace.is_empty() && !CLUSTER_SCOPED.contains(&&*object.key.kind.kind) {
-        object.key.name.namespace = "default".into();
-        let json = Arc::make_mut(&mut object.json);
-        if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) {
-            metadata.insert("namespace".into(), "default".into());
-        }
+/// Whether an object that is no longer wanted may go: not if it may stand in something that could not be read.
+fn may_prune(stored: &Stored, read: &Rendered) -> bool {
+    let Some(source) = &stored.object.origin.source else {
+        // Where it stood is not known since the last start.
+        return read.unsure.is_empty() && read.unsure_files.is_empty();
+    };
+    if read.unsure_files.iter().any(|file| *file == *source.file) {
+        return false;
     }
-    object
+    let application = &stored.object.origin.application;
+    let known = application.is_empty() || read.applications.iter().any(|a| a.key.name.name == *application);
+    // An Application that is gone may be the child of one that could not be read.
+    read.unsure.is_empty() || (known && !read.unsure.contains(application))
 }
 
 fn namespace_object(name: &str) -> Object {

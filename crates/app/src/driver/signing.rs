@@ -24,20 +24,16 @@ impl Driver {
         });
     }
 
-    pub(super) fn signed(
-        &mut self,
-        wanted: &IssueWanted,
-        result: Result<Object, String>,
-    ) -> anyhow::Result<()> {
+    pub(super) fn signed(&mut self, wanted: &IssueWanted, result: Result<Object, String>) {
         // Only the latest wish counts: a certificate for a request that changed meanwhile is thrown away.
         if self.signing.get(&wanted.key) != Some(wanted) {
-            return Ok(());
+            return;
         }
         self.signing.remove(&wanted.key);
         match result {
             Ok(object) => {
                 self.engine.remove::<IssueFailure>(&wanted.key);
-                self.write(vec![Write::Apply(Box::new(object), OURS)])?;
+                self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
             }
             Err(message) => {
                 let retry_at = now().plus_millis(60_000);
@@ -50,6 +46,5 @@ impl Driver {
             }
         }
         self.facts = true;
-        Ok(())
     }
 }

@@ -16,7 +16,8 @@ use crate::status;
 impl Driver {
     /// Nothing of this run can change any more: no work under way, and every host decided.
     pub(super) fn at_rest(&self) -> bool {
-        self.signing.is_empty()
+        !self.reading.is_running()
+            && self.signing.is_empty()
             && self.wire.settled()
             && self.to_probe.is_empty()
             && self.probing.is_empty()
@@ -25,7 +26,7 @@ impl Driver {
     }
 
     pub(super) fn result(&self) -> u8 {
-        let status = status::status(&self.engine, &self.store, &self.run);
+        let status = self.status();
         anstream::print!("{}", status::table(&status));
         let pending = self.engine.rows::<EntryPoint>().any(|e| e.state == State::Pending);
         let errors = self.engine.rows::<world::Finding>().any(|f| f.problem.severity == Severity::Error);
@@ -53,7 +54,7 @@ impl Driver {
         let findings: BTreeSet<Problem> =
             self.engine.rows::<world::Finding>().map(|f| f.problem.clone()).collect();
         if findings != *said {
-            let status = status::status(&self.engine, &self.store, &self.run);
+            let status = self.status();
             for (problem, json) in
                 self.engine.rows::<world::Finding>().zip(status["findings"].as_array().into_iter().flatten())
             {

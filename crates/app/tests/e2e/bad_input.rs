@@ -57,7 +57,7 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
         ),
         ("an issuer that is not there", issuer.to_owned(), "PTL-0314", "Certificate/team-a/c"),
         ("a restriction that is not enforced", security.to_owned(), "PTL-0206", "SecurityPolicy/team-a/p"),
-        ("a namespace that is no text", good.replace("team-a", "n"), "PTL-0013", "File/bad.yaml"),
+        ("a namespace that is no text", good.replace("team-a", "n"), "PTL-0610", "File/bad.yaml"),
     ];
     for (what, text, code, object) in cases {
         instance.write("bad.yaml", &text);

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Name, NamespacedName, Severity, input::InputProblems};
+use portolan_model::{
+    Name, NamespacedName, Severity,
+    input::{InputProblems, SourceProblems},
+};
 
 use super::rows::{EntryPoint, HostClaim, Probe, State};
 use crate::{
@@ -13,6 +16,12 @@ use crate::{
 };
 
 pub(super) fn input_findings(cx: &mut Cx<'_>, found: &Arc<InputProblems>) {
+    for problem in &found.problems {
+        cx.emit(Finding { problem: problem.clone() });
+    }
+}
+
+pub(super) fn source_findings(cx: &mut Cx<'_>, found: &Arc<SourceProblems>) {
     for problem in &found.problems {
         cx.emit(Finding { problem: problem.clone() });
     }

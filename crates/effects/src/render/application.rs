@@ -107,6 +107,12 @@ pub fn is_kind(key: &ObjectKey) -> bool {
     &*key.kind.group == "argoproj.io" && &*key.kind.kind == "Application"
 }
 
+/// The same for a document.
+pub(super) fn is_application(json: &serde_json::Value) -> bool {
+    let text = |field: &str| json.get(field).and_then(serde_json::Value::as_str);
+    text("kind") == Some("Application") && text("apiVersion").is_some_and(|v| v.starts_with("argoproj.io/"))
+}
+
 /// Reads an Application.
 ///
 /// # Errors

@@ -69,20 +69,36 @@ pub(super) enum Failure {
     Tool(String),
 }
 
-/// Renders, or takes the kept result of the same content.
-pub(super) fn template(tools: &Tools, request: &Request<'_>) -> Result<String, Failure> {
+/// Names the content that is to be rendered, and the Helm that does it.
+pub(super) fn key(tools: &Tools, request: &Request<'_>) -> String {
+    hash(tools.helm.as_deref().unwrap_or(Path::new("")), request)
+}
+
+/// Renders, or takes the kept result of the same content (`key`).
+pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Result<String, Failure> {
     let Some(helm) = &tools.helm else { return Err(Failure::Tool("helm was not found".into())) };
-    let key = hash(helm, request);
     let kept = tools.cache.join(format!("{key}.yaml"));
     if let Ok(text) = fs::read_to_string(&kept) {
         return Ok(text);
     }
     let text = run(helm, tools.timeout, request)?;
+    // Secret values are kept in the store alone.
+    if holds_secrets(&text) {
+        return Ok(text);
+    }
     // A cache that cannot be written costs time, not correctness.
     if let Err(why) = keep(&tools.cache, &kept, &text) {
         tracing::warn!(cache = %tools.cache.display(), %why, "a rendered chart could not be kept");
     }
     Ok(text)
+}
+
+/// Whether the text may hold a Secret with its values: rather too often than once too few.
+fn holds_secrets(text: &str) -> bool {
+    text.match_indices("Secret").any(|(at, _)| {
+        let before = text[..at].trim_end_matches(['"', '\'', ' ', '\t', ':']);
+        before.ends_with("kind") && !text[at + 6..].starts_with(|c: char| c.is_alphanumeric())
+    })
 }
 
 fn run(helm: &Path, timeout: Duration, request: &Request<'_>) -> Result<String, Failure> {
@@ -281,6 +297,18 @@ mod tests {
         assert_eq!(clean("a,b"), "a\\,b");
         assert_eq!(clean("a\\,b"), "a\\,b");
         assert_eq!(clean("{a,b}"), "{a,b}");
+    }
+
+    #[test]
+    fn texts_with_secrets_are_known() {
+        for text in
+            ["kind: Secret\n", "a: 1\nkind: \"Secret\"", "{\"kind\":\"Secret\"}", "kind:  'Secret' # x"]
+        {
+            assert!(holds_secrets(text), "{text}");
+        }
+        for text in ["kind: SealedSecret\n", "kind: SecretStore\n", "name: Secret\n", ""] {
+            assert!(!holds_secrets(text), "{text}");
+        }
     }
 
     #[test]

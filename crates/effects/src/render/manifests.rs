@@ -9,17 +9,19 @@ use std::{
 use portolan_model::{Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
-use super::{application::Directory, checkout::Checkout, glob::Glob, problems, stage::VALUES_KIND};
+use super::{
+    application::Directory, checkout::Checkout, glob::Glob, memo::Memo, problems, stage::VALUES_KIND,
+};
 
 /// A document of a source, before namespace and scope are known.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Document {
-    pub(super) json: Value,
+    pub(super) json: Arc<Value>,
     pub(super) origin: Origin,
 }
 
 /// What was read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Manifests {
     pub(super) documents: Vec<Document>,
     /// Merged values of the chart.
@@ -27,6 +29,8 @@ pub(super) struct Manifests {
     pub(super) problems: Vec<Problem>,
     /// Something could not be read.
     pub(super) unsure: bool,
+    /// Plain files that could not be read whole: only what stood in them is in doubt.
+    pub(super) unsure_files: Vec<String>,
 }
 
 /// Larger files are not read, as in plain folders.
@@ -61,7 +65,9 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
         }
         let source = Some(Source { file: template(document.line).into(), line: 1 });
         let origin = Origin { source, lines: Arc::default(), application: application.clone(), wave: 0 };
-        out.documents.extend(items(document.json).map(|json| Document { json, origin: origin.clone() }));
+        out.documents.extend(
+            items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
+        );
     }
     out
 }
@@ -72,6 +78,7 @@ pub(super) fn folder(
     path: &Path,
     directory: &Directory,
     application: &Name,
+    memo: &Memo,
 ) -> Manifests {
     let mut out = Manifests::default();
     let mut files = Vec::new();
@@ -89,7 +96,14 @@ pub(super) fn folder(
         });
     }
     for path in files {
-        read_file(checkout, &path, application, &mut out);
+        let read = memo.file(&path, application, || {
+            let mut out = Manifests::default();
+            read_file(checkout, &path, application, &mut out);
+            out
+        });
+        out.documents.extend(read.documents.iter().cloned());
+        out.problems.extend(read.problems.iter().cloned());
+        out.unsure_files.extend(read.unsure_files.iter().cloned());
     }
     out
 }
@@ -111,13 +125,17 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
     let text = if size > MOST_BYTES {
         Err(format!("the file has {size} bytes; at most {MOST_BYTES} are read"))
     } else {
-        std::fs::read_to_string(path).map_err(|why| why.to_string())
+        match std::fs::read_to_string(path) {
+            // Removed since the folder was listed: as if it had not been there.
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return,
+            read => read.map_err(|why| why.to_string()),
+        }
     };
     let text = match text {
         Ok(text) => text,
         Err(why) => {
             problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
-            out.unsure = true;
+            out.unsure_files.push(file);
             return;
         }
     };
@@ -126,7 +144,9 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
         problem(error.line, 11, message, "correct the document; until then its objects stay as they were");
     }
-    out.unsure |= !errors.is_empty();
+    if !errors.is_empty() {
+        out.unsure_files.push(file.clone());
+    }
     for document in documents {
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: document.line }),
@@ -134,7 +154,9 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
             application: application.clone(),
             wave: 0,
         };
-        out.documents.extend(items(document.json).map(|json| Document { json, origin: origin.clone() }));
+        out.documents.extend(
+            items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
+        );
     }
 }
 

@@ -17,17 +17,19 @@ pub mod discover;
 mod glob;
 pub mod helm;
 mod manifests;
+mod memo;
 mod order;
 pub mod problems;
 mod source;
 mod stage;
 mod tree;
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use portolan_core::gitops::adapters::ComponentValues;
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
+pub use memo::Memo;
 pub use tree::render;
 
 /// The outside program and where its results are kept.
@@ -39,12 +41,14 @@ pub struct Tools {
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
     pub timeout: Duration,
+    /// What earlier readings with these tools have parsed.
+    pub memo: Arc<Memo>,
 }
 
 impl Tools {
     /// `helm` from `PATH`, and the usual time limit of one minute.
     pub fn new(helm: Option<PathBuf>, cache: PathBuf) -> Self {
-        Self { helm, cache, timeout: Duration::from_mins(1) }
+        Self { helm, cache, timeout: Duration::from_mins(1), memo: Arc::default() }
     }
 }
 
@@ -85,4 +89,6 @@ pub struct Rendered {
     pub substitutions: Vec<String>,
     /// Applications (by name) that could not be read whole: nothing of theirs may be pruned.
     pub unsure: Vec<Name>,
+    /// Plain files that could not be read whole: what stood in them must not be pruned; the rest may.
+    pub unsure_files: Vec<String>,
 }

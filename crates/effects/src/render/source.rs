@@ -130,7 +130,13 @@ impl Reader<'_> {
             }
             self.out.shown.push(format!("{shown} (folder)"));
             let name = self.name();
-            let read = manifests::folder(self.context.checkout, &folder, &directory, &name);
+            let read = manifests::folder(
+                self.context.checkout,
+                &folder,
+                &directory,
+                &name,
+                &self.context.tools.memo,
+            );
             self.add(read);
         }
     }
@@ -145,6 +151,7 @@ impl Reader<'_> {
         manifests.documents.extend(read.documents);
         manifests.problems.extend(read.problems);
         manifests.unsure |= read.unsure;
+        manifests.unsure_files.extend(read.unsure_files);
     }
 
     fn unsupported(&mut self, shown: &str, what: &str) {
@@ -229,8 +236,14 @@ impl Reader<'_> {
         let namespace = or(&or(&helm.namespace, &self.application.destination.namespace), "default");
         let request =
             Request { staged, release: &release, namespace: &namespace, values, files, helm, shown };
-        match helm::template(self.context.tools, &request) {
-            Ok(text) => Some(manifests::rendered(&text, shown, &self.name())),
+        let tools = self.context.tools;
+        let name = self.name();
+        let key = helm::key(tools, &request);
+        let read = tools.memo.chart(&format!("{key} {name} {shown}"), || {
+            helm::template(tools, &key, &request).map(|text| manifests::rendered(&text, shown, &name))
+        });
+        match read {
+            Ok(read) => Some(Manifests::clone(&read)),
             Err(Failure::Chart(said)) => {
                 let message =
                     format!("chart {shown} for environment {} does not render: {said}", self.context.env);

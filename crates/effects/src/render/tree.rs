@@ -4,11 +4,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use portolan_core::gitops::adapters::ComponentValues;
-use portolan_model::{Name, Object, ObjectKey, Origin, Problem};
+use portolan_model::{Name, Object, ObjectKey, Origin};
 use serde_json::{Map, Value};
 
 use super::{
@@ -85,7 +88,8 @@ impl Walk<'_> {
         let none = Name::default();
         let mut level = match root {
             Root::Application(file) => {
-                let read = manifests::folder(&self.checkout, file, &application::Directory::default(), &none);
+                let directory = application::Directory::default();
+                let read = manifests::folder(&self.checkout, file, &directory, &none, &self.tools.memo);
                 let shown = self.checkout.show(file);
                 let level = self.take(read, &none, &Name::from("argocd"), &[], true);
                 if level.is_empty() {
@@ -126,7 +130,7 @@ impl Walk<'_> {
             }
             Root::Folder { path, follow } => {
                 let directory = application::Directory { recurse: true, ..application::Directory::default() };
-                let read = manifests::folder(&self.checkout, path, &directory, &none);
+                let read = manifests::folder(&self.checkout, path, &directory, &none, &self.tools.memo);
                 self.out.applications.push(ApplicationInfo {
                     key: ObjectKey::new("", "Folder", "", self.checkout.show(path)),
                     parent: none.clone(),
@@ -238,13 +242,14 @@ impl Walk<'_> {
         follow: bool,
     ) -> Vec<Pending> {
         self.out.problems.extend(read.problems);
+        self.out.unsure_files.extend(read.unsure_files);
         if read.unsure {
             self.unsure(application);
         }
         let mut children = Vec::new();
         for document in read.documents {
-            if let Ok(object) = Object::from_json(document.json.clone(), document.origin.clone())
-                && application::is_kind(&object.key)
+            if application::is_application(&document.json)
+                && let Ok(object) = Object::from_json(Arc::clone(&document.json), document.origin.clone())
             {
                 if follow {
                     children.extend(self.child(&object, application, chain));
@@ -318,13 +323,13 @@ impl Walk<'_> {
         for Found { chain, namespace, document: Document { mut json, mut origin } } in found {
             origin.wave = order::wave(&json);
             if let Err(why) = place(&mut json, &namespace, &defined) {
-                out.problems.push(incomplete(&origin, &why));
+                incomplete(&mut out, &origin, &why);
                 continue;
             }
             let object = match Object::from_json(json, origin.clone()) {
                 Ok(object) => object,
                 Err(why) => {
-                    out.problems.push(incomplete(&origin, &why));
+                    incomplete(&mut out, &origin, &why);
                     continue;
                 }
             };
@@ -362,6 +367,7 @@ impl Walk<'_> {
         out.problems.dedup();
         out.unapplied.sort();
         out.unsure.sort();
+        out.unsure_files.sort();
         out.adapters.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
         out
     }
@@ -369,25 +375,49 @@ impl Walk<'_> {
 
 /// Gives a namespaced object without a namespace the one of its Application, and takes it from a cluster-scoped one, as
 /// the API server and Argo CD do.
-fn place(json: &mut Value, namespace: &Name, defined: &BTreeSet<portolan_model::Kind>) -> Result<(), String> {
+fn place(
+    json: &mut Arc<Value>,
+    namespace: &Name,
+    defined: &BTreeSet<portolan_model::Kind>,
+) -> Result<(), String> {
     let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
     let version = text("apiVersion").ok_or("apiVersion is missing or not text")?;
     let kind = text("kind").ok_or("kind is missing or not text")?;
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = portolan_model::Kind::new(group, kind);
-    let metadata = json.get_mut("metadata").and_then(Value::as_object_mut);
-    let metadata: &mut Map<String, Value> = metadata.ok_or("metadata is missing or no mapping")?;
-    if order::cluster_scoped(&kind, defined) {
-        metadata.remove("namespace");
-    } else if metadata.get("namespace").is_none_or(|n| n.is_null() || n.as_str() == Some("")) {
-        metadata.insert("namespace".into(), Value::String(namespace.to_string()));
+    let metadata =
+        json.get("metadata").and_then(Value::as_object).ok_or("metadata is missing or no mapping")?;
+    let scoped = !order::cluster_scoped(&kind, defined);
+    let named = metadata.get("namespace");
+    let empty = named.is_none_or(|n| n.is_null() || n.as_str() == Some(""));
+    // The document is shared with later readings: it is copied only where it has to change.
+    if scoped && empty {
+        edit(json, |metadata| metadata.insert("namespace".into(), Value::String(namespace.to_string())));
+    } else if !scoped && named.is_some() {
+        edit(json, |metadata| metadata.remove("namespace"));
     }
     Ok(())
 }
 
-fn incomplete(origin: &Origin, why: &str) -> Problem {
+fn edit(json: &mut Arc<Value>, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {
+    if let Some(metadata) = Arc::make_mut(json).get_mut("metadata").and_then(Value::as_object_mut) {
+        change(metadata);
+    }
+}
+
+/// A document that is no object any more: what it was before must not be pruned for a slip of the pen.
+fn incomplete(out: &mut Rendered, origin: &Origin, why: &str) {
     let (file, line) = origin.source.as_ref().map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
     // Rendered documents have no line of their own.
-    let field = if origin.lines.is_empty() { String::new() } else { format!("line {line}") };
-    problems::not_an_object(&problems::file(&file), &field, format!("a document is no object: {why}"))
+    let plain = !origin.lines.is_empty();
+    let field = if plain { format!("line {line}") } else { String::new() };
+    let mut problem =
+        problems::not_an_object(&problems::file(&file), &field, format!("a document is no object: {why}"));
+    if plain {
+        problem.hint = "complete the object; until then what the file held before stays".into();
+        out.unsure_files.push(file);
+    } else if !out.unsure.contains(&origin.application) {
+        out.unsure.push(origin.application.clone());
+    }
+    out.problems.push(problem);
 }

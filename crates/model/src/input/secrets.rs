@@ -105,3 +105,13 @@ pub struct InputProblems {
     pub problems: Vec<Problem>,
 }
 row!(InputProblems, ObjectKey, "input_problems");
+
+/// Problems of reading the repository and of writing to the store, by the object (or file) that they are about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceProblems {
+    /// The object.
+    pub key: ObjectKey,
+    /// What was found.
+    pub problems: Vec<Problem>,
+}
+row!(SourceProblems, ObjectKey, "source_problems");
