@@ -1,7 +1,7 @@
 //! The decisions: pure functions over rows. No I/O, no clock; the manifest proves it.
 //!
 //! ```text
-//!  facts -> certificates -> gateway -> status
+//!  facts -> policy -> certificates -> gateway -> status
 //! ```
 //!
 //! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.
@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod dns;
 pub mod gateway;
 pub mod gitops;
+pub mod policy;
 pub mod status;
 #[cfg(test)]
 mod tests;

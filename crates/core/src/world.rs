@@ -1,13 +1,15 @@
 //! All tables, and the rooms in order: the table of contents of the product.
 
+use std::sync::Arc;
+
 use portolan_engine::{Engine, Index, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
-        Certificate, EndpointSlice, Gateway, GatewayClass, InputProblems, Issuer, Namespace, ReferenceGrant,
-        Restriction, Route, Secret, Service, SourceProblems,
+        AdmissionBinding, AdmissionPolicy, Certificate, EndpointSlice, Gateway, GatewayClass, InputProblems,
+        Issuer, Judged, Namespace, ReferenceGrant, Restriction, Route, Secret, Service, SourceProblems,
     },
-    intake::Fact,
+    intake::{Fact, Intake},
     row,
 };
 
@@ -19,6 +21,8 @@ use crate::{
         Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, HostRule, ListenerCertificate,
         TlsReady, TlsSecret, VirtualHost, WireAck, WireListener,
     },
+    policy,
+    policy::rows::{Denied, Submitted, SubmittedCertificate, SubmittedGateway, SubmittedRoute},
     status,
     status::rows::{EntryPoint, HostClaim, Probe},
 };
@@ -77,14 +81,18 @@ world! {
     /// Every table.
     pub struct World {
         // facts from objects
-        namespaces: Namespace [], gateway_classes: GatewayClass [], gateways: Gateway [], routes: Route [],
+        namespaces: Namespace [], gateway_classes: GatewayClass [],
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
         restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], issuers: Issuer [],
-        certificates: Certificate [CertificatesByTarget], input_problems: InputProblems [],
-        source_problems: SourceProblems [],
+        input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
+        admission_bindings: AdmissionBinding [], judged: Judged [], submitted_gateways: SubmittedGateway [],
+        submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], probes: Probe [],
         settings: Settings [],
+        // policy: what it lets through; no other room sees the submitted rows
+        denied: Denied [], gateways: Gateway [], routes: Route [],
+        certificates: Certificate [CertificatesByTarget],
         // certificates
         states: CertificateState [], issues: IssueWanted [],
         // gateway
@@ -107,6 +115,7 @@ pub type Cx<'a> = portolan_engine::Cx<'a, World>;
 /// When the rules are out of order: a bug that every test finds.
 pub fn engine() -> Engine<World> {
     let mut engine = Engine::default();
+    policy::register(&mut engine);
     certificates::register(&mut engine);
     gateway::register(&mut engine);
     status::register(&mut engine);
@@ -131,20 +140,32 @@ pub fn problem(
     cx.emit(Finding { problem });
 }
 
-/// Puts what intake made of an object; what it was before is replaced.
-pub fn put(engine: &mut Engine<World>, fact: Fact) {
-    match fact {
-        Fact::Namespace(row) => engine.put(row),
-        Fact::GatewayClass(row) => engine.put(row),
-        Fact::Gateway(row) => engine.put(row),
-        Fact::Route(row) => engine.put(row),
-        Fact::ReferenceGrant(row) => engine.put(row),
-        Fact::Service(row) => engine.put(row),
-        Fact::EndpointSlice(row) => engine.put(row),
-        Fact::Restriction(row) => engine.put(row),
-        Fact::Secret(row) => engine.put(row),
-        Fact::Issuer(row) => engine.put(row),
-        Fact::Certificate(row) => engine.put(row),
+/// Puts what intake made of the object `key`; what it was before is replaced.
+pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
+    match taken.judged {
+        Some(row) => engine.put(row),
+        None => engine.remove::<Judged>(key),
+    }
+    if taken.problems.is_empty() {
+        engine.remove::<InputProblems>(key);
+    } else {
+        engine.put(InputProblems { key: key.clone(), problems: taken.problems });
+    }
+    match taken.fact {
+        None => {}
+        Some(Fact::Namespace(row)) => engine.put(row),
+        Some(Fact::GatewayClass(row)) => engine.put(row),
+        Some(Fact::Gateway(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::Route(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::ReferenceGrant(row)) => engine.put(row),
+        Some(Fact::Service(row)) => engine.put(row),
+        Some(Fact::EndpointSlice(row)) => engine.put(row),
+        Some(Fact::Restriction(row)) => engine.put(row),
+        Some(Fact::Secret(row)) => engine.put(row),
+        Some(Fact::Issuer(row)) => engine.put(row),
+        Some(Fact::Certificate(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::AdmissionPolicy(row)) => engine.put(row),
+        Some(Fact::AdmissionBinding(row)) => engine.put(row),
     }
 }
 
@@ -155,18 +176,25 @@ pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
     match &*key.kind.kind {
         "Namespace" => engine.remove::<Namespace>(&name.name),
         "GatewayClass" => engine.remove::<GatewayClass>(&name.name),
-        "Gateway" => engine.remove::<Gateway>(name),
-        "HTTPRoute" => engine.remove::<Route>(&RouteKey { kind: RouteKind::Http, name: name.clone() }),
-        "GRPCRoute" => engine.remove::<Route>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() }),
+        "Gateway" => engine.remove::<SubmittedGateway>(name),
+        "HTTPRoute" => {
+            engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Http, name: name.clone() });
+        }
+        "GRPCRoute" => {
+            engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() });
+        }
         "ReferenceGrant" => engine.remove::<ReferenceGrant>(name),
         "Service" => engine.remove::<Service>(name),
         "EndpointSlice" => engine.remove::<EndpointSlice>(name),
         "Secret" => engine.remove::<Secret>(name),
         "Issuer" | "ClusterIssuer" => engine.remove::<Issuer>(&IssuerKey(name.clone())),
-        "Certificate" => engine.remove::<Certificate>(name),
+        "Certificate" => engine.remove::<SubmittedCertificate>(name),
+        "ValidatingAdmissionPolicy" => engine.remove::<AdmissionPolicy>(&name.name),
+        "ValidatingAdmissionPolicyBinding" => engine.remove::<AdmissionBinding>(&name.name),
         _ => {}
     }
     engine.remove::<Restriction>(key);
+    engine.remove::<Judged>(key);
     engine.remove::<InputProblems>(key);
 }
 

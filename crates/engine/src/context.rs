@@ -84,9 +84,17 @@ impl<W> Cx<'_, W> {
     where
         W: Has<R>,
     {
+        self.pass(Arc::new(row));
+    }
+
+    /// Puts out a row that stands somewhere else already, without copying it.
+    pub fn pass<R: Row>(&mut self, row: Arc<R>)
+    where
+        W: Has<R>,
+    {
         let table = self.world.table_mut();
         if self.declared.may_write(table.id) {
-            table.pending.push((self.id, Arc::new(row)));
+            table.pending.push((self.id, row));
         } else {
             let rule = self.declared.name;
             self.core.error(format!("rule {rule} writes {}, which it does not declare", R::NAME));

@@ -3,6 +3,7 @@
 mod certificates;
 mod gateway;
 mod node;
+mod policy;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,8 @@ pub enum Fact {
     Secret(input::Secret),
     Issuer(input::Issuer),
     Certificate(input::Certificate),
+    AdmissionPolicy(input::AdmissionPolicy),
+    AdmissionBinding(input::AdmissionBinding),
 }
 
 /// Result of reading one object: a row if it could be made, and all problems. Never an error: broken input is data.
@@ -34,6 +37,8 @@ pub enum Fact {
 pub struct Intake {
     /// The row.
     pub fact: Option<Fact>,
+    /// The whole object, for admission policies: as what they judge, or as a parameter of one.
+    pub judged: Option<input::Judged>,
     /// Problems.
     pub problems: Vec<Problem>,
     /// Whether Portolan decides on this kind at all.
@@ -43,6 +48,7 @@ pub struct Intake {
 /// Reads an object.
 pub fn intake(object: &Object) -> Intake {
     let mut root = node::Root::new(object);
+    let judged = policy::judged(&root);
     let ObjectKey { kind, .. } = &object.key;
     let fact = match (&*kind.group, &*kind.kind) {
         ("", "Namespace") => Some(Fact::Namespace(gateway::namespace(&mut root))),
@@ -61,6 +67,12 @@ pub fn intake(object: &Object) -> Intake {
             Some(Fact::Issuer(certificates::issuer(&mut root)))
         }
         ("cert-manager.io", "Certificate") => Some(Fact::Certificate(certificates::certificate(&mut root))),
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
+            Some(Fact::AdmissionPolicy(policy::policy(&mut root)))
+        }
+        ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
+            Some(Fact::AdmissionBinding(policy::binding(&mut root)))
+        }
         (
             "gateway.envoyproxy.io",
             "SecurityPolicy"
@@ -86,8 +98,8 @@ pub fn intake(object: &Object) -> Intake {
                     "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md",
                 );
             }
-            return Intake { fact: None, problems: root.problems, ours: false };
+            return Intake { fact: None, judged, problems: root.problems, ours: false };
         }
     };
-    Intake { fact, problems: root.problems, ours: true }
+    Intake { fact, judged, problems: root.problems, ours: true }
 }

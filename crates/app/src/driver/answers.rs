@@ -1,6 +1,9 @@
 //! Answers to the API.
 
+use std::sync::Arc;
+
 use portolan_core::{
+    policy::rows::Submitted,
     status::rows::{EntryPoint, State},
     world,
 };
@@ -29,7 +32,8 @@ impl Driver {
                     .engine
                     .get::<Certificate>(&key)
                     .ok_or_else(|| format!("Certificate {key} does not exist"))?;
-                self.engine.put(Certificate { renew_at: Some(now()), ..(*certificate).clone() });
+                let wanted = Certificate { renew_at: Some(now()), ..(*certificate).clone() };
+                self.engine.put(Submitted(Arc::new(wanted)));
                 self.facts = true;
                 Ok(json!({"message": format!("Certificate {key} is being renewed")}))
             }

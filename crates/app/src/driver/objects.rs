@@ -2,11 +2,7 @@
 
 use portolan_core::world;
 use portolan_effects::store::{Write, Written};
-use portolan_model::{
-    Code, Object, ObjectKey, Problem, Severity,
-    input::{InputProblems, SourceProblems},
-    intake::intake,
-};
+use portolan_model::{Code, Object, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
 
 use super::{Driver, now};
 
@@ -75,15 +71,7 @@ impl Driver {
     }
 
     pub(super) fn put_object(&mut self, object: &Object) {
-        let taken = intake(object);
-        if let Some(fact) = taken.fact {
-            world::put(&mut self.engine, fact);
-        }
-        if taken.problems.is_empty() {
-            self.engine.remove::<InputProblems>(&object.key);
-        } else {
-            self.engine.put(InputProblems { key: object.key.clone(), problems: taken.problems });
-        }
+        world::put(&mut self.engine, &object.key, intake(object));
         self.facts = true;
     }
 }

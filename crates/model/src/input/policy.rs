@@ -6,8 +6,6 @@ use serde_json::Value;
 
 use crate::{Kind, LabelSelector, Name, ObjectKey, row};
 
-use super::gateway;
-
 /// A ValidatingAdmissionPolicy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AdmissionPolicy {
@@ -49,7 +47,7 @@ pub struct MatchResources {
     /// `excludeResourceRules`.
     pub exclude: Vec<ResourceRule>,
     /// `namespaceSelector`.
-    pub namespaces: gateway::LabelSelector,
+    pub namespaces: LabelSelector,
     /// `objectSelector`.
     pub objects: LabelSelector,
 }
@@ -65,6 +63,8 @@ pub struct ResourceRule {
     pub operations: Vec<Name>,
     /// `resourceNames`; empty means all.
     pub names: Vec<Name>,
+    /// `scope` is Cluster: matches none of the judged kinds, which all have a namespace.
+    pub cluster_only: bool,
 }
 
 /// A ValidatingAdmissionPolicyBinding.
@@ -88,24 +88,26 @@ row!(AdmissionBinding, Name, "admission_bindings", name);
 /// `paramRef`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParamRef {
-    /// Name of the parameter object.
-    pub name: Name,
+    /// Name of the parameter object; `None` if it is chosen by `selector`.
+    pub name: Option<Name>,
+    /// Labels of the parameter objects; the policy is evaluated once for each.
+    pub selector: LabelSelector,
     /// Namespace; empty means that of the judged object, or cluster-scoped.
     pub namespace: Name,
     /// `parameterNotFoundAction` is Deny.
     pub deny_if_missing: bool,
 }
 
-/// An object that policies judge, whole: routes, gateways, certificates, and policy parameters.
+/// An object that policies judge, whole (routes, gateways, certificates), or may read: a parameter, a Namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The object.
     pub key: ObjectKey,
-    /// Plural resource name (`httproutes`).
+    /// Plural resource name (`httproutes`) of a kind that is judged; empty for all others.
     pub resource: Name,
     /// Labels.
     pub labels: BTreeMap<Name, Name>,
-    /// The object without `status` and `managedFields`.
+    /// The object without `status`, `managedFields` and `resourceVersion`.
     pub json: Arc<Value>,
 }
 row!(Judged, ObjectKey, "judged");

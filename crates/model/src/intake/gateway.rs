@@ -119,7 +119,7 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     })
 }
 
-fn selector(node: &Node<'_>) -> LabelSelector {
+pub(super) fn selector(node: &Node<'_>) -> LabelSelector {
     LabelSelector {
         labels: node.get("matchLabels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         expressions: node

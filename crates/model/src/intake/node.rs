@@ -121,6 +121,11 @@ impl<'a> Node<'a> {
         self.items().iter().filter_map(Node::opt).collect()
     }
 
+    /// As [`names`](Self::names), with the empty text kept: the core API group is one.
+    pub fn names_and_empty(&self) -> Vec<Name> {
+        self.items().iter().filter_map(Node::text).map(Name::new).collect()
+    }
+
     pub fn u32(&self) -> Option<u32> {
         self.value.as_u64().and_then(|n| u32::try_from(n).ok())
     }

@@ -60,3 +60,38 @@ fn hostnames() {
         assert!(hostname(bad).is_none(), "{bad}");
     }
 }
+
+#[test]
+fn an_admission_policy_and_its_binding() {
+    let got = read(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicy\nmetadata: {name: p}\nspec:\n  failurePolicy: Sometimes\n  paramKind: {apiVersion: rules.example.com/v1, kind: HostRule}\n  matchConstraints:\n    resourceRules: [{apiGroups: ['', '*'], apiVersions: ['*'], operations: [CREATE], resources: [httproutes]}]\n  matchConditions: [{name: c, expression: 'true'}]\n  variables: [{expression: 'true'}]\n  validations: [{expression: 'false', mesage: no}]\n",
+    );
+    let Some(Fact::AdmissionPolicy(policy)) = got.fact else { panic!("{got:?}") };
+    assert!(policy.fail_closed);
+    assert_eq!(policy.param_kind, Some(crate::Kind::new("rules.example.com", "HostRule")));
+    assert_eq!(policy.constraints.rules[0].groups, ["", "*"]);
+    let fields: Vec<_> = got.problems.iter().map(|p| (p.code.0, &*p.field)).collect();
+    assert_eq!(
+        fields,
+        [(1, "spec.failurePolicy"), (3, "spec.validations[0].mesage"), (1, "spec.variables[0].name")]
+    );
+
+    let got = read(
+        "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: b}\nspec:\n  policyName: p\n  validationActions: [Warn, Audit]\n  paramRef: {selector: {matchLabels: {a: b}}, parameterNotFoundAction: Allow}\n",
+    );
+    let Some(Fact::AdmissionBinding(binding)) = got.fact else { panic!("{got:?}") };
+    assert_eq!((binding.deny, binding.warn, got.problems), (false, true, vec![]));
+    let param = binding.param.unwrap();
+    assert_eq!((param.name, param.deny_if_missing, param.selector.labels.len()), (None, false, 1));
+}
+
+#[test]
+fn a_judged_object_has_no_status_and_secrets_are_never_one() {
+    let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns, resourceVersion: '7'}\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: []}\n";
+    let judged = read(route).judged.unwrap();
+    assert_eq!(&*judged.resource, "httproutes");
+    assert!(
+        judged.json.get("status").is_none() && judged.json.pointer("/metadata/resourceVersion").is_none()
+    );
+    assert_eq!(read("apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\n").judged, None);
+}

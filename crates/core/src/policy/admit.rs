@@ -1,0 +1,59 @@
+//! Objects are let through, or are not: the only way from a submitted object to the tables of the other rooms.
+
+use std::sync::Arc;
+
+use portolan_model::{Kind, Name, ObjectKey, input::Judged};
+
+use super::rows::{Denied, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
+use crate::{
+    Cx,
+    status::rows::{ClaimKey, HostClaim},
+};
+
+/// Why the object is kept out. An object that was not handed over to be judged is kept out too: nothing comes in by a
+/// way around the policies.
+fn kept_out(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<String> {
+    if cx.get::<Judged>(object).is_none() {
+        return Some(format!("{object} was not judged"));
+    }
+    let denied = cx.get::<Denied>(object)?;
+    Some(format!("denied by ValidatingAdmissionPolicy {}: {}", denied.policy, denied.message))
+}
+
+/// A route that is kept out claims no host; those it asked for are shown as refused.
+pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
+    let route = &submitted.0;
+    let Some(why) = kept_out(cx, &route.key.object()) else {
+        cx.pass(Arc::clone(route));
+        return;
+    };
+    let gateway = route.parents.first().map(|parent| parent.name.clone()).unwrap_or_default();
+    let mut hosts = route.hostnames.clone();
+    hosts.sort();
+    hosts.dedup();
+    for host in hosts {
+        cx.emit(HostClaim {
+            key: ClaimKey { host, route: route.key.clone(), parent: 0, listener: Name::default() },
+            gateway: gateway.clone(),
+            https: false,
+            port: 0,
+            refused: Some(why.clone()),
+            unresolved: None,
+        });
+    }
+}
+
+pub(super) fn gateways(cx: &mut Cx<'_>, submitted: &Arc<SubmittedGateway>) {
+    let key =
+        ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name: submitted.0.key.clone() };
+    if kept_out(cx, &key).is_none() {
+        cx.pass(Arc::clone(&submitted.0));
+    }
+}
+
+pub(super) fn certificates(cx: &mut Cx<'_>, submitted: &Arc<SubmittedCertificate>) {
+    let key = ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: submitted.0.key.clone() };
+    if kept_out(cx, &key).is_none() {
+        cx.pass(Arc::clone(&submitted.0));
+    }
+}

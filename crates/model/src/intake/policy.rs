@@ -1,0 +1,202 @@
+//! ValidatingAdmissionPolicy, its binding, and the objects they judge.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{
+    gateway::selector,
+    node::{Node, Root},
+};
+use crate::{
+    Kind, ObjectKey,
+    input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources, ParamRef, ResourceRule, Validation},
+};
+
+const MATCH: [&str; 5] =
+    ["excludeResourceRules", "matchPolicy", "namespaceSelector", "objectSelector", "resourceRules"];
+
+pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
+    let spec = root.spec();
+    root.only(
+        &spec,
+        &[
+            "auditAnnotations",
+            "failurePolicy",
+            "matchConditions",
+            "matchConstraints",
+            "paramKind",
+            "validations",
+            "variables",
+        ],
+    );
+    let constraints = spec.get("matchConstraints");
+    if constraints.get("resourceRules").items().is_empty() {
+        root.invalid(
+            &constraints.get("resourceRules"),
+            "matchConstraints.resourceRules is empty: the policy matches nothing",
+            "name apiGroups, apiVersions, operations and resources",
+        );
+    }
+    let failure = spec.get("failurePolicy");
+    if !["", "Fail", "Ignore"].contains(&&*failure.name()) {
+        let message = format!("failurePolicy {} is not known; Fail is taken", failure.name());
+        root.invalid(&failure, message, "use Fail or Ignore");
+    }
+    let mut validations = Vec::new();
+    for node in spec.get("validations").items() {
+        root.only(&node, &["expression", "message", "messageExpression", "reason"]);
+        validations.push(Validation {
+            expression: expression(root, &node, "expression"),
+            message: node.get("message").text().map(str::to_owned),
+            message_expression: node.get("messageExpression").opt(),
+            reason: node.get("reason").opt(),
+        });
+    }
+    if validations.is_empty() && spec.get("auditAnnotations").items().is_empty() {
+        root.invalid(&spec.get("validations"), "the policy has no validations", "add spec.validations");
+    }
+    let kind = spec.get("paramKind");
+    AdmissionPolicy {
+        name: root.object.key.name.name.clone(),
+        constraints: resources(root, &constraints),
+        conditions: named(root, &spec.get("matchConditions")),
+        variables: named(root, &spec.get("variables")),
+        validations,
+        fail_closed: &*failure.name() != "Ignore",
+        param_kind: kind.get("kind").opt().map(|name| {
+            let version = kind.get("apiVersion").name();
+            Kind::new(version.split_once('/').map_or("", |(group, _)| group), name)
+        }),
+    }
+}
+
+fn expression(root: &mut Root<'_>, node: &Node<'_>, field: &str) -> crate::Name {
+    let field = node.get(field);
+    if field.opt().is_none() {
+        root.invalid(&field, "the expression is missing", "write a CEL expression");
+    }
+    field.name()
+}
+
+fn named(root: &mut Root<'_>, list: &Node<'_>) -> Vec<(crate::Name, crate::Name)> {
+    let mut all = Vec::new();
+    for node in list.items() {
+        root.only(&node, &["name", "expression"]);
+        if node.get("name").opt().is_none() {
+            root.invalid(&node.get("name"), "the name is missing", "give it a name");
+        }
+        all.push((node.get("name").name(), expression(root, &node, "expression")));
+    }
+    all
+}
+
+fn resources(root: &mut Root<'_>, node: &Node<'_>) -> MatchResources {
+    root.only(node, &MATCH);
+    MatchResources {
+        rules: rules(root, &node.get("resourceRules")),
+        exclude: rules(root, &node.get("excludeResourceRules")),
+        namespaces: selector(&node.get("namespaceSelector")),
+        objects: selector(&node.get("objectSelector")),
+    }
+}
+
+fn rules(root: &mut Root<'_>, list: &Node<'_>) -> Vec<ResourceRule> {
+    const FIELDS: [&str; 6] =
+        ["apiGroups", "apiVersions", "operations", "resourceNames", "resources", "scope"];
+    let mut all = Vec::new();
+    for node in list.items() {
+        root.only(&node, &FIELDS);
+        all.push(ResourceRule {
+            groups: node.get("apiGroups").names_and_empty(),
+            resources: node.get("resources").names(),
+            operations: node.get("operations").names(),
+            names: node.get("resourceNames").names(),
+            cluster_only: node.get("scope").text() == Some("Cluster"),
+        });
+    }
+    all
+}
+
+pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
+    let spec = root.spec();
+    root.only(&spec, &["matchResources", "paramRef", "policyName", "validationActions"]);
+    let policy = spec.get("policyName");
+    if policy.opt().is_none() {
+        root.invalid(&policy, "policyName is missing", "name a ValidatingAdmissionPolicy");
+    }
+    let field = spec.get("validationActions");
+    let actions = field.names();
+    let has = |action: &str| actions.iter().any(|a| &**a == action);
+    if let Some(unknown) = actions.iter().find(|a| !["Deny", "Warn", "Audit"].contains(&&***a)) {
+        root.invalid(&field, format!("action {unknown} is not known"), "use Deny, Warn or Audit");
+    } else if actions.is_empty() {
+        root.invalid(&field, "validationActions is empty; Deny is taken", "use Deny, Warn or Audit");
+    } else if has("Deny") && has("Warn") {
+        root.invalid(&field, "Deny and Warn together say one thing twice", "use one of the two");
+    }
+    let param = spec.get("paramRef");
+    if param.present() {
+        root.only(&param, &["name", "namespace", "parameterNotFoundAction", "selector"]);
+        if param.get("name").opt().is_some() == param.get("selector").present() {
+            root.invalid(&param, "paramRef needs one of name and selector", "set one of the two");
+        }
+    }
+    AdmissionBinding {
+        name: root.object.key.name.name.clone(),
+        policy: policy.name(),
+        deny: has("Deny") || actions.is_empty(),
+        warn: has("Warn") || has("Audit"),
+        resources: resources(root, &spec.get("matchResources")),
+        param: param.present().then(|| ParamRef {
+            name: param.get("name").opt(),
+            selector: selector(&param.get("selector")),
+            namespace: param.get("namespace").name(),
+            deny_if_missing: param.get("parameterNotFoundAction").text() != Some("Allow"),
+        }),
+    }
+}
+
+/// Kinds whose content no expression may see, and kinds that change too often to be a parameter.
+const NEVER: [(&str, &str); 3] =
+    [("", "Secret"), ("bitnami.com", "SealedSecret"), ("discovery.k8s.io", "EndpointSlice")];
+
+pub(super) fn judged(root: &Root<'_>) -> Option<Judged> {
+    let object = root.object;
+    let ObjectKey { kind, .. } = &object.key;
+    if NEVER.contains(&(&*kind.group, &*kind.kind)) {
+        return None;
+    }
+    let resource = match (&*kind.group, &*kind.kind) {
+        ("gateway.networking.k8s.io", "HTTPRoute") => "httproutes",
+        ("gateway.networking.k8s.io", "GRPCRoute") => "grpcroutes",
+        ("gateway.networking.k8s.io", "Gateway") => "gateways",
+        ("cert-manager.io", "Certificate") => "certificates",
+        _ => "",
+    };
+    Some(Judged {
+        key: object.key.clone(),
+        resource: resource.into(),
+        labels: root.labels(),
+        json: bare(&object.json),
+    })
+}
+
+/// Without what a controller or the store writes, so that a status or a stored version changes no verdict.
+fn bare(json: &Arc<Value>) -> Arc<Value> {
+    const STORED: [&str; 2] = ["managedFields", "resourceVersion"];
+    let stored = json.get("metadata").is_some_and(|m| STORED.iter().any(|field| m.get(field).is_some()));
+    if !stored && json.get("status").is_none() {
+        return Arc::clone(json);
+    }
+    let mut json = (**json).clone();
+    if let Some(map) = json.as_object_mut() {
+        map.remove("status");
+    }
+    if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) {
+        for field in STORED {
+            metadata.remove(field);
+        }
+    }
+    Arc::new(json)
+}
