@@ -6,12 +6,17 @@
 
 pub mod acme;
 pub mod rows;
+mod signers;
+mod solvers;
 mod states;
 
 use portolan_engine::Engine;
 use portolan_model::input::{Certificate, Issuer, Secret};
 
 use crate::{World, world::Finding};
+
+/// Annotation of a Secret that Portolan issued: when, RFC 3339. `notBefore` does not tell, since CAs date back.
+pub const ISSUED_AT: &str = "portolan.dev/issued-at";
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine

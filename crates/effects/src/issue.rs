@@ -26,4 +26,7 @@ pub enum IssueError {
     /// The certificate or request cannot be built.
     #[error("the certificate cannot be built: {0}")]
     Build(#[from] rcgen::Error),
+    /// The system gives no random bytes.
+    #[error("no randomness is to be had")]
+    NoRandomness,
 }

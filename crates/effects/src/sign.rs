@@ -1,24 +1,20 @@
-//! Keys and signatures for `ca` and `selfSigned` issuers.
+//! Certificates as Secrets: the key, the signature of a `selfSigned` or `ca` issuer, and the Secret that holds both.
 
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use portolan_core::certificates::rows::{IssueWanted, Signer};
-use portolan_model::{
-    Instant, Object, Origin, Redacted,
-    input::{CertificateSpec, Secret},
-    intake::MANAGED_BY,
+use portolan_core::certificates::{
+    ISSUED_AT,
+    rows::{IssueWanted, Signer},
 };
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
-    RsaKeySize, SanType, SerialNumber,
-};
+use portolan_model::{Instant, Object, Origin, Redacted, input::Secret, intake::MANAGED_BY};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-/// Certificates begin a little before they are made, for clocks that are behind.
-const BACKDATE_SECONDS: i64 = 60;
+use crate::issue::{Issued, PrivateKey, self_signed, sign_with_ca};
+
+/// Certificates begin a little before they are made, for clocks that are behind. Milliseconds.
+const BACKDATE: i64 = 60_000;
 
 /// Makes the certificate and the Secret that holds it. Costly for RSA: call it off the driver.
 ///
@@ -30,124 +26,54 @@ pub fn sign(
     present: Option<&Secret>,
     now: Instant,
 ) -> Result<Object, String> {
-    let key = match present.filter(|_| wanted.keep_key).and_then(|s| s.data.get("tls.key")) {
-        Some(pem) => read_key(pem)?,
-        None => make_key(&wanted.request)?,
-    };
-    let params = params(&wanted.request, now)?;
-    let (chain, authority) = match (&wanted.signer, ca) {
-        (Signer::SelfSigned, _) => {
-            let own = params.self_signed(&key).map_err(|e| format!("signing failed: {e}"))?.pem();
-            (own.clone(), own)
-        }
+    let key = private_key(wanted, present)?;
+    let from = now.plus_millis(-BACKDATE);
+    let issued = match (&wanted.signer, ca) {
+        (Signer::SelfSigned, _) => self_signed(&wanted.request, &key, from).map_err(|e| e.to_string())?,
         (Signer::Ca(name), None) => return Err(format!("Secret {name} of the CA is gone")),
         (Signer::Ca(name), Some(ca)) => {
             let part = |k: &str| ca.data.get(k).ok_or_else(|| format!("Secret {name} of the CA has no {k}"));
-            let ca_chain = String::from_utf8(part("tls.crt")?.expose().to_vec())
-                .map_err(|_| format!("tls.crt of Secret {name} is not PEM"))?;
-            let issuer = Issuer::from_ca_cert_pem(&ca_chain, read_key(part("tls.key")?)?)
+            let text = |pem: &Redacted| String::from_utf8(pem.expose().to_vec());
+            let chain = text(part("tls.crt")?).map_err(|_| format!("tls.crt of Secret {name} is not PEM"))?;
+            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, &key, from)
                 .map_err(|e| format!("Secret {name} of the CA: {e}"))?;
-            let leaf = params.signed_by(&key, &issuer).map_err(|e| format!("signing failed: {e}"))?.pem();
-            let root = ca.data.get("ca.crt").and_then(|r| String::from_utf8(r.expose().to_vec()).ok());
-            // The root itself stays out of the chain: peers have it or do not trust it.
-            let root = root.unwrap_or_else(|| ca_chain.clone());
-            let chain = if root == ca_chain { leaf } else { format!("{leaf}{ca_chain}") };
-            (chain, root)
+            // The Secret may know a root above its own chain.
+            if let Some(root) = ca.data.get("ca.crt").and_then(|pem| text(pem).ok()) {
+                issued.ca = root;
+            }
+            issued
         }
+        (Signer::Acme(_), _) => return Err("an ACME server signs this one".into()),
     };
-    Ok(secret(wanted, &chain, &authority, &key))
+    secret(wanted, &issued, &key, now)
 }
 
-fn read_key(pem: &Redacted) -> Result<KeyPair, String> {
-    let text = Zeroizing::new(
-        String::from_utf8(pem.expose().to_vec()).map_err(|_| "the key is not PEM".to_owned())?,
-    );
-    KeyPair::from_pem(&text).map_err(|e| format!("the key cannot be used: {e}"))
-}
-
-fn make_key(request: &CertificateSpec) -> Result<KeyPair, String> {
-    let made = match (&*request.algorithm, request.size) {
-        ("RSA", 2048) => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048),
-        ("RSA", 3072) => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_3072),
-        ("RSA", 4096) => KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_4096),
-        ("ECDSA", 256) => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256),
-        ("ECDSA", 384) => KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384),
-        ("Ed25519", _) => KeyPair::generate_for(&PKCS_ED25519),
-        (algorithm, size) => {
-            return Err(format!(
-                "privateKey {algorithm} of size {size} is not made here: use RSA 2048, 3072, 4096, ECDSA 256, 384 or Ed25519"
-            ));
-        }
-    };
-    made.map_err(|e| format!("no key could be made: {e}"))
-}
-
-fn params(request: &CertificateSpec, now: Instant) -> Result<CertificateParams, String> {
-    let names: Vec<String> = request.dns_names.iter().map(ToString::to_string).collect();
-    let mut params = CertificateParams::new(names).map_err(|e| format!("dnsNames: {e}"))?;
-    for text in &request.ip_addresses {
-        let address = text.parse().map_err(|_| format!("ipAddresses: {text} is not an address"))?;
-        params.subject_alt_names.push(SanType::IpAddress(address));
-    }
-    params.distinguished_name = rcgen::DistinguishedName::new();
-    if !request.common_name.is_empty() {
-        params.distinguished_name.push(DnType::CommonName, request.common_name.as_str());
-    }
-    for organization in &request.organizations {
-        params.distinguished_name.push(DnType::OrganizationName, organization.as_str());
-    }
-    let at = |seconds: i64| {
-        time::OffsetDateTime::from_unix_timestamp(seconds)
-            .map_err(|_| "the lifetime is out of range".to_owned())
-    };
-    params.not_before = at(now.seconds() - BACKDATE_SECONDS)?;
-    params.not_after = at(now.seconds() + request.duration / 1000)?;
-    params.is_ca = if request.is_ca { IsCa::Ca(BasicConstraints::Unconstrained) } else { IsCa::ExplicitNoCa };
-    let mut serial = [0_u8; 16];
-    aws_lc_rs::rand::fill(&mut serial).map_err(|_| "no randomness".to_owned())?;
-    serial[0] &= 0x7f;
-    params.serial_number = Some(SerialNumber::from_slice(&serial));
-    params.use_authority_key_identifier_extension = true;
-    usages(request, &mut params);
-    Ok(params)
-}
-
-/// cert-manager's names of key usages; default digital signature and key encipherment.
-fn usages(request: &CertificateSpec, params: &mut CertificateParams) {
-    let mut names: Vec<&str> = request.usages.iter().map(|u| &**u).collect();
-    if names.is_empty() {
-        names = vec!["digital signature", "key encipherment"];
-    }
-    for name in names {
-        let (usage, extended) = match name {
-            "signing" | "digital signature" => (Some(KeyUsagePurpose::DigitalSignature), None),
-            "content commitment" => (Some(KeyUsagePurpose::ContentCommitment), None),
-            "key encipherment" => (Some(KeyUsagePurpose::KeyEncipherment), None),
-            "key agreement" => (Some(KeyUsagePurpose::KeyAgreement), None),
-            "data encipherment" => (Some(KeyUsagePurpose::DataEncipherment), None),
-            "cert sign" => (Some(KeyUsagePurpose::KeyCertSign), None),
-            "crl sign" => (Some(KeyUsagePurpose::CrlSign), None),
-            "server auth" => (None, Some(ExtendedKeyUsagePurpose::ServerAuth)),
-            "client auth" => (None, Some(ExtendedKeyUsagePurpose::ClientAuth)),
-            _ => (None, None),
-        };
-        params.key_usages.extend(usage);
-        params.extended_key_usages.extend(extended);
-    }
-    if request.is_ca {
-        params.key_usages.push(KeyUsagePurpose::KeyCertSign);
-        params.key_usages.push(KeyUsagePurpose::CrlSign);
+/// The key of the present Secret where it is to be kept, else a new one.
+///
+/// # Errors
+/// One sentence, without secret material.
+pub fn private_key(wanted: &IssueWanted, present: Option<&Secret>) -> Result<PrivateKey, String> {
+    match present.filter(|_| wanted.keep_key).and_then(|s| s.data.get("tls.key")) {
+        Some(pem) => PrivateKey::from_pem(pem).map_err(|e| format!("the present key cannot be kept: {e}")),
+        None => PrivateKey::generate(wanted.request.key).map_err(|e| e.to_string()),
     }
 }
 
-/// The Secret as cert-manager writes it (`secretsmanager`): type, keys, annotations.
-fn secret(wanted: &IssueWanted, chain: &str, authority: &str, key: &KeyPair) -> Object {
-    let names = wanted.request.dns_names.iter().map(|n| &**n).collect::<Vec<_>>().join(",");
-    let ips = wanted.request.ip_addresses.iter().map(|n| &**n).collect::<Vec<_>>().join(",");
+/// The Secret as cert-manager writes it (`secretsmanager`): type, keys, annotations; and when it was made.
+///
+/// # Errors
+/// When the key cannot be written in the encoding that is asked for.
+pub fn secret(
+    wanted: &IssueWanted,
+    issued: &Issued,
+    key: &PrivateKey,
+    now: Instant,
+) -> Result<Object, String> {
+    let ips = wanted.request.ip_addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     let mut annotations: BTreeMap<String, String> =
         wanted.annotations.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
     for (name, value) in [
-        ("alt-names", names),
+        ("alt-names", wanted.request.dns_names.join(",")),
         ("ip-sans", ips),
         ("common-name", wanted.request.common_name.clone()),
         ("certificate-name", wanted.key.name.to_string()),
@@ -157,11 +83,18 @@ fn secret(wanted: &IssueWanted, chain: &str, authority: &str, key: &KeyPair) -> 
     ] {
         annotations.insert(format!("cert-manager.io/{name}"), value);
     }
+    // To the millisecond: a wish for renewal may come in the second of the last one.
+    annotations.insert(ISSUED_AT.into(), now.timestamp().to_string());
     let mut labels: BTreeMap<String, String> =
         wanted.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     labels.insert("controller.cert-manager.io/fao".into(), "true".into());
     labels.insert(MANAGED_BY.0.into(), MANAGED_BY.1.into());
-    let key_pem = Zeroizing::new(key.serialize_pem());
+    let pem = key.to_pem(wanted.request.encoding).map_err(|e| e.to_string())?;
+    let encoded = Zeroizing::new(STANDARD.encode(pem.expose()));
+    let mut data = json!({"tls.crt": STANDARD.encode(&issued.chain), "tls.key": *encoded});
+    if !issued.ca.is_empty() {
+        data["ca.crt"] = STANDARD.encode(&issued.ca).into();
+    }
     let json = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -170,10 +103,7 @@ fn secret(wanted: &IssueWanted, chain: &str, authority: &str, key: &KeyPair) -> 
             "annotations": annotations, "labels": labels,
         },
         "type": "kubernetes.io/tls",
-        "data": {
-            "tls.crt": STANDARD.encode(chain), "tls.key": STANDARD.encode(key_pem.as_bytes()),
-            "ca.crt": STANDARD.encode(authority),
-        },
+        "data": data,
     });
-    Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above")
+    Ok(Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above"))
 }

@@ -2,7 +2,7 @@
 
 use portolan_core::certificates::rows::{IssueFailure, IssueWanted, Signer};
 use portolan_effects::{sign, store::Write};
-use portolan_model::{Object, input::Secret};
+use portolan_model::{Instant, Object, input::Secret};
 
 use super::{Driver, Event, OURS, now};
 
@@ -13,8 +13,8 @@ impl Driver {
         }
         self.signing.insert(wanted.key.clone(), wanted.clone());
         let ca = match &wanted.signer {
-            Signer::SelfSigned => None,
             Signer::Ca(secret) => self.engine.get::<Secret>(secret),
+            Signer::SelfSigned | Signer::Acme(_) => None,
         };
         let present = self.engine.get::<Secret>(&wanted.secret);
         let events = self.events.clone();
@@ -35,16 +35,27 @@ impl Driver {
                 self.engine.remove::<IssueFailure>(&wanted.key);
                 self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
             }
-            Err(message) => {
-                let retry_at = now().plus_millis(60_000);
-                self.engine.put(IssueFailure {
-                    key: wanted.key.clone(),
-                    wanted: wanted.clone(),
-                    message,
-                    retry_at,
-                });
-            }
+            Err(message) => self.issue_failed(wanted, message, None),
         }
+        self.facts = true;
+    }
+
+    /// Notes a failure, counted while the request stays the same.
+    pub(super) fn issue_failed(
+        &mut self,
+        wanted: &IssueWanted,
+        message: String,
+        not_before: Option<Instant>,
+    ) {
+        let earlier = self.engine.get::<IssueFailure>(&wanted.key).filter(|f| f.wanted == *wanted);
+        self.engine.put(IssueFailure {
+            key: wanted.key.clone(),
+            wanted: wanted.clone(),
+            message,
+            failed_at: now(),
+            attempts: earlier.map_or(1, |f| f.attempts.saturating_add(1)),
+            not_before,
+        });
         self.facts = true;
     }
 }

@@ -1,6 +1,6 @@
 //! Rows of the certificates room.
 
-use portolan_model::{Instant, IssuerKey, Name, NamespacedName, input::CertificateSpec, row};
+use portolan_model::{Instant, IssuerKey, Name, NamespacedName, certificate::CertificateRequestParams, row};
 
 /// Settings of one run, as a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +21,12 @@ pub struct IssueFailure {
     pub wanted: IssueWanted,
     /// Why, one sentence.
     pub message: String,
-    /// When to try again.
-    pub retry_at: Instant,
+    /// When.
+    pub failed_at: Instant,
+    /// How often in a row this request has failed.
+    pub attempts: u32,
+    /// Not before this time, if the signer said so (`Retry-After`).
+    pub not_before: Option<Instant>,
 }
 row!(IssueFailure, NamespacedName, "issue_failures");
 
@@ -58,7 +62,7 @@ pub struct IssueWanted {
     /// The issuer, for the Secret's annotations.
     pub issuer: IssuerKey,
     /// What it must say.
-    pub request: CertificateSpec,
+    pub request: CertificateRequestParams,
     /// The Secret.
     pub secret: NamespacedName,
     /// Fingerprint of what is replaced, so that each renewal is a wish of its own; empty for the first.
@@ -79,4 +83,28 @@ pub enum Signer {
     SelfSigned,
     /// The key pair in this Secret.
     Ca(NamespacedName),
+    /// An ACME server.
+    Acme(Box<AcmeOrder>),
+}
+
+/// What an ACME server is asked for, besides the request itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcmeOrder {
+    /// Directory URL as the issuer names it.
+    pub server: Name,
+    /// Contact URLs.
+    pub contact: Vec<Name>,
+    /// Secret of the account key (`tls.key`); made if it is not there.
+    pub account_key: NamespacedName,
+    /// The names, sorted, with how each is proven.
+    pub proofs: Vec<Proof>,
+}
+
+/// How a name is proven: by a TXT record (DNS-01).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// The name, `*.` included.
+    pub name: Name,
+    /// DNS provider that the solver names (`cloudDNS`).
+    pub provider: Name,
 }

@@ -4,11 +4,15 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Instant, IssuerKey, Name, NamespacedName, Severity,
-    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret, TlsPair},
+    Instant, Name, NamespacedName, Severity,
+    certificate::CertificateRequestParams,
+    input::{Certificate, IssuerRef, Secret, TlsPair},
 };
 
-use super::rows::{CertificateState, IssueFailure, IssueWanted, Settings, Signer};
+use super::{
+    rows::{CertificateState, IssueFailure, IssueWanted, Signer},
+    signers::signer,
+};
 use crate::{
     Cx, problem,
     world::{CertificatesByTarget, at},
@@ -16,9 +20,6 @@ use crate::{
 
 /// Message that scripts look for (cert-manager, readiness controller).
 const UP_TO_DATE: &str = "Certificate is up to date and has not expired";
-
-/// Certificates begin this many milliseconds before they are made; one made after the wish satisfies it.
-const BACKDATED: i64 = 60_000;
 
 pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let secret_key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
@@ -67,7 +68,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         && let Some(pair) = pair
     {
         state.ready = !cx.due(at(pair.not_after));
-        let asked = certificate.renew_at.filter(|asked| pair.not_before.plus_millis(BACKDATED) < *asked);
+        let asked = certificate.renew_at.filter(|asked| made_at(secret.as_deref(), pair) < *asked);
         let forced = asked.is_some_and(|asked| cx.due(at(asked)));
         let due = state.renewal.is_some_and(|renewal| cx.due(at(renewal)));
         if !state.ready {
@@ -100,6 +101,25 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         return;
     }
 
+    let request = match CertificateRequestParams::try_from(&certificate.request) {
+        Ok(request) => request,
+        Err(wrong) => {
+            problem(
+                cx,
+                object,
+                wrong.code.0,
+                Severity::Error,
+                wrong.field,
+                wrong.message.clone(),
+                wrong.hint,
+            );
+            if !state.ready {
+                (state.reason, state.message) = ("InvalidRequest".into(), wrong.message);
+            }
+            cx.emit(state);
+            return;
+        }
+    };
     match signer(cx, certificate) {
         Err((code, reason, message, hint)) => {
             problem(cx, object, code, Severity::Error, "spec.issuerRef", message.clone(), hint);
@@ -118,19 +138,24 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
                 key: certificate.key.clone(),
                 signer,
                 issuer,
-                request: certificate.request.clone(),
+                request,
                 secret: secret_key,
                 replaces: pair.map(|p| p.fingerprint.clone()).unwrap_or_default(),
                 keep_key: !certificate.rotate_key && pair.is_some(),
                 annotations: certificate.secret_annotations.clone(),
                 labels: certificate.secret_labels.clone(),
             };
+            let retry = |failure: &IssueFailure| {
+                let pause = pause(&failure.wanted.signer, failure.attempts);
+                let at = failure.failed_at.plus_millis(pause);
+                failure.not_before.map_or(at, |other| at.max(other))
+            };
             let failure = cx.get::<IssueFailure>(&certificate.key).filter(|f| f.wanted == wanted);
             state.issuing = true;
             if let Some(failure) = failure
-                && !cx.due(at(failure.retry_at))
+                && !cx.due(at(retry(&failure)))
             {
-                let message = format!("{}; next attempt at {}", failure.message, failure.retry_at);
+                let message = format!("{}; next attempt at {}", failure.message, retry(&failure));
                 let hint = "correct what the message names; a changed Certificate is tried at once";
                 problem(cx, object, 312, Severity::Error, "", message.clone(), hint);
                 state.message = message;
@@ -140,6 +165,21 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         }
     }
     cx.emit(state);
+}
+
+/// When a certificate was made, so that one made after a wish for renewal satisfies it.
+fn made_at(secret: Option<&Secret>, pair: &TlsPair) -> Instant {
+    let noted = secret.and_then(|s| s.annotations.get(super::ISSUED_AT));
+    noted.and_then(|text| Instant::parse(text)).unwrap_or(pair.not_before)
+}
+
+/// How long to wait after the n-th failure in a row. What signs here has no limits to protect, so this is not
+/// cert-manager's 1 h to 32 h: a minute for our own signing, 10 s doubling to an hour for the embedded ACME server.
+fn pause(signer: &Signer, attempts: u32) -> i64 {
+    match signer {
+        Signer::SelfSigned | Signer::Ca(_) => 60_000,
+        Signer::Acme(_) => (10_000_i64 << attempts.saturating_sub(1).min(9)).min(3_600_000),
+    }
 }
 
 fn describe(issuer: &IssuerRef) -> String {
@@ -180,9 +220,16 @@ fn judge(secret: Option<&Secret>, certificate: &Certificate) -> Option<(Name, St
     let mut names = certificate.request.dns_names.clone();
     names.sort();
     names.dedup();
-    if pair.dns_names != names
+    // A public CA may leave the common name out once it is among the names.
+    let common = &certificate.request.common_name;
+    let common_name = pair.common_name == *common || pair.dns_names.iter().any(|name| **name == **common);
+    let mut with_common = names.clone();
+    with_common.push(Name::from(common.to_ascii_lowercase()));
+    with_common.sort();
+    with_common.dedup();
+    if (pair.dns_names != names && pair.dns_names != with_common)
         || pair.is_ca != certificate.request.is_ca
-        || pair.common_name != certificate.request.common_name
+        || !common_name
     {
         return Some((
             "RequestChanged".into(),
@@ -202,65 +249,4 @@ fn renewal(pair: &TlsPair, certificate: &Certificate) -> Instant {
         _ => lifetime / 3,
     };
     pair.not_after.plus_millis(-before)
-}
-
-type Refused = (u16, &'static str, String, &'static str);
-
-/// Who signs; `None` while the CA's Secret is not there yet.
-fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Option<(IssuerKey, Signer)>, Refused> {
-    let key = match &certificate.issuer {
-        IssuerRef::Known(key) => key.clone(),
-        IssuerRef::External(kind) => {
-            let hint = "refer to an Issuer or ClusterIssuer of cert-manager.io";
-            return Err((
-                313,
-                "IssuerNotSupported",
-                format!("issuerRef names a {kind}, which is not served"),
-                hint,
-            ));
-        }
-    };
-    let Some(issuer) = cx.get::<Issuer>(&key) else {
-        let hint = "create the issuer, or correct kind and name in issuerRef (kind is Issuer unless written)";
-        return Err((314, "IssuerNotFound", format!("{key} does not exist"), hint));
-    };
-    match &issuer.spec {
-        IssuerSpec::SelfSigned => Ok(Some((key, Signer::SelfSigned))),
-        IssuerSpec::Ca { secret } => {
-            let namespace = if key.0.namespace.is_empty() {
-                cx.get::<Settings>(&Name::default())
-                    .map_or_else(|| "cert-manager".into(), |s| s.cluster_resource_namespace.clone())
-            } else {
-                key.0.namespace.clone()
-            };
-            let secret = NamespacedName::new(namespace, secret.clone());
-            let usable = cx.get::<Secret>(&secret).and_then(|s| s.tls.clone());
-            match usable {
-                None => Ok(None),
-                Some(Ok(pair)) if pair.is_ca && pair.key_matches => Ok(Some((key, Signer::Ca(secret)))),
-                Some(_) => {
-                    let hint = "put a CA certificate with its key into tls.crt and tls.key";
-                    Err((
-                        315,
-                        "CaNotUsable",
-                        format!("Secret {secret} of {key} holds no usable CA key pair"),
-                        hint,
-                    ))
-                }
-            }
-        }
-        IssuerSpec::Acme { .. } => {
-            let hint = "use a ca or selfSigned issuer until ACME has landed";
-            Err((
-                316,
-                "IssuerNotSupported",
-                format!("{key} is an ACME issuer, which this build does not serve yet"),
-                hint,
-            ))
-        }
-        IssuerSpec::Unsupported(kind) => {
-            let hint = "use one of acme, ca, selfSigned";
-            Err((301, "IssuerNotSupported", format!("{key} configures {kind}, which is not served"), hint))
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use portolan_model::{Instant, Redacted, certificate::CertificateRequestParams};
-use rcgen::{CertificateParams, Issuer};
+use rcgen::{CertificateParams, Issuer, SerialNumber};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::parse_x509_certificate;
 
@@ -49,7 +49,7 @@ pub fn sign_with_ca(
         return Err(IssueError::Issuer(format!("its certificate expired at {end}")));
     }
     let issuer = Issuer::from_ca_cert_der(first, ca_key.pair())?;
-    let mut made = built(params)?;
+    let mut made = numbered(params)?;
     set_validity(&mut made, now, now.plus_millis(params.duration).min(end));
     made.use_authority_key_identifier_extension = true;
     let leaf = made.signed_by(key.pair(), &issuer)?;
@@ -72,10 +72,21 @@ pub fn self_signed(
     key: &PrivateKey,
     now: Instant,
 ) -> Result<Issued, IssueError> {
-    let mut made = built(params)?;
+    let mut made = numbered(params)?;
     set_validity(&mut made, now, now.plus_millis(params.duration));
     let chain = made.self_signed(key.pair())?.pem();
     Ok(Issued { ca: chain.clone(), chain })
+}
+
+/// With a serial number of its own: by default rcgen derives it from the key, which a renewal may keep
+/// (RFC 5280 §4.1.2.2: unique for each certificate of a CA, positive, at most 20 octets).
+fn numbered(params: &CertificateRequestParams) -> Result<CertificateParams, IssueError> {
+    let mut made = built(params)?;
+    let mut serial = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut serial).map_err(|_| IssueError::NoRandomness)?;
+    serial[0] = serial[0] & 0x7f | 0x40;
+    made.serial_number = Some(SerialNumber::from_slice(&serial));
+    Ok(made)
 }
 
 /// Sets the validity, in whole seconds.

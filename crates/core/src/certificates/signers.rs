@@ -1,0 +1,76 @@
+//! Who signs a certificate: the issuer that it refers to, as far as it is usable.
+
+use portolan_model::{
+    IssuerKey, Name, NamespacedName,
+    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret},
+};
+
+use super::{
+    rows::{Settings, Signer},
+    solvers as acme,
+};
+use crate::Cx;
+
+/// Code, reason, message and hint of a problem with `issuerRef`.
+pub(super) type Refused = (u16, &'static str, String, &'static str);
+
+/// Who signs; `None` while the CA's Secret is not there yet.
+pub(super) fn signer(
+    cx: &mut Cx<'_>,
+    certificate: &Certificate,
+) -> Result<Option<(IssuerKey, Signer)>, Refused> {
+    let key = match &certificate.issuer {
+        IssuerRef::Known(key) => key.clone(),
+        IssuerRef::External(kind) => {
+            let hint = "refer to an Issuer or ClusterIssuer of cert-manager.io";
+            return Err((
+                313,
+                "IssuerNotSupported",
+                format!("issuerRef names a {kind}, which is not served"),
+                hint,
+            ));
+        }
+    };
+    let Some(issuer) = cx.get::<Issuer>(&key) else {
+        let hint = "create the issuer, or correct kind and name in issuerRef (kind is Issuer unless written)";
+        return Err((314, "IssuerNotFound", format!("{key} does not exist"), hint));
+    };
+    match &issuer.spec {
+        IssuerSpec::SelfSigned => Ok(Some((key, Signer::SelfSigned))),
+        IssuerSpec::Ca { secret } => {
+            let secret = NamespacedName::new(secrets_of(cx, &key), secret.clone());
+            let usable = cx.get::<Secret>(&secret).and_then(|s| s.tls.clone());
+            match usable {
+                None => Ok(None),
+                Some(Ok(pair)) if pair.is_ca && pair.key_matches => Ok(Some((key, Signer::Ca(secret)))),
+                Some(_) => {
+                    let hint = "put a CA certificate with its key into tls.crt and tls.key";
+                    Err((
+                        315,
+                        "CaNotUsable",
+                        format!("Secret {secret} of {key} holds no usable CA key pair"),
+                        hint,
+                    ))
+                }
+            }
+        }
+        IssuerSpec::Acme { server, email, account_key, solvers } => {
+            let account_key = NamespacedName::new(secrets_of(cx, &key), account_key.clone());
+            let acme = acme::order(&key, certificate, server, email.as_ref(), account_key, solvers)?;
+            Ok(Some((key, Signer::Acme(Box::new(acme)))))
+        }
+        IssuerSpec::Unsupported(kind) => {
+            let hint = "use one of acme, ca, selfSigned";
+            Err((301, "IssuerNotSupported", format!("{key} configures {kind}, which is not served"), hint))
+        }
+    }
+}
+
+/// Namespace in which the Secrets of an issuer stand: its own, or the cluster resource namespace of a ClusterIssuer.
+pub(super) fn secrets_of(cx: &mut Cx<'_>, issuer: &IssuerKey) -> Name {
+    if !issuer.0.namespace.is_empty() {
+        return issuer.0.namespace.clone();
+    }
+    cx.get::<Settings>(&Name::default())
+        .map_or_else(|| "cert-manager".into(), |s| s.cluster_resource_namespace.clone())
+}
