@@ -1,6 +1,8 @@
-//! Everything that waits: the store, the work tree, signing, DNS, the echo backend, Envoy as a child process, probes.
+//! Everything that waits: the store, the work tree, signing, ACME, DNS, the echo backend, Envoy as a child process, probes.
 //! Effects decide nothing: they make the outside match wanted rows and report what they saw.
 
+pub mod acme;
+pub mod acme_ca;
 pub mod dns;
 pub mod echo;
 pub mod envoy_process;
