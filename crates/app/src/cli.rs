@@ -27,6 +27,8 @@ enum Verb {
     Explain(Explain),
     /// Renew a certificate now (NAMESPACE/NAME of the Certificate)
     Renew(Renew),
+    /// Turn a Secret into a SealedSecret, as kubeseal does, without a cluster
+    Seal(crate::seal::Seal),
     /// Stop the running instance and its Envoy; the state stays and the next `up` resumes it
     Down(Instance),
 }
@@ -146,7 +148,8 @@ pub fn run() -> anyhow::Result<u8> {
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
         match cli.verb {
-            Verb::Up(up) => driver::up(up).await,
+            Verb::Up(up) => Box::pin(driver::up(up)).await,
+            Verb::Seal(args) => crate::seal::seal(&args),
             Verb::Render(args) => render(&args),
             Verb::Status(args) => {
                 let json =

@@ -8,3 +8,5 @@ mod bad_input;
 mod instance;
 #[path = "e2e/live.rs"]
 mod live;
+#[path = "e2e/seal.rs"]
+mod seal;

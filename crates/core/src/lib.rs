@@ -11,6 +11,7 @@ pub mod dns;
 pub mod gateway;
 pub mod gitops;
 pub mod policy;
+pub mod secrets;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -9,6 +9,7 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use key::to_pkcs8;
 pub use key::{KeyError, PrivateKey};
 pub use request::certificate_request;
 pub use sign::{Issued, self_signed, sign_with_ca};

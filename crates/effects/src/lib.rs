@@ -10,6 +10,7 @@ pub mod folder;
 pub mod issue;
 pub mod probe;
 pub mod render;
+pub mod sealed;
 pub mod sign;
 pub mod state_dir;
 pub mod store;

@@ -26,6 +26,8 @@ pub enum Fact {
     EndpointSlice(input::EndpointSlice),
     Restriction(input::Restriction),
     Secret(input::Secret),
+    ConfigMap(input::ConfigMap),
+    SealedSecret(input::SealedSecret),
     Issuer(input::Issuer),
     Certificate(input::Certificate),
     AdmissionPolicy(input::AdmissionPolicy),
@@ -63,6 +65,8 @@ pub fn intake(object: &Object) -> Intake {
         ("", "Service") => Some(Fact::Service(gateway::service(&mut root))),
         ("discovery.k8s.io", "EndpointSlice") => gateway::slice(&mut root).map(Fact::EndpointSlice),
         ("", "Secret") => Some(Fact::Secret(secrets::secret(&mut root))),
+        ("", "ConfigMap") => Some(Fact::ConfigMap(secrets::config_map(&mut root))),
+        ("bitnami.com", "SealedSecret") => Some(Fact::SealedSecret(secrets::sealed_secret(&mut root))),
         ("cert-manager.io", "Issuer" | "ClusterIssuer") => {
             Some(Fact::Issuer(certificates::issuer(&mut root)))
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use portolan_model::{
     Instant, Name, NamespacedName, Severity,
     certificate::CertificateRequestParams,
-    input::{Certificate, IssuerRef, Secret, TlsPair},
+    input::{Certificate, IssuerRef, Maker, Secret, TlsPair},
 };
 
 use super::{
@@ -88,13 +88,15 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         (state.reason, state.message) = (reason, message);
     }
 
-    // A Secret from the repository is not ours to overwrite.
-    if let Some(secret) = secret.as_ref().filter(|s| !s.generated) {
-        let message = format!(
-            "Secret {} comes from the repository and is not overwritten: {}",
-            secret.key, state.message
-        );
-        let hint = "remove the Secret from the repository, or choose another secretName";
+    // A Secret that something else made is not ours to overwrite.
+    if let Some(secret) = secret.as_ref().filter(|s| s.maker != Maker::Issued) {
+        let maker = match secret.maker {
+            Maker::Unsealed => "is made from a SealedSecret",
+            Maker::Mirrored => "is a mirror",
+            _ => "comes from the repository",
+        };
+        let message = format!("Secret {} {maker} and is not overwritten: {}", secret.key, state.message);
+        let hint = "remove the other source of the Secret, or choose another secretName";
         problem(cx, object, 311, Severity::Error, "spec.secretName", message.clone(), hint);
         (state.reason, state.message) = ("SecretNotOwned".into(), message);
         cx.emit(state);
@@ -208,7 +210,7 @@ fn judge(secret: Option<&Secret>, certificate: &Certificate) -> Option<(Name, St
         return Some(("InvalidKeyPair".into(), "the Secret's key does not belong to its certificate".into()));
     }
     if let IssuerRef::Known(issuer) = &certificate.issuer
-        && secret.generated
+        && secret.maker == Maker::Issued
     {
         let noted = |key: &str| secret.annotations.get(key).map(String::as_str);
         let same = noted("cert-manager.io/issuer-name") == Some(issuer.0.name.as_str())

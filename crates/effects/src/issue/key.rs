@@ -125,7 +125,7 @@ enum Kind {
 }
 
 /// Any of the three forms as PKCS#8.
-fn to_pkcs8(der: &PrivateKeyDer<'_>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+pub(crate) fn to_pkcs8(der: &PrivateKeyDer<'_>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     match der {
         PrivateKeyDer::Pkcs8(der) => Ok(Zeroizing::new(der.secret_pkcs8_der().to_vec())),
         PrivateKeyDer::Pkcs1(der) => {

@@ -17,12 +17,27 @@ pub struct Secret {
     pub annotations: BTreeMap<Name, String>,
     /// Labels.
     pub labels: BTreeMap<Name, Name>,
-    /// Whether Portolan made it (issued, unsealed or mirrored), else it came from the repository.
-    pub generated: bool,
+    /// Who made it.
+    pub maker: Maker,
     /// For `kubernetes.io/tls` or any Secret with `tls.crt`: what the certificate says.
     pub tls: Option<Result<TlsPair, String>>,
 }
 row!(Secret, NamespacedName, "secrets");
+
+/// Who made a Secret or ConfigMap. Read from the marks that the makers leave, so it serves decisions and messages only;
+/// that nobody overwrites what another wrote is held by the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Maker {
+    /// The repository.
+    #[default]
+    Repository,
+    /// Portolan, for a Certificate.
+    Issued,
+    /// Portolan, from a SealedSecret: its values are kept in memory only.
+    Unsealed,
+    /// Portolan, as a mirror of another object.
+    Mirrored,
+}
 
 /// What is decided on of a certificate and its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,10 +71,12 @@ pub struct ConfigMap {
     pub key: NamespacedName,
     /// `data`.
     pub data: BTreeMap<Name, String>,
+    /// `binaryData`, base64 as written.
+    pub binary: BTreeMap<Name, Name>,
     /// Annotations.
     pub annotations: BTreeMap<Name, String>,
-    /// Whether Portolan made it.
-    pub generated: bool,
+    /// Who made it.
+    pub maker: Maker,
 }
 row!(ConfigMap, NamespacedName, "config_maps");
 
@@ -82,6 +99,8 @@ pub struct SealedSecret {
     pub annotations: BTreeMap<Name, String>,
     /// `spec.template.data` (plain additional keys; Go templates are reported, not run).
     pub template: BTreeMap<Name, String>,
+    /// `spec.template.immutable`.
+    pub immutable: bool,
 }
 row!(SealedSecret, NamespacedName, "sealed_secrets");
 
@@ -94,6 +113,41 @@ pub enum SealingScope {
     Namespace,
     /// Nothing.
     Cluster,
+}
+
+impl SealingScope {
+    /// As `kubeseal --scope` names it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Namespace => "namespace-wide",
+            Self::Cluster => "cluster-wide",
+        }
+    }
+
+    /// The annotation that says so on a Secret or SealedSecret; strict needs none.
+    pub const fn annotation(self) -> Option<&'static str> {
+        match self {
+            Self::Strict => None,
+            Self::Namespace => Some("sealedsecrets.bitnami.com/namespace-wide"),
+            Self::Cluster => Some("sealedsecrets.bitnami.com/cluster-wide"),
+        }
+    }
+
+    /// The scope that an object's annotations say: only the value `true` counts, and cluster-wide wins
+    /// (`SecretScope` in bitnami/sealed-secrets `sealedsecret_expansion.go`).
+    pub fn read<'a>(annotation: impl Fn(&str) -> Option<&'a str>) -> Self {
+        [Self::Cluster, Self::Namespace]
+            .into_iter()
+            .find(|scope| scope.annotation().and_then(&annotation) == Some("true"))
+            .unwrap_or(Self::Strict)
+    }
+}
+
+impl std::fmt::Display for SealingScope {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
 }
 
 /// Problems that intake found in one object (or in a file, with the kind `File`).

@@ -95,3 +95,53 @@ fn a_judged_object_has_no_status_and_secrets_are_never_one() {
     );
     assert_eq!(read("apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\n").judged, None);
 }
+
+#[test]
+fn a_sealed_secret_is_read_with_its_scope_and_template() {
+    let got = read(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata:\n  name: s\n  namespace: ns\n  annotations:\n    sealedsecrets.bitnami.com/namespace-wide: 'true'\n    sealedsecrets.bitnami.com/cluster-wide: 'True'\nspec:\n  encryptedData: {a: AAAA, b: '%', c: 7}\n  template:\n    type: kubernetes.io/tls\n    immutable: true\n    metadata: {labels: {l: x}, annotations: {note: z}}\n    data: {url: plain}\n    dta: {}\n",
+    );
+    let Some(Fact::SealedSecret(sealed)) = got.fact else { panic!("{got:?}") };
+    assert_eq!(sealed.scope, SealingScope::Namespace, "only the value true counts");
+    assert_eq!(sealed.encrypted.keys().map(|k| &**k).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!((&*sealed.r#type, sealed.immutable), ("kubernetes.io/tls", true));
+    assert_eq!((&*sealed.labels["l"], &*sealed.annotations["note"]), ("x", "z"));
+    assert_eq!(sealed.template["url"], "plain");
+    let found: Vec<(u16, &str)> = got.problems.iter().map(|p| (p.code.0, &*p.field)).collect();
+    assert_eq!(
+        found,
+        [(3, "spec.template.dta"), (1, "spec.encryptedData.c"), (1, "spec.encryptedData.b")],
+        "{:?}",
+        got.problems
+    );
+
+    let old = read(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s}\nspec: {data: AAAA}\n",
+    );
+    assert_eq!(old.problems.iter().map(|p| p.code.0).collect::<Vec<_>>(), [150]);
+    let empty = read("apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s}\nspec: {}\n");
+    assert_eq!(empty.problems[0].field, "spec.encryptedData");
+}
+
+#[test]
+fn a_config_map_is_read_and_its_maker_told_by_the_marks() {
+    let got = read(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: c\n  namespace: ns\n  labels: {app.kubernetes.io/managed-by: portolan}\n  annotations: {reflector.v1.k8s.emberstack.com/reflects: a/c}\ndata: {a: x, number: 1}\nbinaryData: {b: AAAA, bad: '%'}\nspec: {}\n",
+    );
+    let Some(Fact::ConfigMap(map)) = got.fact else { panic!("{got:?}") };
+    assert_eq!((map.data.len(), map.binary.len(), map.maker), (1, 1, Maker::Mirrored));
+    let fields: Vec<&str> = got.problems.iter().map(|p| &*p.field).collect();
+    assert_eq!(fields, ["spec", "data.number", "binaryData.bad"]);
+
+    let maker = |more: &str| {
+        let got = read(&format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: s, {more}}}\n"));
+        let Some(Fact::Secret(secret)) = got.fact else { panic!("{got:?}") };
+        secret.maker
+    };
+    let ours = "labels: {app.kubernetes.io/managed-by: portolan}";
+    assert_eq!(maker(""), Maker::Repository);
+    assert_eq!(maker(ours), Maker::Issued);
+    assert_eq!(maker(&format!("{ours}, ownerReferences: [{{kind: SealedSecret}}]")), Maker::Unsealed);
+    // A mirror that a user wrote by hand is the user's.
+    assert_eq!(maker("annotations: {reflector.v1.k8s.emberstack.com/reflects: a/c}"), Maker::Repository);
+}

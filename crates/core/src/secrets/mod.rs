@@ -1,0 +1,3 @@
+//! Room: which SealedSecrets are opened.
+
+pub mod rows;
