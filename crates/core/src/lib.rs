@@ -1,7 +1,7 @@
 //! The decisions: pure functions over rows. No I/O, no clock; the manifest proves it.
 //!
 //! ```text
-//!  facts -> policy -> certificates -> gateway -> status
+//!  facts -> policy -> certificates -> gateway -> dns -> status
 //! ```
 //!
 //! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.

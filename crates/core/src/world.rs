@@ -17,6 +17,11 @@ use portolan_model::{
 use crate::{
     certificates,
     certificates::rows::{CertificateState, IssueFailure, IssueWanted, Settings},
+    dns,
+    dns::rows::{
+        Departed, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate, NameWish, PublishedRecord,
+        RecordProblem, WantedName,
+    },
     gateway,
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, HostRule, ListenerCertificate,
@@ -78,6 +83,17 @@ index!(/** Certificates by the Secret they write. */
     CertificatesByTarget, Certificate, NamespacedName, "certificates by secret",
     |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
 
+index!(/** Wished names by name. */
+    WishesByName, NameWish, Name, "name wishes by name", |w| [w.key.0.clone()]);
+index!(/** Wished names by route. */
+    WishesByRoute, NameWish, RouteKey, "name wishes by route", |w| [w.key.1.clone()]);
+index!(/** Published records by name. */
+    PublishedByName, PublishedRecord, Name, "published records by name", |p| [p.key.name.clone()]);
+index!(/** Problems with records by name. */
+    ProblemsByName, RecordProblem, Name, "record problems by name", |p| [p.key.0.clone()]);
+index!(/** Names by the hostname that serves them. */
+    StatesByHost, DnsState, Name, "dns states by host", |s| s.hosts.clone());
+
 world! {
     /// Every table.
     pub struct World {
@@ -91,7 +107,9 @@ world! {
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], probes: Probe [],
-        settings: Settings [],
+        settings: Settings [], dns_settings: DnsSettings [],
+        published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
+        dns_answers: DnsAnswer [],
         // policy: what it lets through; no other room sees the submitted rows
         denied: Denied [], gateways: Gateway [], routes: Route [],
         certificates: Certificate [CertificatesByTarget],
@@ -103,6 +121,9 @@ world! {
         tls_secrets: TlsSecret [], wire_listeners: WireListener [], attachments: Attachment [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
+        // dns
+        gates: ListenerGate [], targets: GatewayTargets [], wishes: NameWish [WishesByName, WishesByRoute],
+        wanted_names: WantedName [], dns_states: DnsState [StatesByHost], departed: Departed [],
         // status
         claims: HostClaim [ClaimsByHost], entry_points: EntryPoint [], findings: Finding [],
     }
@@ -120,6 +141,7 @@ pub fn engine() -> Engine<World> {
     policy::register(&mut engine);
     certificates::register(&mut engine);
     gateway::register(&mut engine);
+    dns::register(&mut engine);
     status::register(&mut engine);
     if let Err(wrong) = engine.finish() {
         panic!("{}", wrong.join("; "));

@@ -6,16 +6,35 @@
 //!  Snapshot (record sets + registry TXT) ---------+
 //! ```
 //!
+//! The rules make the wanted records; the effect plans and writes them zone by zone and reports what stands:
+//!
+//! ```text
+//!  Door, acks -> ListenerGate --+
+//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       copy of a removed Route -> Departed
+//!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
+//! ```
+//!
+//! The gate: a name is first published when its listener is acked and answers, with a valid certificate where TLS ends
+//! there. "Published" is a fact, the provider's zone as it was kept over restarts: a published name is held whatever its
+//! wish lacks now, and goes only with the wish.
+//!
 //! Invariants: a set is changed or removed only if its registry TXT names our owner; a set and its TXT change in one
 //! indivisible group with preconditions; nothing is planned on an incomplete snapshot; a plan that was applied is
 //! followed by an empty plan.
 
 pub mod annotations;
+mod configure;
+pub mod drain;
+mod gates;
 pub mod merge;
+mod names;
+pub mod observe;
 pub mod plan;
 pub mod problems;
 pub mod registry;
+pub mod rows;
 pub mod targets;
+mod wanted;
 
 mod action;
 mod observed;
@@ -31,3 +50,36 @@ pub use plan::plan;
 pub use problems::DnsProblem;
 pub use registry::{Ownership, Registry};
 pub use settings::{Policy, Settings};
+
+use portolan_engine::Engine;
+
+use crate::{
+    World,
+    gateway::rows::{Attachment, Door, GatewayAddress, ListenerCertificate, WireAck},
+    status::rows::Probe,
+    world::{Finding as FindingRow, ProblemsByName, PublishedByName, WishesByName},
+};
+
+pub(crate) fn register(engine: &mut Engine<World>) {
+    engine
+        .map("listener_gates", gates::listener_gates)
+        .reads::<(ListenerCertificate, WireAck)>()
+        .writes::<(rows::ListenerGate,)>();
+    engine
+        .map("gateway_targets", gates::gateway_targets)
+        .reads::<(GatewayAddress,)>()
+        .writes::<(rows::GatewayTargets, FindingRow)>();
+    engine
+        .map("name_wishes", names::name_wishes)
+        .reads::<(rows::DnsSettings, Attachment, Door, rows::GatewayTargets, rows::ListenerGate, Probe)>()
+        .writes::<(rows::NameWish, FindingRow)>();
+    engine.map("record_findings", wanted::record_findings).writes::<(FindingRow,)>();
+    engine
+        .group::<WishesByName>("wanted_names", wanted::wanted_names)
+        .reads::<(rows::DnsSettings, PublishedByName, ProblemsByName, rows::DnsAnswer)>()
+        .writes::<(rows::WantedName, rows::DnsState)>();
+    engine
+        .map("departed_routes", drain::departed)
+        .reads::<(PublishedByName, rows::WantedName)>()
+        .writes::<(rows::Departed,)>();
+}

@@ -1,6 +1,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod annotations;
+mod drain;
+mod edge;
+mod gate;
+mod names;
 mod plan;
 mod properties;
 mod registry;
+mod settings;

@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     Cx,
+    dns::drain::is_leaving,
     world::{CertificatesBySecret, DoorsByGateway},
 };
 
@@ -77,7 +78,8 @@ fn chain(cx: &mut Cx<'_>, door: &Door) -> Option<FilterChain> {
 pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<HostRule>]) {
     for pair in members.windows(2) {
         let (first, second) = (&pair[0], &pair[1]);
-        if first.entry.r#match == second.entry.r#match && first.key.route != second.key.route {
+        let leaving = is_leaving(&first.key.route) || is_leaving(&second.key.route);
+        if !leaving && first.entry.r#match == second.entry.r#match && first.key.route != second.key.route {
             shadowed(cx, &key.1, &first.key.route, &second.key.route);
         }
     }

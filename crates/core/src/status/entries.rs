@@ -10,9 +10,13 @@ use portolan_model::{
 use super::rows::{EntryPoint, HostClaim, Probe, State};
 use crate::{
     Cx,
+    dns::{
+        drain::{is_leaving, original},
+        rows::Stage,
+    },
     gateway::rows::{Door, GatewayAddress, ListenerCertificate, ListenerKey, WireAck, WireKey, WireType},
     problem,
-    world::{Finding, RestrictionsByTarget},
+    world::{Finding, RestrictionsByTarget, StatesByHost},
 };
 
 pub(super) fn input_findings(cx: &mut Cx<'_>, found: &Arc<InputProblems>) {
@@ -28,8 +32,8 @@ pub(super) fn source_findings(cx: &mut Cx<'_>, found: &Arc<SourceProblems>) {
 }
 
 pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim>]) {
-    // HTTPS before HTTP before refused; then in key order.
-    let rank = |c: &HostClaim| (c.refused.is_some(), !c.https);
+    // HTTPS before HTTP before refused before the copy of a route that is leaving; then in key order.
+    let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
     let Some(claim) = claims.iter().min_by_key(|c| (rank(c), c.key.clone())) else { return };
     let mut entry = EntryPoint {
         key: host.clone(),
@@ -63,6 +67,12 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     } else {
         format!("{scheme}://{host}:{}/", entry.port)
     };
+    if is_leaving(&claim.key.route) {
+        entry.route = original(&claim.key.route);
+        "leaving: served until its DNS records are gone".clone_into(&mut entry.why);
+        cx.emit(entry);
+        return;
+    }
     if !entry.unenforced.is_empty() && !address.loopback {
         let what = entry.unenforced.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
         let why = format!("{what} restricts this host, is not enforced yet, and the address is not loopback");
@@ -143,11 +153,23 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         None => "waiting for the first probe".clone_into(&mut entry.why),
         Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
         Some(Ok(status)) => {
-            entry.state = State::Live;
-            entry.why = format!("answers {status}");
+            (entry.state, entry.why) =
+                dns(cx, host).unwrap_or_else(|| (State::Live, format!("answers {status}")));
         }
     }
     cx.emit(entry);
+}
+
+/// What DNS still lacks for the names that this host serves.
+fn dns(cx: &mut Cx<'_>, host: &Name) -> Option<(State, String)> {
+    cx.find::<StatesByHost>(host).iter().find_map(|state| {
+        let how = match state.stage {
+            Stage::Outside | Stage::Answered => return None,
+            Stage::Refused => State::Refused,
+            Stage::Waiting | Stage::Writing | Stage::Asking => State::Pending,
+        };
+        Some((how, format!("DNS for {}: {}", state.key, state.why)))
+    })
 }
 
 fn unenforced(cx: &mut Cx<'_>, claim: &HostClaim) -> Vec<Name> {

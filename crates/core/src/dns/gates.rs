@@ -1,0 +1,79 @@
+//! What opens a listener's gate, and where a Gateway's names point.
+
+use std::{net::IpAddr, sync::Arc};
+
+use portolan_model::{Instant, Kind, Name, ObjectKey, Severity, input::Gateway};
+
+use super::{
+    annotations,
+    rows::{GatewayTargets, ListenerGate},
+};
+use crate::{
+    Cx,
+    gateway::rows::{Door, GatewayAddress, ListenerCertificate, WireAck, WireKey, WireType},
+    problem,
+    world::{Finding, at},
+};
+
+pub(super) fn listener_gates(cx: &mut Cx<'_>, door: &Arc<Door>) {
+    let open = open(cx, door);
+    cx.emit(ListenerGate { key: door.key.clone(), open });
+}
+
+fn open(cx: &mut Cx<'_>, door: &Door) -> Result<Option<Vec<Name>>, String> {
+    let listener = &door.key;
+    if !door.accepted {
+        return Err(format!("listener {listener} is not accepted"));
+    }
+    let mut needs = vec![
+        (WireType::Listener, format!("gw/{}/{}", listener.gateway, door.port)),
+        (WireType::Routes, door.routes.to_string()),
+    ];
+    let mut covers = None;
+    if door.https {
+        let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
+            return Err(format!("listener {listener} has no certificate"));
+        };
+        let secret = certificate.secret.as_ref().map_err(|(_, why)| format!("listener {listener}: {why}"))?;
+        let end = certificate.not_after.unwrap_or(Instant(i64::MAX));
+        if cx.due(at(end)) {
+            return Err(format!("the certificate in Secret {secret} has expired on {end}"));
+        }
+        needs.push((WireType::Secret, format!("secret/{secret}")));
+        covers = Some(certificate.covers.clone());
+    }
+    for (r#type, name) in needs {
+        let key = WireKey { r#type, name: name.into() };
+        match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {
+            Some(Ok(())) => {}
+            Some(Err(text)) => return Err(format!("Envoy refused {}: {text}", key.name)),
+            None => return Err(format!("waiting for Envoy to accept {}", key.name)),
+        }
+    }
+    Ok(covers)
+}
+
+pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    let object =
+        || ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name: gateway.key.clone() };
+    let (notes, problems) = annotations::read(&gateway.annotations);
+    for problem in problems {
+        cx.emit(Finding { problem: problem.on(object()) });
+    }
+    let mut targets = notes.targets;
+    if targets.is_empty()
+        && let Some(address) = cx.get::<GatewayAddress>(&gateway.key)
+    {
+        if address.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+            let message = format!(
+                "Gateway {} is bound to {}, which is no address that a name can point to",
+                gateway.key, address.address
+            );
+            let hint = "set the annotation external-dns.kubernetes.io/target to the public address";
+            problem(cx, object(), 432, Severity::Warning, "metadata.annotations", message, hint);
+        } else {
+            targets.push(address.address.clone());
+        }
+    }
+    cx.emit(GatewayTargets { key: gateway.key.clone(), targets });
+}

@@ -1,0 +1,149 @@
+//! Which names the routes ask for, and whether each may be published (external-dns `source/gateway.go`).
+//!
+//! Different on purpose: a route without hostnames does not publish its listener's wildcard; HTTPS waits for a valid
+//! certificate, and every name for an answer through Envoy.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use portolan_model::{GatewayKey, Name, Severity, input::Route};
+
+use super::{
+    Annotations, HostnameSource, annotations, drain,
+    rows::{DnsSettings, GatewayTargets, ListenerGate, NameWish},
+};
+use crate::{
+    Cx,
+    gateway::{
+        covers,
+        rows::{Attachment, Door},
+        takes,
+    },
+    problem,
+    status::rows::Probe,
+    world::Finding,
+};
+
+/// A listener at which a name is asked for.
+struct At {
+    door: Arc<Door>,
+    host: Option<Name>,
+}
+
+impl At {
+    /// Smallest counts: served before not served, TLS before cleartext, as the entry points choose.
+    fn rank(&self) -> (bool, bool, &Name) {
+        (self.host.is_none(), !self.door.https, &self.door.key.name)
+    }
+}
+
+pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    let Some(settings) = cx.get::<DnsSettings>(&Name::default()) else { return };
+    if !settings.managed || !settings.sources.contains(&route.key.kind) || drain::is_leaving(&route.key) {
+        return;
+    }
+    let (notes, problems) = annotations::read(&route.annotations);
+    for problem in problems {
+        cx.emit(Finding { problem: problem.on(route.key.object()) });
+    }
+    if notes.ignored {
+        return;
+    }
+    for ((name, gateway), at) in asked(cx, route, &notes) {
+        let outside =
+            (!settings.plan.in_scope(&name)).then(|| format!("the domain filter leaves {name} out"));
+        let gate = gate(cx, &name, &at);
+        let targets = cx.get::<GatewayTargets>(&gateway).map(|row| row.targets.clone()).unwrap_or_default();
+        cx.emit(NameWish {
+            key: (name, route.key.clone(), gateway),
+            host: at.host,
+            targets,
+            ttl: notes.ttl,
+            outside,
+            gate,
+        });
+    }
+}
+
+/// The names, by Gateway, with the listener that counts for each.
+fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name, GatewayKey), At> {
+    let mut found: BTreeMap<(Name, GatewayKey), At> = BTreeMap::new();
+    let mut add = |name: Name, at: At| {
+        let key = (name, at.door.key.gateway.clone());
+        if found.get(&key).is_none_or(|present| at.rank() < present.rank()) {
+            found.insert(key, at);
+        }
+    };
+    let mut unmatched: Vec<&Name> = notes.hostnames.iter().collect();
+    let mut attached = false;
+    for parent in 0..route.parents.len() {
+        let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
+        for (listener, hosts) in &attachment.taken {
+            let Some(door) = cx.get::<Door>(listener) else { continue };
+            attached = true;
+            // Without hostnames of its own the route has its listener's: served, but nobody wrote it as a name to publish.
+            if notes.hostname_source != HostnameSource::AnnotationOnly && !route.hostnames.is_empty() {
+                for host in hosts.iter().filter(|host| **host != "*") {
+                    add(host.clone(), At { door: Arc::clone(&door), host: Some(host.clone()) });
+                }
+            }
+            if notes.hostname_source == HostnameSource::DefinedHostsOnly {
+                unmatched.clear();
+                continue;
+            }
+            for name in &notes.hostnames {
+                let Some(narrow) = narrower(door.hostname.as_ref(), name) else { continue };
+                unmatched.retain(|other| *other != name);
+                let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
+                let host = serving.max_by_key(|host| host.len()).cloned();
+                add(narrow.clone(), At { door: Arc::clone(&door), host });
+            }
+        }
+    }
+    for name in unmatched.into_iter().filter(|_| attached) {
+        let message = format!("no listener of this route takes {name}, which the hostname annotation names");
+        let hint = "use a name inside the listener's hostname, or attach the route to another listener";
+        problem(cx, route.key.object(), 430, Severity::Warning, "metadata.annotations", message, hint);
+    }
+    for ((name, _), at) in &found {
+        if at.host.is_none() {
+            let message = format!(
+                "{name} is published because the hostname annotation names it, and this route does not serve it"
+            );
+            let hint = "add the name to spec.hostnames, unless another route serves it";
+            problem(cx, route.key.object(), 431, Severity::Info, "metadata.annotations", message, hint);
+        }
+    }
+    found
+}
+
+fn takes_any(pattern: &str, name: &str) -> bool {
+    pattern == "*" || takes(pattern, name)
+}
+
+/// The narrower of a listener's hostname and a name, if they overlap.
+fn narrower<'a>(own: Option<&'a Name>, name: &'a Name) -> Option<&'a Name> {
+    match own {
+        None => Some(name),
+        Some(own) if own == name || takes(own, name) => Some(name),
+        Some(own) if takes(name, own) => Some(own),
+        Some(_) => None,
+    }
+}
+
+fn gate(cx: &mut Cx<'_>, name: &Name, at: &At) -> Result<(), String> {
+    let listener = &at.door.key;
+    let gate = cx.get::<ListenerGate>(listener);
+    let gate = gate.ok_or_else(|| format!("listener {listener} is gone"))?;
+    if let Some(names) = gate.open.as_ref().map_err(Clone::clone)?
+        && !names.iter().any(|pattern| covers(pattern, name))
+    {
+        let names = names.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+        return Err(format!("the certificate of listener {listener} covers {names}, not {name}"));
+    }
+    let Some(host) = &at.host else { return Ok(()) };
+    match cx.get::<Probe>(host).map(|probe| probe.state.clone()) {
+        Some(Ok(_)) => Ok(()),
+        Some(Err(why)) => Err(format!("{host} does not answer yet: {why}")),
+        None => Err(format!("waiting for {host} to answer through Envoy")),
+    }
+}

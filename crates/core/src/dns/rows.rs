@@ -1,0 +1,160 @@
+//! Rows of the DNS room.
+
+use portolan_model::{GatewayKey, Instant, Name, Problem, RouteKey, RouteKind, dns::RecordSet, row};
+
+use super::{Settings, WantedRecord};
+use crate::gateway::rows::ListenerKey;
+
+/// Fact: what the DNS room is to do. Without this row nothing is wished for and no zone is changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsSettings {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// Whether records are made from routes at all.
+    pub managed: bool,
+    /// Kinds of routes whose names are published (external-dns `sources`).
+    pub sources: Vec<RouteKind>,
+    /// Record types that are managed (`--managed-record-types`).
+    pub types: Vec<portolan_model::dns::RecordType>,
+    /// How often each zone is compared with what is wanted although nothing changed, in seconds.
+    pub interval_seconds: u64,
+    /// Owner, policy, filters, registry names.
+    pub plan: Settings,
+}
+row!(DnsSettings, Name, "dns_settings");
+
+/// Fact: a record set that the provider's zone holds. Kept over restarts by the provider, it is what "published" means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedRecord {
+    /// Zone, and name and type of the set.
+    pub key: PublishedKey,
+    /// The set.
+    pub set: RecordSet,
+    /// Its registry TXT, if it has one.
+    pub registry: Option<RecordSet>,
+    /// Whether the registry names our owner.
+    pub ours: bool,
+}
+row!(PublishedRecord, PublishedKey, "published_records");
+
+/// Key of a published record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublishedKey {
+    /// The zone.
+    pub zone: Name,
+    /// Name of the set.
+    pub name: Name,
+    /// Type of the set.
+    pub r#type: portolan_model::dns::RecordType,
+}
+
+/// Fact: planning or writing found something wrong with a name; the empty name is for a zone as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordProblem {
+    /// Record name and the problem.
+    pub key: (Name, Problem),
+}
+row!(RecordProblem, (Name, Problem), "record_problems");
+
+/// Fact: whether the provider's own servers answer a name with what its zone holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsAnswer {
+    /// Record name.
+    pub key: Name,
+    /// `Err` says what was answered instead.
+    pub state: Result<(), String>,
+}
+row!(DnsAnswer, Name, "dns_answers");
+
+/// Whether names may be published for a listener: acked by Envoy and, where TLS ends there, with a certificate that has
+/// not expired. Narrow on purpose: many routes read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerGate {
+    /// The listener.
+    pub key: ListenerKey,
+    /// Names that its certificate covers (`None` without TLS), or what is missing.
+    pub open: Result<Option<Vec<Name>>, String>,
+}
+row!(ListenerGate, ListenerKey, "listener_gates");
+
+/// Where names of a Gateway point: the `target` annotation, else its address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayTargets {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// IP addresses or names; empty while there is no address.
+    pub targets: Vec<Name>,
+}
+row!(GatewayTargets, GatewayKey, "gateway_targets");
+
+/// A route asks for a name at a Gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameWish {
+    /// Name, route, Gateway.
+    pub key: (Name, RouteKey, GatewayKey),
+    /// Hostname under which the route serves the name; `None` if an annotation asks for a name that the route does not
+    /// serve.
+    pub host: Option<Name>,
+    /// Targets; empty while the Gateway has no address.
+    pub targets: Vec<Name>,
+    /// TTL in seconds, if asked for.
+    pub ttl: Option<u32>,
+    /// Why the filters leave it out; `None`: it is in scope.
+    pub outside: Option<String>,
+    /// Whether it may be published for the first time, or what is missing.
+    pub gate: Result<(), String>,
+}
+row!(NameWish, (Name, RouteKey, GatewayKey), "name_wishes");
+
+/// Wanted: the record sets of a name, before conflicts between them are decided by [`super::plan`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedName {
+    /// The name.
+    pub key: Name,
+    /// What is wanted, after [`super::merge`]; never empty.
+    pub records: Vec<WantedRecord>,
+}
+row!(WantedName, Name, "wanted_names");
+
+/// How far a name is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Stage {
+    /// The filters leave it out: nobody here publishes it.
+    Outside,
+    /// Not published yet: the gate is closed.
+    Waiting,
+    /// To be written into its zone.
+    Writing,
+    /// It cannot be written until somebody edits something.
+    Refused,
+    /// In its zone, and not answered yet.
+    Asking,
+    /// Answered by every server of the provider.
+    Answered,
+}
+
+/// A name that routes ask for: wish, gate, record, answer in one row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DnsState {
+    /// The name.
+    pub key: Name,
+    /// Hostnames of routes that serve it.
+    pub hosts: Vec<Name>,
+    /// How far it is.
+    pub stage: Stage,
+    /// Why, one sentence.
+    pub why: String,
+}
+row!(DnsState, Name, "dns_states");
+
+/// Wanted: a removed route whose records are gone, or whose time is up, is forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departed {
+    /// The kept copy of the route ([`super::drain`]).
+    pub key: RouteKey,
+    /// Whether its time was up before its records were gone.
+    pub late: bool,
+    /// Until when it would have been kept.
+    pub until: Instant,
+}
+row!(Departed, RouteKey, "departed_routes");

@@ -1,0 +1,74 @@
+//! Settings from external-dns, and zones of the embedded server.
+
+use portolan_model::{Name, ObjectKey, RouteKind, dns::RecordType};
+use serde_json::json;
+
+use crate::{
+    dns::{Policy, Registry, observe::embedded_zone, rows::DnsSettings},
+    gitops::adapters::{Component, ComponentValues, adapt},
+};
+
+fn of(values: serde_json::Value) -> (DnsSettings, usize) {
+    let values = ComponentValues {
+        component: "external-dns".into(),
+        object: ObjectKey::new("argoproj.io", "Application", "argocd", "dns"),
+        application: "dns".into(),
+        namespace: "dns".into(),
+        values,
+    };
+    let (Some(Component::ExternalDns(component)), _) = adapt(&values) else { panic!("no external-dns") };
+    let (settings, problems) = DnsSettings::of_external_dns(&component);
+    (settings, problems.len())
+}
+
+#[test]
+fn external_dns_values_become_settings() {
+    let (settings, problems) = of(json!({
+        "provider": {"name": "google"}, "sources": ["gateway-httproute", "ingress"], "policy": "sync",
+        "domainFilters": ["Dev.Example.com."], "excludeDomains": [".private.dev.example.com"],
+        "registry": "txt", "txtOwnerId": "dev-01", "txtPrefix": "x-%{record_type}.", "interval": "5m",
+    }));
+    assert_eq!(problems, 0);
+    assert!(settings.managed);
+    assert_eq!(settings.sources, [RouteKind::Http]);
+    assert_eq!(settings.types, [RecordType::A, RecordType::Aaaa, RecordType::Cname]);
+    assert_eq!(settings.interval_seconds, 300);
+    assert_eq!(settings.plan.owner, "dev-01");
+    assert_eq!(settings.plan.policy, Policy::Sync);
+    assert_eq!(settings.plan.domain_filter, [Name::new("dev.example.com")]);
+    assert_eq!(settings.plan.registry, Registry::new("x-%{record_type}.", "", "").unwrap());
+    assert!(settings.plan.in_scope("a.dev.example.com") && settings.plan.in_scope("private.dev.example.com"));
+    assert!(!settings.plan.in_scope("a.private.dev.example.com") && !settings.plan.in_scope("a.example.com"));
+    let (defaults, _) = of(json!({"managedRecordTypes": ["A"]}));
+    assert_eq!((defaults.plan.policy, &*defaults.plan.owner), (Policy::UpsertOnly, "default"));
+    assert_eq!(defaults.types, [RecordType::A]);
+}
+
+#[test]
+fn a_filter_that_cannot_be_read_widens_nothing() {
+    let (settings, problems) = of(json!({"domainFilters": ["a..b"]}));
+    assert_eq!(problems, 1);
+    assert!(!settings.plan.in_scope("app.example.com"));
+}
+
+#[test]
+fn a_folder_is_owned_by_its_environment() {
+    assert_eq!(DnsSettings::of_folder("default").plan.owner, "portolan");
+    assert_eq!(DnsSettings::of_folder("dev-01").plan.owner, "dev-01");
+    assert!(!DnsSettings::unmanaged().managed);
+}
+
+#[test]
+fn zones_are_filters_solver_zones_or_the_last_two_labels() {
+    let mut settings = DnsSettings::of_folder("").plan;
+    let zone = |name: &str, settings: &_, solvers: &[Name]| embedded_zone(&name.into(), settings, solvers);
+    assert_eq!(zone("app.dev.example.com", &settings, &[]).unwrap(), "example.com");
+    assert_eq!(zone("*.example.com", &settings, &[]).unwrap(), "example.com");
+    let solvers = ["dev.example.com".into()];
+    assert_eq!(zone("app.dev.example.com", &settings, &solvers).unwrap(), "dev.example.com");
+    assert_eq!(zone("app.prod.example.com", &settings, &solvers).unwrap(), "example.com");
+    settings.domain_filter = vec![".dev.example.com".into(), "a.dev.example.com".into()];
+    assert_eq!(zone("x.a.dev.example.com", &settings, &[]).unwrap(), "a.dev.example.com");
+    assert_eq!(zone("b.dev.example.com", &settings, &[]).unwrap(), "dev.example.com");
+    assert_eq!(zone("example.org", &settings, &[]), None, "filtered out: REFUSED");
+}

@@ -1,0 +1,129 @@
+//! The gate: from wishes to wanted records. A name that stands in its zone as ours is held whatever its wishes lack now
+//! (address, ack, certificate); one that does not stand there waits until one of its wishes may be published.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use portolan_model::{
+    Name, Severity,
+    dns::{RecordSet, RecordType},
+};
+
+use super::{
+    Policy, WantedRecord, merge,
+    registry::resource_label,
+    rows::{DnsAnswer, DnsSettings, DnsState, NameWish, PublishedRecord, RecordProblem, Stage, WantedName},
+    targets::record_sets,
+};
+use crate::{
+    Cx,
+    world::{Finding, ProblemsByName, PublishedByName},
+};
+
+pub(super) fn record_findings(cx: &mut Cx<'_>, problem: &Arc<RecordProblem>) {
+    cx.emit(Finding { problem: problem.key.1.clone() });
+}
+
+pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>]) {
+    let Some(settings) = cx.get::<DnsSettings>(&Name::default()) else { return };
+    let hosts: BTreeSet<Name> = wishes.iter().filter_map(|wish| wish.host.clone()).collect();
+    let mut state = DnsState {
+        key: name.clone(),
+        hosts: hosts.into_iter().collect(),
+        stage: Stage::Outside,
+        why: String::new(),
+    };
+    if let Some(why) = wishes.iter().find_map(|wish| wish.outside.clone()) {
+        state.why = why;
+        cx.emit(state);
+        return;
+    }
+    let ours: Vec<Arc<PublishedRecord>> = cx
+        .find::<PublishedByName>(name)
+        .into_iter()
+        .filter(|record| record.ours && settings.types.contains(&record.set.r#type))
+        .collect();
+    let mut closed = None;
+    let mut records = Vec::new();
+    for wish in wishes {
+        let why = match &wish.gate {
+            Err(why) => Some(why.clone()),
+            Ok(()) if wish.targets.is_empty() => Some(format!("Gateway {} has no address", wish.key.2)),
+            Ok(()) => None,
+        };
+        // What is published already with these very targets passed the gate once and stays open.
+        let open = why.is_none() || !wish.targets.is_empty() && wish.targets.iter().all(|t| stands(&ours, t));
+        if open {
+            records.extend(sets(name, wish, &settings));
+        } else {
+            closed = closed.or(why);
+            records.extend(ours.iter().map(|record| held(wish, &record.set)));
+        }
+    }
+    let records = merge(records);
+    (state.stage, state.why) = stage(cx, name, &records, &ours, closed, &settings);
+    cx.emit(state);
+    if !records.is_empty() {
+        cx.emit(WantedName { key: name.clone(), records });
+    }
+}
+
+fn sets(name: &Name, wish: &NameWish, settings: &DnsSettings) -> Vec<WantedRecord> {
+    let targets = wish.targets.iter().map(|target| &**target).collect::<Vec<_>>();
+    let resource = resource_label(&wish.key.1.object());
+    record_sets(name, &targets.iter().copied(), wish.ttl)
+        .into_iter()
+        .filter(|set| settings.types.contains(&set.r#type))
+        .map(|set| WantedRecord { set, resource: resource.clone() })
+        .collect()
+}
+
+/// What stands, wished for again by a wish that cannot say more at the moment.
+fn held(wish: &NameWish, set: &RecordSet) -> WantedRecord {
+    WantedRecord {
+        set: RecordSet { ttl: wish.ttl, ..set.clone() },
+        resource: resource_label(&wish.key.1.object()),
+    }
+}
+
+fn stands(ours: &[Arc<PublishedRecord>], target: &Name) -> bool {
+    ours.iter().any(|record| record.set.values.iter().any(|value| *value == **target))
+}
+
+fn stage(
+    cx: &mut Cx<'_>,
+    name: &Name,
+    records: &[WantedRecord],
+    ours: &[Arc<PublishedRecord>],
+    closed: Option<String>,
+    settings: &DnsSettings,
+) -> (Stage, String) {
+    if records.is_empty() {
+        let why = closed.unwrap_or_else(|| "its targets are of a type that is not managed".to_owned());
+        return (Stage::Waiting, why);
+    }
+    let written = |r#type: RecordType| {
+        let observed = ours.iter().find(|record| record.set.r#type == r#type);
+        let wanted = records.iter().filter(|record| record.set.r#type == r#type);
+        observed.is_some_and(|observed| {
+            settings.plan.policy == Policy::CreateOnly
+                || wanted.map(|w| &w.set.values).any(|v| v.iter().all(|v| observed.set.values.contains(v)))
+        })
+    };
+    let addresses = records.iter().any(|record| record.set.r#type != RecordType::Cname);
+    let mut types: Vec<RecordType> = records.iter().map(|record| record.set.r#type).collect();
+    // A CNAME beside addresses is never written; a finding says so.
+    types.retain(|r#type| !addresses || *r#type != RecordType::Cname);
+    if !types.into_iter().all(written) {
+        let problems = cx.find::<ProblemsByName>(name);
+        let error = problems.iter().find(|problem| problem.key.1.severity == Severity::Error);
+        return match error {
+            Some(problem) => (Stage::Refused, problem.key.1.message.clone()),
+            None => (Stage::Writing, "its record is being written".to_owned()),
+        };
+    }
+    match cx.get::<DnsAnswer>(name).map(|answer| answer.state.clone()) {
+        Some(Ok(())) => (Stage::Answered, "answered by the authoritative server".to_owned()),
+        Some(Err(why)) => (Stage::Asking, why),
+        None => (Stage::Asking, "waiting for the authoritative server's answer".to_owned()),
+    }
+}
