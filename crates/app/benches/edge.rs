@@ -16,7 +16,7 @@ use serde_json::Value;
 
 /// Hosts in one file: a team's share of a large repository.
 const PER_FILE: usize = 10;
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 fn main() {
     let number = |name: &str, or: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
@@ -43,7 +43,15 @@ fn main() {
         Command::new(env!("CARGO_BIN_EXE_portolan"))
             .arg("up")
             .arg(dir.path())
-            .args(["--api-listen", "127.0.0.1:0", "--state"])
+            .args([
+                "--api-listen",
+                "127.0.0.1:0",
+                "--dns-listen",
+                "127.0.0.1:0",
+                "--acme-listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--state")
             .arg(state.path())
             .arg("--envoy")
             .arg(envoy)

@@ -59,6 +59,12 @@ pub struct Up {
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9470")]
     pub api_listen: std::net::SocketAddr,
+    /// Address of the embedded DNS server (UDP and TCP); port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:10053")]
+    pub dns_listen: std::net::SocketAddr,
+    /// Address of the embedded development CA (ACME); port 0 takes a free one
+    #[arg(long, default_value = "127.0.0.1:14443")]
+    pub acme_listen: std::net::SocketAddr,
     /// Namespace in which a ClusterIssuer's Secrets stand. Default: that of the cert-manager component, else
     /// cert-manager
     #[arg(long)]

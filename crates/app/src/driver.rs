@@ -1,5 +1,6 @@
 //! One task owns the engine: facts in, step, changes out. Nothing is decided here.
 
+mod acme;
 mod answers;
 mod listeners;
 mod objects;
@@ -19,11 +20,15 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::{
     World,
-    certificates::rows::IssueWanted,
+    certificates::{
+        acme::{Failure, OrderState},
+        rows::IssueWanted,
+    },
     status::rows::{EntryPoint, Probe},
     world,
 };
 use portolan_effects::{
+    dns::embedded::{Contents, EmbeddedDns},
     render::{Rendered, Tools},
     state_dir::StateDir,
     store::Store,
@@ -34,6 +39,7 @@ use portolan_model::{Instant, Name, NamespacedName, Object};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
+use acme::Acme;
 use reload::Reading;
 
 use crate::{addresses::Addresses, api, cli::Up, wire::Wire};
@@ -51,6 +57,8 @@ pub enum Event {
     Read(Box<Rendered>),
     Xds(Report),
     Signed(Box<IssueWanted>, Result<Object, String>),
+    Ordered(NamespacedName, Box<OrderState>),
+    OrderFailed(Box<IssueWanted>, Failure),
     Probed(Name, u64, Result<u16, String>),
     Ask(api::Ask),
     EnvoyEnded(String),
@@ -77,6 +85,7 @@ pub struct Driver {
     runs: u64,
     facts: bool,
     reading: Reading,
+    acme: Acme,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
 }
@@ -112,6 +121,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         args.root.clone(),
         args.cluster_resource_namespace.as_deref().map(Name::from),
     );
+    let dns = EmbeddedDns::start(args.dns_listen, &[], &Contents::default()).await?;
+    let dns = Arc::new(dns);
+    let acme = Acme::start(args.acme_listen, dns, &state).await?;
     let mut driver = Driver {
         engine: world::engine(),
         store,
@@ -130,6 +142,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         runs: 0,
         facts: false,
         reading,
+        acme,
         unwritten: false,
         state,
     };
@@ -212,6 +225,8 @@ impl Driver {
                 }
             }
             Event::Signed(wanted, result) => self.signed(&wanted, result),
+            Event::Ordered(certificate, state) => self.ordered(certificate, *state),
+            Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
             Event::Probed(host, attempt, state) => {
                 if self.probing.get(&host) == Some(&attempt) {
                     self.probing.remove(&host);
@@ -265,11 +280,7 @@ impl Driver {
             if self.wire.take(&step) {
                 self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
             }
-            let wishes: Vec<IssueWanted> =
-                step.of::<IssueWanted>().iter().filter_map(|c| c.after.as_deref().cloned()).collect();
-            for wanted in wishes {
-                self.sign(wanted);
-            }
+            self.follow_issues(&step);
             self.follow_probes(&step);
             if !self.facts {
                 break;

@@ -2,6 +2,8 @@
 //! All traffic is loopback: the Gateways get addresses in 127.77.0.0/16.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "e2e/acme.rs"]
+mod acme;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/instance.rs"]

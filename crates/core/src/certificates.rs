@@ -21,6 +21,6 @@ pub const ISSUED_AT: &str = "portolan.dev/issued-at";
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("certificate_states", states::certificate_states)
-        .reads::<(Issuer, Secret, Certificate, rows::IssueFailure, rows::Settings)>()
+        .reads::<(Issuer, Secret, Certificate, rows::IssueFailure, rows::OrderProgress, rows::Settings)>()
         .writes::<(rows::CertificateState, rows::IssueWanted, Finding)>();
 }

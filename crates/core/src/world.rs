@@ -16,7 +16,7 @@ use portolan_model::{
 
 use crate::{
     certificates,
-    certificates::rows::{CertificateState, IssueFailure, IssueWanted, Settings},
+    certificates::rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Settings},
     dns,
     dns::rows::{
         Departed, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate, NameWish, PublishedRecord,
@@ -106,7 +106,7 @@ world! {
         admission_bindings: AdmissionBinding [], judged: Judged [], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
-        addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], probes: Probe [],
+        addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], orders: OrderProgress [], probes: Probe [],
         settings: Settings [], dns_settings: DnsSettings [],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],

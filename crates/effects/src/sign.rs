@@ -7,7 +7,7 @@ use portolan_core::certificates::{
     ISSUED_AT,
     rows::{IssueWanted, Signer},
 };
-use portolan_model::{Instant, Object, Origin, Redacted, input::Secret, intake::MANAGED_BY};
+use portolan_model::{Instant, NamespacedName, Object, Origin, Redacted, input::Secret, intake::MANAGED_BY};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -106,4 +106,20 @@ pub fn secret(
         "data": data,
     });
     Ok(Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above"))
+}
+
+/// The Secret that keeps an ACME account key, as cert-manager writes it.
+pub fn account_secret(key: &NamespacedName, pem: &Redacted) -> Object {
+    let encoded = Zeroizing::new(STANDARD.encode(pem.expose()));
+    let json = json!({
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": key.name, "namespace": key.namespace,
+            "labels": {MANAGED_BY.0: MANAGED_BY.1},
+        },
+        "type": "Opaque",
+        "data": {"tls.key": *encoded},
+    });
+    Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above")
 }

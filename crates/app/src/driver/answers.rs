@@ -15,7 +15,9 @@ use crate::{api, status};
 
 impl Driver {
     pub(super) fn status(&self) -> Value {
-        status::status(&self.engine, &self.store, &self.run, &self.reading.substitutions)
+        let mut substitutions = self.reading.substitutions.clone();
+        substitutions.extend(self.acme_substitutions());
+        status::status(&self.engine, &self.store, &self.run, &substitutions)
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {

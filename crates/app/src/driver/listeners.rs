@@ -7,7 +7,7 @@ use portolan_core::gateway::rows::{GatewayAddress, ListenerCertificate};
 use portolan_engine::Changes;
 use portolan_model::{
     NamespacedName,
-    input::{Gateway, Secret},
+    input::{Gateway, Issuer, IssuerSpec, Secret},
 };
 
 use super::Driver;
@@ -48,7 +48,9 @@ impl Driver {
                 self.engine.get::<Secret>(key)?.data.get("ca.crt").map(|pem| pem.expose().to_vec())
             })
             .collect();
-        self.state.write("ca.pem", &roots.into_iter().flatten().collect::<Vec<u8>>()).context("ca.pem")?;
+        let ours = self.engine.rows::<Issuer>().any(|i| matches!(i.spec, IssuerSpec::Acme { .. }));
+        let roots = roots.into_iter().chain(ours.then(|| self.acme.root().as_bytes().to_vec()));
+        self.state.write("ca.pem", &roots.flatten().collect::<Vec<u8>>()).context("ca.pem")?;
         Ok(())
     }
 }

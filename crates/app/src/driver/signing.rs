@@ -2,16 +2,35 @@
 
 use portolan_core::certificates::rows::{IssueFailure, IssueWanted, Signer};
 use portolan_effects::{sign, store::Write};
-use portolan_model::{Instant, Object, input::Secret};
+use portolan_engine::Changes;
+use portolan_model::{Code, Instant, Object, input::Secret};
 
 use super::{Driver, Event, OURS, now};
 
 impl Driver {
+    /// Begins what is newly wished for, and gives up what no longer is.
+    pub(super) fn follow_issues(&mut self, step: &Changes) {
+        let wishes: Vec<_> =
+            step.of::<IssueWanted>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
+        for (certificate, wanted) in wishes {
+            if let Some(wanted) = wanted {
+                self.sign(IssueWanted::clone(&wanted));
+            } else {
+                self.signing.remove(&certificate);
+                self.give_up(&certificate);
+            }
+        }
+    }
+
     pub(super) fn sign(&mut self, wanted: IssueWanted) {
         if self.signing.get(&wanted.key) == Some(&wanted) {
             return;
         }
         self.signing.insert(wanted.key.clone(), wanted.clone());
+        if matches!(wanted.signer, Signer::Acme(_)) {
+            self.order(wanted);
+            return;
+        }
         let ca = match &wanted.signer {
             Signer::Ca(secret) => self.engine.get::<Secret>(secret),
             Signer::SelfSigned | Signer::Acme(_) => None,
@@ -30,12 +49,13 @@ impl Driver {
             return;
         }
         self.signing.remove(&wanted.key);
+        self.order_ended(&wanted.key);
         match result {
             Ok(object) => {
                 self.engine.remove::<IssueFailure>(&wanted.key);
                 self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
             }
-            Err(message) => self.issue_failed(wanted, message, None),
+            Err(message) => self.issue_failed(wanted, Code(312), message, None),
         }
         self.facts = true;
     }
@@ -44,6 +64,7 @@ impl Driver {
     pub(super) fn issue_failed(
         &mut self,
         wanted: &IssueWanted,
+        code: Code,
         message: String,
         not_before: Option<Instant>,
     ) {
@@ -51,6 +72,7 @@ impl Driver {
         self.engine.put(IssueFailure {
             key: wanted.key.clone(),
             wanted: wanted.clone(),
+            code,
             message,
             failed_at: now(),
             attempts: earlier.map_or(1, |f| f.attempts.saturating_add(1)),

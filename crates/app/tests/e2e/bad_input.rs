@@ -104,7 +104,15 @@ fn what_cannot_run_says_why_and_exits_with_2() {
     let fails = |api: &str, change: &mut dyn FnMut(&mut std::process::Command)| {
         let dir = first_steps();
         let mut command = portolan();
-        command.arg("up").arg(dir.path()).args(["--once", "--api-listen", api]);
+        command.arg("up").arg(dir.path()).args([
+            "--once",
+            "--dns-listen",
+            "127.0.0.1:0",
+            "--acme-listen",
+            "127.0.0.1:0",
+            "--api-listen",
+            api,
+        ]);
         change(&mut command);
         let output = command.output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -148,7 +156,18 @@ fn once_tells_by_its_exit_code() {
         portolan()
             .arg("up")
             .arg(dir.path())
-            .args(["--once", "--timeout", "30s", "--api-listen", "127.0.0.1:0", "--state"])
+            .args([
+                "--once",
+                "--timeout",
+                "30s",
+                "--api-listen",
+                "127.0.0.1:0",
+                "--dns-listen",
+                "127.0.0.1:0",
+                "--acme-listen",
+                "127.0.0.1:0",
+                "--state",
+            ])
             .arg(state.path())
             .arg("--envoy")
             .arg(&envoy)

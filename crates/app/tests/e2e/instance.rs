@@ -61,7 +61,15 @@ impl Instance {
         let child = portolan()
             .arg("up")
             .arg(self.dir.path())
-            .args(["--api-listen", "127.0.0.1:0", "--state"])
+            .args([
+                "--api-listen",
+                "127.0.0.1:0",
+                "--dns-listen",
+                "127.0.0.1:0",
+                "--acme-listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--state")
             .arg(self.state.path())
             .arg("--envoy")
             .arg(&self.envoy)

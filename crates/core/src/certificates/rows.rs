@@ -1,6 +1,12 @@
 //! Rows of the certificates room.
 
-use portolan_model::{Instant, IssuerKey, Name, NamespacedName, certificate::CertificateRequestParams, row};
+use std::sync::Arc;
+
+use portolan_model::{
+    Code, Instant, IssuerKey, Name, NamespacedName, certificate::CertificateRequestParams, row,
+};
+
+use super::acme::OrderState;
 
 /// Settings of one run, as a fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +25,8 @@ pub struct IssueFailure {
     pub key: NamespacedName,
     /// What was asked for.
     pub wanted: IssueWanted,
+    /// Code of the finding.
+    pub code: Code,
     /// Why, one sentence.
     pub message: String,
     /// When.
@@ -29,6 +37,16 @@ pub struct IssueFailure {
     pub not_before: Option<Instant>,
 }
 row!(IssueFailure, NamespacedName, "issue_failures");
+
+/// Fact: how far an order is that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderProgress {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// The order.
+    pub state: Arc<OrderState>,
+}
+row!(OrderProgress, NamespacedName, "order_progress");
 
 /// State of a Certificate as its conditions show it.
 #[derive(Clone, Debug, PartialEq, Eq)]

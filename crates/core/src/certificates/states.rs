@@ -10,7 +10,8 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{CertificateState, IssueFailure, IssueWanted, Signer},
+    acme::OrderState,
+    rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer},
     signers::signer,
 };
 use crate::{
@@ -159,14 +160,35 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
             {
                 let message = format!("{}; next attempt at {}", failure.message, retry(&failure));
                 let hint = "correct what the message names; a changed Certificate is tried at once";
-                problem(cx, object, 312, Severity::Error, "", message.clone(), hint);
+                problem(cx, object, failure.code.0, Severity::Error, "", message.clone(), hint);
                 state.message = message;
             } else {
+                if !state.ready
+                    && let Some(progress) = cx.get::<OrderProgress>(&certificate.key)
+                {
+                    state.message = under_way(&progress.state);
+                }
                 cx.emit(wanted);
             }
         }
     }
     cx.emit(state);
+}
+
+/// What an order is waiting for, one sentence.
+fn under_way(order: &OrderState) -> String {
+    let status = if order.status().is_empty() { "not created yet" } else { order.status() };
+    let open: Vec<String> = order
+        .authorizations
+        .iter()
+        .filter(|a| !a.waiting.is_empty())
+        .map(|a| format!("{}: {}", a.name, a.waiting))
+        .collect();
+    if open.is_empty() {
+        format!("the order is {status}")
+    } else {
+        format!("the order is {status}; {}", open.join("; "))
+    }
 }
 
 /// When a certificate was made, so that one made after a wish for renewal satisfies it.

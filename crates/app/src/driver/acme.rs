@@ -1,0 +1,294 @@
+//! Orders at ACME servers: one task a certificate. Every ACME server is the embedded development CA, which proves names
+//! through the embedded DNS.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use portolan_core::certificates::{
+    acme::{Failure, Limits, OrderState, Wanted},
+    rows::{AcmeOrder, IssueWanted, OrderProgress, Signer},
+};
+use portolan_effects::{
+    acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive},
+    acme_ca::{self, DevCa, Handle, Settings},
+    dns::{DnsProvider, EmbeddedDns},
+    issue::{Issued, PrivateKey, certificate_request},
+    sign,
+    state_dir::StateDir,
+    store::Write,
+};
+use portolan_model::{
+    Name, NamespacedName, Redacted,
+    certificate::KeyKind,
+    input::{Issuer, IssuerSpec, Secret},
+};
+use tokio::task::AbortHandle;
+
+use super::{Driver, Event, OURS, now};
+
+/// File of the state directory that holds the development CA.
+const FILE: &str = "development-ca.pem";
+
+/// The embedded development CA, and the orders that are under way at it.
+pub struct Acme {
+    ca: Handle,
+    /// Root of what it signs, PEM.
+    root: String,
+    dns: Arc<EmbeddedDns>,
+    challenges: Arc<dyn Challenges>,
+    clients: BTreeMap<NamespacedName, Arc<Client>>,
+    orders: BTreeMap<NamespacedName, Order>,
+}
+
+/// One order's task.
+struct Order {
+    task: AbortHandle,
+    /// TXT values that it has written and not taken away yet.
+    presented: Vec<(String, String)>,
+}
+
+impl Drop for Order {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Acme {
+    /// Starts the development CA of this state; it is made at the first start.
+    ///
+    /// # Errors
+    /// When it cannot be read, made, kept, or cannot listen.
+    pub async fn start(listen: SocketAddr, dns: Arc<EmbeddedDns>, state: &StateDir) -> anyhow::Result<Self> {
+        let path = state.path().join(FILE);
+        let kept = match std::fs::read(&path) {
+            Ok(bytes) => {
+                let kept = DevCa::from_pem(&Redacted::new(bytes))
+                    .with_context(|| format!("the development CA in {} cannot be used", path.display()))?;
+                // Renewed a year before its end: what it signs lasts 90 days.
+                Some(kept).filter(|ca| ca.not_after().plus_millis(-365 * 86_400_000) > now())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        let ca = if let Some(ca) = kept {
+            ca
+        } else {
+            let made = DevCa::generate(now())?;
+            state.write(FILE, made.to_pem()?.expose()).context("the development CA cannot be kept")?;
+            made
+        };
+        let root = ca.root_pem();
+        let settings = Settings::new(listen, dns.servers());
+        let ca = acme_ca::serve(ca, settings, Arc::new(now))
+            .await
+            .context("choose another address with --acme-listen (port 0 takes a free one)")?;
+        let challenges = Arc::new(ProviderChallenges::new(Arc::clone(&dns) as Arc<dyn DnsProvider>));
+        Ok(Self { ca, root, dns, challenges, clients: BTreeMap::new(), orders: BTreeMap::new() })
+    }
+
+    /// Where the development CA listens.
+    pub fn address(&self) -> SocketAddr {
+        self.ca.local_addr()
+    }
+
+    /// Sees to it that the embedded DNS has a zone for a name: the last two labels where no zone holds it.
+    fn hold(&self, name: &str) -> Result<(), String> {
+        let name = name.strip_prefix("*.").unwrap_or(name);
+        let held = self.dns.export().zones.into_iter().any(|zone| {
+            name.strip_suffix(&*zone.zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+        });
+        if held {
+            return Ok(());
+        }
+        let cut = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);
+        self.dns.add_zone(&Name::new(&name[cut..])).map_err(|error| error.to_string())
+    }
+
+    /// Root of what it signs, PEM.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+}
+
+impl Driver {
+    /// Begins an order; one for an earlier wish of the same certificate is given up.
+    pub(super) fn order(&mut self, wanted: IssueWanted) {
+        let Signer::Acme(acme) = &wanted.signer else { return };
+        self.give_up(&wanted.key);
+        let client = match self.client(acme) {
+            Ok(client) => client,
+            Err(why) => {
+                let _ = self.events.send(Event::Signed(Box::new(wanted), Err(why)));
+                return;
+            }
+        };
+        let present = self.engine.get::<Secret>(&wanted.secret);
+        for proof in &acme.proofs {
+            if let Err(why) = self.acme.hold(&proof.name) {
+                let _ = self.events.send(Event::Signed(Box::new(wanted), Err(why)));
+                return;
+            }
+        }
+        let names = acme.proofs.iter().map(|proof| proof.name.to_string()).collect();
+        let contact = acme.contact.iter().map(ToString::to_string).collect();
+        let directory = self.acme.ca.directory_url();
+        let state = OrderState::new(
+            Wanted { directory, contact, names, thumbprint: client.thumbprint() },
+            // The embedded servers answer at once, so the first look again comes soon.
+            Limits { poll_first: 50, ..Limits::default() },
+        );
+        let (events, challenges) = (self.events.clone(), Arc::clone(&self.acme.challenges));
+        let key = wanted.key.clone();
+        let task = tokio::spawn(async move {
+            let made = {
+                let wanted = wanted.clone();
+                tokio::task::spawn_blocking(move || key_and_request(&wanted, present.as_deref())).await
+            };
+            let result = match made.map_err(|error| error.to_string()).and_then(|made| made) {
+                Ok((key, csr)) => {
+                    let run = Run { client, csr, challenges, bounds: Bounds::default() };
+                    match carry_out(state, run, &wanted, &events).await {
+                        Ok(chain) => {
+                            let issued = Issued { chain, ca: String::new() };
+                            sign::secret(&wanted, &issued, &key, now())
+                        }
+                        Err(failure) => {
+                            let _ = events.send(Event::OrderFailed(Box::new(wanted), failure));
+                            return;
+                        }
+                    }
+                }
+                Err(why) => Err(why),
+            };
+            let _ = events.send(Event::Signed(Box::new(wanted), result));
+        });
+        self.acme.orders.insert(key, Order { task: task.abort_handle(), presented: Vec::new() });
+    }
+
+    /// Ends an order's task and takes away what it had written to the DNS.
+    pub(super) fn give_up(&mut self, certificate: &NamespacedName) {
+        let Some(mut order) = self.acme.orders.remove(certificate) else { return };
+        order.task.abort();
+        let (presented, challenges) =
+            (std::mem::take(&mut order.presented), Arc::clone(&self.acme.challenges));
+        if !presented.is_empty() {
+            tokio::spawn(async move {
+                for (fqdn, value) in presented {
+                    if let Err(error) = challenges.clean_up(&fqdn, &value).await {
+                        tracing::warn!(%fqdn, %error, "a challenge's TXT value is left behind");
+                    }
+                }
+            });
+        }
+    }
+
+    /// Notes how far an order is.
+    pub(super) fn ordered(&mut self, certificate: NamespacedName, state: OrderState) {
+        let Some(order) = self.acme.orders.get_mut(&certificate) else { return };
+        order.presented.clone_from(&state.presented);
+        self.engine.put(OrderProgress { key: certificate, state: Arc::new(state) });
+        self.facts = true;
+    }
+
+    /// The task of an order has ended by itself, which took away what it had written.
+    pub(super) fn order_ended(&mut self, certificate: &NamespacedName) {
+        self.acme.orders.remove(certificate);
+        self.engine.remove::<OrderProgress>(certificate);
+        self.facts = true;
+    }
+
+    pub(super) fn order_failed(&mut self, wanted: &IssueWanted, failure: Failure) {
+        if self.signing.get(&wanted.key) != Some(wanted) {
+            return;
+        }
+        self.signing.remove(&wanted.key);
+        self.order_ended(&wanted.key);
+        // The pause that `Failure::retry_at` names spares the limits of public servers; the embedded one has none, so the
+        // room's own pause is enough.
+        self.issue_failed(wanted, failure.reason.code(), failure.detail, None);
+    }
+
+    /// The client of an account. Its key stands in a Secret, as cert-manager keeps it, and is made if it is missing.
+    fn client(&mut self, acme: &AcmeOrder) -> Result<Arc<Client>, String> {
+        let secret = self.engine.get::<Secret>(&acme.account_key);
+        let pem = secret.as_ref().and_then(|s| s.data.get("tls.key"));
+        let key = match (&secret, pem) {
+            (_, Some(pem)) => AccountKey::from_pem(pem)
+                .map_err(|error| format!("the account key in Secret {}: {error}", acme.account_key))?,
+            (Some(_), None) => return Err(format!("Secret {} holds no tls.key", acme.account_key)),
+            (None, None) => {
+                let key = AccountKey::generate(KeyKind::Rsa2048).map_err(|error| error.to_string())?;
+                let pem = key.to_pem().map_err(|error| error.to_string())?;
+                let object = sign::account_secret(&acme.account_key, &pem);
+                self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
+                key
+            }
+        };
+        if let Some(client) = self.acme.clients.get(&acme.account_key)
+            && client.thumbprint() == key.thumbprint()
+        {
+            return Ok(Arc::clone(client));
+        }
+        let reach = Reach::Only(self.acme.ca.client_addr());
+        let client = Client::new(key, &self.acme.root, reach).map_err(|error| error.to_string())?;
+        let client = Arc::new(client);
+        self.acme.clients.insert(acme.account_key.clone(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// What stands in for something else around ACME, one sentence each.
+    pub(super) fn acme_substitutions(&self) -> Vec<String> {
+        let mut providers: BTreeSet<Name> = BTreeSet::new();
+        let mut lines = Vec::new();
+        for issuer in self.engine.rows::<Issuer>() {
+            if let IssuerSpec::Acme { server, solvers, .. } = &issuer.spec {
+                lines.push(format!(
+                    "ACME server {server} of {} is the embedded development CA at {}",
+                    issuer.key,
+                    self.acme.address()
+                ));
+                providers.extend(solvers.iter().filter_map(|solver| solver.dns01.clone()));
+            }
+        }
+        lines.extend(
+            providers.into_iter().map(|provider| {
+                format!("DNS provider {provider} of ACME solvers is the embedded DNS server")
+            }),
+        );
+        lines
+    }
+}
+
+/// Drives an order to its end; pauses that the server asks for are waited out here.
+async fn carry_out(
+    mut state: OrderState,
+    run: Run,
+    wanted: &IssueWanted,
+    events: &tokio::sync::mpsc::UnboundedSender<Event>,
+) -> Result<String, Failure> {
+    loop {
+        let outcome;
+        (state, outcome) = drive(state, run.clone(), |state| {
+            let _ = events.send(Event::Ordered(wanted.key.clone(), Box::new(state.clone())));
+        })
+        .await;
+        match outcome {
+            Outcome::Issued { chain_pem } => return Ok(chain_pem),
+            Outcome::Failed(failure) => return Err(failure),
+            Outcome::Waiting { until } => {
+                let pause = u64::try_from(until.0 - now().0).unwrap_or(0);
+                tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+            }
+        }
+    }
+}
+
+fn key_and_request(wanted: &IssueWanted, present: Option<&Secret>) -> Result<(PrivateKey, Vec<u8>), String> {
+    let key = sign::private_key(wanted, present)?;
+    let csr = certificate_request(&wanted.request, &key).map_err(|error| error.to_string())?;
+    Ok((key, csr))
+}
