@@ -7,11 +7,11 @@ mod acme_world;
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
 };
 
 use acme_world::{
-    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, limits, now, order, run, values, zone,
+    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, limits, now, order, run, values, zone,
 };
 use portolan_core::certificates::acme::{Limits, OrderState, OrderStatus, Reason};
 use portolan_effects::{
@@ -44,13 +44,6 @@ impl World {
 
     fn order(&self, client: &Client, names: &[&str]) -> OrderState {
         order(&self.ca.directory_url(), client, names)
-    }
-}
-
-fn issued(outcome: Outcome) -> String {
-    match outcome {
-        Outcome::Issued { chain_pem } => chain_pem,
-        other => panic!("{other:?}"),
     }
 }
 
@@ -155,27 +148,6 @@ async fn rejected_nonces_are_retried() {
     let (_, outcome) = drive(world.order(&client, &APEX_AND_WILDCARD), run, |_| {}).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.reason, Reason::BadNonce);
-}
-
-/// Drives until the callback has run `stop` times, then drops the future in the middle. The last state as it was stored.
-async fn cut(state: OrderState, run: Run, stop: usize) -> Result<String, Outcome> {
-    let stored = Arc::new(Mutex::new((0, String::new())));
-    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
-    let mut sender = Some(sender);
-    let seen = Arc::clone(&stored);
-    let driven = drive(state, run, move |state| {
-        let mut seen = seen.lock().unwrap();
-        seen.0 += 1;
-        if seen.0 == stop {
-            seen.1 = serde_json::to_string(state).unwrap();
-            let _ = sender.take().unwrap().send(());
-        }
-    });
-    tokio::select! {
-        biased;
-        _ = receiver => Ok(stored.lock().unwrap().1.clone()),
-        (_, outcome) = driven => Err(outcome),
-    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -15,7 +15,7 @@ use std::{
 use async_trait::async_trait;
 use portolan_core::certificates::acme::{Limits, OrderState, Wanted};
 use portolan_effects::{
-    acme::{AccountKey, Bounds, Challenges, Client, ProviderChallenges, Reach, Run},
+    acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive},
     dns::{EmbeddedDns, embedded::Contents, query},
     issue::{PrivateKey, certificate_request},
 };
@@ -44,9 +44,9 @@ pub fn client(kind: KeyKind, root_pem: &str, server: SocketAddr) -> Arc<Client> 
     Arc::new(Client::new(AccountKey::generate(kind).unwrap(), root_pem, Reach::Only(server)).unwrap())
 }
 
-/// Looks often, so that tests are quick.
+/// Looks often and gives up soon, so that tests are quick.
 pub fn limits() -> Limits {
-    Limits { poll_first: 20, poll_longest: 200, ..Limits::default() }
+    Limits { poll_first: 20, poll_longest: 200, failures: 2, ..Limits::default() }
 }
 
 pub fn order(directory: &str, client: &Client, names: &[&str]) -> OrderState {
@@ -98,10 +98,39 @@ pub fn assert_chain(chain_pem: &str, root_pem: &str, name: &str) {
         .unwrap_or_else(|error| panic!("{name}: {error}"));
 }
 
+#[track_caller]
+pub fn issued(outcome: Outcome) -> String {
+    match outcome {
+        Outcome::Issued { chain_pem } => chain_pem,
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Values of the challenge's TXT set, asked of the server itself.
 pub async fn values(zone: &EmbeddedDns) -> Vec<String> {
     let answer = query::ask(zone.address(), "_acme-challenge.example.com", RecordType::Txt).await.unwrap();
     answer.values(RecordType::Txt).map(ToOwned::to_owned).collect()
+}
+
+/// Drives until the callback has run `stop` times, then drops the future in the middle. The last state as it was stored.
+pub async fn cut(state: OrderState, run: Run, stop: usize) -> Result<String, Outcome> {
+    let stored = Arc::new(Mutex::new((0, String::new())));
+    let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+    let mut sender = Some(sender);
+    let seen = Arc::clone(&stored);
+    let driven = drive(state, run, move |state| {
+        let mut seen = seen.lock().unwrap();
+        seen.0 += 1;
+        if seen.0 == stop {
+            seen.1 = serde_json::to_string(state).unwrap();
+            let _ = sender.take().unwrap().send(());
+        }
+    });
+    tokio::select! {
+        biased;
+        _ = receiver => Ok(stored.lock().unwrap().1.clone()),
+        (_, outcome) = driven => Err(outcome),
+    }
 }
 
 /// Challenges in the zone that count, and misbehave as told.
