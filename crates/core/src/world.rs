@@ -7,8 +7,8 @@ use portolan_model::{
     Code, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
         AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, Gateway, GatewayClass,
-        InputProblems, Issuer, Judged, Namespace, ReferenceGrant, Restriction, Route, SealedSecret, Secret,
-        Service, SourceProblems,
+        InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction, Route,
+        SealedSecret, Secret, Service, SourceProblems,
     },
     intake::{Fact, Intake},
     row,
@@ -29,6 +29,11 @@ use crate::{
     },
     policy,
     policy::rows::{Denied, Submitted, SubmittedCertificate, SubmittedGateway, SubmittedRoute},
+    secrets,
+    secrets::rows::{
+        ComponentCredential, Mirror, MirrorClaim, MirrorKey, MirrorUnwanted, MirrorWanted, UnsealFailure,
+        UnsealWanted,
+    },
     status,
     status::rows::{EntryPoint, HostClaim, Probe},
 };
@@ -82,6 +87,24 @@ index!(/** Restrictions by the object they target. */
 index!(/** Certificates by the Secret they write. */
     CertificatesByTarget, Certificate, NamespacedName, "certificates by secret",
     |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
+index!(/** Every namespace, under one value. */
+    AllNamespaces, Namespace, (), "all namespaces", |_n| [()]);
+index!(/** Issuers by the Secrets that they name; those of a ClusterIssuer without a namespace. */
+IssuersBySecret, Issuer, NamespacedName, "issuers by secret", |i| {
+    let names: Vec<&Name> = match &i.spec {
+        IssuerSpec::Acme { account_key, solvers, .. } => {
+            solvers.iter().flat_map(|s| &s.credentials).chain([account_key]).collect()
+        }
+        IssuerSpec::Ca { secret } => vec![secret],
+        IssuerSpec::SelfSigned | IssuerSpec::Unsupported(_) => vec![],
+    };
+    names.into_iter().map(|n| NamespacedName::new(i.key.0.namespace.clone(), n.clone())).collect::<Vec<_>>()
+});
+index!(/** Gateways by the Secrets that they serve. */
+    GatewaysBySecret, Gateway, NamespacedName, "gateways by secret",
+    |g| g.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(|t| t.certificates.clone()).collect::<Vec<_>>());
+index!(/** Claims by the mirror that they are for. */
+    MirrorClaimsByMirror, MirrorClaim, MirrorKey, "mirror claims by mirror", |c| [c.key.mirror.clone()]);
 
 index!(/** Wished names by name. */
     WishesByName, NameWish, Name, "name wishes by name", |w| [w.key.0.clone()]);
@@ -98,10 +121,10 @@ world! {
     /// Every table.
     pub struct World {
         // facts from objects
-        namespaces: Namespace [], gateway_classes: GatewayClass [],
+        namespaces: Namespace [AllNamespaces], gateway_classes: GatewayClass [],
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
         restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], config_maps: ConfigMap [],
-        sealed_secrets: SealedSecret [], issuers: Issuer [],
+        sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [], judged: Judged [], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
@@ -110,9 +133,13 @@ world! {
         settings: Settings [], dns_settings: DnsSettings [],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
+        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],
         // policy: what it lets through; no other room sees the submitted rows
-        denied: Denied [], gateways: Gateway [], routes: Route [],
+        denied: Denied [], gateways: Gateway [GatewaysBySecret], routes: Route [],
         certificates: Certificate [CertificatesByTarget],
+        // secrets
+        unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
+        mirror_wanted: MirrorWanted [], mirror_unwanted: MirrorUnwanted [],
         // certificates
         states: CertificateState [], issues: IssueWanted [],
         // gateway
@@ -139,6 +166,7 @@ pub type Cx<'a> = portolan_engine::Cx<'a, World>;
 pub fn engine() -> Engine<World> {
     let mut engine = Engine::default();
     policy::register(&mut engine);
+    secrets::register(&mut engine);
     certificates::register(&mut engine);
     gateway::register(&mut engine);
     dns::register(&mut engine);

@@ -2,12 +2,18 @@
 //!
 //! One writer (the driver). A batch of writes is one durable transaction: it is on disk, or the call fails and memory
 //! is unchanged. What is removed is what its manager applied, never anything else.
+//!
+//! Held objects are like all others, but in memory only: what came out of a SealedSecret never reaches the disk.
+
+mod fill;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use portolan_model::{Instant, Object, ObjectKey, Origin};
 use redb::{Database, ReadableDatabase as _, ReadableTable as _, TableDefinition};
 use serde_json::{Map, Value, json};
+
+pub use fill::Fill;
 
 const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
 
@@ -18,6 +24,10 @@ pub struct Stored {
     pub object: Object,
     /// Who applied it.
     pub manager: String,
+    /// Whether it is kept in memory only.
+    pub volatile: bool,
+    /// What its owner applied, and the fields that somebody else wrote over it.
+    filled: Option<(Object, Fill)>,
 }
 
 /// One wanted write.
@@ -25,8 +35,23 @@ pub struct Stored {
 pub enum Write {
     /// Create or replace an object as its manager.
     Apply(Box<Object>, &'static str),
+    /// The same, in memory only.
+    Hold(Box<Object>, &'static str),
+    /// Write fields over an object, whoever applied it.
+    Fill(Box<Fill>),
     /// Remove it, if `manager` applied it.
     Delete(ObjectKey, &'static str),
+}
+
+impl Write {
+    /// The object that is written.
+    pub fn key(&self) -> &ObjectKey {
+        match self {
+            Self::Apply(object, _) | Self::Hold(object, _) => &object.key,
+            Self::Fill(fill) => &fill.key,
+            Self::Delete(key, _) => key,
+        }
+    }
 }
 
 /// What became of a write.
@@ -95,9 +120,13 @@ impl Store {
             else {
                 continue;
             };
-            let Ok(object) = Object::from_json(json.clone(), Origin::default()) else { continue };
-            store.version = store.version.max(version_of(&object));
-            store.objects.insert(object.key.clone(), Stored { object, manager: manager.to_owned() });
+            let Ok(base) = Object::from_json(json.clone(), Origin::default()) else { continue };
+            store.version = store.version.max(version_of(&base));
+            let fill = row.get("fill").and_then(|saved| Fill::load(&base.key, saved));
+            let object = fill.as_ref().map_or_else(|| base.clone(), |fill| fill.over(&base));
+            let filled = fill.map(|fill| (base, fill));
+            let stored = Stored { object, manager: manager.to_owned(), volatile: false, filled };
+            store.objects.insert(stored.object.key.clone(), stored);
         }
         Ok(store)
     }
@@ -126,27 +155,53 @@ impl Store {
                 None => self.objects.get(key).cloned(),
             };
             match write {
-                Write::Apply(object, manager) => {
-                    let key = object.key.clone();
-                    match present(&key) {
-                        Some(old) if old.manager != manager => done.push(Written::OwnedBy(key, old.manager)),
-                        old => {
-                            if old.as_ref().is_some_and(|old| same(&old.object, &object)) {
-                                // Where it stands in the repository may have moved: memory follows, the disk need not.
-                                if let Some(kept) = self.objects.get_mut(&key) {
-                                    kept.object.origin = object.origin;
-                                }
-                                done.push(Written::Unchanged);
-                            } else {
-                                version += 1;
-                                let object = stamp(*object, old.as_ref().map(|o| &o.object), version, now);
-                                let stored = Stored { object: object.clone(), manager: manager.to_owned() };
-                                next.insert(key, Some(stored));
-                                done.push(Written::Applied(Box::new(object)));
-                            }
+                Write::Apply(object, manager) | Write::Hold(object, manager)
+                    if present(&object.key).is_some_and(|old| old.manager != manager) =>
+                {
+                    let owner = present(&object.key).map(|old| old.manager).unwrap_or_default();
+                    done.push(Written::OwnedBy(object.key, owner));
+                }
+                Write::Apply(ref object, manager) | Write::Hold(ref object, manager) => {
+                    let volatile = matches!(write, Write::Hold(..));
+                    let old = present(&object.key);
+                    let base =
+                        old.as_ref().map(|old| old.filled.as_ref().map_or(&old.object, |(base, _)| base));
+                    let unchanged = old.as_ref().is_some_and(|old| old.volatile == volatile)
+                        && base.is_some_and(|base| same(base, object));
+                    if unchanged {
+                        // Where it stands in the repository may have moved: memory follows, the disk need not.
+                        if let Some(kept) = self.objects.get_mut(&object.key) {
+                            kept.object.origin = object.origin.clone();
                         }
+                        done.push(Written::Unchanged);
+                    } else {
+                        let fill = old.as_ref().and_then(|old| old.filled.clone()).map(|(_, fill)| fill);
+                        let fill = fill.filter(|fill| fill.holds(object));
+                        version += 1;
+                        let old = old.as_ref().map(|old| &old.object);
+                        let stored = Stored::new((**object).clone(), fill, old, version, now);
+                        done.push(Written::Applied(Box::new(stored.object.clone())));
+                        let stored = Stored { manager: manager.to_owned(), volatile, ..stored };
+                        next.insert(object.key.clone(), Some(stored));
                     }
                 }
+                Write::Fill(fill) => match present(&fill.key) {
+                    None => done.push(Written::Unchanged),
+                    Some(old) => {
+                        let base = old.filled.as_ref().map_or(&old.object, |(base, _)| base);
+                        let kept = old.filled.as_ref().is_some_and(|(_, kept)| *kept == *fill);
+                        if kept || !fill.holds(base) {
+                            done.push(Written::Unchanged);
+                        } else {
+                            version += 1;
+                            let made =
+                                Stored::new(base.clone(), Some(*fill), Some(&old.object), version, now);
+                            done.push(Written::Applied(Box::new(made.object.clone())));
+                            let stored = Stored { manager: old.manager, volatile: old.volatile, ..made };
+                            next.insert(stored.object.key.clone(), Some(stored));
+                        }
+                    }
+                },
                 Write::Delete(key, manager) => match present(&key) {
                     Some(old) if old.manager == manager => {
                         next.insert(key.clone(), None);
@@ -176,15 +231,19 @@ impl Store {
 
     #[allow(clippy::result_large_err, reason = "redb's own error, boxed by the only caller")]
     fn commit(&self, next: &BTreeMap<ObjectKey, Option<Stored>>) -> Result<(), redb::Error> {
+        let on_disk = |key: &ObjectKey| self.objects.get(key).is_some_and(|old| !old.volatile);
+        let kept = |stored: &Option<Stored>| stored.as_ref().is_some_and(|stored| !stored.volatile);
+        if !next.iter().any(|(key, stored)| kept(stored) || on_disk(key)) {
+            return Ok(());
+        }
         let write = self.database.begin_write()?;
         {
             let mut table = write.open_table(OBJECTS)?;
             for (key, stored) in next {
                 let name = format!("{}/{key}", key.kind.group);
-                match stored {
+                match stored.as_ref().filter(|stored| !stored.volatile) {
                     Some(stored) => {
-                        let row = json!({"object": &*stored.object.json, "manager": stored.manager});
-                        table.insert(name.as_str(), row.to_string().as_bytes())?;
+                        table.insert(name.as_str(), stored.save().to_string().as_bytes())?;
                     }
                     None => {
                         table.remove(name.as_str())?;
@@ -194,6 +253,31 @@ impl Store {
         }
         write.commit()?;
         Ok(())
+    }
+}
+
+impl Stored {
+    /// An object as its owner applied it, with what is filled in; the manager and where it is kept are the caller's.
+    fn new(base: Object, fill: Option<Fill>, old: Option<&Object>, version: u64, now: Instant) -> Self {
+        let seen = fill.as_ref().map_or_else(|| base.clone(), |fill| fill.over(&base));
+        let object = stamp(seen, old, version, now);
+        Self { object, manager: String::new(), volatile: false, filled: fill.map(|fill| (base, fill)) }
+    }
+
+    /// As it is kept on disk: what is filled in stands apart, so that it can be left out.
+    fn save(&self) -> Value {
+        let Some((base, fill)) = &self.filled else {
+            return json!({"object": &*self.object.json, "manager": self.manager});
+        };
+        let mut json = (*base.json).clone();
+        for key in OURS {
+            json["metadata"][key] = self.object.json["metadata"][key].clone();
+        }
+        let mut saved = json!({"object": json, "manager": self.manager});
+        if !fill.volatile {
+            saved["fill"] = fill.save();
+        }
+        saved
     }
 }
 

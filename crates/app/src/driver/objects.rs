@@ -10,13 +10,7 @@ impl Driver {
     /// Writes, and puts the facts that follow. Gives what could not be written, for the caller to show with what else
     /// it knows about the same objects.
     pub(super) fn write(&mut self, writes: Vec<Write>) -> Vec<Problem> {
-        let targets: Vec<ObjectKey> = writes
-            .iter()
-            .map(|w| match w {
-                Write::Apply(object, _) => object.key.clone(),
-                Write::Delete(key, _) => key.clone(),
-            })
-            .collect();
+        let targets: Vec<ObjectKey> = writes.iter().map(|write| write.key().clone()).collect();
         let written = match self.store.write(writes, now()) {
             Ok(written) => written,
             Err(error) => {

@@ -1,3 +1,66 @@
-//! Room: which SealedSecrets are opened.
+//! Room: which SealedSecrets are opened, and which Secrets and ConfigMaps are mirrored into which namespaces.
+//!
+//! ```text
+//!  SealedSecret -> UnsealWanted -> (effect) -> Secret, in memory only, or UnsealFailure -> finding
+//!  Secret, ConfigMap with reflector annotations -> MirrorClaim -> Mirror -> MirrorWanted -> (effect) -> Secret, ConfigMap
+//! ```
+//!
+//! Invariants: a Secret that something else made is never overwritten; the data of a SealedSecret that does not open is
+//! never invented; what came out of a SealedSecret stays in memory, its mirrors too; only what Portolan mirrored by
+//! itself is ever removed; a mirror is no source.
 
+mod credentials;
+mod mirrors;
+mod problems;
+mod reflection;
 pub mod rows;
+mod selector;
+#[cfg(test)]
+mod tests;
+mod unseal;
+
+use portolan_engine::Engine;
+use portolan_model::input::{ConfigMap, Gateway, Issuer, Namespace, SealedSecret, Secret};
+use rows::{
+    ComponentCredential, Mirror, MirrorClaim, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted,
+};
+
+use crate::{
+    World,
+    certificates::rows::Settings,
+    world::{Finding, MirrorClaimsByMirror},
+};
+
+pub use reflection::{AUTO_REFLECTS, REFLECTED_AT, REFLECTED_VERSION, REFLECTS};
+
+pub(crate) fn register(engine: &mut Engine<World>) {
+    engine
+        .map("unseal_wanted", unseal::unseal_wanted)
+        .reads::<(Secret, UnsealFailure, Issuer, Gateway, Settings, ComponentCredential)>()
+        .writes::<(UnsealWanted, Finding)>();
+    engine
+        .map("missing_credentials", credentials::missing)
+        .reads::<(Secret, SealedSecret, Settings)>()
+        .writes::<(Finding,)>();
+    engine
+        .map("secret_mirrors", mirrors::of_secret)
+        .reads::<(Secret, Namespace)>()
+        .writes::<(MirrorClaim, Finding)>();
+    engine
+        .map("config_map_mirrors", mirrors::of_config_map)
+        .reads::<(ConfigMap, Namespace)>()
+        .writes::<(MirrorClaim, Finding)>();
+    engine
+        .group::<MirrorClaimsByMirror>("mirrors", mirrors::mirrors)
+        .reads::<(Secret, ConfigMap)>()
+        .writes::<(Mirror, Finding)>();
+    engine.map("mirror_wanted", mirrors::wanted).reads::<(Secret, ConfigMap)>().writes::<(MirrorWanted,)>();
+    engine
+        .map("secret_mirrors_unwanted", mirrors::unwanted_secret)
+        .reads::<(Mirror,)>()
+        .writes::<(MirrorUnwanted,)>();
+    engine
+        .map("config_map_mirrors_unwanted", mirrors::unwanted_config_map)
+        .reads::<(Mirror,)>()
+        .writes::<(MirrorUnwanted,)>();
+}

@@ -1,9 +1,9 @@
 //! Rows of the secrets room.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_model::{
-    Name, NamespacedName,
+    Name, NamespacedName, ObjectKey, Redacted,
     input::{SealedSecret, SealingScope},
     row,
 };
@@ -62,3 +62,108 @@ pub struct ComponentCredential {
     pub component: Name,
 }
 row!(ComponentCredential, NamespacedName, "component_credentials");
+
+/// Kinds that are mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum MirrorKind {
+    /// Secret.
+    Secret,
+    /// ConfigMap.
+    ConfigMap,
+}
+
+/// A Secret or ConfigMap that is a mirror, or is to be one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MirrorKey {
+    /// Kind of source and mirror.
+    pub kind: MirrorKind,
+    /// The mirror.
+    pub name: NamespacedName,
+}
+
+impl MirrorKey {
+    /// The same as an object key.
+    pub fn object(&self) -> ObjectKey {
+        let kind = match self.kind {
+            MirrorKind::Secret => "Secret",
+            MirrorKind::ConfigMap => "ConfigMap",
+        };
+        ObjectKey::new("", kind, self.name.namespace.clone(), self.name.name.clone())
+    }
+}
+
+/// What a mirror holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MirrorContent {
+    /// Of a Secret.
+    Secret {
+        /// `type`.
+        r#type: Name,
+        /// `data`, decoded.
+        data: BTreeMap<Name, Redacted>,
+    },
+    /// Of a ConfigMap.
+    ConfigMap {
+        /// `data`.
+        data: BTreeMap<Name, String>,
+        /// `binaryData`, base64.
+        binary: BTreeMap<Name, Name>,
+    },
+}
+
+/// A source asks for a mirror, or a mirror that a user wrote asks for its source's content, and the source allows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorClaim {
+    /// Mirror, whether written by hand, source.
+    pub key: MirrorClaimKey,
+    /// What to copy.
+    pub content: Arc<MirrorContent>,
+    /// Whether the values may be kept in memory only, as those of the source.
+    pub volatile: bool,
+}
+row!(MirrorClaim, MirrorClaimKey, "mirror_claims");
+
+/// Key of a claim. Mirrors that a user wrote stand before others.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MirrorClaimKey {
+    /// The mirror.
+    pub mirror: MirrorKey,
+    /// Whether Portolan makes the mirror; else a user wrote it, and Portolan fills it.
+    pub auto: bool,
+    /// The source.
+    pub source: NamespacedName,
+}
+
+/// A mirror that there shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    /// The mirror.
+    pub key: MirrorKey,
+    /// Whether Portolan makes it; else a user wrote it, and Portolan fills it.
+    pub auto: bool,
+    /// The source.
+    pub source: NamespacedName,
+    /// What it holds.
+    pub content: Arc<MirrorContent>,
+    /// Whether the values may be kept in memory only.
+    pub volatile: bool,
+}
+row!(Mirror, MirrorKey, "mirrors");
+
+/// Wanted: write a mirror that is not there, or not as it shall be. Gone as soon as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorWanted {
+    /// The mirror.
+    pub key: MirrorKey,
+    /// What it shall be.
+    pub mirror: Arc<Mirror>,
+}
+row!(MirrorWanted, MirrorKey, "mirror_wanted");
+
+/// Wanted: remove a mirror that Portolan made and no source asks for any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MirrorUnwanted {
+    /// The mirror.
+    pub key: MirrorKey,
+}
+row!(MirrorUnwanted, MirrorKey, "mirror_unwanted");

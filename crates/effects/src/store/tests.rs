@@ -107,3 +107,118 @@ fn what_cannot_be_opened_says_why() {
     let text = Store::open(dir.path()).unwrap_err().to_string();
     assert!(text.contains("store.redb cannot be opened"), "{text}");
 }
+
+fn bytes(dir: &Path) -> Vec<u8> {
+    std::fs::read(dir.join("store.redb")).unwrap()
+}
+
+fn holds(bytes: &[u8], text: &str) -> bool {
+    bytes.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
+fn secret(name: &str, value: &str) -> Object {
+    let json = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": "ns"}, "data": {"k": value}});
+    Object::from_json(json, Origin::default()).unwrap()
+}
+
+#[test]
+fn held_objects_are_like_others_but_never_on_disk() {
+    const PLAIN: &str = "cGxhaW50ZXh0LW9mLWEtc2VhbGVkLXNlY3JldA==";
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let hold = |value: &str| Write::Hold(Box::new(secret("s", value)), "sealed");
+    let key = secret("s", "").key;
+    // In one batch with what is persisted, and over what was persisted before.
+    let batch = vec![hold(PLAIN), apply("a", 1), Write::Apply(Box::new(secret("t", "persisted")), "sealed")];
+    store.write(batch, Instant(0)).unwrap();
+    store.write(vec![Write::Hold(Box::new(secret("t", PLAIN)), "sealed")], Instant(0)).unwrap();
+    assert_eq!(store.list().count(), 3);
+    assert_eq!(store.get(&key).unwrap().object.json["data"]["k"], PLAIN);
+    assert_eq!(store.get(&key).unwrap().object.generation(), 1);
+    assert_eq!(store.write(vec![hold(PLAIN)], Instant(1)).unwrap(), [Written::Unchanged]);
+    let foreign = vec![Write::Apply(Box::new(secret("s", "x")), "git"), Write::Delete(key.clone(), "git")];
+    for refused in store.write(foreign, Instant(1)).unwrap() {
+        assert_eq!(refused, Written::OwnedBy(key.clone(), "sealed".into()));
+    }
+    drop(store);
+    assert!(holds(&bytes(dir.path()), "Thing") && !holds(&bytes(dir.path()), PLAIN));
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!(store.list().map(|s| s.object.key.to_string()).collect::<Vec<_>>(), ["Thing/a"]);
+    // Removed from memory as from the disk.
+    store.write(vec![hold(PLAIN)], Instant(0)).unwrap();
+    let gone = store.write(vec![Write::Delete(key.clone(), "sealed")], Instant(0)).unwrap();
+    assert_eq!(gone, [Written::Deleted(key.clone())]);
+    assert!(store.get(&key).is_none());
+    // And back to the disk, once it need not be secret any more.
+    store.write(vec![hold("x"), Write::Apply(Box::new(secret("s", "x")), "sealed")], Instant(0)).unwrap();
+    drop(store);
+    assert!(Store::open(dir.path()).unwrap().get(&key).is_some());
+}
+
+fn filled(value: &str, volatile: bool) -> Write {
+    Write::Fill(Box::new(Fill {
+        key: secret("s", "").key,
+        fields: json!({"data": {"k": value}, "stringData": null, "metadata": {"annotations": {"version": "1"}}}),
+        while_annotated: ("reflects".into(), "a/b".into()),
+        volatile,
+    }))
+}
+
+/// An object that asks to be filled.
+fn asking(note: &str) -> Write {
+    let json = json!({
+        "apiVersion": "v1", "kind": "Secret",
+        "metadata": {"name": "s", "namespace": "ns", "annotations": {"reflects": "a/b", "note": note}},
+        "stringData": {"own": "x"},
+    });
+    Write::Apply(Box::new(Object::from_json(json, Origin::default()).unwrap()), "git")
+}
+
+#[test]
+fn what_is_filled_in_stays_when_the_owner_applies_the_object_again() {
+    const PLAIN: &str = "dm9sYXRpbGUtdmFsdWU=";
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let key = secret("s", "").key;
+    assert_eq!(
+        store.write(vec![filled("x", false)], Instant(0)).unwrap(),
+        [Written::Unchanged],
+        "nothing there"
+    );
+    store.write(vec![asking("1"), filled("x", false)], Instant(0)).unwrap();
+    let see = |store: &Store| (*store.get(&key).unwrap().object.json).clone();
+    let wanted = |store: &Store, note: &str| {
+        let seen = see(store);
+        assert_eq!((&seen["data"]["k"], seen.get("stringData")), (&json!("x"), None));
+        let annotations = json!({"reflects": "a/b", "note": note, "version": "1"});
+        assert_eq!(seen["metadata"]["annotations"], annotations);
+    };
+    wanted(&store, "1");
+    assert_eq!(
+        store.write(vec![asking("1"), filled("x", false)], Instant(1)).unwrap(),
+        [Written::Unchanged, Written::Unchanged]
+    );
+    store.write(vec![asking("2")], Instant(2)).unwrap();
+    wanted(&store, "2");
+    drop(store);
+    let mut store = Store::open(dir.path()).unwrap();
+    wanted(&store, "2");
+    assert_eq!(
+        store.write(vec![asking("2")], Instant(3)).unwrap(),
+        [Written::Unchanged],
+        "also after a restart"
+    );
+    // In memory only: after a restart it is as its owner applied it.
+    store.write(vec![filled(PLAIN, true)], Instant(4)).unwrap();
+    assert_eq!(see(&store)["data"]["k"], PLAIN);
+    drop(store);
+    assert!(!holds(&bytes(dir.path()), PLAIN));
+    let mut store = Store::open(dir.path()).unwrap();
+    assert_eq!((see(&store).get("data"), &see(&store)["stringData"]["own"]), (None, &json!("x")));
+    // Once the owner no longer asks, what was filled in goes.
+    store
+        .write(vec![filled("x", false), Write::Apply(Box::new(secret("s", "own")), "git")], Instant(5))
+        .unwrap();
+    assert_eq!(see(&store)["data"]["k"], "own");
+    assert_eq!(store.write(vec![filled("x", false)], Instant(6)).unwrap(), [Written::Unchanged]);
+}

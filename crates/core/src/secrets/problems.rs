@@ -1,0 +1,106 @@
+//! What the secrets room finds wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_model::{
+    Name, NamespacedName, ObjectKey, Severity,
+    input::{Maker, SealingScope},
+};
+
+use super::rows::{MirrorKey, Unopened};
+use crate::{Cx, problem};
+
+/// A SealedSecret as an object.
+pub(super) fn sealed_secret(key: &NamespacedName) -> ObjectKey {
+    ObjectKey::new("bitnami.com", "SealedSecret", key.namespace.clone(), key.name.clone())
+}
+
+/// Values that no key opens. `needless` names who would use the Secret and needs it not.
+pub(super) fn unopened(
+    cx: &mut Cx<'_>,
+    key: &NamespacedName,
+    failures: &BTreeMap<Name, Unopened>,
+    needless: Option<&str>,
+) {
+    let field = match failures.keys().next() {
+        Some(name) if failures.len() == 1 => format!("spec.encryptedData.{name}"),
+        _ => "spec.encryptedData".to_owned(),
+    };
+    // Most often all values fail for one reason: say it once.
+    let reasons: BTreeSet<Unopened> = failures.values().copied().collect();
+    let why = match reasons.first() {
+        Some(why) if reasons.len() == 1 => why.to_string(),
+        _ => failures.iter().map(|(name, why)| format!("{name}: {why}")).collect::<Vec<_>>().join("; "),
+    };
+    let mut message = format!("the SealedSecret cannot be opened: {why}");
+    if let Some(who) = needless {
+        message = format!("{message}; {who} needs no credential here, so nothing waits for it");
+        let hint = "nothing to do here; in the cluster it needs the key of that cluster";
+        problem(cx, sealed_secret(key), 151, Severity::Info, &field, message, hint);
+        return;
+    }
+    let hint = match reasons.first() {
+        Some(Unopened::NoKeys) => {
+            "pass the private key with --sealing-key FILE: PEM, or the key Secrets of the controller"
+                .to_owned()
+        }
+        Some(Unopened::Scope(SealingScope::Strict)) => {
+            "remove the scope annotation, or seal it again".to_owned()
+        }
+        Some(Unopened::Scope(scope)) => {
+            let annotation = scope.annotation().unwrap_or_default();
+            format!("set the annotation {annotation}: \"true\", or seal it again")
+        }
+        Some(Unopened::NoKeyOpens(_)) => {
+            "pass the key it was sealed for with --sealing-key; if it was renamed or moved, seal it again"
+                .to_owned()
+        }
+        _ => "seal the value again".to_owned(),
+    };
+    problem(cx, sealed_secret(key), 151, Severity::Error, &field, message, &hint);
+}
+
+/// The Secret is there and was made by something else.
+pub(super) fn not_ours(cx: &mut Cx<'_>, key: &NamespacedName, maker: Maker) {
+    let message = format!("Secret {key} {} and is not overwritten", made(maker));
+    let hint = "remove the other source of the Secret, or rename the SealedSecret (and seal it again)";
+    problem(cx, sealed_secret(key), 152, Severity::Error, "metadata.name", message, hint);
+}
+
+/// A key of the template is a Go template.
+pub(super) fn templated(cx: &mut Cx<'_>, key: &NamespacedName, name: &Name) {
+    let field = format!("spec.template.data.{name}");
+    let message = format!("{name} is a Go template, which is not run; the Secret is made without it");
+    let hint = "seal the finished value as a key of encryptedData";
+    problem(cx, sealed_secret(key), 153, Severity::Error, &field, message, hint);
+}
+
+/// A mirror is not made, because another object stands there.
+pub(super) fn in_the_way(cx: &mut Cx<'_>, source: &MirrorKey, mirror: &MirrorKey, why: &str) {
+    let message = format!("{} is not mirrored to {}, which {why}", source.object(), mirror.object());
+    let hint = "remove the object that stands there, or take the namespace out of the reflector annotations";
+    problem(cx, source.object(), 160, Severity::Warning, "metadata.annotations", message, hint);
+}
+
+/// A problem in the annotations of reflector.
+pub(super) fn annotation(
+    cx: &mut Cx<'_>,
+    object: &MirrorKey,
+    (code, severity): (u16, Severity),
+    annotation: &str,
+    message: String,
+    hint: &str,
+) {
+    let field = format!("metadata.annotations.{annotation}");
+    problem(cx, object.object(), code, severity, &field, message, hint);
+}
+
+/// Who made an object, as a part of a sentence.
+pub(super) fn made(maker: Maker) -> &'static str {
+    match maker {
+        Maker::Repository => "comes from the repository",
+        Maker::Issued => "is made for a Certificate",
+        Maker::Unsealed => "is made from a SealedSecret",
+        Maker::Mirrored => "is a mirror of another source",
+    }
+}

@@ -1,0 +1,162 @@
+//! Reflector's annotations (emberstack/kubernetes-reflector `Annotations.cs`, `MirroringPropertiesExtensions.cs`).
+
+use std::collections::BTreeMap;
+
+use portolan_model::{LabelSelector, Name, NamespacedName, Severity, input::Namespace};
+use regex::{Regex, RegexBuilder};
+
+use super::{problems, rows::MirrorKey, selector};
+use crate::Cx;
+
+const PREFIX: &str = "reflector.v1.k8s.emberstack.com/";
+const ALLOWED: &str = "reflector.v1.k8s.emberstack.com/reflection-allowed";
+const ALLOWED_NAMESPACES: &str = "reflector.v1.k8s.emberstack.com/reflection-allowed-namespaces";
+const ALLOWED_SELECTOR: &str = "reflector.v1.k8s.emberstack.com/reflection-allowed-namespaces-selector";
+const AUTO: &str = "reflector.v1.k8s.emberstack.com/reflection-auto-enabled";
+const AUTO_NAMESPACES: &str = "reflector.v1.k8s.emberstack.com/reflection-auto-namespaces";
+const AUTO_SELECTOR: &str = "reflector.v1.k8s.emberstack.com/reflection-auto-namespaces-selector";
+/// On a mirror: `namespace/name` of its source.
+pub const REFLECTS: &str = "reflector.v1.k8s.emberstack.com/reflects";
+/// On a mirror: whether reflector made it, `True` or `False`.
+pub const AUTO_REFLECTS: &str = "reflector.v1.k8s.emberstack.com/auto-reflects";
+/// On a mirror: the source's `resourceVersion` that was copied.
+pub const REFLECTED_VERSION: &str = "reflector.v1.k8s.emberstack.com/reflected-version";
+/// On a mirror: when it was copied.
+pub const REFLECTED_AT: &str = "reflector.v1.k8s.emberstack.com/reflected-at";
+
+const KNOWN: [&str; 10] = [
+    ALLOWED,
+    ALLOWED_NAMESPACES,
+    ALLOWED_SELECTOR,
+    AUTO,
+    AUTO_NAMESPACES,
+    AUTO_SELECTOR,
+    REFLECTS,
+    AUTO_REFLECTS,
+    REFLECTED_VERSION,
+    REFLECTED_AT,
+];
+
+/// Compiled patterns may take this many bytes each: a namespace pattern is short, and a larger one is a mistake.
+const PATTERN_BYTES: usize = 1 << 18;
+
+/// What an object's annotations say.
+#[derive(Debug, Default)]
+pub(super) struct Reflection {
+    /// Where it may be mirrored; `None` is nowhere.
+    allowed: Option<Namespaces>,
+    /// Where it is mirrored by itself; `None` is nowhere.
+    auto: Option<Namespaces>,
+    /// Of what it is a mirror.
+    pub reflects: Option<String>,
+}
+
+/// Namespaces by name patterns or labels. Without either: all.
+#[derive(Debug, Default)]
+struct Namespaces {
+    /// Whether the annotation was written, though it may hold no pattern.
+    by_name: bool,
+    patterns: Vec<Regex>,
+    by_labels: bool,
+    selector: Option<LabelSelector>,
+}
+
+impl Namespaces {
+    fn take(&self, namespace: &Namespace) -> bool {
+        if !self.by_name && !self.by_labels {
+            return true;
+        }
+        // The whole name must be what the pattern finds first, as upstream compares the lengths.
+        let whole =
+            |pattern: &Regex| pattern.find(&namespace.name).is_some_and(|m| m.len() == namespace.name.len());
+        self.patterns.iter().any(whole)
+            || self.selector.as_ref().is_some_and(|selector| selector.matches(&namespace.labels))
+    }
+}
+
+impl Reflection {
+    /// Reads the annotations of `object`; `None` if there are none of reflector's.
+    pub(super) fn read(
+        cx: &mut Cx<'_>,
+        object: &MirrorKey,
+        annotations: &BTreeMap<Name, String>,
+    ) -> Option<Self> {
+        annotations.keys().find(|key| key.starts_with(PREFIX))?;
+        for unknown in annotations.keys().filter(|key| key.starts_with(PREFIX) && !KNOWN.contains(&&***key)) {
+            let message = format!("annotation {unknown} is not known and has no effect");
+            let hint = "check its spelling; docs/reference/findings.md lists the annotations under PTL-0163";
+            problems::annotation(cx, object, (163, Severity::Warning), unknown, message, hint);
+        }
+        let text = |key: &str| annotations.get(key).map(String::as_str).unwrap_or_default();
+        let flag = |key: &str| text(key).trim().eq_ignore_ascii_case("true");
+        let reflects = Some(text(REFLECTS).to_owned()).filter(|text| !text.is_empty());
+        if flag(AUTO) && !flag(ALLOWED) && reflects.is_none() {
+            let message = format!("{AUTO} has no effect without {ALLOWED}: \"true\"");
+            problems::annotation(cx, object, (163, Severity::Warning), AUTO, message, "set both");
+        }
+        let mut namespaces =
+            |patterns, selector| read_namespaces(cx, object, annotations, patterns, selector);
+        Some(Self {
+            allowed: flag(ALLOWED).then(|| namespaces(ALLOWED_NAMESPACES, ALLOWED_SELECTOR)),
+            auto: (flag(ALLOWED) && flag(AUTO)).then(|| namespaces(AUTO_NAMESPACES, AUTO_SELECTOR)),
+            reflects,
+        })
+    }
+
+    /// Whether it may be mirrored into the namespace.
+    pub(super) fn allows(&self, namespace: &Namespace) -> bool {
+        self.allowed.as_ref().is_some_and(|allowed| allowed.take(namespace))
+    }
+
+    /// Whether it is mirrored into the namespace without anybody asking.
+    pub(super) fn is_auto(&self, namespace: &Namespace) -> bool {
+        self.allows(namespace) && self.auto.as_ref().is_some_and(|auto| auto.take(namespace))
+    }
+
+    /// Whether any namespace may get a mirror without asking.
+    pub(super) fn has_auto(&self) -> bool {
+        self.auto.is_some()
+    }
+}
+
+fn read_namespaces(
+    cx: &mut Cx<'_>,
+    object: &MirrorKey,
+    annotations: &BTreeMap<Name, String>,
+    patterns: &'static str,
+    selector: &'static str,
+) -> Namespaces {
+    let mut made = Namespaces::default();
+    if let Some(list) = annotations.get(patterns).filter(|list| !list.is_empty()) {
+        made.by_name = true;
+        for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
+            if let Ok(pattern) = RegexBuilder::new(text).size_limit(PATTERN_BYTES).build() {
+                made.patterns.push(pattern);
+            } else {
+                let message =
+                    format!("{text:?} is no regular expression that can be used; it matches nothing");
+                let hint = "correct it; look-around and back references are not served";
+                problems::annotation(cx, object, (161, Severity::Error), patterns, message, hint);
+            }
+        }
+    }
+    if let Some(text) = annotations.get(selector).filter(|text| !text.is_empty()) {
+        made.by_labels = true;
+        match selector::parse(text) {
+            Ok(selector) => made.selector = Some(selector),
+            Err(why) => {
+                let message = format!("{text:?} is no label selector and matches nothing: {why}");
+                let hint = "write it like team=a,stage in (dev, test)";
+                problems::annotation(cx, object, (161, Severity::Error), selector, message, hint);
+            }
+        }
+    }
+    made
+}
+
+/// `namespace/name` as [`REFLECTS`] holds it.
+pub(super) fn source(text: &str) -> Option<NamespacedName> {
+    let (namespace, name) = text.trim().split_once('/')?;
+    let good = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
+    good.then(|| NamespacedName::new(namespace, name))
+}

@@ -1,0 +1,178 @@
+use portolan_model::{
+    NamespacedName,
+    input::{SealedSecret, SealingScope},
+};
+
+use super::*;
+use crate::secrets::rows::{ComponentCredential, Unopened, UnsealFailure, UnsealWanted};
+
+const SEALED: &str = "
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: {name: dns, namespace: cert-manager}
+spec: {encryptedData: {password: AAAA, user: AAAA}}
+";
+const ISSUER: &str = "
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {name: letsencrypt}
+spec:
+  acme:
+    server: https://acme.example/directory
+    privateKeySecretRef: {name: account}
+    solvers:
+    - dns01: {cloudDNS: {project: p, serviceAccountSecretRef: {name: dns, key: k}}}
+";
+
+fn key() -> NamespacedName {
+    NamespacedName::new("cert-manager", "dns")
+}
+
+fn wanted(engine: &Engine<World>) -> Option<SealedSecret> {
+    engine.get::<UnsealWanted>(&key()).map(|row| row.sealed.clone())
+}
+
+fn fail(engine: &mut Engine<World>, failures: &[(&str, Unopened)]) {
+    let sealed = wanted(engine).unwrap();
+    let failures = failures.iter().map(|(name, why)| ((*name).into(), *why)).collect();
+    engine.put(UnsealFailure { key: key(), sealed, failures });
+    step(engine);
+}
+
+/// The one finding about the SealedSecret.
+fn finding(engine: &Engine<World>) -> (Severity, String) {
+    let mut all = findings(engine);
+    all.retain(|f| f.0 == 151);
+    assert_eq!(all.len(), 1, "{all:?}");
+    assert_eq!(all[0].2, "SealedSecret/cert-manager/dns");
+    (all[0].1, all[0].3.clone())
+}
+
+#[test]
+fn what_does_not_open_is_one_error_until_it_changes() {
+    let mut engine = world::engine();
+    apply(&mut engine, SEALED);
+    step(&mut engine);
+    assert_eq!(wanted(&engine).unwrap().scope, SealingScope::Strict);
+    assert_eq!(codes(&engine), Vec::<u16>::new());
+    let cases = [
+        (vec![("password", Unopened::NoKeys), ("user", Unopened::NoKeys)], "there is no sealing key"),
+        (vec![("user", Unopened::NoKeyOpens(2))], "no key opens it (2 tried)"),
+        (vec![("user", Unopened::Scope(SealingScope::Cluster))], "it was sealed cluster-wide, which"),
+        (
+            vec![("password", Unopened::TooShort), ("user", Unopened::Damaged)],
+            "password: the value is cut short; user: the value is damaged",
+        ),
+    ];
+    for (failures, text) in cases {
+        fail(&mut engine, &failures);
+        let (severity, message) = finding(&engine);
+        assert!(severity == Severity::Error && message.contains(text), "{message}");
+    }
+    apply(&mut engine, &SEALED.replace("user: AAAA", "user: BBBB"));
+    step(&mut engine);
+    assert_eq!(codes(&engine), Vec::<u16>::new(), "the failure was about another text");
+}
+
+#[test]
+fn the_credential_of_a_substituted_issuer_blocks_nothing() {
+    let unopened = [("user", Unopened::NoKeys)];
+    let mut engine = world::engine();
+    apply(&mut engine, &format!("{SEALED}---{ISSUER}"));
+    step(&mut engine);
+    fail(&mut engine, &unopened);
+    let (severity, message) = finding(&engine);
+    assert!(severity == Severity::Info && message.contains("ClusterIssuer/letsencrypt"), "{message}");
+
+    // Another namespace's Secret of that name is none of the ClusterIssuer's, but one of an Issuer there.
+    let elsewhere = |text: &str| text.replace("cert-manager}", "team-a}");
+    let mut other = world::engine();
+    apply(&mut other, &format!("{}---{ISSUER}", elsewhere(SEALED)));
+    step(&mut other);
+    let key = NamespacedName::new("team-a", "dns");
+    let sealed = other.get::<UnsealWanted>(&key).unwrap().sealed.clone();
+    let failures = [("user".into(), Unopened::NoKeys)].into();
+    other.put(UnsealFailure { key, sealed, failures });
+    step(&mut other);
+    let severity = |engine: &Engine<World>| findings(engine).iter().find(|f| f.0 == 151).unwrap().1;
+    assert_eq!(severity(&other), Severity::Error);
+    let issuer = ISSUER.replace("ClusterIssuer", "Issuer").replace("letsencrypt}", "le, namespace: team-a}");
+    apply(&mut other, &issuer);
+    step(&mut other);
+    assert_eq!(severity(&other), Severity::Info);
+
+    // Somebody else who needs it makes it an error: a CA issuer, then a Gateway.
+    let ca = "apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: ca}\nspec: {ca: {secretName: dns}}\n";
+    apply(&mut engine, ca);
+    step(&mut engine);
+    assert_eq!(finding(&engine).0, Severity::Error);
+    world::remove(&mut engine, &ObjectKey::new("cert-manager.io", "ClusterIssuer", "", "ca"));
+    step(&mut engine);
+    assert_eq!(finding(&engine).0, Severity::Info);
+    apply(
+        &mut engine,
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: g, namespace: cert-manager}\nspec:\n  gatewayClassName: c\n  listeners: [{name: https, port: 443, protocol: HTTPS, tls: {certificateRefs: [{name: dns}]}}]\n",
+    );
+    step(&mut engine);
+    assert_eq!(finding(&engine).0, Severity::Error);
+}
+
+#[test]
+fn the_credential_of_a_replaced_component_blocks_nothing() {
+    let mut engine = world::engine();
+    apply(&mut engine, SEALED);
+    engine.put(ComponentCredential { key: key(), component: "external-dns".into() });
+    step(&mut engine);
+    fail(&mut engine, &[("user", Unopened::NoKeyOpens(1))]);
+    let (severity, message) = finding(&engine);
+    assert!(severity == Severity::Info && message.contains("external-dns needs no credential"), "{message}");
+}
+
+#[test]
+fn a_missing_credential_is_told_and_a_sealed_one_is_not_missing() {
+    let mut engine = world::engine();
+    apply(&mut engine, ISSUER);
+    step(&mut engine);
+    let found: Vec<_> = findings(&engine).into_iter().filter(|f| f.0 == 154).collect();
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].1, &*found[0].2), (Severity::Info, "ClusterIssuer/letsencrypt"));
+    assert!(found[0].3.contains("cert-manager/dns"), "{}", found[0].3);
+    apply(&mut engine, SEALED);
+    step(&mut engine);
+    assert!(!codes(&engine).contains(&154));
+}
+
+#[test]
+fn a_secret_that_is_there_keeps_its_maker() {
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: dns, namespace: cert-manager}\n";
+    let mut engine = world::engine();
+    apply(&mut engine, &format!("{SEALED}---\n{secret}"));
+    step(&mut engine);
+    assert_eq!(wanted(&engine), None);
+    let found = findings(&engine);
+    assert_eq!((found[0].0, found[0].1), (152, Severity::Error));
+    assert!(found[0].3.contains("comes from the repository"), "{}", found[0].3);
+    remove(&mut engine, "Secret", "cert-manager", "dns");
+    step(&mut engine);
+    assert!(wanted(&engine).is_some());
+    let ours = secret.replace(
+        "name: dns,",
+        "labels: {app.kubernetes.io/managed-by: portolan}, ownerReferences: [{kind: SealedSecret}], name: dns,",
+    );
+    apply(&mut engine, &ours);
+    step(&mut engine);
+    assert!(wanted(&engine).is_some() && codes(&engine).is_empty(), "what we opened is ours");
+}
+
+#[test]
+fn a_go_template_is_told_and_left_out() {
+    let mut engine = world::engine();
+    let template = "encryptedData: {a: AAAA}, template: {data: {plain: 'x { y', url: 'http://{{ .user }}'}}";
+    apply(&mut engine, &SEALED.replace("encryptedData: {password: AAAA, user: AAAA}", template));
+    step(&mut engine);
+    let found = findings(&engine);
+    assert_eq!((found.len(), found[0].0, found[0].1), (1, 153, Severity::Error));
+    assert_eq!(wanted(&engine).unwrap().template.keys().map(|k| &**k).collect::<Vec<_>>(), ["plain"]);
+    fail(&mut engine, &[("a", Unopened::NoKeys)]);
+    assert_eq!(codes(&engine).len(), 2, "a failure is held against what was tried");
+}

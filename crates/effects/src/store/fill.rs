@@ -1,0 +1,60 @@
+//! Fields that are written into an object which somebody else applies: the content of a mirror that a user wrote.
+
+use std::sync::Arc;
+
+use portolan_model::{Object, ObjectKey};
+use serde_json::{Value, json};
+
+/// Fields over an object that its owner applies without them. They stay when the owner applies it again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fill {
+    /// The object.
+    pub key: ObjectKey,
+    /// Top-level fields that replace the object's (`null` removes one); of `metadata`, the annotations are merged.
+    pub fields: Value,
+    /// Annotation and value: once the owner's object no longer has it, the fields go.
+    pub while_annotated: (String, String),
+    /// Whether the fields are kept in memory only.
+    pub volatile: bool,
+}
+
+impl Fill {
+    /// Whether it belongs over this object.
+    pub(super) fn holds(&self, base: &Object) -> bool {
+        base.annotation(&self.while_annotated.0) == Some(self.while_annotated.1.as_str())
+    }
+
+    /// The object as everybody sees it.
+    pub(super) fn over(&self, base: &Object) -> Object {
+        let mut json = (*base.json).clone();
+        for (field, value) in self.fields.as_object().into_iter().flatten() {
+            if field == "metadata" {
+                let annotations = value.get("annotations").and_then(Value::as_object).into_iter().flatten();
+                for (key, value) in annotations {
+                    json["metadata"]["annotations"][key] = value.clone();
+                }
+            } else if value.is_null() {
+                json.as_object_mut().map(|map| map.remove(field));
+            } else {
+                json[field] = value.clone();
+            }
+        }
+        Object { json: Arc::new(json), ..base.clone() }
+    }
+
+    /// As it is kept on disk.
+    pub(super) fn save(&self) -> Value {
+        json!({"fields": self.fields, "annotation": self.while_annotated.0, "value": self.while_annotated.1})
+    }
+
+    /// From disk; `None` if it cannot be read.
+    pub(super) fn load(key: &ObjectKey, saved: &Value) -> Option<Self> {
+        let text = |field: &str| saved.get(field).and_then(Value::as_str).map(str::to_owned);
+        Some(Self {
+            key: key.clone(),
+            fields: saved.get("fields")?.clone(),
+            while_annotated: (text("annotation")?, text("value")?),
+            volatile: false,
+        })
+    }
+}
