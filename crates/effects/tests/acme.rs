@@ -15,7 +15,7 @@ use acme_world::{
 };
 use portolan_core::certificates::acme::{Limits, OrderState, OrderStatus, Reason};
 use portolan_effects::{
-    acme::{AccountKey, Client, Outcome, Reach, Run, drive},
+    acme::{AccountKey, Client, Outcome, Reach, Run, drive, drive_until},
     acme_ca::{DevCa, Handle, NewOrders, Settings, serve},
     dns::{EmbeddedDns, embedded::Contents},
 };
@@ -352,4 +352,43 @@ async fn what_does_not_fit_together_is_refused_in_the_servers_words() {
     let (_, outcome) = drive(world.order(&client, &["localhost"]), run, |_| {}).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.detail.contains("rejectedIdentifier"), "{}", failure.detail);
+}
+
+#[tokio::test]
+async fn an_order_that_is_given_up_leaves_no_value_behind() {
+    let world = world(|_| {}).await;
+    let client = world.client(KeyKind::P256);
+    let mut left = 0;
+    for stop in 1.. {
+        let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
+        let (mut sender, mut seen) = (Some(sender), 0);
+        let state = world.order(&client, &APEX_AND_WILDCARD);
+        let (state, outcome) = drive_until(
+            state,
+            run(&client, &world.zone, &APEX_AND_WILDCARD),
+            |_| {
+                seen += 1;
+                if seen == stop {
+                    let _ = sender.take().map(|sender| sender.send(()));
+                }
+            },
+            async {
+                // Without a message the order goes on.
+                if receiver.await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            },
+        )
+        .await;
+        assert_eq!(values(&world.zone).await, [""; 0], "given up at {stop}");
+        assert_eq!(state.presented.len(), 0, "given up at {stop}");
+        match outcome {
+            None => left += 1,
+            Some(outcome) => {
+                issued(outcome);
+                break;
+            }
+        }
+    }
+    assert!(left > 12, "{left}");
 }

@@ -6,7 +6,7 @@
 //!
 //! [`drive()`] takes one order as far as it goes. It decides nothing: what to send, when to try again and when to give up
 //! is the machine's. It spawns nothing either, so dropping its future stops the order where it is; the [`OrderState`]
-//! that was last shown to the progress callback takes it up again.
+//! that was last shown to the progress callback takes it up again. [`drive_until`] ends an order for good.
 //!
 //! ```no_run
 //! # use std::{net::SocketAddr, sync::Arc};
@@ -46,9 +46,10 @@ mod jwk;
 mod key;
 #[cfg(test)]
 mod tests;
+mod work;
 
 pub use challenges::{Challenges, ProviderChallenges};
 pub use client::{Client, ClientError, Reach};
-pub use drive::{Bounds, Outcome, Run, drive};
+pub use drive::{Bounds, Outcome, Run, drive, drive_until};
 pub use jwk::{Algorithm, Jwk};
 pub use key::AccountKey;

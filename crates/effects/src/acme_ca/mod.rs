@@ -1,7 +1,7 @@
 //! The embedded development CA: a small real ACME server (RFC 8555) for `portolan up`.
 //!
 //! ```text
-//!  TLS --HTTP--> routes --jws (signature, nonce, url)--> book (accounts, orders) --> validate (DNS-01), authority (sign)
+//!  TLS --HTTP--> routes --jws (signature, nonce, url)--> resources --> book (accounts, orders) --> validate (DNS-01), authority (sign)
 //! ```
 //!
 //! It issues for any name whose DNS-01 challenge it sees at the resolvers it was given; it asks those addresses and
@@ -19,6 +19,7 @@ mod jws;
 mod nonces;
 mod orders;
 mod problem;
+mod resources;
 mod routes;
 mod serve;
 #[cfg(test)]
