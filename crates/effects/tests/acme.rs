@@ -11,11 +11,12 @@ use std::{
 };
 
 use acme_world::{
-    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, limits, now, order, run, values, zone,
+    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, limits, now, order, other_client,
+    run, values, zone,
 };
 use portolan_core::certificates::acme::{Limits, OrderState, OrderStatus, Reason};
 use portolan_effects::{
-    acme::{AccountKey, Client, Outcome, Reach, Run, drive, drive_until},
+    acme::{AccountKey, Client, Outcome, ProviderChallenges, Reach, Run, drive, drive_until},
     acme_ca::{DevCa, Handle, NewOrders, Settings, serve},
     dns::{EmbeddedDns, embedded::Contents},
 };
@@ -391,4 +392,16 @@ async fn an_order_that_is_given_up_leaves_no_value_behind() {
         }
     }
     assert!(left > 12, "{left}");
+}
+
+#[tokio::test]
+async fn somebody_elses_client_is_served_too() {
+    let world = world(|_| {}).await;
+    let challenges = ProviderChallenges::new(Arc::clone(&world.zone) as _);
+    let csr = csr(KeyKind::Rsa2048, &APEX_AND_WILDCARD);
+    let address = world.ca.client_addr();
+    let chain = other_client::order(address, &world.root, &challenges, &APEX_AND_WILDCARD, &csr).await;
+    for name in ["example.com", "anything.example.com"] {
+        assert_chain(&chain, &world.root, name);
+    }
 }

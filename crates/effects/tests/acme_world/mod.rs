@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used)]
 
+pub mod other_client;
+
 use std::{
     net::SocketAddr,
     sync::{
