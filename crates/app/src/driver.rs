@@ -41,6 +41,7 @@ use tokio::sync::{mpsc, watch};
 
 use acme::Acme;
 use reload::Reading;
+use tell::View;
 
 use crate::{addresses::Addresses, api, cli::Up, wire::Wire};
 
@@ -86,6 +87,7 @@ pub struct Driver {
     facts: bool,
     reading: Reading,
     acme: Acme,
+    view: View,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
 }
@@ -143,6 +145,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         facts: false,
         reading,
         acme,
+        view: View::new(!args.once),
         unwritten: false,
         state,
     };
@@ -160,6 +163,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         anstream::println!("portolan: API http://{}", driver.run["api"].as_str().unwrap_or("?"));
     }
     let code = driver.run(events, &args).await?;
+    driver.view.clear();
     drop(stop);
     if let Some(envoy) = envoy.take() {
         envoy.stop().await;
@@ -172,15 +176,11 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
 impl Driver {
     async fn run(&mut self, mut events: mpsc::UnboundedReceiver<Event>, args: &Up) -> anyhow::Result<u8> {
         let deadline = tokio::time::Instant::now() + args.timeout;
-        let mut shown = BTreeMap::new();
-        let mut said = BTreeSet::new();
         loop {
             if args.once && self.at_rest() {
                 return Ok(self.result());
             }
-            if !args.once {
-                self.tell(&mut shown, &mut said);
-            }
+            self.tell();
             let sleep = match self.next_due {
                 Some(due) => {
                     Duration::from_millis(u64::try_from(due.0 - now().0).unwrap_or(0).min(3_600_000))
@@ -275,6 +275,7 @@ impl Driver {
             for held in &step.held {
                 tracing::error!(?held, "a rule failed; its last good rows are kept");
             }
+            self.view.note(&step);
             self.give_addresses(&step)?;
             self.publish_roots(&step)?;
             if self.wire.take(&step) {

@@ -60,7 +60,7 @@ pub fn status(engine: &Engine<World>, store: &Store, run: &Value, substitutions:
 }
 
 /// A finding with file and line, looked up from where the object stands now.
-fn finding(problem: &Problem, store: &Store) -> Value {
+pub fn finding(problem: &Problem, store: &Store) -> Value {
     let origin = store.get(&problem.object).map(|s| &s.object.origin);
     let is_file = problem.object.kind.kind == "File";
     let file = if is_file {

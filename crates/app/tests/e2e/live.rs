@@ -176,3 +176,32 @@ fn render_lists_what_an_environment_wants_and_no_values() {
     let output = render("nowhere-01");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
 }
+
+/// On a terminal the lower lines show what waits for what; `script` is the terminal.
+#[test]
+fn a_terminal_shows_what_waits() {
+    let Some(envoy) = envoy("e2e terminal") else { return };
+    let Some(script) = portolan_testkit::suites::program("script") else {
+        portolan_testkit::suites::skip("e2e terminal", "script is missing; install bsdutils");
+        return;
+    };
+    let (dir, state) = (first_steps(), crate::instance::private());
+    let command = format!(
+        "{} up {} --once --timeout 20s --api-listen 127.0.0.1:0 --dns-listen 127.0.0.1:0 --acme-listen 127.0.0.1:0 --state {} --envoy {}",
+        env!("CARGO_BIN_EXE_portolan"),
+        dir.path().display(),
+        state.path().display(),
+        envoy.display()
+    );
+    let output = std::process::Command::new(script)
+        .args(["-qec", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}");
+    assert!(text.contains("3 pending, 0 refused"), "{text}");
+    assert!(text.contains(": waiting for "), "{text}");
+    assert!(text.contains("HOSTNAME"), "the table comes at the end: {text}");
+}

@@ -55,6 +55,17 @@ pub enum State {
     Refused,
 }
 
+impl State {
+    /// The word for it, as in JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// One hostname.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryPoint {
