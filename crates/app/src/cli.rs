@@ -65,6 +65,10 @@ pub struct Up {
     /// Address of the embedded development CA (ACME); port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:14443")]
     pub acme_listen: std::net::SocketAddr,
+    /// Private key that SealedSecrets are opened with: PEM, or the controller's key Secrets as YAML or JSON.
+    /// Repeatable; no key is ever taken from DIR by itself
+    #[arg(long, value_name = "FILE")]
+    pub sealing_key: Vec<PathBuf>,
     /// Namespace in which a ClusterIssuer's Secrets stand. Default: that of the cert-manager component, else
     /// cert-manager
     #[arg(long)]

@@ -7,6 +7,7 @@ mod objects;
 mod outside;
 mod probes;
 mod reload;
+mod secrets;
 mod signing;
 mod tell;
 
@@ -30,6 +31,7 @@ use portolan_core::{
 use portolan_effects::{
     dns::embedded::{Contents, EmbeddedDns},
     render::{Rendered, Tools},
+    sealed::SealingKeys,
     state_dir::StateDir,
     store::Store,
 };
@@ -90,6 +92,10 @@ pub struct Driver {
     view: View,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
+    /// What is opened and mirrored is written again too.
+    rewrite_secrets: bool,
+    /// Private keys that SealedSecrets are opened with.
+    keys: SealingKeys,
 }
 
 fn now() -> Instant {
@@ -112,6 +118,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
     let store = Store::open(state.path())?;
+    let keys = SealingKeys::load(&args.sealing_key)?;
     let outside = outside::start(&args, &state, &root).await?;
     let outside::Outside { events, wake, wanted, mut envoy, run, _watcher, stop } = outside;
     let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
@@ -147,12 +154,15 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         acme,
         view: View::new(!args.once),
         unwritten: false,
+        rewrite_secrets: false,
+        keys,
         state,
     };
     let kept: Vec<Object> = driver.store.list().map(|s| s.object.clone()).collect();
     for object in &kept {
         driver.put_object(object);
     }
+    driver.tell_exposed_keys();
     driver.reload();
     driver.settle()?;
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
@@ -206,6 +216,7 @@ impl Driver {
                 }
             }
             if idle && std::mem::take(&mut self.unwritten) {
+                self.rewrite_secrets = true;
                 self.reload();
             }
             self.settle()?;
@@ -258,8 +269,10 @@ impl Driver {
         None
     }
 
-    /// Steps until nothing follows from the last step any more. Feedback inside is bounded: addresses only.
+    /// Steps until nothing follows from the last step any more. Feedback inside is bounded: addresses, what is opened,
+    /// what is mirrored. Envoy gets the outcome only, so that a Secret which is opened at the start is never missed.
     fn settle(&mut self) -> anyhow::Result<()> {
+        let mut publish = false;
         for _ in 0..8 {
             self.facts = false;
             let step = self.engine.step(now().0);
@@ -278,14 +291,16 @@ impl Driver {
             self.view.note(&step);
             self.give_addresses(&step)?;
             self.publish_roots(&step)?;
-            if self.wire.take(&step) {
-                self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
-            }
+            self.follow_secrets(&step);
+            publish |= self.wire.take(&step);
             self.follow_issues(&step);
             self.follow_probes(&step);
             if !self.facts {
                 break;
             }
+        }
+        if publish {
+            self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
         }
         Ok(())
     }

@@ -12,3 +12,5 @@ mod instance;
 mod live;
 #[path = "e2e/seal.rs"]
 mod seal;
+#[path = "e2e/secrets.rs"]
+mod secrets;

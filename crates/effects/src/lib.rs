@@ -8,6 +8,7 @@ pub mod echo;
 pub mod envoy_process;
 pub mod folder;
 pub mod issue;
+pub mod mirror;
 pub mod probe;
 pub mod render;
 pub mod sealed;

@@ -144,6 +144,7 @@ impl Driver {
                 read.problems.extend(problems);
             }
         }
+        self.take_credentials();
         let said = self.reading.components.iter().find_map(|component| match component {
             Component::CertManager(settings) => Some(settings.cluster_resource_namespace.clone()),
             _ => None,

@@ -46,11 +46,19 @@ pub struct Instance {
     pub state: TempDir,
     child: Option<Child>,
     envoy: PathBuf,
+    /// Further arguments of `up`.
+    pub arguments: Vec<String>,
 }
 
 impl Instance {
     pub fn start(dir: TempDir, envoy: PathBuf) -> Self {
-        let mut made = Self { dir, state: private(), child: None, envoy };
+        Self::start_with(dir, envoy, &[])
+    }
+
+    /// With further arguments of `up`.
+    pub fn start_with(dir: TempDir, envoy: PathBuf, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
+        let mut made = Self { dir, state: private(), child: None, envoy, arguments };
         made.up();
         made
     }
@@ -73,6 +81,7 @@ impl Instance {
             .arg(self.state.path())
             .arg("--envoy")
             .arg(&self.envoy)
+            .args(&self.arguments)
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()

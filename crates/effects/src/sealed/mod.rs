@@ -8,6 +8,7 @@ mod certificate;
 mod cipher;
 mod document;
 mod keys;
+mod secret;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,10 @@ use portolan_model::{
 pub use certificate::{CertificateError, SealingCertificate};
 pub use document::{SealError, Sealing, read_secrets, seal_secret};
 pub use keys::{Exposed, KeyFileError, SealingKeys};
+pub use secret::secret_object;
+
+/// The values of a SealedSecret, or why for each that no key opens.
+pub type Unsealed = Result<BTreeMap<Name, Redacted>, BTreeMap<Name, Unopened>>;
 
 /// What a sealed value is bound to: the label of the encryption (`EncryptionLabel` in bitnami/sealed-secrets
 /// `sealedsecret_expansion.go`).
@@ -39,10 +44,7 @@ impl SealingKeys {
     ///
     /// # Errors
     /// Why, for each value that no key opens; none of the values are given then.
-    pub fn unseal(
-        &self,
-        sealed: &SealedSecret,
-    ) -> Result<BTreeMap<Name, Redacted>, BTreeMap<Name, Unopened>> {
+    pub fn unseal(&self, sealed: &SealedSecret) -> Unsealed {
         let (mut opened, mut failures) = (BTreeMap::new(), BTreeMap::new());
         for (name, text) in &sealed.encrypted {
             match self.open(sealed, text) {
@@ -51,6 +53,20 @@ impl SealingKeys {
             }
         }
         if failures.is_empty() { Ok(opened) } else { Err(failures) }
+    }
+
+    /// Opens many, side by side on the processors that there are; the answers stand as the questions do.
+    pub fn unseal_all(&self, all: &[&SealedSecret]) -> Vec<Unsealed> {
+        let each = |part: &[&SealedSecret]| part.iter().map(|sealed| self.unseal(sealed)).collect::<Vec<_>>();
+        if all.len() <= 1 {
+            return each(all);
+        }
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        std::thread::scope(|scope| {
+            let parts = all.chunks(all.len().div_ceil(processors));
+            let parts: Vec<_> = parts.map(|part| scope.spawn(move || each(part))).collect();
+            parts.into_iter().flat_map(|part| part.join().expect("opening does not panic")).collect()
+        })
     }
 
     fn open(&self, sealed: &SealedSecret, text: &str) -> Result<Redacted, Unopened> {

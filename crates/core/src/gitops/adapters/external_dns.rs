@@ -39,6 +39,8 @@ pub struct ExternalDns {
     pub annotation_filter: Name,
     /// `labelFilter`; empty if not set.
     pub label_filter: Name,
+    /// Secrets that it takes its credential from: those of `env`, `envFrom` and `extraVolumes`.
+    pub credentials: Vec<Name>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
@@ -62,6 +64,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         record_types: names(reader.list("managedRecordTypes")),
         annotation_filter: reader.text("annotationFilter").unwrap_or_default().into(),
         label_filter: reader.text("labelFilter").unwrap_or_default().into(),
+        credentials: credentials(&reader.values.values),
     };
     if let Some(text) = reader.text("policy") {
         policy(reader, &mut settings, "policy", &text);
@@ -115,6 +118,24 @@ fn apply(reader: &mut Reader<'_>, settings: &mut ExternalDns, flags: Vec<argumen
             _ => reader.ignored.push(format!("extraArgs --{name}")),
         }
     }
+}
+
+/// Names of Secrets in the places where the chart takes them. The values have no effect here, and are listed as such.
+fn credentials(values: &serde_json::Value) -> Vec<Name> {
+    let mut names = Vec::new();
+    for (field, path) in [
+        ("env", "/valueFrom/secretKeyRef/name"),
+        ("envFrom", "/secretRef/name"),
+        ("extraVolumes", "/secret/secretName"),
+    ] {
+        let items = values.get(field).and_then(serde_json::Value::as_array);
+        names.extend(
+            items.into_iter().flatten().filter_map(|item| Some(Name::new(item.pointer(path)?.as_str()?))),
+        );
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 fn policy(reader: &mut Reader<'_>, settings: &mut ExternalDns, field: &str, text: &str) {

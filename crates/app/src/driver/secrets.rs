@@ -1,0 +1,173 @@
+//! Opens SealedSecrets and writes mirrors. What comes out of a SealedSecret is held in memory, so it is opened again at
+//! each start, before anything is served.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use portolan_core::{
+    gitops::adapters::Component,
+    secrets::{
+        REFLECTS,
+        rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted},
+    },
+};
+use portolan_effects::{mirror, sealed::secret_object, store::Write};
+use portolan_engine::Changes;
+use portolan_model::{
+    Code, NamespacedName, ObjectKey, Problem, Severity,
+    input::{InputProblems, SourceProblems},
+};
+
+use super::{Driver, now};
+
+/// Managers of what is opened and of what is mirrored: neither may overwrite the other, or an issued Secret.
+const OPENED: &str = "portolan-sealed-secrets";
+const MIRRORED: &str = "portolan-reflector";
+
+impl Driver {
+    /// Opens, mirrors and removes what the step asks for; after a refused write, all that is still wanted.
+    pub(super) fn follow_secrets(&mut self, step: &Changes) {
+        let all = std::mem::take(&mut self.rewrite_secrets);
+        let mut writes = self.open_sealed(step, all);
+        let mirrors: Vec<Arc<Mirror>> = if all {
+            self.engine.rows::<MirrorWanted>().map(|row| Arc::clone(&row.mirror)).collect()
+        } else {
+            let changed = step.of::<MirrorWanted>();
+            changed.iter().filter_map(|c| c.after.as_ref().map(|row| Arc::clone(&row.mirror))).collect()
+        };
+        writes.extend(mirrors.iter().filter_map(|mirror| self.mirror(mirror)));
+        let unwanted: BTreeSet<ObjectKey> = if all {
+            self.engine.rows::<MirrorUnwanted>().map(|row| row.key.object()).collect()
+        } else {
+            step.of::<MirrorUnwanted>().iter().filter(|c| c.after.is_some()).map(|c| c.key.object()).collect()
+        };
+        for key in unwanted {
+            self.delete(&mut writes, key, MIRRORED);
+        }
+        if !writes.is_empty() {
+            self.write_own(writes);
+        }
+    }
+
+    fn open_sealed(&mut self, step: &Changes, all: bool) -> Vec<Write> {
+        let mut writes = Vec::new();
+        let mut wanted: Vec<Arc<UnsealWanted>> = Vec::new();
+        for change in step.of::<UnsealWanted>() {
+            if let Some(row) = &change.after {
+                wanted.push(Arc::clone(row));
+            } else {
+                let key = &change.key;
+                self.engine.remove::<UnsealFailure>(key);
+                self.facts = true;
+                self.delete(&mut writes, secret_key(key), OPENED);
+            }
+        }
+        if all {
+            wanted = self.engine.rows::<UnsealWanted>().cloned().collect();
+        }
+        let sealed: Vec<_> = wanted.iter().map(|row| &row.sealed).collect();
+        for (row, result) in wanted.iter().zip(self.keys.unseal_all(&sealed)) {
+            match result {
+                Ok(values) => {
+                    self.engine.remove::<UnsealFailure>(&row.key);
+                    let owner = ObjectKey::new(
+                        "bitnami.com",
+                        "SealedSecret",
+                        row.key.namespace.clone(),
+                        row.key.name.clone(),
+                    );
+                    let uid = self.metadata(&owner, "uid");
+                    writes.push(Write::Hold(Box::new(secret_object(&row.sealed, &values, &uid)), OPENED));
+                }
+                Err(failures) => {
+                    let (key, sealed) = (row.key.clone(), row.sealed.clone());
+                    self.engine.put(UnsealFailure { key, sealed, failures });
+                }
+            }
+            self.facts = true;
+        }
+        writes
+    }
+
+    fn mirror(&self, row: &Mirror) -> Option<Write> {
+        let key = row.key.object();
+        let source = ObjectKey { kind: key.kind.clone(), name: row.source.clone() };
+        let version = self.metadata(&source, "resourceVersion");
+        if !row.auto {
+            let asked = self.store.get(&key)?.object.annotation(REFLECTS)?.to_owned();
+            return Some(Write::Fill(Box::new(mirror::fill(row, &asked, &version, now()))));
+        }
+        let object = Box::new(mirror::object(row, &version, now()));
+        Some(if row.volatile { Write::Hold(object, MIRRORED) } else { Write::Apply(object, MIRRORED) })
+    }
+
+    /// Removes what we made. Somebody else who wanted the name and was refused gets it: the work tree is read again.
+    fn delete(&mut self, writes: &mut Vec<Write>, key: ObjectKey, manager: &'static str) {
+        if self.store.get(&key).is_none_or(|stored| stored.manager != manager) {
+            return;
+        }
+        if self.engine.get::<SourceProblems>(&key).is_some() {
+            self.reload();
+        }
+        writes.push(Write::Delete(key, manager));
+    }
+
+    fn metadata(&self, key: &ObjectKey, field: &str) -> String {
+        let value = self.store.get(key).and_then(|stored| stored.object.json["metadata"][field].as_str());
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// Names key files that other users can read.
+    pub(super) fn tell_exposed_keys(&mut self) {
+        for file in self.keys.exposed() {
+            let key = ObjectKey::new("", "SealingKey", "", file.path.display().to_string());
+            let problem = Problem {
+                object: key.clone(),
+                code: Code(155),
+                field: "".into(),
+                severity: Severity::Warning,
+                message: format!(
+                    "the sealing key can be read by other users of this machine (mode {:o})",
+                    file.mode
+                ),
+                hint: "run chmod 600 on it; the key of examples/platform is public and may stay as it is"
+                    .into(),
+            };
+            self.engine.put(InputProblems { key, problems: vec![problem] });
+        }
+    }
+
+    /// Tells which Secrets are there only for components that Portolan stands in for.
+    pub(super) fn take_credentials(&mut self) {
+        let wanted: Vec<ComponentCredential> = self
+            .reading
+            .components
+            .iter()
+            .filter_map(|component| match component {
+                Component::ExternalDns(settings) => Some(settings),
+                _ => None,
+            })
+            .flat_map(|settings| {
+                settings.credentials.iter().map(|name| ComponentCredential {
+                    key: NamespacedName::new(settings.namespace.clone(), name.clone()),
+                    component: "external-dns".into(),
+                })
+            })
+            .collect();
+        let gone: Vec<NamespacedName> = self
+            .engine
+            .rows::<ComponentCredential>()
+            .filter(|row| !wanted.iter().any(|other| other.key == row.key))
+            .map(|row| row.key.clone())
+            .collect();
+        for key in gone {
+            self.engine.remove::<ComponentCredential>(&key);
+        }
+        for row in wanted {
+            self.engine.put(row);
+        }
+    }
+}
+
+fn secret_key(key: &NamespacedName) -> ObjectKey {
+    ObjectKey::new("", "Secret", key.namespace.clone(), key.name.clone())
+}
