@@ -25,6 +25,7 @@ use rows::{
 
 use crate::{
     World,
+    policy::rows::Denied,
     status::rows::HostClaim,
     world::{Finding, RulesByHost, UsesByCluster},
 };
@@ -45,7 +46,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, Door, ListenerCertificate)>()
         .writes::<(WireListener,)>();
-    engine.map("attachments", attach::attachments).reads::<(Gateway, Door, Namespace)>().writes::<(
+    engine.map("attachments", attach::attachments).reads::<(Gateway, Denied, Door, Namespace)>().writes::<(
         Attachment,
         HostClaim,
         Finding,

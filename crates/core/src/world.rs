@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_engine::{Engine, Index, world};
 use portolan_model::{
-    Code, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
+    Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
         AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, Gateway, GatewayClass,
         InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction, Route,
@@ -28,7 +28,10 @@ use crate::{
         TlsReady, TlsSecret, VirtualHost, WireAck, WireListener,
     },
     policy,
-    policy::rows::{Denied, Submitted, SubmittedCertificate, SubmittedGateway, SubmittedRoute},
+    policy::rows::{
+        ActiveBinding, Case, CompiledPolicy, Denied, Judgement, Submitted, SubmittedCertificate,
+        SubmittedGateway, SubmittedRoute,
+    },
     secrets,
     secrets::rows::{
         ComponentCredential, Mirror, MirrorClaim, MirrorKey, MirrorUnwanted, MirrorWanted, UnsealFailure,
@@ -116,6 +119,15 @@ index!(/** Problems with records by name. */
     ProblemsByName, RecordProblem, Name, "record problems by name", |p| [p.key.0.clone()]);
 index!(/** Names by the hostname that serves them. */
     StatesByHost, DnsState, Name, "dns states by host", |s| s.hosts.clone());
+index!(/** Objects that no policy judges, by kind and namespace: parameters are among them. */
+    JudgedByKind, Judged, (Kind, Name), "parameters by kind",
+    |j| j.resource.is_empty().then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
+index!(/** Bindings by policy. */
+    BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
+index!(/** Bindings by resource that they judge. */
+    BindingsByResource, ActiveBinding, Name, "bindings by resource", |b| b.resources.iter().cloned());
+index!(/** Judgements by object. */
+    JudgementsByObject, Judgement, ObjectKey, "judgements by object", |d| [d.key.0.clone()]);
 
 world! {
     /// Every table.
@@ -126,7 +138,7 @@ world! {
         restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], config_maps: ConfigMap [],
         sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
-        admission_bindings: AdmissionBinding [], judged: Judged [], submitted_gateways: SubmittedGateway [],
+        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], orders: OrderProgress [], probes: Probe [],
@@ -135,7 +147,8 @@ world! {
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],
         // policy: what it lets through; no other room sees the submitted rows
-        denied: Denied [], gateways: Gateway [GatewaysBySecret], routes: Route [],
+        compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
+        policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], gateways: Gateway [GatewaysBySecret], routes: Route [],
         certificates: Certificate [CertificatesByTarget],
         // secrets
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],

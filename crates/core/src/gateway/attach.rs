@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Condition, Name, RouteKind, Severity,
+    Condition, Name, ObjectKey, RouteKind, Severity,
     input::{AllowedNamespaces, Gateway, Namespace, ParentRef, Route},
 };
 
@@ -12,7 +12,9 @@ use super::{
     takes,
 };
 use crate::{
-    Cx, problem,
+    Cx,
+    policy::rows::Denied,
+    problem,
     status::rows::{ClaimKey, HostClaim},
     world::DoorsByGateway,
 };
@@ -97,7 +99,19 @@ type Taken = Vec<(Arc<Door>, Vec<Name>)>;
 
 fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> (Taken, &'static str, String) {
     if cx.get::<Gateway>(&parent.name).is_none() {
-        return (vec![], "NoMatchingParent", format!("Gateway {} does not exist", parent.name));
+        let key = ObjectKey::new(
+            "gateway.networking.k8s.io",
+            "Gateway",
+            parent.name.namespace.clone(),
+            parent.name.name.clone(),
+        );
+        let message = match cx.get::<Denied>(&key) {
+            Some(denied) => {
+                format!("Gateway {} is denied by ValidatingAdmissionPolicy {}", parent.name, denied.policy)
+            }
+            None => format!("Gateway {} does not exist", parent.name),
+        };
+        return (vec![], "NoMatchingParent", message);
     }
     let doors = cx.find::<DoorsByGateway>(&parent.name);
     let matching: Vec<Arc<Door>> = doors

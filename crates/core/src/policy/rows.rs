@@ -5,9 +5,11 @@ use std::sync::Arc;
 use portolan_engine::Row;
 use portolan_model::{
     GatewayKey, Name, NamespacedName, ObjectKey, RouteKey,
-    input::{Certificate, Gateway, Route},
+    input::{AdmissionPolicy, Certificate, Gateway, Route},
     row,
 };
+
+use super::program::Program;
 
 /// Fact: an object as it was submitted. Only the policy room reads it; all other rooms read the row that it lets
 /// through (design/decisions.md, "Admission stands before the tables").
@@ -21,20 +23,87 @@ pub type SubmittedGateway = Submitted<Gateway>;
 /// A Certificate as submitted.
 pub type SubmittedCertificate = Submitted<Certificate>;
 
-macro_rules! submitted {
-    ($row:ty, $key:ty, $name:literal) => {
-        impl Row for Submitted<$row> {
+/// A row whose key stands in another row that it holds.
+macro_rules! row_of {
+    ($row:ty, $key:ty, $name:literal, |$r:ident| $of:expr) => {
+        impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
             fn key(&self) -> $key {
-                self.0.key.clone()
+                let $r = self;
+                $of
             }
         }
     };
 }
-submitted!(Route, RouteKey, "submitted_routes");
-submitted!(Gateway, GatewayKey, "submitted_gateways");
-submitted!(Certificate, NamespacedName, "submitted_certificates");
+row_of!(SubmittedRoute, RouteKey, "submitted_routes", |row| row.0.key.clone());
+row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| row.0.key.clone());
+row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| row.0.key.clone());
+
+/// A policy that concerns a judged kind and compiles.
+#[derive(Clone, Debug)]
+pub struct CompiledPolicy {
+    /// As written.
+    pub policy: Arc<AdmissionPolicy>,
+    /// Its expressions, compiled once.
+    pub program: Arc<Program>,
+}
+row_of!(CompiledPolicy, Name, "compiled_policies", |row| row.policy.name.clone());
+
+/// The program follows from the policy.
+impl PartialEq for CompiledPolicy {
+    fn eq(&self, other: &Self) -> bool {
+        self.policy == other.policy
+    }
+}
+impl Eq for CompiledPolicy {}
+
+/// A binding with a compiled policy, and the resources that both match: narrow, so that an edit of an expression makes
+/// no case come or go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActiveBinding {
+    /// Name of the binding.
+    pub key: Name,
+    /// The policy.
+    pub policy: Name,
+    /// Plural names of judged resources, selectors and names of objects aside.
+    pub resources: Vec<Name>,
+}
+row!(ActiveBinding, Name, "active_bindings");
+
+/// An object is to be judged by a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Object and binding.
+    pub key: CaseKey,
+}
+row!(Case, CaseKey, "policy_cases");
+
+/// Object and name of the binding.
+pub type CaseKey = (ObjectKey, Name);
+
+/// What a binding has to say against an object; nothing is no row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// Object and binding.
+    pub key: CaseKey,
+    /// The policy.
+    pub policy: Name,
+    /// Field and message of each complaint, in the order of the policy.
+    pub complaints: Vec<(Effect, String, String)>,
+}
+row!(Judgement, CaseKey, "policy_judgements");
+
+/// What a complaint leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Effect {
+    /// The object is kept out.
+    Denies,
+    /// The binding only warns or audits.
+    Warns,
+    /// The expression has no value and `failurePolicy` is Ignore.
+    Ignored,
+}
 
 /// An object is kept out: it stands in no other table.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -46,6 +46,10 @@ pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
     let mut validations = Vec::new();
     for node in spec.get("validations").items() {
         root.only(&node, &["expression", "message", "messageExpression", "reason"]);
+        let message = node.get("message");
+        if message.present() && message.text().is_none() {
+            root.invalid(&message, format!("the message is {}, not text", message.value), "put it in quotes");
+        }
         validations.push(Validation {
             expression: expression(root, &node, "expression"),
             message: node.get("message").text().map(str::to_owned),
@@ -157,9 +161,14 @@ pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
     }
 }
 
-/// Kinds whose content no expression may see, and kinds that change too often to be a parameter.
-const NEVER: [(&str, &str); 3] =
-    [("", "Secret"), ("bitnami.com", "SealedSecret"), ("discovery.k8s.io", "EndpointSlice")];
+/// Kinds whose content no expression may see, that change too often to be a parameter, or are the policies themselves.
+const NEVER: [(&str, &str); 5] = [
+    ("", "Secret"),
+    ("bitnami.com", "SealedSecret"),
+    ("discovery.k8s.io", "EndpointSlice"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+];
 
 pub(super) fn judged(root: &Root<'_>) -> Option<Judged> {
     let object = root.object;

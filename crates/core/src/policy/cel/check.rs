@@ -1,0 +1,241 @@
+//! What Kubernetes' checker would refuse: unknown names and functions, wrong numbers of arguments, broken patterns.
+
+use std::collections::BTreeSet;
+
+use cel::{
+    IdedExpr, ParseErrors, Program,
+    common::ast::{CallExpr, EntryExpr, Expr, LiteralValue, SourceInfo},
+};
+
+use super::{
+    Fault, Root, Scope, bounds,
+    functions::{self, Call, Style, TYPES},
+    patterns,
+};
+
+/// What a correct expression uses.
+#[derive(Debug, Default)]
+pub struct Found {
+    pub variables: BTreeSet<String>,
+    pub reads: BTreeSet<Root>,
+    pub unserved: Option<String>,
+}
+
+/// The first syntax error.
+pub fn syntax(errors: &ParseErrors) -> Fault {
+    let first = errors.errors.first();
+    let (line, column) = first.map_or((1, 1), |e| e.pos);
+    let from_one = |n: isize| usize::try_from(n).unwrap_or(1).max(1);
+    let mut message = first.map_or_else(|| "it cannot be read".to_owned(), |e| e.msg.clone());
+    message.truncate(message.char_indices().nth(200).map_or(message.len(), |(at, _)| at));
+    Fault {
+        line: from_one(line),
+        column: from_one(column),
+        message: format!("syntax error: {message}"),
+        hint: "correct the CEL expression; brackets and quotes are the usual suspects".to_owned(),
+    }
+}
+
+/// Checks a parsed expression.
+pub fn check(program: &Program, source: &str, scope: &Scope) -> Result<Found, Fault> {
+    let mut checker =
+        Checker { scope, source, info: program.source_info(), locals: Vec::new(), found: Found::default() };
+    checker.expression(program.expression())?;
+    Ok(checker.found)
+}
+
+struct Checker<'a> {
+    scope: &'a Scope,
+    source: &'a str,
+    info: &'a SourceInfo,
+    /// Names of comprehensions around.
+    locals: Vec<String>,
+    found: Found,
+}
+
+type Checked = Result<(), Fault>;
+
+impl Checker<'_> {
+    fn fault(&self, id: u64, message: String, hint: impl Into<String>) -> Checked {
+        let at = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
+        let (line, column) = bounds::position(self.source, at);
+        Err(Fault { line, column, message, hint: hint.into() })
+    }
+
+    fn local(&self, name: &str) -> bool {
+        self.locals.iter().any(|local| local == name)
+    }
+
+    fn expression(&mut self, node: &IdedExpr) -> Checked {
+        match &node.expr {
+            Expr::Unspecified | Expr::Literal(_) => Ok(()),
+            Expr::Ident(name) => self.name(node.id, name),
+            Expr::Select(select) => match &select.operand.expr {
+                Expr::Ident(name) if name == "variables" && !self.local(name) => {
+                    self.variable(node.id, &select.field)
+                }
+                _ => self.expression(&select.operand),
+            },
+            Expr::Call(call) => self.call(node.id, call),
+            Expr::List(list) => list.elements.iter().try_for_each(|element| self.expression(element)),
+            Expr::Map(map) => map.entries.iter().try_for_each(|entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    self.expression(&entry.key)?;
+                    self.expression(&entry.value)
+                }
+                EntryExpr::StructField(field) => self.expression(&field.value),
+            }),
+            Expr::Struct(literal) => {
+                let message = format!("undeclared reference to type '{}'", literal.type_name);
+                self.fault(node.id, message, "validations make no objects; use a map {'key': value}")
+            }
+            Expr::Comprehension(loops) => {
+                self.expression(&loops.iter_range)?;
+                self.expression(&loops.accu_init)?;
+                let before = self.locals.len();
+                self.locals.push(loops.iter_var.clone());
+                self.locals.extend(loops.iter_var2.clone());
+                self.locals.push(loops.accu_var.clone());
+                self.expression(&loops.loop_cond)?;
+                self.expression(&loops.loop_step)?;
+                self.expression(&loops.result)?;
+                self.locals.truncate(before);
+                Ok(())
+            }
+        }
+    }
+
+    fn name(&mut self, id: u64, name: &str) -> Checked {
+        if name.starts_with('@') || self.local(name) || TYPES.contains(&name) {
+            return Ok(());
+        }
+        let root = match name {
+            "object" => Root::Object,
+            "oldObject" => Root::OldObject,
+            "request" => Root::Request,
+            "namespaceObject" => Root::Namespace,
+            "params" if self.scope.params => Root::Params,
+            "params" => {
+                let message = "undeclared reference to 'params': the policy has no paramKind".to_owned();
+                return self.fault(id, message, "set spec.paramKind, and paramRef in the binding");
+            }
+            "authorizer" => {
+                self.found.unserved.get_or_insert_with(|| "authorizer".to_owned());
+                return Ok(());
+            }
+            "variables" => {
+                let message = "variables can only be used as variables.<name>".to_owned();
+                return self.fault(id, message, "name one of spec.variables");
+            }
+            _ => {
+                let message = format!("undeclared reference to '{name}'");
+                let hint = "use object, oldObject, request, params, namespaceObject or variables.<name>";
+                return self.fault(id, message, hint);
+            }
+        };
+        self.found.reads.insert(root);
+        Ok(())
+    }
+
+    fn variable(&mut self, id: u64, name: &str) -> Checked {
+        if self.scope.variables.iter().any(|(known, _)| *known == name) {
+            self.found.variables.insert(name.to_owned());
+            return Ok(());
+        }
+        let message = format!("undefined variable '{name}'");
+        self.fault(id, message, "declare it in spec.variables, before everything that uses it")
+    }
+
+    fn call(&mut self, id: u64, call: &CallExpr) -> Checked {
+        let name = &*call.func_name;
+        let operator = name.starts_with(['_', '@']) || matches!(name, "!_" | "-_");
+        if !operator {
+            let style = match &call.target {
+                None => Style::Global,
+                Some(target) => match self.qualified(target) {
+                    Some(prefix) => {
+                        return self.function(id, &format!("{prefix}.{name}"), Style::Qualified, call);
+                    }
+                    None => Style::Member,
+                },
+            };
+            self.function(id, name, style, call)?;
+            if let Some(target) = &call.target {
+                self.expression(target)?;
+            }
+            return Ok(());
+        }
+        call.target.iter().try_for_each(|target| self.expression(target))?;
+        call.args.iter().try_for_each(|argument| self.expression(argument))
+    }
+
+    /// The text of a target that is no value but the first half of a function's name: `sets` in `sets.contains(…)`.
+    fn qualified(&self, target: &IdedExpr) -> Option<String> {
+        const NAMESPACES: [&str; 6] = ["format", "ip", "math", "optional", "sets", "strings"];
+        match &target.expr {
+            Expr::Ident(name) if NAMESPACES.contains(&&**name) && !self.local(name) => Some(name.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether a call's target comes from something that only Kubernetes has: nothing is known of its functions.
+    fn unserved_target(&self, call: &CallExpr) -> bool {
+        let mut at = call.target.as_deref();
+        while let Some(node) = at {
+            at = match &node.expr {
+                Expr::Ident(name) => return name == "authorizer" && !self.local(name),
+                Expr::Select(select) => Some(&*select.operand),
+                Expr::Call(CallExpr { target: Some(target), func_name, args }) => {
+                    if let Some(prefix) = self.qualified(target) {
+                        let name = format!("{prefix}.{func_name}");
+                        return functions::find(&name, Style::Qualified, args.len()) == Call::Unserved;
+                    }
+                    Some(&**target)
+                }
+                Expr::Call(call) => {
+                    let found = functions::find(&call.func_name, Style::Global, call.args.len());
+                    return found == Call::Unserved;
+                }
+                _ => return false,
+            };
+        }
+        false
+    }
+
+    fn function(&mut self, id: u64, name: &str, style: Style, call: &CallExpr) -> Checked {
+        if self.unserved_target(call) {
+            return call.args.iter().try_for_each(|argument| self.expression(argument));
+        }
+        match functions::find(name, style, call.args.len()) {
+            Call::Served => {}
+            Call::Unserved => {
+                // Its arguments may be names that only it declares.
+                self.found.unserved.get_or_insert_with(|| name.to_owned());
+                return Ok(());
+            }
+            Call::Arguments(fewest, most) => {
+                let wanted = if fewest == most { fewest.to_string() } else { format!("{fewest} to {most}") };
+                let message = format!("{name} takes {wanted} arguments, not {}", call.args.len());
+                return self.fault(id, message, "see the CEL functions of Kubernetes");
+            }
+            Call::Unknown => {
+                let message = format!("undeclared reference to function '{name}'");
+                let hint = functions::near(name).map_or_else(
+                    || "use a function of CEL in Kubernetes; check its spelling".to_owned(),
+                    |near| format!("did you mean {near}?"),
+                );
+                return self.fault(id, message, hint);
+            }
+        }
+        call.args.iter().try_for_each(|argument| self.expression(argument))?;
+        if matches!(name, "matches" | "find" | "findAll") {
+            let pattern = if style == Style::Global { call.args.get(1) } else { call.args.first() };
+            if let Some(IdedExpr { id, expr: Expr::Literal(LiteralValue::String(pattern)) }) = pattern
+                && let Err(why) = patterns::compile(pattern.inner())
+            {
+                return self.fault(*id, why, "correct the regular expression (RE2 syntax)");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,199 @@
+//! The functions that expressions may call, by name and number of arguments: Kubernetes 1.33
+//! (`apiserver/pkg/cel/environment/base.go` and `apiserver/pkg/cel/library`).
+
+/// Name, fewest and most arguments (the target of a member call not counted).
+type Function = (&'static str, usize, usize);
+
+/// Called as `f(x)`.
+const GLOBAL: &[Function] = &[
+    ("bool", 1, 1),
+    ("bytes", 1, 1),
+    ("cidr", 1, 1),
+    ("double", 1, 1),
+    ("duration", 1, 1),
+    ("dyn", 1, 1),
+    ("int", 1, 1),
+    ("ip", 1, 1),
+    ("isCIDR", 1, 1),
+    ("isIP", 1, 1),
+    ("isURL", 1, 1),
+    ("matches", 2, 2),
+    ("size", 1, 1),
+    ("string", 1, 1),
+    ("timestamp", 1, 1),
+    ("type", 1, 1),
+    ("uint", 1, 1),
+    ("url", 1, 1),
+];
+
+/// Called as `x.f(y)`.
+const MEMBER: &[Function] = &[
+    ("charAt", 1, 1),
+    ("contains", 1, 1),
+    ("containsCIDR", 1, 1),
+    ("containsIP", 1, 1),
+    ("endsWith", 1, 1),
+    ("family", 0, 0),
+    ("find", 1, 1),
+    ("findAll", 1, 2),
+    ("format", 1, 1),
+    ("getDate", 0, 1),
+    ("getDayOfMonth", 0, 1),
+    ("getDayOfWeek", 0, 1),
+    ("getDayOfYear", 0, 1),
+    ("getEscapedPath", 0, 0),
+    ("getFullYear", 0, 1),
+    ("getHost", 0, 0),
+    ("getHostname", 0, 0),
+    ("getHours", 0, 1),
+    ("getMilliseconds", 0, 1),
+    ("getMinutes", 0, 1),
+    ("getMonth", 0, 1),
+    ("getPort", 0, 0),
+    ("getQuery", 0, 0),
+    ("getScheme", 0, 0),
+    ("getSeconds", 0, 1),
+    ("hasValue", 0, 0),
+    ("indexOf", 1, 2),
+    ("ip", 0, 0),
+    ("isGlobalUnicast", 0, 0),
+    ("isLinkLocalMulticast", 0, 0),
+    ("isLinkLocalUnicast", 0, 0),
+    ("isLoopback", 0, 0),
+    ("isSorted", 0, 0),
+    ("isUnspecified", 0, 0),
+    ("join", 0, 1),
+    ("lastIndexOf", 1, 2),
+    ("lowerAscii", 0, 0),
+    ("masked", 0, 0),
+    ("matches", 1, 1),
+    ("max", 0, 0),
+    ("min", 0, 0),
+    ("or", 1, 1),
+    ("orValue", 1, 1),
+    ("prefixLength", 0, 0),
+    ("replace", 2, 3),
+    ("size", 0, 0),
+    ("split", 1, 2),
+    ("startsWith", 1, 1),
+    ("substring", 1, 2),
+    ("sum", 0, 0),
+    ("trim", 0, 0),
+    ("upperAscii", 0, 0),
+    ("value", 0, 0),
+];
+
+/// Called by a name with a dot in it.
+const QUALIFIED: &[Function] = &[
+    ("ip.isCanonical", 1, 1),
+    ("optional.none", 0, 0),
+    ("optional.of", 1, 1),
+    ("optional.ofNonZeroValue", 1, 1),
+    ("sets.contains", 2, 2),
+    ("sets.equivalent", 2, 2),
+    ("sets.intersects", 2, 2),
+    ("strings.quote", 1, 1),
+];
+
+/// What Kubernetes has besides: an expression with one of them is right, and fails here when it runs.
+const UNSERVED: &[&str] = &[
+    "all",
+    "authorizer",
+    "exists",
+    "existsOne",
+    "format.dns1035Label",
+    "format.dns1035LabelPrefix",
+    "format.dns1123Label",
+    "format.dns1123LabelPrefix",
+    "format.dns1123Subdomain",
+    "format.dns1123SubdomainPrefix",
+    "format.labelValue",
+    "format.named",
+    "format.qualifiedName",
+    "format.uri",
+    "format.uuid",
+    "image",
+    "isImage",
+    "isQuantity",
+    "isSemver",
+    "quantity",
+    "semver",
+    "transformList",
+    "transformMap",
+    "transformMapEntry",
+];
+
+/// Types by name.
+pub const TYPES: &[&str] = &[
+    "bool",
+    "bytes",
+    "double",
+    "int",
+    "list",
+    "map",
+    "null_type",
+    "optional_type",
+    "string",
+    "type",
+    "uint",
+];
+
+/// What is known of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// It can be made.
+    Served,
+    /// Kubernetes has it, we do not.
+    Unserved,
+    /// Known, with this number of arguments.
+    Arguments(usize, usize),
+    /// Nobody has it.
+    Unknown,
+}
+
+/// How a function is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Style {
+    /// `f(x)`
+    Global,
+    /// `x.f(y)`
+    Member,
+    /// `a.f(x)` where `a` is no value
+    Qualified,
+}
+
+/// Looks a call up.
+pub fn find(name: &str, style: Style, arguments: usize) -> Call {
+    let list = match style {
+        Style::Global => GLOBAL,
+        Style::Member => MEMBER,
+        Style::Qualified => QUALIFIED,
+    };
+    if let Some((_, fewest, most)) = list.iter().find(|(known, ..)| *known == name) {
+        return if (*fewest..=*most).contains(&arguments) {
+            Call::Served
+        } else {
+            Call::Arguments(*fewest, *most)
+        };
+    }
+    if UNSERVED.contains(&name) { Call::Unserved } else { Call::Unknown }
+}
+
+/// A known function with almost this name.
+pub fn near(name: &str) -> Option<&'static str> {
+    let all = GLOBAL.iter().chain(MEMBER).chain(QUALIFIED).map(|(known, ..)| *known);
+    let macros = ["all", "exists", "exists_one", "filter", "has", "map", "optMap", "optFlatMap"];
+    all.chain(macros).find(|known| known.eq_ignore_ascii_case(name) || distance_one(known, name))
+}
+
+/// Whether one letter more, less or other makes the one the other.
+fn distance_one(a: &str, b: &str) -> bool {
+    let (short, long) =
+        if a.len() <= b.len() { (a.as_bytes(), b.as_bytes()) } else { (b.as_bytes(), a.as_bytes()) };
+    if short.len() < 3 || long.len() - short.len() > 1 {
+        return false;
+    }
+    let same = short.iter().zip(long).take_while(|(x, y)| x == y).count();
+    let tail = if short.len() == long.len() { same + 1 } else { same };
+    short.get(tail..).unwrap_or_default() == long.get(same + 1..).unwrap_or_default()
+}

@@ -1,0 +1,84 @@
+//! Findings of the policy room: 500 to 529.
+
+use portolan_model::{ObjectKey, Severity};
+
+use super::{program::Misfit, rows::Effect};
+use crate::{Cx, problem};
+
+const GROUP: &str = "admissionregistration.k8s.io";
+
+/// Key of a policy.
+pub fn policy(name: &str) -> ObjectKey {
+    ObjectKey::new(GROUP, "ValidatingAdmissionPolicy", "", name)
+}
+
+/// Key of a binding.
+pub fn binding(name: &str) -> ObjectKey {
+    ObjectKey::new(GROUP, "ValidatingAdmissionPolicyBinding", "", name)
+}
+
+/// The policy does not compile; one finding, however many of its expressions do not.
+pub fn misfit(cx: &mut Cx<'_>, name: &str, first: &Misfit, others: usize) {
+    let Misfit { field, fault } = first;
+    let more = match others {
+        0 => String::new(),
+        1 => "; one more expression of it is wrong".to_owned(),
+        n => format!("; {n} more expressions of it are wrong"),
+    };
+    let message = format!(
+        "the policy does not compile and denies nothing, as Kubernetes would refuse it: line {}, column {}: {}{more}",
+        fault.line, fault.column, fault.message
+    );
+    problem(cx, policy(name), 500, Severity::Error, field, message, &fault.hint);
+}
+
+/// Something against an object.
+pub fn complaint(cx: &mut Cx<'_>, object: ObjectKey, effect: Effect, name: &str, field: &str, message: &str) {
+    let (code, severity, message, hint) = match effect {
+        Effect::Denies => (
+            501,
+            Severity::Error,
+            format!("denied by ValidatingAdmissionPolicy {name}: {message}"),
+            "change the object so that the policy admits it, or the policy if it is wrong",
+        ),
+        Effect::Warns => (
+            502,
+            Severity::Warning,
+            format!("ValidatingAdmissionPolicy {name} warns: {message}"),
+            "change the object before the binding's validationActions become Deny",
+        ),
+        Effect::Ignored => (
+            503,
+            Severity::Warning,
+            format!("ValidatingAdmissionPolicy {name} could not judge and ignores that: {message}"),
+            "guard optional fields with has(…), or set failurePolicy Fail",
+        ),
+    };
+    problem(cx, object, code, severity, field, message, hint);
+}
+
+/// The policy uses a function that Kubernetes has and Portolan does not.
+pub fn unserved(cx: &mut Cx<'_>, name: &str, field: &str, function: &str, fail_closed: bool) {
+    let effect = if fail_closed {
+        "what it matches is denied (failurePolicy Fail)"
+    } else {
+        "what it matches is admitted (failurePolicy Ignore)"
+    };
+    let message = format!("{function} is not served here: the expression has no value, and {effect}");
+    let hint = "rewrite the expression without it, or leave the objects out by matchConditions";
+    problem(cx, policy(name), 504, Severity::Error, field, message, hint);
+}
+
+/// The binding names a policy that is not there.
+pub fn no_policy(cx: &mut Cx<'_>, name: &str, wanted: &str) {
+    let message = format!("ValidatingAdmissionPolicy {wanted} does not exist; the binding has no effect");
+    let hint = "create the policy, or correct spec.policyName";
+    problem(cx, binding(name), 505, Severity::Warning, "spec.policyName", message, hint);
+}
+
+/// Nobody binds the policy.
+pub fn unbound(cx: &mut Cx<'_>, name: &str) {
+    let message = "no ValidatingAdmissionPolicyBinding names the policy; it has no effect".to_owned();
+    let hint = "add a binding with spec.policyName and spec.validationActions";
+    problem(cx, policy(name), 506, Severity::Info, "", message, hint);
+}

@@ -1,0 +1,105 @@
+//! A policy with its expressions compiled.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use portolan_model::{Name, input::AdmissionPolicy};
+
+use super::cel::{Expression, Fault, Root, Scope};
+
+/// The expressions of a policy.
+#[derive(Debug)]
+pub struct Program {
+    /// `matchConditions`.
+    pub conditions: Vec<(Name, Expression)>,
+    /// `variables`, in their order.
+    pub variables: Vec<(Name, Arc<Expression>)>,
+    /// `validations`.
+    pub validations: Vec<Validation>,
+    /// Everything that any expression reads.
+    pub reads: BTreeSet<Root>,
+}
+
+/// One of `validations`.
+#[derive(Debug)]
+pub struct Validation {
+    /// True admits.
+    pub expression: Expression,
+    /// Fixed message, trimmed; empty if there is none.
+    pub message: String,
+    /// Makes the message.
+    pub message_expression: Option<Expression>,
+}
+
+/// An expression that does not compile, and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Misfit {
+    /// Field of the policy.
+    pub field: String,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+impl Program {
+    /// Compiles a policy.
+    ///
+    /// # Errors
+    /// Every expression that does not compile.
+    pub fn compile(policy: &AdmissionPolicy) -> Result<Self, Vec<Misfit>> {
+        let mut misfits = Vec::new();
+        let mut keep = |field: String, result: Result<Expression, Fault>| match result {
+            Ok(expression) => Some(expression),
+            Err(fault) => {
+                misfits.push(Misfit { field, fault });
+                None
+            }
+        };
+        let mut scope = Scope { params: policy.param_kind.is_some(), variables: Vec::new() };
+        // Conditions are evaluated first and know no variables (Kubernetes, `matchConditions`).
+        let mut conditions = Vec::new();
+        for (at, (name, source)) in policy.conditions.iter().enumerate() {
+            let made =
+                keep(format!("spec.matchConditions[{at}].expression"), Expression::compile(source, &scope));
+            conditions.extend(made.map(|expression| (name.clone(), expression)));
+        }
+        for (at, (name, source)) in policy.variables.iter().enumerate() {
+            let made = keep(format!("spec.variables[{at}].expression"), Expression::compile(source, &scope));
+            // One that does not compile is declared all the same: its users are not to blame.
+            let made = made.or_else(|| Expression::compile("null", &Scope::default()).ok());
+            scope.variables.extend(made.map(|expression| (name.clone(), Arc::new(expression))));
+        }
+        let mut validations = Vec::new();
+        for (at, validation) in policy.validations.iter().enumerate() {
+            let field = format!("spec.validations[{at}]");
+            let made =
+                keep(format!("{field}.expression"), Expression::compile(&validation.expression, &scope));
+            let message = validation.message_expression.as_ref().and_then(|source| {
+                keep(format!("{field}.messageExpression"), Expression::compile(source, &scope))
+            });
+            validations.extend(made.map(|expression| Validation {
+                expression,
+                message: validation.message.as_deref().unwrap_or_default().trim().to_owned(),
+                message_expression: message,
+            }));
+        }
+        if !misfits.is_empty() {
+            return Err(misfits);
+        }
+        let mut reads = BTreeSet::new();
+        let parts = conditions.iter().map(|(_, expression)| expression);
+        let parts = parts.chain(validations.iter().map(|v| &v.expression));
+        for part in parts.chain(validations.iter().filter_map(|v| v.message_expression.as_ref())) {
+            reads.extend(&part.reads);
+        }
+        Ok(Self { conditions, variables: scope.variables, validations, reads })
+    }
+
+    /// Functions of Kubernetes that it uses and Portolan does not have, with the first expression that does.
+    pub fn unserved(&self) -> Option<(String, String)> {
+        let conditions = self.conditions.iter().enumerate();
+        let conditions = conditions.map(|(at, (_, e))| (format!("spec.matchConditions[{at}].expression"), e));
+        let validations = self.validations.iter().enumerate();
+        let validations =
+            validations.map(|(at, v)| (format!("spec.validations[{at}].expression"), &v.expression));
+        conditions.chain(validations).find_map(|(field, e)| Some((field, e.unserved.clone()?)))
+    }
+}

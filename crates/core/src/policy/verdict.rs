@@ -1,0 +1,80 @@
+//! One policy over one object (Kubernetes, `apiserver/pkg/admission/plugin/policy/validating/validator.go`).
+
+use serde_json::Value;
+
+use super::{
+    cel::{Inputs, Run},
+    program::{Program, Validation},
+};
+
+/// Longest message that an expression may make, in bytes; a longer one is not used.
+const MESSAGE: usize = 5 * 1024;
+
+/// A validation that failed, or an expression that has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complaint {
+    /// An expression has no value; `failurePolicy` says what that means.
+    pub failed: bool,
+    /// What is wrong.
+    pub message: String,
+    /// Field of the object; empty for the whole.
+    pub field: String,
+}
+
+/// What the program has to say against an object. Without complaints it admits, or its conditions do not hold.
+pub fn complaints(program: &Program, inputs: Inputs<'_>) -> Vec<Complaint> {
+    let mut run = Run::new(inputs, &program.variables);
+    // One condition that does not hold is enough to leave the object alone, whatever becomes of the others.
+    let held: Vec<_> = program.conditions.iter().map(|(_, condition)| run.truth(condition)).collect();
+    if held.contains(&Ok(false)) {
+        return Vec::new();
+    }
+    if let Some(failure) = held.into_iter().find_map(Result::err) {
+        return vec![Complaint { failed: true, message: failure.0, field: String::new() }];
+    }
+    let mut complaints = Vec::new();
+    for validation in &program.validations {
+        let complaint = match run.truth(&validation.expression) {
+            Ok(true) => continue,
+            Ok(false) => (false, message(&mut run, validation)),
+            Err(failure) => (true, failure.0),
+        };
+        let (failed, message) = complaint;
+        complaints.push(Complaint { failed, message, field: validation.expression.field(inputs.object) });
+    }
+    complaints
+}
+
+/// The message expression's text if it is usable, else the message, else the expression.
+fn message(run: &mut Run<'_>, validation: &Validation) -> String {
+    let made = validation.message_expression.as_ref().and_then(|expression| run.text(expression));
+    let made = made.map(|text| text.trim().to_owned());
+    let usable = made.filter(|text| !text.is_empty() && text.len() <= MESSAGE && !text.contains('\n'));
+    usable.unwrap_or_else(|| {
+        if validation.message.is_empty() {
+            format!("failed expression: {}", validation.expression.source)
+        } else {
+            validation.message.clone()
+        }
+    })
+}
+
+/// The request under which objects are judged. It has what is known of one: who asks is Portolan itself.
+pub fn request(object: &Value, resource: &str, operation: super::matching::Operation) -> Value {
+    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
+    let kind = serde_json::json!({"group": group, "version": version, "kind": text("/kind")});
+    let resource = serde_json::json!({"group": group, "version": version, "resource": resource});
+    serde_json::json!({
+        "uid": "",
+        "kind": kind,
+        "resource": resource,
+        "requestKind": kind,
+        "requestResource": resource,
+        "name": text("/metadata/name"),
+        "namespace": text("/metadata/namespace"),
+        "operation": operation.name(),
+        "userInfo": {"username": "portolan", "groups": ["system:authenticated"]},
+        "dryRun": false,
+    })
+}
