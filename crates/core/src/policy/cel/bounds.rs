@@ -61,7 +61,7 @@ pub fn check(source: &str) -> Result<(), Fault> {
                 let inner = levels.pop().expect("more than one level").depth();
                 levels.last_mut().expect("the outermost level stays").chain += inner;
             }
-            b',' => level.separate(),
+            b',' | b':' => level.separate(),
             b'?' => {
                 // `a.?b`, `a[?b]`, `[?a]` and `{?k: v}` are no conditionals.
                 if !here.checked_sub(1).is_some_and(|before| b".[,{".contains(&bytes[before])) {
@@ -69,7 +69,6 @@ pub fn check(source: &str) -> Result<(), Fault> {
                 }
                 level.separate();
             }
-            b':' => level.separate(),
             b'&' | b'|' if bytes.get(at) == Some(&byte) => {
                 at += 1;
                 level.separate();
@@ -118,7 +117,7 @@ fn after_text(bytes: &[u8], start: usize) -> usize {
 /// Line and column, from 1, of a byte.
 pub fn position(source: &str, at: usize) -> (usize, usize) {
     let before = &source.as_bytes()[..at.min(source.len())];
-    let line = before.iter().filter(|b| **b == b'\n').count() + 1;
+    let line = before.split(|b| *b == b'\n').count();
     let start = before.iter().rposition(|b| *b == b'\n').map_or(0, |newline| newline + 1);
     let column = String::from_utf8_lossy(&before[start..]).chars().count() + 1;
     (line, column)

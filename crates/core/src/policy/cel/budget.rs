@@ -38,15 +38,11 @@ pub fn spent() -> bool {
 
 /// Takes `cost`, or says that nothing is left.
 pub fn pay(cost: u64) -> Result<(), ExecutionError> {
-    match LEFT.get().checked_sub(cost) {
-        Some(left) => {
-            LEFT.set(left);
-            Ok(())
-        }
-        None => {
-            LEFT.set(0);
-            SPENT.set(true);
-            Err(ExecutionError::function_error("cost", "out of budget"))
-        }
+    if let Some(left) = LEFT.get().checked_sub(cost) {
+        LEFT.set(left);
+        return Ok(());
     }
+    LEFT.set(0);
+    SPENT.set(true);
+    Err(ExecutionError::function_error("cost", "out of budget"))
 }

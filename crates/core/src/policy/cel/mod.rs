@@ -15,6 +15,11 @@ mod check;
 mod evaluate;
 mod field;
 mod functions;
+#[allow(
+    clippy::needless_pass_by_value,
+    clippy::unnecessary_wraps,
+    reason = "the crate's signature of a function"
+)]
 mod library;
 mod patterns;
 mod rewrite;
