@@ -6,7 +6,6 @@ export CARGO_TERM_COLOR ?= auto
 # Tests and the demo find Envoy, Helm, Pebble and kubeseal here.
 export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
-EXAMPLE ?= examples/first-steps
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
 .PHONY: help setup demo test lint bench golden-accept release
@@ -17,11 +16,10 @@ help: ## list the chores
 setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal) into .tools/bin
 	@scripts/setup test
 
-demo: ## build, and bring up the example (EXAMPLE=examples/first-steps) on loopback; Ctrl-C ends it
+demo: ## build, and bring up examples/platform dev-01 on loopback; Ctrl-C ends it
 	@scripts/setup demo
 	cargo build --release --locked --package portolan
-	@scripts/demo-commands "$(PORTOLAN)"
-	@exec "$(PORTOLAN)" up $(EXAMPLE)
+	@exec scripts/demo "$(PORTOLAN)"
 
 test: ## set up, run every test, and name the suites that were skipped
 	@scripts/setup test

@@ -10,6 +10,8 @@ mod bad_input;
 mod instance;
 #[path = "e2e/live.rs"]
 mod live;
+#[path = "e2e/platform.rs"]
+mod platform;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

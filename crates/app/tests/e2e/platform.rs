@@ -1,0 +1,114 @@
+//! The example platform repository, dev-01, whole: app of apps through the real Helm, SealedSecrets, ACME over the
+//! embedded DNS, reflector, policies, records, and Envoy.
+
+use std::process::{Command, Stdio};
+
+use portolan_testkit::suites;
+use serde_json::Value;
+
+use crate::instance::{Instance, envoy, portolan, private};
+
+const HOSTS: [&str; 7] = [
+    "app1.dev.example.com",
+    "app2.dev.example.com",
+    "app3.dev.example.com",
+    "app4.dev.example.com",
+    "app5.dev.example.com",
+    "grpc.dev.example.com",
+    "reports.internal.dev.example.com",
+];
+const PLATFORM: &str = "examples/platform";
+const KEY: &str = "examples/platform/demo-sealing-key/PUBLIC-DEMO-ONLY.key";
+
+fn helm(suite: &str) -> bool {
+    let found = suites::program("helm").is_some();
+    if !found {
+        suites::skip(suite, "Helm is missing; run scripts/setup demo");
+    }
+    found
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn dev_01_comes_up_whole() {
+    let Some(envoy) = envoy("e2e platform") else { return };
+    if !helm("e2e platform") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&suites::repository().join(PLATFORM), dir.path());
+    let key = suites::repository().join(KEY);
+    let instance =
+        Instance::start_with(dir, envoy, &["--env", "dev-01", "--sealing-key", key.to_str().unwrap()]);
+    for host in HOSTS {
+        let entry = instance.reach(host, "live");
+        let client = instance.client(&entry);
+        assert!(client.get(entry["url"].as_str().unwrap()).send().is_ok(), "{entry}");
+    }
+    let status = instance.status();
+    let errors: Vec<&Value> =
+        status["findings"].as_array().unwrap().iter().filter(|f| f["severity"] == "error").collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+    let wildcard = instance.entry("app1.dev.example.com").unwrap()["certificate"].clone();
+    assert!(wildcard["issuer"].as_str().unwrap().contains("evelopment"), "{wildcard}");
+
+    // A host outside the environment's domain is refused by the policy and appears nowhere else.
+    let routes = instance.dir.path().join("charts/team-apps/templates/outside.yaml");
+    std::fs::write(
+        routes,
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: outside, namespace: team-a}\nspec:\n  \
+         parentRefs: [{name: eg-infra-shared-01, namespace: envoy-gateway-system, sectionName: https}]\n  hostnames: \
+         [evil.prod.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n",
+    )
+    .unwrap();
+    let entry = instance.reach("evil.prod.example.com", "refused");
+    assert_eq!(entry["dns"]["records"].as_array().map_or(0, Vec::len), 0, "{entry}");
+    instance.reach("app1.dev.example.com", "live");
+}
+
+/// No socket leaves loopback: everything goes live where there is nothing but `lo`.
+#[test]
+fn loopback_is_all_it_needs() {
+    let Some(envoy) = envoy("e2e lo only") else { return };
+    if !helm("e2e lo only") {
+        return;
+    }
+    let only_lo = |command: &str| {
+        let mut made = Command::new("unshare");
+        made.args(["-rn", "sh", "-c", command]).stdin(Stdio::null());
+        made
+    };
+    if !only_lo("ip link set lo up").output().is_ok_and(|o| o.status.success()) {
+        suites::skip_optional("e2e lo only", "no network namespace can be made (unshare -rn, iproute2)");
+        return;
+    }
+    let state = private();
+    let root = suites::repository();
+    let command = format!(
+        "ip link set lo up && test -z \"$(ip route show)\" && exec {} up {} --env dev-01 --sealing-key {} --state {} --envoy {} \
+         --once --timeout 60s",
+        portolan().get_program().display(),
+        root.join(PLATFORM).display(),
+        root.join(KEY).display(),
+        state.path().display(),
+        envoy.display()
+    );
+    let output = only_lo(&command).env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    for host in HOSTS {
+        assert!(text.lines().any(|l| l.contains(host) && l.contains("live")), "{host}: {text}");
+    }
+}
