@@ -12,6 +12,8 @@ mod instance;
 mod live;
 #[path = "e2e/platform.rs"]
 mod platform;
+#[path = "e2e/policy.rs"]
+mod policy;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

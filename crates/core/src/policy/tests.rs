@@ -4,6 +4,7 @@
 mod admit;
 mod matches;
 mod params;
+mod platform;
 mod policies;
 mod work;
 
