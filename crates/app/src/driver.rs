@@ -291,6 +291,7 @@ impl Driver {
             self.view.note(&step);
             self.give_addresses(&step)?;
             self.publish_roots(&step)?;
+            self.follow_templates(&step);
             self.follow_secrets(&step);
             publish |= self.wire.take(&step);
             self.follow_issues(&step);

@@ -9,6 +9,7 @@ pub mod rows;
 mod signers;
 mod solvers;
 mod states;
+mod template;
 
 use portolan_engine::Engine;
 use portolan_model::input::{Certificate, Issuer, Secret};
@@ -23,4 +24,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("certificate_states", states::certificate_states)
         .reads::<(Issuer, Secret, Certificate, rows::IssueFailure, rows::OrderProgress, rows::Settings)>()
         .writes::<(rows::CertificateState, rows::IssueWanted, Finding)>();
+    engine
+        .map("template_wanted", template::template_wanted)
+        .reads::<(Secret, Certificate)>()
+        .writes::<(rows::TemplateWanted,)>();
 }

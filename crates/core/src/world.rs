@@ -16,7 +16,9 @@ use portolan_model::{
 
 use crate::{
     certificates,
-    certificates::rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Settings},
+    certificates::rows::{
+        CertificateState, IssueFailure, IssueWanted, OrderProgress, Settings, TemplateWanted,
+    },
     dns,
     dns::rows::{
         Departed, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate, NameWish, PublishedRecord,
@@ -154,7 +156,7 @@ world! {
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
         mirror_wanted: MirrorWanted [], mirror_unwanted: MirrorUnwanted [],
         // certificates
-        states: CertificateState [], issues: IssueWanted [],
+        states: CertificateState [], issues: IssueWanted [], templates: TemplateWanted [],
         // gateway
         tls: TlsReady [], doors: Door [DoorsByGateway],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],

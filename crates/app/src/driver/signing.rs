@@ -1,9 +1,12 @@
 //! Certificates of selfSigned and ca issuers.
 
-use portolan_core::certificates::rows::{IssueFailure, IssueWanted, Signer};
+use std::sync::Arc;
+
+use portolan_core::certificates::rows::{IssueFailure, IssueWanted, Signer, TemplateWanted};
 use portolan_effects::{sign, store::Write};
 use portolan_engine::Changes;
-use portolan_model::{Code, Instant, Object, input::Secret};
+use portolan_model::{Code, Instant, Object, ObjectKey, input::Secret};
+use serde_json::json;
 
 use super::{Driver, Event, OURS, now};
 
@@ -19,6 +22,24 @@ impl Driver {
                 self.signing.remove(&certificate);
                 self.give_up(&certificate);
             }
+        }
+    }
+
+    /// Annotations and labels of issued Secrets follow the template.
+    pub(super) fn follow_templates(&mut self, step: &Changes) {
+        let wanted: Vec<_> = step.of::<TemplateWanted>().iter().filter_map(|c| c.after.clone()).collect();
+        let mut writes = Vec::new();
+        for row in wanted {
+            let key = ObjectKey::new("", "Secret", row.key.namespace.clone(), row.key.name.clone());
+            let Some(stored) = self.store.get(&key).filter(|stored| stored.manager == OURS) else { continue };
+            let mut object = stored.object.clone();
+            let json = Arc::make_mut(&mut object.json);
+            json["metadata"]["annotations"] = json!(row.annotations);
+            json["metadata"]["labels"] = json!(row.labels);
+            writes.push(Write::Apply(Box::new(object), OURS));
+        }
+        if !writes.is_empty() {
+            self.write_own(writes);
         }
     }
 

@@ -268,6 +268,14 @@ fn a_namespace_that_comes_gets_its_mirror_and_renewals_follow() {
     });
     assert_eq!(serial(&renewed), serial(&answers(&instance, "app1.dev.example.com")));
 
+    // An edit of the template reaches the Secret without a new certificate: no longer allowed, no mirror.
+    let (open, closed) = ("edge-.*", "nowhere");
+    instance.edit("certificates.yaml", open, closed);
+    let pending = instance.reach(host, "pending");
+    assert!(pending["message"].as_str().unwrap().contains("not there yet"), "{pending}");
+    instance.edit("certificates.yaml", closed, open);
+    assert_eq!(serial(&answers(&instance, host)), serial(&renewed));
+
     // A Secret of that name which is there keeps its content: one warning.
     let own = "apiVersion: v1\nkind: Secret\nmetadata: {name: ingress-tls, namespace: edge-own}\nstringData: {k: own}\n";
     instance.write("own.yaml", own);

@@ -126,3 +126,15 @@ pub struct Proof {
     /// DNS provider that the solver names (`cloudDNS`).
     pub provider: Name,
 }
+
+/// Wanted: annotations and labels of an issued Secret follow the Certificate's `secretTemplate`. Gone as soon as they do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateWanted {
+    /// The Secret.
+    pub key: NamespacedName,
+    /// All annotations that it shall have.
+    pub annotations: std::collections::BTreeMap<Name, String>,
+    /// All labels that it shall have.
+    pub labels: std::collections::BTreeMap<Name, Name>,
+}
+row!(TemplateWanted, NamespacedName, "template_wanted");

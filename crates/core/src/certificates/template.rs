@@ -1,0 +1,96 @@
+//! `secretTemplate` of a Certificate whose Secret is there already: its annotations and labels follow an edit without
+//! a new certificate (cert-manager's policy `SecretTemplateMismatch`). Reflector's annotations come this way.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use portolan_model::{
+    Name, NamespacedName,
+    input::{Certificate, Maker, Secret},
+};
+
+use super::rows::TemplateWanted;
+use crate::{Cx, world::CertificatesByTarget};
+
+/// What issuing itself writes, by prefix or whole key; all else comes from the template.
+const OWN: [&str; 4] =
+    ["cert-manager.io/", "portolan.dev/", "controller.cert-manager.io/fao", "app.kubernetes.io/managed-by"];
+
+pub(super) fn template_wanted(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
+    let key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
+    if cx.keys::<CertificatesByTarget>(&key).first() != Some(&certificate.key) {
+        return;
+    }
+    let Some(secret) = cx.get::<Secret>(&key).filter(|secret| secret.maker == Maker::Issued) else { return };
+    // Somebody else's certificate, or an account key: not ours to mark.
+    let made_for = secret.annotations.get("cert-manager.io/certificate-name");
+    if made_for.is_none_or(|name| *name != *certificate.key.name) {
+        return;
+    }
+    let annotations = merged(&certificate.secret_annotations, &secret.annotations);
+    let labels = merged(&certificate.secret_labels, &secret.labels);
+    if annotations != secret.annotations || labels != secret.labels {
+        cx.emit(TemplateWanted { key, annotations, labels });
+    }
+}
+
+/// The template, and over it what issuing wrote.
+fn merged<V: Clone>(template: &BTreeMap<Name, V>, present: &BTreeMap<Name, V>) -> BTreeMap<Name, V> {
+    let own = present.iter().filter(|(key, _)| OWN.iter().any(|own| key.starts_with(own)));
+    template.iter().chain(own).map(|(key, value)| (key.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use portolan_engine::Engine;
+    use portolan_model::{Object, Origin, intake::intake, yaml};
+
+    use super::*;
+    use crate::{World, world};
+
+    fn apply(engine: &mut Engine<World>, text: &str) {
+        let (documents, errors) = yaml::load(text);
+        assert_eq!(errors, []);
+        for document in documents {
+            let object = Object::from_json(document.json, Origin::default()).unwrap();
+            world::put(engine, &object.key, intake(&object));
+        }
+        let changes = engine.step(0);
+        assert_eq!((changes.errors, changes.conflicts, changes.held), (vec![], vec![], vec![]));
+    }
+
+    fn certificate(template: &str) -> String {
+        format!(
+            "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {{name: c, namespace: ns}}\nspec: {{secretName: s, dnsNames: [a.example], issuerRef: {{name: i}}, secretTemplate: {{{template}}}}}\n"
+        )
+    }
+
+    fn secret(name: &str, annotations: &str, labels: &str) -> String {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  namespace: ns\n  annotations: {{cert-manager.io/certificate-name: {name}, portolan.dev/issued-at: x, {annotations}}}\n  labels: {{app.kubernetes.io/managed-by: portolan, {labels}}}\n"
+        )
+    }
+
+    #[test]
+    fn an_edited_template_reaches_the_secret_that_is_there() {
+        let mut engine = world::engine();
+        apply(
+            &mut engine,
+            &(certificate("annotations: {a: new}, labels: {l: x}")
+                + "---\n"
+                + &secret("c", "a: old, gone: z", "")),
+        );
+        let wanted = engine.rows::<TemplateWanted>().next().unwrap().clone();
+        let keys: Vec<&str> = wanted.annotations.keys().map(|key| &**key).collect();
+        assert_eq!(keys, ["a", "cert-manager.io/certificate-name", "portolan.dev/issued-at"]);
+        assert_eq!((&*wanted.annotations["a"], &*wanted.labels["l"]), ("new", "x"));
+        assert_eq!(wanted.labels.len(), 2);
+        apply(&mut engine, &secret("c", "a: new", "l: x"));
+        assert_eq!(engine.rows::<TemplateWanted>().count(), 0, "as it shall be");
+        // A Secret that was made for another Certificate, or by nobody here, is left alone.
+        apply(&mut engine, &secret("other", "", ""));
+        assert_eq!(engine.rows::<TemplateWanted>().count(), 0);
+        apply(&mut engine, &secret("c", "", "").replace("managed-by: portolan", "managed-by: me"));
+        assert_eq!(engine.rows::<TemplateWanted>().count(), 0);
+    }
+}
