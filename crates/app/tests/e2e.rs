@@ -18,3 +18,5 @@ mod policy;
 mod seal;
 #[path = "e2e/secrets.rs"]
 mod secrets;
+#[path = "e2e/state.rs"]
+mod state;

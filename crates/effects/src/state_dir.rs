@@ -72,13 +72,23 @@ impl StateDir {
     /// Writes a private file whole, or not at all.
     ///
     /// # Errors
-    /// What the file system says.
+    /// What the file system says, with the path and what to do.
     pub fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
         let (made, target) = (self.path.join(format!(".{name}.new")), self.path.join(name));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(made, &target)?;
+        let write = || {
+            let mut file =
+                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&made, &target)
+        };
+        write().map_err(|why| {
+            let text = format!(
+                "{} cannot be written: {why}; make room, or choose another directory with --state",
+                target.display()
+            );
+            std::io::Error::new(why.kind(), text)
+        })?;
         Ok(target)
     }
 }
