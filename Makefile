@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench golden-accept release
+.PHONY: help setup demo test lint bench golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -40,3 +40,25 @@ golden-accept: ## write what the code gives today into the golden files; read th
 release: ## build the stripped release binary and print its size and checksum
 	cargo build --release --locked --package portolan
 	@ls -l "$(PORTOLAN)" && sha256sum "$(PORTOLAN)"
+
+RIG = $(CURDIR)/.tools/rig/rig
+# The implementation that `make conformance` tests; `stub` is the rig's own trivial one, `none` is nothing.
+GATEWAY ?= $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run"))
+CHANNEL ?= standard
+
+rig: ## a shell (or a command: RUN='...') beside a real Kubernetes API server, in a network nothing can leave; needs root
+	@scripts/setup rig
+	@"$(RIG)" up --crds "$(CHANNEL)" $(RIGFLAGS) $(if $(RUN),-- $(SHELL) -c '$(subst ','\'',$(RUN))')
+
+rig-test: ## the rig's own tests; needs root, and says so without
+	@scripts/setup rig
+	@rig/setup peers
+	@rig/test
+
+conformance: ## the official Gateway API suite: [TEST=HTTPRouteWeight] [PROFILE=GATEWAY-HTTP] [GATEWAY='command'] [CHANNEL=experimental]
+	@scripts/setup rig
+	@mkdir -p .tools/conformance
+	@"$(RIG)" conformance --gateway '$(subst ','\'',$(GATEWAY))' --channel "$(CHANNEL)" --options rig/conformance.yaml \
+	  $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") $(RIGFLAGS) \
+	  --report "$(CURDIR)/.tools/conformance/report.yaml" --keep-logs "$(CURDIR)/.tools/conformance/logs" \
+	  && echo "report: .tools/conformance/report.yaml" || { echo "logs: .tools/conformance/logs"; exit 1; }
