@@ -11,6 +11,8 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::objects::Query;
+
 /// A request to the driver, with where the answer goes.
 pub struct Ask {
     /// What.
@@ -25,6 +27,8 @@ pub enum What {
     Status,
     /// Why a hostname is so.
     Explain(String),
+    /// Stored objects with their status.
+    Objects(Query),
     /// Numbers for Prometheus, as text under `text`.
     Metrics,
     /// Renew a Certificate, `namespace/name`.
@@ -57,6 +61,27 @@ fn reads() -> Router<Driver> {
             get(|State(d): State<Driver>, Path(host): Path<String>| async move {
                 ask(&d, What::Explain(host)).await
             }),
+        )
+        .route(
+            "/v1/objects/{kind}",
+            get(|State(d): State<Driver>, Path(kind): Path<String>| async move {
+                ask(&d, What::Objects(Query { kind, namespace: None, name: None })).await
+            }),
+        )
+        .route(
+            "/v1/objects/{kind}/{name}",
+            get(|State(d): State<Driver>, Path((kind, name)): Path<(String, String)>| async move {
+                let query = Query { kind, namespace: Some(String::new()), name: Some(name) };
+                ask(&d, What::Objects(query)).await
+            }),
+        )
+        .route(
+            "/v1/objects/{kind}/{namespace}/{name}",
+            get(
+                |State(d): State<Driver>, Path((kind, ns, name)): Path<(String, String, String)>| async move {
+                    ask(&d, What::Objects(Query { kind, namespace: Some(ns), name: Some(name) })).await
+                },
+            ),
         )
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

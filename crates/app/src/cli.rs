@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{client, driver, instance};
+use crate::{client, driver, instance, objects};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -23,6 +23,8 @@ enum Verb {
     Render(Render),
     /// Show each hostname: URL, certificate, route, state and why
     Status(Status),
+    /// Show stored objects of a kind with their conditions; values of Secrets as fingerprints
+    Get(objects::Get),
     /// Show step by step why a hostname is as it is
     Explain(Explain),
     /// Renew a certificate now (NAMESPACE/NAME of the Certificate)
@@ -171,6 +173,7 @@ pub fn run() -> anyhow::Result<u8> {
                 }
                 Ok(0)
             }
+            Verb::Get(args) => objects::get(args).await,
             Verb::Explain(args) => {
                 let path = format!("/v1/explain/{}", args.host);
                 let json = client::Client::new(&instance::find(args.instance.state)?)?.get(&path).await?;

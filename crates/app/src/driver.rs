@@ -2,6 +2,7 @@
 
 mod acme;
 mod answers;
+mod conditions;
 mod listeners;
 mod objects;
 mod outside;
@@ -296,6 +297,7 @@ impl Driver {
             publish |= self.wire.take(&step);
             self.follow_issues(&step);
             self.follow_probes(&step);
+            self.show_statuses(&step);
             if !self.facts {
                 break;
             }

@@ -6,6 +6,7 @@ mod cli;
 mod client;
 mod driver;
 mod instance;
+mod objects;
 mod seal;
 mod status;
 mod tools;

@@ -6,6 +6,7 @@ use comfy_table::Table;
 use portolan_core::{
     World,
     certificates::rows::CertificateState,
+    conditions::rows::ListenerStatus,
     gateway::rows::{
         Attachment, Cluster, Door, Endpoints, ListenerCertificate, VirtualHost, WireAck, WireKey, WireType,
     },
@@ -16,6 +17,7 @@ use portolan_effects::store::Store;
 use portolan_engine::Engine;
 use portolan_model::{
     Name, ObjectKey, Problem,
+    condition::Status,
     input::{Route, Secret},
 };
 use serde_json::{Value, json};
@@ -28,20 +30,21 @@ pub fn status(engine: &Engine<World>, store: &Store, run: &Value, substitutions:
     let listeners: Vec<Value> = engine
         .rows::<Door>()
         .map(|door| {
-            let certificate = engine.get::<ListenerCertificate>(&door.key);
-            let name: Name = format!("gw/{}/{}", door.key.gateway, door.port).into();
-            let ack = engine.get::<WireAck>(&WireKey { r#type: WireType::Listener, name });
+            let status = engine.get::<ListenerStatus>(&door.key);
+            let conditions = status.as_ref().map_or(&[][..], |s| &s.conditions[..]);
+            let holds = |kind: &str| conditions.iter().any(|c| c.r#type == kind && c.status == Status::True);
+            let wrong = conditions.iter().find(|c| c.r#type != "Conflicted" && c.status != Status::True);
             json!({
                 "gateway": door.key.gateway.to_string(),
                 "name": door.key.name,
                 "hostname": door.hostname,
                 "port": door.port,
                 "protocol": if door.https { "HTTPS" } else { "HTTP" },
-                "accepted": door.accepted,
-                "resolvedRefs": certificate.as_ref().is_none_or(|c| c.secret.is_ok()),
-                "programmed": ack.is_some_and(|a| a.state.is_ok())
-                    && certificate.as_ref().is_none_or(|c| c.secret.is_ok()) && door.accepted,
-                "message": certificate.as_ref().and_then(|c| c.secret.as_ref().err().map(|(_, m)| m.clone())),
+                "attachedRoutes": status.as_ref().map_or(0, |s| s.attached),
+                "accepted": holds("Accepted"),
+                "resolvedRefs": holds("ResolvedRefs"),
+                "programmed": holds("Programmed"),
+                "message": wrong.map(|c| c.message.clone()),
             })
         })
         .collect();

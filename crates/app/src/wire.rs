@@ -144,6 +144,11 @@ impl Wire {
         Some(WireAck { key: verdict.key, state: verdict.result })
     }
 
+    /// Listeners whose wanted version Envoy has not judged yet.
+    pub fn pending_listeners(&self) -> impl Iterator<Item = &WireKey> {
+        self.pending.iter().filter(|key| key.r#type == WireType::Listener)
+    }
+
     /// Envoy has judged all that is wanted: a probe now sees the wanted configuration.
     pub fn settled(&self) -> bool {
         self.pending.is_empty()

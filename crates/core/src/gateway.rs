@@ -12,15 +12,18 @@
 mod attach;
 mod backends;
 mod doors;
+mod grants;
+mod hosts;
 pub mod rows;
 mod rules;
+mod tls;
 mod wire;
 
 use portolan_engine::Engine;
-use portolan_model::input::{EndpointSlice, Gateway, GatewayClass, Namespace, ReferenceGrant, Service};
+use portolan_model::input::{EndpointSlice, GatewayClass, Namespace, ReferenceGrant, Service};
 use rows::{
-    Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, HostRule, ListenerCertificate,
-    TlsReady, TlsSecret, VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, GatewayOwner, HostRule,
+    ListenerCertificate, ListenerState, TlsReady, TlsSecret, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
@@ -30,15 +33,21 @@ use crate::{
     world::{Finding, RulesByHost, UsesByCluster},
 };
 
+/// API group of the kinds of this room.
+pub(crate) const GROUP: &str = "gateway.networking.k8s.io";
+
 /// Controller names whose classes are ours.
 pub const CONTROLLERS: [&str; 2] =
     ["portolan.dev/gateway-controller", "gateway.envoyproxy.io/gatewayclass-controller"];
 
 pub(crate) fn register(engine: &mut Engine<World>) {
-    engine.map("tls_ready", doors::tls_ready).writes::<(TlsReady, Finding)>();
-    engine.map("doors", doors::doors).reads::<(GatewayClass,)>().writes::<(Door, Finding)>();
+    engine.map("tls_ready", tls::tls_ready).writes::<(TlsReady, Finding)>();
     engine
-        .map("listener_certificates", doors::listener_certificates)
+        .map("doors", doors::doors)
+        .reads::<(GatewayClass,)>()
+        .writes::<(Door, GatewayOwner, ListenerState, Finding)>();
+    engine
+        .map("listener_certificates", tls::listener_certificates)
         .reads::<(ReferenceGrant, TlsReady, Door)>()
         .writes::<(ListenerCertificate, Finding)>();
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
@@ -46,21 +55,20 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, Door, ListenerCertificate)>()
         .writes::<(WireListener,)>();
-    engine.map("attachments", attach::attachments).reads::<(Gateway, Denied, Door, Namespace)>().writes::<(
-        Attachment,
-        HostClaim,
-        Finding,
-    )>();
+    engine
+        .map("attachments", attach::attachments)
+        .reads::<(GatewayOwner, Denied, Door, Namespace)>()
+        .writes::<(Attachment, HostClaim, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
         .reads::<(Attachment, Door, GatewayAddress, Service, ReferenceGrant)>()
-        .writes::<(HostRule, ClusterUse, Finding)>();
+        .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();
     engine.map("endpoints", backends::endpoints).reads::<(Service, EndpointSlice)>().writes::<(Endpoints,)>();
 }
 
-pub use doors::one_label as covers;
+pub use tls::one_label as covers;
 
 /// Whether hostname `pattern` (exact or `*.x`) takes `name`; a wildcard takes any number of labels, never its own
 /// parent (Gateway API, `Listener.hostname`).

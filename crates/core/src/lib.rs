@@ -1,12 +1,13 @@
 //! The decisions: pure functions over rows. No I/O, no clock; the manifest proves it.
 //!
 //! ```text
-//!  facts -> policy -> certificates -> gateway -> dns -> status
+//!  facts -> policy -> certificates -> gateway -> dns -> status -> conditions
 //! ```
 //!
 //! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.
 
 pub mod certificates;
+pub mod conditions;
 pub mod dns;
 pub mod gateway;
 pub mod gitops;

@@ -19,6 +19,8 @@ use crate::{
     certificates::rows::{
         CertificateState, IssueFailure, IssueWanted, OrderProgress, Settings, TemplateWanted,
     },
+    conditions,
+    conditions::rows::{ListenerStatus, ObjectStatus},
     dns,
     dns::rows::{
         Departed, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate, NameWish, PublishedRecord,
@@ -26,8 +28,9 @@ use crate::{
     },
     gateway,
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, HostRule, ListenerCertificate,
-        TlsReady, TlsSecret, VirtualHost, WireAck, WireListener,
+        Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, GatewayOwner, HostRule,
+        ListenerCertificate, ListenerKey, ListenerState, TlsReady, TlsSecret, Unresolved, VirtualHost,
+        WireAck, WireListener, WirePending,
     },
     policy,
     policy::rows::{
@@ -80,6 +83,8 @@ index!(/** Listener certificates by Gateway. */
 index!(/** Listener certificates by the Secret they serve. */
     CertificatesBySecret, ListenerCertificate, NamespacedName, "listener certificates by secret",
     |c| c.secret.clone().ok());
+index!(/** Attachments by the listeners whose `attachedRoutes` they add to. */
+    AttachmentsByListener, Attachment, ListenerKey, "attachments by listener", |a| a.counted.iter().cloned());
 index!(/** Host rules by virtual host. */
     RulesByHost, HostRule, (Name, Name), "host rules by host", |r| [(r.key.routes.clone(), r.key.host.clone())]);
 index!(/** Uses by cluster. */
@@ -143,7 +148,7 @@ world! {
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
-        addresses: GatewayAddress [], acks: WireAck [], failures: IssueFailure [], orders: OrderProgress [], probes: Probe [],
+        addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], probes: Probe [],
         settings: Settings [], dns_settings: DnsSettings [],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
@@ -158,9 +163,10 @@ world! {
         // certificates
         states: CertificateState [], issues: IssueWanted [], templates: TemplateWanted [],
         // gateway
-        tls: TlsReady [], doors: Door [DoorsByGateway],
+        tls: TlsReady [], owners: GatewayOwner [], doors: Door [DoorsByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
-        tls_secrets: TlsSecret [], wire_listeners: WireListener [], attachments: Attachment [],
+        tls_secrets: TlsSecret [], wire_listeners: WireListener [],
+        attachments: Attachment [AttachmentsByListener], unresolved: Unresolved [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
         // dns
@@ -168,6 +174,8 @@ world! {
         wanted_names: WantedName [], dns_states: DnsState [StatesByHost], departed: Departed [],
         // status
         claims: HostClaim [ClaimsByHost], entry_points: EntryPoint [], findings: Finding [],
+        // conditions
+        listener_statuses: ListenerStatus [], statuses: ObjectStatus [],
     }
 }
 
@@ -186,6 +194,7 @@ pub fn engine() -> Engine<World> {
     gateway::register(&mut engine);
     dns::register(&mut engine);
     status::register(&mut engine);
+    conditions::register(&mut engine);
     if let Err(wrong) = engine.finish() {
         panic!("{}", wrong.join("; "));
     }

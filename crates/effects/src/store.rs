@@ -7,6 +7,8 @@
 
 mod fill;
 
+mod status;
+
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use portolan_model::{Instant, Object, ObjectKey, Origin};
@@ -82,6 +84,8 @@ pub struct Store {
     path: String,
     database: Database,
     objects: BTreeMap<ObjectKey, Stored>,
+    /// `status` of objects as JSON text; see [`Store::set_status`].
+    statuses: BTreeMap<ObjectKey, Box<str>>,
     version: u64,
 }
 
@@ -107,7 +111,13 @@ impl Store {
                 .map_err(|e| fail(redb::Error::Io(e)))?;
         }
         let database = Database::create(&path).map_err(|e| fail(e.into()))?;
-        let mut store = Self { path: text.clone(), database, objects: BTreeMap::new(), version: 0 };
+        let mut store = Self {
+            path: text.clone(),
+            database,
+            objects: BTreeMap::new(),
+            statuses: BTreeMap::new(),
+            version: 0,
+        };
         let write = store.database.begin_write().map_err(|e| fail(e.into()))?;
         write.open_table(OBJECTS).map_err(|e| fail(e.into()))?;
         write.commit().map_err(|e| fail(e.into()))?;

@@ -11,7 +11,7 @@ use portolan_model::{NamespacedName, input::Certificate};
 use serde_json::{Value, json};
 
 use super::{Driver, now};
-use crate::{api, status};
+use crate::{api, objects, status};
 
 impl Driver {
     pub(super) fn status(&self) -> Value {
@@ -25,6 +25,7 @@ impl Driver {
             api::What::Status => Ok(self.status()),
             api::What::Explain(host) => status::explain(&self.engine, &self.store, &host)
                 .ok_or_else(|| format!("no route asks for {host}; hostnames are listed by: portolan status")),
+            api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
             api::What::Down => Ok(json!({"message": "stopping"})),
             api::What::Renew(name) => {

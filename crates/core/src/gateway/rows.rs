@@ -32,6 +32,24 @@ pub struct WireAck {
 }
 row!(WireAck, WireKey, "wire_acks");
 
+/// Fact: a newer version of this resource was sent than the one that [`WireAck`] is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WirePending {
+    /// The resource.
+    pub key: WireKey,
+}
+row!(WirePending, WireKey, "wire_pending");
+
+/// Name of the listener resource of a Gateway's port.
+pub fn listener_name(gateway: &GatewayKey, port: u16) -> Name {
+    format!("gw/{gateway}/{port}").into()
+}
+
+/// Name of the SDS secret that a Secret is served as.
+pub fn secret_name(secret: &NamespacedName) -> Name {
+    format!("secret/{secret}").into()
+}
+
 /// Names one xDS resource.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WireKey {
@@ -93,6 +111,37 @@ pub struct Door {
 }
 row!(Door, ListenerKey, "doors");
 
+/// Whether a Gateway is ours to serve. Narrow: every route that names the Gateway reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayOwner {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// `controllerName` of its class; `None` while the class does not exist.
+    pub controller: Option<Name>,
+}
+row!(GatewayOwner, GatewayKey, "gateway_owners");
+
+impl GatewayOwner {
+    /// The controller name, if it is one of ours.
+    pub fn ours(&self) -> Option<&Name> {
+        self.controller.as_ref().filter(|name| super::CONTROLLERS.contains(&&***name))
+    }
+}
+
+/// What a listener's own fields decide, for its conditions. Reasons are those of the specification.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerState {
+    /// The listener.
+    pub key: ListenerKey,
+    /// Whether it is accepted, or reason and message.
+    pub accepted: Result<(), (Name, String)>,
+    /// Whether it conflicts with others of its Gateway: no winner is picked (`Gateway.spec.listeners`).
+    pub conflicted: bool,
+    /// `allowedRoutes.kinds` that a listener of this protocol cannot take.
+    pub wrong_kinds: Vec<Name>,
+}
+row!(ListenerState, ListenerKey, "listener_states");
+
 /// The TLS side of a listener: what it serves and whether it can.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerCertificate {
@@ -104,6 +153,8 @@ pub struct ListenerCertificate {
     pub covers: Vec<Name>,
     /// End of validity.
     pub not_after: Option<Instant>,
+    /// The Secret is allowed and merely not there yet: nobody has to edit anything.
+    pub waiting: bool,
 }
 row!(ListenerCertificate, ListenerKey, "listener_certificates");
 
@@ -114,12 +165,27 @@ pub struct Attachment {
     pub key: (RouteKey, usize),
     /// The Gateway.
     pub gateway: GatewayKey,
-    /// Listeners that took it, with the effective hostnames there (`*` for any).
+    /// `controllerName` of the Gateway's class if it is one of ours; others write no status.
+    pub controller: Option<Name>,
+    /// Listeners that took it, with the effective hostnames there (`*` for any); no hostname where a more specific
+    /// listener of the port keeps them all.
     pub taken: Vec<(ListenerKey, Vec<Name>)>,
-    /// `Accepted` and `ResolvedRefs`.
+    /// Listeners whose `attachedRoutes` this adds one to: accepted, and not yet counted by an earlier parentRef.
+    pub counted: Vec<ListenerKey>,
+    /// `Accepted`, and `PartiallyInvalid` if some rules are left out.
     pub conditions: Vec<Condition>,
 }
 row!(Attachment, (RouteKey, usize), "attachments");
+
+/// References of a route that do not resolve; no row if all do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unresolved {
+    /// The route.
+    pub key: RouteKey,
+    /// Reason of the specification and message, in the order written.
+    pub references: Vec<(Name, String)>,
+}
+row!(Unresolved, RouteKey, "unresolved_references");
 
 /// One match of one rule of one route under one effective hostname. The key's order is the precedence of the
 /// specification, so that members of a virtual host arrive sorted.

@@ -8,9 +8,9 @@ use portolan_model::{
 };
 
 use super::{
-    doors::granted,
+    grants::granted,
     rows::{
-        Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry,
+        Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry, Unresolved,
         WeightedCluster,
     },
 };
@@ -19,6 +19,7 @@ use crate::{Cx, problem};
 pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut uses: BTreeMap<Name, Cluster> = BTreeMap::new();
     let mut prepared = Vec::new();
+    let mut missing: Vec<(Name, String)> = Vec::new();
     for (at, rule) in route.rules.iter().enumerate() {
         let mut entry = RouteEntry {
             route: route.key.clone(),
@@ -41,7 +42,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         for (position, backend) in rule.backends.iter().enumerate() {
             let field = format!("spec.rules[{at}].backendRefs[{position}]");
             match resolve(cx, route, &backend.target, &field) {
-                Some(cluster) => {
+                Ok(cluster) => {
                     entry.clusters.push(WeightedCluster {
                         cluster: cluster.key.clone(),
                         weight: backend.weight,
@@ -49,15 +50,21 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     });
                     uses.insert(cluster.key.clone(), cluster);
                 }
-                None => entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight),
+                Err(why) => {
+                    missing.push(why);
+                    entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight);
+                }
             }
         }
         for (position, filter) in rule.filters.iter().enumerate() {
             if let Filter::Mirror { backend, parts_per_million } = filter {
                 let field = format!("spec.rules[{at}].filters[{position}].requestMirror.backendRef");
-                if let Some(cluster) = resolve(cx, route, backend, &field) {
-                    entry.mirrors.push((cluster.key.clone(), *parts_per_million));
-                    uses.insert(cluster.key.clone(), cluster);
+                match resolve(cx, route, backend, &field) {
+                    Ok(cluster) => {
+                        entry.mirrors.push((cluster.key.clone(), *parts_per_million));
+                        uses.insert(cluster.key.clone(), cluster);
+                    }
+                    Err(why) => missing.push(why),
                 }
             }
         }
@@ -93,29 +100,43 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
             }
         }
     }
+    if !missing.is_empty() {
+        cx.emit(Unresolved { key: route.key.clone(), references: missing });
+    }
     for (name, cluster) in uses {
         cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });
     }
 }
 
 /// Gateway API, `HTTPRouteRule.matches`: exact path, then longest prefix, then method, then most headers, then most
-/// query parameters. Regular expressions come last of all: they are the dearest. Smallest first.
+/// query parameters. Regular expressions, whose place the specification leaves open, come after every longer prefix,
+/// since they are the dearest, and before the prefix `/`, which would leave them nothing. Smallest first.
 fn precedence(m: &RouteMatch) -> [u32; 5] {
     let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
     let (class, length) = match &m.path {
         PathMatch::Exact(path) => (0, path.len()),
+        PathMatch::Prefix(path) if &**path == "/" => (3, 1),
         PathMatch::Prefix(path) => (1, path.len()),
         PathMatch::Regex(path) => (2, path.len()),
     };
     [class, desc(length), u32::from(m.method.is_none()), desc(m.headers.len()), desc(m.query.len())]
 }
 
-fn resolve(cx: &mut Cx<'_>, route: &Route, target: &BackendTarget, field: &str) -> Option<Cluster> {
-    let object = route.key.object();
+/// The cluster of a reference, or why there is none: reason of the specification (`RouteConditionResolvedRefs`) and
+/// message.
+fn resolve(
+    cx: &mut Cx<'_>,
+    route: &Route,
+    target: &BackendTarget,
+    field: &str,
+) -> Result<Cluster, (Name, String)> {
+    let refused = |cx: &mut Cx<'_>, code, field: &str, reason: &str, message: String, hint| {
+        problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
+        Err((Name::new(reason), message))
+    };
     if !target.kind.group.is_empty() || target.kind.kind != "Service" {
         let message = format!("backend kind {} is not served", target.kind);
-        problem(cx, object, 221, Severity::Error, &format!("{field}.kind"), message, "refer to a Service");
-        return None;
+        return refused(cx, 221, &format!("{field}.kind"), "InvalidKind", message, "refer to a Service");
     }
     if target.name.namespace != route.key.name.namespace
         && !granted(cx, route.key.kind.kind(), &route.key.name.namespace, "Service", &target.name)
@@ -124,42 +145,27 @@ fn resolve(cx: &mut Cx<'_>, route: &Route, target: &BackendTarget, field: &str) 
             format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
         let hint =
             "add a ReferenceGrant in the Service's namespace; until then this share of requests gets 500";
-        problem(cx, object, 222, Severity::Error, field, message, hint);
-        return None;
+        return refused(cx, 222, field, "RefNotPermitted", message, hint);
     }
     let Some(service) = cx.get::<Service>(&target.name) else {
         let message = format!("Service {} does not exist; this share of requests gets 500", target.name);
-        problem(
-            cx,
-            object,
-            223,
-            Severity::Error,
-            &format!("{field}.name"),
-            message,
-            "create the Service or correct the name",
-        );
-        return None;
+        let hint = "create the Service or correct the name";
+        return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
     };
     let port = target.port.or_else(|| (service.ports.len() == 1).then(|| service.ports[0].port));
     let Some(port) = service.ports.iter().find(|p| Some(p.port) == port) else {
         let have = service.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(", ");
-        let message =
-            format!("Service {} has no port {} (it has {have})", target.name, target.port.unwrap_or(0));
-        problem(
-            cx,
-            object,
-            224,
-            Severity::Error,
-            &format!("{field}.port"),
-            message,
-            "use a port of the Service",
-        );
-        return None;
+        let message = match target.port {
+            Some(port) => format!("Service {} has no port {port} (it has {have})", target.name),
+            None => format!("no port of Service {} is named (it has {have})", target.name),
+        };
+        let field = format!("{field}.port");
+        return refused(cx, 224, &field, "BackendNotFound", message, "use a port of the Service");
     };
     let http2 =
         route.key.kind == RouteKind::Grpc || port.app_protocol.as_deref() == Some("kubernetes.io/h2c");
     let suffix = if http2 { "/h2c" } else { "" };
-    Some(Cluster {
+    Ok(Cluster {
         key: format!("svc/{}/{}{suffix}", target.name, port.port).into(),
         service: target.name.clone(),
         port: port.port,

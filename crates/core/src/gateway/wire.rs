@@ -10,7 +10,7 @@ use portolan_model::{
 use super::{
     rows::{
         Door, FilterChain, GatewayAddress, HostRule, ListenerCertificate, TlsSecret, VirtualHost,
-        WireListener,
+        WireListener, listener_name, secret_name,
     },
     rules::shadowed,
 };
@@ -19,11 +19,6 @@ use crate::{
     dns::drain::is_leaving,
     world::{CertificatesBySecret, DoorsByGateway},
 };
-
-/// Name of an SDS secret.
-pub(super) fn secret_name(secret: &portolan_model::NamespacedName) -> Name {
-    format!("secret/{secret}").into()
-}
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
     if cx.count::<CertificatesBySecret>(&secret.key) == 0 {
@@ -53,7 +48,7 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         chains.sort();
         cx.emit(WireListener {
             key: (gateway.key.clone(), port),
-            name: format!("gw/{}/{port}", gateway.key).into(),
+            name: listener_name(&gateway.key, port),
             address: address.address.clone(),
             port: address.ports.get(&port).copied().unwrap_or(port),
             chains,

@@ -14,7 +14,10 @@ use crate::{
         drain::{is_leaving, original},
         rows::Stage,
     },
-    gateway::rows::{Door, GatewayAddress, ListenerCertificate, ListenerKey, WireAck, WireKey, WireType},
+    gateway::rows::{
+        Door, GatewayAddress, ListenerCertificate, ListenerKey, WireAck, WireKey, WireType, listener_name,
+        secret_name,
+    },
     problem,
     world::{Finding, RestrictionsByTarget, StatesByHost},
 };
@@ -124,11 +127,11 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         return;
     };
     let mut needs = vec![
-        WireKey { r#type: WireType::Listener, name: format!("gw/{}/{}", claim.gateway, claim.port).into() },
+        WireKey { r#type: WireType::Listener, name: listener_name(&claim.gateway, claim.port) },
         WireKey { r#type: WireType::Routes, name: door.routes.clone() },
     ];
     if let Some(secret) = &secret {
-        needs.push(WireKey { r#type: WireType::Secret, name: format!("secret/{secret}").into() });
+        needs.push(WireKey { r#type: WireType::Secret, name: secret_name(secret) });
     }
     for key in needs {
         match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {

@@ -185,8 +185,10 @@ pub struct ParentRef {
 /// `spec.rules[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteRule {
-    /// Matches, at least one.
+    /// Matches. Empty if none of those that are written can be served: the rule then matches nothing.
     pub matches: Vec<RouteMatch>,
+    /// Values that are not known or supported, one sentence each: what they stand in is left out.
+    pub invalid: Vec<String>,
     /// Filters of the rule.
     pub filters: Vec<Filter>,
     /// Backends.

@@ -180,6 +180,7 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
     if rules.is_empty() {
         rules.push(RouteRule {
             matches: vec![any()],
+            invalid: vec![],
             filters: vec![],
             backends: vec![],
             request_timeout: None,
@@ -237,6 +238,7 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
             );
         }
     }
+    let before = root.problems.len();
     let mut matches: Vec<RouteMatch> = node
         .get("matches")
         .items()
@@ -246,6 +248,13 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
     if matches.is_empty() && node.get("matches").items().is_empty() {
         matches.push(any());
     }
+    let invalid = |root: &Root<'_>| {
+        root.problems[before..]
+            .iter()
+            .filter(|p| matches!(p.code.0, 1 | 204))
+            .map(|p| p.message.clone())
+            .collect()
+    };
     let backends = node
         .get("backendRefs")
         .items()
@@ -253,9 +262,11 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
         .map(|b| BackendRef {
             target: target(b, own),
             weight: b.get("weight").u32().unwrap_or(1),
-            filters: filters(root, &b.get("filters"), own),
+            filters: backend_filters(root, &b.get("filters"), own),
         })
         .collect();
+    let filters = rule_filters(root, &node.get("filters"), own);
+    let invalid = invalid(root);
     let mut timeout = |field: &str| {
         let node = node.get("timeouts").get(field);
         let parsed = node.text().map(duration);
@@ -265,13 +276,7 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
         parsed.flatten().and_then(|ms| u64::try_from(ms).ok())
     };
     let (request_timeout, backend_timeout) = (timeout("request"), timeout("backendRequest"));
-    RouteRule {
-        matches,
-        filters: filters(root, &node.get("filters"), own),
-        backends,
-        request_timeout,
-        backend_timeout,
-    }
+    RouteRule { matches, invalid, filters, backends, request_timeout, backend_timeout }
 }
 
 fn regex(root: &mut Root<'_>, node: &Node<'_>) -> bool {
@@ -292,7 +297,15 @@ fn values(root: &mut Root<'_>, node: &Node<'_>, lower: bool) -> Option<Vec<Value
     for entry in node.items() {
         let name = entry.get("name").text().unwrap_or_default();
         let name = Name::from(if lower { name.to_ascii_lowercase() } else { name.to_owned() });
-        let is_regex = entry.get("type").text() == Some("RegularExpression");
+        let is_regex = match &*entry.get("type").name_or("Exact") {
+            "Exact" => false,
+            "RegularExpression" => true,
+            other => {
+                let hint = "use Exact or RegularExpression; the match is left out";
+                root.invalid(&entry.get("type"), format!("match type {other} is not known"), hint);
+                return None;
+            }
+        };
         if is_regex && !regex(root, &entry.get("value")) {
             return None;
         }
@@ -336,7 +349,15 @@ fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
 fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
     root.only(node, &["method", "headers"]);
     let method = node.get("method");
-    let is_regex = method.get("type").text() == Some("RegularExpression");
+    let is_regex = match &*method.get("type").name_or("Exact") {
+        "Exact" => false,
+        "RegularExpression" => true,
+        other => {
+            let hint = "use Exact or RegularExpression; the match is left out";
+            root.invalid(&method.get("type"), format!("method type {other} is not known"), hint);
+            return None;
+        }
+    };
     let part = |field: &str| method.get(field).text().filter(|t| !t.is_empty());
     let path = match (part("service"), part("method"), is_regex) {
         (None, None, _) => PathMatch::Prefix("/".into()),
@@ -366,8 +387,34 @@ fn target(node: &Node<'_>, own: &Name) -> BackendTarget {
     }
 }
 
-fn filters(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Vec<Filter> {
-    node.items().iter().map(|f| filter(root, f, own)).collect()
+/// Filters of a rule. A redirect and a rewrite exclude each other (Gateway API, `HTTPRouteRule.filters`).
+fn rule_filters(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Vec<Filter> {
+    let mut made: Vec<Filter> = node.items().iter().map(|f| filter(root, f, own)).collect();
+    let redirects = made.iter().any(|f| matches!(f, Filter::Redirect(_)));
+    if redirects && made.iter().any(|f| matches!(f, Filter::Rewrite { .. })) {
+        made.push(unserved(root, &node.path, "RequestRedirect together with URLRewrite"));
+    }
+    made
+}
+
+/// Filters of a backend: changes of headers only.
+fn backend_filters(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Vec<Filter> {
+    let mut one = |f: &Node<'_>| match filter(root, f, own) {
+        made @ (Filter::RequestHeaders(_) | Filter::ResponseHeaders(_) | Filter::Unsupported(_)) => made,
+        _ => unserved(root, &f.get("type").path, &format!("{} on a backend", f.get("type").name())),
+    };
+    node.items().iter().map(&mut one).collect()
+}
+
+fn unserved(root: &mut Root<'_>, field: &str, what: &str) -> Filter {
+    root.problem(
+        204,
+        Severity::Error,
+        field,
+        format!("filter {what} is not served yet; requests that it is for are answered with 500"),
+        "remove the filter; a rule must not be served without a filter that its author asked for",
+    );
+    Filter::Unsupported(what.into())
 }
 
 fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
@@ -425,16 +472,7 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
                 parts_per_million: u32::try_from(parts.min(1_000_000)).unwrap_or(1_000_000),
             }
         }
-        other => {
-            root.problem(
-                204,
-                Severity::Error,
-                &node.get("type").path,
-                format!("filter {other} is not served yet; requests of this rule are answered with 500"),
-                "remove the filter; a rule must not be served without a filter that its author asked for",
-            );
-            Filter::Unsupported(other.into())
-        }
+        other => unserved(root, &node.get("type").path, other),
     }
 }
 

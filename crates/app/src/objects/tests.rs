@@ -1,0 +1,78 @@
+#![allow(clippy::unwrap_used)]
+use portolan_effects::store::Write;
+use portolan_model::{Instant, Object, ObjectKey, Origin};
+
+use super::*;
+
+fn store(dir: &std::path::Path, objects: Vec<Value>) -> Store {
+    let mut store = Store::open(dir).unwrap();
+    let writes = objects
+        .into_iter()
+        .map(|json| Write::Apply(Box::new(Object::from_json(json, Origin::default()).unwrap()), "git"))
+        .collect();
+    store.write(writes, Instant(0)).unwrap();
+    store
+}
+
+fn ask(store: &Store, kind: &str, namespace: Option<&str>, name: Option<&str>) -> Result<Value, String> {
+    let own = |text: Option<&str>| text.map(str::to_owned);
+    find(store, &Query { kind: kind.into(), namespace: own(namespace), name: own(name) })
+}
+
+#[test]
+fn no_value_of_a_secret_is_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let metadata = json!({"name": "s", "namespace": "n", "annotations": {
+        "kubectl.kubernetes.io/last-applied-configuration": "{\"data\":{\"a\":\"aHVudGVyMg==\"}}",
+    }});
+    let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata,
+        "data": {"a": "aHVudGVyMg=="}, "stringData": {"b": "hunter2"}});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment",
+        "metadata": {"name": "d", "namespace": "n"}, "spec": {"env": "hunter2"}});
+    let store = store(dir.path(), vec![secret, deployment]);
+    for kind in ["secret", "deployments"] {
+        let text = ask(&store, kind, None, None).unwrap().to_string();
+        assert!(!text.contains("hunter2") && !text.contains("aHVudGVyMg"), "{text}");
+    }
+    let secret = &ask(&store, "Secrets", Some("n"), Some("s")).unwrap()["items"][0];
+    assert_eq!(secret["data"]["a"], "[redacted 7 bytes, sha256 f52fbd32]");
+    assert_eq!(secret["data"]["a"], secret["stringData"]["b"], "one value has one fingerprint");
+}
+
+#[test]
+fn an_object_shows_the_computed_status_and_never_a_written_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let gateway = |name: &str| {
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+            "metadata": {"name": name, "namespace": "n"}, "spec": {}, "status": {"written": "by hand"}})
+    };
+    let mut store = store(dir.path(), vec![gateway("a"), gateway("b")]);
+    let key = ObjectKey::new("gateway.networking.k8s.io", "Gateway", "n", "a");
+    let condition = json!({"type": "Accepted", "status": "False", "reason": "Invalid", "message": "why"});
+    store.set_status(&key, Some(json!({"conditions": [condition]})), Instant(0));
+    let found = ask(&store, "gateways", Some("n"), None).unwrap();
+    assert_eq!(found["items"][0]["status"]["conditions"][0]["lastTransitionTime"], "1970-01-01T00:00:00Z");
+    assert_eq!(found["items"][0]["metadata"]["generation"], 1);
+    assert_eq!(found["items"][1]["status"], Value::Null);
+    let lines = table(&found);
+    assert!(lines.contains("Accepted=False(Invalid)") && lines.contains("why"), "{lines}");
+}
+
+#[test]
+fn kinds_are_found_by_name_and_plural_and_the_rest_is_an_error() {
+    for (kind, wanted) in [
+        ("Gateway", "gateway"),
+        ("Gateway", "gateways"),
+        ("GatewayClass", "gatewayclasses"),
+        ("ClusterPolicy", "clusterpolicies"),
+        ("HTTPRoute", "httproutes"),
+    ] {
+        assert!(is_kind(kind, wanted), "{kind} {wanted}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}});
+    let store = store(dir.path(), vec![namespace]);
+    assert!(ask(&store, "pods", None, None).unwrap_err().contains("stored are: Namespace"));
+    assert_eq!(ask(&store, "namespace", None, Some("x")).unwrap_err(), "namespace x does not exist");
+    assert!(ask(&store, "namespace", None, Some("n")).is_ok());
+}

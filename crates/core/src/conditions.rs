@@ -1,0 +1,39 @@
+//! Room: the `status` that each object shows, as the kind's specification words it.
+//!
+//! Reads the rows of all rooms before it; publishes [`rows::ObjectStatus`]. Invariants: every condition carries the
+//! generation that was decided on; no row holds a time of transition, since no rule sees a clock: the store stamps it.
+//! Nothing is written to objects of other controllers.
+
+mod classes;
+mod gateways;
+mod listeners;
+mod routes;
+pub mod rows;
+
+use portolan_engine::Engine;
+use rows::{ListenerStatus, ObjectStatus};
+
+use crate::{
+    World,
+    gateway::rows::{
+        Attachment, Door, GatewayAddress, GatewayOwner, ListenerCertificate, ListenerState, Unresolved,
+        WireAck, WirePending,
+    },
+    world::AttachmentsByListener,
+};
+
+pub(crate) fn register(engine: &mut Engine<World>) {
+    engine.map("class_status", classes::class_status).writes::<(ObjectStatus,)>();
+    engine
+        .map("listener_status", listeners::listener_status)
+        .reads::<(Door, ListenerCertificate, AttachmentsByListener, WireAck, WirePending)>()
+        .writes::<(ListenerStatus,)>();
+    engine
+        .map("gateway_status", gateways::gateway_status)
+        .reads::<(GatewayOwner, GatewayAddress, ListenerStatus, ListenerState)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("route_status", routes::route_status)
+        .reads::<(Attachment, Unresolved)>()
+        .writes::<(ObjectStatus,)>();
+}

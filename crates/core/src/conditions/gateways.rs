@@ -1,0 +1,113 @@
+//! Gateways. Source of types and reasons: Gateway API `apis/v1/gateway_types.go`, `GatewayCondition*`.
+
+use std::sync::Arc;
+
+use portolan_model::{Condition, Name, ObjectKey, input::Gateway};
+use serde_json::json;
+
+use super::rows::{ListenerStatus, ObjectStatus, Part, Progress};
+use crate::{
+    Cx,
+    gateway::{
+        GROUP,
+        rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
+    },
+};
+
+pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    if cx.get::<GatewayOwner>(&gateway.key).is_none_or(|owner| owner.ours().is_none()) {
+        return;
+    }
+    let address = cx.get::<GatewayAddress>(&gateway.key);
+    let mut listeners: Vec<Arc<ListenerStatus>> = Vec::new();
+    let mut bad: Vec<Name> = Vec::new();
+    for listener in &gateway.listeners {
+        let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
+        if listeners.iter().any(|known| known.key == key) {
+            continue;
+        }
+        if cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_err()) {
+            bad.push(listener.name.clone());
+        }
+        listeners.extend(cx.get::<ListenerStatus>(&key));
+    }
+    let mut fields = Vec::new();
+    if let Some(address) = &address {
+        let addresses = json!([{"type": "IPAddress", "value": address.address}]);
+        fields.push(("addresses".into(), addresses));
+    }
+    let key = ObjectKey { kind: portolan_model::Kind::new(GROUP, "Gateway"), name: gateway.key.clone() };
+    cx.emit(ObjectStatus {
+        conditions: vec![
+            accepted(&listeners, &bad),
+            programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
+        ],
+        parts: Some(("listeners".into(), listeners.iter().map(|l| part(l)).collect())),
+        fields,
+        ..ObjectStatus::new(key, gateway.generation)
+    });
+}
+
+fn part(listener: &ListenerStatus) -> Part {
+    let kind = |kind: &Name| json!({"group": GROUP, "kind": kind});
+    Part {
+        fields: vec![
+            ("name".into(), json!(listener.key.name)),
+            ("attachedRoutes".into(), json!(listener.attached)),
+            ("supportedKinds".into(), listener.kinds.iter().map(kind).collect()),
+        ],
+        conditions: listener.conditions.clone(),
+    }
+}
+
+fn names<'a>(names: impl Iterator<Item = &'a Name>) -> String {
+    names.map(|n| &**n).collect::<Vec<_>>().join(", ")
+}
+
+fn accepted(listeners: &[Arc<ListenerStatus>], bad: &[Name]) -> Condition {
+    if listeners.is_empty() {
+        let message = "The Gateway has no listener that can be read";
+        return Condition::new("Accepted", false, "ListenersNotValid", message);
+    }
+    if bad.is_empty() {
+        return Condition::new("Accepted", true, "Accepted", "Gateway is accepted");
+    }
+    let good = names(listeners.iter().map(|l| &l.key.name).filter(|name| !bad.contains(name)));
+    let bad = names(bad.iter());
+    let message = if good.is_empty() {
+        format!("No listener is accepted: {bad}")
+    } else {
+        format!("Listeners not accepted: {bad}; accepted: {good}")
+    };
+    Condition::new("Accepted", !good.is_empty(), "ListenersNotValid", message)
+}
+
+fn programmed(address: bool, listeners: &[Arc<ListenerStatus>], none_accepted: bool) -> Condition {
+    let not = |reason: &str, message: String| Condition::new("Programmed", false, reason, message);
+    if none_accepted {
+        return not("Invalid", "No listener is accepted".into());
+    }
+    if !address {
+        return not("AddressNotAssigned", "No address is left for this Gateway".into());
+    }
+    let refused = listeners.iter().find_map(|l| match &l.progress {
+        Progress::Refused(text) => Some(format!("Envoy refused {text}")),
+        _ => None,
+    });
+    if let Some(text) = refused {
+        return not("Invalid", text);
+    }
+    let at = |progress: &Progress| {
+        names(listeners.iter().filter(|l| l.progress == *progress).map(|l| &l.key.name))
+    };
+    let waiting = at(&Progress::Waiting);
+    if !waiting.is_empty() {
+        return not("Pending", format!("Waiting for Envoy to accept listeners: {waiting}"));
+    }
+    if at(&Progress::Programmed).is_empty() {
+        return not("Pending", format!("Listeners wait for their certificates: {}", at(&Progress::NotSent)));
+    }
+    let rest = at(&Progress::NotSent);
+    let rest = if rest.is_empty() { rest } else { format!("; not served: {rest}") };
+    Condition::new("Programmed", true, "Programmed", format!("Acknowledged by Envoy{rest}"))
+}

@@ -1,0 +1,45 @@
+//! Which hostnames a listener serves for a route.
+
+use std::sync::Arc;
+
+use portolan_model::{Name, input::Route};
+
+use super::{rows::Door, takes};
+
+/// Hostnames under which a listener serves a route: the more specific of each overlapping pair.
+pub(super) fn intersection(door: &Door, route: &Route) -> Vec<Name> {
+    let mut hosts: Vec<Name> = match (&door.hostname, route.hostnames.is_empty()) {
+        (None, true) => vec![Name::new("*")],
+        (None, false) => route.hostnames.clone(),
+        (Some(own), true) => vec![own.clone()],
+        (Some(own), false) => {
+            let both = |host: &Name| {
+                if host == own || takes(own, host) {
+                    Some(host.clone())
+                } else {
+                    takes(host, own).then(|| own.clone())
+                }
+            };
+            route.hostnames.iter().filter_map(both).collect()
+        }
+    };
+    hosts.sort();
+    hosts.dedup();
+    hosts
+}
+
+/// Listener isolation: a more specific listener of the same port keeps its hosts for itself.
+pub(super) fn keep_isolated(door: &Door, mut hosts: Vec<Name>, all: &[Arc<Door>]) -> Vec<Name> {
+    hosts.retain(|host| {
+        !all.iter().any(|other| {
+            other.accepted
+                && other.port == door.port
+                && other.key != door.key
+                && other.hostname.as_ref().is_some_and(|own| {
+                    let narrower = door.hostname.as_ref().is_none_or(|mine| takes(mine, own));
+                    narrower && (own == host || takes(own, host))
+                })
+        })
+    });
+    hosts
+}

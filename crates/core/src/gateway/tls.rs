@@ -1,0 +1,130 @@
+//! What certificate each listener serves.
+
+use std::sync::Arc;
+
+use portolan_model::{
+    Name, Severity,
+    input::{Gateway, Secret},
+};
+
+use super::{
+    doors::object,
+    grants::granted,
+    rows::{Door, ListenerCertificate, ListenerKey, TlsReady},
+    takes,
+};
+use crate::{Cx, problem};
+
+/// The narrow row between a Secret and all that asks "can it be served".
+pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
+    let Some(tls) = &secret.tls else { return };
+    let state = match tls {
+        Err(why) => Err(why.clone()),
+        Ok(pair) if !pair.key_matches => Err("tls.key does not belong to tls.crt".to_owned()),
+        Ok(pair) => {
+            let mut covers = pair.dns_names.clone();
+            if covers.is_empty() && !pair.common_name.is_empty() {
+                covers.push(Name::from(pair.common_name.to_ascii_lowercase()));
+            }
+            Ok((covers, pair.not_after))
+        }
+    };
+    cx.emit(TlsReady { key: secret.key.clone(), state });
+}
+
+pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    for (at, listener) in gateway.listeners.iter().enumerate() {
+        let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
+        if cx.get::<Door>(&key).is_none_or(|door| !door.accepted || !door.https) {
+            continue;
+        }
+        let Some(tls) = &listener.tls else { continue };
+        let field = format!("spec.listeners[{at}].tls.certificateRefs");
+        let mut row = ListenerCertificate {
+            key,
+            secret: Err(("InvalidCertificateRef".into(), "no certificateRefs".into())),
+            covers: vec![],
+            not_after: None,
+            waiting: false,
+        };
+        if let Some(kind) = tls.unsupported.first() {
+            let message = format!("listener {} refers to a {kind}, not to a Secret", listener.name);
+            let hint = "refer to a core Secret of type kubernetes.io/tls";
+            problem(cx, object(gateway), 214, Severity::Error, &field, message.clone(), hint);
+            row.secret = Err(("InvalidCertificateRef".into(), message));
+            cx.emit(row);
+            continue;
+        }
+        if tls.certificates.is_empty() {
+            let message = format!("listener {} names no certificate", listener.name);
+            let hint = "set tls.certificateRefs";
+            problem(cx, object(gateway), 207, Severity::Error, &field, message, hint);
+        }
+        if tls.certificates.len() > 1 {
+            let message =
+                format!("listener {} names several certificates; the first is served", listener.name);
+            problem(
+                cx,
+                object(gateway),
+                208,
+                Severity::Warning,
+                &field,
+                message,
+                "use one certificate that covers all names",
+            );
+        }
+        if let Some(secret) = tls.certificates.first() {
+            if secret.namespace != gateway.key.namespace
+                && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
+            {
+                let message =
+                    format!("Secret {secret} is in another namespace and no ReferenceGrant allows it");
+                let hint = "add a ReferenceGrant in the Secret's namespace, or mirror the Secret";
+                problem(cx, object(gateway), 209, Severity::Error, &field, message.clone(), hint);
+                row.secret = Err(("RefNotPermitted".into(), message));
+            } else {
+                match cx.get::<TlsReady>(secret).map(|ready| ready.state.clone()) {
+                    None => {
+                        let message =
+                            format!("Secret {secret} is not there yet; only this listener waits for it");
+                        row.secret = Err(("InvalidCertificateRef".into(), message));
+                        row.waiting = true;
+                    }
+                    Some(Err(why)) => {
+                        let message = format!("Secret {secret} cannot be served: {why}");
+                        let hint = "put a PEM chain into tls.crt and its key into tls.key";
+                        problem(cx, object(gateway), 210, Severity::Error, &field, message.clone(), hint);
+                        row.secret = Err(("InvalidCertificateRef".into(), message));
+                    }
+                    Some(Ok((covers, not_after))) => {
+                        if let Some(hostname) = &listener.hostname
+                            && !covers.iter().any(|name| name == hostname || one_label(name, hostname))
+                        {
+                            let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+                            let message =
+                                format!("the certificate in Secret {secret} covers {names}, not {hostname}");
+                            let hint =
+                                "add the name to the Certificate's dnsNames, or refer to another Secret";
+                            problem(cx, object(gateway), 211, Severity::Error, &field, message, hint);
+                        }
+                        row.secret = Ok(secret.clone());
+                        row.covers = covers;
+                        row.not_after = Some(not_after);
+                    }
+                }
+            }
+        }
+        cx.emit(row);
+    }
+}
+
+/// Whether a certificate name covers a hostname: a wildcard stands for exactly one label (RFC 9525 §6.3).
+pub fn one_label(pattern: &str, host: &str) -> bool {
+    if pattern == host {
+        return true;
+    }
+    takes(pattern, host)
+        && pattern.strip_prefix("*.").is_some_and(|parent| {
+            host.len() > parent.len() + 1 && !host[..host.len() - parent.len() - 1].contains('.')
+        })
+}
