@@ -74,21 +74,29 @@ impl StateDir {
     /// # Errors
     /// What the file system says, with the path and what to do.
     pub fn write(&self, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
-        let (made, target) = (self.path.join(format!(".{name}.new")), self.path.join(name));
-        let write = || {
-            let mut file =
-                OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&made, &target)
-        };
-        write().map_err(|why| {
-            let text = format!(
-                "{} cannot be written: {why}; make room, or choose another directory with --state",
-                target.display()
-            );
-            std::io::Error::new(why.kind(), text)
-        })?;
-        Ok(target)
+        write(&self.path, name, bytes)
     }
+}
+
+/// Writes a private file of a state directory whole, or not at all: for those who hold a part of the directory and not
+/// its lock.
+///
+/// # Errors
+/// What the file system says, with the path and what to do.
+pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> std::io::Result<PathBuf> {
+    let (made, target) = (dir.join(format!(".{name}.new")), dir.join(name));
+    let write = || {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&made, &target)
+    };
+    write().map_err(|why| {
+        let text = format!(
+            "{} cannot be written: {why}; make room, or choose another directory with --state",
+            target.display()
+        );
+        std::io::Error::new(why.kind(), text)
+    })?;
+    Ok(target)
 }

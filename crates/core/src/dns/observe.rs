@@ -1,14 +1,14 @@
 //! What a provider's zone tells: rows of published records, the object of a problem, and which zone a name belongs to.
 
 use portolan_model::{
-    Name, NamespacedName, ObjectKey, Problem, RouteKey, RouteKind,
+    Code, Name, NamespacedName, ObjectKey, Problem, RouteKey, RouteKind, Severity,
     dns::{RecordType, Snapshot, labels, text_of, zone_for},
 };
 
 use super::{
-    Finding, Settings,
+    Action, Finding, Settings,
     observed::{Observed, is_owner},
-    rows::{PublishedKey, PublishedRecord, RecordProblem},
+    rows::{PublishedKey, PublishedRecord},
 };
 
 /// The record sets of a zone as facts. TXT sets that carry no ownership of their own (challenge tokens, SPF and the
@@ -27,17 +27,36 @@ pub fn published(snapshot: &Snapshot, settings: &Settings) -> Vec<PublishedRecor
         .collect()
 }
 
-/// A finding of a plan as a fact.
-pub fn record_problem(zone: &Name, finding: &Finding) -> RecordProblem {
+/// A finding of a plan with the record name that it is about; the empty name is for the zone as a whole.
+pub fn finding_problem(zone: &Name, finding: &Finding) -> (Name, Problem) {
     let name = finding.about.as_ref().map(|(name, _)| name.clone()).unwrap_or_default();
-    RecordProblem {
-        key: (name, finding.problem.on(object(&finding.resource).unwrap_or_else(|| zone_object(zone)))),
-    }
+    let object = object(&finding.resource).unwrap_or_else(|| zone_object(zone));
+    (name, finding.problem.on(object))
 }
 
-/// A problem with a zone as a whole, or with its provider.
-pub fn zone_problem(problem: Problem) -> RecordProblem {
-    RecordProblem { key: (Name::default(), problem) }
+/// A provider did not do what it was asked: for one set, or (`None`) for the zone; an empty zone is the whole provider.
+pub fn provider_problem(zone: &Name, action: Option<&Action>, why: &str) -> (Name, Problem) {
+    let problem = |object, code, severity, message| Problem {
+        object,
+        code: Code(code),
+        field: Name::default(),
+        severity,
+        message,
+        hint: "nothing is lost: it is tried again by itself; see the provider's words if this stays"
+            .to_owned(),
+    };
+    match action {
+        Some(action) => {
+            let object = object(&action.resource).unwrap_or_else(|| zone_object(zone));
+            let message = format!("{} {} was not written: {why}", action.set.name, action.set.r#type);
+            (action.set.name.clone(), problem(object, 433, Severity::Warning, message))
+        }
+        None => {
+            let what = if zone.is_empty() { "the DNS provider".to_owned() } else { format!("zone {zone}") };
+            let message = format!("{what} cannot be kept: {why}");
+            (Name::default(), problem(zone_object(zone), 434, Severity::Error, message))
+        }
+    }
 }
 
 /// What problems of a zone are filed on.

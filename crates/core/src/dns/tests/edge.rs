@@ -14,7 +14,7 @@ use crate::{
     World,
     dns::{
         Plan, WantedRecord,
-        observe::{published, record_problem},
+        observe::{finding_problem, published},
         plan,
         rows::{
             DnsAnswer, DnsSettings, DnsState, NameWish, PublishedRecord, RecordProblem, Stage, WantedName,
@@ -215,7 +215,7 @@ impl Edge {
             self.engine.remove::<RecordProblem>(&key);
         }
         for finding in &made.problems {
-            self.engine.put(record_problem(&self.zone.zone, finding));
+            self.engine.put(RecordProblem { key: finding_problem(&self.zone.zone, finding) });
         }
         self.step();
         made

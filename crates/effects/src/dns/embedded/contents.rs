@@ -46,6 +46,14 @@ pub enum EmbeddedError {
         /// The system's words.
         source: io::Error,
     },
+    /// The saved zones cannot be read.
+    #[error("the DNS zones saved in {path} cannot be read: {why}; move the file away to start without them")]
+    Saved {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What is wrong.
+        why: String,
+    },
     /// A zone's name or content is not valid.
     #[error("zone {zone:?} cannot be served: {why}")]
     Zone {

@@ -1,0 +1,152 @@
+//! The loop that keeps zones as they are wanted: read the latest wish, read the zone, plan (pure), write, report what
+//! stands and whether it is answered. Nothing is decided here.
+
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use portolan_core::dns::{
+    WantedRecord,
+    rows::{DnsSettings, PublishedKey, PublishedRecord},
+};
+use portolan_model::{Name, Problem};
+use tokio::{sync::mpsc, time::Instant};
+
+use super::DnsProvider;
+
+/// First wait after something failed; it doubles up to [`LONGEST`].
+const FIRST: Duration = Duration::from_millis(200);
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// What changed in what is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Orders {
+    /// Number of these orders; reports name the last that they cover.
+    pub number: u64,
+    /// New settings, with the published records as they are seen under them; reports start from these.
+    pub settings: Option<(DnsSettings, Vec<PublishedRecord>)>,
+    /// Wanted records of names; `None`: nothing is wanted any more.
+    pub wanted: Vec<(Name, Option<Vec<WantedRecord>>)>,
+}
+
+/// What differs from the report before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The last orders that this covers.
+    pub number: u64,
+    /// How many settings there were: records are those under the settings of this generation.
+    pub generation: u64,
+    /// Records that stand, or (`None`) no longer do.
+    pub published: Vec<(PublishedKey, Option<PublishedRecord>)>,
+    /// Whether each name is answered; `None`: it is not asked for any more.
+    pub answers: Vec<(Name, Option<Result<(), String>>)>,
+    /// All problems, if they differ: record name (empty for a zone as a whole) and problem.
+    pub problems: Option<BTreeSet<(Name, Problem)>>,
+    /// Something failed and is tried again by itself.
+    pub unfinished: bool,
+}
+
+/// Starts the loop; it ends when the sender is dropped. `report` is called after every round that covers new orders or
+/// sees something new.
+pub fn start(
+    provider: Arc<dyn DnsProvider>,
+    report: impl Fn(Report) + Send + 'static,
+) -> mpsc::UnboundedSender<Orders> {
+    let (orders, received) = mpsc::unbounded_channel();
+    let keeper = Keeper {
+        provider,
+        settings: None,
+        generation: 0,
+        wanted: BTreeMap::new(),
+        seen: BTreeMap::new(),
+        answers: BTreeMap::new(),
+        problems: BTreeMap::new(),
+        told: BTreeSet::new(),
+    };
+    tokio::spawn(keeper.run(received, report));
+    orders
+}
+
+struct Keeper {
+    provider: Arc<dyn DnsProvider>,
+    settings: Option<DnsSettings>,
+    generation: u64,
+    wanted: BTreeMap<Name, Vec<WantedRecord>>,
+    seen: BTreeMap<PublishedKey, PublishedRecord>,
+    answers: BTreeMap<Name, Result<(), String>>,
+    /// By zone; the empty name is for the provider as a whole.
+    problems: BTreeMap<Name, BTreeSet<(Name, Problem)>>,
+    told: BTreeSet<(Name, Problem)>,
+}
+
+impl Keeper {
+    async fn run(mut self, mut orders: mpsc::UnboundedReceiver<Orders>, report: impl Fn(Report)) {
+        let mut number = 0;
+        let mut wait = FIRST;
+        let mut next: Option<Instant> = None;
+        let mut was_unfinished = false;
+        // Names whose zones are due; `None`: all zones.
+        let mut touched: Option<BTreeSet<Name>> = Some(BTreeSet::new());
+        loop {
+            let order = tokio::select! {
+                order = orders.recv() => match order { Some(order) => Some(order), None => return },
+                () = sleep_until(next) => None,
+            };
+            let mut asked = order.is_some();
+            match order {
+                Some(order) => self.take(order, &mut number, &mut touched),
+                None => touched = None,
+            }
+            while let Ok(order) = orders.try_recv() {
+                asked = true;
+                self.take(order, &mut number, &mut touched);
+            }
+            let mut made = self.round(touched.take().as_ref()).await;
+            touched = Some(BTreeSet::new());
+            made.number = number;
+            let unfinished = made.unfinished;
+            let news =
+                made != (Report { number, generation: self.generation, unfinished, ..Report::default() });
+            if asked || news || unfinished != was_unfinished {
+                report(made);
+            }
+            was_unfinished = unfinished;
+            let interval = self.settings.as_ref().map(|s| Duration::from_secs(s.interval_seconds.max(1)));
+            let pause = if unfinished { Some(wait) } else { interval };
+            wait = if unfinished { (wait * 2).min(LONGEST) } else { FIRST };
+            next = pause.map(|pause| Instant::now() + pause);
+        }
+    }
+
+    fn take(&mut self, order: Orders, number: &mut u64, touched: &mut Option<BTreeSet<Name>>) {
+        *number = order.number;
+        if let Some((settings, known)) = order.settings {
+            self.settings = Some(settings);
+            self.generation += 1;
+            self.seen = known.into_iter().map(|row| (row.key.clone(), row)).collect();
+            *touched = None;
+        }
+        for (name, records) in order.wanted {
+            if let Some(touched) = touched {
+                touched.insert(name.clone());
+            }
+            match records {
+                Some(records) => self.wanted.insert(name, records),
+                None => self.wanted.remove(&name),
+            };
+        }
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
