@@ -78,6 +78,12 @@ pub struct Up {
     /// End when nothing more can change: exit 0 if all is live without error findings, else 1
     #[arg(long)]
     pub once: bool,
+    /// Longest time that a removed route is served on while its DNS records are being removed, such as 30s
+    #[arg(long, default_value = "30s", value_parser = seconds)]
+    pub drain: Duration,
+    /// Approve, for this run, that more than ten DNS record sets and more than 30 % of ours in a zone are deleted at once
+    #[arg(long)]
+    pub allow_mass_deletion: bool,
     /// Longest wait of --once, such as 120s
     #[arg(long, default_value = "120s", value_parser = seconds)]
     pub timeout: Duration,

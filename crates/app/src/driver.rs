@@ -3,6 +3,7 @@
 mod acme;
 mod answers;
 mod conditions;
+mod dns;
 mod listeners;
 mod objects;
 mod outside;
@@ -30,7 +31,7 @@ use portolan_core::{
     world,
 };
 use portolan_effects::{
-    dns::embedded::{Contents, EmbeddedDns},
+    dns::{DurableDns, keeper},
     render::{Rendered, Tools},
     sealed::SealingKeys,
     state_dir::StateDir,
@@ -43,6 +44,7 @@ use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use acme::Acme;
+use dns::Dns;
 use reload::Reading;
 use tell::View;
 
@@ -64,6 +66,7 @@ pub enum Event {
     Ordered(NamespacedName, Box<OrderState>),
     OrderFailed(Box<IssueWanted>, Failure),
     Probed(Name, u64, Result<u16, String>),
+    Dns(Box<keeper::Report>),
     Ask(api::Ask),
     EnvoyEnded(String),
     Interrupt,
@@ -91,6 +94,7 @@ pub struct Driver {
     reading: Reading,
     acme: Acme,
     view: View,
+    dns: Dns,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
     /// What is opened and mirrored is written again too.
@@ -131,9 +135,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         args.root.clone(),
         args.cluster_resource_namespace.as_deref().map(Name::from),
     );
-    let dns = EmbeddedDns::start(args.dns_listen, &[], &Contents::default()).await?;
-    let dns = Arc::new(dns);
-    let acme = Acme::start(args.acme_listen, dns, &state).await?;
+    let server = Arc::new(DurableDns::start(args.dns_listen, state.path()).await?);
+    let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
+    let dns = Dns::new(server, args.drain, args.allow_mass_deletion, wake.clone());
     let mut driver = Driver {
         engine: world::engine(),
         store,
@@ -154,6 +158,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         reading,
         acme,
         view: View::new(!args.once),
+        dns,
         unwritten: false,
         rewrite_secrets: false,
         keys,
@@ -166,11 +171,13 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     driver.tell_exposed_keys();
     driver.reload();
     driver.settle()?;
+    driver.run["dns"] = driver.dns.address().to_string().into();
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
     if !args.once {
         anstream::println!("portolan: serving {} ({})", driver.root.display(), args.env);
         anstream::println!("portolan: state {}", driver.state.path().display());
         anstream::println!("portolan: roots to trust {}", driver.state.path().join("ca.pem").display());
+        anstream::println!("portolan: DNS {}", driver.dns.address());
         anstream::println!("portolan: API http://{}", driver.run["api"].as_str().unwrap_or("?"));
     }
     let code = driver.run(events, &args).await?;
@@ -249,6 +256,7 @@ impl Driver {
                     self.facts = true;
                 }
             }
+            Event::Dns(report) => self.dns_report(*report),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);
                 let answer = self.answer(ask.what);
@@ -295,9 +303,11 @@ impl Driver {
             self.follow_templates(&step);
             self.follow_secrets(&step);
             publish |= self.wire.take(&step);
+            self.follow_dns(&step);
             self.follow_issues(&step);
             self.follow_probes(&step);
             self.show_statuses(&step);
+            self.let_go();
             if !self.facts {
                 break;
             }
@@ -305,6 +315,7 @@ impl Driver {
         if publish {
             self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
         }
+        self.order_dns();
         Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
 
+mod dns;
+
 use std::fmt::Write as _;
 
 use comfy_table::Table;
@@ -96,7 +98,7 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
     json!({
         "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
         "message": row.why, "route": row.route.to_string(), "certificate": certificate,
-        "dns": {"managed": false, "records": []},
+        "dns": dns::records(engine, &row.key),
         "unenforced": row.unenforced,
         "findings": findings.iter().filter(|(key, _)| *key == object).map(|(_, f)| f).collect::<Vec<_>>(),
     })
@@ -183,6 +185,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
         }
         Some(Err(text)) => step("probe", false, text),
     }
+    dns::explain(engine, &name, &mut step);
     let reasons: Vec<Value> = engine
         .reasons::<EntryPoint>(&name)
         .into_iter()
@@ -204,7 +207,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
 pub fn table(status: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
     let mut table = Table::new();
-    table.set_header(["HOSTNAME", "URL", "CERTIFICATE", "ROUTE", "STATE", "WHY"]);
+    table.set_header(["HOSTNAME", "URL", "CERTIFICATE", "DNS", "ROUTE", "STATE", "WHY"]);
     for entry in status["entryPoints"].as_array().into_iter().flatten() {
         let certificate = &entry["certificate"];
         let until = text(&certificate["notAfter"]);
@@ -217,6 +220,7 @@ pub fn table(status: &Value) -> String {
             text(&entry["hostname"]),
             text(&entry["url"]),
             certificate,
+            dns::summary(&entry["dns"]),
             text(&entry["route"]),
             text(&entry["state"]),
             text(&entry["message"]),

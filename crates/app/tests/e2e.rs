@@ -8,6 +8,8 @@ mod acme;
 mod bad_input;
 #[path = "e2e/conditions.rs"]
 mod conditions;
+#[path = "e2e/dns.rs"]
+mod dns;
 #[path = "e2e/instance.rs"]
 mod instance;
 #[path = "e2e/live.rs"]

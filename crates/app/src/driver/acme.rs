@@ -15,7 +15,7 @@ use portolan_core::certificates::{
 use portolan_effects::{
     acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive},
     acme_ca::{self, DevCa, Handle, Settings},
-    dns::{DnsProvider, EmbeddedDns},
+    dns::{DnsProvider, DurableDns},
     issue::{Issued, PrivateKey, certificate_request},
     sign,
     state_dir::StateDir,
@@ -24,6 +24,7 @@ use portolan_effects::{
 use portolan_model::{
     Name, NamespacedName, Redacted,
     certificate::KeyKind,
+    dns::zone_for,
     input::{Issuer, IssuerSpec, Secret},
 };
 use tokio::task::AbortHandle;
@@ -38,7 +39,7 @@ pub struct Acme {
     ca: Handle,
     /// Root of what it signs, PEM.
     root: String,
-    dns: Arc<EmbeddedDns>,
+    dns: Arc<DurableDns>,
     challenges: Arc<dyn Challenges>,
     clients: BTreeMap<NamespacedName, Arc<Client>>,
     orders: BTreeMap<NamespacedName, Order>,
@@ -62,7 +63,7 @@ impl Acme {
     ///
     /// # Errors
     /// When it cannot be read, made, kept, or cannot listen.
-    pub async fn start(listen: SocketAddr, dns: Arc<EmbeddedDns>, state: &StateDir) -> anyhow::Result<Self> {
+    pub async fn start(listen: SocketAddr, dns: Arc<DurableDns>, state: &StateDir) -> anyhow::Result<Self> {
         let path = state.path().join(FILE);
         let kept = match std::fs::read(&path) {
             Ok(bytes) => {
@@ -98,10 +99,7 @@ impl Acme {
     /// Sees to it that the embedded DNS has a zone for a name: the last two labels where no zone holds it.
     fn hold(&self, name: &str) -> Result<(), String> {
         let name = name.strip_prefix("*.").unwrap_or(name);
-        let held = self.dns.export().zones.into_iter().any(|zone| {
-            name.strip_suffix(&*zone.zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
-        });
-        if held {
+        if zone_for(name, &self.dns.zone_names()).is_some() {
             return Ok(());
         }
         let cut = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);

@@ -21,7 +21,7 @@ use super::{Driver, Event, GIT, OURS};
 /// The work tree as it was read last, and the reading that is under way.
 pub struct Reading {
     tools: Arc<Tools>,
-    env: String,
+    pub env: String,
     start: Option<String>,
     /// `--cluster-resource-namespace`: wins over what the repository says.
     cluster_resource_namespace: Option<Name>,
@@ -87,6 +87,7 @@ impl Driver {
             self.reload();
         }
         self.take_components(&mut read);
+        self.dns_settings(&mut read);
         let mut problems: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
         for problem in std::mem::take(&mut read.problems) {
             problems.entry(problem.object.clone()).or_default().push(problem);
@@ -110,6 +111,7 @@ impl Driver {
         writes.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
         self.reading.applications = read.applications;
         self.reading.substitutions = read.substitutions;
+        let writes = self.in_order(writes);
         for problem in self.write(writes) {
             problems.entry(problem.object.clone()).or_default().push(problem);
         }

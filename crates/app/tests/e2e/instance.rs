@@ -63,6 +63,19 @@ impl Instance {
         made
     }
 
+    /// Lets `prepare` put something into the state directory before the first start.
+    pub fn prepare(dir: TempDir, envoy: PathBuf, prepare: impl FnOnce(&Path)) -> Self {
+        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![] };
+        prepare(made.state.path());
+        made.up();
+        made
+    }
+
+    /// Waits for the end of an instance that was told to stop.
+    pub fn ended(&mut self) {
+        self.child.take().unwrap().wait().unwrap();
+    }
+
     /// Starts `portolan up` on the folder and state; waits until it serves.
     pub fn up(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("up.log")).unwrap();

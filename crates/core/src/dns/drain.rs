@@ -70,10 +70,16 @@ pub fn copy(engine: &Engine<World>, old: &Object, new: Option<&Object>, until: I
     }
     let names = names.iter().map(|name| &***name).collect::<Vec<_>>().join(",");
     let mut json = (*old.json).clone();
+    // Labels and annotations stay: policies look at them, and a denial cuts a copy as it cuts a route.
+    let mut annotations =
+        json.pointer("/metadata/annotations").and_then(Value::as_object).cloned().unwrap_or_default();
+    annotations.insert(UNTIL.into(), until.timestamp().to_string().into());
+    annotations.insert(NAMES.into(), names.into());
     json["metadata"] = json!({
         "name": format!("{}{MARK}{:x}", before.key.name.name, until.0),
         "namespace": before.key.name.namespace,
-        "annotations": {UNTIL: until.timestamp().to_string(), NAMES: names},
+        "labels": json.pointer("/metadata/labels").filter(|labels| labels.is_object()).unwrap_or(&json!({})),
+        "annotations": annotations,
     });
     if after.is_some()
         && let Some(spec) = json.get_mut("spec").and_then(Value::as_object_mut)

@@ -45,17 +45,14 @@ pub fn provider_problem(zone: &Name, action: Option<&Action>, why: &str) -> (Nam
         hint: "nothing is lost: it is tried again by itself; see the provider's words if this stays"
             .to_owned(),
     };
-    match action {
-        Some(action) => {
-            let object = object(&action.resource).unwrap_or_else(|| zone_object(zone));
-            let message = format!("{} {} was not written: {why}", action.set.name, action.set.r#type);
-            (action.set.name.clone(), problem(object, 433, Severity::Warning, message))
-        }
-        None => {
-            let what = if zone.is_empty() { "the DNS provider".to_owned() } else { format!("zone {zone}") };
-            let message = format!("{what} cannot be kept: {why}");
-            (Name::default(), problem(zone_object(zone), 434, Severity::Error, message))
-        }
+    if let Some(action) = action {
+        let object = object(&action.resource).unwrap_or_else(|| zone_object(zone));
+        let message = format!("{} {} was not written: {why}", action.set.name, action.set.r#type);
+        (action.set.name.clone(), problem(object, 433, Severity::Warning, message))
+    } else {
+        let what = if zone.is_empty() { "the DNS provider".to_owned() } else { format!("zone {zone}") };
+        let message = format!("{what} cannot be kept: {why}");
+        (Name::default(), problem(zone_object(zone), 434, Severity::Error, message))
     }
 }
 

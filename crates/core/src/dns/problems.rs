@@ -258,7 +258,7 @@ impl DnsProblem {
             Self::CnameBesideOther { .. } => "Use IP targets for this name, or remove the other records.",
             Self::CnameAtApex { .. } => "Use IP targets for the apex.",
             Self::TooManyDeletions { .. } => {
-                "Check that nothing was lost; if it is meant, allow mass deletion for one run."
+                "Check that nothing was lost; if it is meant, start once with --allow-mass-deletion."
             }
             Self::IncompleteSnapshot { .. } => {
                 "It is read again by itself; see the provider's errors if this stays."

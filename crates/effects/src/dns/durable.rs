@@ -64,6 +64,11 @@ impl DurableDns {
         self.server.add_zone(zone)
     }
 
+    /// Names of its zones.
+    pub fn zone_names(&self) -> Vec<Name> {
+        self.server.zone_names()
+    }
+
     /// What every zone holds now.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let zones = self.server.export().zones.into_iter();

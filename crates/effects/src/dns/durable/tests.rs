@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use portolan_model::dns::{Change, Group, RecordSet};
 
 use super::*;
@@ -26,7 +28,6 @@ async fn what_was_reported_is_there_after_a_restart() {
     server.add_value(&ZONE.into(), &token, RecordType::Txt, Some(1), "token").await.unwrap();
     let before = server.snapshot(&ZONE.into()).await.unwrap();
     drop(server);
-    use std::os::unix::fs::PermissionsExt as _;
     let mode = std::fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let server = start(dir.path()).await;

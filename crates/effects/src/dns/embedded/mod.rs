@@ -79,6 +79,13 @@ impl EmbeddedDns {
         Ok(())
     }
 
+    /// Names of its zones, sorted.
+    pub fn zone_names(&self) -> Vec<Name> {
+        let mut names: Vec<Name> = self.read().values().map(|zone| zone.name.clone()).collect();
+        names.sort();
+        names
+    }
+
     /// Everything as plain data.
     pub fn export(&self) -> Contents {
         let zones = self.read();
@@ -164,9 +171,7 @@ impl DnsProvider for EmbeddedDns {
     }
 
     async fn zones(&self) -> Result<Vec<Name>, ProviderError> {
-        let mut names: Vec<Name> = self.read().values().map(|zone| zone.name.clone()).collect();
-        names.sort();
-        Ok(names)
+        Ok(self.zone_names())
     }
 
     async fn snapshot(&self, zone: &Name) -> Result<Snapshot, ProviderError> {

@@ -1,0 +1,306 @@
+//! DNS: the embedded server, the keeper of its zones, and the removal order of routes. Decided in `core::dns`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use portolan_core::{
+    dns::{
+        WantedRecord, drain,
+        observe::{embedded_zone, published},
+        rows::{
+            Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName,
+        },
+    },
+    gitops::adapters::Component,
+};
+use portolan_effects::{
+    dns::{
+        DurableDns,
+        keeper::{self, Orders, Report},
+    },
+    render::Rendered,
+    store::Write,
+};
+use portolan_engine::Changes;
+use portolan_model::{
+    Name, ObjectKey, Problem, RouteKey, RouteKind,
+    input::{Issuer, IssuerSpec, Route},
+};
+use tokio::sync::mpsc;
+
+use super::{Driver, Event, GIT, OURS, now};
+
+/// The server, and what was last asked of its keeper.
+pub struct Dns {
+    server: Arc<DurableDns>,
+    keeper: mpsc::UnboundedSender<Orders>,
+    drain: Duration,
+    /// Mass deletions are approved for this run.
+    approved: bool,
+    settings: Option<DnsSettings>,
+    generation: u64,
+    /// For the next orders.
+    next: Orders,
+    sent: u64,
+    done: u64,
+    unfinished: bool,
+    solver_zones: Vec<Name>,
+    problems: BTreeSet<(Name, Problem)>,
+    /// Copies of removed routes that are still served for their records.
+    leaving: BTreeSet<RouteKey>,
+}
+
+impl Dns {
+    /// Starts the keeper of the server's zones; nothing is changed in them before the first settings.
+    pub fn new(
+        server: Arc<DurableDns>,
+        drain: Duration,
+        approved: bool,
+        events: mpsc::UnboundedSender<Event>,
+    ) -> Self {
+        let keeper = keeper::start(Arc::clone(&server) as _, move |report| {
+            let _ = events.send(Event::Dns(Box::new(report)));
+        });
+        Self {
+            server,
+            keeper,
+            drain,
+            approved,
+            settings: None,
+            generation: 0,
+            next: Orders::default(),
+            sent: 0,
+            done: 0,
+            unfinished: false,
+            solver_zones: Vec::new(),
+            problems: BTreeSet::new(),
+            leaving: BTreeSet::new(),
+        }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Whether something is still to be written or answered.
+    pub fn busy(&self) -> bool {
+        self.sent != self.done || self.unfinished || !self.leaving.is_empty()
+    }
+
+    fn hold(&self, zone: &Name) {
+        if let Err(error) = self.server.add_zone(zone) {
+            tracing::warn!(%error, "a zone is not served");
+        }
+    }
+}
+
+impl Driver {
+    /// Settings from what was read. The records that stand are put with the first ones: a name that is published is never
+    /// taken for one that is not.
+    pub(super) fn dns_settings(&mut self, read: &mut Rendered) {
+        let component = self.reading.components.iter().find_map(|component| match component {
+            Component::ExternalDns(component) => Some(component),
+            _ => None,
+        });
+        let mut settings = match component {
+            Some(component) => {
+                let (settings, problems) = DnsSettings::of_external_dns(component);
+                let application = read.applications.iter().find(|a| a.key.name.name == component.application);
+                let object = application.map_or_else(
+                    || ObjectKey::new("argoproj.io", "Application", "argocd", component.application.clone()),
+                    |a| a.key.clone(),
+                );
+                read.problems.extend(problems.into_iter().map(|problem| problem.on(object.clone())));
+                settings
+            }
+            None if read.applications.iter().all(|a| &*a.key.kind.kind == "Folder") => {
+                DnsSettings::of_folder(&self.reading.env)
+            }
+            None => DnsSettings::unmanaged(),
+        };
+        settings.plan.allow_mass_deletion = self.dns.approved;
+        if self.dns.settings.as_ref() == Some(&settings) {
+            return;
+        }
+        if self.dns.settings.is_none() {
+            let kept = self.store.list().filter_map(|stored| route_key(&stored.object.key));
+            self.dns.leaving = kept.filter(drain::is_leaving).collect();
+        }
+        let known: Vec<PublishedRecord> =
+            self.dns.server.snapshots().iter().flat_map(|zone| published(zone, &settings.plan)).collect();
+        let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
+        let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
+        for key in gone.iter().filter(|key| !keys.contains(key)) {
+            self.engine.remove::<PublishedRecord>(key);
+        }
+        for row in &known {
+            self.engine.put(row.clone());
+        }
+        for zone in &settings.plan.domain_filter {
+            self.dns.hold(&Name::new(zone.trim_start_matches('.')));
+        }
+        self.engine.put(settings.clone());
+        self.facts = true;
+        self.dns.generation += 1;
+        self.dns.settings = Some(settings.clone());
+        self.dns.next.settings = Some((settings, known));
+        // What is removed next is compared with what stands now.
+        if let Err(error) = self.settle() {
+            tracing::error!(%error, "the step before the first writes has failed");
+        }
+    }
+
+    /// Notes for the keeper what changed, and serves the zones that the names need.
+    pub(super) fn follow_dns(&mut self, step: &Changes) {
+        if !step.of::<Issuer>().is_empty() {
+            self.solver_zones();
+        }
+        let Some(settings) = self.dns.settings.clone() else { return };
+        let mut names: Vec<Name> = Vec::new();
+        if step.of::<DnsSettings>().is_empty() {
+            let states = step.of::<DnsState>().iter().filter(|change| change.before.is_none());
+            names.extend(states.map(|change| change.key.clone()));
+        } else {
+            names.extend(self.engine.rows::<DnsState>().map(|row| row.key.clone()));
+        }
+        for name in names {
+            let outside = self.engine.get::<DnsState>(&name).is_none_or(|row| row.stage == Stage::Outside);
+            if !outside && let Some(zone) = embedded_zone(&name, &settings.plan, &self.dns.solver_zones) {
+                self.dns.hold(&zone);
+            }
+        }
+        let mut wanted: BTreeMap<Name, Option<Vec<WantedRecord>>> =
+            std::mem::take(&mut self.dns.next.wanted).into_iter().collect();
+        for change in step.of::<WantedName>() {
+            wanted.insert(change.key.clone(), change.after.as_ref().map(|row| row.records.clone()));
+        }
+        self.dns.next.wanted = wanted.into_iter().collect();
+    }
+
+    fn solver_zones(&mut self) {
+        let mut zones: BTreeSet<Name> = BTreeSet::new();
+        for issuer in self.engine.rows::<Issuer>() {
+            if let IssuerSpec::Acme { solvers, .. } = &issuer.spec {
+                let solvers = solvers.iter().filter(|solver| solver.dns01.is_some());
+                zones.extend(solvers.flat_map(|solver| solver.dns_zones.iter().cloned()));
+            }
+        }
+        for zone in &zones {
+            self.dns.hold(zone);
+        }
+        self.dns.solver_zones = zones.into_iter().collect();
+    }
+
+    /// Sends what the last steps changed.
+    pub(super) fn order_dns(&mut self) {
+        if self.dns.next.settings.is_some() || !self.dns.next.wanted.is_empty() {
+            self.dns.sent += 1;
+            let orders = Orders { number: self.dns.sent, ..std::mem::take(&mut self.dns.next) };
+            let _ = self.dns.keeper.send(orders);
+        }
+    }
+
+    /// Forgets removed routes whose records are gone, and those that a policy denies; what was held back for them goes
+    /// with the next reading.
+    pub(super) fn let_go(&mut self) {
+        let mut removed = Vec::new();
+        for key in std::mem::take(&mut self.dns.leaving) {
+            let route = drain::original(&key);
+            match self.engine.get::<Departed>(&key) {
+                None if self.engine.get::<Route>(&key).is_some() => {
+                    self.dns.leaving.insert(key);
+                    continue;
+                }
+                None => tracing::info!(%route, "it is denied: it is not served any longer"),
+                Some(row) if row.late => {
+                    tracing::warn!(%route, "its time is up before its records are gone: it is not served any longer");
+                }
+                Some(_) => tracing::info!(%route, "its records are gone: it is not served any longer"),
+            }
+            removed.push(key.object());
+        }
+        if removed.is_empty() {
+            return;
+        }
+        self.write_own(removed.iter().map(|key| Write::Delete(key.clone(), OURS)).collect());
+        // The store could not be written: tried again after the next step.
+        let kept = removed.iter().filter(|key| self.store.get(key).is_some()).filter_map(route_key);
+        self.dns.leaving.extend(kept);
+        if self.dns.leaving.is_empty() {
+            self.reload();
+        }
+    }
+
+    /// Takes a report of the keeper.
+    pub(super) fn dns_report(&mut self, report: Report) {
+        // Records seen under older settings say nothing about whose they are now; the keeper starts from what we put.
+        if report.generation == self.dns.generation {
+            for (key, row) in report.published {
+                match row {
+                    Some(row) => self.engine.put(row),
+                    None => self.engine.remove::<PublishedRecord>(&key),
+                }
+            }
+        }
+        for (key, state) in report.answers {
+            match state {
+                Some(state) => self.engine.put(DnsAnswer { key, state }),
+                None => self.engine.remove::<DnsAnswer>(&key),
+            }
+        }
+        if let Some(problems) = report.problems {
+            for key in self.dns.problems.difference(&problems) {
+                self.engine.remove::<RecordProblem>(key);
+            }
+            for key in problems.difference(&self.dns.problems) {
+                self.engine.put(RecordProblem { key: key.clone() });
+            }
+            self.dns.problems = problems;
+        }
+        (self.dns.done, self.dns.unfinished) = (report.number, report.unfinished);
+        self.facts = true;
+    }
+
+    /// Puts the removal order into a batch of writes: what a removed route or hostname still has in DNS stays served as a
+    /// copy, and nothing else is removed before the copies are.
+    pub(super) fn in_order(&mut self, mut writes: Vec<Write>) -> Vec<Write> {
+        let until = now().plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX));
+        let mut copies = Vec::new();
+        for write in &writes {
+            let (key, new) = match write {
+                Write::Delete(key, GIT) => (key, None),
+                Write::Apply(object, GIT) => (&object.key, Some(&**object)),
+                _ => continue,
+            };
+            if route_key(key).is_none() {
+                continue;
+            }
+            let Some(old) = self.store.get(key).filter(|old| old.manager == GIT) else { continue };
+            let hostnames = |object: &portolan_model::Object| object.json.pointer("/spec/hostnames").cloned();
+            if new.is_some_and(|new| hostnames(new) == hostnames(&old.object)) {
+                continue;
+            }
+            copies.extend(drain::copy(&self.engine, &old.object, new, until));
+        }
+        self.dns.leaving.extend(copies.iter().filter_map(|copy| route_key(&copy.key)));
+        if !self.dns.leaving.is_empty() {
+            writes.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
+        }
+        writes.extend(copies.into_iter().map(|copy| Write::Apply(Box::new(copy), OURS)));
+        writes
+    }
+}
+
+fn route_key(key: &ObjectKey) -> Option<RouteKey> {
+    let kind = match (&*key.kind.group, &*key.kind.kind) {
+        ("gateway.networking.k8s.io", "HTTPRoute") => RouteKind::Http,
+        ("gateway.networking.k8s.io", "GRPCRoute") => RouteKind::Grpc,
+        _ => return None,
+    };
+    Some(RouteKey { kind, name: key.name.clone() })
+}

@@ -1,0 +1,92 @@
+//! DNS of a hostname: its records in the status, and wish, gate, record, answer in the explanation.
+
+use std::sync::Arc;
+
+use portolan_core::{
+    World,
+    dns::{
+        Ownership,
+        rows::{DnsSettings, DnsState, NameWish, PublishedRecord, Stage},
+    },
+    world::{PublishedByName, StatesByHost, WishesByName},
+};
+use portolan_engine::Engine;
+use portolan_model::{Name, dns::RecordSet};
+use serde_json::{Value, json};
+
+/// `{managed, records}`: what the zones hold for the names that this host serves, each record with its registry TXT.
+pub fn records(engine: &Engine<World>, host: &Name) -> Value {
+    let managed: Vec<Arc<DnsState>> =
+        engine.find::<StatesByHost>(host).into_iter().filter(|state| state.stage != Stage::Outside).collect();
+    let mut sets: Vec<RecordSet> = Vec::new();
+    for state in &managed {
+        for record in engine.find::<PublishedByName>(&state.key) {
+            sets.push(record.set.clone());
+            sets.extend(record.registry.clone());
+        }
+    }
+    let records: Vec<Value> = sets
+        .iter()
+        .map(|set| json!({"name": set.name, "type": set.r#type, "ttl": set.ttl, "values": set.values}))
+        .collect();
+    json!({"managed": !managed.is_empty(), "records": records})
+}
+
+/// What a table shows: where the names point, or that they are not there yet.
+pub fn summary(dns: &Value) -> String {
+    if dns["managed"] != true {
+        return "-".to_owned();
+    }
+    let records = dns["records"].as_array().into_iter().flatten().filter(|record| record["type"] != "TXT");
+    let values = records.flat_map(|record| record["values"].as_array().into_iter().flatten());
+    let mut values: Vec<&str> = values.filter_map(Value::as_str).collect();
+    values.dedup();
+    if values.is_empty() { "not published".to_owned() } else { values.join(", ") }
+}
+
+/// The steps from the wish to the answer.
+pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, bool, String)) {
+    let states = engine.find::<StatesByHost>(host);
+    if states.is_empty() {
+        let managed = engine.get::<DnsSettings>(&Name::default()).is_some_and(|settings| settings.managed);
+        let why = if managed {
+            "no name is asked for: only hostnames of routes and of their annotations are published"
+        } else {
+            "records are not managed here"
+        };
+        step("DNS", true, why.to_owned());
+    }
+    for state in states {
+        if state.stage == Stage::Outside {
+            step("DNS", true, format!("{} is not managed: {}", state.key, state.why));
+            continue;
+        }
+        let published: Vec<Arc<PublishedRecord>> = engine.find::<PublishedByName>(&state.key);
+        for wish in engine.find::<WishesByName>(&state.key) {
+            let (open, gate) = gate(&wish, published.iter().any(|record| record.ours));
+            let targets = wish.targets.iter().map(|target| &**target).collect::<Vec<_>>().join(", ");
+            step("DNS wish", !targets.is_empty(), format!("{} at [{targets}], by {}", state.key, wish.key.1));
+            step("DNS gate", open, gate);
+        }
+        for record in &published {
+            let text = record.registry.as_ref().and_then(|txt| txt.values.first());
+            let owner = text.and_then(|text| Ownership::parse(text));
+            let whose = match owner.as_ref().and_then(Ownership::owner) {
+                Some(owner) => format!("owner {owner}"),
+                None => "no owner in the registry".to_owned(),
+            };
+            step("DNS record", record.ours, format!("{} in zone {}, {whose}", record.set, record.key.zone));
+        }
+        step("DNS answer", state.stage == Stage::Answered, format!("{}: {}", state.key, state.why));
+    }
+}
+
+fn gate(wish: &NameWish, published: bool) -> (bool, String) {
+    match (&wish.gate, published) {
+        (Ok(()), _) => (true, format!("open: a listener of {} is acked, valid and answers", wish.key.2)),
+        (Err(why), true) => {
+            (true, format!("was open, and only a changed wish withdraws the name now ({why})"))
+        }
+        (Err(why), false) => (false, why.clone()),
+    }
+}

@@ -1,0 +1,285 @@
+//! DNS end to end, asked by a client of this file's own (and by `dig` where it is installed).
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    path::Path,
+    time::Duration,
+};
+
+use portolan_testkit::suites;
+use serde_json::{Value, json};
+
+use super::instance::{Instance, envoy, first_steps};
+
+const A: u16 = 1;
+const TXT: u16 = 16;
+const NXDOMAIN: u8 = 3;
+const REFUSED: u8 = 5;
+const APP: &str = "app1.dev.example.com";
+
+/// Asks as RFC 1035 says, byte by byte: code, and the answers as text.
+fn ask(server: SocketAddr, name: &str, r#type: u16) -> (u8, Vec<String>) {
+    let mut question = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).unwrap());
+        question.extend(label.bytes());
+    }
+    question.push(0);
+    question.extend(r#type.to_be_bytes());
+    question.extend([0, 1]);
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    socket.send_to(&question, server).unwrap();
+    let mut bytes = [0; 4096];
+    let (length, from) = socket.recv_from(&mut bytes).unwrap();
+    assert_eq!((from, &bytes[..2]), (server, &question[..2]));
+    let number = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
+    let mut at = question.len();
+    let mut found = Vec::new();
+    for _ in 0..number(6) {
+        // The owner: labels up to a pointer or the root.
+        while bytes[at] != 0 && bytes[at] < 0xc0 {
+            at += usize::from(bytes[at]) + 1;
+        }
+        at += if bytes[at] == 0 { 1 } else { 2 };
+        let data = at + 10..at + 10 + usize::from(number(at + 8));
+        assert!(data.end <= length);
+        match number(at) {
+            A => found.push(bytes[data.clone()].iter().map(u8::to_string).collect::<Vec<_>>().join(".")),
+            TXT => {
+                let mut part = data.start;
+                let mut text = String::new();
+                while part < data.end {
+                    let end = part + 1 + usize::from(bytes[part]);
+                    text.push_str(std::str::from_utf8(&bytes[part + 1..end]).unwrap());
+                    part = end;
+                }
+                found.push(text);
+            }
+            _ => {}
+        }
+        at = data.end;
+    }
+    (bytes[3] & 15, found)
+}
+
+fn server(instance: &Instance) -> SocketAddr {
+    let run: Value =
+        serde_json::from_slice(&std::fs::read(instance.state.path().join("run.json")).unwrap()).unwrap();
+    run["dns"].as_str().unwrap().parse().unwrap()
+}
+
+fn status_of(instance: &Instance, entry: &Value) -> Option<u16> {
+    let answer = instance.client(entry).get(entry["url"].as_str().unwrap()).send();
+    answer.ok().map(|answer| answer.status().as_u16())
+}
+
+/// Routes `n0`, `n1`, … of team-a.
+fn routes(numbers: impl IntoIterator<Item = usize>) -> String {
+    let one = |n: usize| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: n{n}, namespace: team-a}}\nspec:\n  parentRefs: [{{name: shared, namespace: gateway-system, sectionName: https}}]\n  hostnames: [n{n}.dev.example.com]\n  rules: [{{backendRefs: [{{name: app1, port: 80}}]}}]\n"
+        )
+    };
+    numbers.into_iter().map(one).collect::<Vec<_>>().join("---\n")
+}
+
+/// Writes the zone that an instance finds at its first start.
+fn zone(state: &Path, sets: &Value) {
+    let contents = json!({"zones": [{"zone": "example.com", "serial": 7, "sets": sets}]});
+    std::fs::write(state.join("dns.json"), contents.to_string()).unwrap();
+}
+
+#[test]
+fn records_come_once_the_listener_answers_and_say_whose_they_are() {
+    let Some(envoy) = envoy("e2e dns records") else { return };
+    let dir = first_steps();
+    let certificates = dir.path().join("certificates.yaml");
+    let good = std::fs::read_to_string(&certificates).unwrap();
+    std::fs::write(&certificates, good.replace("    name: internal\n", "    name: nobody\n")).unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let entry = instance.wait("the listener to wait for its certificate", || {
+        let entry = instance.entry(APP)?;
+        entry["message"].as_str()?.contains("ingress-tls").then_some(entry)
+    });
+    assert_eq!((entry["state"].as_str(), &entry["dns"]["managed"]), (Some("pending"), &json!(true)));
+    assert_eq!(entry["dns"]["records"], json!([]));
+    assert_eq!(ask(dns, APP, A), (NXDOMAIN, vec![]), "its zone is served, the name is not");
+    assert_eq!(ask(dns, "app1.example.org", A), (REFUSED, vec![]));
+    let explained = instance.run(&["explain", APP]);
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.contains("NO  DNS gate") && explained.contains("ingress-tls"), "{explained}");
+
+    std::fs::write(certificates, &good).unwrap();
+    let address = instance.wait("the record", || ask(dns, APP, A).1.pop());
+    // The name is there, so the host must be: at once, with a chain that is valid for it.
+    let entry = instance.entry(APP).unwrap();
+    assert_eq!(entry["address"], *address);
+    assert_eq!(status_of(&instance, &entry), Some(200));
+    let owner =
+        "heritage=external-dns,external-dns/owner=portolan,external-dns/resource=httproute/team-a/app1";
+    assert_eq!(ask(dns, "a-app1.dev.example.com", TXT).1, [owner]);
+    let entry = instance.reach(APP, "live");
+    let records = entry["dns"]["records"].as_array().unwrap();
+    assert_eq!(records[0], json!({"name": APP, "type": "A", "ttl": 300, "values": [*address]}));
+    assert_eq!(records[1]["values"], json!([owner]));
+    let greeter =
+        "heritage=external-dns,external-dns/owner=portolan,external-dns/resource=grpcroute/team-a/greeter";
+    instance.reach("greeter.dev.example.com", "live");
+    assert_eq!(ask(dns, "a-greeter.dev.example.com", TXT).1, [greeter]);
+    let redirect = instance.reach("*", "live");
+    assert_eq!(redirect["dns"], json!({"managed": false, "records": []}));
+    let explained = String::from_utf8(instance.run(&["explain", APP]).stdout).unwrap();
+    for step in ["ok  DNS wish", "ok  DNS gate", "ok  DNS record", "owner portolan", "ok  DNS answer"] {
+        assert!(explained.contains(step), "{step} is not in\n{explained}");
+    }
+    if suites::program("dig").is_none() {
+        suites::skip_optional("e2e dig", "dig is missing; as root: apt-get install bind9-dnsutils");
+        return;
+    }
+    let output = std::process::Command::new("dig")
+        .args([&format!("@{}", dns.ip()), "-p", &dns.port().to_string(), APP, "A", "+short", "+tcp"])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), address);
+}
+
+#[test]
+fn records_of_others_stay_as_they_are() {
+    let Some(envoy) = envoy("e2e dns foreign") else { return };
+    let instance = Instance::prepare(first_steps(), envoy, |state| {
+        zone(
+            state,
+            &json!([
+                {"name": APP, "type": "A", "ttl": 60, "values": ["192.0.2.1"]},
+                {"name": "example.com", "type": "TXT", "ttl": 60, "values": ["v=spf1 -all"]},
+            ]),
+        );
+    });
+    instance.reach("greeter.dev.example.com", "live");
+    let entry = instance.reach(APP, "refused");
+    assert!(entry["message"].as_str().unwrap().contains("without a registry entry"), "{entry}");
+    assert_eq!(entry["findings"][0]["code"], "PTL-0410");
+    assert_eq!(entry["dns"]["records"][0]["values"], json!(["192.0.2.1"]));
+    let dns = server(&instance);
+    assert_eq!(ask(dns, APP, A).1, ["192.0.2.1"]);
+    assert_eq!(ask(dns, "a-app1.dev.example.com", TXT).0, NXDOMAIN);
+    assert_eq!(ask(dns, "example.com", TXT).1, ["v=spf1 -all"]);
+}
+
+#[test]
+fn a_removed_route_and_a_removed_hostname_go_after_their_records() {
+    let Some(envoy) = envoy("e2e dns removal") else { return };
+    let dir = first_steps();
+    let two = routes([0]).replace("[n0.dev.example.com]", "[n0.dev.example.com, m0.dev.example.com]");
+    std::fs::write(dir.path().join("new.yaml"), &two).unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let n0 = instance.reach("n0.dev.example.com", "live");
+    let m0 = instance.reach("m0.dev.example.com", "live");
+    let gone = |entry: &Value| {
+        let host = entry["hostname"].as_str().unwrap().to_owned();
+        instance.wait(&format!("{host} to go"), || match status_of(&instance, entry) {
+            Some(200) => None,
+            status => {
+                // No longer served: then its records are gone already.
+                assert_eq!(status, Some(404), "never an error of the edge");
+                assert_eq!(ask(dns, &host, A).0, NXDOMAIN);
+                Some(())
+            }
+        });
+        instance.wait("its entry to go", || instance.entry(&host).is_none().then_some(()));
+    };
+    instance.write("new.yaml", &routes([0]));
+    gone(&m0);
+    assert_eq!(instance.entry("n0.dev.example.com").unwrap()["state"], "live");
+    std::fs::remove_file(instance.dir.path().join("new.yaml")).unwrap();
+    gone(&n0);
+    let left: Vec<Value> = instance.status()["entryPoints"].as_array().unwrap().clone();
+    assert!(left.iter().all(|entry| !entry["route"].as_str().unwrap().contains('~')), "{left:?}");
+}
+
+/// The breaker holds records back: a route waits for them, over kill -9 too, and goes when they go.
+#[test]
+fn a_leaving_route_survives_kill_nine_and_ends_with_its_records() {
+    let Some(envoy) = envoy("e2e dns kill -9") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("new.yaml"), routes(0..12)).unwrap();
+    let mut instance = Instance::start_with(dir, envoy, &["--drain", "3600s"]);
+    let entry = instance.reach("n0.dev.example.com", "live");
+    for n in 1..12 {
+        instance.reach(&format!("n{n}.dev.example.com"), "live");
+    }
+    std::fs::remove_file(instance.dir.path().join("new.yaml")).unwrap();
+    let leaving = |instance: &Instance| {
+        instance.wait("n0 to be leaving", || {
+            let entry = instance.entry("n0.dev.example.com")?;
+            entry["message"].as_str()?.contains("leaving").then_some(entry)
+        });
+        instance.wait("the breaker", || {
+            let status = instance.status();
+            status["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0420").then_some(())
+        });
+    };
+    leaving(&instance);
+    let (address, before) = (entry["address"].as_str().unwrap(), server(&instance));
+    assert_eq!(ask(before, "n0.dev.example.com", A).1, [address]);
+    assert_eq!(status_of(&instance, &entry), Some(200), "served, with its backend");
+    instance.kill_nine();
+    instance.up();
+    let dns = server(&instance);
+    assert_eq!(ask(dns, "n0.dev.example.com", A).1, [address], "the first answer after kill -9");
+    assert_eq!(ask(dns, APP, A).1, [address]);
+    leaving(&instance);
+    instance.wait("n0 to be served", || (status_of(&instance, &entry) == Some(200)).then_some(()));
+    // Ten of the twelve come back: what is left to delete is little enough.
+    instance.write("new.yaml", &routes(2..12));
+    instance.wait("n0 to go", || instance.entry("n0.dev.example.com").is_none().then_some(()));
+    instance.wait("n1 to go", || instance.entry("n1.dev.example.com").is_none().then_some(()));
+    assert_eq!(ask(dns, "n0.dev.example.com", A).0, NXDOMAIN);
+    for n in 2..12 {
+        instance.reach(&format!("n{n}.dev.example.com"), "live");
+    }
+    assert_eq!(ask(dns, "n2.dev.example.com", A).1, [address]);
+}
+
+/// The wait has an end: records that cannot go do not keep a route for ever.
+#[test]
+fn the_drain_has_an_end() {
+    let Some(envoy) = envoy("e2e dns drain") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("new.yaml"), routes(0..12)).unwrap();
+    let instance = Instance::start_with(dir, envoy, &["--drain", "1s"]);
+    let entry = instance.reach("n0.dev.example.com", "live");
+    for n in 1..12 {
+        instance.reach(&format!("n{n}.dev.example.com"), "live");
+    }
+    std::fs::remove_file(instance.dir.path().join("new.yaml")).unwrap();
+    instance.wait("n0 to go", || (status_of(&instance, &entry) == Some(404)).then_some(()));
+    assert_eq!(ask(server(&instance), "n0.dev.example.com", A).1.len(), 1, "the breaker holds its record");
+    instance.wait("the entry to go", || instance.entry("n0.dev.example.com").is_none().then_some(()));
+}
+
+/// What was removed while nothing ran is removed in order at the next start; nothing else is withdrawn.
+#[test]
+fn a_restart_withdraws_nothing_and_loses_no_removal() {
+    let Some(envoy) = envoy("e2e dns restart") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("new.yaml"), routes([0])).unwrap();
+    let mut instance = Instance::start(dir, envoy);
+    instance.reach("n0.dev.example.com", "live");
+    let entry = instance.reach(APP, "live");
+    assert!(instance.run(&["down"]).status.success());
+    instance.ended();
+    std::fs::remove_file(instance.dir.path().join("new.yaml")).unwrap();
+    instance.up();
+    let dns = server(&instance);
+    instance.wait("n0 to go", || {
+        // From the first answer on, and all the time.
+        assert_eq!(ask(dns, APP, A).1, [entry["address"].as_str().unwrap()]);
+        (ask(dns, "n0.dev.example.com", A).0 == NXDOMAIN).then_some(())
+    });
+    instance.reach(APP, "live");
+    assert!(instance.entry("n0.dev.example.com").is_none());
+}
