@@ -98,9 +98,7 @@ impl DurableDns {
             Err(error) => error.to_string(),
         };
         self.dirty.store(true, Ordering::Release);
-        Err(ProviderError::Unavailable {
-            why: format!("{} cannot be saved: {why}", self.dir.join(FILE).display()),
-        })
+        Err(ProviderError::Unavailable { why })
     }
 
     async fn changed(&self) -> Result<(), ProviderError> {
