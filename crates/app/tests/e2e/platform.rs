@@ -56,6 +56,8 @@ fn dev_01_comes_up_whole() {
         let entry = instance.reach(host, "live");
         let client = instance.client(&entry);
         assert!(client.get(entry["url"].as_str().unwrap()).send().is_ok(), "{entry}");
+        assert_eq!(entry["dns"]["managed"], true, "{entry}");
+        assert!(!entry["dns"]["records"].as_array().unwrap().is_empty(), "{entry}");
     }
     let status = instance.status();
     let errors: Vec<&Value> =
