@@ -171,6 +171,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     driver.tell_exposed_keys();
     driver.reload();
     driver.settle()?;
+    driver.run["acme"] = driver.acme.address().to_string().into();
     driver.run["dns"] = driver.dns.address().to_string().into();
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
     if !args.once {
@@ -182,6 +183,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     }
     let code = driver.run(events, &args).await?;
     driver.view.clear();
+    driver.acme.finish().await;
     drop(stop);
     if let Some(envoy) = envoy.take() {
         envoy.stop().await;

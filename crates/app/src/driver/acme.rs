@@ -5,6 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -13,7 +14,7 @@ use portolan_core::certificates::{
     rows::{AcmeOrder, IssueWanted, OrderProgress, Signer},
 };
 use portolan_effects::{
-    acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive},
+    acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive_until},
     acme_ca::{self, DevCa, Handle, Settings},
     dns::{DnsProvider, DurableDns},
     issue::{Issued, PrivateKey, certificate_request},
@@ -27,12 +28,18 @@ use portolan_model::{
     dns::zone_for,
     input::{Issuer, IssuerSpec, Secret},
 };
-use tokio::task::AbortHandle;
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
 
 use super::{Driver, Event, OURS, now};
 
 /// File of the state directory that holds the development CA.
 const FILE: &str = "development-ca.pem";
+
+/// How long orders have to end when the program does.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The embedded development CA, and the orders that are under way at it.
 pub struct Acme {
@@ -45,17 +52,10 @@ pub struct Acme {
     orders: BTreeMap<NamespacedName, Order>,
 }
 
-/// One order's task.
+/// One order's task. Dropping it gives the order up: the task then takes its TXT values away and ends.
 struct Order {
-    task: AbortHandle,
-    /// TXT values that it has written and not taken away yet.
-    presented: Vec<(String, String)>,
-}
-
-impl Drop for Order {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
+    _stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Acme {
@@ -64,6 +64,10 @@ impl Acme {
     /// # Errors
     /// When it cannot be read, made, kept, or cannot listen.
     pub async fn start(listen: SocketAddr, dns: Arc<DurableDns>, state: &StateDir) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            listen.ip().is_loopback() || listen.ip().is_unspecified(),
+            "--acme-listen {listen} is not a loopback address; the development CA vouches for any name"
+        );
         let path = state.path().join(FILE);
         let kept = match std::fs::read(&path) {
             Ok(bytes) => {
@@ -106,6 +110,20 @@ impl Acme {
         self.dns.add_zone(&Name::new(&name[cut..])).map_err(|error| error.to_string())
     }
 
+    /// Gives up what is under way and waits a moment for the DNS to be left clean.
+    pub async fn finish(&mut self) {
+        let tasks: Vec<JoinHandle<()>> =
+            std::mem::take(&mut self.orders).into_values().map(|order| order.task).collect();
+        let all = async {
+            for task in tasks {
+                let _ = task.await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, all).await.is_err() {
+            tracing::warn!("an order did not end in time; a challenge's TXT value may be left behind");
+        }
+    }
+
     /// Root of what it signs, PEM.
     pub fn root(&self) -> &str {
         &self.root
@@ -141,6 +159,7 @@ impl Driver {
         );
         let (events, challenges) = (self.events.clone(), Arc::clone(&self.acme.challenges));
         let key = wanted.key.clone();
+        let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
             let made = {
                 let wanted = wanted.clone();
@@ -149,8 +168,9 @@ impl Driver {
             let result = match made.map_err(|error| error.to_string()).and_then(|made| made) {
                 Ok((key, csr)) => {
                     let run = Run { client, csr, challenges, bounds: Bounds::default() };
-                    match carry_out(state, run, &wanted, &events).await {
-                        Ok(chain) => {
+                    match carry_out(state, run, &wanted, &events, stopped).await {
+                        Ok(None) => return,
+                        Ok(Some(chain)) => {
                             let issued = Issued { chain, ca: String::new() };
                             sign::secret(&wanted, &issued, &key, now())
                         }
@@ -164,30 +184,22 @@ impl Driver {
             };
             let _ = events.send(Event::Signed(Box::new(wanted), result));
         });
-        self.acme.orders.insert(key, Order { task: task.abort_handle(), presented: Vec::new() });
+        self.acme.orders.insert(key, Order { _stop: stop, task });
     }
 
-    /// Ends an order's task and takes away what it had written to the DNS.
+    /// Gives an order up; its task takes away what it had written to the DNS.
     pub(super) fn give_up(&mut self, certificate: &NamespacedName) {
-        let Some(mut order) = self.acme.orders.remove(certificate) else { return };
-        order.task.abort();
-        let (presented, challenges) =
-            (std::mem::take(&mut order.presented), Arc::clone(&self.acme.challenges));
-        if !presented.is_empty() {
-            tokio::spawn(async move {
-                for (fqdn, value) in presented {
-                    if let Err(error) = challenges.clean_up(&fqdn, &value).await {
-                        tracing::warn!(%fqdn, %error, "a challenge's TXT value is left behind");
-                    }
-                }
-            });
+        if self.acme.orders.remove(certificate).is_some() {
+            self.engine.remove::<OrderProgress>(certificate);
+            self.facts = true;
         }
     }
 
     /// Notes how far an order is.
     pub(super) fn ordered(&mut self, certificate: NamespacedName, state: OrderState) {
-        let Some(order) = self.acme.orders.get_mut(&certificate) else { return };
-        order.presented.clone_from(&state.presented);
+        if !self.acme.orders.contains_key(&certificate) {
+            return;
+        }
         self.engine.put(OrderProgress { key: certificate, state: Arc::new(state) });
         self.facts = true;
     }
@@ -261,25 +273,34 @@ impl Driver {
     }
 }
 
-/// Drives an order to its end; pauses that the server asks for are waited out here.
+/// Drives an order to its end, `None` if it is given up before; pauses that the server asks for are waited out here.
 async fn carry_out(
     mut state: OrderState,
     run: Run,
     wanted: &IssueWanted,
-    events: &tokio::sync::mpsc::UnboundedSender<Event>,
-) -> Result<String, Failure> {
+    events: &mpsc::UnboundedSender<Event>,
+    stopped: oneshot::Receiver<()>,
+) -> Result<Option<String>, Failure> {
+    let given_up = async {
+        let _ = stopped.await;
+    };
+    tokio::pin!(given_up);
     loop {
         let outcome;
-        (state, outcome) = drive(state, run.clone(), |state| {
+        let progress = |state: &OrderState| {
             let _ = events.send(Event::Ordered(wanted.key.clone(), Box::new(state.clone())));
-        })
-        .await;
+        };
+        (state, outcome) = drive_until(state, run.clone(), progress, &mut given_up).await;
         match outcome {
-            Outcome::Issued { chain_pem } => return Ok(chain_pem),
-            Outcome::Failed(failure) => return Err(failure),
-            Outcome::Waiting { until } => {
+            None => return Ok(None),
+            Some(Outcome::Issued { chain_pem }) => return Ok(Some(chain_pem)),
+            Some(Outcome::Failed(failure)) => return Err(failure),
+            Some(Outcome::Waiting { until }) => {
                 let pause = u64::try_from(until.0 - now().0).unwrap_or(0);
-                tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+                tokio::select! {
+                    () = tokio::time::sleep(Duration::from_millis(pause)) => {}
+                    () = &mut given_up => return Ok(None),
+                }
             }
         }
     }
