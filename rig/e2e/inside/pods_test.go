@@ -145,9 +145,18 @@ func TestContainerIsRestarted(t *testing.T) {
 		statuses := get(t, ns, "crash").Status.ContainerStatuses
 		return len(statuses) > 0 && statuses[0].RestartCount >= 2 && statuses[0].LastTerminationState.Terminated.ExitCode == 7, nil
 	})
-	if ready(get(t, ns, "crash")) {
-		t.Error("ready while it crashes")
-	}
+	// Without a probe it is ready for the moment that it runs, as on any node; while it waits for its next start it is not.
+	eventually(t, time.Minute, "not ready in its backoff", func() (bool, error) {
+		pod := get(t, ns, "crash")
+		waiting := pod.Status.ContainerStatuses[0].State.Waiting
+		if waiting == nil || waiting.Reason != "CrashLoopBackOff" {
+			return false, nil
+		}
+		if ready(pod) {
+			t.Error("ready while it waits for its next start")
+		}
+		return true, nil
+	})
 	log, err := kube.CoreV1().Pods(ns).GetLogs("crash", &corev1.PodLogOptions{}).DoRaw(t.Context())
 	if err != nil || strings.Count(string(log), "one start\n") < 2 {
 		t.Errorf("%q, %v", log, err)
