@@ -124,6 +124,12 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let state = StateDir::open(&state)?;
     let store = Store::open(state.path())?;
     let keys = SealingKeys::load(&args.sealing_key)?;
+    // Whatever may refuse comes before Envoy is started: it would be left running.
+    let server = DurableDns::start(args.dns_listen, state.path())
+        .await
+        .context("the embedded DNS server cannot be started; see --dns-listen (port 0 takes a free one)")?;
+    let server = Arc::new(server);
+    let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
     let outside::Outside { events, wake, wanted, mut envoy, run, _watcher, stop } = outside;
     let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
@@ -135,8 +141,6 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         args.root.clone(),
         args.cluster_resource_namespace.as_deref().map(Name::from),
     );
-    let server = Arc::new(DurableDns::start(args.dns_listen, state.path()).await?);
-    let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let dns = Dns::new(server, args.drain, args.allow_mass_deletion, wake.clone());
     let mut driver = Driver {
         engine: world::engine(),

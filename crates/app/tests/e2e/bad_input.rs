@@ -133,6 +133,24 @@ fn what_cannot_run_says_why_and_exits_with_2() {
     });
     assert!(text.contains("--api-listen"), "{text}");
 
+    // The DNS port is tried before Envoy is started: nothing is left running.
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let taken_dns = udp.local_addr().unwrap().to_string();
+    let dir = first_steps();
+    let output = portolan()
+        .arg("up")
+        .arg(dir.path())
+        .args(["--once", "--api-listen", "127.0.0.1:0", "--acme-listen", "127.0.0.1:0"])
+        .args(["--dns-listen", &taken_dns, "--state"])
+        .arg(state.path())
+        .arg("--envoy")
+        .arg(&envoy)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("--dns-listen"), "{output:?}");
+    assert!(!state.path().join("envoy.pid").exists(), "an Envoy was started and left behind");
+
     let open = tempfile::tempdir().unwrap();
     std::fs::set_permissions(open.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
     let text = fails(&free, &mut |c| {
