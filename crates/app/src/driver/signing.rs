@@ -73,8 +73,12 @@ impl Driver {
         self.order_ended(&wanted.key);
         match result {
             Ok(object) => {
-                self.engine.remove::<IssueFailure>(&wanted.key);
-                self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
+                let problem = self.write(vec![Write::Apply(Box::new(object), OURS)]).into_iter().next();
+                match problem {
+                    None => self.engine.remove::<IssueFailure>(&wanted.key),
+                    // Not kept, so it counts as not made: the wish stands and is tried again.
+                    Some(problem) => self.issue_failed(wanted, problem.code, problem.message, None),
+                }
             }
             Err(message) => self.issue_failed(wanted, Code(312), message, None),
         }
