@@ -13,6 +13,7 @@ use portolan_core::certificates::{
     acme::{Failure, Limits, OrderState, Wanted},
     rows::{AcmeOrder, IssueWanted, OrderProgress, Signer},
 };
+use portolan_core::dns::observe::last_two_labels;
 use portolan_effects::{
     acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive_until},
     acme_ca::{self, DevCa, Handle, Settings},
@@ -106,8 +107,8 @@ impl Acme {
         if zone_for(name, &self.dns.zone_names()).is_some() {
             return Ok(());
         }
-        let cut = name.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);
-        self.dns.add_zone(&Name::new(&name[cut..])).map_err(|error| error.to_string())
+        let zone = last_two_labels(name).ok_or_else(|| format!("{name} is not a domain name"))?;
+        self.dns.add_zone(&zone).map_err(|error| error.to_string())
     }
 
     /// Gives up what is under way and waits a moment for the DNS to be left clean.

@@ -10,7 +10,7 @@ use portolan_core::{
     gitops::adapters::{Component, adapt},
 };
 use portolan_effects::{
-    render::{ApplicationInfo, Rendered, Tools, render},
+    render::{Rendered, Tools, render},
     store::{Stored, Write},
 };
 use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::SourceProblems, intake::MANAGED_BY};
@@ -28,8 +28,6 @@ pub struct Reading {
     running: bool,
     /// Something changed while a reading was under way.
     again: bool,
-    /// Applications of the last reading.
-    pub applications: Vec<ApplicationInfo>,
     /// What was taken for something else.
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
@@ -51,7 +49,6 @@ impl Reading {
             cluster_resource_namespace,
             running: false,
             again: false,
-            applications: Vec::new(),
             substitutions: Vec::new(),
             components: Vec::new(),
         }
@@ -109,7 +106,6 @@ impl Driver {
         let gone = self.store.list().filter(|s| s.manager == GIT && !wanted.contains(&s.object.key));
         let gone: Vec<_> = gone.filter(|s| may_prune(s, &read)).map(|s| s.object.key.clone()).collect();
         writes.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
-        self.reading.applications = read.applications;
         self.reading.substitutions = read.substitutions;
         let writes = self.in_order(writes);
         for problem in self.write(writes) {

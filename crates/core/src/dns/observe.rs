@@ -83,6 +83,11 @@ pub fn embedded_zone(name: &Name, settings: &Settings, solver_zones: &[Name]) ->
     if !settings.in_scope(name) {
         return None;
     }
+    last_two_labels(name)
+}
+
+/// The last two labels of a name: the zone to hold it in where nothing names one. `None` for what is no name.
+pub fn last_two_labels(name: &str) -> Option<Name> {
     let labels = labels(name).ok()?;
     Some(text_of(&labels[labels.len().saturating_sub(2)..]).into()).filter(|zone: &Name| !zone.is_empty())
 }
