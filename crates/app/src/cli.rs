@@ -17,7 +17,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Bring up the edge that a folder of YAML describes, and keep it as the folder says
+    /// Bring up the edge that a Git checkout or a folder of YAML describes, and keep it as the files say
     Up(Up),
     /// Show what a repository wants in an environment, without running anything
     Render(Render),
