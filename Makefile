@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench fuzz golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,13 @@ lint: ## formatting and clippy, warnings are errors
 
 bench: ## run the benchmarks
 	cargo bench --workspace --locked
+
+# Cases of each property; the tests of `make test` run 256.
+CASES ?= 20000
+fuzz: ## the property tests with many more cases: [CASES=20000]
+	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --test any_input
+	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --lib dns::tests::properties
+	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-effects --lib dns::embedded::tests::bytes
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing
 	@scripts/setup test

@@ -53,3 +53,8 @@ pub fn skip_optional(suite: &str, why: &str) {
 pub fn accepting() -> bool {
     env::var_os("PORTOLAN_ACCEPT").is_some_and(|value| value == "1")
 }
+
+/// Cases of a property test: `usual`, or as many as `PROPTEST_CASES` asks for (`make fuzz`).
+pub fn cases(usual: u32) -> u32 {
+    env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}

@@ -67,7 +67,7 @@ fn not_ours(snapshot: &Snapshot, settings: &Settings) -> Vec<RecordSet> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: portolan_testkit::suites::cases(2000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn an_applied_plan_is_followed_by_an_empty_one(wanted in wishes(), mut observed in zones(), settings in any_settings()) {

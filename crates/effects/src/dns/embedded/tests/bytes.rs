@@ -145,7 +145,7 @@ fn malformed_and_unknown_requests_get_their_codes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(portolan_testkit::suites::cases(4000)) })]
 
     #[test]
     fn no_bytes_make_it_panic_and_every_answer_parses(
