@@ -1,0 +1,258 @@
+//! What an environment comes to once everything has worked: the facts that effects would report are assumed to be good.
+//! `portolan render` shows it without running anything; what is refused even then needs an edit.
+//!
+//! Assumed: every SealedSecret opens, every certificate is issued, Envoy accepts everything, every host answers, and the
+//! DNS zones hold nothing of others.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use portolan_engine::Engine;
+use portolan_model::{
+    Instant, IssuerKey, Name, NamespacedName, Redacted,
+    dns::Snapshot,
+    input::{ConfigMap, Gateway, IssuerSpec, Maker, Secret, TlsPair},
+};
+
+use crate::{
+    World,
+    certificates::rows::{IssueWanted, Settings},
+    dns::{
+        WantedRecord,
+        observe::{embedded_zone, finding_problem},
+        plan,
+        rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
+    },
+    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener, WireType},
+    secrets::{
+        AUTO_REFLECTS, REFLECTS,
+        rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
+    },
+    status::rows::{EntryPoint, Probe},
+    world::{GatewaysBySecret, IssuersBySecret},
+};
+
+/// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
+/// the bound only guards against wishes that never come to rest.
+const ROUNDS: usize = 32;
+
+/// Length of validity that is assumed for what comes out of a SealedSecret: nobody knows it before it is opened.
+const VALID: i64 = 90 * 86_400_000;
+
+/// Steps, and assumes what effects would report, until nothing follows any more; `false` if it never came to rest.
+pub fn foresee(engine: &mut Engine<World>, now: Instant) -> bool {
+    for round in 0..ROUNDS {
+        if engine.step(now.0).is_empty() && round > 0 {
+            return true;
+        }
+        open(engine, now);
+        issue(engine, now);
+        mirror(engine);
+        serve(engine);
+        publish(engine);
+    }
+    false
+}
+
+/// SealedSecrets give Secrets with the keys that they seal. A certificate in one covers whatever it is used for.
+fn open(engine: &mut Engine<World>, now: Instant) {
+    let wanted: Vec<Arc<UnsealWanted>> = engine.rows::<UnsealWanted>().cloned().collect();
+    for row in wanted {
+        let sealed = &row.sealed;
+        let names = sealed.encrypted.keys().chain(sealed.template.keys()).cloned();
+        let data: BTreeMap<Name, Redacted> = names.map(|name| (name, Redacted::new(Vec::new()))).collect();
+        let tls = data.contains_key("tls.crt").then(|| {
+            let listeners = engine.find::<GatewaysBySecret>(&row.key);
+            let listeners = listeners.iter().flat_map(|gateway| &gateway.listeners);
+            let names: BTreeSet<Name> = listeners.filter_map(|listener| listener.hostname.clone()).collect();
+            let pair = pair(&row.key, names.into_iter().collect(), (now, now.plus_millis(VALID)));
+            Ok(TlsPair { is_ca: signs(engine, &row.key), ..pair })
+        });
+        engine.put(Secret {
+            key: row.key.clone(),
+            r#type: sealed.r#type.clone(),
+            data,
+            annotations: sealed.annotations.clone(),
+            labels: sealed.labels.clone(),
+            maker: Maker::Unsealed,
+            tls,
+        });
+    }
+}
+
+/// Whether a `ca` issuer signs with the Secret.
+fn signs(engine: &Engine<World>, secret: &NamespacedName) -> bool {
+    let cluster = engine
+        .get::<Settings>(&Name::default())
+        .is_some_and(|settings| settings.cluster_resource_namespace == secret.namespace)
+        .then(|| NamespacedName::new("", secret.name.clone()));
+    [Some(secret.clone()), cluster].into_iter().flatten().any(|key| {
+        let issuers = engine.find::<IssuersBySecret>(&key);
+        issuers.iter().any(|issuer| matches!(issuer.spec, IssuerSpec::Ca { .. }))
+    })
+}
+
+fn issue(engine: &mut Engine<World>, now: Instant) {
+    let wanted: Vec<Arc<IssueWanted>> = engine.rows::<IssueWanted>().cloned().collect();
+    for row in wanted {
+        let mut names: Vec<Name> = row.request.dns_names.iter().map(|name| name.as_str().into()).collect();
+        names.sort();
+        names.dedup();
+        let pair = pair(&row.key, names, (now, now.plus_millis(row.request.duration)));
+        let pair = TlsPair {
+            common_name: row.request.common_name.clone(),
+            issuer: row.issuer.to_string(),
+            is_ca: row.request.is_ca,
+            ..pair
+        };
+        let mut annotations = row.annotations.clone();
+        annotations.extend(issued_by(&row.issuer));
+        engine.put(Secret {
+            key: row.secret.clone(),
+            r#type: "kubernetes.io/tls".into(),
+            data: ["tls.crt", "tls.key"].map(|key| (key.into(), Redacted::new(Vec::new()))).into(),
+            annotations,
+            labels: row.labels.clone(),
+            maker: Maker::Issued,
+            tls: Some(Ok(pair)),
+        });
+    }
+}
+
+fn issued_by(issuer: &IssuerKey) -> [(Name, String); 2] {
+    [
+        ("cert-manager.io/issuer-name".into(), issuer.0.name.to_string()),
+        ("cert-manager.io/issuer-kind".into(), issuer.kind().to_owned()),
+    ]
+}
+
+/// A pair for a Secret; without bytes, so nothing secret is made up.
+fn pair(
+    secret: &NamespacedName,
+    dns_names: Vec<Name>,
+    (not_before, not_after): (Instant, Instant),
+) -> TlsPair {
+    TlsPair {
+        dns_names,
+        common_name: String::new(),
+        not_before,
+        not_after,
+        serial: String::new(),
+        issuer: String::new(),
+        public_key: format!("of {secret}"),
+        fingerprint: format!("of {secret}"),
+        key_matches: true,
+        is_ca: false,
+    }
+}
+
+fn mirror(engine: &mut Engine<World>) {
+    let wanted: Vec<Arc<Mirror>> = engine.rows::<MirrorWanted>().map(|row| Arc::clone(&row.mirror)).collect();
+    for row in wanted {
+        let marks = [
+            (REFLECTS.into(), row.source.to_string()),
+            (AUTO_REFLECTS.into(), if row.auto { "True" } else { "False" }.to_owned()),
+        ];
+        match &*row.content {
+            MirrorContent::Secret { r#type, data } => {
+                let present = engine.get::<Secret>(&row.key.name).filter(|_| !row.auto);
+                let tls = engine.get::<Secret>(&row.source).and_then(|source| source.tls.clone());
+                let mut made = present.as_deref().cloned().unwrap_or_else(|| Secret {
+                    key: row.key.name.clone(),
+                    r#type: r#type.clone(),
+                    data: BTreeMap::new(),
+                    annotations: BTreeMap::new(),
+                    labels: BTreeMap::new(),
+                    maker: Maker::Mirrored,
+                    tls: None,
+                });
+                (made.data, made.tls) = (data.clone(), tls);
+                made.annotations.extend(marks);
+                engine.put(made);
+            }
+            MirrorContent::ConfigMap { data, binary } => {
+                debug_assert_eq!(row.key.kind, MirrorKind::ConfigMap);
+                let present = engine.get::<ConfigMap>(&row.key.name).filter(|_| !row.auto);
+                let mut made = present.as_deref().cloned().unwrap_or_else(|| ConfigMap {
+                    key: row.key.name.clone(),
+                    data: BTreeMap::new(),
+                    binary: BTreeMap::new(),
+                    annotations: BTreeMap::new(),
+                    maker: Maker::Mirrored,
+                });
+                (made.data, made.binary) = (data.clone(), binary.clone());
+                made.annotations.extend(marks);
+                engine.put(made);
+            }
+        }
+    }
+}
+
+/// Gateways have an address with the ports as written, Envoy takes everything, and hosts answer.
+fn serve(engine: &mut Engine<World>) {
+    let gateways: Vec<Arc<Gateway>> = engine.rows::<Gateway>().cloned().collect();
+    for gateway in gateways {
+        engine.put(GatewayAddress {
+            key: gateway.key.clone(),
+            address: "127.0.0.1".into(),
+            ports: gateway.listeners.iter().map(|listener| (listener.port, listener.port)).collect(),
+            loopback: true,
+        });
+    }
+    let mut sent: BTreeSet<WireKey> = BTreeSet::new();
+    for listener in engine.rows::<WireListener>() {
+        sent.insert(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
+        for chain in &listener.chains {
+            sent.insert(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
+            sent.extend(
+                chain.secret.iter().map(|name| WireKey { r#type: WireType::Secret, name: name.clone() }),
+            );
+        }
+    }
+    for key in sent {
+        engine.put(WireAck { key, state: Ok(()) });
+    }
+    let hosts: Vec<Name> =
+        engine.rows::<EntryPoint>().filter(|entry| entry.probe).map(|entry| entry.key.clone()).collect();
+    for key in hosts {
+        engine.put(Probe { key, state: Ok(200) });
+    }
+}
+
+/// Wanted names stand in empty zones, unless the planner finds something wrong with them.
+fn publish(engine: &mut Engine<World>) {
+    let Some(settings) = engine.get::<DnsSettings>(&Name::default()) else { return };
+    let mut zones: BTreeMap<Name, Vec<WantedRecord>> = BTreeMap::new();
+    for row in engine.rows::<WantedName>() {
+        if let Some(zone) = embedded_zone(&row.key, &settings.plan, &[]) {
+            zones.entry(zone).or_default().extend(row.records.iter().cloned());
+        }
+    }
+    for (zone, wanted) in zones {
+        let empty = Snapshot { zone: zone.clone(), serial: 0, complete: true, sets: Vec::new() };
+        let mut refused: BTreeSet<Name> = BTreeSet::new();
+        for finding in &plan(&wanted, &empty, &settings.plan).problems {
+            let (name, problem) = finding_problem(&zone, finding);
+            refused.insert(name.clone());
+            engine.put(RecordProblem { key: (name, problem) });
+        }
+        for record in wanted.into_iter().filter(|record| !refused.contains(&record.set.name)) {
+            engine.put(DnsAnswer { key: record.set.name.clone(), state: Ok(()) });
+            engine.put(PublishedRecord {
+                key: PublishedKey {
+                    zone: zone.clone(),
+                    name: record.set.name.clone(),
+                    r#type: record.set.r#type,
+                },
+                set: record.set,
+                registry: None,
+                ours: true,
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

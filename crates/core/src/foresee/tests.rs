@@ -1,0 +1,149 @@
+#![allow(clippy::unwrap_used)]
+
+use portolan_model::{Object, Origin, Severity, input::Namespace, intake::intake, yaml};
+
+use super::*;
+use crate::{
+    engine,
+    status::rows::State,
+    world::{self, Finding},
+};
+
+const NOW: Instant = Instant(1_790_000_000_000);
+
+/// The engine after everything has worked.
+fn foreseen(text: &str) -> Engine<World> {
+    let (documents, errors) = yaml::load(text);
+    assert_eq!(errors, []);
+    let mut engine = engine();
+    engine.put(Settings { key: Name::default(), cluster_resource_namespace: "cert-manager".into() });
+    engine.put(DnsSettings::of_folder("dev"));
+    for namespace in ["team-a", "team-b", "edge"] {
+        engine.put(Namespace { name: namespace.into(), labels: BTreeMap::new() });
+    }
+    for document in documents {
+        let object = Object::from_json(document.json, Origin::default()).unwrap();
+        world::put(&mut engine, &object.key, intake(&object));
+    }
+    assert!(foresee(&mut engine, NOW), "it comes to rest");
+    engine
+}
+
+fn errors(engine: &Engine<World>) -> Vec<String> {
+    let errors = engine.rows::<Finding>().filter(|row| row.problem.severity == Severity::Error);
+    errors.map(|row| format!("{} {}", row.problem.code, row.problem.message)).collect()
+}
+
+fn state(engine: &Engine<World>, host: &str) -> (State, String) {
+    let entry = engine.get::<EntryPoint>(&host.into()).unwrap();
+    (entry.state, entry.why.clone())
+}
+
+/// A Gateway whose Secret is `tls` in its own namespace, and a route for `app.example.com`.
+fn edge(service: &str) -> String {
+    format!(
+        "
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {{name: c}}
+spec: {{controllerName: gateway.envoyproxy.io/gatewayclass-controller}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {{name: g, namespace: edge}}
+spec:
+  gatewayClassName: c
+  listeners:
+    - {{name: https, port: 443, protocol: HTTPS, hostname: '*.example.com', tls: {{certificateRefs: [{{name: tls}}]}},
+       allowedRoutes: {{namespaces: {{from: All}}}}}}
+---
+apiVersion: v1
+kind: Service
+metadata: {{name: app, namespace: team-a}}
+spec: {{ports: [{{port: 80}}]}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: {{name: app, namespace: team-a}}
+spec:
+  parentRefs: [{{name: g, namespace: edge}}]
+  hostnames: [app.example.com]
+  rules: [{{backendRefs: [{{name: {service}, port: 80}}]}}]
+"
+    )
+}
+
+#[test]
+fn a_sealed_ca_becomes_a_mirrored_certificate_a_host_and_a_record() {
+    let engine = foreseen(&format!(
+        "{}
+---
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: {{name: ca, namespace: cert-manager}}
+spec:
+  encryptedData: {{tls.crt: AgAB, tls.key: AgAB}}
+  template: {{type: kubernetes.io/tls}}
+---
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {{name: ca}}
+spec: {{ca: {{secretName: ca}}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {{name: wildcard, namespace: team-b}}
+spec:
+  secretName: tls
+  dnsNames: ['*.example.com']
+  issuerRef: {{kind: ClusterIssuer, name: ca}}
+  secretTemplate:
+    annotations:
+      reflector.v1.k8s.emberstack.com/reflection-allowed: 'true'
+      reflector.v1.k8s.emberstack.com/reflection-allowed-namespaces: edge
+      reflector.v1.k8s.emberstack.com/reflection-auto-enabled: 'true'
+      reflector.v1.k8s.emberstack.com/reflection-auto-namespaces: edge
+",
+        edge("app")
+    ));
+    assert_eq!(errors(&engine), Vec::<String>::new());
+    assert_eq!(state(&engine, "app.example.com").0, State::Live);
+    let mirror = engine.get::<Secret>(&NamespacedName::new("edge", "tls")).unwrap();
+    assert_eq!(mirror.maker, Maker::Mirrored);
+    assert_eq!(engine.rows::<PublishedRecord>().len(), 1);
+}
+
+#[test]
+fn what_needs_an_edit_stays_refused() {
+    let engine = foreseen(&edge("nobody"));
+    let (state, why) = state(&engine, "app.example.com");
+    assert_eq!(state, State::Refused, "{why}");
+    assert!(errors(&engine).iter().any(|error| error.starts_with("PTL-0223")), "{:?}", errors(&engine));
+}
+
+#[test]
+fn a_secret_that_nobody_makes_is_what_a_host_waits_for() {
+    let engine = foreseen(&edge("app"));
+    let (state, why) = state(&engine, "app.example.com");
+    assert_eq!(state, State::Pending);
+    assert!(why.contains("edge/tls"), "{why}");
+    assert_eq!(engine.rows::<PublishedRecord>().len(), 0, "the gate stays closed");
+}
+
+#[test]
+fn a_sealed_certificate_is_taken_to_cover_its_listener() {
+    let engine = foreseen(&format!(
+        "{}
+---
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: {{name: tls, namespace: edge}}
+spec:
+  encryptedData: {{tls.crt: AgAB, tls.key: AgAB}}
+  template: {{type: kubernetes.io/tls}}
+",
+        edge("app")
+    ));
+    assert_eq!(errors(&engine), Vec::<String>::new());
+    assert_eq!(state(&engine, "app.example.com").0, State::Live);
+}
