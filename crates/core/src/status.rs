@@ -9,7 +9,7 @@ use portolan_model::input::Restriction;
 use crate::{
     World,
     dns::rows::DnsState,
-    gateway::rows::{Door, GatewayAddress, ListenerCertificate, WireAck},
+    gateway::rows::{Door, GatewayAddress, ListenerCertificate, Unresolved, WireAck},
     world::{ClaimsByHost, Finding},
 };
 
@@ -18,6 +18,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("source_findings", entries::source_findings).writes::<(Finding,)>();
     engine
         .group::<ClaimsByHost>("entry_points", entries::entry_points)
-        .reads::<(GatewayAddress, Door, ListenerCertificate, WireAck, rows::Probe, Restriction, DnsState)>()
+        .reads::<(
+            GatewayAddress,
+            Door,
+            ListenerCertificate,
+            Unresolved,
+            WireAck,
+            rows::Probe,
+            Restriction,
+            DnsState,
+        )>()
         .writes::<(rows::EntryPoint, Finding)>();
 }

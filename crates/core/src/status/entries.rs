@@ -15,8 +15,8 @@ use crate::{
         rows::Stage,
     },
     gateway::rows::{
-        Door, GatewayAddress, ListenerCertificate, ListenerKey, WireAck, WireKey, WireType, listener_name,
-        secret_name,
+        Door, GatewayAddress, ListenerCertificate, ListenerKey, Unresolved, WireAck, WireKey, WireType,
+        listener_name, secret_name,
     },
     problem,
     world::{Finding, RestrictionsByTarget, StatesByHost},
@@ -85,7 +85,9 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    if let Some(why) = &claim.unresolved {
+    let unresolved = cx.get::<Unresolved>(&claim.key.route);
+    let unresolved = unresolved.as_ref().and_then(|row| row.references.first()).map(|(_, why)| why);
+    if let Some(why) = claim.unresolved.as_ref().or(unresolved) {
         (entry.state, entry.why) = (State::Refused, why.clone());
         cx.emit(entry);
         return;
