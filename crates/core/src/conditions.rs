@@ -9,8 +9,10 @@ mod gateways;
 mod listeners;
 mod routes;
 pub mod rows;
+mod sealed;
 
 use portolan_engine::Engine;
+use portolan_model::input::Secret;
 use rows::{ListenerStatus, ObjectStatus};
 
 use crate::{
@@ -19,6 +21,7 @@ use crate::{
         Attachment, Door, GatewayAddress, GatewayOwner, ListenerCertificate, ListenerState, Unresolved,
         WireAck, WirePending,
     },
+    secrets::rows::UnsealFailure,
     world::AttachmentsByListener,
 };
 
@@ -35,5 +38,9 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("route_status", routes::route_status)
         .reads::<(Attachment, Unresolved)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("sealed_status", sealed::sealed_status)
+        .reads::<(Secret, UnsealFailure)>()
         .writes::<(ObjectStatus,)>();
 }

@@ -32,6 +32,8 @@ use crate::{
         ListenerCertificate, ListenerKey, ListenerState, TlsReady, TlsSecret, Unresolved, VirtualHost,
         WireAck, WireListener, WirePending,
     },
+    gitops,
+    gitops::rows::ObjectHealth,
     policy,
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, Denied, Judgement, Submitted, SubmittedCertificate,
@@ -176,6 +178,8 @@ world! {
         claims: HostClaim [ClaimsByHost], entry_points: EntryPoint [], findings: Finding [],
         // conditions
         listener_statuses: ListenerStatus [], statuses: ObjectStatus [],
+        // gitops
+        healths: ObjectHealth [],
     }
 }
 
@@ -195,6 +199,7 @@ pub fn engine() -> Engine<World> {
     dns::register(&mut engine);
     status::register(&mut engine);
     conditions::register(&mut engine);
+    gitops::register(&mut engine);
     if let Err(wrong) = engine.finish() {
         panic!("{}", wrong.join("; "));
     }
