@@ -1,6 +1,9 @@
 //! Which address and ports a Gateway gets: persisted, so that a Gateway keeps its address over restarts.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr, TcpListener},
+};
 
 use portolan_core::gateway::rows::GatewayAddress;
 use portolan_model::input::Gateway;
@@ -16,6 +19,12 @@ pub struct Addresses {
     bind: Option<IpAddr>,
     #[serde(skip)]
     low_ports: bool,
+}
+
+/// The address for all Gateways where a range of loopback addresses cannot be bound: some machines have 127.0.0.1 only.
+pub fn only_loopback(range: u8) -> Option<IpAddr> {
+    let other = SocketAddr::from(([127, 77, range, 1], 0));
+    TcpListener::bind(other).is_err().then(|| IpAddr::from([127, 0, 0, 1]))
 }
 
 impl Addresses {

@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{client, driver, instance, objects};
+use crate::{client, driver, instance, objects, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -19,8 +19,8 @@ struct Cli {
 enum Verb {
     /// Bring up the edge that a Git checkout or a folder of YAML describes, and keep it as the files say
     Up(Up),
-    /// Show what a repository wants in an environment, without running anything
-    Render(Render),
+    /// Show what a repository wants in an environment, room by room, without running anything
+    Render(render::Render),
     /// Show each hostname: URL, certificate, route, state and why
     Status(Status),
     /// Show stored objects of a kind with their conditions; values of Secrets as fingerprints
@@ -108,21 +108,6 @@ enum Output {
 }
 
 #[derive(clap::Args)]
-struct Render {
-    /// Git checkout or folder
-    dir: PathBuf,
-    /// Environment, such as prod-01
-    #[arg(long, default_value = "default")]
-    env: String,
-    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
-    #[arg(long)]
-    root: Option<String>,
-    /// Form of the output
-    #[arg(long, short, value_enum, default_value = "table")]
-    output: Output,
-}
-
-#[derive(clap::Args)]
 struct Status {
     #[command(flatten)]
     instance: Instance,
@@ -168,7 +153,7 @@ pub fn run() -> anyhow::Result<u8> {
         match cli.verb {
             Verb::Up(up) => Box::pin(driver::up(up)).await,
             Verb::Seal(args) => crate::seal::seal(&args),
-            Verb::Render(args) => render(&args),
+            Verb::Render(args) => render::run(&args),
             Verb::Status(args) => {
                 let json =
                     client::Client::new(&instance::find(args.instance.state)?)?.get("/v1/status").await?;
@@ -205,53 +190,4 @@ pub fn run() -> anyhow::Result<u8> {
             }
         }
     })
-}
-
-/// Renders with the real Helm and lists the objects; values are never shown, they may be secret.
-fn render(args: &Render) -> anyhow::Result<u8> {
-    use portolan_effects::render::{Tools, render};
-    let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let helm = crate::tools::tool("helm");
-    let rendered =
-        render(&args.dir, &args.env, args.root.as_deref(), &Tools::new(helm, cache.path().join("charts")));
-    let place =
-        |o: &portolan_model::Object| o.origin.source.as_ref().map(|s| format!("{}:{}", s.file, s.line));
-    if args.output == Output::Json {
-        let objects: Vec<_> = rendered
-            .objects
-            .iter()
-            .map(|o| {
-                serde_json::json!({
-                    "object": o.key.to_string(), "application": o.origin.application, "wave": o.origin.wave,
-                    "source": place(o),
-                })
-            })
-            .collect();
-        let json = serde_json::json!({
-            "objects": objects,
-            "hooks": rendered.unapplied.iter().map(ToString::to_string).collect::<Vec<_>>(),
-            "substitutions": rendered.substitutions,
-            "findings": rendered.problems.iter().map(|p| serde_json::json!({
-                "code": p.code, "severity": p.severity, "object": p.object.to_string(), "field": p.field,
-                "message": p.message, "hint": p.hint,
-            })).collect::<Vec<_>>(),
-        });
-        anstream::println!("{}", serde_json::to_string_pretty(&json)?);
-    } else {
-        for object in &rendered.objects {
-            anstream::println!("{:4} {:24} {}", object.origin.wave, object.origin.application, object.key);
-        }
-        for problem in &rendered.problems {
-            let severity = serde_json::to_value(problem.severity)?;
-            let severity = severity.as_str().unwrap_or_default();
-            anstream::println!(
-                "{severity} {} {} {}: {}",
-                problem.code,
-                problem.object,
-                problem.field,
-                problem.message
-            );
-        }
-    }
-    Ok(u8::from(rendered.problems.iter().any(|p| p.severity == portolan_model::Severity::Error)))
 }

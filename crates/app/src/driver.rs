@@ -48,7 +48,12 @@ use dns::Dns;
 use reload::Reading;
 use tell::View;
 
-use crate::{addresses::Addresses, api, cli::Up, wire::Wire};
+use crate::{
+    addresses::{Addresses, only_loopback},
+    api,
+    cli::Up,
+    wire::Wire,
+};
 
 /// Manager of what comes from the repository, and of what Portolan makes.
 const GIT: &str = "git";
@@ -133,6 +138,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let outside = outside::start(&args, &state, &root).await?;
     let outside::Outside { events, wake, wanted, mut envoy, run, _watcher, stop } = outside;
     let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
+    let bind = args.bind.or_else(|| only_loopback(range));
     let saved = std::fs::read(state.path().join("addresses.json")).ok();
     let tools = Tools::new(crate::tools::tool("helm"), state.path().join("charts"));
     let reading = Reading::new(
@@ -148,7 +154,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         root,
         wire: Wire::default(),
         wanted,
-        addresses: Addresses::new(saved.as_deref(), range, args.bind, args.low_ports),
+        addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports),
         events: wake,
         signing: BTreeMap::new(),
         probing: BTreeMap::new(),

@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use comfy_table::Table;
 use portolan_effects::store::{Store, Stored};
 use portolan_model::intake::{Fact, intake};
 use serde_json::{Value, json};
 
-use crate::{client::Client, instance};
+use crate::{client::Client, columns, instance};
 
 /// Which objects are asked for.
 #[derive(Debug)]
@@ -137,15 +136,14 @@ fn show(store: &Store, stored: &Stored) -> Value {
 }
 
 fn table(json: &Value) -> String {
-    let mut table = Table::new();
-    table.set_header(["NAMESPACE", "NAME", "CONDITIONS", "MESSAGE"]);
+    let mut table = columns::table(["NAMESPACE", "NAME", "CONDITIONS", "MESSAGE"]);
     for item in json["items"].as_array().into_iter().flatten() {
         let (words, message) = summary(&item["status"]);
         let text =
             |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         table.add_row([text("/metadata/namespace"), text("/metadata/name"), words, message]);
     }
-    format!("{table}\n")
+    columns::lines(&table)
 }
 
 /// All conditions in one line, and the message of the first that is not good.

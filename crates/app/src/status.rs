@@ -1,10 +1,10 @@
 //! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
 
+mod applications;
 mod dns;
 
 use std::fmt::Write as _;
 
-use comfy_table::Table;
 use portolan_core::{
     World,
     certificates::rows::CertificateState,
@@ -15,19 +15,29 @@ use portolan_core::{
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
 };
-use portolan_effects::store::Store;
+use portolan_effects::{render::ApplicationInfo, store::Store};
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, ObjectKey, Problem,
+    Name, ObjectKey, Origin, Problem,
     condition::Status,
     input::{Route, Secret},
 };
 use serde_json::{Value, json};
 
+use crate::columns;
+
 /// The whole status.
-pub fn status(engine: &Engine<World>, store: &Store, run: &Value, substitutions: &[String]) -> Value {
-    let findings: Vec<(ObjectKey, Value)> =
-        engine.rows::<Finding>().map(|f| (f.problem.object.clone(), finding(&f.problem, store))).collect();
+pub fn status(
+    engine: &Engine<World>,
+    store: &Store,
+    run: &Value,
+    substitutions: &[String],
+    known: &[ApplicationInfo],
+) -> Value {
+    let findings: Vec<(ObjectKey, Value)> = engine
+        .rows::<Finding>()
+        .map(|f| (f.problem.object.clone(), finding(&f.problem, origin(store, &f.problem))))
+        .collect();
     let entries: Vec<Value> = engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings)).collect();
     let listeners: Vec<Value> = engine
         .rows::<Door>()
@@ -58,15 +68,20 @@ pub fn status(engine: &Engine<World>, store: &Store, run: &Value, substitutions:
     json!({
         "entryPoints": entries,
         "listeners": listeners,
+        "applications": applications::applications(engine, store, known),
         "substitutions": substitutions,
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
         "run": run,
     })
 }
 
-/// A finding with file and line, looked up from where the object stands now.
-pub fn finding(problem: &Problem, store: &Store) -> Value {
-    let origin = store.get(&problem.object).map(|s| &s.object.origin);
+/// Where the object of a problem stands now.
+pub fn origin<'a>(store: &'a Store, problem: &Problem) -> Option<&'a Origin> {
+    store.get(&problem.object).map(|stored| &stored.object.origin)
+}
+
+/// A finding with file and line, looked up from where the object stands.
+pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
     let is_file = problem.object.kind.kind == "File";
     let file = if is_file {
         Some(problem.object.name.name.clone())
@@ -206,8 +221,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
 /// The status as a table with the findings below.
 pub fn table(status: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    let mut table = Table::new();
-    table.set_header(["HOSTNAME", "URL", "CERTIFICATE", "DNS", "ROUTE", "STATE", "WHY"]);
+    let mut table = columns::table(["HOSTNAME", "URL", "CERTIFICATE", "DNS", "ROUTE", "STATE", "WHY"]);
     for entry in status["entryPoints"].as_array().into_iter().flatten() {
         let certificate = &entry["certificate"];
         let until = text(&certificate["notAfter"]);
@@ -226,7 +240,30 @@ pub fn table(status: &Value) -> String {
             text(&entry["message"]),
         ]);
     }
-    let mut out = format!("{table}\n");
+    let mut out = columns::lines(&table);
+    let named = status["applications"].as_array().into_iter().flatten();
+    let named: Vec<&Value> =
+        named.filter(|app| text(&app["application"]).starts_with("Application/")).collect();
+    if !named.is_empty() {
+        let mut table = columns::table(["WAVE", "APPLICATION", "OBJECTS", "HEALTH", "WHY"]);
+        for app in named {
+            table.add_row([
+                app["wave"].to_string(),
+                text(&app["application"]),
+                app["objects"].to_string(),
+                text(&app["health"]),
+                text(&app["message"]),
+            ]);
+        }
+        let _ = write!(out, "\n{}", columns::lines(&table));
+    }
+    let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);
+    if stood_in > 0 {
+        let _ = writeln!(
+            out,
+            "{stood_in} substitutions (CA, DNS, backends, revisions); each is listed by: portolan status --output json"
+        );
+    }
     for finding in status["findings"].as_array().into_iter().flatten() {
         let _ = writeln!(out, "{}", finding_line(finding));
     }

@@ -8,6 +8,8 @@ mod acme;
 mod bad_input;
 #[path = "e2e/conditions.rs"]
 mod conditions;
+#[path = "e2e/contract.rs"]
+mod contract;
 #[path = "e2e/dns.rs"]
 mod dns;
 #[path = "e2e/instance.rs"]
@@ -18,6 +20,8 @@ mod live;
 mod platform;
 #[path = "e2e/policy.rs"]
 mod policy;
+#[path = "e2e/render.rs"]
+mod render;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

@@ -17,7 +17,7 @@ impl Driver {
     pub(super) fn status(&self) -> Value {
         let mut substitutions = self.reading.substitutions.clone();
         substitutions.extend(self.acme_substitutions());
-        status::status(&self.engine, &self.store, &self.run, &substitutions)
+        status::status(&self.engine, &self.store, &self.run, &substitutions, &self.reading.applications)
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {

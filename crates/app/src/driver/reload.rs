@@ -10,7 +10,7 @@ use portolan_core::{
     gitops::adapters::{Component, adapt},
 };
 use portolan_effects::{
-    render::{Rendered, Tools, render},
+    render::{ApplicationInfo, Rendered, Tools, render},
     store::{Stored, Write},
 };
 use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::SourceProblems, intake::MANAGED_BY};
@@ -32,6 +32,8 @@ pub struct Reading {
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
     pub components: Vec<Component>,
+    /// Applications, parents first.
+    pub applications: Vec<ApplicationInfo>,
 }
 
 impl Reading {
@@ -51,6 +53,7 @@ impl Reading {
             again: false,
             substitutions: Vec::new(),
             components: Vec::new(),
+            applications: Vec::new(),
         }
     }
 
@@ -107,6 +110,7 @@ impl Driver {
         let gone: Vec<_> = gone.filter(|s| may_prune(s, &read)).map(|s| s.object.key.clone()).collect();
         writes.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
         self.reading.substitutions = read.substitutions;
+        self.reading.applications = read.applications;
         let writes = self.in_order(writes);
         for problem in self.write(writes) {
             problems.entry(problem.object.clone()).or_default().push(problem);

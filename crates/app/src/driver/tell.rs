@@ -167,6 +167,8 @@ impl Driver {
     /// Says what is new.
     pub(super) fn tell(&mut self) {
         let store = &self.store;
-        self.view.tell(&self.engine, |problem| status::finding_line(&status::finding(problem, store)));
+        self.view.tell(&self.engine, |problem| {
+            status::finding_line(&status::finding(problem, status::origin(store, problem)))
+        });
     }
 }

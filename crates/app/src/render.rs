@@ -1,0 +1,162 @@
+//! `portolan render`: what an environment wants, room by room, without running anything. Effects are assumed to succeed
+//! (`core::foresee`), so what is refused here needs an edit.
+
+mod rooms;
+mod table;
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use anyhow::Context as _;
+use portolan_core::{
+    World,
+    certificates::rows::Settings,
+    dns::rows::DnsSettings,
+    foresee::foresee,
+    gitops::adapters::{Component, adapt},
+    world,
+};
+use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
+use portolan_engine::Engine;
+use portolan_model::{
+    Name, Object, ObjectKey,
+    input::{Namespace, SourceProblems},
+    intake::intake,
+};
+use serde_json::{Value, json};
+
+use crate::status;
+
+/// Arguments of `render`.
+#[derive(clap::Args)]
+pub struct Render {
+    /// Git checkout or folder
+    dir: PathBuf,
+    /// Environment, such as prod-01
+    #[arg(long, default_value = "default")]
+    env: String,
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
+    #[arg(long)]
+    root: Option<String>,
+    /// List every object with its Application, wave and file instead of what follows from them
+    #[arg(long)]
+    objects: bool,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// Renders with the real Helm and shows what is wanted; values are never shown, they may be secret.
+///
+/// # Errors
+/// When no folder for rendered charts can be made.
+pub fn run(args: &Render) -> anyhow::Result<u8> {
+    let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
+    let tools = Tools::new(crate::tools::tool("helm"), cache.path().join("charts"));
+    let rendered = render(&args.dir, &args.env, args.root.as_deref(), &tools);
+    let wanted = wanted(&args.env, rendered);
+    match args.output {
+        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&wanted)?),
+        Output::Table if args.objects => anstream::print!("{}", table::objects(&wanted)),
+        Output::Table => anstream::print!("{}", table::all(&wanted)),
+    }
+    let errors =
+        wanted["findings"].as_array().is_some_and(|all| all.iter().any(|f| f["severity"] == "error"));
+    Ok(u8::from(errors))
+}
+
+/// Everything as JSON: docs/reference/cli.md, "render".
+fn wanted(env: &str, mut rendered: Rendered) -> Value {
+    let mut engine = world::engine();
+    configure(&mut engine, env, &mut rendered);
+    let namespaces: BTreeSet<&Name> = rendered
+        .objects
+        .iter()
+        .map(|object| &object.key.name.namespace)
+        .filter(|name| !name.is_empty())
+        .collect();
+    for name in namespaces {
+        let label = ("kubernetes.io/metadata.name".into(), name.clone());
+        engine.put(Namespace { name: name.clone(), labels: [label].into() });
+    }
+    for object in &rendered.objects {
+        world::put(&mut engine, &object.key, intake(object));
+    }
+    for problem in std::mem::take(&mut rendered.problems) {
+        let mut row = engine.get::<SourceProblems>(&problem.object).map_or_else(
+            || SourceProblems { key: problem.object.clone(), problems: Vec::new() },
+            |row| (*row).clone(),
+        );
+        row.problems.push(problem);
+        engine.put(row);
+        // Facts are seen by the next step only.
+        engine.step(0);
+    }
+    let now = portolan_model::Instant(jiff::Timestamp::now().as_millisecond());
+    if !foresee(&mut engine, now) {
+        tracing::error!("the rooms did not come to rest");
+    }
+    let origin = |key: &ObjectKey| rendered.objects.iter().find(|o| o.key == *key).map(|o| &o.origin);
+    let findings: Vec<Value> = engine
+        .rows::<world::Finding>()
+        .map(|row| status::finding(&row.problem, origin(&row.problem.object)))
+        .collect();
+    json!({
+        "environment": env,
+        "applications": rendered.applications.iter().map(|app| application(app, &rendered.objects)).collect::<Vec<_>>(),
+        "objects": rendered.objects.iter().map(object).collect::<Vec<_>>(),
+        "hooks": rendered.unapplied.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "policy": rooms::policy(&engine),
+        "secrets": rooms::secrets(&engine),
+        "certificates": rooms::certificates(&engine),
+        "gateway": rooms::gateway(&engine),
+        "dns": rooms::dns(&engine),
+        "substitutions": rendered.substitutions,
+        "findings": findings,
+    })
+}
+
+/// Settings that the repository gives to the components which Portolan stands in for.
+fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
+    let mut components = Vec::new();
+    for values in &rendered.adapters {
+        let (component, problems) = adapt(values);
+        components.extend(component);
+        rendered.problems.extend(problems);
+    }
+    let mut cluster: Name = "cert-manager".into();
+    let folder = rendered.applications.iter().all(|app| &*app.key.kind.kind == "Folder");
+    let mut dns = if folder { DnsSettings::of_folder(env) } else { DnsSettings::unmanaged() };
+    for component in &components {
+        match component {
+            Component::CertManager(settings) => cluster.clone_from(&settings.cluster_resource_namespace),
+            Component::ExternalDns(settings) => {
+                let (settings, _) = DnsSettings::of_external_dns(settings);
+                dns = settings;
+            }
+            _ => {}
+        }
+    }
+    engine.put(Settings { key: Name::default(), cluster_resource_namespace: cluster });
+    engine.put(dns);
+}
+
+fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {
+    json!({
+        "application": app.key.to_string(), "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
+        "sources": app.sources,
+        "objects": objects.iter().filter(|object| object.origin.application == app.key.name.name).count(),
+    })
+}
+
+fn object(object: &Object) -> Value {
+    json!({
+        "object": object.key.to_string(), "application": object.origin.application, "wave": object.origin.wave,
+        "source": object.origin.source.as_ref().map(|s| format!("{}:{}", s.file, s.line)),
+    })
+}

@@ -1,0 +1,143 @@
+//! The same for people: one table a room, then what is wrong.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::{columns, status};
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => "-".to_owned(),
+        Value::Array(items) if items.is_empty() => "-".to_owned(),
+        Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+/// A table of some fields of some rows; nothing if there are none.
+fn section(out: &mut String, title: &str, rows: &Value, fields: &[(&str, &str)]) {
+    let Some(rows) = rows.as_array().filter(|rows| !rows.is_empty()) else { return };
+    let mut table = columns::table(fields.iter().map(|(head, _)| *head));
+    for row in rows {
+        table.add_row(fields.iter().map(|(_, field)| text(row.pointer(field).unwrap_or(&Value::Null))));
+    }
+    let _ = writeln!(out, "{title}\n{}", columns::lines(&table));
+}
+
+/// Every room.
+pub(super) fn all(wanted: &Value) -> String {
+    let mut out = String::new();
+    let count = |field: &str| wanted[field].as_array().map_or(0, Vec::len);
+    let _ = writeln!(
+        out,
+        "{}: {} objects of {} Applications\n",
+        text(&wanted["environment"]),
+        count("objects"),
+        count("applications")
+    );
+    section(
+        &mut out,
+        "Applications",
+        &wanted["applications"],
+        &[
+            ("WAVE", "/wave"),
+            ("APPLICATION", "/application"),
+            ("NAMESPACE", "/namespace"),
+            ("OBJECTS", "/objects"),
+            ("READ FROM", "/sources"),
+        ],
+    );
+    section(
+        &mut out,
+        "Policy: kept out",
+        &wanted["policy"]["denied"],
+        &[("OBJECT", "/object"), ("POLICY", "/policy"), ("WHY", "/message")],
+    );
+    section(
+        &mut out,
+        "Secrets that are made",
+        &wanted["secrets"],
+        &[("OBJECT", "/object"), ("FROM", "/from"), ("KEYS", "/keys")],
+    );
+    section(
+        &mut out,
+        "Certificates",
+        &wanted["certificates"],
+        &[
+            ("CERTIFICATE", "/certificate"),
+            ("SECRET", "/secret"),
+            ("NAMES", "/names"),
+            ("ISSUER", "/issuer"),
+            ("BY", "/by/type"),
+            ("WAITS FOR", "/message"),
+        ],
+    );
+    section(
+        &mut out,
+        "Listeners",
+        &wanted["gateway"]["listeners"],
+        &[
+            ("GATEWAY", "/gateway"),
+            ("LISTENER", "/name"),
+            ("HOSTNAME", "/hostname"),
+            ("PORT", "/port"),
+            ("PROTOCOL", "/protocol"),
+            ("SECRET", "/secret"),
+            ("ROUTES", "/attachedRoutes"),
+            ("WRONG", "/message"),
+        ],
+    );
+    section(
+        &mut out,
+        "Hosts, once all that they wait for is there",
+        &wanted["gateway"]["hosts"],
+        &[
+            ("HOSTNAME", "/hostname"),
+            ("ROUTE", "/route"),
+            ("RULES", "/rules"),
+            ("CERTIFICATE", "/secret"),
+            ("STATE", "/state"),
+            ("WHY", "/message"),
+            ("NOT ENFORCED", "/unenforced"),
+        ],
+    );
+    section(
+        &mut out,
+        &format!("DNS names, owner {}", text(&wanted["dns"]["owner"])),
+        &wanted["dns"]["names"],
+        &[
+            ("NAME", "/name"),
+            ("POINTS TO", "/targets"),
+            ("TTL", "/ttl"),
+            ("ROUTE", "/route"),
+            ("LEFT OUT", "/outside"),
+        ],
+    );
+    for (title, field) in [("Listed and not run:", "hooks"), ("Taken for something else:", "substitutions")] {
+        let lines: Vec<String> = wanted[field].as_array().into_iter().flatten().map(text).collect();
+        if !lines.is_empty() {
+            let _ = writeln!(out, "{title}\n  {}\n", lines.join("\n  "));
+        }
+    }
+    for finding in wanted["findings"].as_array().into_iter().flatten() {
+        let _ = writeln!(out, "{}", status::finding_line(finding));
+    }
+    out
+}
+
+/// Every object, in the order of writing.
+pub(super) fn objects(wanted: &Value) -> String {
+    let mut out = String::new();
+    for object in wanted["objects"].as_array().into_iter().flatten() {
+        let (wave, application) = (text(&object["wave"]), text(&object["application"]));
+        let _ = writeln!(
+            out,
+            "{wave:>4} {application:24} {} {}",
+            text(&object["object"]),
+            text(&object["source"])
+        );
+    }
+    out
+}

@@ -1,0 +1,58 @@
+//! `portolan render`: what each environment of the example wants, room by room, with the real Helm.
+
+use portolan_testkit::suites;
+use serde_json::Value;
+
+use crate::instance::{first_steps, portolan};
+
+#[test]
+fn every_environment_of_the_example_is_wanted_as_expected() {
+    if suites::program("helm").is_none() {
+        suites::skip("e2e render goldens", "Helm is missing; run scripts/setup demo");
+        return;
+    }
+    let goldens = suites::repository().join("crates/app/tests/render");
+    let mut wrong = Vec::new();
+    for env in ["dev-01", "stag-01", "prod-01", "ops-01"] {
+        let output = portolan()
+            .current_dir(suites::repository())
+            .args(["render", "examples/platform", "--env", env])
+            .output()
+            .unwrap();
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{env}: {shown}");
+        assert!(!shown.contains("AgB") && !shown.contains("PRIVATE KEY"), "{env} shows a value");
+        let path = goldens.join(format!("{env}.txt"));
+        if portolan_testkit::accepting() {
+            std::fs::create_dir_all(&goldens).unwrap();
+            std::fs::write(&path, &shown).unwrap();
+        } else if std::fs::read_to_string(&path).unwrap_or_default() != shown {
+            wrong.push(format!("{}:\n{shown}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "not as expected (make golden-accept rewrites):\n{}", wrong.join("\n"));
+}
+
+/// A mistake is seen before anything runs: the host is refused, with the place to mend.
+#[test]
+fn a_mistake_is_found_before_a_merge() {
+    let dir = first_steps();
+    let file = dir.path().join("team-a.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, text.replacen("- name: app1\n", "- name: app-one\n", 1)).unwrap();
+    let output = portolan().arg("render").arg(dir.path()).args(["--output", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let find = |list: &Value, key: &str, value: &str| {
+        list.as_array().unwrap().iter().find(|row| row[key] == value).cloned().unwrap_or(Value::Null)
+    };
+    let finding = find(&wanted["findings"], "code", "PTL-0223");
+    assert_eq!(finding["file"], "team-a.yaml", "{}", wanted["findings"]);
+    assert!(finding["line"].as_u64().is_some_and(|line| line > 10), "{finding}");
+    let broken = find(&wanted["gateway"]["hosts"], "hostname", "app1.dev.example.com");
+    assert_eq!(broken["state"], "refused", "{broken}");
+    let other = find(&wanted["gateway"]["hosts"], "hostname", "greeter.dev.example.com");
+    assert_eq!(other["state"], "live", "{other}");
+    let name = find(&wanted["dns"]["names"], "name", "greeter.dev.example.com");
+    assert_eq!(name["targets"][0], "Gateway gateway-system/shared", "{name}");
+}
