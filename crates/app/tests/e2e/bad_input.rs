@@ -126,7 +126,16 @@ fn what_cannot_run_says_why_and_exits_with_2() {
     let text = fails(&free, &mut |c| {
         c.arg("--state").arg(state.path()).args(["--envoy", "/bin/true"]);
     });
-    assert!(text.contains("1.34 or newer"), "{text}");
+    assert!(text.contains("1.36 or newer"), "{text}");
+    // No registry holds an Envoy that is too old: one that only says so.
+    let old = tempfile::tempdir().unwrap();
+    let program = old.path().join("envoy");
+    std::fs::write(&program, "#!/bin/sh\necho\necho 'envoy  version: 0000/1.35.9/Clean/RELEASE/BoringSSL'\n").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let text = fails(&free, &mut |c| {
+        c.arg("--state").arg(state.path()).arg("--envoy").arg(&program);
+    });
+    assert!(text.contains("1.35.9") && text.contains("1.36 or newer"), "{text}");
 
     let text = fails(&taken, &mut |c| {
         c.arg("--state").arg(state.path()).arg("--envoy").arg(&envoy);
