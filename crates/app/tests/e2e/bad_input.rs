@@ -65,6 +65,11 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
         assert_eq!(finding["object"], object, "{what}");
         assert_eq!(finding["file"], "bad.yaml", "{what}");
         assert!(finding["line"].as_u64().is_some_and(|l| l > 0), "{what}: {finding}");
+        if object == "HTTPRoute/team-a/bad" {
+            let host = if code == "PTL-0220" { "bad.prod.example.com" } else { "bad.dev.example.com" };
+            let refused = instance.reach(host, "refused");
+            assert_eq!(refused["findings"][0]["code"], code, "{what}");
+        }
         std::fs::remove_file(instance.dir.path().join("bad.yaml")).unwrap();
         instance.wait(&format!("{what} to be forgotten"), || {
             instance.status()["findings"].as_array().filter(|f| f.is_empty()).map(|_| ())
@@ -130,7 +135,8 @@ fn what_cannot_run_says_why_and_exits_with_2() {
     // No registry holds an Envoy that is too old: one that only says so.
     let old = tempfile::tempdir().unwrap();
     let program = old.path().join("envoy");
-    std::fs::write(&program, "#!/bin/sh\necho\necho 'envoy  version: 0000/1.35.9/Clean/RELEASE/BoringSSL'\n").unwrap();
+    std::fs::write(&program, "#!/bin/sh\necho\necho 'envoy  version: 0000/1.35.9/Clean/RELEASE/BoringSSL'\n")
+        .unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let text = fails(&free, &mut |c| {
         c.arg("--state").arg(state.path()).arg("--envoy").arg(&program);

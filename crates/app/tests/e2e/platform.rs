@@ -114,3 +114,51 @@ fn loopback_is_all_it_needs() {
         assert!(text.lines().any(|l| l.contains(host) && l.contains("live")), "{host}: {text}");
     }
 }
+
+/// A chart that Helm refuses and a values file that is not there: one finding each with Helm's words, chart and
+/// environment; every other Application goes live.
+#[test]
+fn broken_charts_harm_only_their_own_application() {
+    let Some(envoy) = envoy("e2e broken charts") else { return };
+    if !helm("e2e broken charts") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&suites::repository().join(PLATFORM), dir.path());
+    let broken = dir.path().join("charts/external-dns/templates/broken.yaml");
+    std::fs::write(&broken, "a: {{ fail \"the zone is not decided yet\" }}\n").unwrap();
+    let values = dir.path().join("charts/policies/values.dev-01.yaml");
+    let kept = std::fs::read(&values).unwrap();
+    std::fs::remove_file(&values).unwrap();
+    let key = suites::repository().join(KEY);
+    let instance =
+        Instance::start_with(dir, envoy, &["--env", "dev-01", "--sealing-key", key.to_str().unwrap()]);
+    instance.reach("app1.dev.example.com", "live");
+    instance.reach("reports.internal.dev.example.com", "live");
+    let errors = || -> Vec<Value> {
+        let status = instance.status();
+        let findings = status["findings"].as_array().cloned().unwrap_or_default();
+        findings.into_iter().filter(|finding| finding["severity"] == "error").collect()
+    };
+    let found = errors();
+    let find = |code: &str| found.iter().find(|f| f["code"] == code).unwrap_or_else(|| panic!("{found:#?}"));
+    assert_eq!(found.len(), 2, "one each: {found:#?}");
+    let chart = find("PTL-0605");
+    let message = chart["message"].as_str().unwrap();
+    assert!(message.contains("the zone is not decided yet"), "Helm's own words: {message}");
+    assert!(message.contains("charts/external-dns") && message.contains("dev-01"), "{message}");
+    let missing = find("PTL-0604");
+    assert!(missing["message"].as_str().unwrap().contains("values.dev-01.yaml"), "{missing}");
+    for finding in &found {
+        assert!(!finding["hint"].as_str().unwrap().is_empty() && finding["file"].is_string(), "{finding}");
+    }
+
+    // Mended, both are taken up without a restart.
+    std::fs::remove_file(&broken).unwrap();
+    std::fs::write(&values, kept).unwrap();
+    instance.wait("both to be mended", || errors().is_empty().then_some(()));
+    instance.wait("the record", || {
+        let entry = instance.entry("app1.dev.example.com")?;
+        (entry["state"] == "live" && entry["dns"]["managed"] == true).then_some(())
+    });
+}
