@@ -2,6 +2,7 @@
 
 mod applications;
 mod dns;
+mod sources;
 
 use std::fmt::Write as _;
 
@@ -134,6 +135,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
         true,
         place.map_or_else(|| route.to_string(), |s| format!("{route} in {}:{}", s.file, s.line)),
     );
+    sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
     let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));
     if let Some(claim) = claim {
@@ -157,6 +159,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
                     let names = row.covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
                     let covered = row.covers.iter().any(|n| portolan_core::gateway::covers(n, host));
                     step("certificate", covered, format!("Secret {secret} covers {names}{until}"));
+                    sources::secret(engine, secret, &mut step);
                     if let Some(state) = engine.rows::<CertificateState>().find(|s| s.secret == *secret) {
                         step("issued", state.ready, format!("Certificate {}: {}", state.key, state.message));
                     }

@@ -66,6 +66,18 @@ fn dev_01_comes_up_whole() {
     let wildcard = instance.entry("app1.dev.example.com").unwrap()["certificate"].clone();
     assert!(wildcard["issuer"].as_str().unwrap().contains("evelopment"), "{wildcard}");
 
+    let explained = instance.run(&["explain", "app1.dev.example.com"]);
+    assert_eq!(explained.status.code(), Some(0));
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    for step in
+        ["declared", "policy", "attached", "certificate", "mirrored", "acked by Envoy", "probe", "DNS answer"]
+    {
+        assert!(
+            explained.lines().any(|line| line.starts_with(&format!("  ok  {step}"))),
+            "{step}: {explained}"
+        );
+    }
+
     // A host outside the environment's domain is refused by the policy and appears nowhere else.
     let routes = instance.dir.path().join("charts/team-apps/templates/outside.yaml");
     std::fs::write(

@@ -71,6 +71,11 @@ fn a_denied_host_is_refused_beside_its_live_neighbour_until_the_policy_lets_it_i
     assert_eq!(finding["object"], "HTTPRoute/team-a/forbidden");
     assert!(finding["message"].as_str().unwrap().ends_with("hosts: this host is taken by the platform"));
     assert_eq!((&finding["file"], &finding["line"]), (&"forbidden.yaml".into(), &11.into()));
+    let explained = instance.run(&["explain", "forbidden.dev.example.com"]);
+    assert_eq!(explained.status.code(), Some(1));
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    let line = explained.lines().find(|line| line.contains("denied by policy hosts"));
+    assert!(line.is_some_and(|line| line.starts_with("  NO  policy")), "{explained}");
     // The listener serves the wildcard: a denied host has a certificate there and no route.
     let url = |host: &str| {
         let origin = neighbour["url"].as_str().unwrap().trim_end_matches('/');
