@@ -13,7 +13,7 @@ PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal) into .tools/bin
+setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal, dig) into .tools/bin
 	@scripts/setup test
 
 demo: ## build, and bring up examples/platform dev-01 on loopback; Ctrl-C ends it
@@ -49,23 +49,24 @@ release: ## build the stripped release binary and print its size and checksum
 	@ls -l "$(PORTOLAN)" && sha256sum "$(PORTOLAN)"
 
 RIG = $(CURDIR)/.tools/rig/rig
-# The implementation that `make conformance` tests; `stub` is the rig's own trivial one, `none` is nothing.
-GATEWAY ?= $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run"))
 CHANNEL ?= standard
+# quoted VARIABLE: its text as it was given, `$` and quotes too, as one word for the shell.
+quoted = '$(subst ','\'',$(value $(1)))'
+# The implementation that `make conformance` tests; `stub` is the rig's own trivial one, `none` is nothing.
+PORTOLAN_RUN = $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run"))
+RESULTS = $(CURDIR)/.tools/conformance/$(or $(PROFILE),all-profiles)$(addprefix -,$(TEST))$(if $(filter standard,$(CHANNEL)),,-$(CHANNEL))
 
 rig: ## a shell (or a command: RUN='...') beside a real Kubernetes API server, in a network nothing can leave; needs root
 	@scripts/setup rig
-	@"$(RIG)" up --crds "$(CHANNEL)" $(RIGFLAGS) $(if $(RUN),-- $(SHELL) -c '$(subst ','\'',$(RUN))')
+	@"$(RIG)" up --crds "$(CHANNEL)" $(RIGFLAGS) $(if $(value RUN),-- $(SHELL) -c $(call quoted,RUN))
 
 rig-test: ## the rig's own tests; needs root, and says so without
-	@scripts/setup rig
-	@rig/setup peers
 	@rig/test
 
 conformance: ## the official Gateway API suite: [TEST=HTTPRouteWeight] [PROFILE=GATEWAY-HTTP] [GATEWAY='command'] [CHANNEL=experimental]
 	@scripts/setup rig
-	@mkdir -p .tools/conformance
-	@"$(RIG)" conformance --gateway '$(subst ','\'',$(GATEWAY))' --channel "$(CHANNEL)" --options rig/conformance.yaml \
-	  $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") $(RIGFLAGS) \
-	  --report "$(CURDIR)/.tools/conformance/report.yaml" --keep-logs "$(CURDIR)/.tools/conformance/logs" \
-	  && echo "report: .tools/conformance/report.yaml" || { echo "logs: .tools/conformance/logs"; exit 1; }
+	@mkdir -p "$(RESULTS)"
+	@"$(RIG)" conformance --gateway $(if $(filter undefined,$(origin GATEWAY)),"$(PORTOLAN_RUN)",$(call quoted,GATEWAY)) \
+	  --channel "$(CHANNEL)" --options rig/conformance.yaml $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") \
+	  $(RIGFLAGS) --report "$(RESULTS)/report.yaml" --keep-logs "$(RESULTS)/logs" \
+	  && echo "report and logs: $(RESULTS)" || { echo "report and logs: $(RESULTS)"; exit 1; }

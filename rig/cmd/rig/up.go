@@ -81,15 +81,39 @@ func up(args []string) error {
 
 // makeRunDir makes a folder whose lock is held as long as this process lives.
 func makeRunDir() (string, *os.File, error) {
-	dir, err := os.MkdirTemp("", runPrefix)
-	if err != nil {
-		return "", nil, err
+	for {
+		dir, err := os.MkdirTemp("", runPrefix)
+		if err != nil {
+			return "", nil, err
+		}
+		lock, err := lockIn(dir)
+		if err != nil || lock != nil {
+			return dir, lock, err
+		}
 	}
-	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
-		return "", nil, err
+}
+
+// lockIn makes and takes the folder's lock. It gives none where the sweep of another start was quicker: between making
+// and taking, the folder looks like that of a killed run.
+func lockIn(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	lock, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
 	}
-	return dir, lock, unix.Flock(int(lock.Fd()), unix.LOCK_EX)
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX); err != nil {
+		return nil, err
+	}
+	held, err := lock.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if there, err := os.Stat(path); err != nil || !os.SameFile(held, there) {
+		return nil, lock.Close()
+	}
+	return lock, nil
 }
 
 // sweep removes the folders of runs that were killed: those whose lock nobody holds. Processes, namespaces and mounts of

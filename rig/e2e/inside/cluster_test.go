@@ -1,7 +1,6 @@
 package inside
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -141,7 +140,13 @@ func TestDefaultAdmissionRefuses(t *testing.T) {
 	if _, err := kube.CoreV1().Namespaces().Patch(t.Context(), ns, "application/merge-patch+json", patch, metav1.PatchOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	_, err := kube.CoreV1().Pods(ns).Create(context.Background(), echo("insecure"), metav1.CreateOptions{})
+	// The plugin reads labels from a cache of its own, which follows; nothing is stored meanwhile.
+	try := metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
+	eventually(t, patience, "the label to be seen", func() (bool, error) {
+		_, err := kube.CoreV1().Pods(ns).Create(t.Context(), echo("insecure"), try)
+		return err != nil, nil
+	})
+	_, err := kube.CoreV1().Pods(ns).Create(t.Context(), echo("insecure"), metav1.CreateOptions{})
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "violates PodSecurity") {
 		t.Fatalf("wanted a refusal by pod security, got %v", err)
 	}

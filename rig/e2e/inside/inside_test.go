@@ -24,6 +24,10 @@ import (
 
 const echoImage = "example.com/gateway-api/echo-basic:any"
 
+// patience is how long a test waits for what has to come. It bounds a broken run; it is no promise, and a machine that
+// is busy with other work must not fail it.
+const patience = 5 * time.Minute
+
 var (
 	config *rest.Config
 	kube   *kubernetes.Clientset
@@ -72,7 +76,7 @@ func namespace(t *testing.T) string {
 		}
 	})
 	// As on any cluster, Pods are admitted only once the namespace's service account is there.
-	eventually(t, time.Minute, "the default service account", func() (bool, error) {
+	eventually(t, patience, "the default service account", func() (bool, error) {
 		_, err := kube.CoreV1().ServiceAccounts(name).Get(t.Context(), "default", metav1.GetOptions{})
 		return err == nil, ignoreNotFound(err)
 	})
@@ -145,14 +149,14 @@ func ready(pod *corev1.Pod) bool {
 func start(t *testing.T, namespace string, pod *corev1.Pod) string {
 	t.Helper()
 	create(t, namespace, pod)
-	eventually(t, time.Minute, pod.Name+" ready", func() (bool, error) { return ready(get(t, namespace, pod.Name)), nil })
+	eventually(t, patience, pod.Name+" ready", func() (bool, error) { return ready(get(t, namespace, pod.Name)), nil })
 	return get(t, namespace, pod.Name).Status.PodIP
 }
 
 // eventSays waits for an event about an object, with a text in it.
 func eventSays(t *testing.T, namespace, name, text string) {
 	t.Helper()
-	eventually(t, time.Minute, "an event that says "+text, func() (bool, error) {
+	eventually(t, patience, "an event that says "+text, func() (bool, error) {
 		events, err := kube.CoreV1().Events(namespace).List(t.Context(), metav1.ListOptions{})
 		if err != nil {
 			return false, err

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -24,7 +25,7 @@ import (
 func fetch(t *testing.T, address string) string {
 	t.Helper()
 	var body []byte
-	eventually(t, time.Minute, address, func() (bool, error) {
+	eventually(t, patience, address, func() (bool, error) {
 		response, err := http.Get(address) //nolint:gosec,noctx // an address of the rig
 		if err != nil {
 			return false, nil // ready without a probe means started, not listening
@@ -42,7 +43,7 @@ func TestMirrorLogIsRead(t *testing.T) {
 	since := time.Now().Add(-time.Second)
 	fetch(t, "http://"+ip+":3000/mirrored")
 	// Read by the suite's own function, as its mirror tests do.
-	eventually(t, 20*time.Second, "the line of the request", func() (bool, error) {
+	eventually(t, patience, "the line of the request", func() (bool, error) {
 		lines, err := suite.DumpEchoLogs(t.Context(), ns, "mirror", ctrl, kube, since)
 		return strings.Contains(strings.Join(lines, "\n"), "Echoing back request made to /mirrored to client"), err
 	})
@@ -62,7 +63,7 @@ func TestUDPReachesAPod(t *testing.T) {
 	}
 	defer connection.Close()
 	var answer struct{ Request, Pod, Namespace string }
-	eventually(t, 20*time.Second, "an answer", func() (bool, error) {
+	eventually(t, patience, "an answer", func() (bool, error) {
 		if _, err := connection.Write([]byte("a datagram")); err != nil {
 			return false, nil // refused: not listening yet
 		}
@@ -95,13 +96,13 @@ func TestPodWaitsForItsSecretAndServesItsCertificate(t *testing.T) {
 	if _, err := kube.CoreV1().Secrets(ns).Create(t.Context(), secret, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, "ready", func() (bool, error) { return ready(get(t, ns, "tls")), nil })
+	eventually(t, patience, "ready", func() (bool, error) { return ready(get(t, ns, "tls")), nil })
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(secret.Data["tls.crt"]) {
 		t.Fatal("the Secret holds no certificate")
 	}
 	// Verified against the Secret's own certificate: no other would do.
-	eventually(t, 20*time.Second, "a handshake", func() (bool, error) {
+	eventually(t, patience, "a handshake", func() (bool, error) {
 		connection, err := tls.Dial("tcp", get(t, ns, "tls").Status.PodIP+":8443", &tls.Config{RootCAs: roots, ServerName: "late.example", MinVersion: tls.VersionTLS12})
 		if err != nil {
 			if strings.Contains(err.Error(), "refused") {
@@ -130,7 +131,7 @@ func remove(t *testing.T, ns, name string) {
 	if err := kube.CoreV1().Pods(ns).Delete(t.Context(), name, metav1.DeleteOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, time.Minute, name+" gone", func() (bool, error) {
+	eventually(t, patience, name+" gone", func() (bool, error) {
 		_, err := kube.CoreV1().Pods(ns).Get(t.Context(), name, metav1.GetOptions{})
 		return apierrors.IsNotFound(err), ignoreNotFound(err)
 	})
@@ -141,12 +142,12 @@ func TestContainerIsRestarted(t *testing.T) {
 	pod := echo("crash")
 	pod.Spec.Containers[0].Command = []string{"/bin/sh", "-c", "echo one start; exit 7"}
 	create(t, ns, pod)
-	eventually(t, time.Minute, "two restarts", func() (bool, error) {
+	eventually(t, patience, "two restarts", func() (bool, error) {
 		statuses := get(t, ns, "crash").Status.ContainerStatuses
 		return len(statuses) > 0 && statuses[0].RestartCount >= 2 && statuses[0].LastTerminationState.Terminated.ExitCode == 7, nil
 	})
 	// Without a probe it is ready for the moment that it runs, as on any node; while it waits for its next start it is not.
-	eventually(t, time.Minute, "not ready in its backoff", func() (bool, error) {
+	eventually(t, patience, "not ready in its backoff", func() (bool, error) {
 		pod := get(t, ns, "crash")
 		waiting := pod.Status.ContainerStatuses[0].State.Waiting
 		if waiting == nil || waiting.Reason != "CrashLoopBackOff" {
@@ -179,7 +180,7 @@ func TestReadinessFollowsTheProbe(t *testing.T) {
 		ProbeHandler: corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/status/503", Port: intstr.FromInt32(3000)}},
 	}
 	create(t, ns, pod)
-	eventually(t, time.Minute, "running", func() (bool, error) { return get(t, ns, "probed").Status.Phase == corev1.PodRunning, nil })
+	eventually(t, patience, "running", func() (bool, error) { return get(t, ns, "probed").Status.Phase == corev1.PodRunning, nil })
 	fetch(t, "http://"+get(t, ns, "probed").Status.PodIP+":3000/")
 	if ready(get(t, ns, "probed")) {
 		t.Error("ready although the probe gets 503")
@@ -215,6 +216,20 @@ func TestPodUsesItsServiceAccount(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	// The authorizer learns of roles from a watch, a moment later.
+	review := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
+		User:               "system:serviceaccount:" + ns + ":default",
+		ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: ns, Verb: "list", Resource: "configmaps"},
+	}}
+	eventually(t, patience, "the role", func() (bool, error) {
+		answer, err := kube.AuthorizationV1().SubjectAccessReviews().Create(t.Context(), review, metav1.CreateOptions{})
+		return err == nil && answer.Status.Allowed, err
+	})
+	// So does the publisher of the root certificate, which the Pod lists.
+	eventually(t, patience, "the root certificate", func() (bool, error) {
+		_, err := kube.CoreV1().ConfigMaps(ns).Get(t.Context(), "kube-root-ca.crt", metav1.GetOptions{})
+		return err == nil, ignoreNotFound(err)
+	})
 	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "client"}, Spec: corev1.PodSpec{
 		RestartPolicy: corev1.RestartPolicyNever,
 		Containers: []corev1.Container{{
@@ -223,7 +238,7 @@ func TestPodUsesItsServiceAccount(t *testing.T) {
 		}},
 	}}
 	create(t, ns, pod)
-	eventually(t, time.Minute, "the end", func() (bool, error) {
+	eventually(t, patience, "the end", func() (bool, error) {
 		phase := get(t, ns, "client").Status.Phase
 		return phase == corev1.PodSucceeded || phase == corev1.PodFailed, nil
 	})
@@ -248,7 +263,7 @@ func TestDNSAnswererAnswers(t *testing.T) {
 	pod.Spec.Containers[0].Args = []string{"-conf", "/root/Corefile"}
 	ip := start(t, ns, pod)
 	resolver := net.Resolver{PreferGo: true, Dial: dialerTo(ip + ":53")}
-	eventually(t, 20*time.Second, "an answer", func() (bool, error) {
+	eventually(t, patience, "an answer", func() (bool, error) {
 		addresses, err := resolver.LookupHost(t.Context(), "foo.bar.example.")
 		return err == nil && len(addresses) == 1, nil
 	})

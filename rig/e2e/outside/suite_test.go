@@ -5,11 +5,10 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestSuiteFailsForTheRightReasonWithoutImplementation(t *testing.T) {
-	out, code := rig(t, 5*time.Minute, "conformance", "--gateway=none", "--timeouts=GWCMustBeAccepted:5")
+	out, code := rig(t, "conformance", "--gateway=none", "--timeouts=GWCMustBeAccepted:5")
 	if code == 0 || !strings.Contains(out, "error waiting for gateway-conformance GatewayClass to have Accepted condition to be set") {
 		t.Fatalf("exit code %d:\n%s", code, out)
 	}
@@ -20,7 +19,7 @@ func TestSuiteFailsForTheRightReasonWithoutImplementation(t *testing.T) {
 
 func TestPassAndFailOfTheSuiteMeanSomething(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.yaml")
-	out, code := rig(t, 10*time.Minute, "conformance", "--gateway=stub", "--profile=GATEWAY-HTTP", "--test=HTTPRouteSimpleSameNamespace", "--report="+report)
+	out, code := rig(t, "conformance", "--gateway=stub", "--profile=GATEWAY-HTTP", "--test=HTTPRouteSimpleSameNamespace", "--report="+report)
 	if code != 0 || !strings.Contains(out, "--- PASS: TestConformance/HTTPRouteSimpleSameNamespace ") {
 		t.Fatalf("what the stub can: exit code %d:\n%s", code, out)
 	}
@@ -29,7 +28,7 @@ func TestPassAndFailOfTheSuiteMeanSomething(t *testing.T) {
 		t.Errorf("the report: %v\n%s", err, raw)
 	}
 
-	out, code = rig(t, 10*time.Minute, "conformance", "--gateway=stub", "--profile=GATEWAY-HTTP", "--test=HTTPRouteHeaderMatching", "--timeouts=MaxTimeToConsistency:3")
+	out, code = rig(t, "conformance", "--gateway=stub", "--profile=GATEWAY-HTTP", "--test=HTTPRouteHeaderMatching", "--timeouts=MaxTimeToConsistency:3")
 	if code == 0 || !strings.Contains(out, "--- FAIL: TestConformance/HTTPRouteHeaderMatching ") {
 		t.Fatalf("what the stub cannot: exit code %d:\n%s", code, out)
 	}

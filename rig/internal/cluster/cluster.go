@@ -26,8 +26,8 @@ const Server = "https://127.0.0.1:6443"
 // KubeletUser is the identity with which the API server comes to the stand-in's log port.
 const KubeletUser = "rig:apiserver-kubelet-client"
 
-// patience is how long a component may take until it is healthy. Seen are 1 to 4 s; a busy machine is slower.
-const patience = 120 * time.Second
+// patience is how long a component may take until it is healthy. Seen are 1 to 4 s; a stalled machine took minutes.
+const patience = 5 * time.Minute
 
 // Cluster is the running control plane.
 type Cluster struct {
@@ -140,6 +140,8 @@ func (c *Cluster) controllerManager(ctx context.Context) error {
 		"--service-account-private-key-file="+filepath.Join(c.Dir, "pki", "service-account.key"),
 		"--root-ca-file="+c.CA.CertFile(),
 		"--cluster-signing-cert-file="+c.CA.CertFile(), "--cluster-signing-key-file="+c.CA.KeyFile(),
+		// The only node is lost when the rig is. By default it were after 50 s, which a stalled machine reaches.
+		"--node-monitor-grace-period=1h",
 		"--controllers=*")
 }
 

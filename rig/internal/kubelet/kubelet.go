@@ -141,21 +141,34 @@ func (k *Kubelet) bind(ctx context.Context, pod *corev1.Pod) {
 		ObjectMeta: metav1.ObjectMeta{Name: pod.Name, Namespace: pod.Namespace, UID: pod.UID},
 		Target:     corev1.ObjectReference{Kind: "Node", Name: NodeName},
 	}
-	err := k.Client.CoreV1().Pods(pod.Namespace).Bind(ctx, binding, metav1.CreateOptions{})
-	if err != nil && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) {
-		log.Printf("binding %s/%s: %v", pod.Namespace, pod.Name, err)
+	insist(ctx, pod, "binding", func() error {
+		return k.Client.CoreV1().Pods(pod.Namespace).Bind(ctx, binding, metav1.CreateOptions{})
+	})
+}
+
+// insist tries until it succeeds, or the Pod is not what it was: a busy API server refuses now and then, and no event
+// would come to try again.
+func insist(ctx context.Context, pod *corev1.Pod, what string, try func() error) {
+	for {
+		err := try()
+		if err == nil || apierrors.IsConflict(err) || apierrors.IsNotFound(err) || ctx.Err() != nil {
+			return
+		}
+		log.Printf("%s %s/%s: %v", what, pod.Namespace, pod.Name, err)
+		if !sleep(ctx, 500*time.Millisecond) {
+			return
+		}
 	}
 }
 
 // remove takes the Pod's object away for good.
 func (k *Kubelet) remove(ctx context.Context, pod *corev1.Pod) {
 	now := int64(0)
-	err := k.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
-		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &pod.UID},
+	insist(ctx, pod, "removing", func() error {
+		return k.Client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, metav1.DeleteOptions{
+			GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &pod.UID},
+		})
 	})
-	if err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) && ctx.Err() == nil {
-		log.Printf("removing %s/%s: %v", pod.Namespace, pod.Name, err)
-	}
 }
 
 func nodeLabels() map[string]string {

@@ -1,28 +1,30 @@
-//! The same server asked by the real `dig` (package bind9-dnsutils). The client of crate `domain` asks the same and more in
-//! `answers`; where `dig` is missing this suite says so and is counted as skipped by the runner through its output.
+//! The same server asked by the real `dig`, which `scripts/setup test` brings. The client of crate `domain` asks the same
+//! and more in `answers`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::Path};
 
 use portolan_model::dns::RecordType::{A, Cname, Txt};
+use portolan_testkit::suites;
 use tokio::process::Command;
 
 use super::server;
 
-async fn dig(server: SocketAddr, arguments: &str) -> Option<String> {
-    let output = Command::new("dig")
+async fn dig(program: &Path, server: SocketAddr, arguments: &str) -> String {
+    let output = Command::new(program)
         .arg(format!("@{}", server.ip()))
         .args(["-p", &server.port().to_string(), "+tries=1", "+time=3", "+noall", "+comments", "+answer"])
         .args(arguments.split_whitespace())
         .output()
-        .await;
-    match output {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        output => Some(String::from_utf8_lossy(&output.unwrap().stdout).into_owned()),
-    }
+        .await
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
 #[tokio::test]
 async fn dig_reads_what_is_served() {
+    let Some(program) = suites::program("dig") else {
+        return suites::skip("dns dig", "dig is missing; scripts/setup test brings it");
+    };
     let long = "z".repeat(2000);
     let server = server(&[
         ("app.example.com", A, &["192.0.2.1"]),
@@ -50,10 +52,7 @@ async fn dig_reads_what_is_served() {
         ("long.example.com TXT", vec!["zzzz\" \"zzzz"]),
         ("+edns=1 +noednsneg app.example.com A", vec!["status: BADVERS"]),
     ] {
-        let Some(output) = dig(at, question).await else {
-            eprintln!("SKIPPED: dig is not installed (apt-get install bind9-dnsutils)");
-            return;
-        };
+        let output = dig(&program, at, question).await;
         for part in parts {
             assert!(output.contains(part), "dig {question}: no {part:?} in\n{output}");
         }
