@@ -1,6 +1,7 @@
 //! One task owns the engine: facts in, step, changes out. Nothing is decided here.
 
 mod acme;
+mod admission;
 mod answers;
 mod conditions;
 mod dns;

@@ -2,35 +2,47 @@
 //!
 //! ```text
 //!  Secret -> TlsReady -> ListenerCertificate -> WireListener
-//!  Gateway -> Door ^          Route -> Attachment -> HostRule -> VirtualHost
-//!                                           \-> ClusterUse -> Cluster -> Endpoints
+//!  Gateway -> Door ^          Route -> Offer -> Attachment -> HostRule -> VirtualHost
+//!              Contender -> Outdone -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
 //! ```
 //!
 //! Invariants: a Secret that is not there yet leaves its own chain out and every other one untouched; what serves
-//! nothing is never served wrongly: a rule whose backend does not resolve answers 500 (Gateway API, `BackendRefs`).
+//! nothing is never served wrongly: a rule whose backend does not resolve answers 500, or UNAVAILABLE to gRPC
+//! (Gateway API, `BackendRefs`); a route that is restricted by what is not enforced is served on loopback only.
 
+pub(crate) mod addresses;
+mod age;
 mod attach;
 mod backends;
 mod doors;
 mod grants;
 mod hosts;
+mod offers;
+mod restrictions;
+pub(crate) mod rivals;
 pub mod rows;
 mod rules;
 mod tls;
 mod wire;
 
 use portolan_engine::Engine;
-use portolan_model::input::{EndpointSlice, GatewayClass, Namespace, ReferenceGrant, Service};
+use portolan_model::input::{
+    EndpointSlice, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
+};
 use rows::{
-    Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, GatewayOwner, HostRule,
-    ListenerCertificate, ListenerState, TlsReady, TlsSecret, Unresolved, VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner,
+    GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, Outdone, TlsReady, TlsSecret,
+    Unenforced, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
     World,
     policy::rows::Denied,
     status::rows::HostClaim,
-    world::{Finding, RulesByHost, UsesByCluster},
+    world::{
+        ContendersByListener, CutsBySecret, Finding, OffersBeneath, OffersByHost, RestrictionsBySelector,
+        RestrictionsByTarget, RulesByHost, UsesByCluster,
+    },
 };
 
 /// API group of the kinds of this room.
@@ -41,7 +53,7 @@ pub const CONTROLLERS: [&str; 2] =
     ["portolan.dev/gateway-controller", "gateway.envoyproxy.io/gatewayclass-controller"];
 
 pub(crate) fn register(engine: &mut Engine<World>) {
-    engine.map("tls_ready", tls::tls_ready).writes::<(TlsReady, Finding)>();
+    engine.map("tls_ready", tls::tls_ready).reads::<(CutsBySecret, Secret)>().writes::<(TlsReady, Finding)>();
     engine
         .map("doors", doors::doors)
         .reads::<(GatewayClass,)>()
@@ -54,14 +66,40 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, Door, ListenerCertificate)>()
-        .writes::<(WireListener,)>();
+        .writes::<(WireListener, Finding)>();
     engine
-        .map("attachments", attach::attachments)
+        .map("offers", offers::offers)
         .reads::<(GatewayOwner, Denied, Door, Namespace)>()
-        .writes::<(Attachment, HostClaim, Finding)>();
+        .writes::<(Offer,)>();
+    engine
+        .map("contenders", rivals::contenders)
+        .reads::<(OffersByHost, OffersBeneath)>()
+        .writes::<(Contender,)>();
+    engine.group::<ContendersByListener>("outdone", rivals::outdone).writes::<(Outdone,)>();
+    engine.map("attachments", attach::attachments).reads::<(Offer, Outdone, Door)>().writes::<(
+        Attachment,
+        HostClaim,
+        Finding,
+    )>();
+    engine
+        .map("gateway_restrictions", restrictions::gateway_restrictions)
+        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged)>()
+        .writes::<(GatewayRestrictions,)>();
+    engine
+        .map("unenforced", restrictions::unenforced)
+        .reads::<(
+            Attachment,
+            Door,
+            GatewayAddress,
+            GatewayRestrictions,
+            RestrictionsByTarget,
+            RestrictionsBySelector,
+            Judged,
+        )>()
+        .writes::<(Unenforced, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
-        .reads::<(Attachment, Door, GatewayAddress, Service, ReferenceGrant)>()
+        .reads::<(Attachment, Door, GatewayAddress, Service, ReferenceGrant, Unenforced)>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();

@@ -4,12 +4,11 @@ mod entries;
 pub mod rows;
 
 use portolan_engine::Engine;
-use portolan_model::input::Restriction;
 
 use crate::{
     World,
     dns::rows::DnsState,
-    gateway::rows::{Door, GatewayAddress, ListenerCertificate, Unresolved, WireAck},
+    gateway::rows::{Door, GatewayAddress, ListenerCertificate, Unenforced, Unresolved, WireAck},
     world::{ClaimsByHost, Finding},
 };
 
@@ -25,7 +24,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Unresolved,
             WireAck,
             rows::Probe,
-            Restriction,
+            Unenforced,
             DnsState,
         )>()
         .writes::<(rows::EntryPoint, Finding)>();

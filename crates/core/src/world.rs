@@ -27,16 +27,17 @@ use crate::{
         RecordProblem, WantedName,
     },
     gateway,
+    gateway::rivals::{self, HostOfKind},
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Door, Endpoints, GatewayAddress, GatewayOwner, HostRule,
-        ListenerCertificate, ListenerKey, ListenerState, TlsReady, TlsSecret, Unresolved, VirtualHost,
-        WireAck, WireListener, WirePending,
+        Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner,
+        GatewayRestrictions, HostRule, ListenerCertificate, ListenerKey, ListenerState, Offer, Outdone,
+        TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
     policy,
     policy::rows::{
-        ActiveBinding, Case, CompiledPolicy, Denied, Judgement, Submitted, SubmittedCertificate,
+        ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
         SubmittedGateway, SubmittedRoute,
     },
     secrets,
@@ -93,6 +94,15 @@ index!(/** Uses by cluster. */
     UsesByCluster, ClusterUse, Name, "uses by cluster", |u| [u.key.0.clone()]);
 index!(/** Claims by hostname. */
     ClaimsByHost, HostClaim, Name, "claims by hostname", |c| [c.key.host.clone()]);
+index!(/** Offers by each hostname that they offer to serve, with its listener and the route's kind. */
+    OffersByHost, Offer, HostOfKind, "offers by hostname", |o| rivals::hosts(o));
+index!(/** The same by each wildcard that takes one of their hostnames. */
+    OffersBeneath, Offer, HostOfKind, "offers by wildcard", |o| rivals::above(o));
+index!(/** Contenders by listener. */
+    ContendersByListener, Contender, ListenerKey, "contenders by listener", |c| [c.key.0.clone()]);
+index!(/** Restrictions that choose their targets by labels, by namespace. */
+    RestrictionsBySelector, Restriction, Name, "restrictions by selector",
+    |r| (!r.selectors.is_empty()).then(|| r.key.name.namespace.clone()));
 index!(/** Restrictions by the object they target. */
     RestrictionsByTarget, Restriction, NamespacedName, "restrictions by target",
     |r| r.targets.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
@@ -135,6 +145,8 @@ index!(/** Bindings by policy. */
     BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
 index!(/** Bindings by resource that they judge. */
     BindingsByResource, ActiveBinding, Name, "bindings by resource", |b| b.resources.iter().cloned());
+index!(/** Secrets of denied Certificates by Secret. */
+    CutsBySecret, CutSecret, NamespacedName, "cut secrets by secret", |c| [c.key.0.clone()]);
 index!(/** Judgements by object. */
     JudgementsByObject, Judgement, ObjectKey, "judgements by object", |d| [d.key.0.clone()]);
 
@@ -144,7 +156,7 @@ world! {
         // facts from objects
         namespaces: Namespace [AllNamespaces], gateway_classes: GatewayClass [],
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
-        restrictions: Restriction [RestrictionsByTarget], secrets: Secret [], config_maps: ConfigMap [],
+        restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
         sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
@@ -157,7 +169,8 @@ world! {
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
-        policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], gateways: Gateway [GatewaysBySecret], routes: Route [],
+        policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],
+        gateways: Gateway [GatewaysBySecret], routes: Route [],
         certificates: Certificate [CertificatesByTarget],
         // secrets
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
@@ -168,6 +181,8 @@ world! {
         tls: TlsReady [], owners: GatewayOwner [], doors: Door [DoorsByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
         tls_secrets: TlsSecret [], wire_listeners: WireListener [],
+        offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], outdone: Outdone [],
+        gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         attachments: Attachment [AttachmentsByListener], unresolved: Unresolved [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
@@ -227,6 +242,10 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(row) => engine.put(row),
         None => engine.remove::<Judged>(key),
     }
+    match taken.restriction {
+        Some(row) => engine.put(row),
+        None => engine.remove::<Restriction>(key),
+    }
     if taken.problems.is_empty() {
         engine.remove::<InputProblems>(key);
     } else {
@@ -241,7 +260,6 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(Fact::ReferenceGrant(row)) => engine.put(row),
         Some(Fact::Service(row)) => engine.put(row),
         Some(Fact::EndpointSlice(row)) => engine.put(row),
-        Some(Fact::Restriction(row)) => engine.put(row),
         Some(Fact::Secret(row)) => engine.put(row),
         Some(Fact::ConfigMap(row)) => engine.put(row),
         Some(Fact::SealedSecret(row)) => engine.put(row),

@@ -4,6 +4,7 @@ mod certificates;
 mod gateway;
 mod node;
 mod policy;
+mod restrictions;
 mod secrets;
 #[cfg(test)]
 mod tests;
@@ -24,7 +25,6 @@ pub enum Fact {
     ReferenceGrant(input::ReferenceGrant),
     Service(input::Service),
     EndpointSlice(input::EndpointSlice),
-    Restriction(input::Restriction),
     Secret(input::Secret),
     ConfigMap(input::ConfigMap),
     SealedSecret(input::SealedSecret),
@@ -41,6 +41,8 @@ pub struct Intake {
     pub fact: Option<Fact>,
     /// The whole object, for admission policies: as what they judge, or as a parameter of one.
     pub judged: Option<input::Judged>,
+    /// What the object asks to restrict and is not enforced.
+    pub restriction: Option<input::Restriction>,
     /// Problems.
     pub problems: Vec<Problem>,
     /// Whether Portolan decides on this kind at all.
@@ -77,17 +79,9 @@ pub fn intake(object: &Object) -> Intake {
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding") => {
             Some(Fact::AdmissionBinding(policy::binding(&mut root)))
         }
-        (
-            "gateway.envoyproxy.io",
-            "SecurityPolicy"
-            | "ClientTrafficPolicy"
-            | "BackendTrafficPolicy"
-            | "EnvoyPatchPolicy"
-            | "EnvoyExtensionPolicy",
-        ) => gateway::restriction(&mut root).map(Fact::Restriction),
-        ("gateway.networking.k8s.io", "BackendTLSPolicy") => {
-            gateway::restriction(&mut root).map(Fact::Restriction)
-        }
+        // All that is decided about these is that they are not enforced.
+        ("gateway.envoyproxy.io", name) if restrictions::POLICIES.contains(&name) => None,
+        ("gateway.networking.k8s.io", "BackendTLSPolicy") => None,
         (group, name) => {
             // A kind that later issues bring is stored and said so once; a kind of a group that is ours but unknown is
             // most likely a typing error.
@@ -102,8 +96,9 @@ pub fn intake(object: &Object) -> Intake {
                     "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md",
                 );
             }
-            return Intake { fact: None, judged, problems: root.problems, ours: false };
+            return Intake { judged, problems: root.problems, ..Intake::default() };
         }
     };
-    Intake { fact, judged, problems: root.problems, ours: true }
+    let restriction = restrictions::restriction(&mut root);
+    Intake { fact, judged, restriction, problems: root.problems, ours: true }
 }

@@ -96,6 +96,7 @@ impl Driver {
         let mut wanted = BTreeSet::new();
         let mut namespaces: BTreeSet<Name> = BTreeSet::new();
         for object in std::mem::take(&mut read.objects) {
+            let object = self.admitted(object, &mut problems);
             wanted.insert(object.key.clone());
             namespaces.insert(object.key.name.namespace.clone());
             writes.push(Write::Apply(Box::new(object), GIT));

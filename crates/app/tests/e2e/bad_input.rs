@@ -33,7 +33,8 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
     let good = route("good", "good.dev.example.com", "app1", "");
     let issuer = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: c, namespace: team-a}\nspec:\n  secretName: c-tls\n  dnsNames: [c.dev.example.com]\n  issuerRef: {name: nobody}\n";
     let security = "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: SecurityPolicy\nmetadata: {name: p, namespace: team-a}\nspec:\n  targetRefs: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: app1}]\n";
-    let cases: [(&str, String, &str, &str); 9] = [
+    let grpc = "apiVersion: gateway.networking.k8s.io/v1\nkind: GRPCRoute\nmetadata: {name: z, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system, sectionName: https}]\n  hostnames: [app1.dev.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n";
+    let cases: [(&str, String, &str, &str); 10] = [
         ("a YAML error", format!("{good}---\na: [1\n"), "PTL-0011", "File/bad.yaml"),
         ("a misspelt kind", good.replace("HTTPRoute", "HttpRoute"), "PTL-0002", "HttpRoute/team-a/good"),
         ("a misspelt field", good.replace("backendRefs", "backendrefs"), "PTL-0003", "HTTPRoute/team-a/good"),
@@ -55,6 +56,7 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
             "PTL-0225",
             "HTTPRoute/team-a/rival",
         ),
+        ("two kinds of routes, one host", grpc.to_owned(), "PTL-0227", "GRPCRoute/team-a/z"),
         ("an issuer that is not there", issuer.to_owned(), "PTL-0314", "Certificate/team-a/c"),
         ("a restriction that is not enforced", security.to_owned(), "PTL-0206", "SecurityPolicy/team-a/p"),
         ("a namespace that is no text", good.replace("team-a", "n"), "PTL-0610", "File/bad.yaml"),
@@ -70,6 +72,9 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
             let refused = instance.reach(host, "refused");
             assert_eq!(refused["findings"][0]["code"], code, "{what}");
         }
+        let same =
+            instance.status()["findings"].as_array().unwrap().iter().filter(|f| f["code"] == code).count();
+        assert_eq!(same, 1, "{what}: one finding");
         std::fs::remove_file(instance.dir.path().join("bad.yaml")).unwrap();
         instance.wait(&format!("{what} to be forgotten"), || {
             instance.status()["findings"].as_array().filter(|f| f.is_empty()).map(|_| ())
@@ -213,4 +218,38 @@ fn once_tells_by_its_exit_code() {
     let output = once();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stdout).contains("PTL-0223"));
+}
+
+/// Backends of a GRPCRoute that do not resolve answer UNAVAILABLE, in the way of gRPC: HTTP 200 and trailers only.
+#[test]
+fn a_grpc_route_to_a_missing_service_answers_unavailable() {
+    let Some(envoy) = envoy("e2e gRPC unavailable") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let live = instance.reach("greeter.dev.example.com", "live");
+    let text = std::fs::read_to_string(instance.dir.path().join("team-a.yaml")).unwrap();
+    let at = text.find("kind: GRPCRoute").unwrap();
+    let backend =
+        text[at..].lines().find(|line| line.contains("name: greeter") && line.contains("- ")).unwrap();
+    let broken = text[at..].replacen(backend, &backend.replace("greeter", "nobody"), 1);
+    instance.write("team-a.yaml", &format!("{}{broken}", &text[..at]));
+    broken_finding(&instance);
+    let call = || {
+        let url = format!("{}helloworld.Greeter/SayHello", live["url"].as_str().unwrap());
+        let request = instance.client(&live).post(url).header("content-type", "application/grpc");
+        request.header("te", "trailers").body(vec![0_u8; 5]).send().unwrap()
+    };
+    let answer = instance.wait("UNAVAILABLE", || {
+        let answer = call();
+        answer.headers().get("grpc-status").is_some_and(|status| status == "14").then_some(answer)
+    });
+    assert_eq!(answer.status(), 200);
+    instance.reach("app1.dev.example.com", "live");
+}
+
+fn broken_finding(instance: &Instance) {
+    let finding = broken(instance, "PTL-0223");
+    assert_eq!(
+        (&finding["object"], &finding["file"]),
+        (&"GRPCRoute/team-a/greeter".into(), &"team-a.yaml".into())
+    );
 }

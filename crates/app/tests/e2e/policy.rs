@@ -115,3 +115,62 @@ fn a_policy_with_a_cel_error_is_one_finding_and_everything_else_goes_live() {
     assert_eq!((&found[0]["file"], &found[0]["line"]), (&"policy.yaml".into(), &12.into()));
     assert_eq!(found[0]["hint"], "did you mean endsWith?");
 }
+
+/// Kubernetes would refuse the edit and keep what it has: so does the store, over kill -9 too.
+#[test]
+fn an_edit_that_does_not_compile_opens_nothing() {
+    let Some(envoy) = envoy("e2e policy edit") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("forbidden.yaml"), ROUTE).unwrap();
+    let strict = policy("hosts", "object.spec.hostnames.all(h, !h.startsWith('forbidden.'))");
+    std::fs::write(dir.path().join("policy.yaml"), &strict).unwrap();
+    let mut instance = Instance::start(dir, envoy);
+    instance.reach("app1.dev.example.com", "live");
+    instance.reach("forbidden.dev.example.com", "refused");
+    let held = |instance: &Instance| {
+        let refused = instance.wait("the finding on the edit", || findings(instance, "PTL-0507").pop());
+        assert_eq!(refused["object"], "ValidatingAdmissionPolicy/hosts");
+        assert_eq!(refused["field"], "spec.validations[0].expression");
+        assert_eq!((&refused["file"], &refused["line"]), (&"policy.yaml".into(), &13.into()));
+        assert_eq!(refused["hint"], "did you mean startsWith?");
+        instance.reach("app1.dev.example.com", "live");
+        let entry = instance.reach("forbidden.dev.example.com", "refused");
+        assert_eq!(entry["findings"][0]["code"], "PTL-0501", "the last good policy still says so");
+        assert_eq!(findings(instance, "PTL-0500"), Vec::<Value>::new());
+    };
+    // A line more and a letter less: the finding names where it stands now.
+    instance.write("policy.yaml", &format!("# moved\n{}", strict.replace("startsWith", "startWith")));
+    held(&instance);
+    instance.kill_nine();
+    instance.up();
+    held(&instance);
+    instance.write("policy.yaml", &strict.replace("'forbidden.'", "'nobody.'"));
+    instance.reach("forbidden.dev.example.com", "live");
+    assert_eq!(findings(&instance, "PTL-0507"), Vec::<Value>::new());
+}
+
+/// What a Certificate was issued before it was denied is not served any longer; its mirrors are not either.
+#[test]
+fn the_secret_of_a_denied_certificate_is_served_no_longer() {
+    let Some(envoy) = envoy("e2e denied certificate") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let entry = instance.reach("app1.dev.example.com", "live");
+    let client = || instance.client(&entry).get(entry["url"].as_str().unwrap()).send();
+    assert_eq!(client().unwrap().status(), 200);
+    let names = policy("names", "object.spec.dnsNames.all(n, !n.startsWith('*'))")
+        .replace("gateway.networking.k8s.io", "cert-manager.io")
+        .replace("[httproutes, grpcroutes]", "[certificates]")
+        .replace("expression: \"", "expression: \"!has(object.spec.dnsNames) || ");
+    instance.write("policy.yaml", &names);
+    let refused = instance.reach("app1.dev.example.com", "refused");
+    assert!(refused["message"].as_str().unwrap().contains("wildcard-dev is denied"), "{refused}");
+    let finding = instance.wait("the finding", || findings(&instance, "PTL-0217").pop());
+    assert_eq!(
+        (&finding["object"], &finding["file"]),
+        (&"Gateway/gateway-system/shared".into(), &"gateway.yaml".into())
+    );
+    instance.wait("Envoy to drop the certificate", || client().is_err().then_some(()));
+    instance.edit("policy.yaml", "startsWith('*')", "startsWith('?')");
+    instance.reach("app1.dev.example.com", "live");
+    instance.wait("Envoy to serve it again", || client().is_ok().then_some(()));
+}

@@ -10,6 +10,7 @@ use crate::{
     Cx,
     gateway::{
         GROUP,
+        addresses::unsupported,
         rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
     },
 };
@@ -37,11 +38,18 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         fields.push(("addresses".into(), addresses));
     }
     let key = ObjectKey { kind: portolan_model::Kind::new(GROUP, "Gateway"), name: gateway.key.clone() };
-    cx.emit(ObjectStatus {
-        conditions: vec![
+    let conditions = match unsupported(gateway) {
+        Some(why) => vec![
+            Condition::new("Accepted", false, "UnsupportedAddress", why),
+            Condition::new("Programmed", false, "Invalid", "The Gateway is not accepted"),
+        ],
+        None => vec![
             accepted(&listeners, &bad),
             programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
         ],
+    };
+    cx.emit(ObjectStatus {
+        conditions,
         parts: Some(("listeners".into(), listeners.iter().map(|l| part(l)).collect())),
         fields,
         ..ObjectStatus::new(key, gateway.generation)

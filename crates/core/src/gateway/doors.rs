@@ -9,6 +9,7 @@ use portolan_model::{
 
 use super::{
     GROUP,
+    addresses::unsupported,
     rows::{Door, GatewayOwner, ListenerKey, ListenerState},
 };
 use crate::{Cx, problem};
@@ -30,6 +31,12 @@ pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
     if !ours {
         return;
+    }
+    let unsupported = unsupported(gateway);
+    if let Some(message) = &unsupported {
+        let message = format!("{message}; the Gateway is not accepted");
+        let hint = "use IPAddress or Hostname, or leave the addresses out";
+        problem(cx, object(gateway), 215, Severity::Error, "spec.addresses", message, hint);
     }
     for (at, listener) in gateway.listeners.iter().enumerate() {
         let field = format!("spec.listeners[{at}]");
@@ -63,7 +70,7 @@ pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             hostname: listener.hostname.clone(),
             port: listener.port,
             https: listener.protocol == Protocol::Https,
-            accepted: wrong.is_none(),
+            accepted: wrong.is_none() && unsupported.is_none(),
             routes: routes_name(gateway, listener),
             from: listener.from.clone(),
             kinds,

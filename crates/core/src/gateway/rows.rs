@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt};
 
+pub use super::age::Age;
+
 use portolan_model::{
     Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey,
     input::{Filter, RouteMatch},
@@ -158,6 +160,97 @@ pub struct ListenerCertificate {
 }
 row!(ListenerCertificate, ListenerKey, "listener_certificates");
 
+/// Listeners with the effective hostnames there (`*` for any); no hostname where a more specific listener of the port
+/// keeps them all.
+pub type Taken = Vec<(ListenerKey, Vec<Name>)>;
+
+/// Why no listener takes a route. Reasons are those of the specification (`RouteConditionAccepted`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// Reason.
+    pub reason: Name,
+    /// Message.
+    pub message: String,
+}
+
+/// What one parentRef of a route comes to, other routes aside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Route and position of the parentRef.
+    pub key: (RouteKey, usize),
+    /// Age of the route.
+    pub age: Age,
+    /// `controllerName` of the Gateway's class if it is one of ours.
+    pub controller: Option<Name>,
+    /// Listeners that would take it, or why none does.
+    pub outcome: Result<Taken, Refused>,
+}
+row!(Offer, (RouteKey, usize), "offers");
+
+/// A route that overlaps with one of the other kind at a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Listener, the route by age, and the offer that found the overlap.
+    pub key: (ListenerKey, Age, (RouteKey, usize)),
+    /// Hostnames of the route at the listener.
+    pub hosts: Vec<Name>,
+}
+row!(Contender, (ListenerKey, Age, (RouteKey, usize)), "contenders");
+
+/// A route is not accepted at a listener, since one of the other kind has an overlapping hostname there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outdone {
+    /// Route and listener.
+    pub key: (RouteKey, ListenerKey),
+    /// The route that is accepted.
+    pub winner: RouteKey,
+    /// A hostname that both have.
+    pub host: Name,
+}
+row!(Outdone, (RouteKey, ListenerKey), "outdone");
+
+/// A restriction of a Gateway that is not enforced.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Restricting {
+    /// Its name.
+    pub feature: Name,
+    /// Only this listener.
+    pub section: Option<Name>,
+    /// Only listeners on this port.
+    pub port: Option<u16>,
+    /// Only where TLS ends at the listener.
+    pub tls: bool,
+}
+
+/// Restrictions of a Gateway that are not enforced; no row if there is none. Narrow: every route of the Gateway reads it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayRestrictions {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// What restricts it.
+    pub all: Vec<Restricting>,
+}
+row!(GatewayRestrictions, GatewayKey, "gateway_restrictions");
+
+/// Restrictions that are not enforced for what a parentRef of a route serves; no row if there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unenforced {
+    /// Route and position of the parentRef.
+    pub key: (RouteKey, usize),
+    /// Listeners with the names of what restricts the route there.
+    pub listeners: Vec<(ListenerKey, Vec<Name>)>,
+    /// The Gateway's address is not loopback: the route is not served there.
+    pub refused: bool,
+}
+row!(Unenforced, (RouteKey, usize), "unenforced");
+
+impl Unenforced {
+    /// What restricts the route at a listener.
+    pub fn at(&self, listener: &ListenerKey) -> &[Name] {
+        self.listeners.iter().find(|(key, _)| key == listener).map_or(&[], |(_, features)| features)
+    }
+}
+
 /// Verdict on one parentRef of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
@@ -167,9 +260,8 @@ pub struct Attachment {
     pub gateway: GatewayKey,
     /// `controllerName` of the Gateway's class if it is one of ours; others write no status.
     pub controller: Option<Name>,
-    /// Listeners that took it, with the effective hostnames there (`*` for any); no hostname where a more specific
-    /// listener of the port keeps them all.
-    pub taken: Vec<(ListenerKey, Vec<Name>)>,
+    /// Listeners that took it.
+    pub taken: Taken,
     /// Listeners whose `attachedRoutes` this adds one to: accepted, and not yet counted by an earlier parentRef.
     pub counted: Vec<ListenerKey>,
     /// `Accepted`, and `PartiallyInvalid` if some rules are left out.
@@ -208,10 +300,8 @@ pub struct HostRuleKey {
     pub host: Name,
     /// Descending precedence as numbers, smallest first.
     pub precedence: [u32; 5],
-    /// Creation of the route.
-    pub created: Instant,
-    /// The route.
-    pub route: RouteKey,
+    /// Age of the route.
+    pub age: Age,
     /// Rule and match position.
     pub position: (usize, usize),
 }
@@ -336,6 +426,8 @@ pub struct TlsReady {
     pub key: NamespacedName,
     /// What the certificate covers and until when, or why it cannot be served.
     pub state: Result<(Vec<Name>, Instant), String>,
+    /// A policy denies the Certificate that it was issued for: it is not served, whatever its state.
+    pub denied: Option<String>,
 }
 row!(TlsReady, NamespacedName, "tls_ready");
 

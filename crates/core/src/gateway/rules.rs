@@ -10,8 +10,8 @@ use portolan_model::{
 use super::{
     grants::granted,
     rows::{
-        Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry, Unresolved,
-        WeightedCluster,
+        Age, Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry,
+        Unenforced, Unresolved, WeightedCluster,
     },
 };
 use crate::{Cx, problem};
@@ -74,8 +74,11 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
         let moved =
             cx.get::<GatewayAddress>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
+        let unenforced = cx.get::<Unenforced>(&(route.key.clone(), parent)).filter(|row| row.refused);
         for (listener, hosts) in &attachment.taken {
             let Some(door) = cx.get::<Door>(listener) else { continue };
+            let closed = unenforced.iter().flat_map(|row| row.at(listener)).cloned().map(Filter::Unsupported);
+            let closed: Vec<Filter> = closed.collect();
             for host in hosts {
                 for (at, (rule, entry)) in route.rules.iter().zip(&prepared).enumerate() {
                     for (position, r#match) in rule.matches.iter().enumerate() {
@@ -83,17 +86,18 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                             routes: door.routes.clone(),
                             host: host.clone(),
                             precedence: precedence(r#match),
-                            created: route.created,
-                            route: route.key.clone(),
+                            age: Age::of(route),
                             position: (at, position),
                         };
-                        let entry = RouteEntry {
+                        let mut entry = RouteEntry {
                             r#match: r#match.clone(),
                             moved_ports: moved.clone(),
                             https: door.https,
                             listener_port: door.port,
                             ..entry.clone()
                         };
+                        // Like a filter that is not served: answered with an error, never let through.
+                        entry.filters.extend(closed.iter().cloned());
                         cx.emit(HostRule { key, entry });
                     }
                 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_model::{
     Name, Severity,
-    input::{Gateway, Secret},
+    input::{Gateway, Maker, Secret},
 };
 
 use super::{
@@ -13,7 +13,11 @@ use super::{
     rows::{Door, ListenerCertificate, ListenerKey, TlsReady},
     takes,
 };
-use crate::{Cx, problem};
+use crate::{
+    Cx, problem,
+    secrets::{REFLECTS, source},
+    world::CutsBySecret,
+};
 
 /// The narrow row between a Secret and all that asks "can it be served".
 pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
@@ -29,7 +33,33 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
             Ok((covers, pair.not_after))
         }
     };
-    cx.emit(TlsReady { key: secret.key.clone(), state });
+    let denied = denied(cx, secret);
+    cx.emit(TlsReady { key: secret.key.clone(), state, denied });
+}
+
+/// Whether the Certificate that the Secret, or the source that it mirrors, was issued for is denied by now.
+fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
+    let (source, issued) = match secret.annotations.get(REFLECTS).and_then(|text| source(text)) {
+        None => (secret.key.clone(), Some(Arc::clone(secret))),
+        Some(source) => (source, None),
+    };
+    for cut in cx.find::<CutsBySecret>(&source) {
+        let issued = issued.clone().or_else(|| cx.get::<Secret>(&source));
+        let by = |issued: &Arc<Secret>| {
+            issued.maker == Maker::Issued
+                && issued
+                    .annotations
+                    .get("cert-manager.io/certificate-name")
+                    .is_some_and(|name| *name == *cut.key.1.name)
+        };
+        if issued.as_ref().is_some_and(by) {
+            let (certificate, policy) = (&cut.key.1, &cut.policy);
+            return Some(format!(
+                "Certificate {certificate} is denied by ValidatingAdmissionPolicy {policy}"
+            ));
+        }
+    }
+    None
 }
 
 pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
@@ -83,7 +113,16 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
                 problem(cx, object(gateway), 209, Severity::Error, &field, message.clone(), hint);
                 row.secret = Err(("RefNotPermitted".into(), message));
             } else {
-                match cx.get::<TlsReady>(secret).map(|ready| ready.state.clone()) {
+                let ready = cx.get::<TlsReady>(secret);
+                let denied = ready.as_ref().and_then(|ready| ready.denied.clone());
+                match ready.map(|ready| ready.state.clone()) {
+                    _ if denied.is_some() => {
+                        let why = denied.unwrap_or_default();
+                        let message = format!("Secret {secret} is not served any longer: {why}");
+                        let hint = "change the Certificate so that the policy admits it";
+                        problem(cx, object(gateway), 217, Severity::Error, &field, message.clone(), hint);
+                        row.secret = Err(("InvalidCertificateRef".into(), message));
+                    }
                     None => {
                         let message =
                             format!("Secret {secret} is not there yet; only this listener waits for it");

@@ -1,13 +1,17 @@
 //! Rows that go on the wire.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use portolan_model::{
-    Name,
-    input::{Gateway, Secret},
+    Name, RouteKey,
+    input::{Gateway, RouteMatch, Secret},
 };
 
 use super::{
+    addresses::not_honoured,
     rows::{
         Door, FilterChain, GatewayAddress, HostRule, ListenerCertificate, TlsSecret, VirtualHost,
         WireListener, listener_name, secret_name,
@@ -35,6 +39,7 @@ pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
 
 pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let Some(address) = cx.get::<GatewayAddress>(&gateway.key) else { return };
+    not_honoured(cx, gateway, &address.address);
     let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
     for door in cx.find::<DoorsByGateway>(&gateway.key).iter().filter(|door| door.accepted) {
         if let Some(chain) = chain(cx, door) {
@@ -69,14 +74,19 @@ fn chain(cx: &mut Cx<'_>, door: &Door) -> Option<FilterChain> {
     })
 }
 
-/// Members arrive in order of precedence: it is part of their key.
+/// Members arrive in order of precedence: it is part of their key. Of several with one match the first gets all requests.
 pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<HostRule>]) {
-    for pair in members.windows(2) {
-        let (first, second) = (&pair[0], &pair[1]);
-        let leaving = is_leaving(&first.key.route) || is_leaving(&second.key.route);
-        if !leaving && first.entry.r#match == second.entry.r#match && first.key.route != second.key.route {
-            shadowed(cx, &key.1, &first.key.route, &second.key.route);
+    let mut first: HashMap<&RouteMatch, &RouteKey> = HashMap::new();
+    let mut shadows: BTreeSet<(&RouteKey, &RouteKey)> = BTreeSet::new();
+    for member in members.iter().filter(|member| !is_leaving(&member.key.age.route)) {
+        let route = &member.key.age.route;
+        let winner = *first.entry(&member.entry.r#match).or_insert(route);
+        if winner != route {
+            shadows.insert((winner, route));
         }
+    }
+    for (winner, loser) in shadows {
+        shadowed(cx, &key.1, winner, loser);
     }
     cx.emit(VirtualHost { key: key.clone(), entries: members.iter().map(|m| m.entry.clone()).collect() });
 }

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Kind, Name, ObjectKey, input::Judged};
+use portolan_model::{Kind, Name, NamespacedName, ObjectKey, input::Judged};
 
-use super::rows::{Denied, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
+use super::rows::{CutSecret, Denied, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
 use crate::{
     Cx,
     status::rows::{ClaimKey, HostClaim},
@@ -51,9 +51,14 @@ pub(super) fn gateways(cx: &mut Cx<'_>, submitted: &Arc<SubmittedGateway>) {
     }
 }
 
+/// What a denied Certificate was issued before is not served any longer either.
 pub(super) fn certificates(cx: &mut Cx<'_>, submitted: &Arc<SubmittedCertificate>) {
-    let key = ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: submitted.0.key.clone() };
+    let certificate = &submitted.0;
+    let key = ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: certificate.key.clone() };
     if kept_out(cx, &key).is_none() {
-        cx.pass(Arc::clone(&submitted.0));
+        cx.pass(Arc::clone(certificate));
+    } else if let Some(denied) = cx.get::<Denied>(&key) {
+        let secret = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
+        cx.emit(CutSecret { key: (secret, certificate.key.clone()), policy: denied.policy.clone() });
     }
 }

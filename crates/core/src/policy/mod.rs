@@ -18,6 +18,7 @@
 
 mod admit;
 pub mod cel;
+pub mod edit;
 pub mod matching;
 mod problems;
 pub mod program;
@@ -31,7 +32,7 @@ use portolan_engine::Engine;
 use portolan_model::input::{
     AdmissionBinding, AdmissionPolicy, Certificate, Gateway, Judged, Namespace, Route,
 };
-use rows::{ActiveBinding, Case, CompiledPolicy, Denied, Judgement};
+use rows::{ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement};
 
 use crate::{
     World,
@@ -56,5 +57,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.group::<JudgementsByObject>("denied", rules::denied).writes::<(Denied, Finding)>();
     engine.map("routes", admit::routes).reads::<(Judged, Denied)>().writes::<(Route, HostClaim)>();
     engine.map("gateways", admit::gateways).reads::<(Judged, Denied)>().writes::<(Gateway,)>();
-    engine.map("certificates", admit::certificates).reads::<(Judged, Denied)>().writes::<(Certificate,)>();
+    engine
+        .map("certificates", admit::certificates)
+        .reads::<(Judged, Denied)>()
+        .writes::<(Certificate, CutSecret)>();
 }

@@ -5,7 +5,8 @@ use portolan_model::{ObjectKey, Severity};
 use super::{program::Misfit, rows::Effect};
 use crate::{Cx, problem};
 
-const GROUP: &str = "admissionregistration.k8s.io";
+/// API group of policies and bindings.
+pub const GROUP: &str = "admissionregistration.k8s.io";
 
 /// Key of a policy.
 pub fn policy(name: &str) -> ObjectKey {
@@ -26,8 +27,8 @@ pub fn misfit(cx: &mut Cx<'_>, name: &str, first: &Misfit, others: usize) {
         n => format!("; {n} more expressions of it are wrong"),
     };
     let message = format!(
-        "the policy does not compile and denies nothing, as Kubernetes would refuse it: line {}, column {}: {}{more}",
-        fault.line, fault.column, fault.message
+        "the policy does not compile and denies nothing, as Kubernetes would refuse it: {}{more}",
+        fault.text()
     );
     problem(cx, policy(name), 500, Severity::Error, field, message, &fault.hint);
 }

@@ -105,6 +105,16 @@ pub enum Effect {
     Ignored,
 }
 
+/// The Secret of a Certificate that is denied: what was issued into it before is not served any longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutSecret {
+    /// Secret and Certificate.
+    pub key: (NamespacedName, NamespacedName),
+    /// The policy.
+    pub policy: Name,
+}
+row!(CutSecret, (NamespacedName, NamespacedName), "cut_secrets");
+
 /// An object is kept out: it stands in no other table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {

@@ -1,6 +1,7 @@
 //! From policies, bindings and objects to denials.
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -13,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{
     cel::{Inputs, Root},
-    matching::{self, Operation},
+    matching::{self, Matched, Operation},
     problems,
     program::Program,
     rows::{ActiveBinding, Case, CompiledPolicy, Denied, Effect, Judgement},
@@ -79,7 +80,7 @@ pub(super) fn judgements(cx: &mut Cx<'_>, case: &Arc<Case>) {
     let Some(compiled) = cx.get::<CompiledPolicy>(&binding.policy) else { return };
     let policy = &compiled.policy;
     let constraints = [&policy.constraints, &binding.resources];
-    let Some(operation) = matching::operation(&object, constraints[0], constraints[1]) else { return };
+    let Some(matched) = matching::matched(&object, constraints[0], constraints[1]) else { return };
     if !selected(cx, &object, constraints) {
         return;
     }
@@ -92,7 +93,7 @@ pub(super) fn judgements(cx: &mut Cx<'_>, case: &Arc<Case>) {
         }
         Ok(parameters) => {
             for parameter in parameters {
-                for complaint in judge(cx, &compiled, &object, operation, parameter.as_deref()) {
+                for complaint in judge(cx, &compiled, &object, &matched, parameter.as_deref()) {
                     let Complaint { failed, message, field } = complaint;
                     complaints
                         .extend(effect(policy, &binding, failed).map(|effect| (effect, field, message)));
@@ -185,20 +186,31 @@ fn judge(
     cx: &mut Cx<'_>,
     compiled: &CompiledPolicy,
     object: &Judged,
-    operation: Operation,
+    matched: &Matched,
     parameter: Option<&Judged>,
 ) -> Vec<Complaint> {
     let reads = |root| compiled.program.reads.contains(&root);
+    let json = in_version(object, &matched.version);
     let namespace = reads(Root::Namespace).then(|| namespace(cx, &object.key.name.namespace));
-    let request = reads(Root::Request).then(|| verdict::request(&object.json, &object.resource, operation));
+    let request = reads(Root::Request).then(|| verdict::request(object, matched));
     let inputs = Inputs {
-        object: &object.json,
-        old: (operation == Operation::Update).then_some(&*object.json),
+        object: &json,
+        old: (matched.operation == Operation::Update).then_some(&*json),
         request: request.as_ref(),
         params: parameter.map(|parameter| &*parameter.json),
         namespace: namespace.as_deref(),
     };
     verdict::complaints(&compiled.program, inputs)
+}
+
+/// The object as the API server would convert it for the policy: the served versions of the judged kinds have one schema.
+fn in_version<'a>(object: &'a Judged, version: &str) -> Cow<'a, Value> {
+    if matching::own_version(object) == version {
+        return Cow::Borrowed(&object.json);
+    }
+    let mut json = (*object.json).clone();
+    json["apiVersion"] = format!("{}/{version}", object.key.kind.group).into();
+    Cow::Owned(json)
 }
 
 /// The Namespace as an object; one that is not written down has its name.

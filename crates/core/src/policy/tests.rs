@@ -2,6 +2,7 @@
 //! Cases over the whole engine: objects in as YAML, rows of all rooms out.
 
 mod admit;
+mod edits;
 mod matches;
 mod params;
 mod platform;

@@ -1,9 +1,11 @@
 //! One policy over one object (Kubernetes, `apiserver/pkg/admission/plugin/policy/validating/validator.go`).
 
-use serde_json::Value;
+use portolan_model::{Kind, input::Judged};
+use serde_json::{Value, json};
 
 use super::{
     cel::{Inputs, Run},
+    matching::{self, Matched},
     program::{Program, Validation},
 };
 
@@ -59,21 +61,23 @@ fn message(run: &mut Run<'_>, validation: &Validation) -> String {
     })
 }
 
-/// The request under which objects are judged. It has what is known of one: who asks is Portolan itself.
-pub fn request(object: &Value, resource: &str, operation: super::matching::Operation) -> Value {
-    let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let (group, version) = text("/apiVersion").split_once('/').unwrap_or(("", text("/apiVersion")));
-    let kind = serde_json::json!({"group": group, "version": version, "kind": text("/kind")});
-    let resource = serde_json::json!({"group": group, "version": version, "resource": resource});
-    serde_json::json!({
+/// The request under which objects are judged. It has what is known of one: who asks is Portolan itself. `kind` and
+/// `resource` are of the version that matched, `requestKind` and `requestResource` of the one that was written.
+pub fn request(object: &Judged, matched: &Matched) -> Value {
+    let text = |pointer: &str| object.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let Kind { group, kind } = &object.key.kind;
+    let kind = |version: &str| json!({"group": group, "version": version, "kind": kind});
+    let resource = |version: &str| json!({"group": group, "version": version, "resource": object.resource});
+    let own = matching::own_version(object);
+    json!({
         "uid": "",
-        "kind": kind,
-        "resource": resource,
-        "requestKind": kind,
-        "requestResource": resource,
+        "kind": kind(&matched.version),
+        "resource": resource(&matched.version),
+        "requestKind": kind(own),
+        "requestResource": resource(own),
         "name": text("/metadata/name"),
         "namespace": text("/metadata/namespace"),
-        "operation": operation.name(),
+        "operation": matched.operation.name(),
         "userInfo": {"username": "portolan", "groups": ["system:authenticated"]},
         "dryRun": false,
     })

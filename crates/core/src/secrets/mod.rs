@@ -31,6 +31,7 @@ use crate::{
     world::{Finding, MirrorClaimsByMirror},
 };
 
+pub(crate) use reflection::source;
 pub use reflection::{AUTO_REFLECTS, REFLECTED_AT, REFLECTED_VERSION, REFLECTS};
 
 pub(crate) fn register(engine: &mut Engine<World>) {

@@ -155,7 +155,7 @@ fn read_namespaces(
 }
 
 /// `namespace/name` as [`REFLECTS`] holds it.
-pub(super) fn source(text: &str) -> Option<NamespacedName> {
+pub(crate) fn source(text: &str) -> Option<NamespacedName> {
     let (namespace, name) = text.trim().split_once('/')?;
     let good = !namespace.is_empty() && !name.is_empty() && !name.contains('/');
     good.then(|| NamespacedName::new(namespace, name))

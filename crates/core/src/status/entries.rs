@@ -15,11 +15,11 @@ use crate::{
         rows::Stage,
     },
     gateway::rows::{
-        Door, GatewayAddress, ListenerCertificate, ListenerKey, Unresolved, WireAck, WireKey, WireType,
-        listener_name, secret_name,
+        Door, GatewayAddress, ListenerCertificate, ListenerKey, Unenforced, Unresolved, WireAck, WireKey,
+        WireType, listener_name, secret_name,
     },
     problem,
-    world::{Finding, RestrictionsByTarget, StatesByHost},
+    world::{Finding, StatesByHost},
 };
 
 pub(super) fn input_findings(cx: &mut Cx<'_>, found: &Arc<InputProblems>) {
@@ -38,6 +38,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     // HTTPS before HTTP before refused before the copy of a route that is leaving; then in key order.
     let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
     let Some(claim) = claims.iter().min_by_key(|c| (rank(c), c.key.clone())) else { return };
+    let (unenforced, closed) = unenforced(cx, claim);
     let mut entry = EntryPoint {
         key: host.clone(),
         url: String::new(),
@@ -47,7 +48,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         why: String::new(),
         route: claim.key.route.clone(),
         certificate: None,
-        unenforced: unenforced(cx, claim),
+        unenforced,
         probe: false,
     };
     if let Some(why) = &claim.refused {
@@ -76,7 +77,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    if !entry.unenforced.is_empty() && !address.loopback {
+    if !entry.unenforced.is_empty() && closed {
         let what = entry.unenforced.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
         let why = format!("{what} restricts this host, is not enforced yet, and the address is not loopback");
         let hint = "bind to a loopback address, or remove the restriction on purpose";
@@ -96,9 +97,9 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     if claim.https {
         match cx
             .get::<ListenerCertificate>(&listener)
-            .map(|c| (c.secret.clone(), c.not_after, c.covers.clone()))
+            .map(|c| (c.secret.clone(), c.not_after, c.covers.clone(), c.waiting))
         {
-            Some((Ok(key), not_after, covers)) => {
+            Some((Ok(key), not_after, covers, _)) => {
                 entry.certificate = Some((key.clone(), not_after));
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
                     let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
@@ -111,7 +112,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
                 }
                 secret = Some(key);
             }
-            Some((Err((_, why)), ..)) => {
+            Some((Err((_, why)), .., waiting)) => {
+                entry.state = if waiting { State::Pending } else { State::Refused };
                 entry.why = format!("listener {listener}: {why}");
                 cx.emit(entry);
                 return;
@@ -177,22 +179,11 @@ fn dns(cx: &mut Cx<'_>, host: &Name) -> Option<(State, String)> {
     })
 }
 
-fn unenforced(cx: &mut Cx<'_>, claim: &HostClaim) -> Vec<Name> {
-    let mut found = Vec::new();
-    for target in [&claim.gateway, &claim.key.route.name] {
-        for restriction in cx.find::<RestrictionsByTarget>(target) {
-            let hits = restriction.targets.iter().any(|t| {
-                t.name == *target
-                    && (t.kind.kind == "Gateway" && *target == claim.gateway
-                        || t.kind.kind == claim.key.route.kind.kind())
-                    && t.section.as_ref().is_none_or(|s| *s == claim.key.listener || t.kind.kind != "Gateway")
-            });
-            if hits {
-                found.extend(restriction.features.iter().cloned());
-            }
-        }
-    }
-    found.sort();
-    found.dedup();
-    found
+/// What restricts the claimed host and is not enforced; and whether it is not served for that.
+fn unenforced(cx: &mut Cx<'_>, claim: &HostClaim) -> (Vec<Name>, bool) {
+    let Some(row) = cx.get::<Unenforced>(&(claim.key.route.clone(), claim.key.parent)) else {
+        return (vec![], false);
+    };
+    let listener = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
+    (row.at(&listener).to_vec(), row.refused)
 }

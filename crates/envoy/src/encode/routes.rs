@@ -34,18 +34,29 @@ use envoy_types::pb::{
     google::protobuf::{BoolValue, Duration, UInt32Value},
 };
 use portolan_core::gateway::rows::{RouteEntry, VirtualHost};
-use portolan_model::input::{Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteMatch as Wanted};
+use portolan_model::{
+    RouteKind,
+    input::{Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteMatch as Wanted},
+};
 
-/// Name of a cluster that never exists: the share of a rule whose backends do not resolve goes there and gets 500.
+/// Name of a cluster that never exists: the share of a rule whose backends do not resolve goes there and gets an error.
 const UNRESOLVED: &str = "unresolved";
-const INTERNAL_SERVER_ERROR: u32 = 500;
+
+/// What a rule answers where it cannot be served: 500, or of a GRPCRoute 503, which Envoy turns into the gRPC status
+/// UNAVAILABLE for a gRPC request (Gateway API, `GRPCRouteRule.backendRefs`; Envoy, `Grpc::Utility::httpToGrpcStatus`).
+fn unserved(entry: &RouteEntry) -> (u32, ClusterNotFoundResponseCode) {
+    match entry.route.kind {
+        RouteKind::Http => (500, ClusterNotFoundResponseCode::InternalServerError),
+        RouteKind::Grpc => (503, ClusterNotFoundResponseCode::ServiceUnavailable),
+    }
+}
 
 /// A route configuration: all virtual hosts of one listener chain.
 pub fn route_configuration(name: &str, hosts: &[Arc<VirtualHost>]) -> RouteConfiguration {
     RouteConfiguration {
         name: name.to_owned(),
         virtual_hosts: hosts.iter().map(|host| virtual_host(host)).collect(),
-        // Clusters may be gone for a moment; a missing one answers 500 instead of refusing the table.
+        // Clusters may be gone for a moment; a missing one answers an error instead of refusing the table.
         validate_clusters: Some(BoolValue { value: false }),
         ..Default::default()
     }
@@ -155,8 +166,9 @@ fn direct(status: u32) -> Action {
 }
 
 fn action(entry: &RouteEntry) -> Action {
+    let (status, missing) = unserved(entry);
     if entry.filters.iter().any(|f| matches!(f, Filter::Unsupported(_))) {
-        return direct(INTERNAL_SERVER_ERROR);
+        return direct(status);
     }
     if let Some(redirect) = entry.filters.iter().find_map(|f| match f {
         Filter::Redirect(redirect) => Some(redirect),
@@ -167,10 +179,10 @@ fn action(entry: &RouteEntry) -> Action {
     let total: u64 =
         entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
     if total == 0 {
-        return direct(INTERNAL_SERVER_ERROR);
+        return direct(status);
     }
     let mut made = RouteAction {
-        cluster_not_found_response_code: ClusterNotFoundResponseCode::InternalServerError as i32,
+        cluster_not_found_response_code: missing as i32,
         // Gateway API leaves the default open; Envoy's 15 s would cut long answers, so no limit unless asked for.
         timeout: Some(entry.request_timeout.or(entry.backend_timeout).map_or_else(Duration::default, millis)),
         cluster_specifier: Some(ClusterSpecifier::WeightedClusters(weighted(entry))),

@@ -38,6 +38,8 @@ pub struct Gateway {
     pub class: Name,
     /// `spec.listeners`, in the order written.
     pub listeners: Vec<Listener>,
+    /// `spec.addresses`: type and value.
+    pub addresses: Vec<(Name, Name)>,
     /// Annotations of external-dns (either prefix) and `portolan.dev/`.
     pub annotations: BTreeMap<Name, String>,
 }
@@ -370,9 +372,13 @@ row!(EndpointSlice, NamespacedName, "endpoint_slices");
 pub struct Restriction {
     /// The object.
     pub key: ObjectKey,
-    /// What it targets.
+    /// What it targets by name.
     pub targets: Vec<ParentRef>,
-    /// Names of the restricting features, such as `SecurityPolicy` or `ClientTrafficPolicy.tls.clientValidation`.
+    /// What it targets by labels, in its own namespace (`targetSelectors`).
+    pub selectors: Vec<(Kind, LabelSelector)>,
+    /// Names of the restricting features, such as `SecurityPolicy`.
     pub features: Vec<Name>,
+    /// The same of those that concern only listeners which end TLS, such as `ClientTrafficPolicy.tls.clientValidation`.
+    pub tls_features: Vec<Name>,
 }
 row!(Restriction, ObjectKey, "restrictions");

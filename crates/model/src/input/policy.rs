@@ -50,6 +50,8 @@ pub struct MatchResources {
     pub namespaces: LabelSelector,
     /// `objectSelector`.
     pub objects: LabelSelector,
+    /// `matchPolicy` is Exact: other versions of a resource that a rule names do not match.
+    pub exact: bool,
 }
 
 /// One resource rule. `*` matches all.
@@ -57,6 +59,8 @@ pub struct MatchResources {
 pub struct ResourceRule {
     /// `apiGroups`.
     pub groups: Vec<Name>,
+    /// `apiVersions`.
+    pub versions: Vec<Name>,
     /// `resources`, plural lower-case.
     pub resources: Vec<Name>,
     /// `operations`: judged if it names CREATE, UPDATE or `*`.

@@ -6,8 +6,8 @@ use crate::{
     input::{
         AllowedNamespaces, BackendRef, BackendTarget, EndpointSlice, Filter, Gateway, GatewayClass,
         HeaderChange, LabelExpression, LabelOperator, Listener, ListenerTls, Namespace, ParentRef,
-        PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Restriction, Route, RouteMatch, RouteRule,
-        Service, ServicePort, ValueMatch,
+        PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Route, RouteMatch, RouteRule, Service,
+        ServicePort, ValueMatch,
     },
 };
 
@@ -49,6 +49,12 @@ pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
         generation: root.object.generation(),
         class: spec.get("gatewayClassName").name(),
         listeners,
+        addresses: spec
+            .get("addresses")
+            .items()
+            .iter()
+            .map(|node| (node.get("type").name_or("IPAddress"), node.get("value").name()))
+            .collect(),
         annotations: root.edge_annotations(),
     }
 }
@@ -73,6 +79,7 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     };
     let own = root.object.key.name.namespace.clone();
     let tls = node.get("tls");
+    root.only(&tls, &["mode", "certificateRefs", "options", "frontendValidation"]);
     let tls = tls.present().then(|| {
         let (mut certificates, mut unsupported) = (Vec::new(), Vec::new());
         for reference in tls.get("certificateRefs").items() {
@@ -96,8 +103,26 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     let from = match &*allowed.get("namespaces").get("from").name_or("Same") {
         "All" => AllowedNamespaces::All,
         "Same" => AllowedNamespaces::Same,
-        "Selector" => AllowedNamespaces::Selector(selector(&allowed.get("namespaces").get("selector"))),
-        _ => AllowedNamespaces::None,
+        "Selector" => {
+            let node = allowed.get("namespaces").get("selector");
+            if node.present() {
+                AllowedNamespaces::Selector(selector(root, &node))
+            } else {
+                root.invalid(
+                    &node,
+                    "from Selector needs a selector; no namespace may attach",
+                    "add the selector",
+                );
+                AllowedNamespaces::None
+            }
+        }
+        "None" => AllowedNamespaces::None,
+        other => {
+            let node = allowed.get("namespaces").get("from");
+            let message = format!("from {other} is not known; no namespace may attach");
+            root.invalid(&node, message, "use All, Same, Selector or None");
+            AllowedNamespaces::None
+        }
     };
     Some(Listener {
         name: node.get("name").name(),
@@ -119,26 +144,38 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     })
 }
 
-pub(super) fn selector(node: &Node<'_>) -> LabelSelector {
-    LabelSelector {
-        labels: node.get("matchLabels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
-        expressions: node
-            .get("matchExpressions")
-            .items()
-            .iter()
-            .map(|e| LabelExpression {
-                key: e.get("key").name(),
-                operator: match &*e.get("operator").name() {
-                    "In" => LabelOperator::In,
-                    "NotIn" => LabelOperator::NotIn,
-                    "Exists" => LabelOperator::Exists,
-                    "DoesNotExist" => LabelOperator::DoesNotExist,
-                    _ => LabelOperator::Unknown,
-                },
-                values: e.get("values").names(),
-            })
-            .collect(),
+/// A label selector. What cannot be read in it matches nothing: dropping it would widen the selector.
+pub(super) fn selector(root: &mut Root<'_>, node: &Node<'_>) -> LabelSelector {
+    let labels = node.get("matchLabels");
+    let mut expressions = Vec::new();
+    for (key, value) in labels.value.as_object().into_iter().flatten().filter(|(_, v)| !v.is_string()) {
+        let message = format!("the label's value is {value}, not text; the selector matches nothing");
+        root.invalid(&labels.get(key), message, "put it in quotes");
+        expressions.push(LabelExpression {
+            key: key.as_str().into(),
+            operator: LabelOperator::Unknown,
+            values: vec![],
+        });
     }
+    for e in node.get("matchExpressions").items() {
+        let operator = match &*e.get("operator").name() {
+            "In" => LabelOperator::In,
+            "NotIn" => LabelOperator::NotIn,
+            "Exists" => LabelOperator::Exists,
+            "DoesNotExist" => LabelOperator::DoesNotExist,
+            other => {
+                let message = format!("operator {other:?} is not known; the selector matches nothing");
+                root.invalid(&e.get("operator"), message, "use In, NotIn, Exists or DoesNotExist");
+                LabelOperator::Unknown
+            }
+        };
+        expressions.push(LabelExpression {
+            key: e.get("key").name(),
+            operator,
+            values: e.get("values").names(),
+        });
+    }
+    LabelSelector { labels: labels.map().into_iter().map(|(k, v)| (k, v.into())).collect(), expressions }
 }
 
 /// A hostname in lower case, if it is one: RFC 1123 labels, optionally with a leading `*.`; no IP address.
@@ -174,7 +211,21 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
             ),
         }
     }
-    let parents = parents(&spec.get("parentRefs"), &own);
+    let mut parents = parents(&spec.get("parentRefs"), &own);
+    parents.retain(|(node, _)| {
+        let port = node.get("port");
+        let usable = !port.present() || port.port().is_some();
+        if !usable {
+            let message = format!("{} is no port; the parentRef is left out", port.value);
+            root.invalid(&port, message, "write a number from 1 to 65535");
+        }
+        usable
+    });
+    if hostnames.is_empty() && !spec.get("hostnames").items().is_empty() {
+        // Without hostnames a route takes every host of its listener: not what was asked for.
+        parents.clear();
+    }
+    let parents = parents.into_iter().map(|(_, parent)| parent).collect();
     let mut rules: Vec<RouteRule> =
         spec.get("rules").items().iter().map(|node| rule(root, node, &own, grpc)).collect();
     if rules.is_empty() {
@@ -202,19 +253,23 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
     }
 }
 
-fn parents(node: &Node<'_>, own: &Name) -> Vec<ParentRef> {
-    node.items()
-        .iter()
-        .map(|p| ParentRef {
-            kind: Kind::new(p.get("group").name_or(GATEWAY), p.get("kind").name_or("Gateway")),
-            name: NamespacedName::new(
-                p.get("namespace").opt().unwrap_or_else(|| own.clone()),
-                p.get("name").name(),
-            ),
-            section: p.get("sectionName").opt(),
-            port: p.get("port").port(),
-        })
-        .collect()
+fn parents<'a>(node: &Node<'a>, own: &Name) -> Vec<(Node<'a>, ParentRef)> {
+    node.items().into_iter().map(|p| (p.clone(), reference(&p, own))).collect()
+}
+
+/// A parentRef, or the targetRef of a policy.
+pub(super) fn reference(node: &Node<'_>, own: &Name) -> ParentRef {
+    // Only an absent group stands for ours: the core group is written as the empty text.
+    let group = node.get("group").text().map_or_else(|| Name::new(GATEWAY), Name::new);
+    ParentRef {
+        kind: Kind::new(group, node.get("kind").name_or("Gateway")),
+        name: NamespacedName::new(
+            node.get("namespace").opt().unwrap_or_else(|| own.clone()),
+            node.get("name").name(),
+        ),
+        section: node.get("sectionName").opt(),
+        port: node.get("port").port(),
+    }
 }
 
 fn any() -> RouteMatch {
@@ -519,40 +574,4 @@ pub(super) fn slice(root: &mut Root<'_>) -> Option<EndpointSlice> {
         ports: node.get("ports").items().iter().filter_map(port).collect(),
         addresses,
     })
-}
-
-pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
-    let (spec, kind) = (root.spec(), root.object.key.kind.kind.clone());
-    let features: Vec<Name> = match &*kind {
-        "ClientTrafficPolicy" => {
-            if !spec.get("tls").get("clientValidation").present() {
-                return None;
-            }
-            vec!["ClientTrafficPolicy.tls.clientValidation".into()]
-        }
-        "BackendTrafficPolicy" => {
-            if !spec.get("rateLimit").present() {
-                return None;
-            }
-            vec!["BackendTrafficPolicy.rateLimit".into()]
-        }
-        other => vec![other.into()],
-    };
-    let own = root.object.key.name.namespace.clone();
-    let mut targets = parents(&spec.get("targetRefs"), &own);
-    let single = spec.get("targetRef");
-    if single.present() {
-        targets.extend(parents(
-            &Node { value: &serde_json::json!([single.value]), path: single.path.clone() },
-            &own,
-        ));
-    }
-    root.problem(
-        206,
-        Severity::Warning,
-        "spec",
-        format!("{kind} restricts traffic and is not enforced yet"),
-        "the hosts that it covers say so in `unenforced`; bind them to loopback only",
-    );
-    Some(Restriction { key: root.object.key.clone(), targets, features })
 }

@@ -97,11 +97,17 @@ fn named(root: &mut Root<'_>, list: &Node<'_>) -> Vec<(crate::Name, crate::Name)
 
 fn resources(root: &mut Root<'_>, node: &Node<'_>) -> MatchResources {
     root.only(node, &MATCH);
+    let policy = node.get("matchPolicy");
+    if !["", "Equivalent", "Exact"].contains(&&*policy.name()) {
+        let message = format!("matchPolicy {} is not known; Equivalent is taken", policy.name());
+        root.invalid(&policy, message, "use Equivalent or Exact");
+    }
     MatchResources {
         rules: rules(root, &node.get("resourceRules")),
         exclude: rules(root, &node.get("excludeResourceRules")),
-        namespaces: selector(&node.get("namespaceSelector")),
-        objects: selector(&node.get("objectSelector")),
+        namespaces: selector(root, &node.get("namespaceSelector")),
+        objects: selector(root, &node.get("objectSelector")),
+        exact: &*policy.name() == "Exact",
     }
 }
 
@@ -111,8 +117,18 @@ fn rules(root: &mut Root<'_>, list: &Node<'_>) -> Vec<ResourceRule> {
     let mut all = Vec::new();
     for node in list.items() {
         root.only(&node, &FIELDS);
+        for field in ["apiGroups", "apiVersions", "operations", "resources"] {
+            if node.get(field).items().is_empty() {
+                root.invalid(
+                    &node.get(field),
+                    format!("{field} is empty: the rule matches nothing"),
+                    "name what the rule is for, or \"*\" for all",
+                );
+            }
+        }
         all.push(ResourceRule {
             groups: node.get("apiGroups").names_and_empty(),
+            versions: node.get("apiVersions").names(),
             resources: node.get("resources").names(),
             operations: node.get("operations").names(),
             names: node.get("resourceNames").names(),
@@ -154,7 +170,7 @@ pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
         resources: resources(root, &spec.get("matchResources")),
         param: param.present().then(|| ParamRef {
             name: param.get("name").opt(),
-            selector: selector(&param.get("selector")),
+            selector: selector(root, &param.get("selector")),
             namespace: param.get("namespace").name(),
             deny_if_missing: param.get("parameterNotFoundAction").text() != Some("Allow"),
         }),

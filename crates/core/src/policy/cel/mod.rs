@@ -91,6 +91,13 @@ pub struct Fault {
     pub hint: String,
 }
 
+impl Fault {
+    /// Where it is in the expression, and what is wrong.
+    pub fn text(&self) -> String {
+        format!("line {}, column {}: {}", self.line, self.column, self.message)
+    }
+}
+
 /// What an expression may name.
 #[derive(Debug, Default)]
 pub struct Scope {

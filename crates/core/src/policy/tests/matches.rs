@@ -42,7 +42,9 @@ fn rules_of_resources() {
     assert_eq!(rule("resourceNames: [good, other]"), ["HTTPRoute/good"]);
     assert_eq!(rule("scope: Cluster"), none);
     assert_eq!(rule("scope: Namespaced"), routes);
+    // Equivalent versions match, unless the API server serves no such version of the resource.
     assert_eq!(rule("apiVersions: [v1beta1]"), routes);
+    assert_eq!(rule("apiVersions: [v1alpha2]"), none);
 }
 
 #[test]
@@ -62,6 +64,30 @@ fn what_the_binding_matches_besides_and_what_is_left_out() {
     // The same, written into the policy.
     let inside = format!("{RULES}\n    excludeResourceRules: [{one}]");
     assert_eq!(denied(&inside, "", ""), ["Gateway/edge", "HTTPRoute/good"]);
+}
+
+#[test]
+fn other_versions_match_unless_the_policy_says_exact() {
+    let older =
+        "[{apiGroups: ['*'], apiVersions: [v1beta1], operations: ['*'], resources: [httproutes, gateways]}]";
+    assert_eq!(denied(older, "", "").len(), 3);
+    let exact = |version: &str| format!("{}\n    matchPolicy: Exact", older.replace("v1beta1", version));
+    assert_eq!(denied(&exact("v1beta1"), "", ""), Vec::<String>::new());
+    assert_eq!(denied(&exact("v1"), "", "").len(), 3);
+    assert_eq!(denied(&exact("'*'"), "", "").len(), 3);
+    // Of the binding too, and of what is left out.
+    let binding =
+        |policy: &str| format!(", matchResources: {{resourceRules: {older}, matchPolicy: {policy}}}");
+    assert_eq!(denied(RULES, &binding("Equivalent"), "").len(), 3);
+    assert_eq!(denied(RULES, &binding("Exact"), ""), Vec::<String>::new());
+    let out = format!("{RULES}\n    excludeResourceRules: {older}\n    matchPolicy: Exact");
+    assert_eq!(denied(&out, "", "").len(), 3);
+
+    // The object is seen in the version of the rule, and the request says both.
+    let seen = "object.apiVersion == 'gateway.networking.k8s.io/v1beta1' && request.kind.version == 'v1beta1' && request.resource.version == 'v1beta1' && request.requestKind.version == 'v1'";
+    let spec = format!("  validations:\n  - {{expression: \"{seen}\", message: nope}}\n");
+    let engine = edge(&policy("p", "Deny", &spec).replace(RULES, older));
+    assert_eq!(findings(&engine), Vec::<String>::new());
 }
 
 #[test]

@@ -1,0 +1,116 @@
+//! Which listeners would take which routes, and under which hostnames, as long as no other route is in the way.
+
+use std::sync::Arc;
+
+use portolan_model::{
+    Name, ObjectKey,
+    input::{AllowedNamespaces, Namespace, ParentRef, Route},
+};
+
+use super::{
+    GROUP,
+    hosts::{intersection, keep_isolated},
+    rows::{Age, Door, GatewayOwner, Offer, Refused, Taken},
+};
+use crate::{Cx, policy::rows::Denied, world::DoorsByGateway};
+
+pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    for (at, parent) in route.parents.iter().enumerate() {
+        let (controller, outcome) = match attach(cx, route, parent) {
+            Verdict::NotOurs => continue,
+            Verdict::Ours(controller, outcome) => (Some(controller), outcome),
+            Verdict::Nobody(message) => (None, Err(Refused { reason: "NoMatchingParent".into(), message })),
+        };
+        cx.emit(Offer { key: (route.key.clone(), at), age: Age::of(route), controller, outcome });
+    }
+}
+
+/// Whose parent it is.
+enum Verdict {
+    /// Another controller's: it says what becomes of the route there.
+    NotOurs,
+    /// Nobody's: it does not exist, or its class does not; no status is written for it.
+    Nobody(String),
+    /// Ours, by this controller name.
+    Ours(Name, Result<Taken, Refused>),
+}
+
+fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Verdict {
+    if parent.kind.group != GROUP || parent.kind.kind != "Gateway" {
+        return Verdict::Nobody(format!("parent kind {} is not served yet", parent.kind));
+    }
+    let Some(owner) = cx.get::<GatewayOwner>(&parent.name) else {
+        let key = ObjectKey::new(GROUP, "Gateway", parent.name.namespace.clone(), parent.name.name.clone());
+        return Verdict::Nobody(match cx.get::<Denied>(&key) {
+            Some(denied) => {
+                format!("Gateway {} is denied by ValidatingAdmissionPolicy {}", parent.name, denied.policy)
+            }
+            None => format!("Gateway {} does not exist", parent.name),
+        });
+    };
+    if owner.controller.is_none() {
+        return Verdict::Nobody(format!("the GatewayClass of Gateway {} does not exist", parent.name));
+    }
+    match owner.ours() {
+        None => Verdict::NotOurs,
+        Some(controller) => Verdict::Ours(controller.clone(), listeners(cx, route, parent)),
+    }
+}
+
+fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken, Refused> {
+    let (kind, own) = (route.key.kind, &route.key.name.namespace);
+    let doors = cx.find::<DoorsByGateway>(&parent.name);
+    let chosen = |d: &&Arc<Door>| {
+        parent.section.as_ref().is_none_or(|s| *s == d.key.name) && parent.port.is_none_or(|p| p == d.port)
+    };
+    let matching: Vec<Arc<Door>> = doors.iter().filter(chosen).cloned().collect();
+    if matching.is_empty() {
+        let message = match (&parent.section, parent.port) {
+            (Some(section), Some(port)) => {
+                format!("Gateway {} has no listener {section} on port {port}", parent.name)
+            }
+            (Some(section), None) => format!("Gateway {} has no listener {section}", parent.name),
+            (None, Some(port)) => format!("Gateway {} has no listener on port {port}", parent.name),
+            (None, None) => format!("Gateway {} has no listener", parent.name),
+        };
+        return Err(Refused { reason: "NoMatchingParent".into(), message });
+    }
+    let allowed: Vec<Arc<Door>> =
+        matching.into_iter().filter(|d| d.kinds.contains(&kind) && admits(cx, d, own)).collect();
+    if allowed.is_empty() {
+        let message =
+            format!("no listener of Gateway {} takes {} from namespace {own}", parent.name, kind.kind());
+        return Err(Refused { reason: "NotAllowedByListeners".into(), message });
+    }
+    let names = allowed.iter().map(|d| &*d.key.name).collect::<Vec<_>>().join(", ");
+    let serving: Vec<Arc<Door>> = allowed.into_iter().filter(|d| d.accepted).collect();
+    if serving.is_empty() {
+        let message = format!("listener {names} of Gateway {} is not accepted itself", parent.name);
+        return Err(Refused { reason: "NoMatchingParent".into(), message });
+    }
+    let taken: Taken = serving
+        .into_iter()
+        .filter_map(|door| {
+            let hosts = intersection(&door, route);
+            let kept = keep_isolated(&door, hosts.clone(), &doors);
+            (!hosts.is_empty()).then(|| (door.key.clone(), kept))
+        })
+        .collect();
+    if taken.is_empty() {
+        let wanted = route.hostnames.iter().map(|h| &**h).collect::<Vec<_>>().join(", ");
+        let message = format!("no listener of Gateway {} serves {wanted}", parent.name);
+        return Err(Refused { reason: "NoMatchingListenerHostname".into(), message });
+    }
+    Ok(taken)
+}
+
+fn admits(cx: &mut Cx<'_>, door: &Door, namespace: &Name) -> bool {
+    match &door.from {
+        AllowedNamespaces::All => true,
+        AllowedNamespaces::Same => *namespace == door.key.gateway.namespace,
+        AllowedNamespaces::None => false,
+        AllowedNamespaces::Selector(selector) => {
+            cx.get::<Namespace>(namespace).is_some_and(|ns| selector.matches(&ns.labels))
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What restricts traffic and is not enforced, from the policies that say so to the routes that they cover.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use portolan_model::{
+    Kind, Name, NamespacedName, ObjectKey, Severity,
+    input::{Gateway, Judged, ParentRef, Restriction, Route},
+};
+
+use super::{
+    GROUP,
+    doors::object,
+    rows::{Attachment, Door, GatewayAddress, GatewayRestrictions, ListenerKey, Restricting, Unenforced},
+};
+use crate::{
+    Cx,
+    dns::drain::is_leaving,
+    problem,
+    world::{RestrictionsBySelector, RestrictionsByTarget},
+};
+
+/// Restrictions of a Gateway: those that name it, its class, or labels that it has.
+pub(super) fn gateway_restrictions(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    let mut all: Vec<Restricting> = Vec::new();
+    let class = NamespacedName::new(gateway.key.namespace.clone(), gateway.class.clone());
+    for (kind, name) in [("Gateway", &gateway.key), ("GatewayClass", &class)] {
+        for restriction in cx.find::<RestrictionsByTarget>(name) {
+            for target in restriction.targets.iter().filter(|target| is(target, kind, name)) {
+                let section = if kind == "Gateway" { target.section.clone() } else { None };
+                all.extend(of(&restriction, section, target.port));
+            }
+        }
+    }
+    for restriction in by_labels(cx, &object(gateway)) {
+        all.extend(of(&restriction, None, None));
+    }
+    if !all.is_empty() {
+        all.sort();
+        all.dedup();
+        cx.emit(GatewayRestrictions { key: gateway.key.clone(), all });
+    }
+}
+
+fn of(restriction: &Restriction, section: Option<Name>, port: Option<u16>) -> Vec<Restricting> {
+    let one =
+        |feature: &Name, tls| Restricting { feature: feature.clone(), section: section.clone(), port, tls };
+    let all = restriction.features.iter().map(|feature| one(feature, false));
+    all.chain(restriction.tls_features.iter().map(|feature| one(feature, true))).collect()
+}
+
+/// Whether a target is this object. The name alone does not say: objects of several kinds may share it.
+fn is(target: &ParentRef, kind: &str, name: &NamespacedName) -> bool {
+    target.kind.kind == kind && target.kind.group == GROUP && target.name == *name
+}
+
+/// Restrictions that choose the object by its labels, in its own namespace.
+fn by_labels(cx: &mut Cx<'_>, object: &ObjectKey) -> Vec<Arc<Restriction>> {
+    let mut found = cx.find::<RestrictionsBySelector>(&object.name.namespace);
+    if found.is_empty() {
+        return found;
+    }
+    // Read only where something selects: a Judged row changes with everything that its object says.
+    let labels = cx.get::<Judged>(object).map(|judged| judged.labels.clone()).unwrap_or_default();
+    found.retain(|restriction| {
+        restriction.selectors.iter().any(|(kind, selector)| *kind == object.kind && selector.matches(&labels))
+    });
+    found
+}
+
+/// What restricts a route at each listener that took it: what is said of the Gateway, of the route, and of the Services
+/// behind it.
+pub(super) fn unenforced(cx: &mut Cx<'_>, route: &Arc<Route>) {
+    let mut own: Option<Vec<Name>> = None;
+    for at in 0..route.parents.len() {
+        let key = (route.key.clone(), at);
+        let Some(attachment) = cx.get::<Attachment>(&key) else { continue };
+        let own = own.get_or_insert_with(|| of_route(cx, route));
+        let restricting = cx.get::<GatewayRestrictions>(&attachment.gateway);
+        if own.is_empty() && restricting.is_none() {
+            continue;
+        }
+        let mut listeners = BTreeMap::new();
+        for (listener, _) in &attachment.taken {
+            let Some(door) = cx.get::<Door>(listener) else { continue };
+            let hits = |r: &&Restricting| {
+                r.section.as_ref().is_none_or(|section| *section == listener.name)
+                    && r.port.is_none_or(|port| port == door.port)
+                    && (door.https || !r.tls)
+            };
+            let all = restricting.iter().flat_map(|row| &row.all).filter(hits).map(|r| r.feature.clone());
+            let mut all: Vec<Name> = all.chain(own.iter().cloned()).collect();
+            all.sort();
+            all.dedup();
+            if !all.is_empty() {
+                listeners.insert(listener.clone(), all);
+            }
+        }
+        if !listeners.is_empty() {
+            let address = cx.get::<GatewayAddress>(&attachment.gateway);
+            let refused = address.is_some_and(|address| !address.loopback);
+            if !refused && !is_leaving(&route.key) {
+                warn(cx, route, at, &listeners);
+            }
+            cx.emit(Unenforced { key, listeners: listeners.into_iter().collect(), refused });
+        }
+    }
+}
+
+fn warn(cx: &mut Cx<'_>, route: &Route, at: usize, listeners: &BTreeMap<ListenerKey, Vec<Name>>) {
+    let features: BTreeSet<&Name> = listeners.values().flatten().collect();
+    let features = features.into_iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{features} restricts this route at Gateway {} and is not enforced yet: it is open to all who reach the address",
+        route.parents[at].name
+    );
+    let hint = "keep it on loopback; on any other address the route is refused";
+    problem(cx, route.key.object(), 228, Severity::Warning, &format!("spec.parentRefs[{at}]"), message, hint);
+}
+
+fn of_route(cx: &mut Cx<'_>, route: &Route) -> Vec<Name> {
+    let object = route.key.object();
+    let mut found = by_labels(cx, &object);
+    let named = cx.find::<RestrictionsByTarget>(&object.name);
+    let here = |r: &Arc<Restriction>| r.targets.iter().any(|t| is(t, &object.kind.kind, &object.name));
+    found.extend(named.into_iter().filter(here));
+    let service = Kind::new("", "Service");
+    for backend in route.rules.iter().flat_map(|rule| &rule.backends) {
+        let backends = cx.find::<RestrictionsByTarget>(&backend.target.name);
+        let here = |r: &Arc<Restriction>| {
+            backend.target.kind == service
+                && r.targets.iter().any(|t| t.kind == service && t.name == backend.target.name)
+        };
+        found.extend(backends.into_iter().filter(here));
+    }
+    found.iter().flat_map(|restriction| restriction.features.iter().cloned()).collect()
+}

@@ -1,0 +1,223 @@
+//! What restricts traffic and is not enforced yet: it must never be open in silence.
+//! Source: Envoy Gateway v1.9 `api/v1alpha1`, Gateway API v1.6 `apis/v1`.
+
+use super::{
+    gateway::{reference, selector},
+    node::Root,
+};
+use crate::{
+    Kind, LabelSelector, Name, NamespacedName, ObjectKey, Severity,
+    input::{ParentRef, Restriction},
+};
+
+/// Policies of Envoy Gateway that may restrict traffic.
+pub(super) const POLICIES: [&str; 5] = [
+    "SecurityPolicy",
+    "ClientTrafficPolicy",
+    "BackendTrafficPolicy",
+    "EnvoyPatchPolicy",
+    "EnvoyExtensionPolicy",
+];
+
+/// Fields of ClientTrafficPolicy and BackendTrafficPolicy that restrict, below `spec`. Their other fields tune; of circuit
+/// breakers Envoy has its own.
+const CLIENT_TLS: [&str; 5] =
+    ["tls.clientValidation", "tls.ciphers", "tls.ecdhCurves", "tls.signatureAlgorithms", "tls.maxVersion"];
+const CLIENT: [&str; 2] = ["connection.connectionLimit", "headers.withUnderscoresAction"];
+const BACKEND: [&str; 4] = ["rateLimit", "bandwidthLimit", "admissionControl", "requestBuffer"];
+
+pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
+    let ObjectKey { kind, name } = root.object.key.clone();
+    let mut made = Restriction {
+        key: root.object.key.clone(),
+        targets: vec![],
+        selectors: vec![],
+        features: vec![],
+        tls_features: vec![],
+    };
+    let mut fields: Vec<String> = Vec::new();
+    match (&*kind.group, &*kind.kind) {
+        ("gateway.networking.k8s.io", "Gateway") => {
+            fields = frontend(root, &name, &mut made);
+        }
+        ("gateway.networking.k8s.io", "BackendTLSPolicy")
+        | ("gateway.envoyproxy.io", "SecurityPolicy" | "EnvoyPatchPolicy" | "EnvoyExtensionPolicy") => {
+            made.features.push(kind.kind.clone());
+            fields.push("spec".into());
+        }
+        ("gateway.envoyproxy.io", "ClientTrafficPolicy") => {
+            made.tls_features = found(root, &kind, &CLIENT_TLS, &mut fields);
+            made.features = found(root, &kind, &CLIENT, &mut fields);
+            // Envoy takes TLS 1.2 and newer by itself.
+            if root.spec().get("tls").get("minVersion").value.as_str() == Some("1.3") {
+                made.tls_features.push("ClientTrafficPolicy.tls.minVersion".into());
+                fields.push("spec.tls.minVersion".into());
+            }
+        }
+        ("gateway.envoyproxy.io", "BackendTrafficPolicy") => {
+            made.features = found(root, &kind, &BACKEND, &mut fields);
+        }
+        _ => return None,
+    }
+    if made.features.is_empty() && made.tls_features.is_empty() {
+        return None;
+    }
+    if kind.kind != "Gateway" {
+        targets(root, &name.namespace, &mut made);
+    }
+    let names = made.features.iter().chain(&made.tls_features).map(|n| &**n).collect::<Vec<_>>().join(", ");
+    let field = fields.first().map_or("spec", String::as_str).to_owned();
+    root.problem(
+        206,
+        Severity::Warning,
+        &field,
+        format!("{names} restricts traffic and is not enforced yet"),
+        "the hosts that it covers say so in `unenforced`; bind them to loopback only",
+    );
+    Some(made)
+}
+
+fn found(root: &Root<'_>, kind: &Kind, known: &[&str], fields: &mut Vec<String>) -> Vec<Name> {
+    let mut features = Vec::new();
+    for field in known {
+        let node = field.split('.').fold(root.spec(), |node, part| node.get(part));
+        // `Allow` is the one value of an action that restricts nothing.
+        if node.present() && node.text() != Some("Allow") {
+            features.push(format!("{}.{field}", kind.kind).into());
+            fields.push(node.path);
+        }
+    }
+    features
+}
+
+/// Client certificates at the listeners of a Gateway: for all, by port, or as older releases had it by listener.
+fn frontend(root: &Root<'_>, own: &NamespacedName, made: &mut Restriction) -> Vec<String> {
+    let gateway = |section: Option<Name>, port: Option<u16>| ParentRef {
+        kind: Kind::new("gateway.networking.k8s.io", "Gateway"),
+        name: own.clone(),
+        section,
+        port,
+    };
+    let mut fields = Vec::new();
+    let frontend = root.spec().get("tls").get("frontend");
+    let default = frontend.get("default").get("validation");
+    if default.present() {
+        made.targets.push(gateway(None, None));
+        fields.push(default.path);
+    }
+    for entry in frontend.get("perPort").items() {
+        let validation = entry.get("tls").get("validation");
+        if validation.present() {
+            made.targets.push(gateway(None, entry.get("port").port()));
+            fields.push(validation.path);
+        }
+    }
+    for listener in root.spec().get("listeners").items() {
+        let validation = listener.get("tls").get("frontendValidation");
+        if validation.present() {
+            made.targets.push(gateway(listener.get("name").opt(), None));
+            fields.push(validation.path);
+        }
+    }
+    if !fields.is_empty() {
+        made.tls_features.push("Gateway.tls.frontend.validation".into());
+    }
+    fields
+}
+
+/// `targetRef`, `targetRefs` and `targetSelectors`.
+fn targets(root: &mut Root<'_>, own: &Name, made: &mut Restriction) {
+    let spec = root.spec();
+    made.targets = spec.get("targetRefs").items().iter().map(|node| reference(node, own)).collect();
+    let single = spec.get("targetRef");
+    if single.present() {
+        made.targets.push(reference(&single, own));
+    }
+    for node in spec.get("targetSelectors").items() {
+        let kind = reference(&node, own).kind;
+        // One that cannot be read is taken to choose everything: here that is the careful side.
+        let before = root.problems.len();
+        let selector = selector(root, &node);
+        let usable = root.problems.len() == before;
+        made.selectors.push((kind, if usable { selector } else { LabelSelector::default() }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use crate::{Object, Origin, input::Restriction, intake::intake};
+
+    fn read(group: &str, kind: &str, spec: &Value) -> Option<Restriction> {
+        let json = json!({
+            "apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": "p", "namespace": "ns"}, "spec": spec,
+        });
+        let taken = intake(&Object::from_json(json, Origin::default()).unwrap());
+        assert_eq!(taken.restriction.is_some(), taken.problems.iter().any(|p| p.code.0 == 206), "{taken:?}");
+        taken.restriction
+    }
+
+    fn features(kind: &str, spec: &Value) -> Vec<String> {
+        let made = read("gateway.envoyproxy.io", kind, spec);
+        made.iter().flat_map(|r| r.features.iter().chain(&r.tls_features)).map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn what_only_tunes_is_no_restriction() {
+        let (none, client): (Vec<&str>, _) = (vec![], "ClientTrafficPolicy");
+        assert_eq!(features(client, &json!({"tls": {"minVersion": "1.2"}, "timeout": {}})), none);
+        assert_eq!(features(client, &json!({"headers": {"withUnderscoresAction": "Allow"}})), none);
+        assert_eq!(features("BackendTrafficPolicy", &json!({"retry": {}, "loadBalancer": {}})), none);
+        assert_eq!(features("EnvoyProxy", &json!({})), none);
+        assert_eq!(read("gateway.networking.k8s.io", "Gateway", &json!({"listeners": []})), None);
+    }
+
+    #[test]
+    fn each_field_that_restricts_is_named() {
+        let tls = json!({"tls": {"minVersion": "1.3", "clientValidation": {}}, "connection": {"connectionLimit": {}}});
+        assert_eq!(
+            features("ClientTrafficPolicy", &tls),
+            [
+                "ClientTrafficPolicy.connection.connectionLimit",
+                "ClientTrafficPolicy.tls.clientValidation",
+                "ClientTrafficPolicy.tls.minVersion"
+            ]
+        );
+        assert_eq!(
+            features("BackendTrafficPolicy", &json!({"rateLimit": {}, "requestBuffer": {}, "retry": {}})),
+            ["BackendTrafficPolicy.rateLimit", "BackendTrafficPolicy.requestBuffer"]
+        );
+        for kind in ["SecurityPolicy", "EnvoyPatchPolicy", "EnvoyExtensionPolicy"] {
+            assert_eq!(features(kind, &json!({})), [kind]);
+        }
+    }
+
+    #[test]
+    fn targets_by_name_and_by_labels() {
+        let spec = json!({
+            "targetRef": {"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "a"},
+            "targetRefs": [{"group": "", "kind": "Service", "name": "b"}],
+            "targetSelectors": [{"kind": "Gateway", "matchLabels": {"edge": "public"}}],
+        });
+        let made = read("gateway.envoyproxy.io", "SecurityPolicy", &spec).unwrap();
+        let targets: Vec<_> =
+            made.targets.iter().map(|t| format!("{}.{} {}", t.kind, t.kind.group, t.name)).collect();
+        assert_eq!(targets, ["Service. ns/b", "HTTPRoute.gateway.networking.k8s.io ns/a"]);
+        assert_eq!(made.selectors[0].1.labels.len(), 1);
+    }
+
+    #[test]
+    fn client_certificates_of_a_gateway() {
+        let spec = json!({
+            "listeners": [{"name": "old", "port": 1, "protocol": "HTTPS", "tls": {"frontendValidation": {}}}],
+            "tls": {"frontend": {"default": {"validation": {}}, "perPort": [
+                {"port": 443, "tls": {"validation": {}}}, {"port": 444, "tls": {}},
+            ]}},
+        });
+        let made = read("gateway.networking.k8s.io", "Gateway", &spec).unwrap();
+        let at: Vec<_> = made.targets.iter().map(|t| (t.section.as_deref().unwrap_or(""), t.port)).collect();
+        assert_eq!(at, [("", None), ("", Some(443)), ("old", None)]);
+        assert_eq!(made.tls_features, ["Gateway.tls.frontend.validation"]);
+    }
+}
