@@ -1,14 +1,17 @@
 //! One task owns the engine: facts in, step, changes out. Nothing is decided here.
 
+mod accounts;
 mod acme;
 mod admission;
 mod answers;
 mod conditions;
 mod dns;
 mod listeners;
+mod metrics;
 mod objects;
 mod outside;
 mod probes;
+mod records;
 mod reload;
 mod secrets;
 mod signing;
@@ -26,7 +29,7 @@ use portolan_core::{
     World,
     certificates::{
         acme::{Failure, OrderState},
-        rows::IssueWanted,
+        rows::{Account, AccountWanted, IssueWanted},
     },
     status::rows::{EntryPoint, Probe},
     world,
@@ -40,13 +43,14 @@ use portolan_effects::{
 };
 use portolan_engine::Engine;
 use portolan_envoy::{resources::Resources, serve::Report};
-use portolan_model::{Instant, Name, NamespacedName, Object};
+use portolan_model::{Instant, Name, NamespacedName, Object, Redacted};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
 use acme::Acme;
 use dns::Dns;
 use reload::Reading;
+use signing::Made;
 use tell::View;
 
 use crate::{
@@ -68,7 +72,10 @@ pub enum Event {
     Folder,
     Read(Box<Rendered>),
     Xds(Report),
-    Signed(Box<IssueWanted>, Result<Object, String>),
+    AccountKey(Box<AccountWanted>, Result<Redacted, String>),
+    Registered(Box<AccountWanted>, Result<Account, Failure>),
+    Requested(Box<IssueWanted>, String),
+    Signed(Box<IssueWanted>, Result<Box<Made>, String>),
     Ordered(NamespacedName, Box<OrderState>),
     OrderFailed(Box<IssueWanted>, Failure),
     Probed(Name, u64, Result<u16, String>),
@@ -87,7 +94,7 @@ pub struct Driver {
     wanted: watch::Sender<Arc<Resources>>,
     addresses: Addresses,
     events: mpsc::UnboundedSender<Event>,
-    signing: BTreeMap<NamespacedName, IssueWanted>,
+    signing: BTreeMap<NamespacedName, Arc<IssueWanted>>,
     /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
@@ -256,6 +263,9 @@ impl Driver {
                     self.facts = true;
                 }
             }
+            Event::AccountKey(wanted, result) => self.account_key_made(&wanted, result),
+            Event::Registered(wanted, result) => self.registered(*wanted, result),
+            Event::Requested(wanted, request) => self.requested(*wanted, request),
             Event::Signed(wanted, result) => self.signed(&wanted, result),
             Event::Ordered(certificate, state) => self.ordered(certificate, *state),
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
@@ -317,7 +327,9 @@ impl Driver {
             self.follow_secrets(&step);
             publish |= self.wire.take(&step);
             self.follow_dns(&step);
+            self.follow_accounts(&step);
             self.follow_issues(&step);
+            self.follow_records(&step);
             self.follow_probes(&step);
             self.show_statuses(&step);
             self.let_go();

@@ -166,6 +166,12 @@ fn summary(status: &Value) -> (String, String) {
             text("message").clone_into(&mut message);
         }
     }
+    // Orders and Challenges have a state instead.
+    if words.is_empty()
+        && let Some(state) = status["state"].as_str()
+    {
+        return (state.to_owned(), status["reason"].as_str().unwrap_or_default().to_owned());
+    }
     (words.join(" "), message)
 }
 

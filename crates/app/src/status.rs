@@ -1,6 +1,7 @@
 //! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
 
 mod applications;
+mod certificates;
 mod dns;
 mod sources;
 
@@ -8,7 +9,6 @@ use std::fmt::Write as _;
 
 use portolan_core::{
     World,
-    certificates::rows::CertificateState,
     conditions::rows::ListenerStatus,
     gateway::rows::{
         Attachment, Cluster, Door, Endpoints, ListenerCertificate, VirtualHost, WireAck, WireKey, WireType,
@@ -160,12 +160,10 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
                     let covered = row.covers.iter().any(|n| portolan_core::gateway::covers(n, host));
                     step("certificate", covered, format!("Secret {secret} covers {names}{until}"));
                     sources::secret(engine, secret, &mut step);
-                    if let Some(state) = engine.rows::<CertificateState>().find(|s| s.secret == *secret) {
-                        step("issued", state.ready, format!("Certificate {}: {}", state.key, state.message));
-                    }
                 }
                 Err((reason, message)) => step("certificate", false, format!("{message} ({reason})")),
             }
+            certificates::explain(engine, &row.key, &mut step);
         }
     }
     let hosts: Vec<_> = engine.rows::<VirtualHost>().filter(|v| v.key.1 == name).collect();

@@ -1,31 +1,75 @@
 //! Room: which certificates are wanted, from whom, and when again.
 //!
-//! Reads Certificates, Issuers and the Secrets they write; publishes [`rows::CertificateState`] and
-//! [`rows::IssueWanted`]. Invariants: a default never causes a re-issue (only what the user wrote is compared); a
-//! Secret that somebody else wrote is never overwritten; the present Secret stays in use until the new one is there.
+//! ```text
+//!  Issuer, Secret, AccountState -> IssuerState, AccountWanted
+//!  Certificate, Secret, IssuerState, IssueFailure -> CertificateState, IssueWanted -> (effect) -> Secret, Issuance, OrderProgress
+//!  Issuance, OrderProgress -> RecordWanted: the CertificateRequest, Order and Challenges that users look at
+//! ```
+//!
+//! Invariants: a default never causes a re-issue (only what the user wrote is compared); a Secret that somebody else
+//! wrote is never overwritten; the present Secret stays in use until the new one is there; nothing is ever decided by a
+//! CertificateRequest, Order or Challenge object.
 
 pub mod acme;
+mod asked;
+mod authority;
+mod issuers;
+pub mod names;
+pub(crate) mod records;
+mod renewal;
 pub mod rows;
 mod signers;
 mod solvers;
 mod states;
 mod template;
+mod trigger;
 
 use portolan_engine::Engine;
 use portolan_model::input::{Certificate, Issuer, Secret};
 
-use crate::{World, world::Finding};
+use crate::{
+    World,
+    world::{Finding, IssuancesByCertificate},
+};
 
 /// Annotation of a Secret that Portolan issued: when, RFC 3339. `notBefore` does not tell, since CAs date back.
 pub const ISSUED_AT: &str = "portolan.dev/issued-at";
+/// Annotation of such a Secret: the revision of its Certificate, which statuses do not outlive a restart to tell.
+pub const REVISION: &str = "portolan.dev/certificate-revision";
+/// Annotation of such a Secret: what its certificate was asked to be, so that only what the user changed asks for another.
+pub const ASKED: &str = "portolan.dev/certificate-asked";
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
+        .map("issuer_states", issuers::issuer_states)
+        .reads::<(Secret, rows::AccountState, rows::Settings)>()
+        .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
+    engine
         .map("certificate_states", states::certificate_states)
-        .reads::<(Issuer, Secret, Certificate, rows::IssueFailure, rows::OrderProgress, rows::Settings)>()
+        .reads::<(
+            Issuer,
+            Secret,
+            Certificate,
+            rows::IssuerState,
+            rows::IssueFailure,
+            rows::OrderProgress,
+            rows::Settings,
+        )>()
         .writes::<(rows::CertificateState, rows::IssueWanted, Finding)>();
+    engine
+        .map("authority_changed", authority::authority_changed)
+        .reads::<(Issuer, Secret, rows::Settings)>()
+        .writes::<(Finding,)>();
     engine
         .map("template_wanted", template::template_wanted)
         .reads::<(Secret, Certificate)>()
         .writes::<(rows::TemplateWanted,)>();
+    engine
+        .map("certificate_requests", records::certificate_requests)
+        .reads::<(Certificate, IssuancesByCertificate, rows::CertificateState)>()
+        .writes::<(rows::RecordWanted,)>();
+    engine
+        .map("orders", records::orders)
+        .reads::<(Certificate, rows::OrderProgress, IssuancesByCertificate, rows::CertificateState)>()
+        .writes::<(rows::RecordWanted,)>();
 }

@@ -4,9 +4,13 @@
 //! generation that was decided on; no row holds a time of transition, since no rule sees a clock: the store stamps it.
 //! Nothing is written to objects of other controllers.
 
+mod certificates;
 mod classes;
 mod gateways;
+mod issuers;
 mod listeners;
+mod orders;
+mod requests;
 mod routes;
 pub mod rows;
 mod sealed;
@@ -17,6 +21,7 @@ use rows::{ListenerStatus, ObjectStatus};
 
 use crate::{
     World,
+    certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
         Attachment, Door, GatewayAddress, GatewayOwner, ListenerCertificate, ListenerState, Unresolved,
         WireAck, WirePending,
@@ -26,6 +31,19 @@ use crate::{
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
+    engine.map("issuer_status", issuers::issuer_status).reads::<(IssuerState,)>().writes::<(ObjectStatus,)>();
+    engine
+        .map("certificate_status", certificates::certificate_status)
+        .reads::<(CertificateState,)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("request_status", requests::request_status)
+        .reads::<(RecordWanted, OrderProgress)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("order_status", orders::order_status)
+        .reads::<(RecordWanted, OrderProgress)>()
+        .writes::<(ObjectStatus,)>();
     engine.map("class_status", classes::class_status).writes::<(ObjectStatus,)>();
     engine
         .map("listener_status", listeners::listener_status)

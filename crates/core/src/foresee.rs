@@ -1,8 +1,8 @@
 //! What an environment comes to once everything has worked: the facts that effects would report are assumed to be good.
 //! `portolan render` shows it without running anything; what is refused even then needs an edit.
 //!
-//! Assumed: every SealedSecret opens, every certificate is issued, Envoy accepts everything, every host answers, and the
-//! DNS zones hold nothing of others.
+//! Assumed: every SealedSecret opens, every ACME account is registered, every certificate is issued, Envoy accepts
+//! everything, every host answers, and the DNS zones hold nothing of others.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +18,7 @@ use portolan_model::{
 
 use crate::{
     World,
-    certificates::rows::{IssueWanted, Settings},
+    certificates::rows::{Account, AccountState, AccountWanted, IssueWanted, Settings},
     dns::{
         WantedRecord,
         observe::{embedded_zone, finding_problem},
@@ -48,6 +48,7 @@ pub fn foresee(engine: &mut Engine<World>, now: Instant) -> bool {
             return true;
         }
         open(engine, now);
+        register(engine);
         issue(engine, now);
         mirror(engine);
         serve(engine);
@@ -92,6 +93,14 @@ fn signs(engine: &Engine<World>, secret: &NamespacedName) -> bool {
         let issuers = engine.find::<IssuersBySecret>(&key);
         issuers.iter().any(|issuer| matches!(issuer.spec, IssuerSpec::Ca { .. }))
     })
+}
+
+fn register(engine: &mut Engine<World>) {
+    let wanted: Vec<Arc<AccountWanted>> = engine.rows::<AccountWanted>().cloned().collect();
+    for row in wanted {
+        let account = Account { uri: row.server.clone(), key_hash: Name::default() };
+        engine.put(AccountState { key: row.key.clone(), wanted: (*row).clone(), result: Ok(account) });
+    }
 }
 
 fn issue(engine: &mut Engine<World>, now: Instant) {
@@ -145,6 +154,9 @@ fn pair(
         fingerprint: format!("of {secret}"),
         key_matches: true,
         is_ca: false,
+        key: Name::default(),
+        subject_key_id: Name::default(),
+        authority_key_id: Name::default(),
     }
 }
 

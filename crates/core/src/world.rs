@@ -17,7 +17,8 @@ use portolan_model::{
 use crate::{
     certificates,
     certificates::rows::{
-        CertificateState, IssueFailure, IssueWanted, OrderProgress, Settings, TemplateWanted,
+        AccountState, AccountWanted, CertificateState, Issuance, IssuanceKey, IssueFailure, IssueWanted,
+        IssuerState, OrderProgress, RecordWanted, Settings, TemplateWanted,
     },
     conditions,
     conditions::rows::{ListenerStatus, ObjectStatus},
@@ -109,6 +110,10 @@ index!(/** Restrictions by the object they target. */
 index!(/** Certificates by the Secret they write. */
     CertificatesByTarget, Certificate, NamespacedName, "certificates by secret",
     |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
+index!(/** Issuances by Certificate. */
+    IssuancesByCertificate, Issuance, NamespacedName, "issuances by certificate", |i| [i.key.0.clone()]);
+index!(/** Records by the issuance that they are of. */
+    RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
 index!(/** Every namespace, under one value. */
     AllNamespaces, Namespace, (), "all namespaces", |_n| [()]);
 index!(/** Issuers by the Secrets that they name; those of a ClusterIssuer without a namespace. */
@@ -162,7 +167,8 @@ world! {
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
-        addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], probes: Probe [],
+        addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
+        account_states: AccountState [], probes: Probe [],
         settings: Settings [], dns_settings: DnsSettings [],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
@@ -176,7 +182,8 @@ world! {
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
         mirror_wanted: MirrorWanted [], mirror_unwanted: MirrorUnwanted [],
         // certificates
-        states: CertificateState [], issues: IssueWanted [], templates: TemplateWanted [],
+        issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
+        issues: IssueWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
         tls: TlsReady [], owners: GatewayOwner [], doors: Door [DoorsByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],

@@ -11,7 +11,7 @@ mod tests;
 
 pub(crate) use key::to_pkcs8;
 pub use key::{KeyError, PrivateKey};
-pub use request::certificate_request;
+pub use request::{certificate_request, request_pem};
 pub use sign::{Issued, self_signed, sign_with_ca};
 pub use sign::{pem, set_validity};
 

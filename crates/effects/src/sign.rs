@@ -4,55 +4,72 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_core::certificates::{
-    ISSUED_AT,
+    ASKED, ISSUED_AT, REVISION,
     rows::{IssueWanted, Signer},
 };
 use portolan_model::{Instant, NamespacedName, Object, Origin, Redacted, input::Secret, intake::MANAGED_BY};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::issue::{Issued, PrivateKey, self_signed, sign_with_ca};
+use crate::issue::{Issued, PrivateKey, certificate_request, self_signed, sign_with_ca};
 
 /// Certificates begin a little before they are made, for clocks that are behind. Milliseconds.
 const BACKDATE: i64 = 60_000;
 
-/// Makes the certificate and the Secret that holds it. Costly for RSA: call it off the driver.
+/// A private key with the signing request for what is wanted.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The key.
+    pub key: PrivateKey,
+    /// The request, DER.
+    pub request: Vec<u8>,
+}
+
+/// Makes, or takes over, the private key, and the request that it signs. Costly for RSA: call it off the driver.
+///
+/// # Errors
+/// One sentence, without secret material.
+pub fn prepare(wanted: &IssueWanted, present: Option<&Secret>) -> Result<Prepared, String> {
+    let key = private_key(wanted, present)?;
+    let request = certificate_request(&wanted.request, &key).map_err(|error| error.to_string())?;
+    Ok(Prepared { key, request })
+}
+
+/// Makes the certificate of a `selfSigned` or `ca` issuer.
 ///
 /// # Errors
 /// One sentence, without secret material.
 pub fn sign(
     wanted: &IssueWanted,
     ca: Option<&Secret>,
-    present: Option<&Secret>,
+    key: &PrivateKey,
     now: Instant,
-) -> Result<Object, String> {
-    let key = private_key(wanted, present)?;
+) -> Result<Issued, String> {
     let from = now.plus_millis(-BACKDATE);
-    let issued = match (&wanted.signer, ca) {
-        (Signer::SelfSigned, _) => self_signed(&wanted.request, &key, from).map_err(|e| e.to_string())?,
-        (Signer::Ca(name), None) => return Err(format!("Secret {name} of the CA is gone")),
+    match (&wanted.signer, ca) {
+        (Signer::SelfSigned, _) => self_signed(&wanted.request, key, from).map_err(|e| e.to_string()),
+        (Signer::Ca(name), None) => Err(format!("Secret {name} of the CA is gone")),
         (Signer::Ca(name), Some(ca)) => {
             let part = |k: &str| ca.data.get(k).ok_or_else(|| format!("Secret {name} of the CA has no {k}"));
             let text = |pem: &Redacted| String::from_utf8(pem.expose().to_vec());
             let chain = text(part("tls.crt")?).map_err(|_| format!("tls.crt of Secret {name} is not PEM"))?;
-            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, &key, from)
+            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, key, from)
                 .map_err(|e| format!("Secret {name} of the CA: {e}"))?;
             // The Secret may know a root above its own chain.
             if let Some(root) = ca.data.get("ca.crt").and_then(|pem| text(pem).ok()) {
                 issued.ca = root;
             }
-            issued
+            Ok(issued)
         }
-        (Signer::Acme(_), _) => return Err("an ACME server signs this one".into()),
-    };
-    secret(wanted, &issued, &key, now)
+        (Signer::Acme(_), _) => Err("an ACME server signs this one".into()),
+    }
 }
 
 /// The key of the present Secret where it is to be kept, else a new one.
 ///
 /// # Errors
 /// One sentence, without secret material.
-pub fn private_key(wanted: &IssueWanted, present: Option<&Secret>) -> Result<PrivateKey, String> {
+fn private_key(wanted: &IssueWanted, present: Option<&Secret>) -> Result<PrivateKey, String> {
     match present.filter(|_| wanted.keep_key).and_then(|s| s.data.get("tls.key")) {
         Some(pem) => PrivateKey::from_pem(pem).map_err(|e| format!("the present key cannot be kept: {e}")),
         None => PrivateKey::generate(wanted.request.key).map_err(|e| e.to_string()),
@@ -83,6 +100,8 @@ pub fn secret(
     ] {
         annotations.insert(format!("cert-manager.io/{name}"), value);
     }
+    annotations.insert(REVISION.into(), wanted.revision.to_string());
+    annotations.insert(ASKED.into(), wanted.asked.clone());
     // To the millisecond: a wish for renewal may come in the second of the last one.
     annotations.insert(ISSUED_AT.into(), now.timestamp().to_string());
     let mut labels: BTreeMap<String, String> =

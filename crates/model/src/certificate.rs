@@ -68,6 +68,15 @@ macro_rules! usages {
             $($(#[$doc])* $name,)*
         }
 
+        impl Usage {
+            /// cert-manager's name.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+
         impl FromStr for Usage {
             type Err = ();
             fn from_str(text: &str) -> Result<Self, ()> {

@@ -73,6 +73,10 @@ pub fn intake(object: &Object) -> Intake {
             Some(Fact::Issuer(certificates::issuer(&mut root)))
         }
         ("cert-manager.io", "Certificate") => Some(Fact::Certificate(certificates::certificate(&mut root))),
+        ("cert-manager.io", "CertificateRequest") | ("acme.cert-manager.io", "Order" | "Challenge") => {
+            certificates::record(&mut root);
+            return Intake { fact: None, judged: None, problems: root.problems, ours: true };
+        }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
             Some(Fact::AdmissionPolicy(policy::policy(&mut root)))
         }
@@ -85,8 +89,13 @@ pub fn intake(object: &Object) -> Intake {
         (group, name) => {
             // A kind that later issues bring is stored and said so once; a kind of a group that is ours but unknown is
             // most likely a typing error.
-            const KNOWN: [&str; 4] =
-                ["gateway.networking.k8s.io", "cert-manager.io", "bitnami.com", "gateway.envoyproxy.io"];
+            const KNOWN: [&str; 5] = [
+                "gateway.networking.k8s.io",
+                "cert-manager.io",
+                "acme.cert-manager.io",
+                "bitnami.com",
+                "gateway.envoyproxy.io",
+            ];
             if KNOWN.contains(&group) {
                 root.problem(
                     2,

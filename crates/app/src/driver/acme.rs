@@ -11,21 +11,22 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::certificates::{
     acme::{Failure, Limits, OrderState, Wanted},
-    rows::{AcmeOrder, IssueWanted, OrderProgress, Signer},
+    rows::{IssueWanted, OrderProgress, Signer},
 };
 use portolan_core::dns::observe::last_two_labels;
 use portolan_effects::{
-    acme::{AccountKey, Bounds, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive_until},
+    acme::{
+        AccountKey, Bounds, Challenges, Client, NotedChallenges, Outcome, ProviderChallenges, Reach, Run,
+        drive_until,
+    },
     acme_ca::{self, DevCa, Handle, Settings},
     dns::{DnsProvider, DurableDns},
-    issue::{Issued, PrivateKey, certificate_request},
-    sign,
+    issue::{Issued, request_pem},
+    sign::{self, Prepared},
     state_dir::StateDir,
-    store::Write,
 };
 use portolan_model::{
     Name, NamespacedName, Redacted,
-    certificate::KeyKind,
     dns::zone_for,
     input::{Issuer, IssuerSpec, Secret},
 };
@@ -34,7 +35,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Driver, Event, OURS, now};
+use super::{Driver, Event, now, signing::Made};
 
 /// File of the state directory that holds the development CA.
 const FILE: &str = "development-ca.pem";
@@ -93,7 +94,21 @@ impl Acme {
             .await
             .context("choose another address with --acme-listen (port 0 takes a free one)")?;
         let challenges = Arc::new(ProviderChallenges::new(Arc::clone(&dns) as Arc<dyn DnsProvider>));
+        let challenges = NotedChallenges::open(challenges, state.path())?;
+        // The CA that made these orders ended with its process, so none of them is taken up again.
+        challenges.purge().await;
+        let challenges = Arc::new(challenges);
         Ok(Self { ca, root, dns, challenges, clients: BTreeMap::new(), orders: BTreeMap::new() })
+    }
+
+    /// Its directory, as its own host names it.
+    pub fn directory(&self) -> String {
+        self.ca.directory_url()
+    }
+
+    /// Where TXT values are written.
+    pub fn challenges(&self) -> Arc<dyn Challenges> {
+        Arc::clone(&self.challenges)
     }
 
     /// Where the development CA listens.
@@ -133,23 +148,20 @@ impl Acme {
 
 impl Driver {
     /// Begins an order; one for an earlier wish of the same certificate is given up.
-    pub(super) fn order(&mut self, wanted: IssueWanted) {
+    pub(super) fn order(&mut self, wanted: &Arc<IssueWanted>) {
         let Signer::Acme(acme) = &wanted.signer else { return };
         self.give_up(&wanted.key);
-        let client = match self.client(acme) {
+        let ready = self.client(&acme.account_key).and_then(|client| {
+            acme.proofs.iter().try_for_each(|proof| self.acme.hold(&proof.name)).map(|()| client)
+        });
+        let client = match ready {
             Ok(client) => client,
             Err(why) => {
-                let _ = self.events.send(Event::Signed(Box::new(wanted), Err(why)));
+                let _ = self.events.send(Event::Signed(Box::new((**wanted).clone()), Err(why)));
                 return;
             }
         };
         let present = self.engine.get::<Secret>(&wanted.secret);
-        for proof in &acme.proofs {
-            if let Err(why) = self.acme.hold(&proof.name) {
-                let _ = self.events.send(Event::Signed(Box::new(wanted), Err(why)));
-                return;
-            }
-        }
         let names = acme.proofs.iter().map(|proof| proof.name.to_string()).collect();
         let contact = acme.contact.iter().map(ToString::to_string).collect();
         let directory = self.acme.ca.directory_url();
@@ -159,87 +171,71 @@ impl Driver {
             Limits { poll_first: 50, ..Limits::default() },
         );
         let (events, challenges) = (self.events.clone(), Arc::clone(&self.acme.challenges));
-        let key = wanted.key.clone();
+        let (key, wanted) = (wanted.key.clone(), Arc::clone(wanted));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            let made = {
-                let wanted = wanted.clone();
-                tokio::task::spawn_blocking(move || key_and_request(&wanted, present.as_deref())).await
+            let prepared = {
+                let wanted = Arc::clone(&wanted);
+                tokio::task::spawn_blocking(move || sign::prepare(&wanted, present.as_deref())).await
             };
-            let result = match made.map_err(|error| error.to_string()).and_then(|made| made) {
-                Ok((key, csr)) => {
-                    let run = Run { client, csr, challenges, bounds: Bounds::default() };
+            let result = match prepared.map_err(|error| error.to_string()).and_then(|made| made) {
+                Ok(Prepared { key, request }) => {
+                    let own = Box::new((*wanted).clone());
+                    let _ = events.send(Event::Requested(own, request_pem(&request)));
+                    let run = Run { client, csr: request, challenges, bounds: Bounds::default() };
                     match carry_out(state, run, &wanted, &events, stopped).await {
                         Ok(None) => return,
                         Ok(Some(chain)) => {
                             let issued = Issued { chain, ca: String::new() };
-                            sign::secret(&wanted, &issued, &key, now())
+                            Made::new(&wanted, issued, &key)
                         }
                         Err(failure) => {
-                            let _ = events.send(Event::OrderFailed(Box::new(wanted), failure));
+                            let _ = events.send(Event::OrderFailed(Box::new((*wanted).clone()), failure));
                             return;
                         }
                     }
                 }
                 Err(why) => Err(why),
             };
-            let _ = events.send(Event::Signed(Box::new(wanted), result));
+            let _ = events.send(Event::Signed(Box::new((*wanted).clone()), result));
         });
         self.acme.orders.insert(key, Order { _stop: stop, task });
     }
 
     /// Gives an order up; its task takes away what it had written to the DNS.
     pub(super) fn give_up(&mut self, certificate: &NamespacedName) {
-        if self.acme.orders.remove(certificate).is_some() {
-            self.engine.remove::<OrderProgress>(certificate);
-            self.facts = true;
-        }
+        self.acme.orders.remove(certificate);
     }
 
     /// Notes how far an order is.
     pub(super) fn ordered(&mut self, certificate: NamespacedName, state: OrderState) {
-        if !self.acme.orders.contains_key(&certificate) {
-            return;
+        let Some(wanted) = self.signing.get(&certificate) else { return };
+        if self.acme.orders.contains_key(&certificate) {
+            self.engine.put(OrderProgress { key: (certificate, wanted.revision), state: Arc::new(state) });
+            self.facts = true;
         }
-        self.engine.put(OrderProgress { key: certificate, state: Arc::new(state) });
-        self.facts = true;
-    }
-
-    /// The task of an order has ended by itself, which took away what it had written.
-    pub(super) fn order_ended(&mut self, certificate: &NamespacedName) {
-        self.acme.orders.remove(certificate);
-        self.engine.remove::<OrderProgress>(certificate);
-        self.facts = true;
     }
 
     pub(super) fn order_failed(&mut self, wanted: &IssueWanted, failure: Failure) {
-        if self.signing.get(&wanted.key) != Some(wanted) {
+        if self.signing.get(&wanted.key).is_none_or(|signing| **signing != *wanted) {
             return;
         }
+        // The task has ended by itself, which took away what it had written.
+        self.give_up(&wanted.key);
         self.signing.remove(&wanted.key);
-        self.order_ended(&wanted.key);
         // The pause that `Failure::retry_at` names spares the limits of public servers; the embedded one has none, so the
         // room's own pause is enough.
         self.issue_failed(wanted, failure.reason.code(), failure.detail, None);
     }
 
-    /// The client of an account. Its key stands in a Secret, as cert-manager keeps it, and is made if it is missing.
-    fn client(&mut self, acme: &AcmeOrder) -> Result<Arc<Client>, String> {
-        let secret = self.engine.get::<Secret>(&acme.account_key);
+    /// The client of an account, whose key stands in a Secret as cert-manager keeps it.
+    pub(super) fn client(&mut self, account_key: &NamespacedName) -> Result<Arc<Client>, String> {
+        let secret = self.engine.get::<Secret>(account_key);
         let pem = secret.as_ref().and_then(|s| s.data.get("tls.key"));
-        let key = match (&secret, pem) {
-            (_, Some(pem)) => AccountKey::from_pem(pem)
-                .map_err(|error| format!("the account key in Secret {}: {error}", acme.account_key))?,
-            (Some(_), None) => return Err(format!("Secret {} holds no tls.key", acme.account_key)),
-            (None, None) => {
-                let key = AccountKey::generate(KeyKind::Rsa2048).map_err(|error| error.to_string())?;
-                let pem = key.to_pem().map_err(|error| error.to_string())?;
-                let object = sign::account_secret(&acme.account_key, &pem);
-                self.write_own(vec![Write::Apply(Box::new(object), OURS)]);
-                key
-            }
-        };
-        if let Some(client) = self.acme.clients.get(&acme.account_key)
+        let pem = pem.ok_or_else(|| format!("Secret {account_key} holds no account key (tls.key)"))?;
+        let key = AccountKey::from_pem(pem)
+            .map_err(|error| format!("the account key in Secret {account_key}: {error}"))?;
+        if let Some(client) = self.acme.clients.get(account_key)
             && client.thumbprint() == key.thumbprint()
         {
             return Ok(Arc::clone(client));
@@ -247,7 +243,7 @@ impl Driver {
         let reach = Reach::Only(self.acme.ca.client_addr());
         let client = Client::new(key, &self.acme.root, reach).map_err(|error| error.to_string())?;
         let client = Arc::new(client);
-        self.acme.clients.insert(acme.account_key.clone(), Arc::clone(&client));
+        self.acme.clients.insert(account_key.clone(), Arc::clone(&client));
         Ok(client)
     }
 
@@ -305,10 +301,4 @@ async fn carry_out(
             }
         }
     }
-}
-
-fn key_and_request(wanted: &IssueWanted, present: Option<&Secret>) -> Result<(PrivateKey, Vec<u8>), String> {
-    let key = sign::private_key(wanted, present)?;
-    let csr = certificate_request(&wanted.request, &key).map_err(|error| error.to_string())?;
-    Ok((key, csr))
 }

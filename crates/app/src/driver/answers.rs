@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_core::{
-    policy::rows::Submitted,
-    status::rows::{EntryPoint, State},
-    world,
-};
+use portolan_core::policy::rows::Submitted;
 use portolan_model::{NamespacedName, input::Certificate};
 use serde_json::{Value, json};
 
@@ -41,26 +37,5 @@ impl Driver {
                 Ok(json!({"message": format!("Certificate {key} is being renewed")}))
             }
         }
-    }
-
-    pub(super) fn metrics(&self) -> String {
-        use prometheus_client::{encoding::text::encode, metrics::gauge::Gauge, registry::Registry};
-        let mut registry = Registry::with_prefix("portolan");
-        let mut gauge = |name: &str, help: &str, value: u64| {
-            let made: Gauge = Gauge::default();
-            made.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, made);
-        };
-        let count =
-            |state: State| self.engine.rows::<EntryPoint>().filter(|e| e.state == state).count() as u64;
-        gauge("entry_points_live", "Hostnames that answer", count(State::Live));
-        gauge("entry_points_pending", "Hostnames on their way", count(State::Pending));
-        gauge("entry_points_refused", "Hostnames that need an edit", count(State::Refused));
-        gauge("findings", "Problems", self.engine.rows::<world::Finding>().count() as u64);
-        gauge("engine_steps", "Steps since start", self.steps);
-        gauge("engine_rule_runs", "Rule runs since start", self.runs);
-        let mut text = String::new();
-        let _ = encode(&mut text, &registry);
-        text
     }
 }

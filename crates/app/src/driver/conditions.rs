@@ -15,7 +15,8 @@ impl Driver {
     /// status causes no step, so this cannot loop.
     pub(super) fn show_statuses(&mut self, step: &Changes) {
         for change in step.of::<ObjectStatus>() {
-            let status = change.after.as_ref().map(|row| row.json());
+            // Somebody else's object that has the name of a record of ours does not get its status.
+            let status = change.after.as_ref().filter(|row| self.may_show(&row.key)).map(|row| row.json());
             self.store.set_status(&change.key, status, now());
         }
         self.note_pending(step);

@@ -2,13 +2,33 @@
 
 use std::sync::Arc;
 
-use portolan_core::certificates::rows::{IssueFailure, IssueWanted, Signer, TemplateWanted};
-use portolan_effects::{sign, store::Write};
+use portolan_core::certificates::rows::{
+    Issuance, IssuanceKey, IssueFailure, IssueWanted, OrderProgress, Outcome, Signer, TemplateWanted,
+};
+use portolan_effects::{
+    issue::{Issued, PrivateKey, request_pem},
+    sign,
+    store::Write,
+};
 use portolan_engine::Changes;
 use portolan_model::{Code, Instant, Object, ObjectKey, input::Secret};
 use serde_json::json;
 
 use super::{Driver, Event, OURS, now};
+
+/// A certificate that was made.
+pub struct Made {
+    secret: Object,
+    issued: Issued,
+}
+
+impl Made {
+    /// The Secret for it, which holds the key.
+    pub(super) fn new(wanted: &IssueWanted, issued: Issued, key: &PrivateKey) -> Result<Box<Self>, String> {
+        let secret = sign::secret(wanted, &issued, key, now())?;
+        Ok(Box::new(Self { secret, issued }))
+    }
+}
 
 impl Driver {
     /// Begins what is newly wished for, and gives up what no longer is.
@@ -17,9 +37,11 @@ impl Driver {
             step.of::<IssueWanted>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
         for (certificate, wanted) in wishes {
             if let Some(wanted) = wanted {
-                self.sign(IssueWanted::clone(&wanted));
+                self.sign(wanted);
             } else {
-                self.signing.remove(&certificate);
+                if let Some(given_up) = self.signing.remove(&certificate) {
+                    self.forget(&(certificate.clone(), given_up.revision));
+                }
                 self.give_up(&certificate);
             }
         }
@@ -43,13 +65,15 @@ impl Driver {
         }
     }
 
-    pub(super) fn sign(&mut self, wanted: IssueWanted) {
+    pub(super) fn sign(&mut self, wanted: Arc<IssueWanted>) {
         if self.signing.get(&wanted.key) == Some(&wanted) {
             return;
         }
-        self.signing.insert(wanted.key.clone(), wanted.clone());
+        self.signing.insert(wanted.key.clone(), Arc::clone(&wanted));
+        // What an earlier attempt at this revision left.
+        self.forget(&(wanted.key.clone(), wanted.revision));
         if matches!(wanted.signer, Signer::Acme(_)) {
-            self.order(wanted);
+            self.order(&wanted);
             return;
         }
         let ca = match &wanted.signer {
@@ -59,23 +83,48 @@ impl Driver {
         let present = self.engine.get::<Secret>(&wanted.secret);
         let events = self.events.clone();
         tokio::task::spawn_blocking(move || {
-            let result = sign::sign(&wanted, ca.as_deref(), present.as_deref(), now());
-            let _ = events.send(Event::Signed(Box::new(wanted), result));
+            let result = sign::prepare(&wanted, present.as_deref()).and_then(|prepared| {
+                let own = Box::new((*wanted).clone());
+                let _ = events.send(Event::Requested(own, request_pem(&prepared.request)));
+                let issued = sign::sign(&wanted, ca.as_deref(), &prepared.key, now())?;
+                Made::new(&wanted, issued, &prepared.key)
+            });
+            let _ = events.send(Event::Signed(Box::new((*wanted).clone()), result));
         });
     }
 
-    pub(super) fn signed(&mut self, wanted: &IssueWanted, result: Result<Object, String>) {
+    pub(super) fn forget(&mut self, issuance: &IssuanceKey) {
+        self.engine.remove::<Issuance>(issuance);
+        self.engine.remove::<OrderProgress>(issuance);
+        self.facts = true;
+    }
+
+    /// The key is made and the request signed: what is asked of the issuer can be shown.
+    pub(super) fn requested(&mut self, wanted: IssueWanted, request: String) {
+        let Some(signing) = self.signing.get(&wanted.key).filter(|signing| ***signing == wanted) else {
+            return;
+        };
+        let key = (wanted.key.clone(), wanted.revision);
+        self.engine.put(Issuance { key, wanted: Arc::clone(signing), request, outcome: Outcome::Pending });
+        self.facts = true;
+    }
+
+    pub(super) fn signed(&mut self, wanted: &IssueWanted, result: Result<Box<Made>, String>) {
         // Only the latest wish counts: a certificate for a request that changed meanwhile is thrown away.
-        if self.signing.get(&wanted.key) != Some(wanted) {
+        if self.signing.get(&wanted.key).is_none_or(|signing| **signing != *wanted) {
             return;
         }
         self.signing.remove(&wanted.key);
-        self.order_ended(&wanted.key);
+        self.give_up(&wanted.key);
         match result {
-            Ok(object) => {
-                let problem = self.write(vec![Write::Apply(Box::new(object), OURS)]).into_iter().next();
+            Ok(made) => {
+                let problem = self.write(vec![Write::Apply(Box::new(made.secret), OURS)]).into_iter().next();
                 match problem {
-                    None => self.engine.remove::<IssueFailure>(&wanted.key),
+                    None => {
+                        self.engine.remove::<IssueFailure>(&wanted.key);
+                        let (certificate, ca) = (made.issued.chain, made.issued.ca);
+                        self.came_of(wanted, Outcome::Issued { certificate, ca });
+                    }
                     // Not kept, so it counts as not made: the wish stands and is tried again.
                     Some(problem) => self.issue_failed(wanted, problem.code, problem.message, None),
                 }
@@ -83,6 +132,13 @@ impl Driver {
             Err(message) => self.issue_failed(wanted, Code(312), message, None),
         }
         self.facts = true;
+    }
+
+    /// Notes what came of an issuance whose request was made.
+    fn came_of(&mut self, wanted: &IssueWanted, outcome: Outcome) {
+        if let Some(row) = self.engine.get::<Issuance>(&(wanted.key.clone(), wanted.revision)) {
+            self.engine.put(Issuance { outcome, ..(*row).clone() });
+        }
     }
 
     /// Notes a failure, counted while the request stays the same.
@@ -93,13 +149,15 @@ impl Driver {
         message: String,
         not_before: Option<Instant>,
     ) {
+        let at = now();
+        self.came_of(wanted, Outcome::Failed { message: message.clone(), at });
         let earlier = self.engine.get::<IssueFailure>(&wanted.key).filter(|f| f.wanted == *wanted);
         self.engine.put(IssueFailure {
             key: wanted.key.clone(),
             wanted: wanted.clone(),
             code,
             message,
-            failed_at: now(),
+            failed_at: at,
             attempts: earlier.map_or(1, |f| f.attempts.saturating_add(1)),
             not_before,
         });

@@ -10,7 +10,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use portolan_core::{
     World,
-    certificates::rows::IssueWanted,
+    certificates::rows::{AccountWanted, IssueWanted},
     status::rows::{EntryPoint, State},
     world::Finding,
 };
@@ -151,6 +151,7 @@ impl Driver {
             && self.to_probe.is_empty()
             && self.probing.is_empty()
             && !self.dns.busy()
+            && self.engine.rows::<AccountWanted>().next().is_none()
             && self.engine.rows::<IssueWanted>().next().is_none()
             && self.engine.rows::<EntryPoint>().all(|e| e.state != State::Pending || !e.probe)
     }

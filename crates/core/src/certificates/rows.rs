@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Code, Instant, IssuerKey, Name, NamespacedName, certificate::CertificateRequestParams, row,
+    Code, Condition, Instant, IssuerKey, Name, NamespacedName, ObjectKey,
+    certificate::CertificateRequestParams, row,
 };
+use serde_json::Value;
 
 use super::acme::OrderState;
 
@@ -38,15 +40,124 @@ pub struct IssueFailure {
 }
 row!(IssueFailure, NamespacedName, "issue_failures");
 
-/// Fact: how far an order is that is under way.
+/// Fact: how far the ACME order of an issuance is. It stays when the order has ended, as long as its [`Issuance`] does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OrderProgress {
-    /// The Certificate.
-    pub key: NamespacedName,
+    /// The Certificate and the revision that is made.
+    pub key: IssuanceKey,
     /// The order.
     pub state: Arc<OrderState>,
 }
-row!(OrderProgress, NamespacedName, "order_progress");
+row!(OrderProgress, IssuanceKey, "order_progress");
+
+/// A Certificate and the revision that is made of it, from 1.
+pub type IssuanceKey = (NamespacedName, u32);
+
+/// Fact: a certificate that is being made, or was made, in this run: what the signer was asked and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issuance {
+    /// The Certificate and the revision.
+    pub key: IssuanceKey,
+    /// What is made.
+    pub wanted: Arc<IssueWanted>,
+    /// The signing request, PEM. It holds no secret.
+    pub request: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+row!(Issuance, IssuanceKey, "issuances");
+
+/// What came of an [`Issuance`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Nothing yet.
+    Pending,
+    /// A certificate.
+    Issued {
+        /// The chain, PEM.
+        certificate: String,
+        /// The CA, PEM; empty if the signer does not tell.
+        ca: String,
+    },
+    /// A failure.
+    Failed {
+        /// Why, one sentence.
+        message: String,
+        /// When.
+        at: Instant,
+    },
+}
+
+/// Wanted: register the account of an ACME issuer. There only while it is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountWanted {
+    /// The issuer.
+    pub key: IssuerKey,
+    /// Directory URL as the issuer names it.
+    pub server: Name,
+    /// Contact URLs.
+    pub contact: Vec<Name>,
+    /// Secret of the account key (`tls.key`).
+    pub account_key: NamespacedName,
+    /// Fingerprint of the key; empty if the key is to be made first.
+    pub fingerprint: Name,
+}
+row!(AccountWanted, IssuerKey, "accounts_wanted");
+
+/// Fact: what came of the registration of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountState {
+    /// The issuer.
+    pub key: IssuerKey,
+    /// What was registered; a changed wish makes the rest void.
+    pub wanted: AccountWanted,
+    /// The account, or why there is none.
+    pub result: Result<Account, AccountFailure>,
+}
+row!(AccountState, IssuerKey, "account_states");
+
+/// A registered account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Its URL.
+    pub uri: Name,
+    /// SHA-256 of the private key's DER, base64: cert-manager's `lastPrivateKeyHash`.
+    pub key_hash: Name,
+}
+
+/// A registration that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccountFailure {
+    /// Whether a key is there, and is one that can be used.
+    pub key_usable: bool,
+    /// Why, one sentence.
+    pub message: String,
+    /// When.
+    pub failed_at: Instant,
+    /// How often in a row this wish has failed.
+    pub attempts: u32,
+    /// Not before this time, if the server said so.
+    pub not_before: Option<Instant>,
+}
+
+/// State of an issuer as its Ready condition shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuerState {
+    /// The issuer.
+    pub key: IssuerKey,
+    /// The Ready condition; `None` while an account is being registered for the first time.
+    pub ready: Option<Condition>,
+    /// The ACME account with the address that was registered, once there is one.
+    pub account: Option<(Account, Name)>,
+}
+row!(IssuerState, IssuerKey, "issuer_states");
+
+impl IssuerState {
+    /// Whether certificates can be asked for.
+    pub fn is_ready(&self) -> bool {
+        self.ready.as_ref().is_some_and(|c| c.status == portolan_model::condition::Status::True)
+    }
+}
 
 /// State of a Certificate as its conditions show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,30 +168,59 @@ pub struct CertificateState {
     pub ready: bool,
     /// Reason of the Ready condition, as cert-manager names it.
     pub reason: Name,
-    /// Message.
+    /// Message of the Ready condition, as cert-manager words it.
     pub message: String,
-    /// Whether one is being made.
+    /// Why another certificate is wanted (reason and message of cert-manager's trigger); `None` if the present one will do.
+    pub trigger: Option<(Name, String)>,
+    /// Whether one is being made, or waits for its issuer.
     pub issuing: bool,
+    /// What it waits for or why it is stuck, one sentence for people; empty if there is nothing to say.
+    pub detail: String,
     /// The Secret it writes.
     pub secret: NamespacedName,
+    /// Start of validity of the present one.
+    pub not_before: Option<Instant>,
     /// End of validity of the present one.
     pub not_after: Option<Instant>,
     /// When it is renewed.
     pub renewal: Option<Instant>,
+    /// Revision of the present one, if Portolan made it.
+    pub revision: Option<u32>,
+    /// Failures in a row of what is wanted now, and the time of the last.
+    pub failures: Option<(u32, Instant)>,
 }
 row!(CertificateState, NamespacedName, "certificate_states");
+
+/// Wanted: an object that records how a certificate comes about: a CertificateRequest, an Order or a Challenge. Nothing is
+/// decided by these objects, and none of them holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordWanted {
+    /// The object.
+    pub key: ObjectKey,
+    /// Which issuance it records.
+    pub issuance: IssuanceKey,
+    /// The object that controls it.
+    pub owner: ObjectKey,
+    /// The whole object but for its owner references, which need the owner's uid.
+    pub body: Value,
+}
+row!(RecordWanted, ObjectKey, "records_wanted");
 
 /// Wanted: make a certificate and write it into the Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueWanted {
     /// The Certificate.
     pub key: NamespacedName,
+    /// Which revision this makes, from 1.
+    pub revision: u32,
     /// Who signs.
     pub signer: Signer,
     /// The issuer, for the Secret's annotations.
     pub issuer: IssuerKey,
     /// What it must say.
     pub request: CertificateRequestParams,
+    /// The same as the user wrote it, for the Secret: see [`super::asked`].
+    pub asked: String,
     /// The Secret.
     pub secret: NamespacedName,
     /// Fingerprint of what is replaced, so that each renewal is a wish of its own; empty for the first.
@@ -112,7 +252,7 @@ pub struct AcmeOrder {
     pub server: Name,
     /// Contact URLs.
     pub contact: Vec<Name>,
-    /// Secret of the account key (`tls.key`); made if it is not there.
+    /// Secret of the account key (`tls.key`).
     pub account_key: NamespacedName,
     /// The names, sorted, with how each is proven.
     pub proofs: Vec<Proof>,

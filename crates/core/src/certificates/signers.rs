@@ -6,62 +6,65 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{Settings, Signer},
+    rows::{IssuerState, Settings, Signer},
     solvers as acme,
 };
 use crate::Cx;
 
-/// Code, reason, message and hint of a problem with `issuerRef`.
+/// Code, field, message and hint of a problem with the issuer.
 pub(super) type Refused = (u16, &'static str, String, &'static str);
 
-/// Who signs; `None` while the CA's Secret is not there yet.
-pub(super) fn signer(
-    cx: &mut Cx<'_>,
-    certificate: &Certificate,
-) -> Result<Option<(IssuerKey, Signer)>, Refused> {
+/// Who signs, or what is waited for.
+pub(super) enum Found {
+    /// Ready.
+    Signer(IssuerKey, Signer),
+    /// Not ready yet, one sentence. Nobody has to edit the Certificate.
+    Waiting(String),
+}
+
+/// Who signs.
+pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found, Refused> {
+    const FIELD: &str = "spec.issuerRef";
     let key = match &certificate.issuer {
         IssuerRef::Known(key) => key.clone(),
         IssuerRef::External(kind) => {
             let hint = "refer to an Issuer or ClusterIssuer of cert-manager.io";
-            return Err((
-                313,
-                "IssuerNotSupported",
-                format!("issuerRef names a {kind}, which is not served"),
-                hint,
-            ));
+            return Err((313, FIELD, format!("issuerRef names a {kind}, which is not served"), hint));
         }
     };
     let Some(issuer) = cx.get::<Issuer>(&key) else {
         let hint = "create the issuer, or correct kind and name in issuerRef (kind is Issuer unless written)";
-        return Err((314, "IssuerNotFound", format!("{key} does not exist"), hint));
+        return Err((314, FIELD, format!("{key} does not exist"), hint));
     };
     match &issuer.spec {
-        IssuerSpec::SelfSigned => Ok(Some((key, Signer::SelfSigned))),
+        IssuerSpec::SelfSigned => Ok(Found::Signer(key, Signer::SelfSigned)),
         IssuerSpec::Ca { secret } => {
             let secret = NamespacedName::new(secrets_of(cx, &key), secret.clone());
-            let usable = cx.get::<Secret>(&secret).and_then(|s| s.tls.clone());
-            match usable {
-                None => Ok(None),
-                Some(Ok(pair)) if pair.is_ca && pair.key_matches => Ok(Some((key, Signer::Ca(secret)))),
+            match cx.get::<Secret>(&secret).and_then(|s| s.tls.clone()) {
+                None => Ok(Found::Waiting(format!("waiting for the CA of {key}: Secret {secret}"))),
+                Some(Ok(pair)) if pair.is_ca && pair.key_matches => {
+                    Ok(Found::Signer(key, Signer::Ca(secret)))
+                }
                 Some(_) => {
                     let hint = "put a CA certificate with its key into tls.crt and tls.key";
-                    Err((
-                        315,
-                        "CaNotUsable",
-                        format!("Secret {secret} of {key} holds no usable CA key pair"),
-                        hint,
-                    ))
+                    Err((315, FIELD, format!("Secret {secret} of {key} holds no usable CA key pair"), hint))
                 }
             }
         }
         IssuerSpec::Acme { server, email, account_key, solvers } => {
             let account_key = NamespacedName::new(secrets_of(cx, &key), account_key.clone());
             let acme = acme::order(&key, certificate, server, email.as_ref(), account_key, solvers)?;
-            Ok(Some((key, Signer::Acme(Box::new(acme)))))
+            let state = cx.get::<IssuerState>(&key);
+            if state.as_ref().is_some_and(|state| state.is_ready()) {
+                return Ok(Found::Signer(key, Signer::Acme(Box::new(acme))));
+            }
+            let why = state.as_ref().and_then(|s| s.ready.as_ref()).map(|c| c.message.clone());
+            let why = why.unwrap_or_else(|| "its account is being registered".to_owned());
+            Ok(Found::Waiting(format!("waiting for {key}: {why}")))
         }
         IssuerSpec::Unsupported(kind) => {
             let hint = "use one of acme, ca, selfSigned";
-            Err((301, "IssuerNotSupported", format!("{key} configures {kind}, which is not served"), hint))
+            Err((301, FIELD, format!("{key} configures {kind}, which is not served"), hint))
         }
     }
 }

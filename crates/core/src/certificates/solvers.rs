@@ -1,6 +1,8 @@
 //! The order that an ACME issuer is asked for, and by which solver each name is proven.
 //! Source: cert-manager `pkg/acme/util` and `pkg/controller/acmeorders/selectors`.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{
     IssuerKey, Name, NamespacedName,
     input::{Certificate, Solver},
@@ -10,6 +12,9 @@ use super::{
     rows::{AcmeOrder, Proof},
     signers::Refused,
 };
+
+/// Where a problem with the issuer shows on the Certificate.
+const FIELD: &str = "spec.issuerRef";
 
 /// What the ACME server is asked for.
 pub(super) fn order(
@@ -23,15 +28,15 @@ pub(super) fn order(
     let request = &certificate.request;
     if server.is_empty() || account_key.name.is_empty() {
         let hint = "set acme.server and acme.privateKeySecretRef.name";
-        return Err((350, "InvalidConfig", format!("{issuer} names no ACME server or no account key"), hint));
+        return Err((350, FIELD, format!("{issuer} names no ACME server or no account key"), hint));
     }
     if !request.ip_addresses.is_empty() {
         let hint = "leave ipAddresses out, or use a ca issuer";
-        return Err((351, "InvalidRequest", format!("{issuer} proves DNS names only"), hint));
+        return Err((351, "spec.ipAddresses", format!("{issuer} proves DNS names only"), hint));
     }
     if request.is_ca {
         let hint = "leave isCA out, or use a ca or selfSigned issuer";
-        return Err((351, "InvalidRequest", format!("{issuer} is an ACME server: it signs no CA"), hint));
+        return Err((351, "spec.isCA", format!("{issuer} is an ACME server: it signs no CA"), hint));
     }
     let mut names: Vec<Name> = request.dns_names.clone();
     // A common name is proven like the others (cert-manager adds it to the identifiers of the order).
@@ -41,11 +46,12 @@ pub(super) fn order(
     }
     if names.is_empty() {
         let hint = "set dnsNames";
-        return Err((351, "InvalidRequest", "an ACME order needs a DNS name".into(), hint));
+        return Err((351, "spec.dnsNames", "an ACME order needs a DNS name".into(), hint));
     }
     names.sort();
     names.dedup();
-    let proofs: Result<Vec<Proof>, Refused> = names.iter().map(|name| proof(issuer, name, solvers)).collect();
+    let proofs: Result<Vec<Proof>, Refused> =
+        names.iter().map(|name| proof(issuer, &certificate.labels, name, solvers)).collect();
     Ok(AcmeOrder {
         server: server.clone(),
         contact: email.map(|email| Name::from(format!("mailto:{email}"))).into_iter().collect(),
@@ -54,47 +60,66 @@ pub(super) fn order(
     })
 }
 
-/// An exact `dnsNames` beats the longest `dnsZones`, which beats a solver without selector; the first of equals wins.
-fn proof(issuer: &IssuerKey, name: &Name, solvers: &[Solver]) -> Result<Proof, Refused> {
-    let bare = name.strip_prefix("*.").unwrap_or(name);
-    let rank = |solver: &Solver| {
-        let exact = solver.dns_names.iter().any(|n| n.eq_ignore_ascii_case(name));
-        let inside = |zone: &&Name| {
-            let zone = zone.trim_start_matches('.');
-            bare.eq_ignore_ascii_case(zone)
-                || bare.len() > zone.len()
-                    && bare.as_bytes()[bare.len() - zone.len() - 1] == b'.'
-                    && bare.as_bytes()[bare.len() - zone.len()..].eq_ignore_ascii_case(zone.as_bytes())
-        };
-        let zone = solver.dns_zones.iter().filter(inside).map(|zone| zone.len()).max();
-        match (exact, zone) {
-            (true, _) => Some((2, 0)),
-            (false, Some(length)) => Some((1, length)),
-            (false, None) if solver.dns_names.is_empty() && solver.dns_zones.is_empty() => Some((0, 0)),
-            (false, None) => None,
-        }
-    };
-    let mut best: Option<((u8, usize), &Solver)> = None;
-    for solver in solvers {
-        if let Some(rank) = rank(solver)
-            && best.is_none_or(|(other, _)| rank > other)
-        {
-            best = Some((rank, solver));
-        }
-    }
-    let Some((_, solver)) = best else {
+/// By which solver a name is proven. All of a selector must fit; an exact `dnsNames` beats the longest `dnsZones`, which
+/// beats the most `matchLabels`; the first of equals wins (cert-manager `pkg/util/solverpicker`).
+fn proof(
+    issuer: &IssuerKey,
+    labels: &BTreeMap<Name, Name>,
+    name: &Name,
+    solvers: &[Solver],
+) -> Result<Proof, Refused> {
+    // No server offers HTTP-01 for a wildcard (RFC 8555 §7.1.4), so such a solver is no choice there.
+    let offered = |solver: &&Solver| solver.dns01.is_some() || !name.starts_with("*.");
+    let best = best(solvers.iter().filter(offered), labels, name);
+    // One that is no choice is still the better explanation than none.
+    let Some(solver) = best.or_else(|| self::best(solvers.iter(), labels, name)) else {
         let hint = "add a solver without selector, or one whose dnsNames or dnsZones cover the name";
-        return Err((352, "NoSolver", format!("no solver of {issuer} is for {name}"), hint));
+        return Err((352, FIELD, format!("no solver of {issuer} is for {name}"), hint));
     };
     match &solver.dns01 {
         Some(provider) => Ok(Proof { name: name.clone(), provider: provider.clone() }),
         None => Err((
             353,
-            "SolverNotSupported",
+            FIELD,
             format!("the solver of {issuer} for {name} is HTTP-01, which is not served yet"),
             "use a dns01 solver for this name",
         )),
     }
+}
+
+fn best<'s>(
+    solvers: impl Iterator<Item = &'s Solver>,
+    labels: &BTreeMap<Name, Name>,
+    name: &Name,
+) -> Option<&'s Solver> {
+    let mut best: Option<((bool, usize, usize), &Solver)> = None;
+    for solver in solvers {
+        if let Some(rank) = rank(solver, labels, name)
+            && best.is_none_or(|(other, _)| rank > other)
+        {
+            best = Some((rank, solver));
+        }
+    }
+    best.map(|(_, solver)| solver)
+}
+
+/// How well a solver's selector fits: exact name, labels of the longest zone, labels that must match. `None`: not at all.
+fn rank(solver: &Solver, labels: &BTreeMap<Name, Name>, name: &Name) -> Option<(bool, usize, usize)> {
+    let bare = name.strip_prefix("*.").unwrap_or(name);
+    let exact = solver.dns_names.iter().any(|n| n.eq_ignore_ascii_case(name));
+    let inside = |zone: &&str| {
+        let at = bare.len().checked_sub(zone.len());
+        at.is_some_and(|at| {
+            (at == 0 || bare.as_bytes()[at - 1] == b'.')
+                && bare.as_bytes()[at..].eq_ignore_ascii_case(zone.as_bytes())
+        })
+    };
+    let zones = solver.dns_zones.iter().map(|zone| zone.trim_matches('.'));
+    let zone = zones.filter(inside).map(|zone| zone.split('.').count()).max();
+    let labelled = solver.labels.iter().all(|(key, value)| labels.get(key) == Some(value));
+    let fits =
+        labelled && (exact || solver.dns_names.is_empty()) && (zone.is_some() || solver.dns_zones.is_empty());
+    fits.then(|| (exact, zone.unwrap_or(0), solver.labels.len()))
 }
 
 #[cfg(test)]
@@ -106,6 +131,7 @@ mod tests {
         Solver {
             dns_names: list(names),
             dns_zones: list(zones),
+            labels: BTreeMap::new(),
             dns01: provider.map(Name::new),
             credentials: Vec::new(),
         }
@@ -113,7 +139,8 @@ mod tests {
 
     fn chosen(name: &str, solvers: &[Solver]) -> Result<Name, u16> {
         let issuer = IssuerKey(NamespacedName::new("", "le"));
-        proof(&issuer, &name.into(), solvers).map(|p| p.provider).map_err(|(code, ..)| code)
+        let labels = BTreeMap::from([("team".into(), "a".into())]);
+        proof(&issuer, &labels, &name.into(), solvers).map(|p| p.provider).map_err(|(code, ..)| code)
     }
 
     #[test]
@@ -139,5 +166,31 @@ mod tests {
         }
         assert_eq!(chosen("example.org", &all[1..]), Err(352));
         assert_eq!(chosen("example.org", &[solver(&[], &[], None)]), Err(353));
+    }
+
+    #[test]
+    fn all_of_a_selector_must_fit_and_more_labels_win() {
+        let labelled = |provider, labels: &[(&str, &str)]| Solver {
+            labels: labels.iter().map(|(key, value)| (Name::new(key), Name::new(value))).collect(),
+            ..solver(&[], &[], Some(provider))
+        };
+        let all = [
+            solver(&[], &[], Some("any")),
+            labelled("team", &[("team", "a")]),
+            labelled("others", &[("team", "b")]),
+            solver(&["a.example.com"], &["example.org"], Some("contradiction")),
+        ];
+        assert_eq!(chosen("a.example.com", &all).as_deref(), Ok("team"));
+        let zone = [labelled("team", &[("team", "a")]), solver(&[], &["example.com"], Some("zone"))];
+        assert_eq!(chosen("a.example.com", &zone).as_deref(), Ok("zone"), "a zone beats labels");
+        assert_eq!(chosen("a.example.com", &all[2..]), Err(352));
+    }
+
+    #[test]
+    fn http_01_is_no_choice_for_a_wildcard() {
+        let both = [solver(&[], &[], None), solver(&[], &[], Some("dns"))];
+        assert_eq!(chosen("*.example.com", &both).as_deref(), Ok("dns"));
+        assert_eq!(chosen("example.com", &both), Err(353), "the first of equals, as the server offers both");
+        assert_eq!(chosen("*.example.com", &both[..1]), Err(353));
     }
 }

@@ -1,18 +1,20 @@
-//! From a Certificate and its Secret to "is it good, and what next". The checks stand in the order of cert-manager's
-//! trigger policy chain (internal/controller/certificates/policies).
+//! From a Certificate and its Secret to "is it good, and what next".
 
 use std::sync::Arc;
 
 use portolan_model::{
-    Instant, Name, NamespacedName, Severity,
+    Instant, NamespacedName, ObjectKey, Severity,
     certificate::CertificateRequestParams,
-    input::{Certificate, IssuerRef, Maker, Secret, TlsPair},
+    input::{Certificate, Maker, Secret, TlsPair},
 };
 
 use super::{
     acme::OrderState,
+    asked,
+    renewal::{made_at, renewal},
     rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer},
-    signers::signer,
+    signers::{Found, signer},
+    trigger::{Trigger, asked_for, expired, issued_for, renewing, trigger},
 };
 use crate::{
     Cx, problem,
@@ -25,154 +27,179 @@ const UP_TO_DATE: &str = "Certificate is up to date and has not expired";
 pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let secret_key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
     let secret = cx.get::<Secret>(&secret_key);
-    let object = portolan_model::ObjectKey {
-        kind: portolan_model::Kind::new("cert-manager.io", "Certificate"),
-        name: certificate.key.clone(),
-    };
+    let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
+    let wrong = trigger(secret.as_deref(), certificate);
+    let (ready, (reason, message)) = readiness(cx, wrong.as_ref(), pair);
     let mut state = CertificateState {
         key: certificate.key.clone(),
-        ready: false,
-        reason: Name::default(),
-        message: String::new(),
+        ready,
+        reason,
+        message,
+        trigger: None,
         issuing: false,
+        detail: String::new(),
         secret: secret_key.clone(),
-        not_after: None,
-        renewal: None,
+        not_before: pair.map(|pair| pair.not_before),
+        not_after: pair.map(|pair| pair.not_after),
+        renewal: pair.map(|pair| renewal(pair, certificate)),
+        revision: secret.as_deref().and_then(|secret| revision(secret, certificate)),
+        failures: None,
     };
-
-    // Two Certificates, one Secret: the first by name keeps it.
-    let rivals = cx.keys::<CertificatesByTarget>(&secret_key);
-    if let Some(owner) = rivals.iter().find(|key| **key < certificate.key) {
+    if let Some(owner) = owner(cx, secret.as_deref(), certificate).filter(|owner| *owner != certificate.key) {
         let message = format!("Secret {secret_key} is already written by Certificate {owner}");
-        problem(
-            cx,
-            object,
-            310,
-            Severity::Error,
-            "spec.secretName",
-            message.clone(),
-            "give each Certificate its own secretName",
-        );
-        (state.reason, state.message) = ("SecretOwnedByOther".into(), message);
-        cx.emit(state);
-        return;
-    }
-
-    let wrong = judge(secret.as_deref(), certificate);
-    let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
-    if let Some(pair) = pair {
-        state.not_after = Some(pair.not_after);
-        state.renewal = Some(renewal(pair, certificate));
-    }
-    let mut why = wrong;
-    if why.is_none()
-        && let Some(pair) = pair
-    {
-        state.ready = !cx.due(at(pair.not_after));
-        let asked = certificate.renew_at.filter(|asked| made_at(secret.as_deref(), pair) < *asked);
-        let forced = asked.is_some_and(|asked| cx.due(at(asked)));
-        let due = state.renewal.is_some_and(|renewal| cx.due(at(renewal)));
+        let hint = "give each Certificate its own secretName";
+        complain(cx, certificate, (310, "spec.secretName"), message, hint);
         if !state.ready {
-            why = Some(("Expired".into(), "the certificate has expired".into()));
-        } else if forced || due {
-            why = Some(("Renewing".into(), "renewal is due".into()));
+            (state.reason, state.message) = ("IncorrectCertificate".into(), issued_for(&owner.name));
         }
-    }
-    if state.ready {
-        (state.reason, state.message) = ("Ready".into(), UP_TO_DATE.into());
-    }
-    let Some((reason, message)) = why else {
         cx.emit(state);
         return;
-    };
-    if !state.ready {
-        (state.reason, state.message) = (reason, message);
     }
+    state.trigger = wrong.or_else(|| time(cx, secret.as_deref(), pair, &state, certificate));
+    if state.trigger.is_some() {
+        replace(cx, certificate, &mut state, secret.as_deref());
+    }
+    cx.emit(state);
+}
 
+fn complain(cx: &mut Cx<'_>, certificate: &Certificate, at: (u16, &str), message: String, hint: &str) {
+    let (code, field) = at;
+    let object = ObjectKey::new(
+        "cert-manager.io",
+        "Certificate",
+        certificate.key.namespace.clone(),
+        certificate.key.name.clone(),
+    );
+    problem(cx, object, code, Severity::Error, field, message, hint);
+}
+
+/// The Ready condition: the same chain as the trigger's, ending in "has it expired" instead of "is renewal due".
+fn readiness(cx: &mut Cx<'_>, wrong: Option<&Trigger>, pair: Option<&TlsPair>) -> (bool, Trigger) {
+    if let Some(wrong) = wrong {
+        return (false, wrong.clone());
+    }
+    match pair {
+        Some(pair) if cx.due(at(pair.not_after)) => (false, expired(pair.not_after)),
+        _ => (true, ("Ready".into(), UP_TO_DATE.into())),
+    }
+}
+
+/// Which of the Certificates that name a Secret writes it: the one that it was made for, else the first by name. (cert-manager
+/// takes the oldest; in a repository all are of one age.)
+fn owner(cx: &mut Cx<'_>, secret: Option<&Secret>, certificate: &Certificate) -> Option<NamespacedName> {
+    let key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
+    let rivals = cx.keys::<CertificatesByTarget>(&key);
+    let made_for = secret.and_then(|secret| secret.annotations.get("cert-manager.io/certificate-name"));
+    let named = made_for.and_then(|name| rivals.iter().find(|rival| rival.name == **name));
+    named.or_else(|| rivals.iter().min()).cloned()
+}
+
+/// The revision of the present certificate, if Portolan made it for this Certificate.
+fn revision(secret: &Secret, certificate: &Certificate) -> Option<u32> {
+    let made_for = secret.annotations.get("cert-manager.io/certificate-name")?;
+    if secret.maker != Maker::Issued || certificate.key.name != **made_for {
+        return None;
+    }
+    secret.annotations.get(super::REVISION)?.parse().ok()
+}
+
+/// Renewal by time, or because somebody asked for it.
+fn time(
+    cx: &mut Cx<'_>,
+    secret: Option<&Secret>,
+    pair: Option<&TlsPair>,
+    state: &CertificateState,
+    certificate: &Certificate,
+) -> Option<Trigger> {
+    let pair = pair?;
+    let asked = certificate.renew_at.filter(|asked| made_at(secret, pair) < *asked);
+    if asked.is_some_and(|asked| cx.due(at(asked))) {
+        return Some(asked_for());
+    }
+    state.renewal.filter(|renewal| cx.due(at(*renewal))).map(renewing)
+}
+
+/// Another certificate is wanted: from whom, and whether now.
+fn replace(
+    cx: &mut Cx<'_>,
+    certificate: &Certificate,
+    state: &mut CertificateState,
+    secret: Option<&Secret>,
+) {
     // A Secret that something else made is not ours to overwrite.
-    if let Some(secret) = secret.as_ref().filter(|s| s.maker != Maker::Issued) {
+    if let Some(secret) = secret.filter(|secret| secret.maker != Maker::Issued) {
         let maker = match secret.maker {
             Maker::Unsealed => "is made from a SealedSecret",
             Maker::Mirrored => "is a mirror",
             _ => "comes from the repository",
         };
-        let message = format!("Secret {} {maker} and is not overwritten: {}", secret.key, state.message);
+        let why = state.trigger.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
+        state.detail = format!("Secret {} {maker} and is not overwritten", secret.key);
         let hint = "remove the other source of the Secret, or choose another secretName";
-        problem(cx, object, 311, Severity::Error, "spec.secretName", message.clone(), hint);
-        (state.reason, state.message) = ("SecretNotOwned".into(), message);
-        cx.emit(state);
+        complain(cx, certificate, (311, "spec.secretName"), format!("{}: {why}", state.detail), hint);
         return;
     }
-
     let request = match CertificateRequestParams::try_from(&certificate.request) {
         Ok(request) => request,
         Err(wrong) => {
-            problem(
-                cx,
-                object,
-                wrong.code.0,
-                Severity::Error,
-                wrong.field,
-                wrong.message.clone(),
-                wrong.hint,
-            );
-            if !state.ready {
-                (state.reason, state.message) = ("InvalidRequest".into(), wrong.message);
-            }
-            cx.emit(state);
+            state.detail.clone_from(&wrong.message);
+            complain(cx, certificate, (wrong.code.0, wrong.field), wrong.message, wrong.hint);
             return;
         }
     };
+    state.issuing = true;
     match signer(cx, certificate) {
-        Err((code, reason, message, hint)) => {
-            problem(cx, object, code, Severity::Error, "spec.issuerRef", message.clone(), hint);
-            if !state.ready {
-                (state.reason, state.message) = (reason.into(), message);
-            }
+        Err((code, field, message, hint)) => {
+            state.detail.clone_from(&message);
+            complain(cx, certificate, (code, field), message, hint);
         }
-        Ok(None) => {
-            if !state.ready {
-                state.message = format!("waiting for the CA of {}", describe(&certificate.issuer));
-                state.issuing = true;
-            }
-        }
-        Ok(Some((issuer, signer))) => {
+        Ok(Found::Waiting(why)) => state.detail = why,
+        Ok(Found::Signer(issuer, signer)) => {
+            let pair = secret.and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
             let wanted = IssueWanted {
                 key: certificate.key.clone(),
+                revision: state.revision.unwrap_or(0).saturating_add(1),
                 signer,
                 issuer,
                 request,
-                secret: secret_key,
+                asked: asked::note(&certificate.request),
+                secret: state.secret.clone(),
                 replaces: pair.map(|p| p.fingerprint.clone()).unwrap_or_default(),
-                keep_key: !certificate.rotate_key && pair.is_some(),
+                // A key that does not fit any more cannot be kept.
+                keep_key: !certificate.rotate_key && pair.is_some() && !new_key(state),
                 annotations: certificate.secret_annotations.clone(),
                 labels: certificate.secret_labels.clone(),
             };
-            let retry = |failure: &IssueFailure| {
-                let pause = pause(&failure.wanted.signer, failure.attempts);
-                let at = failure.failed_at.plus_millis(pause);
-                failure.not_before.map_or(at, |other| at.max(other))
-            };
-            let failure = cx.get::<IssueFailure>(&certificate.key).filter(|f| f.wanted == wanted);
-            state.issuing = true;
-            if let Some(failure) = failure
-                && !cx.due(at(retry(&failure)))
-            {
-                let message = format!("{}; next attempt at {}", failure.message, retry(&failure));
-                let hint = "correct what the message names; a changed Certificate is tried at once";
-                problem(cx, object, failure.code.0, Severity::Error, "", message.clone(), hint);
-                state.message = message;
-            } else {
-                if !state.ready
-                    && let Some(progress) = cx.get::<OrderProgress>(&certificate.key)
-                {
-                    state.message = under_way(&progress.state);
-                }
-                cx.emit(wanted);
-            }
+            attempt(cx, certificate, state, wanted);
         }
     }
-    cx.emit(state);
+}
+
+/// Whether the present key is part of what is wrong.
+fn new_key(state: &CertificateState) -> bool {
+    state.trigger.as_ref().is_some_and(|(reason, message)| {
+        reason == "InvalidKeyPair" || reason == "SecretMismatch" && message.contains("spec.privateKey")
+    })
+}
+
+/// Asks for the certificate, unless the last failure is too fresh.
+fn attempt(cx: &mut Cx<'_>, certificate: &Certificate, state: &mut CertificateState, wanted: IssueWanted) {
+    let failure = cx.get::<IssueFailure>(&certificate.key).filter(|failure| failure.wanted == wanted);
+    state.failures = failure.as_ref().map(|failure| (failure.attempts, failure.failed_at));
+    if let Some(failure) = failure {
+        let retry = retry(&failure);
+        if !cx.due(at(retry)) {
+            let message = format!("{}; next attempt at {retry}", failure.message);
+            let hint = "correct what the message names; a changed Certificate is tried at once";
+            complain(cx, certificate, (failure.code.0, ""), message.clone(), hint);
+            (state.issuing, state.detail) = (false, message);
+            return;
+        }
+    }
+    if let Some(progress) = cx.get::<OrderProgress>(&(certificate.key.clone(), wanted.revision)) {
+        state.detail = under_way(&progress.state);
+    }
+    cx.emit(wanted);
 }
 
 /// What an order is waiting for, one sentence.
@@ -191,86 +218,13 @@ fn under_way(order: &OrderState) -> String {
     }
 }
 
-/// When a certificate was made, so that one made after a wish for renewal satisfies it.
-fn made_at(secret: Option<&Secret>, pair: &TlsPair) -> Instant {
-    let noted = secret.and_then(|s| s.annotations.get(super::ISSUED_AT));
-    noted.and_then(|text| Instant::parse(text)).unwrap_or(pair.not_before)
-}
-
-/// How long to wait after the n-th failure in a row. What signs here has no limits to protect, so this is not
-/// cert-manager's 1 h to 32 h: a minute for our own signing, 10 s doubling to an hour for the embedded ACME server.
-fn pause(signer: &Signer, attempts: u32) -> i64 {
-    match signer {
+/// Not before this time. What signs here has no limits to protect, so this is not cert-manager's 1 h to 32 h: a minute
+/// for our own signing, 10 s doubling to an hour for the embedded ACME server.
+fn retry(failure: &IssueFailure) -> Instant {
+    let pause = match failure.wanted.signer {
         Signer::SelfSigned | Signer::Ca(_) => 60_000,
-        Signer::Acme(_) => (10_000_i64 << attempts.saturating_sub(1).min(9)).min(3_600_000),
-    }
-}
-
-fn describe(issuer: &IssuerRef) -> String {
-    match issuer {
-        IssuerRef::Known(key) => key.to_string(),
-        IssuerRef::External(text) => text.to_string(),
-    }
-}
-
-/// Why the present Secret will not do; `None` if it will (lifetime aside).
-fn judge(secret: Option<&Secret>, certificate: &Certificate) -> Option<(Name, String)> {
-    let Some(secret) = secret else {
-        return Some(("DoesNotExist".into(), "Issuing certificate as Secret does not exist".into()));
+        Signer::Acme(_) => (10_000_i64 << failure.attempts.saturating_sub(1).min(9)).min(3_600_000),
     };
-    let pair = match &secret.tls {
-        None => {
-            return Some((
-                "MissingData".into(),
-                "Issuing certificate as Secret does not contain any data".into(),
-            ));
-        }
-        Some(Err(why)) => return Some(("InvalidCertificate".into(), why.clone())),
-        Some(Ok(pair)) => pair,
-    };
-    if !pair.key_matches {
-        return Some(("InvalidKeyPair".into(), "the Secret's key does not belong to its certificate".into()));
-    }
-    if let IssuerRef::Known(issuer) = &certificate.issuer
-        && secret.maker == Maker::Issued
-    {
-        let noted = |key: &str| secret.annotations.get(key).map(String::as_str);
-        let same = noted("cert-manager.io/issuer-name") == Some(issuer.0.name.as_str())
-            && noted("cert-manager.io/issuer-kind") == Some(issuer.kind());
-        if !same {
-            return Some(("IncorrectIssuer".into(), "the certificate was made by another issuer".into()));
-        }
-    }
-    let mut names = certificate.request.dns_names.clone();
-    names.sort();
-    names.dedup();
-    // A public CA may leave the common name out once it is among the names.
-    let common = &certificate.request.common_name;
-    let common_name = pair.common_name == *common || pair.dns_names.iter().any(|name| **name == **common);
-    let mut with_common = names.clone();
-    with_common.push(Name::from(common.to_ascii_lowercase()));
-    with_common.sort();
-    with_common.dedup();
-    if (pair.dns_names != names && pair.dns_names != with_common)
-        || pair.is_ca != certificate.request.is_ca
-        || !common_name
-    {
-        return Some((
-            "RequestChanged".into(),
-            "the Certificate asks for something else than the Secret holds".into(),
-        ));
-    }
-    None
-}
-
-/// cert-manager `pkg/util/pki/renewaltime.go`: `notAfter - renewBefore`, or the percentage of the actual lifetime, else
-/// two thirds through it.
-fn renewal(pair: &TlsPair, certificate: &Certificate) -> Instant {
-    let lifetime = pair.not_after.0.saturating_sub(pair.not_before.0);
-    let before = match (certificate.renew_before, certificate.renew_before_percentage) {
-        (Some(before), _) if before < lifetime => before,
-        (_, Some(percent)) if percent < 100 => lifetime / 100 * i64::from(percent),
-        _ => lifetime / 3,
-    };
-    pair.not_after.plus_millis(-before)
+    let own = failure.failed_at.plus_millis(pause);
+    failure.not_before.map_or(own, |other| own.max(other))
 }

@@ -10,7 +10,8 @@ use crate::gateway::rows::ListenerKey;
 pub struct ObjectStatus {
     /// The object.
     pub key: ObjectKey,
-    /// `metadata.generation` that was decided on: the `observedGeneration` of every condition.
+    /// `metadata.generation` that was decided on: the `observedGeneration` of every condition. 0 for kinds whose
+    /// conditions have none.
     pub generation: i64,
     /// Conditions of the object as a whole; none for kinds that have them by parent only.
     pub conditions: Vec<Condition>,
@@ -55,10 +56,13 @@ impl ObjectStatus {
 
     fn conditions_json(&self, conditions: &[Condition]) -> Value {
         let one = |c: &Condition| {
-            json!({
+            let mut condition = json!({
                 "type": c.r#type, "status": c.status, "reason": c.reason, "message": c.message,
-                "observedGeneration": self.generation,
-            })
+            });
+            if self.generation > 0 {
+                condition["observedGeneration"] = self.generation.into();
+            }
+            condition
         };
         conditions.iter().map(one).collect()
     }

@@ -1,17 +1,22 @@
 //! The private key of an ACME account.
 
 use aws_lc_rs::{
+    digest::{SHA256, digest},
     rand::SystemRandom,
     signature::{
         ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256,
         RsaKeyPair,
     },
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use portolan_model::{
     Redacted,
     certificate::{KeyEncoding, KeyKind},
 };
+use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Value, json};
 
 use super::{Algorithm, Jwk};
@@ -72,6 +77,17 @@ impl AccountKey {
     /// The public key's thumbprint (RFC 7638), for [`portolan_core::certificates::acme::Wanted::thumbprint`].
     pub fn thumbprint(&self) -> String {
         self.public.thumbprint()
+    }
+
+    /// SHA-256 of the private key in base64, over PKCS#1 for RSA as cert-manager has it in `lastPrivateKeyHash`, so that a
+    /// change of the key shows. One cannot go back from it to a key.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when the key does not have that form.
+    pub fn hash(&self) -> Result<String, KeyError> {
+        let pem = self.to_pem()?;
+        let der = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(unsupported)?;
+        Ok(STANDARD.encode(digest(&SHA256, der.secret_der())))
     }
 
     /// A flattened JWS (RFC 7515 §7.2.2) over `payload`. `header` gets the algorithm added.

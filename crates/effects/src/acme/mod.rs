@@ -44,6 +44,8 @@ mod drive;
 mod fit;
 mod jwk;
 mod key;
+mod noted;
+mod register;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -53,3 +55,5 @@ pub use client::{Client, ClientError, Reach};
 pub use drive::{Bounds, Outcome, Run, drive, drive_until};
 pub use jwk::{Algorithm, Jwk};
 pub use key::AccountKey;
+pub use noted::NotedChallenges;
+pub use register::register;

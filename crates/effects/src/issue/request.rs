@@ -19,6 +19,12 @@ pub fn certificate_request(
     Ok(built(params)?.serialize_request(key.pair())?.der().to_vec())
 }
 
+/// A request as PEM, as a CertificateRequest's `spec.request` holds it (there in base64 once more).
+pub fn request_pem(der: &[u8]) -> String {
+    let text = super::key::pem("CERTIFICATE REQUEST", der);
+    String::from_utf8_lossy(text.expose()).into_owned()
+}
+
 /// Subject, names and usages in rcgen's form; validity is the signer's.
 pub(super) fn built(params: &CertificateRequestParams) -> Result<CertificateParams, rcgen::Error> {
     let mut made = CertificateParams::default();

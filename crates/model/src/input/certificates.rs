@@ -48,6 +48,8 @@ pub struct Solver {
     pub dns_names: Vec<Name>,
     /// `selector.dnsZones`.
     pub dns_zones: Vec<Name>,
+    /// `selector.matchLabels`: labels that the Certificate must have.
+    pub labels: BTreeMap<Name, Name>,
     /// `dns01` provider field name (`cloudDNS`, `route53`, …); `None` for HTTP-01.
     pub dns01: Option<Name>,
     /// Secrets that the provider's credential stands in.
@@ -61,6 +63,13 @@ pub struct Certificate {
     pub key: NamespacedName,
     /// `metadata.generation`.
     pub generation: i64,
+    /// Labels and annotations that its request and order are given; marks of GitOps tools are left out, since tools
+    /// would take the copies for objects of the repository.
+    pub passed_on: Box<(BTreeMap<Name, Name>, BTreeMap<Name, String>)>,
+    /// All labels, for the selectors of solvers.
+    pub labels: BTreeMap<Name, Name>,
+    /// `revisionHistoryLimit`: how many CertificateRequests are kept.
+    pub revisions: u32,
     /// `spec.secretName`.
     pub secret: Name,
     /// `spec.issuerRef`, resolved by its kind.

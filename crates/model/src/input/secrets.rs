@@ -62,6 +62,12 @@ pub struct TlsPair {
     pub key_matches: bool,
     /// Whether the leaf may sign certificates.
     pub is_ca: bool,
+    /// Kind and size of the leaf's key: `RSA 2048`, `ECDSA 256`, `Ed25519`; empty for others.
+    pub key: Name,
+    /// Subject key identifier, hex; empty if the leaf has none.
+    pub subject_key_id: Name,
+    /// Key identifier of the key that signed the leaf, hex; empty if the leaf does not say.
+    pub authority_key_id: Name,
 }
 
 /// A core ConfigMap (reflector and policy parameters).

@@ -1,6 +1,11 @@
 //! cert-manager's kinds.
 
-use super::node::{Node, Root, duration};
+use std::collections::BTreeMap;
+
+use super::{
+    MANAGED_BY,
+    node::{Node, Root, duration},
+};
 use crate::{
     Instant, IssuerKey, Name, NamespacedName, Severity,
     input::{Certificate, CertificateSpec, Issuer, IssuerRef, IssuerSpec, Solver},
@@ -56,7 +61,9 @@ fn solver(node: &Node<'_>) -> Solver {
             }
         }
     }
+    let labels = node.get("selector").get("matchLabels").map();
     Solver {
+        labels: labels.into_iter().map(|(key, value)| (key, value.into())).collect(),
         dns_names: node.get("selector").get("dnsNames").names(),
         dns_zones: node.get("selector").get("dnsZones").names(),
         dns01: provider.map(Name::from),
@@ -157,6 +164,9 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
     Certificate {
         key: root.object.key.name.clone(),
         generation: root.object.generation(),
+        passed_on: Box::new(passed_on(root)),
+        labels: root.labels(),
+        revisions: spec.get("revisionHistoryLimit").u32().unwrap_or(1).max(1),
         secret: spec.get("secretName").name(),
         issuer,
         request: CertificateSpec {
@@ -184,4 +194,39 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         renew_at,
     }
+}
+
+/// What cert-manager copies from a Certificate to its CertificateRequest and Order: all labels, and all annotations but
+/// those of kubectl, Flux and Argo CD (`BuildAnnotationsToCopy`). Labels by which Argo CD and Flux track objects stay
+/// behind too.
+fn passed_on(root: &Root<'_>) -> (BTreeMap<Name, Name>, BTreeMap<Name, String>) {
+    const TOOLS: [&str; 4] = ["kubectl.kubernetes.io/", "fluxcd.io/", "argocd.argoproj.io/", "portolan.dev/"];
+    const TRACKING: [&str; 5] = [
+        "argocd.argoproj.io/",
+        "app.kubernetes.io/instance",
+        "kustomize.toolkit.fluxcd.io/",
+        "helm.toolkit.fluxcd.io/",
+        "app.kubernetes.io/managed-by",
+    ];
+    let mut labels = root.labels();
+    labels.retain(|key, _| !TRACKING.iter().any(|prefix| key.starts_with(prefix)));
+    let mut annotations = root.annotations();
+    annotations.retain(|key, _| !TOOLS.iter().any(|prefix| key.starts_with(prefix)));
+    (labels, annotations)
+}
+
+/// A CertificateRequest, Order or Challenge. Those that Portolan makes are records of what it does; none is ever acted
+/// on, since whoever can create one could otherwise use an issuer's credentials (GHSA-8rvj-mm4h-c258).
+pub(super) fn record(root: &mut Root<'_>) {
+    if root.labels().get(MANAGED_BY.0).is_some_and(|by| *by == MANAGED_BY.1) {
+        return;
+    }
+    let kind = root.object.key.kind.kind.clone();
+    root.problem(
+        303,
+        Severity::Warning,
+        "kind",
+        format!("a {kind} from outside is never acted on: it could use an issuer's credentials past its Certificate"),
+        "remove it, and write a Certificate: its request, order and challenges are made from it",
+    );
 }

@@ -53,9 +53,40 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
         fingerprint: hex(digest(&SHA256, &both).as_ref()),
         key_matches: key_matches(key.expose(), public),
         is_ca: leaf.is_ca(),
+        key: key_kind(leaf.public_key()),
+        subject_key_id: key_id(&leaf, |extension| match extension {
+            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0),
+            _ => None,
+        }),
+        authority_key_id: key_id(&leaf, |extension| match extension {
+            ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
+            _ => None,
+        }),
     };
     zeroize::Zeroize::zeroize(&mut both);
     Ok(pair)
+}
+
+/// Kind and size of a key, in the words of `privateKey.algorithm` and `privateKey.size`.
+fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> Name {
+    use x509_parser::public_key::PublicKey;
+    if key.algorithm.algorithm.to_id_string() == "1.3.101.112" {
+        return "Ed25519".into();
+    }
+    match key.parsed() {
+        Ok(PublicKey::RSA(rsa)) => Name::from(format!("RSA {}", rsa.key_size())),
+        // A P-521 point is padded to whole bytes.
+        Ok(PublicKey::EC(point)) => Name::from(format!("ECDSA {}", point.key_size().min(521))),
+        _ => Name::default(),
+    }
+}
+
+fn key_id<'c>(
+    leaf: &'c X509Certificate<'c>,
+    of: impl Fn(&'c ParsedExtension<'c>) -> Option<&'c [u8]>,
+) -> Name {
+    let id = leaf.extensions().iter().find_map(|extension| of(extension.parsed_extension()));
+    Name::from(id.map(hex).unwrap_or_default())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -77,8 +108,8 @@ fn public_of(key: &rustls_pki_types::PrivateKeyDer<'_>) -> Option<Vec<u8>> {
     use aws_lc_rs::{
         rsa::KeyPair as Rsa,
         signature::{
-            ECDSA_P256_SHA256_ASN1_SIGNING as P256, ECDSA_P384_SHA384_ASN1_SIGNING as P384, EcdsaKeyPair,
-            Ed25519KeyPair, KeyPair,
+            ECDSA_P256_SHA256_ASN1_SIGNING as P256, ECDSA_P384_SHA384_ASN1_SIGNING as P384,
+            ECDSA_P521_SHA512_ASN1_SIGNING as P521, EcdsaKeyPair, Ed25519KeyPair, KeyPair,
         },
     };
     use rustls_pki_types::PrivateKeyDer::{Pkcs1, Pkcs8, Sec1};
@@ -87,16 +118,18 @@ fn public_of(key: &rustls_pki_types::PrivateKeyDer<'_>) -> Option<Vec<u8>> {
         Pkcs1(der) => Rsa::from_der(der.secret_pkcs1_der()).ok().map(|k| text(k.public_key())),
         Sec1(der) => {
             let der = der.secret_sec1_der();
-            EcdsaKeyPair::from_private_key_der(&P256, der)
-                .or_else(|_| EcdsaKeyPair::from_private_key_der(&P384, der))
-                .ok()
+            [&P256, &P384, &P521]
+                .into_iter()
+                .find_map(|curve| EcdsaKeyPair::from_private_key_der(curve, der).ok())
                 .map(|k| text(k.public_key()))
         }
         Pkcs8(der) => {
             let der = der.secret_pkcs8_der();
             (Rsa::from_pkcs8(der).ok().map(|k| text(k.public_key())))
-                .or_else(|| EcdsaKeyPair::from_pkcs8(&P256, der).ok().map(|k| text(k.public_key())))
-                .or_else(|| EcdsaKeyPair::from_pkcs8(&P384, der).ok().map(|k| text(k.public_key())))
+                .or_else(|| {
+                    let pair = |curve| EcdsaKeyPair::from_pkcs8(curve, der).ok();
+                    [&P256, &P384, &P521].into_iter().find_map(pair).map(|k| text(k.public_key()))
+                })
                 .or_else(|| Ed25519KeyPair::from_pkcs8(der).ok().map(|k| text(k.public_key())))
         }
         _ => None,

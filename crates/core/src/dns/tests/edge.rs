@@ -135,6 +135,9 @@ impl Edge {
             fingerprint: "f".into(),
             key_matches: true,
             is_ca: false,
+            key: Name::default(),
+            subject_key_id: Name::default(),
+            authority_key_id: Name::default(),
         };
         self.engine.put(Secret {
             key: NamespacedName::new("g", "tls"),
