@@ -6,6 +6,8 @@
 mod acme;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
+#[path = "e2e/certificates.rs"]
+mod certificates;
 #[path = "e2e/conditions.rs"]
 mod conditions;
 #[path = "e2e/contract.rs"]

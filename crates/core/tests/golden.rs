@@ -2,9 +2,12 @@
 //!
 //! `input.yaml` holds the objects as a user writes them (after the room's `base.yaml`, if there is one), `facts.yaml`
 //! what effects would have seen: `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text), `acks: false`
-//! (Envoy has said nothing yet), `addresses: false`. `expected.yaml` is what follows: statuses, virtual hosts, findings,
+//! (Envoy has said nothing yet), `addresses: false`; for certificates see `golden/certificates.rs`. `expected.yaml` is what follows: statuses, virtual hosts, findings,
 //! in a stable order. Certificates are rows without bytes, so no case holds a key. `make golden-accept` rewrites.
 #![allow(clippy::unwrap_used, missing_docs)]
+
+#[path = "golden/certificates.rs"]
+mod certificates;
 
 use std::{
     collections::BTreeMap,
@@ -89,11 +92,17 @@ impl Run {
 
     /// What effects see: certificates, addresses, and last what Envoy says of what it was sent.
     fn observe(&mut self, facts: &Value) {
+        certificates::put(&mut self.engine, facts);
         for (secret, names) in facts["certificates"].as_object().into_iter().flatten() {
             let (namespace, name) = secret.split_once('/').unwrap();
             self.engine.put(certificate(NamespacedName::new(namespace, name), names));
         }
         self.step();
+        // An account first, then the orders that wait for it.
+        for _ in 0..2 {
+            certificates::answer(&mut self.engine, facts);
+            self.step();
+        }
         if facts["addresses"] != false {
             let gateways: Vec<_> = self.engine.rows::<Gateway>().cloned().collect();
             for (at, gateway) in gateways.iter().enumerate() {
@@ -155,6 +164,7 @@ impl Run {
             findings.entry(problem.object.to_string()).or_default().push(line);
         }
         section("findings", findings);
+        certificates::sections(&self.engine).into_iter().for_each(|(title, groups)| section(title, groups));
         out
     }
 }
@@ -174,6 +184,9 @@ fn certificate(key: NamespacedName, names: &Value) -> Secret {
         fingerprint: key.to_string(),
         key_matches: true,
         is_ca: false,
+        key: "RSA 2048".into(),
+        subject_key_id: Name::default(),
+        authority_key_id: Name::default(),
     };
     Secret {
         key,

@@ -142,3 +142,70 @@ pub fn account_secret(key: &NamespacedName, pem: &Redacted) -> Object {
     });
     Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above")
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use portolan_model::{
+        IssuerKey,
+        certificate::{CertificateRequestParams, KeyEncoding, KeyKind, Usage},
+        intake::{Fact, intake},
+    };
+
+    use super::*;
+
+    fn wanted(key: KeyKind, encoding: KeyEncoding) -> IssueWanted {
+        IssueWanted {
+            key: NamespacedName::new("ns", "web"),
+            revision: 7,
+            signer: Signer::SelfSigned,
+            issuer: IssuerKey(NamespacedName::new("ns", "own")),
+            request: CertificateRequestParams {
+                common_name: String::new(),
+                dns_names: vec!["a.example".into()],
+                ip_addresses: vec![],
+                organization: None,
+                duration: 48 * 3_600_000,
+                is_ca: false,
+                usages: vec![Usage::DigitalSignature],
+                key,
+                encoding,
+            },
+            asked: "{}".into(),
+            secret: NamespacedName::new("ns", "web-tls"),
+            replaces: String::new(),
+            keep_key: false,
+            annotations: BTreeMap::new(),
+            labels: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn the_secret_holds_the_key_in_the_encoding_that_is_asked_for_and_fits_its_certificate() {
+        let now = Instant(1_795_000_000_000);
+        for (kind, encoding, label, says) in [
+            (KeyKind::Rsa2048, KeyEncoding::Traditional, "RSA PRIVATE KEY", "RSA 2048"),
+            (KeyKind::Rsa2048, KeyEncoding::Pkcs8, "PRIVATE KEY", "RSA 2048"),
+            (KeyKind::P256, KeyEncoding::Traditional, "EC PRIVATE KEY", "ECDSA 256"),
+            (KeyKind::P384, KeyEncoding::Pkcs8, "PRIVATE KEY", "ECDSA 384"),
+            (KeyKind::P521, KeyEncoding::Traditional, "EC PRIVATE KEY", "ECDSA 521"),
+            (KeyKind::P521, KeyEncoding::Pkcs8, "PRIVATE KEY", "ECDSA 521"),
+            (KeyKind::Ed25519, KeyEncoding::Traditional, "PRIVATE KEY", "Ed25519"),
+        ] {
+            let wanted = wanted(kind, encoding);
+            let prepared = prepare(&wanted, None).unwrap();
+            let issued = sign(&wanted, None, &prepared.key, now).unwrap();
+            let object = secret(&wanted, &issued, &prepared.key, now).unwrap();
+            let Some(Fact::Secret(read)) = intake(&object).fact else { panic!() };
+            let pem = String::from_utf8(read.data["tls.key"].expose().to_vec()).unwrap();
+            assert!(pem.starts_with(&format!("-----BEGIN {label}-----")), "{kind:?} {encoding:?}");
+            let pair = read.tls.clone().unwrap().unwrap();
+            assert!(pair.key_matches, "{kind:?} {encoding:?}: else it would be issued for ever");
+            assert_eq!(pair.key, says);
+            assert_eq!(read.annotations["portolan.dev/certificate-revision"], "7");
+            // Kept, it is the same key.
+            let kept = prepare(&IssueWanted { keep_key: true, ..wanted }, Some(&read)).unwrap();
+            assert_eq!(kept.key.pkcs8(), prepared.key.pkcs8());
+        }
+    }
+}

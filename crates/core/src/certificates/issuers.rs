@@ -32,6 +32,8 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
         }
         IssuerSpec::Acme { server, email, account_key, .. } => {
             if let Some((reason, message)) = unusable(server, account_key) {
+                let hint = "set acme.server to the URL of a directory, and acme.privateKeySecretRef.name";
+                problem(cx, issuer.key.object(), 350, Severity::Error, "spec.acme", message.clone(), hint);
                 state.ready = not(reason, message);
             } else {
                 let account_key = NamespacedName::new(secrets_of(cx, &issuer.key), account_key.clone());

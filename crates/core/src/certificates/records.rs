@@ -42,7 +42,7 @@ pub(super) fn certificate_requests(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
         certificate.key.namespace.clone(),
         certificate.key.name.clone(),
     );
-    record(cx, issuance, &certificate, request_key(issuance), owner, spec.into());
+    record(cx, issuance, &certificate, request_key(issuance), owner, &spec.into());
 }
 
 pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
@@ -57,7 +57,7 @@ pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
         spec["commonName"] = issuance.wanted.request.common_name.clone().into();
     }
     let order = order_key(issuance);
-    record(cx, issuance, &certificate, order.clone(), request_key(issuance), spec);
+    record(cx, issuance, &certificate, order.clone(), request_key(issuance), &spec);
     let progress = cx.get::<OrderProgress>(&issuance.key);
     let Some(state) = progress.as_ref().map(|p| &p.state).filter(|_| issuance.outcome == Outcome::Pending)
     else {
@@ -78,7 +78,7 @@ pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
             "url": one.challenge,
             "wildcard": one.name.starts_with("*."),
         });
-        record(cx, issuance, &certificate, challenge_key(&order, one), order.clone(), spec);
+        record(cx, issuance, &certificate, challenge_key(&order, one), order.clone(), &spec);
     }
 }
 
@@ -125,7 +125,7 @@ fn record(
     certificate: &Certificate,
     key: ObjectKey,
     owner: ObjectKey,
-    spec: Value,
+    spec: &Value,
 ) {
     let (labels, annotations) = &*certificate.passed_on;
     let challenge = key.kind.kind == "Challenge";

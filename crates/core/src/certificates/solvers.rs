@@ -26,10 +26,6 @@ pub(super) fn order(
     solvers: &[Solver],
 ) -> Result<AcmeOrder, Refused> {
     let request = &certificate.request;
-    if server.is_empty() || account_key.name.is_empty() {
-        let hint = "set acme.server and acme.privateKeySecretRef.name";
-        return Err((350, FIELD, format!("{issuer} names no ACME server or no account key"), hint));
-    }
     if !request.ip_addresses.is_empty() {
         let hint = "leave ipAddresses out, or use a ca issuer";
         return Err((351, "spec.ipAddresses", format!("{issuer} proves DNS names only"), hint));

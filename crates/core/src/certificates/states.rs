@@ -14,7 +14,7 @@ use super::{
     renewal::{made_at, renewal},
     rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer},
     signers::{Found, signer},
-    trigger::{Trigger, asked_for, expired, issued_for, renewing, trigger},
+    trigger::{Trigger, asked_for, expired, renewing, trigger},
 };
 use crate::{
     Cx, problem,
@@ -48,10 +48,8 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
     if let Some(owner) = owner(cx, secret.as_deref(), certificate).filter(|owner| *owner != certificate.key) {
         let message = format!("Secret {secret_key} is already written by Certificate {owner}");
         let hint = "give each Certificate its own secretName";
-        complain(cx, certificate, (310, "spec.secretName"), message, hint);
-        if !state.ready {
-            (state.reason, state.message) = ("IncorrectCertificate".into(), issued_for(&owner.name));
-        }
+        complain(cx, certificate, (310, "spec.secretName"), message.clone(), hint);
+        state.detail = message;
         cx.emit(state);
         return;
     }

@@ -11,6 +11,7 @@ use super::asked;
 /// Reason and message, as cert-manager has them.
 pub(super) type Trigger = (Name, String);
 
+#[expect(clippy::unnecessary_wraps, reason = "every check gives an Option")]
 fn because(reason: &str, message: impl Into<String>) -> Option<Trigger> {
     Some((reason.into(), message.into()))
 }
@@ -88,14 +89,10 @@ fn another_certificate(secret: &Secret, certificate: &Certificate) -> Option<Tri
     if certificate.key.name == **name {
         return None;
     }
-    because("IncorrectCertificate", issued_for(name))
-}
-
-/// Message of the reason `IncorrectCertificate`.
-pub(super) fn issued_for(name: &str) -> String {
-    format!(
+    let message = format!(
         "Secret was issued for \"{name}\". If this message is not transient, you might have two conflicting Certificates pointing to the same secret."
-    )
+    );
+    because("IncorrectCertificate", message)
 }
 
 fn another_key(pair: &TlsPair, certificate: &Certificate) -> Option<Trigger> {

@@ -226,7 +226,7 @@ pub(super) fn record(root: &mut Root<'_>) {
         303,
         Severity::Warning,
         "kind",
-        format!("a {kind} from outside is never acted on: it could use an issuer's credentials past its Certificate"),
+        format!("this {kind} comes from outside and is never acted on: it could use an issuer's credentials"),
         "remove it, and write a Certificate: its request, order and challenges are made from it",
     );
 }
