@@ -79,6 +79,7 @@ mod tests {
             class: "c".into(),
             listeners: vec![],
             annotations: BTreeMap::new(),
+            addresses: vec![],
         };
         let mut first = Addresses::new(None, 9, None, false);
         assert_eq!(first.of(&gateway("a")).unwrap().address, "127.77.9.1");

@@ -75,7 +75,7 @@ pub fn intake(object: &Object) -> Intake {
         ("cert-manager.io", "Certificate") => Some(Fact::Certificate(certificates::certificate(&mut root))),
         ("cert-manager.io", "CertificateRequest") | ("acme.cert-manager.io", "Order" | "Challenge") => {
             certificates::record(&mut root);
-            return Intake { fact: None, judged: None, problems: root.problems, ours: true };
+            return Intake { problems: root.problems, ours: true, ..Intake::default() };
         }
         ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy") => {
             Some(Fact::AdmissionPolicy(policy::policy(&mut root)))
