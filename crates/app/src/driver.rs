@@ -11,6 +11,7 @@ mod metrics;
 mod objects;
 mod outside;
 mod probes;
+mod reaction;
 mod records;
 mod reload;
 mod secrets;
@@ -36,19 +37,21 @@ use portolan_core::{
 };
 use portolan_effects::{
     dns::{DurableDns, keeper},
-    render::{Rendered, Tools},
+    folder::Burst,
+    render::{Difference, Tools, Tree},
     sealed::SealingKeys,
     state_dir::StateDir,
     store::Store,
 };
 use portolan_engine::Engine;
-use portolan_envoy::{resources::Resources, serve::Report};
-use portolan_model::{Instant, Name, NamespacedName, Object, Redacted};
+use portolan_envoy::{resources::Board, serve::Report};
+use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Redacted};
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 use acme::Acme;
 use dns::Dns;
+use reaction::Reaction;
 use reload::Reading;
 use signing::Made;
 use tell::View;
@@ -69,8 +72,8 @@ const REWRITE: Duration = Duration::from_secs(10);
 
 /// Something that happened outside.
 pub enum Event {
-    Folder,
-    Read(Box<Rendered>),
+    Folder(Burst),
+    Read(Box<Tree>, Box<Difference>),
     Xds(Report),
     AccountKey(Box<AccountWanted>, Result<Redacted, String>),
     Registered(Box<AccountWanted>, Result<Account, Failure>),
@@ -91,7 +94,7 @@ pub struct Driver {
     state: StateDir,
     root: PathBuf,
     wire: Wire,
-    wanted: watch::Sender<Arc<Resources>>,
+    board: Arc<Board>,
     addresses: Addresses,
     events: mpsc::UnboundedSender<Event>,
     signing: BTreeMap<NamespacedName, Arc<IssueWanted>>,
@@ -105,6 +108,9 @@ pub struct Driver {
     runs: u64,
     facts: bool,
     reading: Reading,
+    reaction: Reaction,
+    /// Objects with a problem of what Portolan writes itself; until the next reading.
+    own_problems: BTreeSet<ObjectKey>,
     acme: Acme,
     view: View,
     dns: Dns,
@@ -144,16 +150,18 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let server = Arc::new(server);
     let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
-    let outside::Outside { events, wake, wanted, mut envoy, run, _watcher, stop } = outside;
+    let outside::Outside { events, wake, board, mut envoy, run, stop } = outside;
     let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
     let bind = args.bind.or_else(|| only_loopback(range));
     let saved = std::fs::read(state.path().join("addresses.json")).ok();
     let tools = Tools::new(crate::tools::tool("helm"), state.path().join("charts"));
     let reading = Reading::new(
-        tools,
+        &root,
         args.env.clone(),
-        args.root.clone(),
+        args.root.as_deref(),
+        tools,
         args.cluster_resource_namespace.as_deref().map(Name::from),
+        &store,
     );
     let dns = Dns::new(server, args.drain, args.allow_mass_deletion, wake.clone());
     let mut driver = Driver {
@@ -161,7 +169,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         store,
         root,
         wire: Wire::default(),
-        wanted,
+        board,
         addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports),
         events: wake,
         signing: BTreeMap::new(),
@@ -174,6 +182,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         runs: 0,
         facts: false,
         reading,
+        reaction: Reaction::default(),
+        own_problems: BTreeSet::new(),
         acme,
         view: View::new(!args.once),
         dns,
@@ -253,14 +263,17 @@ impl Driver {
 
     fn take(&mut self, event: Event) -> Option<u8> {
         match event {
-            Event::Folder => self.reload(),
-            Event::Read(rendered) => self.take_reading(*rendered),
+            Event::Folder(burst) => self.noticed(burst),
+            Event::Read(tree, difference) => self.take_reading(tree, *difference),
             Event::Xds(Report::Connected) => tracing::info!("Envoy is connected"),
             Event::Xds(Report::Disconnected) => tracing::info!("Envoy has disconnected"),
             Event::Xds(Report::Verdict(verdict)) => {
                 if let Some(ack) = self.wire.verdict(verdict) {
                     self.engine.put(ack);
                     self.facts = true;
+                    if self.wire.settled() {
+                        self.reaction.settled();
+                    }
                 }
             }
             Event::AccountKey(wanted, result) => self.account_key_made(&wanted, result),
@@ -338,7 +351,8 @@ impl Driver {
             }
         }
         if publish {
-            self.wanted.send_replace(Arc::new(self.wire.resources.clone()));
+            let (resources, bytes) = self.wire.publish(&self.board);
+            self.reaction.published(resources, bytes);
         }
         self.order_dns();
         Ok(())

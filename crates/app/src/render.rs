@@ -108,7 +108,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         .collect();
     json!({
         "environment": env,
-        "applications": rendered.applications.iter().map(|app| application(app, &rendered.objects)).collect::<Vec<_>>(),
+        "applications": rendered.whole.applications.iter().map(|app| application(app, &rendered.objects)).collect::<Vec<_>>(),
         "objects": rendered.objects.iter().map(object).collect::<Vec<_>>(),
         "hooks": rendered.unapplied.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "policy": rooms::policy(&engine),
@@ -116,7 +116,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         "certificates": rooms::certificates(&engine),
         "gateway": rooms::gateway(&engine),
         "dns": rooms::dns(&engine),
-        "substitutions": rendered.substitutions,
+        "substitutions": rendered.whole.substitutions,
         "findings": findings,
     })
 }
@@ -124,13 +124,13 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
 /// Settings that the repository gives to the components which Portolan stands in for.
 fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
     let mut components = Vec::new();
-    for values in &rendered.adapters {
+    for values in &rendered.whole.adapters {
         let (component, problems) = adapt(values);
         components.extend(component);
         rendered.problems.extend(problems);
     }
     let mut cluster: Name = "cert-manager".into();
-    let folder = rendered.applications.iter().all(|app| &*app.key.kind.kind == "Folder");
+    let folder = rendered.whole.applications.iter().all(|app| &*app.key.kind.kind == "Folder");
     let mut dns = if folder { DnsSettings::of_folder(env) } else { DnsSettings::unmanaged() };
     for component in &components {
         match component {

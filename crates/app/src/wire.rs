@@ -10,15 +10,21 @@ use portolan_core::gateway::rows::{
 };
 use portolan_effects::echo::Echo;
 use portolan_engine::Changes;
-use portolan_envoy::{encode, resources::Resources, session::Verdict};
+use portolan_envoy::{
+    encode::{self, RouteTable},
+    resources::{Board, Resources, TYPES},
+    session::Verdict,
+};
 use portolan_model::Name;
 
 /// What Envoy should have, and what it said.
 #[derive(Default)]
 pub struct Wire {
     /// The wanted resources.
-    pub resources: Resources,
-    hosts: BTreeMap<Name, BTreeMap<Name, Arc<VirtualHost>>>,
+    resources: Resources,
+    /// Changed since they were published.
+    changed: BTreeSet<WireKey>,
+    tables: BTreeMap<Name, RouteTable>,
     /// Route configurations that a listener names, with how many chains do.
     named: BTreeMap<Name, BTreeSet<Name>>,
     /// Wanted but not judged yet.
@@ -96,24 +102,27 @@ impl Wire {
             touched.extend(changed.then_some(key));
         }
         for change in step.of::<VirtualHost>() {
-            let (table, host) = &change.key;
-            let hosts = self.hosts.entry(table.clone()).or_default();
+            let (name, host) = &change.key;
+            let table = self.tables.entry(name.clone()).or_default();
             match &change.after {
-                Some(row) => hosts.insert(host.clone(), Arc::clone(row)),
-                None => hosts.remove(host),
-            };
-            routes.insert(table.clone());
+                Some(row) => table.put(row),
+                None => table.remove(host),
+            }
+            if table.is_empty() {
+                self.tables.remove(name);
+            }
+            routes.insert(name.clone());
         }
-        for table in routes {
-            let key = key(WireType::Routes, &table);
-            let changed = if self.named.get(&table).is_some_and(|listeners| !listeners.is_empty()) {
-                let hosts: Vec<Arc<VirtualHost>> =
-                    self.hosts.get(&table).map(|h| h.values().cloned().collect()).unwrap_or_default();
-                self.resources.put(key.clone(), &encode::route_configuration(&table, &hosts))
+        for name in routes {
+            let key = key(WireType::Routes, &name);
+            let resource = if self.named.get(&name).is_some_and(|listeners| !listeners.is_empty()) {
+                let none = RouteTable::default();
+                Some(Arc::new(self.tables.get(&name).unwrap_or(&none).resource(&name)))
             } else {
-                self.named.remove(&table);
-                self.resources.remove(&key)
+                self.named.remove(&name);
+                None
             };
+            let changed = self.resources.set(key.clone(), resource);
             touched.extend(changed.then_some(key));
         }
         for key in &touched {
@@ -123,15 +132,33 @@ impl Wire {
                 self.pending.remove(key);
             }
         }
-        !touched.is_empty()
+        let changed = !touched.is_empty();
+        self.changed.append(&mut touched);
+        changed
+    }
+
+    /// Puts on the board what changed since the last time; gives the number of resources and their size.
+    pub fn publish(&mut self, board: &Board) -> (usize, usize) {
+        let changes: Vec<_> = std::mem::take(&mut self.changed)
+            .into_iter()
+            .map(|key| {
+                let resource = self.resources.get(&key).cloned();
+                (key, resource)
+            })
+            .collect();
+        let size = changes.iter().filter_map(|(_, r)| r.as_ref()).map(|r| r.body.value.len()).sum();
+        let count = changes.len();
+        board.publish(changes);
+        (count, size)
+    }
+
+    fn keys(&self, r#type: WireType) -> impl Iterator<Item = WireKey> {
+        self.resources.of(r#type).map(move |(name, _)| key(r#type, name))
     }
 
     /// A new Envoy has nothing: everything waits for its verdict again.
     pub fn forget(&mut self) {
-        self.pending = portolan_envoy::resources::TYPES
-            .into_iter()
-            .flat_map(|t| self.resources.of(t).map(|(key, _)| key.clone()).collect::<Vec<_>>())
-            .collect();
+        self.pending = TYPES.into_iter().flat_map(|t| self.keys(t)).collect();
     }
 
     /// Notes a verdict; gives the fact to put, `None` if it is about an old version.

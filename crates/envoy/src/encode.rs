@@ -51,7 +51,7 @@ use envoy_types::pb::{
 };
 use envoy_types::util::pack_any;
 use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, WireListener};
-pub use routes::route_configuration;
+pub use routes::RouteTable;
 
 /// Everything arrives over the one ADS stream.
 fn ads() -> ConfigSource {

@@ -7,15 +7,12 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
 };
 use portolan_core::gateway::rows::WireKey;
-use tokio::{
-    net::UnixListener,
-    sync::{mpsc, watch},
-};
+use tokio::{net::UnixListener, sync::mpsc};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream, wrappers::UnixListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    resources::Resources,
+    resources::Board,
     session::{Session, Verdict},
 };
 
@@ -30,17 +27,17 @@ pub enum Report {
     Disconnected,
 }
 
-/// Serves `wanted` on `socket` until `stop` resolves.
+/// Serves what stands on `board` on `socket` until `stop` resolves.
 ///
 /// # Errors
 /// When the server itself fails.
 pub async fn serve(
     socket: UnixListener,
-    wanted: watch::Receiver<Arc<Resources>>,
+    board: Arc<Board>,
     reports: mpsc::UnboundedSender<Report>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
-    let service = AggregatedDiscoveryServiceServer::new(Ads { wanted, reports })
+    let service = AggregatedDiscoveryServiceServer::new(Ads { board, reports })
         .max_decoding_message_size(64 << 20)
         .max_encoding_message_size(256 << 20);
     tonic::transport::Server::builder()
@@ -50,7 +47,7 @@ pub async fn serve(
 }
 
 struct Ads {
-    wanted: watch::Receiver<Arc<Resources>>,
+    board: Arc<Board>,
     reports: mpsc::UnboundedSender<Report>,
 }
 
@@ -73,22 +70,23 @@ impl AggregatedDiscoveryService for Ads {
         request: Request<Streaming<DeltaDiscoveryRequest>>,
     ) -> Result<Response<Self::DeltaAggregatedResourcesStream>, Status> {
         let (out, stream) = mpsc::channel(64);
-        tokio::spawn(converse(request.into_inner(), self.wanted.clone(), self.reports.clone(), out));
+        tokio::spawn(converse(request.into_inner(), Arc::clone(&self.board), self.reports.clone(), out));
         Ok(Response::new(Box::pin(ReceiverStream::new(stream))))
     }
 }
 
 async fn converse(
     mut requests: Streaming<DeltaDiscoveryRequest>,
-    mut wanted: watch::Receiver<Arc<Resources>>,
+    board: Arc<Board>,
     reports: mpsc::UnboundedSender<Report>,
     out: mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>,
 ) {
     let mut session = Session::default();
+    let mut news = board.news();
     let _ = reports.send(Report::Connected);
     loop {
-        let resources = Arc::clone(&wanted.borrow_and_update());
-        for response in session.responses(&resources) {
+        news.mark_unchanged();
+        for response in board.look(|wanted| session.responses(wanted)) {
             tracing::debug!(
                 r#type = response.type_url,
                 sent = response.resources.len(),
@@ -117,7 +115,7 @@ async fn converse(
                     let _ = reports.send(Report::Verdict(verdict));
                 }
             }
-            changed = wanted.changed() => if changed.is_err() { break },
+            changed = news.changed() => if changed.is_err() { break },
         }
     }
     let _ = reports.send(Report::Disconnected);

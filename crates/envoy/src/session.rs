@@ -4,6 +4,8 @@
 //! after listeners and routes have settled; a bare ACK is never answered (that would be an endless loop); a NACK
 //! rejects a whole response, so what was in it is sent again one by one, and what is refused alone is quarantined at
 //! that version while the last good one stays in force.
+//!
+//! It looks only at names that may be unsettled: what changed, what Envoy asked for or judged, and what was left over.
 //! Source: Envoy's xDS protocol document, "Incremental xDS".
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +16,7 @@ use envoy_types::pb::envoy::service::discovery::v3::{
 use portolan_core::gateway::rows::{WireKey, WireType};
 use portolan_model::Name;
 
-use crate::resources::{Resources, TYPES, type_url};
+use crate::resources::{Resource, Resources, TYPES, type_url};
 
 /// What Envoy said about a resource at a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,17 +30,23 @@ pub struct Verdict {
 }
 
 /// State of one stream.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Session {
     types: BTreeMap<WireType, PerType>,
+    /// Names that may have to be sent or removed, or that others wait for.
+    open: BTreeMap<WireType, BTreeSet<Name>>,
+    /// Changes of the wanted resources that were taken up.
+    taken: u64,
     nonce: u64,
     isolate: BTreeSet<WireKey>,
     refused: BTreeMap<WireKey, (String, String)>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct PerType {
     seen: bool,
+    /// All names may be unsettled.
+    all: bool,
     wildcard: bool,
     names: BTreeSet<Name>,
     /// What Envoy has: name to version.
@@ -62,8 +70,10 @@ impl Session {
             return Vec::new();
         };
         let state = self.types.entry(r#type).or_default();
+        let mut open: BTreeSet<Name> = BTreeSet::new();
         if !state.seen {
             state.seen = true;
+            state.all = true;
             // An empty first subscription to clusters or listeners means all of them.
             state.wildcard = matches!(r#type, WireType::Cluster | WireType::Listener)
                 && request.resource_names_subscribe.is_empty();
@@ -74,9 +84,11 @@ impl Session {
         for name in &request.resource_names_subscribe {
             if name == "*" {
                 state.wildcard = true;
+                state.all = true;
                 continue;
             }
             let name = Name::new(name);
+            open.insert(name.clone());
             // Subscribing again asks for the resource again.
             if !state.names.insert(name.clone()) {
                 state.has.remove(&name);
@@ -91,11 +103,13 @@ impl Session {
             state.names.remove(name.as_str());
             state.has.remove(name.as_str());
             state.unanswered.remove(name.as_str());
+            open.insert(name.as_str().into());
         }
         let mut verdicts = Vec::new();
         if state.waiting.as_ref().is_some_and(|(nonce, ..)| *nonce == request.response_nonce)
             && let Some((_, sent, removed)) = state.waiting.take()
         {
+            open.extend(sent.keys().chain(&removed).cloned());
             match &request.error_detail {
                 None => {
                     for name in removed {
@@ -120,49 +134,116 @@ impl Session {
                 Some(_) => self.isolate.extend(sent.into_keys().map(|name| WireKey { r#type, name })),
             }
         }
+        if r#type == WireType::Endpoints {
+            // Whether a cluster can be used depends on them.
+            self.open.entry(WireType::Cluster).or_default().extend(open.iter().cloned());
+        }
+        self.open.entry(r#type).or_default().append(&mut open);
         verdicts
     }
 
     /// What to send now for the wanted resources. Call after every request and every change, until it is empty.
     pub fn responses(&mut self, wanted: &Resources) -> Vec<DeltaDiscoveryResponse> {
+        self.take_up(wanted);
         let mut out = Vec::new();
         for r#type in TYPES {
             if let Some(response) = self.response(r#type, wanted) {
                 out.push(response);
             }
         }
+        self.close(wanted);
         out
+    }
+
+    /// Opens what changed.
+    fn take_up(&mut self, wanted: &Resources) {
+        let behind = match wanted.since(self.taken) {
+            Some(changes) => {
+                for key in changes {
+                    self.open.entry(key.r#type).or_default().insert(key.name.clone());
+                }
+                false
+            }
+            None => true,
+        };
+        self.taken = wanted.sequence();
+        for r#type in TYPES {
+            let state = self.types.get_mut(&r#type);
+            let all = state.is_some_and(|state| std::mem::take(&mut state.all));
+            if behind || all {
+                let open = self.open.entry(r#type).or_default();
+                open.extend(wanted.of(r#type).map(|(name, _)| name.clone()));
+                let has = self.types.get(&r#type).map(|state| state.has.keys().cloned());
+                open.extend(has.into_iter().flatten());
+            }
+        }
+    }
+
+    /// Closes what needs no more attention until something about it changes.
+    fn close(&mut self, wanted: &Resources) {
+        for (r#type, mut open) in std::mem::take(&mut self.open) {
+            open.retain(|name| {
+                self.is_unsent(r#type, name, wanted)
+                    || self.is_left(r#type, name, wanted)
+                    || (r#type == WireType::Cluster && self.is_unmade(name, wanted))
+            });
+            self.open.insert(r#type, open);
+        }
+    }
+
+    fn open(&self, r#type: WireType) -> impl Iterator<Item = &Name> {
+        self.open.get(&r#type).into_iter().flatten()
+    }
+
+    /// Envoy wants it, and has neither accepted nor refused just this version.
+    fn is_unsent(&self, r#type: WireType, name: &Name, wanted: &Resources) -> bool {
+        let key = WireKey { r#type, name: name.clone() };
+        let (Some(resource), Some(state)) = (wanted.get(&key), self.types.get(&r#type)) else {
+            // Of a type that Envoy has not asked for yet, everything is open.
+            return !self.types.contains_key(&r#type);
+        };
+        state.wants(name)
+            && state.has.get(name) != Some(&resource.version)
+            && self.refused.get(&key).is_none_or(|(version, _)| *version != resource.version)
+    }
+
+    /// Envoy has it, and it is not wanted any more.
+    fn is_left(&self, r#type: WireType, name: &Name, wanted: &Resources) -> bool {
+        self.types.get(&r#type).is_some_and(|state| state.has.contains_key(name))
+            && wanted.get(&WireKey { r#type, name: name.clone() }).is_none()
+    }
+
+    /// The cluster cannot be used yet: it or its endpoints are not there.
+    fn is_unmade(&self, name: &Name, wanted: &Resources) -> bool {
+        let key = WireKey { r#type: WireType::Cluster, name: name.clone() };
+        let Some(resource) = wanted.get(&key) else { return false };
+        let has = |t: WireType| self.types.get(&t).and_then(|state| state.has.get(name));
+        let there = has(WireType::Cluster) == Some(&resource.version) && has(WireType::Endpoints).is_some();
+        !there && !self.refused.contains_key(&key)
+    }
+
+    fn waits(&self, r#type: WireType) -> bool {
+        self.types.get(&r#type).is_some_and(|state| state.waiting.is_some())
     }
 
     /// Clusters and endpoints are there: routes may use them.
     fn made(&self, wanted: &Resources) -> bool {
-        let Some(clusters) = self.types.get(&WireType::Cluster) else { return false };
-        let settled = |t: WireType| self.types.get(&t).is_none_or(|s| s.waiting.is_none());
-        let have =
-            |name: &Name| self.types.get(&WireType::Endpoints).is_some_and(|e| e.has.contains_key(name));
-        settled(WireType::Cluster)
-            && settled(WireType::Endpoints)
-            && wanted.of(WireType::Cluster).all(|(key, resource)| {
-                self.refused.contains_key(key)
-                    || (clusters.has.get(&key.name) == Some(&resource.version) && have(&key.name))
-            })
+        self.types.contains_key(&WireType::Cluster)
+            && !self.waits(WireType::Cluster)
+            && !self.waits(WireType::Endpoints)
+            && !self.open(WireType::Cluster).any(|name| self.is_unmade(name, wanted))
     }
 
     /// Listeners and routes have settled: what they no longer name may go.
     fn settled(&self, wanted: &Resources) -> bool {
         [WireType::Listener, WireType::Routes].into_iter().all(|t| {
-            let Some(state) = self.types.get(&t) else { return true };
-            state.waiting.is_none()
-                && wanted.of(t).all(|(key, resource)| {
-                    !state.wants(&key.name)
-                        || state.has.get(&key.name) == Some(&resource.version)
-                        || self.refused.get(key).is_some_and(|(version, _)| *version == resource.version)
-                })
+            !self.types.contains_key(&t)
+                || (!self.waits(t) && !self.open(t).any(|name| self.is_unsent(t, name, wanted)))
         })
     }
 
     fn response(&mut self, r#type: WireType, wanted: &Resources) -> Option<DeltaDiscoveryResponse> {
-        if self.types.get(&r#type).is_none_or(|s| s.waiting.is_some()) {
+        if !self.types.contains_key(&r#type) || self.waits(r#type) {
             return None;
         }
         if r#type == WireType::Routes && !self.made(wanted) {
@@ -172,25 +253,22 @@ impl Session {
             WireType::Cluster | WireType::Secret | WireType::Endpoints => self.settled(wanted),
             WireType::Listener | WireType::Routes => true,
         };
-        let state = self.types.get_mut(&r#type)?;
-        let mut send: Vec<(Name, &crate::resources::Resource)> = wanted
-            .of(r#type)
-            .filter(|(key, resource)| {
-                state.wants(&key.name)
-                    && state.has.get(&key.name) != Some(&resource.version)
-                    && self.refused.get(key).is_none_or(|(version, _)| *version != resource.version)
-            })
-            .map(|(key, resource)| (key.name.clone(), &**resource))
+        let of = |name: &Name| WireKey { r#type, name: name.clone() };
+        let mut send: Vec<(Name, &Resource)> = self
+            .open(r#type)
+            .filter(|name| self.is_unsent(r#type, name, wanted))
+            .filter_map(|name| Some((name.clone(), &**wanted.get(&of(name))?)))
             .collect();
-        if send.iter().any(|(name, _)| self.isolate.contains(&WireKey { r#type, name: name.clone() })) {
+        if send.iter().any(|(name, _)| self.isolate.contains(&of(name))) {
             send.truncate(1);
         }
-        let missing = |name: &Name| wanted.get(&WireKey { r#type, name: name.clone() }).is_none();
         let mut removed: Vec<Name> = if may_remove {
-            state.has.keys().filter(|name| missing(name)).cloned().collect()
+            self.open(r#type).filter(|name| self.is_left(r#type, name, wanted)).cloned().collect()
         } else {
             Vec::new()
         };
+        let missing = |name: &Name| wanted.get(&of(name)).is_none();
+        let state = self.types.get_mut(&r#type)?;
         // A name that does not exist is answered at once; silence would keep its user warming.
         if r#type == WireType::Secret {
             removed.extend(state.unanswered.iter().filter(|name| missing(name)).cloned());

@@ -20,8 +20,9 @@ pub struct Source {
 pub struct Origin {
     /// File and line of the document; `None` for objects made by Portolan.
     pub source: Option<Source>,
-    /// Field path (`spec.rules[0].matches`) to line, for documents read from plain YAML. Rendered charts have none: for
-    /// them `source` names the template.
+    /// Field path (`spec.rules[0].matches`) to line, counted from the first line of the document (which has 0), so that
+    /// documents of one layout share one map. For documents read from plain YAML; rendered charts have none: for them
+    /// `source` names the template.
     pub lines: Arc<BTreeMap<String, u32>>,
     /// The Argo CD Application that it belongs to; empty for a plain folder.
     pub application: Name,
@@ -32,14 +33,15 @@ pub struct Origin {
 impl Origin {
     /// Line of `field` or of its nearest parent that is known, else of the document.
     pub fn line_of(&self, field: &str) -> Option<u32> {
+        let first = self.source.as_ref()?.line;
         let mut path = field;
         loop {
-            if let Some(line) = self.lines.get(path) {
-                return Some(*line);
+            if let Some(after) = self.lines.get(path) {
+                return Some(first + after);
             }
             match path.rfind(['.', '[']) {
                 Some(cut) => path = &path[..cut],
-                None => return self.source.as_ref().map(|s| s.line),
+                None => return Some(first),
             }
         }
     }

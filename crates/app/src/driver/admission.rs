@@ -1,19 +1,14 @@
 //! What the store takes of the repository. Decided in `core::policy::edit`.
 
-use std::collections::BTreeMap;
-
 use portolan_core::policy::edit;
-use portolan_model::{Object, ObjectKey, Problem};
+use portolan_model::Object;
 
 use super::{Driver, GIT};
 
 impl Driver {
-    /// The object to store: as it was read or, if its edit is refused, as it is stored, with where it now stands.
-    pub(super) fn admitted(
-        &self,
-        object: Object,
-        problems: &mut BTreeMap<ObjectKey, Vec<Problem>>,
-    ) -> Object {
+    /// The object to store: as it was read or, if its edit is refused, as it is stored, with where it now stands. The
+    /// problem is told until the object is read again.
+    pub(super) fn admitted(&mut self, object: Object) -> Object {
         if !edit::is_looked_at(&object) {
             return object;
         }
@@ -21,7 +16,8 @@ impl Driver {
             return object;
         };
         let Some(problem) = edit::refused(&stored.object, &object) else { return object };
-        problems.entry(object.key.clone()).or_default().push(problem);
-        Object { origin: object.origin, ..stored.object.clone() }
+        let kept = Object { origin: object.origin, ..stored.object.clone() };
+        self.reading.edits.insert(kept.key.clone(), problem);
+        kept
     }
 }

@@ -22,7 +22,7 @@ use portolan_effects::{
         DurableDns,
         keeper::{self, Orders, Report},
     },
-    render::Rendered,
+    render::Whole,
     store::Write,
 };
 use portolan_engine::Changes;
@@ -102,7 +102,9 @@ impl Dns {
 impl Driver {
     /// Settings from what was read. The records that stand are put with the first ones: a name that is published is never
     /// taken for one that is not.
-    pub(super) fn dns_settings(&mut self, read: &mut Rendered) {
+    /// Gives what is wrong with them.
+    pub(super) fn dns_settings(&mut self, whole: &Whole) -> Vec<Problem> {
+        let mut found = Vec::new();
         let component = self.reading.components.iter().find_map(|component| match component {
             Component::ExternalDns(component) => Some(component),
             _ => None,
@@ -110,22 +112,23 @@ impl Driver {
         let mut settings = match component {
             Some(component) => {
                 let (settings, problems) = DnsSettings::of_external_dns(component);
-                let application = read.applications.iter().find(|a| a.key.name.name == component.application);
+                let application =
+                    whole.applications.iter().find(|a| a.key.name.name == component.application);
                 let object = application.map_or_else(
                     || ObjectKey::new("argoproj.io", "Application", "argocd", component.application.clone()),
                     |a| a.key.clone(),
                 );
-                read.problems.extend(problems.into_iter().map(|problem| problem.on(object.clone())));
+                found.extend(problems.into_iter().map(|problem| problem.on(object.clone())));
                 settings
             }
-            None if read.applications.iter().all(|a| &*a.key.kind.kind == "Folder") => {
+            None if whole.applications.iter().all(|a| &*a.key.kind.kind == "Folder") => {
                 DnsSettings::of_folder(&self.reading.env)
             }
             None => DnsSettings::unmanaged(),
         };
         settings.plan.allow_mass_deletion = self.dns.approved;
         if self.dns.settings.as_ref() == Some(&settings) {
-            return;
+            return found;
         }
         if self.dns.settings.is_none() {
             let kept = self.store.list().filter_map(|stored| route_key(&stored.object.key));
@@ -153,6 +156,7 @@ impl Driver {
         if let Err(error) = self.settle() {
             tracing::error!(%error, "the step before the first writes has failed");
         }
+        found
     }
 
     /// Notes for the keeper what changed, and serves the zones that the names need.

@@ -33,6 +33,7 @@ impl Driver {
         gauge("findings", "Problems", self.engine.rows::<world::Finding>().count() as u64);
         gauge("engine_steps", "Steps since start", self.steps);
         gauge("engine_rule_runs", "Rule runs since start", self.runs);
+        self.reaction.register(&mut registry);
         let mut theirs = Registry::with_prefix("certmanager");
         self.certificate_metrics(&mut registry, &mut theirs);
         let mut text = String::new();

@@ -51,6 +51,7 @@ impl Driver {
                     hint: "remove one of the two writers".into(),
                 }),
             }
+            self.reaction.written += 1;
             self.facts = true;
         }
         problems
@@ -59,6 +60,7 @@ impl Driver {
     /// Writes what Portolan makes itself; what could not be written is a finding on the object.
     pub(super) fn write_own(&mut self, writes: Vec<Write>) {
         for problem in self.write(writes) {
+            self.own_problems.insert(problem.object.clone());
             self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
             self.facts = true;
         }

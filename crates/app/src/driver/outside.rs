@@ -13,11 +13,11 @@ use portolan_effects::{
     folder,
     state_dir::StateDir,
 };
-use portolan_envoy::{bootstrap::bootstrap, resources::Resources, serve};
+use portolan_envoy::{bootstrap::bootstrap, resources::Board, serve};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UnixListener},
-    sync::{mpsc, oneshot, watch},
+    sync::{mpsc, oneshot},
 };
 
 use super::Event;
@@ -26,17 +26,11 @@ use crate::{api, cli::Up};
 pub struct Outside {
     pub events: mpsc::UnboundedReceiver<Event>,
     pub wake: mpsc::UnboundedSender<Event>,
-    pub wanted: watch::Sender<Arc<Resources>>,
+    pub board: Arc<Board>,
     pub envoy: Option<EnvoyKeeper>,
     pub run: Value,
-    pub _watcher: notify_guard::Guard,
     /// Dropped to end the ADS server.
     pub stop: oneshot::Sender<()>,
-}
-
-mod notify_guard {
-    /// Keeps the folder watch alive.
-    pub struct Guard(#[allow(dead_code, reason = "held for its Drop")] pub Box<dyn std::any::Any + Send>);
 }
 
 /// Restarts Envoy when it dies; stops it at the end.
@@ -93,12 +87,13 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
     let sockets = socket_directory(state)?;
     let (xds, control, admin) = (sockets.join("xds"), sockets.join("control"), sockets.join("envoy-admin"));
 
-    let (wanted, receiver) = watch::channel(Arc::new(Resources::default()));
+    let board = Arc::new(Board::default());
+    let served = Arc::clone(&board);
     let (reports, mut reported) = mpsc::unbounded_channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let socket = listen(&xds)?;
     tokio::spawn(async move {
-        if let Err(error) = serve::serve(socket, receiver, reports, async { drop(stopped.await) }).await {
+        if let Err(error) = serve::serve(socket, served, reports, async { drop(stopped.await) }).await {
             tracing::error!(%error, "the xDS server has failed");
         }
     });
@@ -129,19 +124,9 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
     tokio::spawn(async move { axum::serve(tcp, public).await });
     tokio::spawn(async move { axum::serve(socket, private).await });
 
-    let (watcher, mut woken) =
-        folder::watch(root).with_context(|| format!("{} cannot be watched", root.display()))?;
+    let watch = folder::watch(root).with_context(|| format!("{} cannot be watched", root.display()))?;
     let forward = wake.clone();
-    tokio::spawn(async move {
-        while woken.recv().await.is_some() {
-            // Editors write in several steps; a burst is one change.
-            tokio::time::sleep(Duration::from_millis(3)).await;
-            while woken.try_recv().is_ok() {}
-            if forward.send(Event::Folder).is_err() {
-                break;
-            }
-        }
-    });
+    tokio::spawn(async move { while forward.send(Event::Folder(watch.next().await)).is_ok() {} });
 
     let forward = wake.clone();
     tokio::spawn(async move {
@@ -164,15 +149,7 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
         "api": api_address.to_string(), "envoy": version,
         "sockets": {"directory": sockets, "control": control, "envoyAdmin": admin},
     });
-    Ok(Outside {
-        events,
-        wake,
-        wanted,
-        envoy: Some(envoy),
-        run,
-        _watcher: notify_guard::Guard(Box::new(watcher)),
-        stop,
-    })
+    Ok(Outside { events, wake, board, envoy: Some(envoy), run, stop })
 }
 
 fn keep(

@@ -1,8 +1,10 @@
-//! From the work tree to the store. Reading (Helm included) is done on a thread of its own, one at a time.
+//! From the work tree to the store. Reading (Helm included) is done on a thread of its own, one at a time, and hands on
+//! what is different from the reading before; the first one is compared with nothing.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    mem,
+    path::Path,
 };
 
 use portolan_core::{
@@ -10,8 +12,9 @@ use portolan_core::{
     gitops::adapters::{Component, adapt},
 };
 use portolan_effects::{
-    render::{ApplicationInfo, Rendered, Tools, render},
-    store::{Stored, Write},
+    folder::Burst,
+    render::{ApplicationInfo, Difference, Tools, Touched, Tree, Whole},
+    store::{Store, Stored, Write},
 };
 use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::SourceProblems, intake::MANAGED_BY};
 use serde_json::json;
@@ -20,131 +23,263 @@ use super::{Driver, Event, GIT, OURS};
 
 /// The work tree as it was read last, and the reading that is under way.
 pub struct Reading {
-    tools: Arc<Tools>,
+    /// Away while a reading runs.
+    tree: Option<Box<Tree>>,
     pub env: String,
-    start: Option<String>,
     /// `--cluster-resource-namespace`: wins over what the repository says.
     cluster_resource_namespace: Option<Name>,
-    running: bool,
+    /// What the next reading has to look at.
+    touched: Touched,
     /// Something changed while a reading was under way.
     again: bool,
+    /// The store did not take what was read: the next reading is as the first.
+    forget: bool,
+    /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
+    unwanted: BTreeSet<ObjectKey>,
+    /// Objects that somebody else has in the store. They are tried again with each reading.
+    refused: BTreeMap<ObjectKey, Object>,
+    /// Edits that the store does not take, until the object is read again.
+    pub(super) edits: BTreeMap<ObjectKey, Problem>,
+    /// Problems of the work tree by object, as the tree told them.
+    told: BTreeMap<ObjectKey, Vec<Problem>>,
+    /// What else is wrong with the same objects; found anew with each reading.
+    more: BTreeMap<ObjectKey, Vec<Problem>>,
     /// What was taken for something else.
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
     pub components: Vec<Component>,
     /// Applications, parents first.
     pub applications: Vec<ApplicationInfo>,
+    /// What is wrong with that.
+    component_problems: Vec<Problem>,
 }
 
 impl Reading {
     /// Nothing is read yet.
     pub fn new(
-        tools: Tools,
+        root: &Path,
         env: String,
-        start: Option<String>,
+        start: Option<&str>,
+        tools: Tools,
         cluster_resource_namespace: Option<Name>,
+        store: &Store,
     ) -> Self {
         Self {
-            tools: Arc::new(tools),
+            tree: Some(Box::new(Tree::new(root, &env, start, tools))),
             env,
-            start,
             cluster_resource_namespace,
-            running: false,
+            touched: Touched::All,
             again: false,
+            forget: false,
+            unwanted: brought(store),
+            refused: BTreeMap::new(),
+            edits: BTreeMap::new(),
+            told: BTreeMap::new(),
+            more: BTreeMap::new(),
             substitutions: Vec::new(),
             components: Vec::new(),
             applications: Vec::new(),
+            component_problems: Vec::new(),
         }
     }
 
     /// Whether the store may still be behind the work tree.
     pub fn is_running(&self) -> bool {
-        self.running
+        self.tree.is_none()
+    }
+
+    /// Takes the tree for a reading, if none runs.
+    fn start(&mut self, store: &Store) -> Option<(Box<Tree>, Touched)> {
+        let mut tree = self.tree.take()?;
+        if mem::take(&mut self.forget) {
+            tree.forget();
+            self.touched = Touched::All;
+            self.unwanted = brought(store);
+            self.refused.clear();
+            self.edits.clear();
+            // What is not told again is over.
+            for key in mem::take(&mut self.told).into_keys() {
+                self.more.entry(key).or_default();
+            }
+        }
+        Some((tree, mem::take(&mut self.touched)))
     }
 }
 
+/// All that the repository has in the store.
+fn brought(store: &Store) -> BTreeSet<ObjectKey> {
+    store.list().filter(|stored| stored.manager == GIT).map(|stored| stored.object.key.clone()).collect()
+}
+
 impl Driver {
-    /// Starts a reading of the work tree, or notes that one more is due after the one that runs.
+    /// Something changed in the work tree.
+    pub(super) fn noticed(&mut self, burst: Burst) {
+        self.reaction.noticed(burst.noticed);
+        self.reading.touched.add(burst.touched);
+        self.reload();
+    }
+
+    /// Starts a reading of what changed, or notes that one more is due after the one that runs. What could not be written
+    /// or removed before is tried again with it.
     pub(super) fn reload(&mut self) {
-        if self.reading.running {
+        let Some((mut tree, touched)) = self.reading.start(&self.store) else {
             self.reading.again = true;
             return;
-        }
-        self.reading.running = true;
-        let (tools, env, start) =
-            (Arc::clone(&self.reading.tools), self.reading.env.clone(), self.reading.start.clone());
-        let (root, events) = (self.root.clone(), self.events.clone());
+        };
+        let events = self.events.clone();
+        self.reaction.begin();
         tokio::task::spawn_blocking(move || {
-            let rendered = render(&root, &env, start.as_deref(), &tools);
-            let _ = events.send(Event::Read(Box::new(rendered)));
+            let difference = tree.read(&touched);
+            let _ = events.send(Event::Read(tree, Box::new(difference)));
         });
     }
 
     /// Brings the store to what was read.
-    pub(super) fn take_reading(&mut self, mut read: Rendered) {
-        self.reading.running = false;
-        if std::mem::take(&mut self.reading.again) {
+    pub(super) fn take_reading(&mut self, tree: Box<Tree>, read: Difference) {
+        self.reaction.read(&read.work);
+        self.reading.tree = Some(tree);
+        if self.reading.forget {
+            // It was compared with what the store did not take.
+            return self.reload();
+        }
+        self.take_components(&read.whole);
+        let mut more: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
+        let mut say = |problems: Vec<Problem>| {
+            for problem in problems {
+                more.entry(problem.object.clone()).or_default().push(problem);
+            }
+        };
+        say(self.reading.component_problems.clone());
+        say(self.dns_settings(&read.whole));
+        self.reading.substitutions.clone_from(&read.whole.substitutions);
+        for object in &read.objects {
+            self.reading.unwanted.remove(&object.key);
+            self.reading.refused.remove(&object.key);
+            self.reading.edits.remove(&object.key);
+        }
+        for key in &read.gone {
+            self.reading.refused.remove(key);
+            self.reading.edits.remove(key);
+        }
+        self.reading.unwanted.extend(read.gone);
+        let objects = mem::take(&mut self.reading.refused).into_values().chain(read.objects).collect();
+        let writes = self.writes(objects, &read.whole);
+        say(self.reading.edits.values().cloned().collect());
+        let unwritten = mem::take(&mut self.unwritten);
+        say(self.write(writes));
+        self.reading.forget = self.unwritten;
+        self.unwritten |= unwritten;
+        self.reading.applications = read.whole.applications;
+        self.source_problems(read.problems, more);
+        self.reaction.written();
+        if mem::take(&mut self.reading.again) {
             self.reload();
         }
-        self.take_components(&mut read);
-        self.dns_settings(&mut read);
-        let mut problems: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
-        for problem in std::mem::take(&mut read.problems) {
-            problems.entry(problem.object.clone()).or_default().push(problem);
-        }
-        let mut writes = Vec::with_capacity(read.objects.len());
-        let mut wanted = BTreeSet::new();
+    }
+
+    /// What has to be written for these objects, and what may go.
+    fn writes(&mut self, objects: Vec<Object>, whole: &Whole) -> Vec<Write> {
+        let mut writes = Vec::with_capacity(objects.len());
         let mut namespaces: BTreeSet<Name> = BTreeSet::new();
-        for object in std::mem::take(&mut read.objects) {
-            let object = self.admitted(object, &mut problems);
-            wanted.insert(object.key.clone());
+        let mut here: BTreeSet<Name> = BTreeSet::new();
+        for object in objects {
+            let object = self.admitted(object);
+            let stored = self.store.get(&object.key);
+            if is_namespace(&object.key) {
+                here.insert(object.key.name.name.clone());
+                if stored.is_some_and(is_made) {
+                    // Made by us for want of this one.
+                    writes.push(Write::Delete(object.key.clone(), OURS));
+                }
+            } else if stored.is_some_and(|stored| stored.manager != GIT) {
+                self.reading.refused.insert(object.key.clone(), object.clone());
+            }
             namespaces.insert(object.key.name.namespace.clone());
             writes.push(Write::Apply(Box::new(object), GIT));
         }
-        for namespace in namespaces.into_iter().filter(|n| !n.is_empty()) {
-            let key = ObjectKey::new("", "Namespace", "", namespace.clone());
-            if !wanted.contains(&key) && self.store.get(&key).is_none() {
-                writes.insert(0, Write::Apply(Box::new(namespace_object(&namespace)), OURS));
-            }
+        let missing = namespaces.into_iter().filter(|namespace| {
+            let key = namespace_key(namespace);
+            !namespace.is_empty() && !here.contains(namespace) && self.store.get(&key).is_none()
+        });
+        let mut made: Vec<Write> =
+            missing.map(|namespace| Write::Apply(Box::new(namespace_object(&namespace)), OURS)).collect();
+        made.append(&mut writes);
+        let store = &self.store;
+        self.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
+        let gone = self.reading.unwanted.iter().filter_map(|key| store.get(key));
+        let gone = gone.filter(|stored| may_prune(stored, whole)).map(|stored| stored.object.key.clone());
+        made.extend(gone.map(|key| Write::Delete(key, GIT)));
+        let mut writes = self.in_order(made);
+        let lost: Vec<Name> = writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::Delete(key, GIT) if is_namespace(key) => Some(key.name.name.clone()),
+                _ => None,
+            })
+            .collect();
+        if !lost.is_empty() {
+            self.keep_namespaces(lost, &mut writes);
         }
-        let gone = self.store.list().filter(|s| s.manager == GIT && !wanted.contains(&s.object.key));
-        let gone: Vec<_> = gone.filter(|s| may_prune(s, &read)).map(|s| s.object.key.clone()).collect();
-        writes.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
-        self.reading.substitutions = read.substitutions;
-        self.reading.applications = read.applications;
-        let writes = self.in_order(writes);
-        for problem in self.write(writes) {
-            problems.entry(problem.object.clone()).or_default().push(problem);
-        }
-        self.source_problems(problems);
+        writes
     }
 
-    /// Replaces all problems of the source by these.
-    fn source_problems(&mut self, problems: BTreeMap<ObjectKey, Vec<Problem>>) {
-        let old: Vec<ObjectKey> = self
-            .engine
-            .rows::<SourceProblems>()
-            .filter(|row| !problems.contains_key(&row.key))
-            .map(|row| row.key.clone())
+    /// A namespace that the repository no longer brings, and whose objects it still does, is made by us.
+    fn keep_namespaces(&self, lost: Vec<Name>, writes: &mut Vec<Write>) {
+        let deleted: BTreeSet<ObjectKey> = writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::Delete(key, _) => Some(key.clone()),
+                _ => None,
+            })
             .collect();
-        for key in old {
-            self.engine.remove::<SourceProblems>(&key);
+        let stored = self.store.list().filter(|s| s.manager == GIT && !deleted.contains(&s.object.key));
+        let mut used: BTreeSet<Name> = stored.map(|s| s.object.key.name.namespace.clone()).collect();
+        used.extend(writes.iter().filter_map(|write| match write {
+            Write::Apply(object, GIT) => Some(object.key.name.namespace.clone()),
+            _ => None,
+        }));
+        let kept = lost.into_iter().filter(|namespace| used.contains(namespace));
+        writes.extend(kept.map(|namespace| Write::Apply(Box::new(namespace_object(&namespace)), OURS)));
+    }
+
+    /// Puts the problems of the objects that have others now.
+    fn source_problems(
+        &mut self,
+        told: BTreeMap<ObjectKey, Vec<Problem>>,
+        more: BTreeMap<ObjectKey, Vec<Problem>>,
+    ) {
+        let mut changed: BTreeSet<ObjectKey> = told.keys().chain(more.keys()).cloned().collect();
+        changed.extend(mem::replace(&mut self.reading.more, more).into_keys());
+        changed.append(&mut self.own_problems);
+        for (key, problems) in told {
+            if problems.is_empty() {
+                self.reading.told.remove(&key);
+            } else {
+                self.reading.told.insert(key, problems);
+            }
         }
-        for (key, problems) in problems {
-            self.engine.put(SourceProblems { key, problems });
+        for key in changed {
+            let all = [self.reading.told.get(&key), self.reading.more.get(&key)];
+            let problems: Vec<Problem> = all.into_iter().flatten().flatten().cloned().collect();
+            if problems.is_empty() {
+                self.engine.remove::<SourceProblems>(&key);
+            } else {
+                self.engine.put(SourceProblems { key, problems });
+            }
         }
         self.facts = true;
     }
 
     /// Settings that the repository gives to the components which Portolan stands in for.
-    fn take_components(&mut self, read: &mut Rendered) {
+    fn take_components(&mut self, whole: &Whole) {
         // A component whose source could not be read keeps its settings.
-        if read.unsure.is_empty() || self.reading.components.is_empty() {
+        if whole.unsure.is_empty() || self.reading.components.is_empty() {
             self.reading.components.clear();
-            for values in &read.adapters {
+            self.reading.component_problems.clear();
+            for values in &whole.adapters {
                 let (component, problems) = adapt(values);
                 self.reading.components.extend(component);
-                read.problems.extend(problems);
+                self.reading.component_problems.extend(problems);
             }
         }
         self.take_credentials();
@@ -161,18 +296,32 @@ impl Driver {
 }
 
 /// Whether an object that is no longer wanted may go: not if it may stand in something that could not be read.
-fn may_prune(stored: &Stored, read: &Rendered) -> bool {
+fn may_prune(stored: &Stored, whole: &Whole) -> bool {
     let Some(source) = &stored.object.origin.source else {
         // Where it stood is not known since the last start.
-        return read.unsure.is_empty() && read.unsure_files.is_empty();
+        return whole.unsure.is_empty() && whole.unsure_files.is_empty();
     };
-    if read.unsure_files.iter().any(|file| *file == *source.file) {
+    if whole.unsure_files.contains(&*source.file) {
         return false;
     }
     let application = &stored.object.origin.application;
-    let known = application.is_empty() || read.applications.iter().any(|a| a.key.name.name == *application);
+    let known = application.is_empty() || whole.applications.iter().any(|a| a.key.name.name == *application);
     // An Application that is gone may be the child of one that could not be read.
-    read.unsure.is_empty() || (known && !read.unsure.contains(application))
+    whole.unsure.is_empty() || (known && !whole.unsure.contains(application))
+}
+
+fn namespace_key(name: &Name) -> ObjectKey {
+    ObjectKey::new("", "Namespace", "", name.clone())
+}
+
+fn is_namespace(key: &ObjectKey) -> bool {
+    key.kind.group.is_empty() && &*key.kind.kind == "Namespace"
+}
+
+/// Whether it is a namespace that Portolan made.
+fn is_made(stored: &Stored) -> bool {
+    let label = stored.object.json.pointer("/metadata/labels").and_then(|labels| labels.get(MANAGED_BY.0));
+    stored.manager == OURS && label.and_then(serde_json::Value::as_str) == Some(MANAGED_BY.1)
 }
 
 fn namespace_object(name: &str) -> Object {

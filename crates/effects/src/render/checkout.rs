@@ -1,11 +1,17 @@
 //! The work tree: paths that cannot leave it, and which repository URL it stands for.
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    path::{Component, Path, PathBuf},
+    sync::{Mutex, PoisonError},
+};
 
-/// A folder that all reading stays inside.
-#[derive(Clone, Debug)]
+use super::inputs::Inputs;
+
+/// A folder that all reading stays inside. It notes what is asked of it.
+#[derive(Debug)]
 pub(super) struct Checkout {
     root: PathBuf,
+    inputs: Mutex<Inputs>,
 }
 
 /// Why a path was not resolved.
@@ -20,7 +26,17 @@ pub(super) enum Unresolved {
 impl Checkout {
     /// Opens a folder; links in its own path are resolved once, here.
     pub(super) fn open(root: &Path) -> std::io::Result<Self> {
-        Ok(Self { root: root.canonicalize()? })
+        Ok(Self { root: root.canonicalize()?, inputs: Mutex::default() })
+    }
+
+    /// The same folder for a reader whose inputs are noted apart.
+    pub(super) fn apart(&self) -> Self {
+        Self { root: self.root.clone(), inputs: Mutex::default() }
+    }
+
+    /// What was asked for.
+    pub(super) fn inputs(self) -> Inputs {
+        self.inputs.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn root(&self) -> &Path {
@@ -41,7 +57,17 @@ impl Checkout {
                 Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
             }
         }
-        let real = self.root.join(clean).canonicalize().map_err(|_| Unresolved::Missing)?;
+        let named = self.root.join(clean);
+        let real = named.canonicalize();
+        {
+            let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+            inputs.add(&named);
+            // A broken link, too, may lead somewhere one day.
+            if real.as_ref().map_or_else(|_| named.is_symlink(), |real| *real != named) {
+                inputs.follow_link();
+            }
+        }
+        let real = real.map_err(|_| Unresolved::Missing)?;
         if real.starts_with(&self.root) { Ok(real) } else { Err(Unresolved::Outside) }
     }
 
@@ -84,6 +110,23 @@ mod tests {
         assert_eq!(checkout.resolve("link"), Err(Unresolved::Outside));
         assert_eq!(checkout.resolve("a/c"), Err(Unresolved::Missing));
         assert_eq!(checkout.show(&checkout.resolve("/a/./b").unwrap()), "a/b");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_noted() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("a")).unwrap();
+        std::os::unix::fs::symlink("a", root.join("link")).unwrap();
+        let touched = |ask: &str, change: &str| {
+            let checkout = Checkout::open(&root).unwrap();
+            let _ = checkout.resolve(ask);
+            let change = super::super::Touched::Paths([root.join(change)].into_iter().collect());
+            checkout.inputs().touched(&change)
+        };
+        assert!(touched("a", "a/x") && touched("a/none", "a/none"));
+        assert!(!touched("a/none", "a/other") && !touched("a", "b"));
+        assert!(touched("link", "b") && touched("link/none", "link"));
     }
 
     #[test]

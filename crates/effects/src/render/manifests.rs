@@ -1,17 +1,11 @@
-//! YAML text to objects: what a chart printed, and what stands in a plain folder.
+//! YAML text to objects: what a chart printed, and what stands in a plain file.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use portolan_model::{Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
-use super::{
-    application::Directory, checkout::Checkout, glob::Glob, memo::Memo, problems, stage::VALUES_KIND,
-};
+use super::{checkout::Checkout, lines::LineMaps, problems, stage::VALUES_KIND};
 
 /// A document of a source, before namespace and scope are known.
 #[derive(Clone, Debug)]
@@ -21,7 +15,7 @@ pub(super) struct Document {
 }
 
 /// What was read.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Manifests {
     pub(super) documents: Vec<Document>,
     /// Merged values of the chart.
@@ -29,8 +23,8 @@ pub(super) struct Manifests {
     pub(super) problems: Vec<Problem>,
     /// Something could not be read.
     pub(super) unsure: bool,
-    /// Plain files that could not be read whole: only what stood in them is in doubt.
-    pub(super) unsure_files: Vec<String>,
+    /// The plain file, if it could not be read whole: only what stood in it is in doubt.
+    pub(super) unsure_file: Option<String>,
 }
 
 /// Larger files are not read, as in plain folders.
@@ -72,43 +66,9 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
     out
 }
 
-/// Reads a folder (or one file) of plain YAML and JSON.
-pub(super) fn folder(
-    checkout: &Checkout,
-    path: &Path,
-    directory: &Directory,
-    application: &Name,
-    memo: &Memo,
-) -> Manifests {
+/// Reads one file of plain YAML or JSON.
+pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: &LineMaps) -> Manifests {
     let mut out = Manifests::default();
-    let mut files = Vec::new();
-    if path.is_file() {
-        files.push(path.to_owned());
-    } else {
-        walk(path, directory.recurse, 0, &mut files);
-        files.sort();
-        let include = Glob::loose(&directory.include).filter(|_| !directory.include.is_empty());
-        let exclude = Glob::loose(&directory.exclude).filter(|_| !directory.exclude.is_empty());
-        files.retain(|file| {
-            let name = file.strip_prefix(path).unwrap_or(file).display().to_string();
-            include.as_ref().is_none_or(|g| g.matches(&name))
-                && !exclude.as_ref().is_some_and(|g| g.matches(&name))
-        });
-    }
-    for path in files {
-        let read = memo.file(&path, application, || {
-            let mut out = Manifests::default();
-            read_file(checkout, &path, application, &mut out);
-            out
-        });
-        out.documents.extend(read.documents.iter().cloned());
-        out.problems.extend(read.problems.iter().cloned());
-        out.unsure_files.extend(read.unsure_files.iter().cloned());
-    }
-    out
-}
-
-fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Manifests) {
     let file = checkout.show(path);
     let mut problem = |line: u32, code: u16, message: String, hint: &str| {
         let field = if line > 0 { format!("line {line}") } else { String::new() };
@@ -127,7 +87,7 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
     } else {
         match std::fs::read_to_string(path) {
             // Removed since the folder was listed: as if it had not been there.
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
             read => read.map_err(|why| why.to_string()),
         }
     };
@@ -135,8 +95,8 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
         Ok(text) => text,
         Err(why) => {
             problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
-            out.unsure_files.push(file);
-            return;
+            out.unsure_file = Some(file);
+            return out;
         }
     };
     let (documents, errors) = yaml::load(&text);
@@ -145,12 +105,14 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
         problem(error.line, 11, message, "correct the document; until then its objects stay as they were");
     }
     if !errors.is_empty() {
-        out.unsure_files.push(file.clone());
+        out.unsure_file = Some(file.clone());
     }
     for document in documents {
+        let first = document.line;
+        let offsets = document.lines.into_iter().map(|(field, line)| (field, line.saturating_sub(first)));
         let origin = Origin {
-            source: Some(Source { file: file.as_str().into(), line: document.line }),
-            lines: Arc::new(document.lines),
+            source: Some(Source { file: file.as_str().into(), line: first }),
+            lines: lines.share(offsets.collect()),
             application: application.clone(),
             wave: 0,
         };
@@ -158,6 +120,7 @@ fn read_file(checkout: &Checkout, path: &Path, application: &Name, out: &mut Man
             items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
         );
     }
+    out
 }
 
 /// A `List` stands for its items.
@@ -173,23 +136,25 @@ fn items(json: Value) -> impl Iterator<Item = Value> {
     items.into_iter()
 }
 
-fn walk(dir: &Path, recurse: bool, depth: usize, files: &mut Vec<PathBuf>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with('.') {
-            continue;
-        }
-        let path = entry.path();
-        // Links are not followed: a folder must not reach outside the repository.
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() && recurse && depth < 32 => walk(&path, recurse, depth + 1, files),
-            Ok(kind)
-                if kind.is_file()
-                    && path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") =>
-            {
-                files.push(path);
-            }
-            _ => {}
-        }
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn lines_are_those_of_the_file_and_one_map_serves_equal_layouts() {
+        let dir = tempfile::tempdir().unwrap();
+        let route = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports:\n    - port: 80\n";
+        let path = dir.path().join("a.yaml");
+        std::fs::write(&path, format!("# two of a kind\n\n{route}---\n{route}---\n# moved\nspec: 1\n"))
+            .unwrap();
+        let checkout = Checkout::open(dir.path()).unwrap();
+        let read = file(&checkout, &path, &Name::default(), &LineMaps::default());
+        let origins: Vec<&Origin> = read.documents.iter().map(|document| &document.origin).collect();
+        let lines = |field: &str| origins.iter().map(|o| o.line_of(field).unwrap()).collect::<Vec<_>>();
+        assert_eq!(lines(""), [3, 10, 18]);
+        assert_eq!(lines("spec.ports[0].port"), [8, 15, 18]);
+        assert_eq!(lines("spec.ports[3]"), [7, 14, 18]);
+        assert!(Arc::ptr_eq(&origins[0].lines, &origins[1].lines));
     }
 }

@@ -2,13 +2,17 @@
 //! real Helm, plain folders are read. Nothing is fetched, nothing is applied, no key is loaded.
 //!
 //! ```text
-//!  discover -> Application --path--> chart   -> stage (copy, dependencies taken out) -> helm template -> objects
-//!                  ^                 folder  -> objects                                                    |
-//!                  +---------------------------- child Applications <--------------------------------------+
+//!  walk:  discover -> Application --path--> chart   -> stage (copy, dependencies taken out) -> helm template -> part
+//!                         ^                 folder  -> file -> part                                            |
+//!                         +---------------------------- child Applications <-----------------------------------+
+//!  merge: parts that changed -> place (namespace, scope) -> which object of a key is taken -> difference
 //! ```
 //!
+//! A [`Tree`] is read again for each change of the work tree. What nothing touched is neither read nor placed nor
+//! compared; the objects themselves are not kept, the store has them. The first reading is the same with nothing kept.
+//!
 //! Invariant: broken input is a problem and costs only its own source. An Application whose source could not be read
-//! whole is listed in [`Rendered::unsure`], so that what it brought before is not pruned.
+//! whole is listed in [`Whole::unsure`], so that what it brought before is not pruned.
 
 pub mod application;
 mod checkout;
@@ -16,21 +20,30 @@ pub mod dependencies;
 pub mod discover;
 mod glob;
 pub mod helm;
+mod inputs;
+mod kept;
+mod lines;
+mod listing;
 mod manifests;
-mod memo;
+mod merge;
 mod order;
+mod part;
+mod place;
 pub mod problems;
 mod source;
 mod stage;
+mod stamp;
+mod subjects;
+mod touched;
 mod tree;
+mod walk;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use portolan_core::gitops::adapters::ComponentValues;
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
-pub use memo::Memo;
-pub use tree::render;
+pub use touched::Touched;
+pub use tree::{Difference, Tree, Whole, Work, render};
 
 /// The outside program and where its results are kept.
 #[derive(Clone, Debug)]
@@ -41,14 +54,12 @@ pub struct Tools {
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
     pub timeout: Duration,
-    /// What earlier readings with these tools have parsed.
-    pub memo: Arc<Memo>,
 }
 
 impl Tools {
     /// `helm` from `PATH`, and the usual time limit of one minute.
     pub fn new(helm: Option<PathBuf>, cache: PathBuf) -> Self {
-        Self { helm, cache, timeout: Duration::from_mins(1), memo: Arc::default() }
+        Self { helm, cache, timeout: Duration::from_mins(1) }
     }
 }
 
@@ -74,21 +85,12 @@ pub struct ApplicationInfo {
 /// Everything that one environment wants, as the repository says.
 #[derive(Clone, Debug, Default)]
 pub struct Rendered {
-    /// Applications, parents first, in the order of their waves.
-    pub applications: Vec<ApplicationInfo>,
-    /// Objects in the order of writing: wave of the Application, wave of the object, Argo CD's kind order, name. The
-    /// Applications themselves are among them.
+    /// Objects in the order of writing, as [`Difference::objects`].
     pub objects: Vec<Object>,
-    /// Values of the components that Portolan stands in for.
-    pub adapters: Vec<ComponentValues>,
     /// What is wrong or was left out.
     pub problems: Vec<Problem>,
     /// Hooks and Jobs: listed, never run.
     pub unapplied: Vec<ObjectKey>,
-    /// What was taken for something else (work tree for revision, this machine for clusters), one sentence each.
-    pub substitutions: Vec<String>,
-    /// Applications (by name) that could not be read whole: nothing of theirs may be pruned.
-    pub unsure: Vec<Name>,
-    /// Plain files that could not be read whole: what stood in them must not be pruned; the rest may.
-    pub unsure_files: Vec<String>,
+    /// Applications, settings and doubts.
+    pub whole: Whole,
 }

@@ -1,8 +1,6 @@
 //! What Argo CD does with an object apart from its content: wave, kind order, hooks, scope.
 //! Source: argoproj/argo-cd `gitops-engine/pkg/sync`.
 
-use std::collections::BTreeSet;
-
 use portolan_model::{Kind, ObjectKey};
 use serde_json::Value;
 
@@ -72,11 +70,11 @@ pub(super) fn rank(kind: &Kind) -> usize {
     ORDER.iter().position(|name| *name == &*kind.kind).unwrap_or(ORDER.len())
 }
 
-/// Whether objects of the kind have no namespace. `defined` holds the cluster-scoped kinds of CRDs in the repository.
+/// Whether objects of the kind have no namespace. `defined` knows the cluster-scoped kinds of CRDs in the repository.
 ///
 /// For a custom kind without its CRD, a name that starts with `Cluster` and goes on decides, as the field names them
 /// (ClusterIssuer, ClusterPolicy, ClusterSecretStore).
-pub(super) fn cluster_scoped(kind: &Kind, defined: &BTreeSet<Kind>) -> bool {
+pub(super) fn cluster_scoped(kind: &Kind, defined: impl Fn(&Kind) -> bool) -> bool {
     const BUILT_IN: [(&str, &str); 19] = [
         ("", "Namespace"),
         ("", "Node"),
@@ -98,7 +96,7 @@ pub(super) fn cluster_scoped(kind: &Kind, defined: &BTreeSet<Kind>) -> bool {
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
         ("gateway.networking.k8s.io", "GatewayClass"),
     ];
-    defined.contains(kind)
+    defined(kind)
         || BUILT_IN.contains(&(&*kind.group, &*kind.kind))
         || (kind.group.contains('.')
             && kind.kind.strip_prefix("Cluster").is_some_and(|rest| rest.starts_with(char::is_uppercase)))

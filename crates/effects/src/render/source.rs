@@ -1,8 +1,9 @@
 //! The sources of one Application: a chart, a folder, or something that is not rendered.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use portolan_model::Name;
@@ -10,13 +11,19 @@ use serde_json::Value;
 
 use super::{
     Tools,
-    application::{self, Application, Helm, Source},
+    application::{self, Application, Directory, Helm, Source},
     checkout::{Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
     glob::{self, Glob},
     helm::{self, Failure, Request},
+    kept::{Kept, KeptPart, KeptSource, Pending},
+    lines::LineMaps,
+    listing::Listing,
     manifests::{self, Manifests},
+    part::{Change, PartKey},
     problems, stage,
+    stamp::Stamp,
+    touched::Touched,
 };
 
 /// What every source is read with.
@@ -24,38 +31,76 @@ pub(super) struct Context<'a> {
     pub(super) checkout: &'a Checkout,
     pub(super) env: &'a str,
     pub(super) tools: &'a Tools,
+    pub(super) lines: &'a LineMaps,
     pub(super) repository: Option<&'a str>,
+    /// Where something may be different from what is kept.
+    pub(super) touched: &'a Touched,
+    /// Parts that are read even if they are the same.
+    pub(super) forced: &'a BTreeSet<PathBuf>,
 }
 
-/// What the sources of an Application gave.
-#[derive(Default)]
-pub(super) struct Outcome {
-    pub(super) manifests: Manifests,
-    /// Replaced component and its values.
-    pub(super) values: Vec<(String, Value)>,
-    /// One line a source.
-    pub(super) shown: Vec<String>,
-}
-
-/// Reads all sources of an Application.
-pub(super) fn read(context: &Context<'_>, application: &Application) -> Outcome {
-    let mut reader = Reader { context, application, out: Outcome::default(), field: String::new() };
+/// Reads all sources of an Application; of what is kept of it, parts that are the same stay as they are.
+pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>) -> (Kept, Vec<Change>) {
+    let mut changes = Vec::new();
+    let old = match kept {
+        Some(kept) if kept.is_of(pending, context.repository) => kept.sources,
+        Some(kept) => {
+            changes = kept.dropped();
+            Vec::new()
+        }
+        None => Vec::new(),
+    };
+    let application = &pending.application;
+    let mut old = old.into_iter();
+    let mut sources = Vec::with_capacity(application.sources.len());
+    let checkout = context.checkout.apart();
     for (n, source) in application.sources.iter().enumerate() {
-        reader.field =
+        let old = old.next().unwrap_or_default();
+        let field =
             if application.sources.len() > 1 { format!("spec.sources[{n}]") } else { "spec.source".into() };
+        let mut reader = Reader {
+            context,
+            checkout: &checkout,
+            application,
+            pending,
+            number: n,
+            field,
+            old,
+            out: KeptSource::default(),
+            changes: Vec::new(),
+        };
         reader.source(source);
+        changes.extend(reader.changes);
+        // What is left of the old parts is not there any more.
+        changes.extend(reader.old.parts.values().map(KeptPart::dropped));
+        sources.push(reader.out);
     }
-    reader.out
+    let repository = context.repository.map(str::to_owned);
+    (Kept { pending: pending.clone(), repository, inputs: checkout.inputs(), sources }, changes)
 }
 
 struct Reader<'a> {
     context: &'a Context<'a>,
+    checkout: &'a Checkout,
     application: &'a Application,
-    out: Outcome,
+    pending: &'a Pending,
+    number: usize,
     field: String,
+    /// The source as it was; what is taken over from it moves to `out`.
+    old: KeptSource,
+    out: KeptSource,
+    changes: Vec<Change>,
 }
 
 type Report = fn(&portolan_model::ObjectKey, &str, String) -> portolan_model::Problem;
+
+/// What became of a chart.
+enum Template {
+    /// As it was read last.
+    Same,
+    Read(String, Manifests),
+    Failed,
+}
 
 impl Reader<'_> {
     fn report(&mut self, problem: Report, below: &str, message: String) {
@@ -66,11 +111,11 @@ impl Reader<'_> {
         } else {
             (problems::file(&key.name.name), String::new())
         };
-        self.out.manifests.problems.push(problem(&object, &field, message));
+        self.out.problems.push(problem(&object, &field, message));
     }
 
     fn fail(&mut self, problem: Report, below: &str, message: String) {
-        self.out.manifests.unsure = true;
+        self.out.unsure = true;
         self.report(problem, below, message);
     }
 
@@ -94,7 +139,7 @@ impl Reader<'_> {
             // A source with `ref` alone only lends its values files.
             return;
         }
-        let folder = match self.context.checkout.resolve(&source.path) {
+        let folder = match self.checkout.resolve(&source.path) {
             Ok(folder) => folder,
             Err(Unresolved::Missing) => {
                 let message = format!("{} does not exist in the work tree", source.path);
@@ -110,7 +155,7 @@ impl Reader<'_> {
                 return;
             }
         };
-        let shown = self.context.checkout.show(&folder);
+        let shown = self.checkout.show(&folder);
         let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
         let kustomize = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
         if source.plugin.is_some() {
@@ -128,17 +173,67 @@ impl Reader<'_> {
                     format!("{shown}: jsonnet is not rendered; its YAML files are read"),
                 );
             }
-            self.out.shown.push(format!("{shown} (folder)"));
-            let name = self.name();
-            let read = manifests::folder(
-                self.context.checkout,
-                &folder,
-                &directory,
-                &name,
-                &self.context.tools.memo,
-            );
-            self.add(read);
+            self.out.shown = Some(format!("{shown} (folder)"));
+            self.folder(&folder, &directory);
         }
+    }
+
+    /// A folder of plain files, or one file. Only what is touched is looked at.
+    fn folder(&mut self, folder: &Path, directory: &Directory) {
+        let listing = Listing::new(folder, directory);
+        std::mem::swap(&mut self.out.parts, &mut self.old.parts);
+        std::mem::swap(&mut self.out.applications, &mut self.old.applications);
+        let paths = match self.context.touched {
+            Touched::Paths(paths) if self.old.shown == self.out.shown => paths,
+            // Never read as this folder, or changed anywhere: what is not found is gone.
+            _ => {
+                let mut gone: BTreeSet<PathBuf> = self.out.parts.keys().cloned().collect();
+                for path in listing.files(folder) {
+                    gone.remove(&path);
+                    self.file(&path, false);
+                }
+                self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
+                return;
+            }
+        };
+        for place in paths {
+            let at = if folder.starts_with(place) { folder } else { place.as_path() };
+            let mut gone = self.out.below(at);
+            for path in listing.files(at) {
+                gone.remove(&path);
+                // A file that is said to be written is read; below a touched folder its stamp tells.
+                self.file(&path, path == *place);
+            }
+            self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
+        }
+    }
+
+    fn file(&mut self, path: &Path, written: bool) {
+        let stamp = Stamp::of(path);
+        if let Some(part) = self.out.parts.get(path)
+            && !written
+            && part.stamp.is_some()
+            && part.stamp == stamp
+            && !self.context.forced.contains(path)
+        {
+            return;
+        }
+        let read = manifests::file(self.checkout, path, &self.name(), self.context.lines);
+        self.keep(path, stamp, true, read);
+    }
+
+    /// Takes over a part that was read.
+    fn keep(&mut self, path: &Path, stamp: Option<Stamp>, plain: bool, read: Manifests) {
+        let key = Arc::new(PartKey {
+            chain: self.pending.waves(),
+            application: self.application.key.clone(),
+            source: self.number,
+            path: path.to_owned(),
+        });
+        let namespace = self.pending.namespace();
+        let change = Change { key: Arc::clone(&key), namespace, plain, read: Some(read) };
+        self.out.add(KeptPart { key, stamp }, &change);
+        self.changes.push(change);
     }
 
     fn name(&self) -> Name {
@@ -146,16 +241,8 @@ impl Reader<'_> {
         if application::is_kind(key) { key.name.name.clone() } else { Name::default() }
     }
 
-    fn add(&mut self, read: Manifests) {
-        let manifests = &mut self.out.manifests;
-        manifests.documents.extend(read.documents);
-        manifests.problems.extend(read.problems);
-        manifests.unsure |= read.unsure;
-        manifests.unsure_files.extend(read.unsure_files);
-    }
-
     fn unsupported(&mut self, shown: &str, what: &str) {
-        self.out.shown.push(format!("{shown} ({what}, not rendered)"));
+        self.out.shown = Some(format!("{shown} ({what}, not rendered)"));
         self.fail(problems::source_unsupported, "", format!("{shown} needs {what}, which is not rendered"));
     }
 
@@ -163,7 +250,7 @@ impl Reader<'_> {
     fn remote(&mut self, source: &Source) {
         let chart = source.chart.rsplit('/').next().unwrap_or_default();
         let place = if source.chart.is_empty() { &source.path } else { &source.chart };
-        self.out.shown.push(format!("{} {place} (remote, not fetched)", source.repo_url));
+        self.out.shown = Some(format!("{} {place} (remote, not fetched)", source.repo_url));
         if REPLACED.contains(&chart) {
             let staged = stage::empty(chart);
             let helm = source.helm.clone().unwrap_or_default();
@@ -172,7 +259,7 @@ impl Reader<'_> {
                 value_files: helm.value_files.iter().filter(|f| f.starts_with('$')).cloned().collect(),
                 ..helm
             };
-            if let Some(manifests) = self.template(&staged, &helm, None, chart) {
+            if let Template::Read(_, manifests) = self.template(&staged, &helm, None, chart) {
                 self.out.values.push((chart.to_owned(), manifests.values.unwrap_or(Value::Null)));
             }
             return;
@@ -182,8 +269,8 @@ impl Reader<'_> {
     }
 
     fn chart(&mut self, source: &Source, folder: &Path, shown: &str) {
-        self.out.shown.push(format!("{shown} (helm)"));
-        let staged = match stage::chart(self.context.checkout, folder) {
+        self.out.shown = Some(format!("{shown} (helm)"));
+        let staged = match stage::chart(self.checkout, folder) {
             Ok(staged) => staged,
             Err(why) => {
                 let message =
@@ -193,7 +280,15 @@ impl Reader<'_> {
             }
         };
         let helm = source.helm.clone().unwrap_or_default();
-        let Some(read) = self.template(&staged, &helm, Some(folder), shown) else { return };
+        let (key, read) = match self.template(&staged, &helm, Some(folder), shown) {
+            Template::Failed => return,
+            Template::Same => {
+                std::mem::swap(&mut self.out, &mut self.old);
+                self.old.parts.clear();
+                return;
+            }
+            Template::Read(key, read) => (key, read),
+        };
         let values = read.values.clone().unwrap_or(Value::Null);
         for dependency in staged.replaced.iter().filter(|dependency| dependency.enabled(&values)) {
             let own = values
@@ -209,7 +304,8 @@ impl Reader<'_> {
             );
             self.report(problems::dependency_left_out, ".path", message);
         }
-        self.add(read);
+        self.old.parts.remove(folder);
+        self.keep(folder, Some(Stamp::Chart(key)), false, read);
     }
 
     fn template(
@@ -218,8 +314,8 @@ impl Reader<'_> {
         helm: &Helm,
         folder: Option<&Path>,
         shown: &str,
-    ) -> Option<Manifests> {
-        let values = self.values(helm, folder)?;
+    ) -> Template {
+        let Some(values) = self.values(helm, folder) else { return Template::Failed };
         let mut files = Vec::new();
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
             let path = self.locate(&parameter.path, folder);
@@ -227,7 +323,7 @@ impl Reader<'_> {
                 let message =
                     format!("file {} of parameter {} cannot be read", parameter.path, parameter.name);
                 self.fail(problems::values_missing, &format!(".helm.fileParameters[{n}]"), message);
-                return None;
+                return Template::Failed;
             };
             files.push((parameter.name.clone(), content));
         }
@@ -237,24 +333,29 @@ impl Reader<'_> {
         let request =
             Request { staged, release: &release, namespace: &namespace, values, files, helm, shown };
         let tools = self.context.tools;
-        let name = self.name();
-        let key = helm::key(tools, &request);
-        let read = tools.memo.chart(&format!("{key} {name} {shown}"), || {
-            helm::template(tools, &key, &request).map(|text| manifests::rendered(&text, shown, &name))
-        });
-        match read {
-            Ok(read) => Some(Manifests::clone(&read)),
+        let hash = helm::key(tools, &request);
+        // What is taken out of the chart is not in the hash of what is rendered.
+        let key = format!("{hash} {:?} {:?}", staged.replaced, staged.left_out);
+        let part = folder.and_then(|folder| self.old.parts.get(folder));
+        if part.is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())))
+            && folder.is_some_and(|folder| !self.context.forced.contains(folder))
+        {
+            return Template::Same;
+        }
+        match helm::template(tools, &hash, &request) {
+            Ok(text) => Template::Read(key, manifests::rendered(&text, shown, &self.name())),
             Err(Failure::Chart(said)) => {
                 let message =
                     format!("chart {shown} for environment {} does not render: {said}", self.context.env);
                 self.fail(problems::helm_failed, ".path", message);
-                None
+                Template::Failed
             }
             Err(Failure::Tool(why)) => {
                 let message =
                     format!("chart {shown} for environment {} was not rendered: {why}", self.context.env);
+                self.out.again = true;
                 self.fail(problems::helm_unusable, ".path", message);
-                None
+                Template::Failed
             }
         }
     }
@@ -279,13 +380,13 @@ impl Reader<'_> {
             };
             let mut read: Vec<_> = paths
                 .into_iter()
-                .filter_map(|path| Some((self.context.checkout.show(&path), std::fs::read(path).ok()?)))
+                .filter_map(|path| Some((self.checkout.show(&path), std::fs::read(path).ok()?)))
                 .collect();
             if read.is_empty() && !helm.ignore_missing_value_files {
                 let message = format!(
                     "values file {name} for environment {} does not exist beside the chart{}",
                     self.context.env,
-                    folder.map(|f| format!(" in {}", self.context.checkout.show(f))).unwrap_or_default()
+                    folder.map(|f| format!(" in {}", self.checkout.show(f))).unwrap_or_default()
                 );
                 self.fail(problems::values_missing, &field, message);
                 return None;
@@ -304,7 +405,7 @@ impl Reader<'_> {
 
     /// A values file: relative to the chart, to the repository (`/x`), or to the source that has the `ref` (`$ref/x`).
     fn locate(&self, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
-        self.context.checkout.resolve(&self.absolute(name, folder)?).ok().filter(|path| path.is_file())
+        self.checkout.resolve(&self.absolute(name, folder)?).ok().filter(|path| path.is_file())
     }
 
     fn absolute(&self, name: &str, folder: Option<&Path>) -> Option<String> {
@@ -316,7 +417,7 @@ impl Reader<'_> {
         if name.starts_with('/') {
             return Some(name.trim_start_matches('/').to_owned());
         }
-        Some(format!("{}/{name}", self.context.checkout.show(folder?)))
+        Some(format!("{}/{name}", self.checkout.show(folder?)))
     }
 
     fn expand(&self, name: &str, folder: Option<&Path>) -> Vec<PathBuf> {
@@ -324,7 +425,7 @@ impl Reader<'_> {
         // Search below the part that has no pattern yet; `..` in it is resolved there.
         let cut = pattern.find(['*', '?', '{']).unwrap_or(pattern.len());
         let (fixed, rest) = pattern.split_at(pattern[..cut].rfind('/').map_or(0, |at| at + 1));
-        let (Ok(base), Some(glob)) = (self.context.checkout.resolve(fixed), Glob::path(rest)) else {
+        let (Ok(base), Some(glob)) = (self.checkout.resolve(fixed), Glob::path(rest)) else {
             return Vec::new();
         };
         let mut found = BTreeMap::new();

@@ -1,0 +1,135 @@
+//! What is kept of an Application between two readings.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use portolan_model::{Name, Object, Problem};
+use serde_json::Value;
+
+use super::{
+    application::{self, Application},
+    inputs::Inputs,
+    part::{Change, PartKey},
+    stamp::Stamp,
+    touched::Touched,
+};
+
+/// An Application that is to be read.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Pending {
+    pub(super) application: Application,
+    /// Name of the Application that brought it.
+    pub(super) parent: Name,
+    /// Waves of the Applications above it.
+    pub(super) chain: Vec<i32>,
+}
+
+impl Pending {
+    /// Namespace for objects without one.
+    pub(super) fn namespace(&self) -> Name {
+        match self.application.destination.namespace.as_str() {
+            "" => "default".into(),
+            namespace => namespace.into(),
+        }
+    }
+
+    /// Waves down to its own.
+    pub(super) fn waves(&self) -> Vec<i32> {
+        self.chain.iter().copied().chain([self.application.wave]).collect()
+    }
+}
+
+/// An Application as it was read.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) pending: Pending,
+    /// URL that the work tree stood for.
+    pub(super) repository: Option<String>,
+    /// What it was read from.
+    pub(super) inputs: Inputs,
+    pub(super) sources: Vec<KeptSource>,
+}
+
+/// One of its sources.
+#[derive(Debug, Default)]
+pub(super) struct KeptSource {
+    /// What it was found to be.
+    pub(super) shown: Option<String>,
+    pub(super) problems: Vec<Problem>,
+    /// It could not be read.
+    pub(super) unsure: bool,
+    /// Not for a reason that stands in the work tree: it is tried again with each reading.
+    pub(super) again: bool,
+    /// Replaced components and their values.
+    pub(super) values: Vec<(String, Value)>,
+    pub(super) parts: BTreeMap<PathBuf, KeptPart>,
+    /// Applications that its parts bring.
+    pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,
+}
+
+/// A part of it.
+#[derive(Debug)]
+pub(super) struct KeptPart {
+    pub(super) key: Arc<PartKey>,
+    /// `None` if it has to be read again.
+    pub(super) stamp: Option<Stamp>,
+}
+
+impl Kept {
+    /// Whether it would be read as the same again.
+    pub(super) fn holds(&self, pending: &Pending, repository: Option<&str>, touched: &Touched) -> bool {
+        self.is_of(pending, repository)
+            && !self.sources.iter().any(|source| source.again)
+            && !self.inputs.touched(touched)
+    }
+
+    /// Whether it was read for the same wish.
+    pub(super) fn is_of(&self, pending: &Pending, repository: Option<&str>) -> bool {
+        self.pending == *pending && self.repository.as_deref() == repository
+    }
+
+    /// All its parts as gone.
+    pub(super) fn dropped(&self) -> Vec<Change> {
+        self.sources.iter().flat_map(|source| source.parts.values()).map(|part| part.dropped()).collect()
+    }
+}
+
+impl KeptPart {
+    /// The part as gone.
+    pub(super) fn dropped(&self) -> Change {
+        Change { key: Arc::clone(&self.key), namespace: Name::default(), plain: false, read: None }
+    }
+}
+
+impl KeptSource {
+    /// Notes a part that was read, and the Applications in it.
+    pub(super) fn add(&mut self, part: KeptPart, change: &Change) {
+        let path = part.key.path.clone();
+        let documents = change.read.iter().flat_map(|read| &read.documents);
+        let applications: Vec<Object> = documents
+            .filter(|document| application::is_application(&document.json))
+            .filter_map(|d| Object::from_json(Arc::clone(&d.json), d.origin.clone()).ok())
+            .collect();
+        if applications.is_empty() {
+            self.applications.remove(&path);
+        } else {
+            self.applications.insert(path.clone(), applications);
+        }
+        self.parts.insert(path, part);
+    }
+
+    /// Forgets a part.
+    pub(super) fn forget(&mut self, path: &Path) -> Option<Change> {
+        self.applications.remove(path);
+        self.parts.remove(path).map(|part| part.dropped())
+    }
+
+    /// Paths of its parts at and below `at`.
+    pub(super) fn below(&self, at: &Path) -> BTreeSet<PathBuf> {
+        let from = self.parts.range(at.to_owned()..);
+        from.map(|(path, _)| path).take_while(|path| path.starts_with(at)).cloned().collect()
+    }
+}

@@ -1,0 +1,249 @@
+//! All parts side by side: which object of each key is taken, and what that changes. The work is that of the parts that
+//! changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::{path::PathBuf, sync::Arc};
+
+use portolan_model::{Kind, Name, Object, ObjectKey, Problem, Source};
+
+use super::{
+    order,
+    part::{Change, PartKey, Rank},
+    place::{Placed, place},
+    problems,
+    subjects::Subjects,
+};
+
+/// Everything that was read, without the objects themselves: the store has them.
+#[derive(Debug, Default)]
+pub(super) struct Merged {
+    parts: BTreeMap<Arc<PartKey>, Part>,
+    /// Where each object stands; more than one place is a conflict, and the first wins.
+    places: BTreeMap<ObjectKey, Vec<Rank>>,
+    /// Cluster-scoped kinds of CRDs, with how many define each.
+    defined: BTreeMap<Kind, usize>,
+    subjects: Subjects,
+    /// Conflicts that were told.
+    twice: BTreeMap<ObjectKey, Vec<Problem>>,
+    /// Problems of Applications and of the root, as told.
+    whole: Vec<Problem>,
+    /// Parts of which something could not be read.
+    unsure: BTreeSet<Arc<PartKey>>,
+    /// Keys that this reading touches, with what was taken before it.
+    touched: BTreeMap<ObjectKey, Option<Rank>>,
+    /// Objects that this reading brings.
+    fresh: BTreeMap<Rank, Object>,
+}
+
+/// What is kept of a part.
+#[derive(Debug, Default)]
+struct Part {
+    brought: Vec<Brought>,
+    problems: Vec<Problem>,
+    unapplied: Vec<ObjectKey>,
+    defines: Vec<Kind>,
+    unsure: bool,
+    unsure_file: Option<String>,
+}
+
+#[derive(Debug)]
+struct Brought {
+    key: ObjectKey,
+    wave: i32,
+    place: Option<Source>,
+}
+
+/// What a reading changed.
+#[derive(Debug, Default)]
+pub(super) struct Changed {
+    /// New, read again or taken from another place, in the order of writing.
+    pub(super) objects: Vec<Object>,
+    pub(super) gone: Vec<ObjectKey>,
+    pub(super) problems: BTreeMap<ObjectKey, Vec<Problem>>,
+}
+
+impl Merged {
+    /// Takes parts over. Gives the paths of the parts that have to be read once more, as their objects are wanted now or
+    /// have to be placed anew; call it again with them, then [`Self::finish`].
+    pub(super) fn take(&mut self, changes: Vec<Change>) -> BTreeSet<PathBuf> {
+        // What is gone and then read is only read.
+        let changes: BTreeMap<Arc<PartKey>, Change> =
+            changes.into_iter().map(|change| (Arc::clone(&change.key), change)).collect();
+        let rescoped = self.define(&changes);
+        let here: BTreeSet<Arc<PartKey>> = changes.keys().cloned().collect();
+        for (key, change) in changes {
+            self.remove(&key);
+            if change.read.is_some() {
+                self.put(change);
+            }
+        }
+        let mut again = BTreeSet::new();
+        if rescoped {
+            let others = self.parts.keys().filter(|key| !here.contains(*key));
+            again.extend(others.map(|key| key.path.clone()));
+        }
+        for (key, before) in &self.touched {
+            let Some(first) = self.places.get(key).and_then(|ranks| ranks.first()) else { continue };
+            if before.as_ref() != Some(first) && !self.fresh.contains_key(first) {
+                again.insert(first.part.path.clone());
+            }
+        }
+        again
+    }
+
+    /// Counts the kinds that parts define; `true` if another set of kinds is cluster-scoped than before.
+    fn define(&mut self, changes: &BTreeMap<Arc<PartKey>, Change>) -> bool {
+        let mut before: BTreeMap<Kind, bool> = BTreeMap::new();
+        for (key, change) in changes {
+            let old = self.parts.get(key).map(|part| part.defines.clone()).unwrap_or_default();
+            let new = change.read.iter().flat_map(|read| &read.documents);
+            let new: Vec<Kind> = new.filter_map(|d| order::defines_cluster_scoped(&d.json)).collect();
+            for kind in &new {
+                before.entry(kind.clone()).or_insert_with(|| self.defined.contains_key(kind));
+                *self.defined.entry(kind.clone()).or_default() += 1;
+            }
+            for kind in old {
+                before.entry(kind.clone()).or_insert_with(|| self.defined.contains_key(&kind));
+                if let Some(count) = self.defined.get_mut(&kind) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.defined.remove(&kind);
+                    }
+                }
+            }
+        }
+        before.into_iter().any(|(kind, was)| was != self.defined.contains_key(&kind))
+    }
+
+    fn remove(&mut self, key: &Arc<PartKey>) {
+        let Some(part) = self.parts.remove(key) else { return };
+        self.unsure.remove(key);
+        for problem in &part.problems {
+            self.subjects.remove(problem);
+        }
+        for (number, brought) in (0..).zip(part.brought) {
+            self.touch(&brought.key);
+            let rank = Rank { part: Arc::clone(key), wave: brought.wave, number };
+            if let Some(ranks) = self.places.get_mut(&brought.key) {
+                ranks.retain(|other| *other != rank);
+                if ranks.is_empty() {
+                    self.places.remove(&brought.key);
+                }
+            }
+            self.fresh.remove(&rank);
+        }
+    }
+
+    fn put(&mut self, change: Change) {
+        let key = Arc::clone(&change.key);
+        let documents = change.read.iter().flat_map(|read| &read.documents);
+        let defines = documents.filter_map(|d| order::defines_cluster_scoped(&d.json)).collect();
+        let Placed { objects, problems, unapplied, unsure, unsure_file } = place(change, &self.defined);
+        for problem in &problems {
+            self.subjects.add(problem);
+        }
+        if unsure || unsure_file.is_some() {
+            self.unsure.insert(Arc::clone(&key));
+        }
+        let mut brought = Vec::with_capacity(objects.len());
+        for (number, object) in (0..).zip(objects) {
+            self.touch(&object.key);
+            let rank = Rank { part: Arc::clone(&key), wave: object.origin.wave, number };
+            let ranks = self.places.entry(object.key.clone()).or_insert_with(|| Vec::with_capacity(1));
+            let at = ranks.binary_search(&rank).unwrap_or_else(|at| at);
+            ranks.insert(at, rank.clone());
+            let (wave, place) = (object.origin.wave, object.origin.source.clone());
+            brought.push(Brought { key: object.key.clone(), wave, place });
+            self.fresh.insert(rank, object);
+        }
+        self.parts.insert(key, Part { brought, problems, unapplied, defines, unsure, unsure_file });
+    }
+
+    fn touch(&mut self, key: &ObjectKey) {
+        if !self.touched.contains_key(key) {
+            let first = self.places.get(key).and_then(|ranks| ranks.first()).cloned();
+            self.touched.insert(key.clone(), first);
+        }
+    }
+
+    /// Ends a reading. `whole` are the problems of Applications and of the root.
+    pub(super) fn finish(&mut self, whole: Vec<Problem>) -> Changed {
+        let mut changed = Changed::default();
+        let mut taken = Vec::new();
+        for (key, before) in std::mem::take(&mut self.touched) {
+            self.tell_twice(&key);
+            match self.places.get(&key).and_then(|ranks| ranks.first()) {
+                None if before.is_some() => changed.gone.push(key),
+                None => {}
+                Some(first) => taken.extend(self.fresh.remove_entry(first)),
+            }
+        }
+        self.fresh.clear();
+        taken.sort_by(|(a, one), (b, other)| {
+            let kind = |object: &Object| order::rank(&object.key.kind);
+            a.waves()
+                .cmp(b.waves())
+                .then_with(|| kind(one).cmp(&kind(other)))
+                .then_with(|| one.key.cmp(&other.key))
+        });
+        changed.objects = taken.into_iter().map(|(_, object)| object).collect();
+        let old = std::mem::replace(&mut self.whole, whole);
+        self.whole.iter().for_each(|problem| self.subjects.add(problem));
+        old.iter().for_each(|problem| self.subjects.remove(problem));
+        changed.problems = self.subjects.take_changed();
+        changed
+    }
+
+    /// Files the conflicts of one key anew.
+    fn tell_twice(&mut self, key: &ObjectKey) {
+        for problem in self.twice.remove(key).unwrap_or_default() {
+            self.subjects.remove(&problem);
+        }
+        let Some([first, others @ ..]) = self.places.get(key).map(Vec::as_slice) else { return };
+        if others.is_empty() {
+            return;
+        }
+        let place = |rank: &Rank| {
+            let brought = self.parts.get(&rank.part)?.brought.get(usize::try_from(rank.number).ok()?)?;
+            brought.place.as_ref().map(|s| format!("{}:{}", s.file, s.line))
+        };
+        let (owner, at) = (who(first), place(first));
+        let made: Vec<Problem> = others
+            .iter()
+            .map(|rank| {
+                let message = format!(
+                    "{key} is brought by {owner} ({}) already; the one of {} ({}) is left out",
+                    at.as_deref().unwrap_or("?"),
+                    who(rank),
+                    place(rank).as_deref().unwrap_or("?"),
+                );
+                problems::brought_twice(key, "", message)
+            })
+            .collect();
+        made.iter().for_each(|problem| self.subjects.add(problem));
+        self.twice.insert(key.clone(), made);
+    }
+
+    /// Applications of which a chart could not be read whole.
+    pub(super) fn unsure(&self) -> impl Iterator<Item = Name> {
+        self.unsure
+            .iter()
+            .filter(|key| self.parts.get(*key).is_some_and(|part| part.unsure))
+            .map(|key| key.name())
+    }
+
+    /// Plain files that could not be read whole.
+    pub(super) fn unsure_files(&self) -> impl Iterator<Item = String> {
+        self.unsure.iter().filter_map(|key| self.parts.get(key)?.unsure_file.clone())
+    }
+
+    /// Hooks and Jobs.
+    pub(super) fn unapplied(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.parts.values().flat_map(|part| &part.unapplied)
+    }
+}
+
+fn who(rank: &Rank) -> String {
+    let name = rank.part.name();
+    if name.is_empty() { "the root".to_owned() } else { format!("Application {name}") }
+}

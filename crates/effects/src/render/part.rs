@@ -1,0 +1,74 @@
+//! What is read at one time, and where its objects stand among all others.
+
+use std::{cmp::Ordering, path::PathBuf, sync::Arc};
+
+use portolan_model::{Name, ObjectKey};
+
+use super::manifests::Manifests;
+
+/// A file of a plain folder, or a rendered chart. The order is that in which Applications, sources and files are read.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct PartKey {
+    /// Waves of the Applications from the root down to its own.
+    pub(super) chain: Vec<i32>,
+    /// Its Application; a root that is none has the kind `Chart`, `File` or `Folder`.
+    pub(super) application: ObjectKey,
+    /// Number of the source in the Application.
+    pub(super) source: usize,
+    /// The file, or the chart's folder.
+    pub(super) path: PathBuf,
+}
+
+impl PartKey {
+    /// Name of the Application; empty for a root that is none.
+    pub(super) fn name(&self) -> Name {
+        if super::application::is_kind(&self.application) {
+            self.application.name.name.clone()
+        } else {
+            Name::default()
+        }
+    }
+}
+
+/// A part that is new, was read again, or is gone.
+pub(super) struct Change {
+    pub(super) key: Arc<PartKey>,
+    /// For objects without one.
+    pub(super) namespace: Name,
+    /// It is a file, not a chart.
+    pub(super) plain: bool,
+    /// `None` if it is gone.
+    pub(super) read: Option<Manifests>,
+}
+
+/// The place of an object in the order of writing, apart from its kind: of two that have one key the first is taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rank {
+    pub(super) part: Arc<PartKey>,
+    /// Wave of the object in its Application.
+    pub(super) wave: i32,
+    /// Number of the object in the part.
+    pub(super) number: u32,
+}
+
+impl Rank {
+    /// Waves from the root down.
+    pub(super) fn waves(&self) -> impl Iterator<Item = i32> {
+        self.part.chain.iter().copied().chain([self.wave])
+    }
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.waves()
+            .cmp(other.waves())
+            .then_with(|| self.part.cmp(&other.part))
+            .then_with(|| self.number.cmp(&other.number))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}

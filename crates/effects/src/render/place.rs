@@ -1,0 +1,93 @@
+//! From a document to an object: its namespace, whether it is applied, and what is wrong with it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use portolan_model::{Kind, Name, Object, ObjectKey, Problem};
+use serde_json::{Map, Value};
+
+use super::{manifests::Document, order, part::Change, problems};
+
+/// What a part brings, with the kinds that are cluster-scoped known.
+#[derive(Default)]
+pub(super) struct Placed {
+    pub(super) objects: Vec<Object>,
+    pub(super) problems: Vec<Problem>,
+    /// Hooks and Jobs.
+    pub(super) unapplied: Vec<ObjectKey>,
+    /// A document of a chart could not be read.
+    pub(super) unsure: bool,
+    /// The plain file could not be read whole.
+    pub(super) unsure_file: Option<String>,
+}
+
+/// Places all documents of a part.
+pub(super) fn place(change: Change, defined: &BTreeMap<Kind, usize>) -> Placed {
+    let mut out = Placed::default();
+    let Some(read) = change.read else { return out };
+    (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
+    for document in read.documents {
+        let file = document.origin.source.clone();
+        match object(document, &change.namespace, defined) {
+            Ok(object) => match order::unapplied(&object.key, &object.json) {
+                None => out.objects.push(object),
+                Some(why) => {
+                    let message = format!("{} {why}", object.key);
+                    out.problems.push(problems::not_applied(&object.key, "", message));
+                    out.unapplied.push(object.key);
+                }
+            },
+            Err(why) => {
+                let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
+                out.incomplete(&file, change.plain.then_some(line), &why);
+            }
+        }
+    }
+    out
+}
+
+impl Placed {
+    /// A document that is no object any more: what it was before must not be pruned for a slip of the pen. Rendered
+    /// documents have no line of their own.
+    fn incomplete(&mut self, file: &str, line: Option<u32>, why: &str) {
+        let field = line.map(|line| format!("line {line}")).unwrap_or_default();
+        let message = format!("a document is no object: {why}");
+        let mut problem = problems::not_an_object(&problems::file(file), &field, message);
+        if line.is_some() {
+            problem.hint = "complete the object; until then what the file held before stays".into();
+            self.unsure_file = Some(file.to_owned());
+        } else {
+            self.unsure = true;
+        }
+        self.problems.push(problem);
+    }
+}
+
+/// Gives a namespaced object without a namespace the one of its Application, and takes it from a cluster-scoped one, as
+/// the API server and Argo CD do.
+fn object(document: Document, namespace: &Name, defined: &BTreeMap<Kind, usize>) -> Result<Object, String> {
+    let Document { mut json, mut origin } = document;
+    origin.wave = order::wave(&json);
+    let text = |name: &str| json.get(name).and_then(Value::as_str);
+    let version = text("apiVersion").ok_or("apiVersion is missing or not text")?;
+    let kind = text("kind").ok_or("kind is missing or not text")?;
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    let kind = Kind::new(group, kind);
+    let metadata =
+        json.get("metadata").and_then(Value::as_object).ok_or("metadata is missing or no mapping")?;
+    let scoped = !order::cluster_scoped(&kind, |kind| defined.contains_key(kind));
+    let named = metadata.get("namespace");
+    let empty = named.is_none_or(|n| n.is_null() || n.as_str() == Some(""));
+    let (add, remove) = (scoped && empty, !scoped && named.is_some());
+    if add {
+        edit(&mut json, |metadata| metadata.insert("namespace".into(), Value::String(namespace.to_string())));
+    } else if remove {
+        edit(&mut json, |metadata| metadata.remove("namespace"));
+    }
+    Object::from_json(json, origin)
+}
+
+fn edit(json: &mut Arc<Value>, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {
+    if let Some(metadata) = Arc::make_mut(json).get_mut("metadata").and_then(Value::as_object_mut) {
+        change(metadata);
+    }
+}

@@ -1,0 +1,311 @@
+//! The tree of Applications, level by level. Siblings are read side by side; of those that nothing touched, what is kept
+//! is taken.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use portolan_core::gitops::adapters::ComponentValues;
+use portolan_model::{Name, Object, ObjectKey, Problem};
+
+use super::{
+    ApplicationInfo, Tools,
+    application::{self, Application, Destination, Directory, Helm, Source},
+    checkout::{Checkout, same_repository},
+    discover::{Root, discover},
+    kept::{Kept, Pending},
+    lines::LineMaps,
+    part::Change,
+    problems, source,
+    touched::Touched,
+};
+
+/// Application of applications of applications…: nobody means more.
+const DEEPEST: usize = 8;
+/// Charts rendered side by side.
+const PARALLEL: usize = 4;
+
+/// What is read, and with what.
+pub(super) struct Ask<'a> {
+    pub(super) dir: &'a std::path::Path,
+    pub(super) env: &'a str,
+    /// `--root PATH`.
+    pub(super) root: Option<&'a str>,
+    pub(super) tools: &'a Tools,
+    pub(super) lines: &'a LineMaps,
+    pub(super) touched: &'a Touched,
+    pub(super) forced: &'a BTreeSet<PathBuf>,
+}
+
+/// What a walk found.
+#[derive(Default)]
+pub(super) struct Walked {
+    pub(super) applications: Vec<ApplicationInfo>,
+    pub(super) adapters: Vec<ComponentValues>,
+    /// Of Applications and of the root.
+    pub(super) problems: Vec<Problem>,
+    pub(super) substitutions: Vec<String>,
+    pub(super) unsure: BTreeSet<Name>,
+    pub(super) changes: Vec<Change>,
+}
+
+/// Walks once. `kept` holds what was read before, and afterwards what was read now.
+pub(super) fn walk(ask: &Ask<'_>, kept: &mut BTreeMap<ObjectKey, Kept>) -> Walked {
+    let mut walk = Walk {
+        ask,
+        repository: None,
+        old: mem::take(kept),
+        kept: BTreeMap::new(),
+        out: Walked::default(),
+        seen: BTreeSet::new(),
+    };
+    match Checkout::open(ask.dir) {
+        Err(why) => {
+            let message = format!("{} cannot be read: {why}", ask.dir.display());
+            walk.lost(problems::root_missing(&problems::file("."), "", message));
+        }
+        Ok(checkout) => match discover(&checkout, ask.env, ask.root) {
+            Err(problem) => walk.lost(*problem),
+            Ok(root) => walk.start(&checkout, &root),
+        },
+    }
+    // Applications that are not there any more.
+    walk.out.changes.extend(walk.old.values().flat_map(Kept::dropped));
+    *kept = walk.kept;
+    walk.out
+}
+
+struct Walk<'a> {
+    ask: &'a Ask<'a>,
+    /// URL that the work tree stands for.
+    repository: Option<String>,
+    old: BTreeMap<ObjectKey, Kept>,
+    kept: BTreeMap<ObjectKey, Kept>,
+    out: Walked,
+    seen: BTreeSet<ObjectKey>,
+}
+
+impl Walk<'_> {
+    fn lost(&mut self, problem: Problem) {
+        self.out.problems.push(problem);
+        self.out.unsure.insert(Name::default());
+    }
+
+    fn start(&mut self, checkout: &Checkout, root: &Root) {
+        let (pending, follow) = pending(checkout, root);
+        let shown = pending.application.key.name.name.clone();
+        self.repository = Some(String::new());
+        let mut level = self.level(checkout, vec![pending], follow);
+        let mut sources = level.iter().flat_map(|pending| &pending.application.sources);
+        self.repository = match root {
+            // Whatever URL the root names is the one that this work tree stands for.
+            Root::Application(_) => sources.next(),
+            // No root Application names the URL: the first child whose path is here does.
+            Root::Chart(..) | Root::Folder { .. } => {
+                sources.find(|s| !s.path.is_empty() && checkout.resolve(&s.path).is_ok())
+            }
+        }
+        .map(|source| source.repo_url.clone());
+        if matches!(root, Root::Application(_)) && level.is_empty() {
+            let message = format!("{shown} holds no Application that can be read");
+            self.lost(problems::root_missing(&problems::file(&shown), "", message));
+        }
+        for depth in 0.. {
+            if level.is_empty() {
+                break;
+            }
+            if depth == DEEPEST {
+                for pending in level {
+                    let message =
+                        format!("Applications are nested more than {DEEPEST} deep; this one is not followed");
+                    self.out.problems.push(problems::cycle(&pending.application.key, "", message));
+                    self.out.unsure.insert(pending.application.name().clone());
+                }
+                break;
+            }
+            level = self.level(checkout, level, true);
+        }
+    }
+
+    /// Reads one level; gives the next.
+    fn level(&mut self, checkout: &Checkout, mut level: Vec<Pending>, follow: bool) -> Vec<Pending> {
+        let key = |p: &Pending| (p.waves(), p.application.key.clone());
+        level.sort_by_cached_key(key);
+        let context = source::Context {
+            checkout,
+            env: self.ask.env,
+            tools: self.ask.tools,
+            lines: self.ask.lines,
+            repository: self.repository.as_deref(),
+            touched: self.ask.touched,
+            forced: self.ask.forced,
+        };
+        let mut done: Vec<(Kept, Vec<Change>)> = Vec::with_capacity(level.len());
+        let mut work = Vec::new();
+        for (n, pending) in level.iter().enumerate() {
+            match self.old.remove(&pending.application.key) {
+                Some(kept) if kept.holds(pending, context.repository, context.touched) => {
+                    done.push((kept, Vec::new()));
+                }
+                kept => work.push((n, pending, kept)),
+            }
+        }
+        // Put in between where they belong, in order.
+        for (n, kept, changes) in side_by_side(&context, work) {
+            done.insert(n, (kept, changes));
+        }
+        let mut children = Vec::new();
+        for (kept, changes) in done {
+            children.extend(self.absorb(&kept, follow));
+            self.out.changes.extend(changes);
+            self.kept.insert(kept.pending.application.key.clone(), kept);
+        }
+        children
+    }
+
+    fn absorb(&mut self, kept: &Kept, follow: bool) -> Vec<Pending> {
+        let Pending { application, parent, .. } = &kept.pending;
+        let key = &application.key;
+        let name = if application::is_kind(key) { application.name().clone() } else { Name::default() };
+        let namespace = kept.pending.namespace();
+        self.substitutions(application);
+        // A file that only holds the first Applications is none itself.
+        if &*key.kind.kind != "File" {
+            self.out.applications.push(ApplicationInfo {
+                key: key.clone(),
+                parent: parent.clone(),
+                namespace: namespace.clone(),
+                wave: application.wave,
+                sources: kept.sources.iter().filter_map(|source| source.shown.clone()).collect(),
+                create_namespace: application.create_namespace,
+                prune: application.prune,
+            });
+        }
+        let object = problems::subject(key);
+        let mut children = Vec::new();
+        for source in &kept.sources {
+            self.out.problems.extend(source.problems.iter().cloned());
+            if source.unsure {
+                self.out.unsure.insert(name.clone());
+            }
+            self.out.adapters.extend(source.values.iter().map(|(component, values)| ComponentValues {
+                component: component.as_str().into(),
+                object: object.clone(),
+                application: name.clone(),
+                namespace: namespace.clone(),
+                values: values.clone(),
+            }));
+            for object in source.applications.values().flatten() {
+                if follow {
+                    children.extend(self.child(object, &name, kept.pending.waves()));
+                } else {
+                    let message = format!("Application {} is stored and not followed", object.key.name);
+                    self.out.problems.push(problems::not_followed(&object.key, "", message));
+                }
+            }
+        }
+        children
+    }
+
+    fn child(&mut self, object: &Object, parent: &Name, chain: Vec<i32>) -> Option<Pending> {
+        let mut object = object.clone();
+        if object.key.name.namespace.is_empty() {
+            object.key.name.namespace = "argocd".into();
+        }
+        if !self.seen.insert(object.key.clone()) {
+            let message = format!("{} is brought twice, or brings itself; it is followed once", object.key);
+            self.out.problems.push(problems::cycle(&object.key, "", message));
+            return None;
+        }
+        match application::parse(&object) {
+            Ok(application) => Some(Pending { application, parent: parent.clone(), chain }),
+            Err((field, message)) => {
+                self.out.problems.push(problems::application_invalid(&object.key, field, message));
+                self.out.unsure.insert(object.key.name.name);
+                None
+            }
+        }
+    }
+
+    fn substitutions(&mut self, application: &Application) {
+        let mut say = |line: String| {
+            if !self.out.substitutions.contains(&line) {
+                self.out.substitutions.push(line);
+            }
+        };
+        for source in &application.sources {
+            if self
+                .repository
+                .as_deref()
+                .is_some_and(|url| !url.is_empty() && same_repository(url, &source.repo_url))
+            {
+                let revision =
+                    if source.target_revision.is_empty() { "HEAD" } else { &source.target_revision };
+                say(format!("{} at {revision} is read from the work tree", source.repo_url));
+            }
+        }
+        let Destination { server, name, .. } = &application.destination;
+        let cluster = if name.is_empty() { server } else { name };
+        if !cluster.is_empty() {
+            say(format!("cluster {cluster} is this machine"));
+        }
+    }
+}
+
+/// The root, as an Application would name it, and whether Applications in it are followed.
+fn pending(checkout: &Checkout, root: &Root) -> (Pending, bool) {
+    let (kind, path, namespace, source, follow) = match root {
+        Root::Application(file) => {
+            let source = Source { directory: Some(Directory::default()), ..Source::default() };
+            ("File", file, "argocd", source, true)
+        }
+        Root::Chart(path, values) => {
+            let name = path.file_name().map_or("root".into(), |n| n.to_string_lossy().into_owned());
+            let helm =
+                Helm { value_files: values.iter().cloned().collect(), release_name: name, ..Helm::default() };
+            ("Chart", path, "argocd", Source { helm: Some(helm), ..Source::default() }, true)
+        }
+        Root::Folder { path, follow } => {
+            let directory = Directory { recurse: true, ..Directory::default() };
+            let source = Source { directory: Some(directory), ..Source::default() };
+            ("Folder", path, "default", source, *follow)
+        }
+    };
+    let shown = checkout.show(path);
+    let place = if shown.is_empty() { "." } else { shown.as_str() };
+    let application = Application {
+        key: ObjectKey::new("", kind, "", shown.as_str()),
+        wave: 0,
+        sources: vec![Source { path: place.to_owned(), ..source }],
+        destination: Destination { namespace: namespace.into(), ..Destination::default() },
+        create_namespace: false,
+        prune: kind != "File",
+    };
+    (Pending { application, parent: Name::default(), chain: Vec::new() }, follow)
+}
+
+type Work<'a> = (usize, &'a Pending, Option<Kept>);
+
+/// Reads Applications, several at once; in order.
+fn side_by_side(context: &source::Context<'_>, work: Vec<Work<'_>>) -> Vec<(usize, Kept, Vec<Change>)> {
+    let read = |(n, pending, kept): Work<'_>| {
+        let (kept, changes) = source::read(context, pending, kept);
+        (n, kept, changes)
+    };
+    if work.len() <= 1 {
+        return work.into_iter().map(read).collect();
+    }
+    let threads = PARALLEL.min(work.len());
+    let queue = Mutex::new(work.into_iter());
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let mut done: Vec<_> = std::thread::scope(|scope| {
+        let run = || std::iter::from_fn(next).map(read).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        threads.into_iter().flat_map(|t| t.join().expect("reading a source does not panic")).collect()
+    });
+    done.sort_by_key(|(n, ..)| *n);
+    done
+}

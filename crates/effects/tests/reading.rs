@@ -1,0 +1,356 @@
+//! Readings of a work tree that changes: whatever the series of edits, what they add up to is what one fresh reading says;
+//! and each costs what it touched.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+use portolan_effects::render::{Difference, Tools, Touched, Tree, Whole, render};
+use portolan_model::{Object, ObjectKey, Problem};
+use portolan_testkit as testkit;
+use proptest::prelude::*;
+
+/// What differences add up to.
+#[derive(Debug, Default, PartialEq)]
+struct Sum {
+    objects: BTreeMap<ObjectKey, Object>,
+    problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    whole: Whole,
+}
+
+impl Sum {
+    fn add(&mut self, difference: Difference) {
+        for key in difference.gone {
+            assert!(self.objects.remove(&key).is_some(), "{key} is gone and was not there");
+        }
+        self.objects.extend(difference.objects.into_iter().map(|object| (object.key.clone(), object)));
+        self.problems.extend(difference.problems);
+        self.problems.retain(|_, problems| !problems.is_empty());
+        self.whole = difference.whole;
+    }
+
+    fn fresh(root: &Path, env: &str, tools: &Tools) -> Self {
+        let rendered = render(root, env, None, tools);
+        let mut problems: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
+        for problem in rendered.problems {
+            problems.entry(problem.object.clone()).or_default().push(problem);
+        }
+        let objects = rendered.objects.into_iter().map(|object| (object.key.clone(), object)).collect();
+        Self { objects, problems, whole: rendered.whole }
+    }
+}
+
+fn application(name: &str, path: &str, wave: i32) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  annotations: \
+         {{argocd.argoproj.io/sync-wave: \"{wave}\"}}\nspec:\n  destination: {{namespace: {name}-space}}\n  source:\n    repoURL: \
+         https://git.example.com/r.git\n    path: {path}\n    directory: {{recurse: true, exclude: 'skip*'}}\n"
+    )
+}
+
+fn map(name: &str, namespace: &str, value: u8) -> String {
+    let namespace = if namespace.is_empty() { String::new() } else { format!(", namespace: {namespace}") };
+    format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}{namespace}}}\ndata: {{v: \"{value}\"}}\n"
+    )
+}
+
+/// A document: objects with and without namespace (so that some are brought twice), custom kinds and the CRD that decides
+/// on their scope, Applications, Jobs, lists, and everything that is wrong.
+fn document() -> impl Strategy<Value = String> {
+    let name = prop::sample::select(vec!["a", "b", "c"]);
+    let namespace = prop::sample::select(vec!["", "default", "one-space"]);
+    let scope = prop::sample::select(vec!["Cluster", "Namespaced"]);
+    let app = prop::sample::select(vec!["one", "two"]);
+    let path = prop::sample::select(vec!["one", "two", "none", "x"]);
+    prop_oneof![
+        6 => (name.clone(), namespace.clone(), 0..3_u8).prop_map(|(n, ns, v)| map(n, ns, v)),
+        2 => (name.clone(), namespace).prop_map(|(n, ns)| format!(
+            "apiVersion: example.com/v1\nkind: Gadget\nmetadata: {{name: {n}, namespace: \"{ns}\"}}\n")),
+        1 => scope.prop_map(|scope| format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: gadgets.example.com}}\nspec: \
+             {{group: example.com, scope: {scope}, names: {{kind: Gadget}}}}\n")),
+        2 => (app, path, -1..2_i32).prop_map(|(app, path, wave)| application(app, path, wave)),
+        1 => name.clone().prop_map(|n| format!("apiVersion: batch/v1\nkind: Job\nmetadata: {{name: {n}}}\n")),
+        1 => (name, 0..2_u8).prop_map(|(n, v)| format!(
+            "apiVersion: v1\nkind: List\nitems:\n  - {}", map(n, "", v).replace('\n', "\n    ").trim_end())),
+        1 => Just("a: [1\n".to_owned()),
+        1 => Just("kind: Nameless\napiVersion: v1\nmetadata: {}\n".to_owned()),
+    ]
+}
+
+const FILES: [&str; 9] = [
+    "argocd-bootstrap-apps/e.yaml",
+    "one/a.yaml",
+    "one/b.yaml",
+    "one/deep/c.yaml",
+    "two/a.yaml",
+    "two/skip.yaml",
+    "two/.hidden.yaml",
+    "two/note.txt",
+    "other/x.yaml",
+];
+
+#[derive(Clone, Debug)]
+enum Edit {
+    Write(usize, Vec<String>),
+    Remove(usize),
+    Rename(usize, usize),
+    /// A folder goes, or comes back with all that it held.
+    Folder(usize),
+    Link(usize, usize),
+    Unreadable(usize),
+}
+
+fn edit() -> impl Strategy<Value = Edit> {
+    let file = 0..FILES.len();
+    prop_oneof![
+        8 => (file.clone(), prop::collection::vec(document(), 0..4)).prop_map(|(f, d)| Edit::Write(f, d)),
+        2 => file.clone().prop_map(Edit::Remove),
+        2 => (file.clone(), file.clone()).prop_map(|(a, b)| Edit::Rename(a, b)),
+        1 => (0..3_usize).prop_map(Edit::Folder),
+        1 => (file.clone(), file.clone()).prop_map(|(a, b)| Edit::Link(a, b)),
+        1 => file.prop_map(Edit::Unreadable),
+    ]
+}
+
+/// Does an edit; gives the paths that a watch would name.
+fn apply(root: &Path, edit: &Edit) -> Vec<PathBuf> {
+    let at = |file: &usize| root.join(FILES[*file]);
+    let place = |path: &Path| {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        if path.is_dir() {
+            fs::remove_dir_all(path).unwrap();
+        }
+    };
+    match edit {
+        Edit::Write(file, documents) => {
+            place(&at(file));
+            let _ = fs::remove_file(at(file));
+            fs::write(at(file), documents.join("---\n")).unwrap();
+            vec![at(file)]
+        }
+        Edit::Remove(file) => {
+            let _ = fs::remove_file(at(file));
+            vec![at(file)]
+        }
+        Edit::Rename(from, to) => {
+            place(&at(to));
+            let _ = fs::rename(at(from), at(to));
+            vec![at(from), at(to)]
+        }
+        Edit::Folder(n) => {
+            let name = ["one", "two", "one/deep"][*n];
+            let (here, away) = (root.join(name), root.parent().unwrap().join(name.replace('/', "-")));
+            if here.exists() {
+                let _ = fs::remove_dir_all(&away);
+                fs::rename(&here, &away).unwrap();
+            } else if here.parent().unwrap().exists() {
+                let _ = fs::rename(&away, &here);
+            }
+            vec![here]
+        }
+        Edit::Link(from, to) => {
+            place(&at(from));
+            let _ = fs::remove_file(at(from));
+            std::os::unix::fs::symlink(at(to), at(from)).unwrap();
+            vec![at(from)]
+        }
+        Edit::Unreadable(file) => {
+            place(&at(file));
+            let _ = fs::remove_file(at(file));
+            // No text.
+            fs::write(at(file), [0xff, 0xfe, 0x00]).unwrap();
+            vec![at(file)]
+        }
+    }
+}
+
+/// What a watch would name for a new folder above a path is that folder.
+fn touched(before: &BTreeSet<PathBuf>, paths: Vec<PathBuf>, root: &Path) -> Touched {
+    let mut all = BTreeSet::new();
+    for path in paths {
+        let new = path.ancestors().filter(|a| a.starts_with(root) && a.is_dir() && !before.contains(*a));
+        all.extend(new.map(Path::to_owned));
+        all.insert(path);
+    }
+    Touched::Paths(all)
+}
+
+fn folders(root: &Path) -> BTreeSet<PathBuf> {
+    let mut found = BTreeSet::from([root.to_owned()]);
+    for entry in fs::read_dir(root).into_iter().flatten().flatten() {
+        if entry.file_type().unwrap().is_dir() {
+            found.extend(folders(&entry.path()));
+        }
+    }
+    found
+}
+
+fn series(edits: &[Edit], bootstrap: bool, skip: usize) {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap().join("repo");
+    fs::create_dir(&root).unwrap();
+    if bootstrap {
+        let both = format!("{}---\n{}", application("one", "one", 0), application("two", "two", 1));
+        let edit = Edit::Write(0, vec![both]);
+        apply(&root, &edit);
+    }
+    let tools = Tools::new(None, dir.path().join("cache"));
+    let mut tree = Tree::new(&root, "e", None, tools.clone());
+    let mut sum = Sum::default();
+    sum.add(tree.read(&Touched::All));
+    let mut waiting = Touched::default();
+    for (n, edit) in edits.iter().enumerate() {
+        let before = folders(&root);
+        let paths = apply(&root, edit);
+        waiting.add(touched(&before, paths, &root));
+        // Now and then two edits are read as one, or the watch has lost count.
+        if n % 5 == skip {
+            continue;
+        }
+        if n % 7 == skip {
+            waiting = Touched::All;
+        }
+        sum.add(tree.read(&std::mem::take(&mut waiting)));
+        assert_eq!(sum, Sum::fresh(&root, "e", &tools), "after {n}: {edit:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    #[test]
+    fn edits_add_up_to_a_fresh_reading(
+        edits in prop::collection::vec(edit(), 1..24),
+        bootstrap in any::<bool>(),
+        skip in 0..5_usize,
+    ) {
+        series(&edits, bootstrap, skip);
+    }
+}
+
+/// A repository of `hosts` routes and Services in a plain folder, ten in a file.
+fn hosts(root: &Path, hosts: usize) {
+    for file in 0..hosts.div_ceil(10) {
+        write_hosts(root, file, 0);
+    }
+}
+
+fn write_hosts(root: &Path, file: usize, edit: usize) {
+    let text: String = (file * 10..file * 10 + 10).map(|n| {
+        format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{n}, namespace: t}}\nspec: {{ports: [{{port: 80}}]}}\n---\napiVersion: \
+             gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: h{n}, namespace: t, labels: {{edit: \"{edit}\"}}}}\nspec: \
+             {{hostnames: [h{n}.example.com]}}\n"
+        )
+    }).collect();
+    fs::write(root.join(format!("{file:04}.yaml")), text).unwrap();
+}
+
+#[test]
+fn an_edit_costs_the_same_in_a_small_and_in_a_large_repository() {
+    let work = |size: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        hosts(&root, size);
+        let mut tree = Tree::new(&root, "e", None, Tools::new(None, dir.path().join(".cache")));
+        let first = tree.read(&Touched::All);
+        assert_eq!((first.work.parts, first.work.objects), (size / 10, size * 2));
+        let idle = tree.read(&Touched::default());
+        assert_eq!((idle.work.parts, idle.work.objects), (0, 0));
+        write_hosts(&root, 3, 1);
+        let edit = tree.read(&Touched::Paths([root.join("0003.yaml")].into_iter().collect()));
+        assert!(edit.gone.is_empty() && edit.problems.is_empty());
+        edit.work
+    };
+    assert_eq!(work(50), work(500));
+}
+
+#[test]
+fn the_next_one_is_taken_when_the_first_of_two_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let write = |file: &str, text: &str| fs::write(root.join(file), text).unwrap();
+    let paths = |names: &[&str]| Touched::Paths(names.iter().map(|name| root.join(name)).collect());
+    write("a.yaml", &map("m", "default", 1));
+    write("b.yaml", &format!("{}---\n{}", map("other", "default", 0), map("m", "default", 2)));
+    let mut tree = Tree::new(&root, "e", None, Tools::new(None, root.join(".cache")));
+    let first = tree.read(&Touched::All);
+    assert_eq!(first.objects.len(), 2);
+    assert_eq!(first.problems.len(), 1);
+    // What is left out is not kept: its file is read again.
+    fs::remove_file(root.join("a.yaml")).unwrap();
+    let second = tree.read(&paths(&["a.yaml"]));
+    assert!(second.gone.is_empty());
+    let taken = second.objects.iter().find(|object| &*object.key.name.name == "m").unwrap();
+    assert_eq!(taken.json["data"]["v"], "2");
+    assert_eq!(second.problems.into_values().collect::<Vec<_>>(), [vec![]]);
+}
+
+#[test]
+fn a_chart_is_rendered_again_only_for_what_it_was_rendered_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(helm) = testkit::program("helm") else {
+        testkit::skip("effects/reading", "helm was not found; run scripts/setup demo");
+        return;
+    };
+    let root = dir.path().canonicalize().unwrap().join("repo");
+    let write = |file: &str, text: &str| {
+        let path = root.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let source = "    path: charts/c\n    helm: {valueFiles: [v.yaml, /shared/v.yaml, none.yaml], ignoreMissingValueFiles: true}\n";
+    let app = application("app", "charts/c", 0);
+    write("argocd-bootstrap-apps/e.yaml", &format!("{}{source}", app.split("    path:").next().unwrap()));
+    write(
+        "charts/c/Chart.yaml",
+        "apiVersion: v2\nname: c\nversion: 1.0.0\ndependencies:\n- {name: lib, version: 0.1.0, repository: 'file://../lib'}\n",
+    );
+    write("charts/c/values.yaml", "a: chart\n");
+    write("charts/c/v.yaml", "b: one\n");
+    write("shared/v.yaml", "c: two\n");
+    write("charts/lib/Chart.yaml", "apiVersion: v2\nname: lib\nversion: 0.1.0\n");
+    write("charts/lib/values.yaml", "deep: 1\n");
+    write(
+        "charts/c/templates/m.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata: {all: {{ .Values | toJson | quote }}}\n---\napiVersion: \
+         example.com/v1\nkind: Gadget\nmetadata: {name: g}\n",
+    );
+    write("charts/c/templates/n.yaml", &map("second", "", 0));
+    let tools = Tools::new(Some(helm), dir.path().join("cache"));
+    let mut tree = Tree::new(&root, "e", None, tools.clone());
+    let mut sum = Sum::default();
+    sum.add(tree.read(&Touched::All));
+    assert_eq!(sum.objects.len(), 4, "{sum:#?}");
+    let mut step = |file: &str, text: &str, parts: usize| {
+        write(file, text);
+        let difference = tree.read(&Touched::Paths([root.join(file)].into_iter().collect()));
+        assert_eq!(difference.work.parts, parts, "{file}");
+        sum.add(difference);
+        assert_eq!(sum, Sum::fresh(&root, "e", &tools), "{file}");
+    };
+    step("charts/c/v.yaml", "b: two\n", 1);
+    step("shared/v.yaml", "c: three\n", 1);
+    step("charts/c/none.yaml", "d: there\n", 1);
+    step("charts/lib/values.yaml", "deep: 2\n", 1);
+    step("charts/c/templates/n.yaml", &map("second", "", 1), 1);
+    // The same content again, and what no source looks at.
+    step("charts/c/v.yaml", "b: two\n", 0);
+    step("charts/other/Chart.yaml", "apiVersion: v2\n", 0);
+    step("shared/w.yaml", "c: 4\n", 0);
+    // Broken, and mended.
+    step("charts/c/templates/n.yaml", "{{ fail \"no\" }}", 0);
+    step("charts/c/templates/n.yaml", &map("second", "", 2), 1);
+    // A second Application brings the CRD that takes the Gadget's namespace away: the chart is rendered
+    // once more for it. With the root's file and the CRD's that is three.
+    let crd = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: gadgets.example.com}\nspec: {group: \
+               example.com, scope: Cluster, names: {kind: Gadget}}\n";
+    write("crds/c.yaml", crd);
+    let both = fs::read_to_string(root.join("argocd-bootstrap-apps/e.yaml")).unwrap();
+    step("argocd-bootstrap-apps/e.yaml", &format!("{both}---\n{}", application("crds", "crds", 1)), 3);
+}
