@@ -1,14 +1,16 @@
 //! From a changed file to the first correct answer, with the real binary and a real Envoy, on loopback.
 //!
-//! `cargo bench -p portolan --bench edge`; `PORTOLAN_BENCH_HOSTS` (1000) and `PORTOLAN_BENCH_EDITS` (50) change the
-//! size. It prints figures and asserts none: these machines are shared.
+//! `cargo bench -p portolan --bench edge`; `PORTOLAN_BENCH_HOSTS` ("100 1000") and `PORTOLAN_BENCH_EDITS` (50) change the
+//! sizes. It prints figures and asserts none: these machines are shared. The counts of work an edit are what does not
+//! depend on the machine.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
 
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     path::Path,
     process::{Child, Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use portolan_testkit::suites;
@@ -17,14 +19,48 @@ use serde_json::Value;
 /// Hosts in one file: a team's share of a large repository.
 const PER_FILE: usize = 10;
 const PATIENCE: Duration = Duration::from_mins(5);
+/// Spent between noticing an edit and Envoy's verdict.
+const STAGES: [&str; 5] = ["wait", "read", "write", "derive", "envoy"];
+/// Counted for each edit.
+const COUNTS: [(&str, &str); 8] = [
+    ("files read", "portolan_read_parts_total"),
+    ("objects handed on", "portolan_read_objects_total"),
+    ("objects written", "portolan_written_objects_total"),
+    ("readings", "portolan_readings_total"),
+    ("engine steps", "portolan_engine_steps"),
+    ("rule runs", "portolan_engine_rule_runs"),
+    ("resources to Envoy", "portolan_published_resources_total"),
+    ("bytes to Envoy", "portolan_published_bytes_total"),
+];
+
+/// What was measured, in the order in which it is printed.
+type Figures = Vec<(String, String)>;
 
 fn main() {
-    let number = |name: &str, or: usize| std::env::var(name).ok().and_then(|n| n.parse().ok()).unwrap_or(or);
-    let (hosts, edits) = (number("PORTOLAN_BENCH_HOSTS", 1000), number("PORTOLAN_BENCH_EDITS", 50));
+    let text = |name: &str, or: &str| std::env::var(name).unwrap_or_else(|_| or.to_owned());
+    let edits: usize = text("PORTOLAN_BENCH_EDITS", "50").parse().unwrap();
+    let sizes = text("PORTOLAN_BENCH_HOSTS", "100 1000");
+    let sizes: Vec<usize> = sizes.split_whitespace().map(|n| n.parse().unwrap()).collect();
     let Some(envoy) = suites::program("envoy") else {
         println!("Envoy is missing; run scripts/setup demo");
         return;
     };
+    let columns: Vec<Figures> = sizes.iter().map(|hosts| measure(*hosts, edits, &envoy)).collect();
+    let row = |name: &str, values: Vec<String>| {
+        println!(
+            "{name:44}{}",
+            values.iter().fold(String::new(), |line, value| format!("{line}{value:>14}"))
+        );
+    };
+    row(&format!("hosts ({edits} edits)"), sizes.iter().map(ToString::to_string).collect());
+    for (n, (name, _)) in columns[0].iter().enumerate() {
+        row(name, columns.iter().map(|column| column[n].1.clone()).collect());
+    }
+}
+
+fn measure(hosts: usize, edits: usize, envoy: &Path) -> Figures {
+    let mut figures = Figures::new();
+    let mut note = |name: &str, value: String| figures.push((name.to_owned(), value));
     let dir = tempfile::tempdir().unwrap();
     let state = {
         use std::os::unix::fs::PermissionsExt as _;
@@ -65,20 +101,26 @@ fn main() {
     });
     let api = format!("http://{}", run["api"].as_str().unwrap());
     let plain = reqwest::blocking::Client::new();
-    let live = || {
+    let metrics = || -> Option<BTreeMap<String, f64>> {
         let text = plain.get(format!("{api}/metrics")).send().ok()?.text().ok()?;
-        let count = text.lines().find_map(|l| l.strip_prefix("portolan_entry_points_live "))?;
-        (count.trim().parse::<usize>().ok()? >= hosts).then_some(())
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        Some(
+            lines
+                .filter_map(|l| l.rsplit_once(' '))
+                .map(|(k, v)| (k.to_owned(), v.parse().unwrap()))
+                .collect(),
+        )
     };
-    until("every host to be live", live);
-    println!("hosts {hosts}, files {}, edits {edits}", hosts.div_ceil(PER_FILE));
-    println!("start to every host live: {:.2} s", begun.elapsed().as_secs_f64());
+    until("every host to be live", || {
+        (metrics()?["portolan_entry_points_live"] >= hosts as f64).then_some(())
+    });
+    note("start to every host live, s", format!("{:.2}", begun.elapsed().as_secs_f64()));
 
     std::thread::sleep(Duration::from_secs(5));
     let idle = cpu(edge.0.id());
     std::thread::sleep(Duration::from_secs(2));
-    println!("memory when idle: {:.1} MB resident", resident(edge.0.id()) as f64 / 1e6);
-    println!("CPU when idle: {:.1} ms/s", (cpu(edge.0.id()) - idle) * 1000.0 / 2.0);
+    note("memory when idle, MB", format!("{:.1}", resident(edge.0.id()) as f64 / 1e6));
+    note("CPU when idle, ms/s", format!("{:.1}", (cpu(edge.0.id()) - idle) * 1000.0 / 2.0));
 
     let status: Value = plain.get(format!("{api}/v1/status")).send().unwrap().json().unwrap();
     let host = "h0.dev.example.com";
@@ -90,34 +132,47 @@ fn main() {
         .build()
         .unwrap();
     let url = entry["url"].as_str().unwrap();
-    let before = cpu(edge.0.id());
-    let mut took: Vec<f64> = (1..=edits)
-        .map(|edit| {
-            write(dir.path(), 0, edit, hosts);
-            let begun = Instant::now();
-            let want = edit.to_string();
-            until("the edit to be served", || {
-                let answer = client.get(url).send().ok()?;
-                (answer.headers().get("x-edit")?.to_str().ok()? == want).then_some(())
-            });
-            let took = begun.elapsed().as_secs_f64() * 1000.0;
-            // Apart from each other, as a person's edits are.
-            std::thread::sleep(Duration::from_millis(150));
-            took
-        })
-        .collect();
-    took.sort_by(f64::total_cmp);
-    let at = |share: usize| took[(took.len() - 1) * share / 100];
-    println!(
-        "file written to first correct answer: median {:.1} ms, p90 {:.1} ms, longest {:.1} ms",
-        at(50),
-        at(90),
-        at(100)
-    );
-    println!("CPU an edit: {:.1} ms", (cpu(edge.0.id()) - before) * 1000.0 / edits as f64);
+    let (before, counted) = (cpu(edge.0.id()), metrics().unwrap());
+    let mut scraping = 0.0;
+    let (mut written, mut noticed) = (Vec::new(), Vec::new());
+    for edit in 1..=edits {
+        let begun = Instant::now();
+        write(dir.path(), 0, edit, hosts);
+        let want = edit.to_string();
+        until("the edit to be served", || {
+            let answer = client.get(url).send().ok()?;
+            (answer.headers().get("x-edit")?.to_str().ok()? == want).then_some(())
+        });
+        written.push(begun.elapsed().as_secs_f64() * 1000.0);
+        let answered = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
+        // Apart from each other, as a person's edits are.
+        std::thread::sleep(Duration::from_millis(150));
+        let scrape = cpu(edge.0.id());
+        let at = metrics().unwrap()["portolan_reaction_noticed_timestamp_seconds"];
+        scraping += cpu(edge.0.id()) - scrape;
+        noticed.push((answered - at) * 1000.0);
+    }
+    for (name, took) in [("file written", &mut written), ("change noticed", &mut noticed)] {
+        took.sort_by(f64::total_cmp);
+        let at = |share: usize| took[(took.len() - 1) * share / 100];
+        note(&format!("{name} to first correct answer, median ms"), format!("{:.1}", at(50)));
+        note("    p90, longest", format!("{:.1}, {:.1}", at(90), at(100)));
+    }
+    let spent = (cpu(edge.0.id()) - before - scraping) * 1000.0 / edits as f64;
+    note("CPU an edit, ms", format!("{spent:.1}"));
+    let after = metrics().unwrap();
+    let each = |name: &str| (after[name] - counted[name]) / edits as f64;
+    for stage in STAGES {
+        let name = format!("portolan_reaction_spent_seconds{{stage=\"{stage}\"}}");
+        note(&format!("    {stage}, mean ms"), format!("{:.2}", each(&name) * 1000.0));
+    }
+    for (name, metric) in COUNTS {
+        note(&format!("{name} an edit"), format!("{:.1}", each(metric)));
+    }
     let down =
         Command::new(env!("CARGO_BIN_EXE_portolan")).args(["down", "--state"]).arg(state.path()).status();
     assert!(down.unwrap().success());
+    figures
 }
 
 /// The instance; ended with the harness, whatever happens.

@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -241,13 +242,15 @@ fn hosts(root: &Path, hosts: usize) {
 }
 
 fn write_hosts(root: &Path, file: usize, edit: usize) {
-    let text: String = (file * 10..file * 10 + 10).map(|n| {
-        format!(
+    let mut text = String::new();
+    for n in file * 10..file * 10 + 10 {
+        let _ = write!(
+            text,
             "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{n}, namespace: t}}\nspec: {{ports: [{{port: 80}}]}}\n---\napiVersion: \
              gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: h{n}, namespace: t, labels: {{edit: \"{edit}\"}}}}\nspec: \
              {{hostnames: [h{n}.example.com]}}\n"
-        )
-    }).collect();
+        );
+    }
     fs::write(root.join(format!("{file:04}.yaml")), text).unwrap();
 }
 

@@ -93,7 +93,7 @@ impl Kept {
 
     /// All its parts as gone.
     pub(super) fn dropped(&self) -> Vec<Change> {
-        self.sources.iter().flat_map(|source| source.parts.values()).map(|part| part.dropped()).collect()
+        self.sources.iter().flat_map(|source| source.parts.values()).map(KeptPart::dropped).collect()
     }
 }
 

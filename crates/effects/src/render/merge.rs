@@ -188,8 +188,12 @@ impl Merged {
         });
         changed.objects = taken.into_iter().map(|(_, object)| object).collect();
         let old = std::mem::replace(&mut self.whole, whole);
-        self.whole.iter().for_each(|problem| self.subjects.add(problem));
-        old.iter().for_each(|problem| self.subjects.remove(problem));
+        for problem in &self.whole {
+            self.subjects.add(problem);
+        }
+        for problem in &old {
+            self.subjects.remove(problem);
+        }
         changed.problems = self.subjects.take_changed();
         changed
     }
@@ -220,7 +224,9 @@ impl Merged {
                 problems::brought_twice(key, "", message)
             })
             .collect();
-        made.iter().for_each(|problem| self.subjects.add(problem));
+        for problem in &made {
+            self.subjects.add(problem);
+        }
         self.twice.insert(key.clone(), made);
     }
 
