@@ -24,6 +24,8 @@ mod platform;
 mod policy;
 #[path = "e2e/render.rs"]
 mod render;
+#[path = "e2e/reaction.rs"]
+mod reaction;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

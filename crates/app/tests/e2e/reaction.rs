@@ -1,0 +1,130 @@
+//! What one edit costs, in counts: they do not depend on the machine, nor on how many hosts there are.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::instance::{Instance, envoy, first_steps};
+
+/// Hosts of one file; `h0` answers with the number of the edit.
+fn write(dir: &Path, file: usize, edit: usize) {
+    let mut text = String::new();
+    for n in file * 10..(file + 1) * 10 {
+        write!(
+            text,
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: s{n}, namespace: team-a}}\nspec: {{ports: [{{port: 80}}]}}\n---\n\
+             apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: h{n}, namespace: team-a}}\nspec:\n  \
+             parentRefs: [{{name: shared, namespace: gateway-system, sectionName: https}}]\n  hostnames: [h{n}.dev.example.com]\n  \
+             rules:\n    - backendRefs: [{{name: s{n}, port: 80}}]\n"
+        )
+        .unwrap();
+        if n % 10 == 0 {
+            write!(
+                text,
+                "      filters:\n        - type: ResponseHeaderModifier\n          responseHeaderModifier: {{set: [{{name: x-edit, \
+                 value: \"{edit}\"}}]}}\n"
+            )
+            .unwrap();
+        }
+    }
+    let made = dir.join(".new");
+    std::fs::write(&made, text).unwrap();
+    std::fs::rename(made, dir.join(format!("hosts-{file:04}.yaml"))).unwrap();
+}
+
+fn metrics(instance: &Instance) -> BTreeMap<String, u64> {
+    let run: Value =
+        serde_json::from_slice(&std::fs::read(instance.state.path().join("run.json")).unwrap()).unwrap();
+    let url = format!("http://{}/metrics", run["api"].as_str().unwrap());
+    let text = reqwest::blocking::get(url).unwrap().text().unwrap();
+    let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+    lines.filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?))).collect()
+}
+
+/// The counts of work, once they stay as they are.
+fn counts(instance: &Instance, hosts: u64) -> BTreeMap<&'static str, u64> {
+    let until = Instant::now() + Duration::from_mins(3);
+    let mut last = BTreeMap::new();
+    loop {
+        let now = metrics(instance);
+        let counts: BTreeMap<&'static str, u64> = [
+            "portolan_read_parts_total",
+            "portolan_read_objects_total",
+            "portolan_written_objects_total",
+            "portolan_published_resources_total",
+            "portolan_engine_rule_runs",
+        ]
+        .into_iter()
+        .map(|name| (name, now[name]))
+        .collect();
+        // app1 of the example is one more.
+        if now["portolan_entry_points_live"] >= hosts && counts == last {
+            return counts;
+        }
+        assert!(Instant::now() < until, "no rest: {now:#?}");
+        last = counts;
+        std::thread::sleep(Duration::from_millis(700));
+    }
+}
+
+fn work_of_an_edit(hosts: usize, envoy: &Path) -> BTreeMap<&'static str, u64> {
+    let dir = first_steps();
+    for file in 0..hosts / 10 {
+        write(dir.path(), file, 0);
+    }
+    let instance = Instance::start(dir, envoy.to_owned());
+    let before = counts(&instance, hosts as u64);
+    let entry = instance.entry("h0.dev.example.com").unwrap();
+    let client = instance.client(&entry);
+    write(instance.dir.path(), 0, 7);
+    instance.wait("the edit to be served", || {
+        let answer = client.get(entry["url"].as_str()?).send().ok()?;
+        (answer.headers().get("x-edit")? == "7").then_some(())
+    });
+    let after = counts(&instance, hosts as u64);
+    after.into_iter().map(|(name, count)| (name, count - before[name])).collect()
+}
+
+#[test]
+fn an_edit_costs_the_same_among_few_and_among_many_hosts() {
+    let Some(envoy) = envoy("e2e reaction") else { return };
+    let few = work_of_an_edit(50, &envoy);
+    assert_eq!(few["portolan_read_parts_total"], 1);
+    assert_eq!(few["portolan_read_objects_total"], 20);
+    assert_eq!(few["portolan_written_objects_total"], 1);
+    assert_eq!(few["portolan_published_resources_total"], 1);
+    assert!((1..100).contains(&few["portolan_engine_rule_runs"]), "{few:?}");
+    assert_eq!(work_of_an_edit(500, &envoy), few);
+}
+
+/// A namespace of the repository is made by Portolan while it is missing, and handed over when it comes back.
+#[test]
+fn a_namespace_outlives_its_file_while_it_is_used() {
+    let Some(envoy) = envoy("e2e namespaces") else { return };
+    let dir = first_steps();
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {from: git}}\n";
+    std::fs::write(dir.path().join("namespace.yaml"), namespace).unwrap();
+    let instance = Instance::start(dir, envoy);
+    let labels = || {
+        let output = instance.run(&["get", "Namespace", "team-a", "--output", "json"]);
+        let object: Value = serde_json::from_slice(&output.stdout).ok()?;
+        Some(object["metadata"]["labels"].clone())
+    };
+    let is_from_git = |wanted: bool| {
+        instance.wait("the namespace", || (labels()?.get("from").is_some() == wanted).then_some(()));
+    };
+    instance.reach("app1.dev.example.com", "live");
+    is_from_git(true);
+    std::fs::remove_file(instance.dir.path().join("namespace.yaml")).unwrap();
+    is_from_git(false);
+    instance.reach("app1.dev.example.com", "live");
+    instance.write("namespace.yaml", namespace);
+    is_from_git(true);
+    let findings = instance.status()["findings"].clone();
+    assert!(findings.as_array().unwrap().iter().all(|f| f["code"] != "PTL-0101"), "{findings}");
+}
