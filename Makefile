@@ -68,5 +68,5 @@ conformance: ## the official Gateway API suite: [TEST=HTTPRouteWeight] [PROFILE=
 	@mkdir -p "$(RESULTS)"
 	@"$(RIG)" conformance --gateway $(if $(filter undefined,$(origin GATEWAY)),"$(PORTOLAN_RUN)",$(call quoted,GATEWAY)) \
 	  --channel "$(CHANNEL)" --options rig/conformance.yaml $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") \
-	  $(RIGFLAGS) --report "$(RESULTS)/report.yaml" --keep-logs "$(RESULTS)/logs" \
+	  --report "$(RESULTS)/report.yaml" --keep-logs "$(RESULTS)/logs" $(RIGFLAGS) \
 	  && echo "report and logs: $(RESULTS)" || { echo "report and logs: $(RESULTS)"; exit 1; }

@@ -106,9 +106,14 @@ func TestSaysThatItNeedsRoot(t *testing.T) {
 
 func TestGivesTheCommandsExitCodeAndLeavesNothing(t *testing.T) {
 	before := leftovers(t)
-	out, code := rig(t, "up", "--crds=none", "--", "/bin/sh", "-c", "echo dir=$RIG_DIR; exit 42")
+	out, code := rig(t, "up", "--crds=experimental", "--", "/bin/sh", "-c", `echo dir=$RIG_DIR
+		kubectl get customresourcedefinitions -o custom-columns=:.metadata.name,:.metadata.annotations.'gateway\.networking\.k8s\.io/channel'
+		exit 42`)
 	if code != 42 {
 		t.Fatalf("exit code %d: %s", code, out)
+	}
+	if !regexp.MustCompile(`xmeshes\.gateway\.networking\.x-k8s\.io +experimental\n`).MatchString(out) || strings.Contains(out, " standard\n") {
+		t.Errorf("not the experimental channel: %s", out)
 	}
 	dir := regexp.MustCompile(`dir=(\S+)`).FindStringSubmatch(out)
 	if dir == nil {
