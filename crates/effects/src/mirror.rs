@@ -45,6 +45,7 @@ pub fn fill(mirror: &Mirror, asked: &str, version: &str, now: Instant) -> Fill {
     Fill {
         key: mirror.key.object(),
         fields,
+        merge: false,
         while_annotated: (REFLECTS.to_owned(), asked.to_owned()),
         volatile: mirror.volatile,
     }

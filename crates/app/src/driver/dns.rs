@@ -9,7 +9,7 @@ use std::{
 
 use portolan_core::{
     dns::{
-        WantedRecord, drain,
+        DnsProblem, WantedRecord, drain,
         observe::{embedded_zone, published},
         rows::{
             Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName,
@@ -22,13 +22,13 @@ use portolan_effects::{
         DurableDns,
         keeper::{self, Orders, Report},
     },
-    render::Whole,
+    render::{ApplicationInfo, Whole},
     store::Write,
 };
 use portolan_engine::Changes;
 use portolan_model::{
-    Name, ObjectKey, Problem, RouteKey, RouteKind,
-    input::{Issuer, IssuerSpec, Route},
+    Name, Object, ObjectKey, Problem, RouteKey, RouteKind,
+    input::{Gateway, Issuer, IssuerSpec, Route},
 };
 use tokio::sync::mpsc;
 
@@ -50,8 +50,8 @@ pub struct Dns {
     unfinished: bool,
     solver_zones: Vec<Name>,
     problems: BTreeSet<(Name, Problem)>,
-    /// Copies of removed routes that are still served for their records.
-    leaving: BTreeSet<RouteKey>,
+    /// Copies of removed routes, and removed Gateways, that are still served for their records.
+    leaving: BTreeSet<ObjectKey>,
 }
 
 impl Dns {
@@ -105,19 +105,22 @@ impl Driver {
     /// Gives what is wrong with them.
     pub(super) fn dns_settings(&mut self, whole: &Whole) -> Vec<Problem> {
         let mut found = Vec::new();
-        let component = self.reading.components.iter().find_map(|component| match component {
+        let mut components = self.reading.components.iter().filter_map(|component| match component {
             Component::ExternalDns(component) => Some(component),
             _ => None,
         });
+        let component = components.next();
+        for other in components {
+            let problem = DnsProblem::LeftOut {
+                component: other.application.clone(),
+                counts: component.map(|first| first.application.clone()).unwrap_or_default(),
+            };
+            found.push(problem.on(application(&whole.applications, &other.application)));
+        }
         let mut settings = match component {
             Some(component) => {
                 let (settings, problems) = DnsSettings::of_external_dns(component);
-                let application =
-                    whole.applications.iter().find(|a| a.key.name.name == component.application);
-                let object = application.map_or_else(
-                    || ObjectKey::new("argoproj.io", "Application", "argocd", component.application.clone()),
-                    |a| a.key.clone(),
-                );
+                let object = application(&whole.applications, &component.application);
                 found.extend(problems.into_iter().map(|problem| problem.on(object.clone())));
                 settings
             }
@@ -131,8 +134,8 @@ impl Driver {
             return found;
         }
         if self.dns.settings.is_none() {
-            let kept = self.store.list().filter_map(|stored| route_key(&stored.object.key));
-            self.dns.leaving = kept.filter(drain::is_leaving).collect();
+            let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
+            self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
         let known: Vec<PublishedRecord> =
             self.dns.server.snapshots().iter().flat_map(|zone| published(zone, &settings.plan)).collect();
@@ -209,32 +212,44 @@ impl Driver {
         }
     }
 
-    /// Forgets removed routes whose records are gone, and those that a policy denies; what was held back for them goes
-    /// with the next reading.
+    /// Forgets removed routes and Gateways whose records are gone, and those that a policy denies; what was held back for
+    /// them goes with the next reading.
     pub(super) fn let_go(&mut self) {
         let mut removed = Vec::new();
+        let mut came_back = false;
         for key in std::mem::take(&mut self.dns.leaving) {
-            let route = drain::original(&key);
+            // A Gateway that is back in the repository has lost its mark.
+            let Some(stored) = self.store.get(&key).filter(|stored| drain::is_kept(&stored.object)) else {
+                came_back = true;
+                continue;
+            };
+            let what =
+                route_key(&key).map_or_else(|| key.to_string(), |key| drain::original(&key).to_string());
+            let let_in = match route_key(&key) {
+                Some(route) => self.engine.get::<Route>(&route).is_some(),
+                None => self.engine.get::<Gateway>(&key.name).is_some(),
+            };
             match self.engine.get::<Departed>(&key) {
-                None if self.engine.get::<Route>(&key).is_some() => {
+                None if let_in => {
                     self.dns.leaving.insert(key);
                     continue;
                 }
-                None => tracing::info!(%route, "it is denied: it is not served any longer"),
+                None => tracing::info!(%what, "it is denied: it is not served any longer"),
                 Some(row) if row.late => {
-                    tracing::warn!(%route, "its time is up before its records are gone: it is not served any longer");
+                    tracing::warn!(%what, "its time is up before its records are gone: it is not served any longer");
                 }
-                Some(_) => tracing::info!(%route, "its records are gone: it is not served any longer"),
+                Some(_) => tracing::info!(%what, "its records are gone: it is not served any longer"),
             }
-            removed.push(key.object());
+            let manager = if stored.manager == GIT { GIT } else { OURS };
+            removed.push(Write::Delete(key, manager));
         }
-        if removed.is_empty() {
+        if removed.is_empty() && !came_back {
             return;
         }
-        self.write_own(removed.iter().map(|key| Write::Delete(key.clone(), OURS)).collect());
+        let keys: Vec<ObjectKey> = removed.iter().map(|write| write.key().clone()).collect();
+        self.write_own(removed);
         // The store could not be written: tried again after the next step.
-        let kept = removed.iter().filter(|key| self.store.get(key).is_some()).filter_map(route_key);
-        self.dns.leaving.extend(kept);
+        self.dns.leaving.extend(keys.into_iter().filter(|key| self.store.get(key).is_some()));
         if self.dns.leaving.is_empty() {
             self.reload();
         }
@@ -270,34 +285,60 @@ impl Driver {
         self.facts = true;
     }
 
-    /// Puts the removal order into a batch of writes: what a removed route or hostname still has in DNS stays served as a
-    /// copy, and nothing else is removed before the copies are.
-    pub(super) fn in_order(&mut self, mut writes: Vec<Write>) -> Vec<Write> {
+    /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef or Gateway still has in DNS
+    /// stays served, and nothing else is removed before it is.
+    pub(super) fn in_order(&mut self, writes: Vec<Write>) -> Vec<Write> {
         let until = now().plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX));
-        let mut copies = Vec::new();
-        for write in &writes {
-            let (key, new) = match write {
+        let mut kept = Vec::new();
+        let mut ordered = Vec::with_capacity(writes.len());
+        for write in writes {
+            let (key, new) = match &write {
                 Write::Delete(key, GIT) => (key, None),
                 Write::Apply(object, GIT) => (&object.key, Some(&**object)),
-                _ => continue,
+                _ => {
+                    ordered.push(write);
+                    continue;
+                }
             };
-            if route_key(key).is_none() {
+            let old = self.store.get(key).filter(|old| old.manager == GIT && concerns(&old.object, new));
+            let Some(copy) = old.and_then(|old| drain::keep(&self.engine, &old.object, new, until)) else {
+                ordered.push(write);
                 continue;
+            };
+            self.dns.leaving.insert(copy.key.clone());
+            if copy.key == *key {
+                // A Gateway stays itself, marked.
+                kept.push(Write::Apply(Box::new(copy), GIT));
+            } else {
+                kept.push(Write::Apply(Box::new(copy), OURS));
+                ordered.push(write);
             }
-            let Some(old) = self.store.get(key).filter(|old| old.manager == GIT) else { continue };
-            let hostnames = |object: &portolan_model::Object| object.json.pointer("/spec/hostnames").cloned();
-            if new.is_some_and(|new| hostnames(new) == hostnames(&old.object)) {
-                continue;
-            }
-            copies.extend(drain::copy(&self.engine, &old.object, new, until));
         }
-        self.dns.leaving.extend(copies.iter().filter_map(|copy| route_key(&copy.key)));
         if !self.dns.leaving.is_empty() {
-            writes.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
+            ordered.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
         }
-        writes.extend(copies.into_iter().map(|copy| Write::Apply(Box::new(copy), OURS)));
-        writes
+        ordered.extend(kept);
+        ordered
     }
+}
+
+/// The object of an Application, by its name.
+fn application(known: &[ApplicationInfo], name: &Name) -> ObjectKey {
+    let found = known.iter().find(|application| application.key.name.name == *name);
+    found.map_or_else(
+        || ObjectKey::new("argoproj.io", "Application", "argocd", name.clone()),
+        |application| application.key.clone(),
+    )
+}
+
+/// Whether a published name may go or move with the change: only then a copy is looked for.
+fn concerns(old: &Object, new: Option<&Object>) -> bool {
+    let Some(new) = new else {
+        return route_key(&old.key).is_some() || &*old.key.kind.kind == "Gateway";
+    };
+    let field = |object: &Object, field: &str| object.json.pointer(field).cloned();
+    route_key(&old.key).is_some()
+        && ["/spec/hostnames", "/spec/parentRefs"].iter().any(|f| field(old, f) != field(new, f))
 }
 
 fn route_key(key: &ObjectKey) -> Option<RouteKey> {

@@ -7,17 +7,23 @@ use portolan_core::{
     gitops::adapters::Component,
     secrets::{
         REFLECTS,
-        rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted},
+        rows::{
+            ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, Over, UnsealFailure, UnsealWanted,
+        },
     },
 };
-use portolan_effects::{mirror, sealed::secret_object, store::Write};
+use portolan_effects::{
+    mirror,
+    sealed::{self, secret_object},
+    store::Write,
+};
 use portolan_engine::Changes;
 use portolan_model::{
     Code, NamespacedName, ObjectKey, Problem, Severity,
     input::{InputProblems, SourceProblems},
 };
 
-use super::{Driver, now};
+use super::{Driver, GIT, now};
 
 /// Managers of what is opened and of what is mirrored: neither may overwrite the other, or an issued Secret.
 const OPENED: &str = "portolan-sealed-secrets";
@@ -59,6 +65,13 @@ impl Driver {
                 self.engine.remove::<UnsealFailure>(key);
                 self.facts = true;
                 self.delete(&mut writes, secret_key(key), OPENED);
+                // What was only managed goes with the SealedSecret; what is patched or independent stays as it is.
+                let over = change.before.as_ref().map(|row| row.over);
+                if let Some(over @ Over::Managed { independent: false }) = over
+                    && self.store.get(&secret_key(key)).is_some_and(|stored| stored.manager == GIT)
+                {
+                    writes.extend(sealed::unfill(key, over).map(|fill| Write::Fill(Box::new(fill))));
+                }
             }
         }
         if all {
@@ -69,6 +82,11 @@ impl Driver {
             match result {
                 Ok(values) => {
                     self.engine.remove::<UnsealFailure>(&row.key);
+                    if let Some(fill) = sealed::fill(&row.sealed, &values, row.over) {
+                        writes.push(Write::Fill(Box::new(fill)));
+                        self.facts = true;
+                        continue;
+                    }
                     let owner = ObjectKey::new(
                         "bitnami.com",
                         "SealedSecret",

@@ -287,3 +287,81 @@ fn a_restart_withdraws_nothing_and_loses_no_removal() {
     instance.reach(APP, "live");
     assert!(instance.entry("n0.dev.example.com").is_none());
 }
+
+/// A second Gateway beside the example's, with the same certificate.
+const OTHER: &str = "apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: other, namespace: gateway-system}
+spec:
+  gatewayClassName: infra-shared-01
+  listeners:
+    - name: https
+      port: 443
+      protocol: HTTPS
+      hostname: '*.dev.example.com'
+      tls: {certificateRefs: [{name: ingress-tls}]}
+      allowedRoutes: {namespaces: {from: All}}
+";
+
+/// Follows the name until `end`: wherever DNS says, the host answers.
+fn follow(instance: &Instance, dns: SocketAddr, entry: &Value, end: impl Fn(&[String]) -> bool) {
+    let host = entry["hostname"].as_str().unwrap();
+    instance.wait(&format!("{host} to move"), || {
+        let answers = ask(dns, host, A).1;
+        for address in &answers {
+            let mut there = entry.clone();
+            there["address"] = address.as_str().into();
+            if status_of(instance, &there) != Some(200) {
+                // Unless it has moved between the two questions.
+                assert!(
+                    !ask(dns, host, A).1.contains(address),
+                    "{host} is at {address} and not served there"
+                );
+            }
+        }
+        end(&answers).then_some(())
+    });
+}
+
+#[test]
+fn a_route_that_moves_to_another_gateway_is_served_wherever_its_name_points() {
+    let Some(envoy) = envoy("e2e dns move") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("other.yaml"), OTHER).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes([0])).unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let before = instance.reach("n0.dev.example.com", "live");
+    let old = before["address"].as_str().unwrap();
+    instance.write("new.yaml", &routes([0]).replace("{name: shared,", "{name: other,"));
+    follow(&instance, dns, &before, |answers| answers.len() == 1 && answers[0] != old);
+    instance
+        .wait("the old Gateway to forget it", || (status_of(&instance, &before) == Some(404)).then_some(()));
+    instance.wait("the entry at the new Gateway", || {
+        let entry = instance.entry("n0.dev.example.com")?;
+        (entry["state"] == "live" && entry["address"] != old).then_some(())
+    });
+    assert_eq!(instance.status()["findings"], json!([]));
+}
+
+#[test]
+fn a_removed_gateway_is_served_until_its_records_are_gone() {
+    let Some(envoy) = envoy("e2e dns gateway removal") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("other.yaml"), OTHER).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes([0]).replace("{name: shared,", "{name: other,"))
+        .unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let before = instance.reach("n0.dev.example.com", "live");
+    std::fs::remove_file(instance.dir.path().join("other.yaml")).unwrap();
+    follow(&instance, dns, &before, <[String]>::is_empty);
+    instance.wait("the Gateway to go", || status_of(&instance, &before).is_none().then_some(()));
+    let entry = instance.reach("n0.dev.example.com", "refused");
+    assert!(entry["message"].as_str().unwrap().contains("gateway-system/other does not exist"), "{entry}");
+    // It comes back: so do its names.
+    instance.write("other.yaml", OTHER);
+    instance.reach("n0.dev.example.com", "live");
+    assert_eq!(ask(dns, "n0.dev.example.com", A).1, [before["address"].as_str().unwrap()]);
+    instance.reach(APP, "live");
+}

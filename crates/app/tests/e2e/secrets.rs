@@ -316,3 +316,35 @@ fn a_namespace_that_comes_gets_its_mirror_and_renewals_follow() {
     assert_eq!(data("edge-one"), data("gateway-system"));
     assert!(store.get(&secret("edge-two")).is_none());
 }
+
+/// A Secret of the repository that is annotated `managed` gets its content from the SealedSecret, and has its own again
+/// when that goes.
+#[test]
+fn a_managed_secret_is_written_over_as_long_as_its_sealed_secret_is_there() {
+    let Some(envoy) = envoy("e2e managed secret") else { return };
+    let (dir, keys) = (first_steps(), demo());
+    let secret = |annotations: &Value, crt: &str, key: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
+            "metadata": {"name": "taken-tls", "namespace": "sealed-taken", "annotations": annotations},
+            "stringData": {"tls.crt": crt, "ca.crt": crt, "tls.key": key},
+        })
+    };
+    let (chain, key) = pair();
+    let sealed = seal(&secret(&json!({}), &chain, &key), &path(&keys, "crt"));
+    let placeholder = secret(&json!({"sealedsecrets.bitnami.com/managed": "true"}), "none", "none");
+    std::fs::write(dir.path().join("taken.yaml"), placeholder.to_string()).unwrap();
+    let edge = edge("sealed-taken", "taken-tls", "*.sealed.example.com", HOST);
+    std::fs::write(dir.path().join("taken-edge.yaml"), edge).unwrap();
+    let mut instance = Instance::start_with(dir, envoy, &["--sealing-key", &path(&keys, "key")]);
+    let refused = instance.reach(HOST, "refused");
+    assert!(refused["message"].as_str().unwrap().contains("cannot be served"), "{refused}");
+    instance.write("taken-sealed.yaml", &sealed);
+    answers(&instance, HOST);
+    instance.kill_nine();
+    assert_eq!(holding(instance.state.path(), &key), Vec::<String>::new(), "opened values stay in memory");
+    instance.up();
+    answers(&instance, HOST);
+    std::fs::remove_file(instance.dir.path().join("taken-sealed.yaml")).unwrap();
+    instance.reach(HOST, "refused");
+}

@@ -22,7 +22,7 @@ pub(super) fn listener_status(cx: &mut Cx<'_>, state: &Arc<ListenerState>) {
     let conditions = vec![
         accepted(state),
         conflicted(state),
-        programmed(state, certificate.as_deref(), &progress),
+        programmed(state, door.accepted, certificate.as_deref(), &progress),
         resolved(state, certificate.as_deref()),
     ];
     let kinds = door.kinds.iter().map(|kind| Name::new(kind.kind())).collect();
@@ -59,12 +59,16 @@ fn resolved(state: &ListenerState, certificate: Option<&ListenerCertificate>) ->
 
 fn programmed(
     state: &ListenerState,
+    open: bool,
     certificate: Option<&ListenerCertificate>,
     progress: &Progress,
 ) -> Condition {
     let not = |reason: &str, message: String| Condition::new("Programmed", false, reason, message);
     if let Err((reason, message)) = &state.accepted {
         return not(if state.conflicted { reason } else { "Invalid" }, message.clone());
+    }
+    if !open {
+        return not("Invalid", "The Gateway is not accepted".into());
     }
     if let Some(certificate) = certificate
         && let Err((_, message)) = &certificate.secret
@@ -88,7 +92,7 @@ fn progress(
     door: &Door,
     certificate: Option<&ListenerCertificate>,
 ) -> Progress {
-    if state.accepted.is_err() {
+    if state.accepted.is_err() || !door.accepted {
         return Progress::NotSent;
     }
     let mut needs = vec![

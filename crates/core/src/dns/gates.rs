@@ -6,6 +6,7 @@ use portolan_model::{Instant, Kind, Name, ObjectKey, Severity, input::Gateway};
 
 use super::{
     annotations,
+    drain::UNTIL,
     rows::{GatewayTargets, ListenerGate},
 };
 use crate::{
@@ -75,5 +76,6 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             targets.push(address.address.clone());
         }
     }
-    cx.emit(GatewayTargets { key: gateway.key.clone(), targets });
+    let leaving = gateway.annotations.contains_key(UNTIL);
+    cx.emit(GatewayTargets { key: gateway.key.clone(), targets, leaving });
 }

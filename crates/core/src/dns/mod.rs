@@ -10,7 +10,7 @@
 //!
 //! ```text
 //!  Door, acks -> ListenerGate --+
-//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       copy of a removed Route -> Departed
+//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       copy of a removed Route, removed Gateway -> Departed
 //!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
 //! ```
 //!
@@ -79,7 +79,11 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(rows::DnsSettings, PublishedByName, ProblemsByName, rows::DnsAnswer)>()
         .writes::<(rows::WantedName, rows::DnsState)>();
     engine
-        .map("departed_routes", drain::departed)
-        .reads::<(PublishedByName, rows::WantedName)>()
+        .map("departed_routes", drain::departed_routes)
+        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
+        .writes::<(rows::Departed,)>();
+    engine
+        .map("departed_gateways", drain::departed_gateways)
+        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
 }

@@ -77,6 +77,9 @@ fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name,
     let mut attached = false;
     for parent in 0..route.parents.len() {
         let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
+        if cx.get::<GatewayTargets>(&attachment.gateway).is_some_and(|row| row.leaving) {
+            continue;
+        }
         for (listener, hosts) in &attachment.taken {
             let Some(door) = cx.get::<Door>(listener) else { continue };
             attached = true;

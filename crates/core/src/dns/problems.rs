@@ -40,6 +40,13 @@ pub enum DnsProblem {
         /// As written.
         value: String,
     },
+    /// 435: one more external-dns in the environment; only the first counts.
+    LeftOut {
+        /// The one that is left out.
+        component: Name,
+        /// The one that counts.
+        counts: Name,
+    },
     /// 410: the set exists and is somebody else's, or nobody's.
     NotOurs {
         /// Record name.
@@ -134,6 +141,7 @@ impl DnsProblem {
             Self::Conflict { .. } => 415,
             Self::CnameBesideOther { .. } => 416,
             Self::CnameAtApex { .. } => 417,
+            Self::LeftOut { .. } => 435,
             Self::TooManyDeletions { .. } => 420,
             Self::IncompleteSnapshot { .. } => 421,
             Self::OutsideZone { .. } => 422,
@@ -228,6 +236,11 @@ impl DnsProblem {
                 format!("Zone {zone} could not be read to its end; nothing is changed in it.")
             }
             Self::OutsideZone { name, zone } => format!("{name} is not in zone {zone}."),
+            Self::LeftOut { component, counts } => {
+                format!(
+                    "{component} is one more external-dns; only {counts} is followed: names of {component} are not published."
+                )
+            }
         }
     }
 
@@ -263,6 +276,7 @@ impl DnsProblem {
             Self::IncompleteSnapshot { .. } => {
                 "It is read again by itself; see the provider's errors if this stays."
             }
+            Self::LeftOut { .. } => "Give one external-dns all sources and domain filters.",
             Self::OutsideZone { .. } => "Add the zone to the provider, or change the hostname.",
         }
     }

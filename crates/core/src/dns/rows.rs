@@ -1,6 +1,8 @@
 //! Rows of the DNS room.
 
-use portolan_model::{GatewayKey, Instant, Name, Problem, RouteKey, RouteKind, dns::RecordSet, row};
+use portolan_model::{
+    GatewayKey, Instant, Name, ObjectKey, Problem, RouteKey, RouteKind, dns::RecordSet, row,
+};
 
 use super::{Settings, WantedRecord};
 use crate::gateway::rows::ListenerKey;
@@ -84,6 +86,8 @@ pub struct GatewayTargets {
     pub key: GatewayKey,
     /// IP addresses or names; empty while there is no address.
     pub targets: Vec<Name>,
+    /// The Gateway was removed and is kept for its records only: nothing is wished for at it.
+    pub leaving: bool,
 }
 row!(GatewayTargets, GatewayKey, "gateway_targets");
 
@@ -147,14 +151,14 @@ pub struct DnsState {
 }
 row!(DnsState, Name, "dns_states");
 
-/// Wanted: a removed route whose records are gone, or whose time is up, is forgotten.
+/// Wanted: a removed route or Gateway whose records are gone, or whose time is up, is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departed {
-    /// The kept copy of the route ([`super::drain`]).
-    pub key: RouteKey,
+    /// The kept copy of the route, or the marked Gateway ([`super::drain`]).
+    pub key: ObjectKey,
     /// Whether its time was up before its records were gone.
     pub late: bool,
     /// Until when it would have been kept.
     pub until: Instant,
 }
-row!(Departed, RouteKey, "departed_routes");
+row!(Departed, ObjectKey, "departed");

@@ -59,8 +59,8 @@ fn without_rivals(
     taken.retain(|(listener, _)| {
         let Some(outdone) = cx.get::<Outdone>(&(route.key.clone(), listener.clone())) else { return true };
         lost.push(format!(
-            "{} is older and has {} at listener {listener} too; an HTTPRoute and a GRPCRoute cannot share a hostname \
-             there, so this route is not accepted",
+            "{} comes first (by age, then by name) and has {} at listener {listener} too; an HTTPRoute and a GRPCRoute \
+             cannot share a hostname there, so this route is not accepted",
             outdone.winner, outdone.host
         ));
         false

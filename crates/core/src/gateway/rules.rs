@@ -147,12 +147,12 @@ fn resolve(
     {
         let message =
             format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
-        let hint =
-            "add a ReferenceGrant in the Service's namespace; until then this share of requests gets 500";
+        let hint = "add a ReferenceGrant in the Service's namespace; until then this share of requests gets an error";
         return refused(cx, 222, field, "RefNotPermitted", message, hint);
     }
+    let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
     let Some(service) = cx.get::<Service>(&target.name) else {
-        let message = format!("Service {} does not exist; this share of requests gets 500", target.name);
+        let message = format!("Service {} does not exist; this share of requests gets {error}", target.name);
         let hint = "create the Service or correct the name";
         return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
     };

@@ -15,8 +15,37 @@ pub struct UnsealWanted {
     pub key: NamespacedName,
     /// What is sealed, and what else the Secret says. `template` holds plain values only.
     pub sealed: SealedSecret,
+    /// What becomes of a Secret that is there.
+    pub over: Over,
 }
 row!(UnsealWanted, NamespacedName, "unseal_wanted");
+
+/// How the Secret of a SealedSecret comes to be (bitnami/sealed-secrets `controller.go`, annotations of the Secret).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Over {
+    /// It is made, and goes with the SealedSecret.
+    #[default]
+    Nothing,
+    /// One that the repository wrote is annotated `managed`: its content is replaced, until the SealedSecret goes or, with
+    /// `skip-set-owner-references`, for good.
+    Managed {
+        /// It does not go with the SealedSecret.
+        independent: bool,
+    },
+    /// One that the repository wrote is annotated `patch`: keys, labels and annotations are put in, and stay.
+    Patched,
+}
+
+impl Over {
+    /// The annotation that asks for it.
+    pub const fn annotation(self) -> Option<&'static str> {
+        match self {
+            Self::Nothing => None,
+            Self::Managed { .. } => Some("sealedsecrets.bitnami.com/managed"),
+            Self::Patched => Some("sealedsecrets.bitnami.com/patch"),
+        }
+    }
+}
 
 /// Fact: a SealedSecret could not be opened. Held against what was tried; a changed one is tried at once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,10 +6,12 @@ use portolan_model::input::{Maker, SealedSecret, Secret};
 
 use super::{
     credentials, problems,
-    rows::{UnsealFailure, UnsealWanted},
+    rows::{Over, UnsealFailure, UnsealWanted},
 };
 use crate::Cx;
 
+/// On a Secret: it does not go with its SealedSecret.
+const INDEPENDENT: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
 /// Begins every action of a Go template.
 const ACTION: &str = "{{";
 
@@ -19,14 +21,27 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         problems::templated(cx, &sealed.key, name);
         wanted.template.remove(name);
     }
-    let present = cx.get::<Secret>(&sealed.key).map(|secret| secret.maker);
-    if let Some(maker) = present.filter(|maker| *maker != Maker::Unsealed) {
-        problems::not_ours(cx, &sealed.key, maker);
-        return;
-    }
+    let over = match cx.get::<Secret>(&sealed.key).filter(|secret| secret.maker != Maker::Unsealed) {
+        None => Over::Nothing,
+        Some(present) => match over(&present) {
+            Over::Nothing => return problems::not_ours(cx, &sealed.key, present.maker),
+            over => over,
+        },
+    };
     if let Some(failure) = cx.get::<UnsealFailure>(&sealed.key).filter(|failure| failure.sealed == wanted) {
         let needless = credentials::only_for(cx, &sealed.key);
         problems::unopened(cx, &sealed.key, &failure.failures, needless.as_deref());
     }
-    cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: wanted });
+    cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: wanted, over });
+}
+
+/// What a Secret that is there lets a SealedSecret do with it. One that Portolan makes for something else lets nothing be
+/// done. As upstream: `patch` is looked at first.
+fn over(present: &Secret) -> Over {
+    let says = |annotation: &str| present.annotations.get(annotation).is_some_and(|value| value == "true");
+    let asked = |over: Over| over.annotation().is_some_and(says);
+    let managed = Over::Managed { independent: says(INDEPENDENT) };
+    let all = [Over::Patched, managed];
+    let found = all.into_iter().find(|over| present.maker == Maker::Repository && asked(*over));
+    found.unwrap_or_default()
 }

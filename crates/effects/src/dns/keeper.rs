@@ -133,6 +133,10 @@ impl Keeper {
             *touched = None;
         }
         for (name, records) in order.wanted {
+            // The same wish again: its zone need not be looked at.
+            if self.wanted.get(&name) == records.as_ref() {
+                continue;
+            }
             if let Some(touched) = touched {
                 touched.insert(name.clone());
             }

@@ -24,7 +24,7 @@ use portolan_model::{
 pub use certificate::{CertificateError, SealingCertificate};
 pub use document::{SealError, Sealing, read_secrets, seal_secret};
 pub use keys::{Exposed, KeyFileError, SealingKeys};
-pub use secret::secret_object;
+pub use secret::{fill, secret_object, unfill};
 
 /// The values of a SealedSecret, or why for each that no key opens.
 pub type Unsealed = Result<BTreeMap<Name, Redacted>, BTreeMap<Name, Unopened>>;

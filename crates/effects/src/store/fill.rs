@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 pub struct Fill {
     /// The object.
     pub key: ObjectKey,
-    /// Top-level fields that replace the object's (`null` removes one); of `metadata`, the annotations are merged.
+    /// Top-level fields that replace the object's (`null` removes one); of `metadata`, annotations and labels are merged.
     pub fields: Value,
+    /// Whether `data` is put into the object's own instead of replacing it. Not kept on disk: for volatile fields only.
+    pub merge: bool,
     /// Annotation and value: once the owner's object no longer has it, the fields go.
     pub while_annotated: (String, String),
     /// Whether the fields are kept in memory only.
@@ -29,9 +31,16 @@ impl Fill {
         let mut json = (*base.json).clone();
         for (field, value) in self.fields.as_object().into_iter().flatten() {
             if field == "metadata" {
-                let annotations = value.get("annotations").and_then(Value::as_object).into_iter().flatten();
-                for (key, value) in annotations {
-                    json["metadata"]["annotations"][key] = value.clone();
+                for part in ["annotations", "labels"] {
+                    for (key, value) in value.get(part).and_then(Value::as_object).into_iter().flatten() {
+                        json["metadata"][part][key] = value.clone();
+                    }
+                }
+            } else if self.merge && field == "data" {
+                for (key, value) in value.as_object().into_iter().flatten() {
+                    // The API server turns `stringData` into `data`: the owner's value of the key is not there any more.
+                    json.get_mut("stringData").and_then(Value::as_object_mut).map(|plain| plain.remove(key));
+                    json["data"][key] = value.clone();
                 }
             } else if value.is_null() {
                 json.as_object_mut().map(|map| map.remove(field));
@@ -54,6 +63,7 @@ impl Fill {
             key: key.clone(),
             fields: saved.get("fields")?.clone(),
             while_annotated: (text("annotation")?, text("value")?),
+            merge: false,
             volatile: false,
         })
     }

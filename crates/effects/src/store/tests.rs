@@ -157,6 +157,7 @@ fn held_objects_are_like_others_but_never_on_disk() {
 
 fn filled(value: &str, volatile: bool) -> Write {
     Write::Fill(Box::new(Fill {
+        merge: false,
         key: secret("s", "").key,
         fields: json!({"data": {"k": value}, "stringData": null, "metadata": {"annotations": {"version": "1"}}}),
         while_annotated: ("reflects".into(), "a/b".into()),

@@ -18,13 +18,15 @@ const ZONE: &str = "example.com";
 struct Shaky {
     inner: EmbeddedDns,
     failures: AtomicUsize,
+    /// How often a zone was read.
+    reads: AtomicUsize,
 }
 
 impl Shaky {
     async fn start(failures: usize) -> Arc<Self> {
         let bind = "127.0.0.1:0".parse().unwrap();
         let inner = EmbeddedDns::start(bind, &[ZONE.into()], &Contents::default()).await.unwrap();
-        Arc::new(Self { inner, failures: AtomicUsize::new(failures) })
+        Arc::new(Self { inner, failures: AtomicUsize::new(failures), reads: AtomicUsize::new(0) })
     }
 
     fn fails(&self) -> bool {
@@ -44,6 +46,7 @@ impl DnsProvider for Shaky {
         if self.fails() {
             return Err(ProviderError::Unavailable { why: "it sleeps".into() });
         }
+        self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.snapshot(zone).await
     }
     async fn apply(&self, changes: &ChangeSet) -> Vec<GroupResult> {
@@ -239,4 +242,18 @@ async fn a_kept_zone_is_known_from_the_start() {
     world.orders.send(orders).unwrap();
     let report = world.reports.recv().await.unwrap();
     assert_eq!((report.generation, report.published.len()), (2, 0));
+}
+
+#[tokio::test]
+async fn the_same_wish_again_looks_at_no_zone() {
+    let mut world = World::new(0).await;
+    world.order(Some(World::settings(3600)), &[("app.example.com", Some("192.0.2.1"))]);
+    world.until("an answer", |w| w.answers.values().any(Result::is_ok)).await;
+    let before = world.provider.reads.load(Ordering::SeqCst);
+    world.order(None, &[("app.example.com", Some("192.0.2.1")), ("never.example.com", None)]);
+    world.until("a report", |_| true).await;
+    assert_eq!(world.provider.reads.load(Ordering::SeqCst), before);
+    world.order(None, &[("app.example.com", Some("192.0.2.2"))]);
+    world.until("the change", |w| w.stands() == ["app.example.com A [192.0.2.2] true"]).await;
+    assert!(world.provider.reads.load(Ordering::SeqCst) > before);
 }

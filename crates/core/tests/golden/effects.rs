@@ -1,0 +1,256 @@
+//! What effects would do and see: the DNS provider, the opener of SealedSecrets, reflector's writer.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use portolan_core::{
+    World,
+    dns::{
+        Ownership, Plan, Policy, WantedRecord,
+        observe::{finding_problem, published},
+        plan,
+        rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
+    },
+    gitops::adapters::ExternalDns,
+    secrets::{
+        AUTO_REFLECTS, REFLECTS,
+        rows::{
+            Mirror, MirrorContent, MirrorUnwanted, MirrorWanted, Over, Unopened, UnsealFailure, UnsealWanted,
+        },
+    },
+    status::rows::Probe,
+};
+use portolan_engine::Engine;
+use portolan_model::{
+    Name, NamespacedName, Redacted,
+    dns::{Content, RecordSet, RecordType, Snapshot},
+    input::{ConfigMap, Maker, SealingScope, Secret},
+};
+use serde_json::Value;
+
+fn texts(value: &Value) -> Vec<Name> {
+    value.as_array().into_iter().flatten().map(|text| Name::new(text.as_str().unwrap())).collect()
+}
+
+/// `dns` of the facts as external-dns would be told it.
+pub fn dns_settings(facts: &Value) -> Option<DnsSettings> {
+    let dns = facts.get("dns")?;
+    let text = |field: &str, default: &str| Name::new(dns[field].as_str().unwrap_or(default));
+    let sources = texts(&dns["sources"]);
+    let both = || vec!["gateway-httproute".into(), "gateway-grpcroute".into()];
+    let (settings, problems) = DnsSettings::of_external_dns(&ExternalDns {
+        application: "external-dns".into(),
+        namespace: "external-dns".into(),
+        provider: "google".into(),
+        sources: if sources.is_empty() { both() } else { sources },
+        domain_filters: texts(&dns["domainFilters"]),
+        exclude_domains: texts(&dns["excludeDomains"]),
+        policy: Policy::parse(&text("policy", "sync")).unwrap(),
+        registry: "txt".into(),
+        owner: text("owner", "me"),
+        txt_prefix: text("txtPrefix", ""),
+        txt_suffix: text("txtSuffix", ""),
+        interval_seconds: 60,
+        record_types: texts(&dns["types"]),
+        annotation_filter: "".into(),
+        label_filter: "".into(),
+        credentials: vec![],
+    });
+    assert_eq!(problems, []);
+    Some(settings)
+}
+
+/// A set written `name type ttl=n values…`. A TXT set has one value, which may hold blanks; `owned` stands for a registry
+/// entry of ours, `owned by x` for one of another owner.
+fn set(text: &str) -> RecordSet {
+    let mut words = text.splitn(3, ' ');
+    let (name, kind) = (words.next().unwrap(), words.next().unwrap());
+    let kind = RecordType::ALL.into_iter().find(|t| t.as_str() == kind).unwrap();
+    let values = words.next().unwrap();
+    if kind != RecordType::Txt {
+        return RecordSet::new(name, kind, Some(300), values.split(' '));
+    }
+    let owned = values.strip_prefix("owned by ").map(|rest| rest.split_once(" for ").unwrap());
+    let value = owned.map_or_else(|| values.to_owned(), |(owner, of)| Ownership::new(owner, of).text());
+    RecordSet::new(name, kind, Some(300), [value])
+}
+
+/// The zone that the facts begin with.
+pub fn zone(facts: &Value) -> Option<Snapshot> {
+    let zone = facts["dns"].get("zone")?;
+    let mut sets: Vec<RecordSet> = texts(&zone["sets"]).iter().map(|text| set(text)).collect();
+    sets.sort();
+    Some(Snapshot { zone: zone["name"].as_str().unwrap().into(), serial: 1, complete: true, sets })
+}
+
+/// What the provider holds, as facts.
+pub fn report(engine: &mut Engine<World>, zone: &Snapshot, settings: &DnsSettings) {
+    let now = published(zone, &settings.plan);
+    let old: Vec<_> = engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
+    for key in old.iter().filter(|key| !now.iter().any(|row| row.key == **key)) {
+        engine.remove::<PublishedRecord>(key);
+    }
+    for row in now {
+        engine.put(DnsAnswer { key: row.key.name.clone(), state: Ok(()) });
+        engine.put(row);
+    }
+}
+
+/// What is to be done about the zone now.
+pub fn planned(engine: &Engine<World>, zone: &Snapshot, settings: &DnsSettings) -> Plan {
+    let wanted: Vec<WantedRecord> = engine.rows::<WantedName>().flat_map(|row| row.records.clone()).collect();
+    plan(&wanted, zone, &settings.plan)
+}
+
+/// Does what is planned, and files what the plan complains of.
+pub fn write(engine: &mut Engine<World>, zone: &mut Snapshot, settings: &DnsSettings) {
+    let made = planned(engine, zone, settings);
+    for change in made.change_set().groups.into_iter().flat_map(|group| group.changes) {
+        let key = change.key();
+        zone.sets.retain(|set| set.key() != key);
+        if let Content::Set(set) = change.content {
+            zone.sets.push(RecordSet { ttl: Some(set.ttl.unwrap_or(300)), ..set });
+        }
+    }
+    zone.sets.sort();
+    let again = planned(engine, zone, settings);
+    assert!(again.is_empty(), "an applied plan leaves an empty plan: {again:?}");
+    let old: Vec<_> = engine.rows::<RecordProblem>().map(|row| row.key.clone()).collect();
+    for key in old {
+        engine.remove::<RecordProblem>(&key);
+    }
+    for finding in &made.problems {
+        engine.put(RecordProblem { key: finding_problem(&zone.zone, finding) });
+    }
+}
+
+pub fn probes(engine: &mut Engine<World>, facts: &Value) {
+    for (host, state) in facts["probes"].as_object().into_iter().flatten() {
+        let state = match state.as_u64() {
+            Some(status) => Ok(u16::try_from(status).unwrap()),
+            None => Err(state.as_str().unwrap().to_owned()),
+        };
+        engine.put(Probe { key: host.as_str().into(), state });
+    }
+}
+
+fn key(text: &str) -> NamespacedName {
+    let (namespace, name) = text.split_once('/').unwrap();
+    NamespacedName::new(namespace, name)
+}
+
+fn unopened(text: &str) -> Unopened {
+    match text {
+        "no keys" => Unopened::NoKeys,
+        "not base64" => Unopened::NotBase64,
+        "cluster-wide" => Unopened::Scope(SealingScope::Cluster),
+        "namespace-wide" => Unopened::Scope(SealingScope::Namespace),
+        "strict" => Unopened::Scope(SealingScope::Strict),
+        "damaged" => Unopened::Damaged,
+        _ => Unopened::NoKeyOpens(text.parse().unwrap()),
+    }
+}
+
+fn bytes(values: &Value) -> BTreeMap<Name, Redacted> {
+    let pair = |(key, value): (&String, &Value)| {
+        (Name::new(key), Redacted::new(value.as_str().unwrap().as_bytes().to_vec()))
+    };
+    values.as_object().into_iter().flatten().map(pair).collect()
+}
+
+/// Opens what the facts have a value for; of others says why not.
+pub fn open(engine: &mut Engine<World>, facts: &Value) {
+    let wanted: Vec<Arc<UnsealWanted>> = engine.rows::<UnsealWanted>().cloned().collect();
+    for row in wanted {
+        let name = row.key.to_string();
+        if let Some(values) = facts["opened"].get(&name) {
+            let made = Secret {
+                key: row.key.clone(),
+                r#type: row.sealed.r#type.clone(),
+                data: bytes(values),
+                annotations: row.sealed.annotations.clone(),
+                labels: row.sealed.labels.clone(),
+                maker: Maker::Unsealed,
+                tls: None,
+            };
+            let present = engine.get::<Secret>(&row.key).filter(|_| row.over != Over::Nothing);
+            engine.put(match present {
+                None => made,
+                Some(present) => {
+                    let own = if row.over == Over::Patched { present.data.clone() } else { BTreeMap::new() };
+                    Secret { data: own.into_iter().chain(made.data).collect(), ..(*present).clone() }
+                }
+            });
+        } else if let Some(why) = facts["unopened"].get(&name) {
+            let failures = why.as_object().unwrap().iter();
+            let failures = failures.map(|(k, why)| (Name::new(k), unopened(why.as_str().unwrap()))).collect();
+            engine.put(UnsealFailure { key: row.key.clone(), sealed: row.sealed.clone(), failures });
+        }
+    }
+    // Of a SealedSecret that is gone, the Secret goes.
+    let made: Vec<NamespacedName> = engine
+        .rows::<Secret>()
+        .filter(|secret| secret.maker == Maker::Unsealed)
+        .map(|secret| secret.key.clone())
+        .collect();
+    for key in made {
+        if engine.get::<UnsealWanted>(&key).is_none() {
+            engine.remove::<Secret>(&key);
+        }
+    }
+    for (name, values) in facts["drift"].as_object().into_iter().flatten() {
+        if let Some(secret) = engine.get::<Secret>(&key(name)) {
+            engine.put(Secret { data: bytes(values), ..(*secret).clone() });
+        }
+    }
+}
+
+/// Writes one round of mirrors; whether there was anything to do.
+pub fn mirror(engine: &mut Engine<World>) -> bool {
+    let wanted: Vec<Arc<Mirror>> = engine.rows::<MirrorWanted>().map(|row| Arc::clone(&row.mirror)).collect();
+    let unwanted: Vec<Arc<MirrorUnwanted>> = engine.rows::<MirrorUnwanted>().cloned().collect();
+    for mirror in &wanted {
+        let marks = |mut annotations: BTreeMap<Name, String>| {
+            annotations.insert(REFLECTS.into(), mirror.source.to_string());
+            annotations.insert(AUTO_REFLECTS.into(), if mirror.auto { "True" } else { "False" }.into());
+            annotations
+        };
+        let name = &mirror.key.name;
+        match &*mirror.content {
+            MirrorContent::Secret { r#type, data } => {
+                let present = engine.get::<Secret>(name).filter(|_| !mirror.auto);
+                engine.put(Secret {
+                    key: name.clone(),
+                    r#type: present.as_ref().map_or_else(|| r#type.clone(), |secret| secret.r#type.clone()),
+                    data: data.clone(),
+                    annotations: marks(
+                        present.as_ref().map(|secret| secret.annotations.clone()).unwrap_or_default(),
+                    ),
+                    labels: BTreeMap::new(),
+                    maker: if mirror.auto { Maker::Mirrored } else { Maker::Repository },
+                    tls: None,
+                });
+            }
+            MirrorContent::ConfigMap { data, binary } => {
+                let present = engine.get::<ConfigMap>(name).filter(|_| !mirror.auto);
+                engine.put(ConfigMap {
+                    key: name.clone(),
+                    data: data.clone(),
+                    binary: binary.clone(),
+                    annotations: marks(
+                        present.as_ref().map(|map| map.annotations.clone()).unwrap_or_default(),
+                    ),
+                    maker: if mirror.auto { Maker::Mirrored } else { Maker::Repository },
+                });
+            }
+        }
+    }
+    for row in &unwanted {
+        let object = row.key.object();
+        if object.kind.kind == "Secret" {
+            engine.remove::<Secret>(&object.name);
+        } else {
+            engine.remove::<ConfigMap>(&object.name);
+        }
+    }
+    !wanted.is_empty() || !unwanted.is_empty()
+}
