@@ -6,6 +6,7 @@ mod admission;
 mod answers;
 mod conditions;
 mod dns;
+mod held;
 mod listeners;
 mod metrics;
 mod objects;
@@ -43,7 +44,7 @@ use portolan_effects::{
     state_dir::StateDir,
     store::Store,
 };
-use portolan_engine::Engine;
+use portolan_engine::{Engine, Held};
 use portolan_envoy::{resources::Board, serve::Report};
 use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Redacted};
 use serde_json::Value;
@@ -120,6 +121,8 @@ pub struct Driver {
     rewrite_secrets: bool,
     /// Private keys that SealedSecrets are opened with.
     keys: SealingKeys,
+    /// What was told of failed rules.
+    held: Arc<[Held]>,
 }
 
 fn now() -> Instant {
@@ -190,6 +193,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         unwritten: false,
         rewrite_secrets: false,
         keys,
+        held: Arc::default(),
         state,
     };
     let kept: Vec<Object> = driver.store.list().map(|s| s.object.clone()).collect();
@@ -330,9 +334,7 @@ impl Driver {
             for conflict in &step.conflicts {
                 tracing::error!(?conflict, "two rules make one row");
             }
-            for held in &step.held {
-                tracing::error!(?held, "a rule failed; its last good rows are kept");
-            }
+            self.note_held(&step);
             self.view.note(&step);
             self.give_addresses(&step)?;
             self.publish_roots(&step)?;

@@ -17,6 +17,8 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // A bug in a rule is a finding, and not a backtrace for each of its inputs.
+    portolan_engine::quiet_rules();
     // Two crypto providers may be compiled in by features of dependencies: choose one before the first handshake.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     match cli::run() {

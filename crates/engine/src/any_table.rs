@@ -8,6 +8,7 @@ use std::{
 use crate::{
     Change, Row, Table,
     core::{Core, InstanceId, Place, ROW},
+    fault::{Fault, planted},
 };
 
 /// Net changes of one table, an `Arc<Vec<Change<R>>>`.
@@ -20,8 +21,13 @@ pub trait AnyTable {
     fn name(&self) -> &'static str;
     /// Takes in staged facts and wakes what they change.
     fn accept(&mut self, core: &mut Core);
-    /// Takes in what runs put out; `wake` comes after conflicts are decided.
-    fn settle(&mut self, old: &[(InstanceId, u32)], outputs: &mut Vec<(InstanceId, u32)>);
+    /// Takes in what runs put out; `wake` comes after conflicts are decided. Notes runs whose rows differ from before.
+    fn settle(
+        &mut self,
+        old: &[(InstanceId, u32)],
+        outputs: &mut Vec<(InstanceId, u32)>,
+        differ: &mut Vec<InstanceId>,
+    );
     /// Drops what `owner`, which panicked in this stage, put out last.
     fn discard(&mut self, owner: InstanceId);
     fn take_disputed(&mut self) -> Vec<u32>;
@@ -59,8 +65,13 @@ impl<R: Row> AnyTable for Table<R> {
         self.wake(core);
     }
 
-    fn settle(&mut self, old: &[(InstanceId, u32)], outputs: &mut Vec<(InstanceId, u32)>) {
-        self.take_outputs(old, outputs);
+    fn settle(
+        &mut self,
+        old: &[(InstanceId, u32)],
+        outputs: &mut Vec<(InstanceId, u32)>,
+        differ: &mut Vec<InstanceId>,
+    ) {
+        self.take_outputs(old, outputs, differ);
     }
 
     fn discard(&mut self, owner: InstanceId) {
@@ -90,6 +101,9 @@ impl<R: Row> AnyTable for Table<R> {
 
     fn publish(&mut self) -> Option<(TypeId, Published)> {
         let mut log = std::mem::take(&mut self.step_log);
+        if planted(Fault::BetweenIsBefore) {
+            log.reverse();
+        }
         log.sort_by_key(|(at, _)| *at);
         log.dedup_by_key(|(at, _)| *at);
         let mut changes: Vec<Change<R>> = log

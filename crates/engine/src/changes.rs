@@ -80,8 +80,12 @@ pub struct Changes {
     pub next_due: Option<Instant>,
     /// Runs by rule, in rule order; an input that went counts as one. Rules that did not run are left out.
     pub work: Vec<(&'static str, usize)>,
-    /// All runs held at the end of the step, not only new ones.
-    pub held: Vec<Held>,
+    /// How many of the runs in `work` put out just what they had put out before, where there are any. Thousands of them
+    /// mean that the rule reads a row which is wider than what it needs (design/engine.md §4.3).
+    pub equal: Vec<(&'static str, usize)>,
+    /// All runs held at the end of the step, not only new ones, in order. The same pointer as after the step before if
+    /// nothing about them changed.
+    pub held: Arc<[Held]>,
     /// All conflicts at the end of the step, not only new ones.
     pub conflicts: Vec<Conflict>,
     /// Mistakes of the program: undeclared reads or writes, facts for a table of rules, rules in the wrong order.

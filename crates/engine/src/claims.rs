@@ -25,34 +25,49 @@ impl<R: Row> Table<R> {
 
     /// Makes what a stage's runs put out the rows of this table. `old` is what the same runs owned before, by owner
     /// and slot. All rows go first, then rows come: a key that moves between two inputs is no conflict.
-    /// Gives the new outputs.
-    pub(crate) fn take_outputs(&mut self, old: &[(InstanceId, u32)], outputs: &mut Vec<(InstanceId, u32)>) {
+    /// Gives the new outputs, and the runs whose rows differ from before.
+    pub(crate) fn take_outputs(
+        &mut self,
+        old: &[(InstanceId, u32)],
+        outputs: &mut Vec<(InstanceId, u32)>,
+        differ: &mut Vec<InstanceId>,
+    ) {
         let pending = std::mem::take(&mut self.pending);
         let mut new: Vec<(InstanceId, u32, Arc<R>)> =
             pending.into_iter().map(|(owner, row)| (owner, self.slot(&row.key()), row)).collect();
         new.sort_by_key(|(owner, at, _)| (*owner, *at));
         new.dedup_by(|b, a| a == b);
         if planted(Fault::InsertBeforeRemove) {
-            self.come(new.clone(), outputs);
+            self.come(new.clone(), outputs, differ);
             outputs.clear();
         }
         for (owner, at) in old {
             let again = new.binary_search_by_key(&(owner, at), |(owner, at, _)| (owner, at)).is_ok();
+            if !again {
+                differ.push(*owner);
+            }
             self.release(*owner, *at, again);
         }
         if planted(Fault::InsertBeforeRemove) {
             outputs.extend(new.iter().map(|(owner, at, _)| (*owner, *at)));
             return;
         }
-        self.come(new, outputs);
+        self.come(new, outputs, differ);
     }
 
-    fn come(&mut self, new: Vec<(InstanceId, u32, Arc<R>)>, outputs: &mut Vec<(InstanceId, u32)>) {
+    fn come(
+        &mut self,
+        new: Vec<(InstanceId, u32, Arc<R>)>,
+        outputs: &mut Vec<(InstanceId, u32)>,
+        differ: &mut Vec<InstanceId>,
+    ) {
         let mut last = (NONE, NONE);
         for (owner, at, row) in new {
             let second = last == (owner, at);
             last = (owner, at);
-            self.claim(owner, at, row);
+            if self.claim(owner, at, row) && differ.last() != Some(&owner) {
+                differ.push(owner);
+            }
             if !second {
                 outputs.push(last);
             }
@@ -60,23 +75,26 @@ impl<R: Row> Table<R> {
     }
 
     /// All claims that end are withdrawn by now, so whoever stands here is a rival; the same run too, if it has put out
-    /// another row under this key.
-    fn claim(&mut self, owner: InstanceId, at: u32, row: Arc<R>) {
+    /// another row under this key. Gives whether something differs from before.
+    fn claim(&mut self, owner: InstanceId, at: u32, row: Arc<R>) -> bool {
         let slot = &self.slots[at];
         let present = slot.owner;
         if let Some(claims) = self.rivals.get_mut(&at) {
             claims.push((owner, row));
             self.disputed.push(at);
         } else if present == NONE {
-            if slot.row.as_ref() != Some(&row) {
+            let differs = slot.row.as_ref() != Some(&row);
+            if differs {
                 self.touch(at);
                 self.slots[at].row = Some(row);
             }
             self.slots[at].owner = owner;
+            return differs;
         } else if let Some(first) = slot.row.clone() {
             self.rivals.insert(at, vec![(present, first), (owner, row)]);
             self.disputed.push(at);
         }
+        true
     }
 
     /// Withdraws the claims of `owner`; `again`: it puts out this key again, so its row stays to be compared.

@@ -31,6 +31,8 @@ pub struct Core {
     pub queue: Vec<Vec<u32>>,
     /// Instances whose last run panicked, with the text of the panic.
     pub held: BTreeMap<InstanceId, String>,
+    /// `held` differs from what the last step told.
+    pub held_changed: bool,
     /// Mistakes of rules in this step, counted.
     pub errors: BTreeMap<String, usize>,
     /// Tables with facts that the next step takes in.
@@ -52,6 +54,7 @@ impl Default for Core {
             wakeups: BTreeSet::new(),
             queue: Vec::new(),
             held: BTreeMap::new(),
+            held_changed: false,
             errors: BTreeMap::new(),
             staged: Vec::new(),
             ending: Vec::new(),
@@ -98,11 +101,15 @@ impl Core {
         }
     }
 
-    /// Ends the present run of `id`: what it read replaces what it had read before.
-    pub fn finish_run(&mut self, id: InstanceId) {
-        let reads = std::mem::take(&mut self.run_reads);
+    /// Ends the present run of `id`: what it read replaces what it had read before. What a run read before it failed
+    /// is enough to run it again at the right time.
+    pub fn finish_run(&mut self, id: InstanceId, failed: bool) {
+        let mut reads = std::mem::take(&mut self.run_reads);
         for node in &reads {
             self.nodes[*node].in_run = false;
+        }
+        if failed && planted(Fault::FailedRunForgetsReads) {
+            reads.clear();
         }
         let due = std::mem::replace(&mut self.run_due, Instant::MAX);
         self.set_due(id, if planted(Fault::DueForgotten) { Instant::MAX } else { due });
@@ -116,7 +123,9 @@ impl Core {
     fn set_due(&mut self, id: InstanceId, due: Instant) {
         let old = std::mem::replace(&mut self.instances[id].due, due);
         if old != due {
-            self.wakeups.remove(&(old, id));
+            if !planted(Fault::WakeUpKept) {
+                self.wakeups.remove(&(old, id));
+            }
             if due != Instant::MAX {
                 self.wakeups.insert((due, id));
             }
@@ -164,11 +173,22 @@ impl Core {
         }
     }
 
+    /// Marks a run as failed.
+    pub fn hold(&mut self, id: InstanceId, message: String) {
+        self.held_changed |= self.held.get(&id) != Some(&message);
+        self.held.insert(id, message);
+    }
+
+    /// Marks a run as good, or gone.
+    pub fn release(&mut self, id: InstanceId) {
+        self.held_changed |= self.held.remove(&id).is_some();
+    }
+
     /// Forgets an instance whose input is gone.
     pub fn end_instance(&mut self, id: InstanceId) {
         self.set_due(id, Instant::MAX);
         self.relink(id, &[]);
-        self.held.remove(&id);
+        self.release(id);
         self.instances.free(id);
     }
 

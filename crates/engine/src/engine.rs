@@ -16,6 +16,8 @@ pub struct Engine<W> {
     pub(crate) rules: Vec<(Declared, Box<dyn AnyRule<W>>)>,
     /// What [`finish`](Self::finish) found; `None` before it.
     pub(crate) checked: Option<Vec<String>>,
+    /// What the last step told of held runs.
+    pub(crate) held: Arc<[Held]>,
 }
 
 /// Sizes, for benchmarks and metrics.
@@ -41,7 +43,7 @@ impl<W: Tables> Default for Engine<W> {
         for table in 0..W::COUNT {
             world.at_mut(table).set_id(table);
         }
-        Self { world, core: Core::default(), rules: Vec::new(), checked: None }
+        Self { world, core: Core::default(), rules: Vec::new(), checked: None, held: Arc::default() }
     }
 }
 
@@ -164,14 +166,21 @@ impl<W: Tables> Engine<W> {
         store.find(value).map(|at| store.buckets[at].rows.clone()).unwrap_or_default()
     }
 
-    /// Runs whose last run panicked, in order.
-    pub fn held(&self) -> Vec<Held> {
-        let held = self.core.held.iter();
-        let mut held: Vec<Held> = held
-            .map(|(id, message)| Held { claimant: self.claimant(*id), message: message.clone() })
-            .collect();
-        held.sort_unstable();
-        held
+    /// Runs whose last run panicked, in order, as of the last step.
+    pub fn held(&self) -> Arc<[Held]> {
+        Arc::clone(&self.held)
+    }
+
+    /// Lists the held runs anew if something about them changed: a thousand broken rows must not cost every later step.
+    pub(crate) fn list_held(&mut self) {
+        if std::mem::take(&mut self.core.held_changed) {
+            let held = self.core.held.iter();
+            let mut held: Vec<Held> = held
+                .map(|(id, message)| Held { claimant: self.claimant(*id), message: message.clone() })
+                .collect();
+            held.sort_unstable();
+            self.held = held.into();
+        }
     }
 
     /// Runs in rule order, then in order of their inputs.

@@ -31,6 +31,16 @@ pub enum Fault {
     FirstComerWins,
     /// A freed place keeps the instance of its former input.
     StaleInstance,
+    /// A full segment of a key map splits, and what moved is not found any more.
+    SplitLosesHalf,
+    /// A run that panics forgets what it had read, so nothing wakes it.
+    FailedRunForgetsReads,
+    /// An instant that is no longer asked for still wakes.
+    WakeUpKept,
+    /// A row that changes twice in a step is published with what it was between.
+    BetweenIsBefore,
+    /// An earlier `now` is taken as it is.
+    NowGoesBack,
 }
 
 #[cfg(test)]

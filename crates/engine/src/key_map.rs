@@ -1,9 +1,20 @@
-//! Finds the place of a key. Holds hashes and places only: the keys stand in the places, so that a table that doubles
-//! moves eight bytes an entry and hashes nothing again.
+//! Finds the place of a key. Holds hashes and places only: the keys stand in the places.
+//!
+//! It grows in segments (extendible hashing): a full segment splits in two, so that the longest pause is that of one
+//! segment and not of the whole table (design/engine.md §3.3, the pause when a hash table doubles).
 
 use std::hash::{BuildHasher, Hash};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
+
+use crate::fault::{Fault, planted};
+
+/// Entries of a segment before it splits: what `hashbrown` puts into 4,096 buckets. Small in tests, so that they split.
+const FULL: usize = if cfg!(test) { 4 } else { 3584 };
+/// First bit of a hash that chooses a segment, and how many do at most. `hashbrown` takes the low bits for the position
+/// and the top seven for its tag, so these are the bits between.
+const FIRST_BIT: u32 = 13;
+const MOST_BITS: u32 = 12;
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
@@ -12,8 +23,17 @@ struct Entry {
 }
 
 #[derive(Debug, Default)]
-pub struct KeyMap {
+struct Segment {
     entries: HashTable<Entry>,
+    /// How many bits of a hash chose this segment.
+    bits: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct KeyMap {
+    segments: Vec<Segment>,
+    /// Segment by the chosen bits of a hash; a power of two long, or empty.
+    directory: Vec<u16>,
     hasher: DefaultHashBuilder,
 }
 
@@ -22,28 +42,110 @@ fn spread(hash: u32) -> u64 {
     u64::from(hash) << 32 | u64::from(hash)
 }
 
+fn chosen(hash: u32) -> usize {
+    (hash >> FIRST_BIT) as usize & ((1 << MOST_BITS) - 1)
+}
+
 impl KeyMap {
     pub fn hash<K: Hash>(&self, key: &K) -> u32 {
         (self.hasher.hash_one(key) >> 32) as u32
     }
 
+    fn segment(&self, hash: u32) -> Option<usize> {
+        let mask = self.directory.len().wrapping_sub(1);
+        self.directory.get(chosen(hash) & mask).map(|number| usize::from(*number))
+    }
+
     /// The place for which `is` says yes.
     pub fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
-        self.entries.find(spread(hash), |entry| entry.hash == hash && is(entry.at)).map(|entry| entry.at)
+        let entries = &self.segments[self.segment(hash)?].entries;
+        entries.find(spread(hash), |entry| entry.hash == hash && is(entry.at)).map(|entry| entry.at)
     }
 
     /// Adds a place whose key is not in the map.
     pub fn insert(&mut self, hash: u32, at: u32) {
-        self.entries.insert_unique(spread(hash), Entry { hash, at }, |entry| spread(entry.hash));
+        let mut number = self.segment(hash).unwrap_or_else(|| {
+            self.segments.push(Segment::default());
+            self.directory.push(0);
+            0
+        });
+        if self.segments[number].entries.len() >= FULL && self.split(number) {
+            number = self.segment(hash).unwrap_or(number);
+        }
+        let entries = &mut self.segments[number].entries;
+        entries.insert_unique(spread(hash), Entry { hash, at }, |entry| spread(entry.hash));
+    }
+
+    /// Moves about half of a segment into a new one; `false` if there is no bit left to tell them apart.
+    fn split(&mut self, number: usize) -> bool {
+        let old = &mut self.segments[number];
+        if old.bits == MOST_BITS {
+            return false;
+        }
+        let bit = 1 << old.bits;
+        old.bits += 1;
+        let mut entries = HashTable::with_capacity(FULL);
+        for entry in old.entries.extract_if(|entry| chosen(entry.hash) & bit != 0) {
+            entries.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
+        }
+        let segment = Segment { entries, bits: old.bits };
+        if self.directory.len() == bit {
+            self.directory.extend_from_within(..);
+        }
+        let new = u16::try_from(self.segments.len()).expect("at most 4,096 segments");
+        self.segments.push(segment);
+        for (chosen, name) in self.directory.iter_mut().enumerate() {
+            if usize::from(*name) == number && chosen & bit != 0 && !planted(Fault::SplitLosesHalf) {
+                *name = new;
+            }
+        }
+        true
     }
 
     pub fn remove(&mut self, hash: u32, at: u32) {
-        if let Ok(entry) = self.entries.find_entry(spread(hash), |entry| entry.at == at) {
+        let Some(number) = self.segment(hash) else { return };
+        if let Ok(entry) = self.segments[number].entries.find_entry(spread(hash), |entry| entry.at == at) {
             entry.remove();
         }
     }
 
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.segments.iter().map(|segment| segment.entries.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_found_through_all_splits_and_no_other() {
+        let mut map = KeyMap::default();
+        let keys: Vec<u32> = (0..3000).collect();
+        for key in &keys {
+            let hash = map.hash(key);
+            assert_eq!(map.find(hash, |at| at == *key), None);
+            map.insert(hash, *key);
+        }
+        assert!(map.segments.len() > 500, "{} segments", map.segments.len());
+        for key in keys.iter().step_by(2) {
+            map.remove(map.hash(key), *key);
+        }
+        for key in &keys {
+            let found = map.find(map.hash(key), |at| at == *key);
+            assert_eq!(found, (key % 2 == 1).then_some(*key));
+        }
+        assert_eq!(map.len(), 1500);
+    }
+
+    /// Keys of one hash cannot be told apart by any bit: the segment grows instead of splitting for ever.
+    #[test]
+    fn keys_of_one_hash_stay_together() {
+        let mut map = KeyMap::default();
+        for at in 0..200 {
+            map.insert(7, at);
+        }
+        assert_eq!((map.len(), map.find(7, |at| at == 150)), (200, Some(150)));
+        assert!(map.segments.len() <= 13);
     }
 }

@@ -18,8 +18,8 @@
 //! - Mistakes of the rules (undeclared reads and writes) come back as [`Changes::errors`]. They never travel as panics,
 //!   since panics of rules are caught.
 //!
-//! A panic in a rule prints through the process's panic hook; the program that runs the engine should replace it, or a
-//! bug that hits 50,000 rows prints 50,000 messages. The engine needs `panic = "unwind"`.
+//! A panic in a rule prints through the process's panic hook; a program that runs the engine calls [`quiet_rules`] at
+//! its start, or a bug that hits 50,000 rows prints 50,000 backtraces. The engine needs `panic = "unwind"`.
 
 mod any_table;
 mod bucket;
@@ -33,6 +33,7 @@ mod fault;
 mod index;
 mod key_map;
 mod nodes;
+mod panics;
 mod reasons;
 mod row;
 mod rule;
@@ -49,6 +50,7 @@ pub use context::Cx;
 pub use core::ReadKind;
 pub use declare::{Access, Declaring, ReadSet, Readable, WriteSet};
 pub use engine::{Engine, Stats};
+pub use panics::quiet_rules;
 pub use reasons::{ReadNote, Reason};
 pub use row::{Index, Key, Row};
 pub use table::Table;

@@ -1,17 +1,12 @@
 //! The two rule shapes. A rule holds no state: what it runs for is a slot (map) or a bucket (group).
 
-use std::{
-    any::Any,
-    cmp::Ordering,
-    marker::PhantomData,
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
-};
+use std::{cmp::Ordering, marker::PhantomData, sync::Arc};
 
 use crate::{
     Cx, Has, Index, Indexed, Row,
     core::{Place, ROW, ReadKind},
     index::IndexStore,
+    panics::caught,
 };
 
 pub type MapBody<W, I> = fn(&mut Cx<'_, W>, &Arc<I>);
@@ -20,8 +15,8 @@ pub type GroupBody<W, I> = fn(&mut Cx<'_, W>, &<I as Index>::Value, &[Arc<<I as 
 pub trait AnyRule<W>: Send {
     /// Whether there is something to run for.
     fn present(&self, world: &W, input: u32) -> bool;
-    /// Runs; an error is the panic of the rule.
-    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), Box<dyn Any + Send>>;
+    /// Runs; an error is what a panic of the rule says.
+    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), String>;
     /// Order of two inputs, by key or value.
     fn order(&self, world: &W, a: u32, b: u32) -> Ordering;
     /// Where the input is, for describing it.
@@ -35,10 +30,10 @@ impl<W: Has<I>, I: Row> AnyRule<W> for MapRule<W, I> {
         world.table().slots[input].row.is_some()
     }
 
-    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), Box<dyn Any + Send>> {
+    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), String> {
         let Some(row) = cx.world.table().slots[input].row.clone() else { return Ok(()) };
         let body = self.0;
-        catch_unwind(AssertUnwindSafe(|| body(cx, &row)))
+        caught(|| body(cx, &row))
     }
 
     fn order(&self, world: &W, a: u32, b: u32) -> Ordering {
@@ -71,7 +66,7 @@ impl<W: Indexed<I>, I: Index> AnyRule<W> for GroupRule<W, I> {
         !store::<W, I>(world).buckets[input].slots.is_empty()
     }
 
-    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), Box<dyn Any + Send>> {
+    fn call(&self, cx: &mut Cx<'_, W>, input: u32) -> Result<(), String> {
         let table = <W as Has<I::Row>>::table(cx.world).id;
         // A rule that may read its own bucket needs it in place; for all others the members are lent, not copied.
         let copy = cx.declared.reads.iter().any(|access| access.table == table);
@@ -79,7 +74,7 @@ impl<W: Indexed<I>, I: Index> AnyRule<W> for GroupRule<W, I> {
         let value = bucket.value().clone();
         let members = if copy { bucket.rows.clone() } else { std::mem::take(&mut bucket.rows) };
         let body = self.body;
-        let ended = catch_unwind(AssertUnwindSafe(|| body(cx, &value, &members)));
+        let ended = caught(|| body(cx, &value, &members));
         if !copy {
             <W as Has<I::Row>>::table_mut(cx.world).index_mut::<I>().buckets[input].rows = members;
         }

@@ -2,7 +2,8 @@
 
 use std::ops::{Index, IndexMut};
 
-const CHUNK: usize = 1024;
+/// Small in tests, so that they cross it.
+const CHUNK: usize = if cfg!(test) { 8 } else { 1024 };
 
 #[derive(Debug)]
 pub struct Slab<T> {
@@ -23,7 +24,8 @@ impl<T> Slab<T> {
             return at;
         }
         if self.chunks.last().is_none_or(|chunk| chunk.len() == CHUNK) {
-            self.chunks.push(Vec::new());
+            // The first chunk grows as it is filled: most tables are small.
+            self.chunks.push(if self.chunks.is_empty() { Vec::new() } else { Vec::with_capacity(CHUNK) });
         }
         let before = (self.chunks.len() - 1) * CHUNK;
         let chunk = self.chunks.last_mut().expect("just made");

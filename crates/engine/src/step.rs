@@ -6,12 +6,6 @@ use crate::{
     fault::{Fault, planted},
 };
 
-/// What a panic says.
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
-}
-
 impl<W: Tables> Engine<W> {
     /// Takes in the facts and runs all rules that something woke, in their fixed order, to one consistent state.
     /// An earlier `now` than the latest one seen counts as that.
@@ -24,7 +18,7 @@ impl<W: Tables> Engine<W> {
         if let Some(wrong) = self.checked.as_ref().filter(|wrong| !wrong.is_empty()) {
             return Changes { errors: wrong.clone(), ..Changes::default() };
         }
-        self.core.now = self.core.now.max(now);
+        self.core.now = if planted(Fault::NowGoesBack) { now } else { self.core.now.max(now) };
         self.core.fall_due();
         let mut staged = std::mem::take(&mut self.core.staged);
         staged.sort_unstable();
@@ -33,9 +27,13 @@ impl<W: Tables> Engine<W> {
         }
         let mut changes = Changes::default();
         for rule in 0..self.rules.len() {
-            let runs = self.stage_of(rule);
+            let (runs, equal) = self.stage_of(rule);
+            let name = self.rules[rule].0.name;
             if runs > 0 {
-                changes.work.push((self.rules[rule].0.name, runs));
+                changes.work.push((name, runs));
+            }
+            if equal > 0 {
+                changes.equal.push((name, equal));
             }
         }
         self.end_step(&mut changes);
@@ -54,6 +52,7 @@ impl<W: Tables> Engine<W> {
             self.world.at_mut(table).free();
         }
         changes.next_due = self.core.wakeups.first().map(|(at, _)| *at);
+        self.list_held();
         changes.held = self.held();
         changes.conflicts = self.conflicts();
         let errors = std::mem::take(&mut self.core.errors);
@@ -63,11 +62,11 @@ impl<W: Tables> Engine<W> {
         }
     }
 
-    /// Runs one rule for all inputs that wait for it. Gives the number of runs.
-    fn stage_of(&mut self, number: usize) -> usize {
+    /// Runs one rule for all inputs that wait for it. Gives the number of runs, and of those that changed nothing.
+    fn stage_of(&mut self, number: usize) -> (usize, usize) {
         let mut inputs = std::mem::take(&mut self.core.queue[number]);
         if inputs.is_empty() {
-            return 0;
+            return (0, 0);
         }
         inputs.sort_unstable();
         inputs.dedup();
@@ -75,7 +74,7 @@ impl<W: Tables> Engine<W> {
         for input in &inputs {
             self.run(number, *input, &mut ran, &mut gone);
         }
-        self.settle(number, &ran);
+        let equal = self.settle(number, &ran);
         if !planted(Fault::GoneKeepsOutputs) {
             for id in gone {
                 self.core.end_instance(id);
@@ -86,7 +85,7 @@ impl<W: Tables> Engine<W> {
         // What woke meanwhile (an undeclared read only) waits for the next step.
         let waiting = std::mem::replace(&mut self.core.queue[number], inputs);
         self.core.queue[number].extend(waiting);
-        runs
+        (runs, equal)
     }
 
     fn run(&mut self, number: usize, input: u32, ran: &mut Vec<InstanceId>, gone: &mut Vec<InstanceId>) {
@@ -97,7 +96,7 @@ impl<W: Tables> Engine<W> {
                 *declared.instance(input) = id;
             }
             if id != NONE {
-                self.core.held.remove(&id);
+                self.core.release(id);
                 gone.push(id);
                 ran.push(id);
             }
@@ -111,23 +110,22 @@ impl<W: Tables> Engine<W> {
         let id = *noted;
         let mut cx = Cx { world: &mut self.world, core: &mut self.core, declared, id };
         let ended = rule.call(&mut cx, input);
-        self.core.finish_run(id);
+        self.core.finish_run(id, ended.is_err());
         ran.push(id);
         match ended {
-            Ok(()) => {
-                self.core.held.remove(&id);
-            }
-            Err(panic) => {
+            Ok(()) => self.core.release(id),
+            Err(message) => {
                 for access in &declared.writes {
                     self.world.at_mut(access.table).discard(id);
                 }
-                self.core.held.insert(id, message(&*panic));
+                self.core.hold(id, message);
             }
         }
     }
 
-    /// Makes rows of what a stage's runs put out, decides conflicts, and wakes what reads the rows.
-    fn settle(&mut self, number: usize, ran: &[InstanceId]) {
+    /// Makes rows of what a stage's runs put out, decides conflicts, and wakes what reads the rows. Gives the number of
+    /// runs that changed nothing.
+    fn settle(&mut self, number: usize, ran: &[InstanceId]) -> usize {
         let gone_or_good = |id: &&InstanceId| !self.core.held.contains_key(*id);
         let good: Vec<InstanceId> = ran.iter().filter(gone_or_good).copied().collect();
         let mut old: Vec<(u16, InstanceId, u32)> = Vec::new();
@@ -137,13 +135,14 @@ impl<W: Tables> Engine<W> {
         }
         old.sort_unstable();
         let mut new: Vec<(InstanceId, Output)> = Vec::new();
+        let mut differ: Vec<InstanceId> = Vec::new();
         let mut tables: Vec<u16> = self.rules[number].0.writes.iter().map(|access| access.table).collect();
         tables.sort_unstable();
         tables.dedup();
         for table in tables {
             let mine = old.iter().filter(|(of, ..)| *of == table).map(|(_, id, slot)| (*id, *slot));
             let (mine, mut outputs): (Vec<_>, Vec<_>) = (mine.collect(), Vec::new());
-            self.world.at_mut(table).settle(&mine, &mut outputs);
+            self.world.at_mut(table).settle(&mine, &mut outputs, &mut differ);
             new.extend(outputs.into_iter().map(|(id, slot)| (id, Output { table, slot })));
             for at in self.world.at_mut(table).take_disputed() {
                 let claimants = self.world.at(table).claimants(at);
@@ -158,6 +157,9 @@ impl<W: Tables> Engine<W> {
         for outputs in new.chunk_by(|a, b| a.0 == b.0) {
             self.core.instances[outputs[0].0].outputs = outputs.iter().map(|(_, output)| *output).collect();
         }
+        differ.sort_unstable();
+        differ.dedup();
+        good.len() - differ.len()
     }
 
     /// All conflicts, in table and key order.

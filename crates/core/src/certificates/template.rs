@@ -56,7 +56,7 @@ mod tests {
             world::put(engine, &object.key, intake(&object));
         }
         let changes = engine.step(0);
-        assert_eq!((changes.errors, changes.conflicts, changes.held), (vec![], vec![], vec![]));
+        assert_eq!((changes.errors, changes.conflicts, changes.held.to_vec()), (vec![], vec![], vec![]));
     }
 
     fn certificate(template: &str) -> String {

@@ -26,7 +26,7 @@ fn apply(engine: &mut Engine<World>, text: &str) {
 
 fn step(engine: &mut Engine<World>) {
     let changes = engine.step(0);
-    assert_eq!((changes.errors, changes.conflicts, changes.held), (vec![], vec![], vec![]));
+    assert_eq!((changes.errors, changes.conflicts, changes.held.to_vec()), (vec![], vec![], vec![]));
 }
 
 /// Takes the object away.

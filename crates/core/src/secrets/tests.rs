@@ -24,7 +24,7 @@ fn remove(engine: &mut Engine<World>, kind: &str, namespace: &str, name: &str) {
 
 fn step(engine: &mut Engine<World>) {
     let changes = engine.step(0);
-    assert_eq!((changes.errors, changes.conflicts, changes.held), (vec![], vec![], vec![]));
+    assert_eq!((changes.errors, changes.conflicts, changes.held.to_vec()), (vec![], vec![], vec![]));
 }
 
 /// Code, severity, object and message of every finding, in order.

@@ -11,7 +11,7 @@ pub type Name = Arc<str>;
 macro_rules! rows {
     ($($row:ident [$key:ty, $name:literal] { $($field:ident: $ty:ty),* })*) => {$(
         #[derive(Clone, Debug, PartialEq, Eq)]
-        pub struct $row { pub key: $key, $(pub $field: $ty),* }
+        pub struct $row { pub key: $key $(, pub $field: $ty)* }
         impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
@@ -33,6 +33,7 @@ macro_rules! indexes {
 
 rows! {
     Secret [Name, "secrets"] { fingerprint: u64, not_after: i64 }
+    Gateway [Name, "gateways"] { addresses: Vec<Name> }
     Listener [(Name, Name), "listeners"] { secret: Name }
     Service [Name, "services"] { port: u16 }
     Route [Name, "routes"] { gateway: Name, hosts: Vec<Name>, backends: Vec<Name>, filter: u32 }
@@ -40,7 +41,9 @@ rows! {
     ListenerReady [(Name, Name), "listener_ready"] { ready: bool }
     Attachment [(Name, (Name, Name)), "attachments"] { accepted: bool }
     HostRule [HostRuleKey, "host_rules"] { backend: Option<Name>, filter: u32 }
-    VirtualHost [(Name, Name), "virtual_hosts"] { rules: Vec<Arc<HostRule>>, ready: bool }
+    VirtualHost [(Name, Name), "virtual_hosts"] { rules: Vec<Arc<HostRule>> }
+    HostUse [(Name, (Name, Name)), "host_uses"] { }
+    DnsName [Name, "dns_names"] { targets: Vec<Name>, gates: Vec<(Name, bool)> }
     BackendUse [(Name, Name), "backend_uses"] { port: u16 }
     Cluster [Name, "clusters"] { port: u16, users: usize }
     ListenerStatus [(Name, Name), "listener_status"] { attached: usize }
@@ -50,6 +53,7 @@ rows! {
 /// Listener and hostname, then precedence, then route and rule: the order of the virtual host is the order of the key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostRuleKey {
+    pub gateway: Name,
     pub listener: Name,
     pub host: Name,
     pub precedence: u32,
@@ -62,15 +66,16 @@ indexes! {
     AttachmentsByListener: Attachment, (Name, Name), "attachments by listener", |a| a.key.1.clone();
     AttachmentsByRoute: Attachment, Name, "attachments by route", |a| a.key.0.clone();
     RulesByHost: HostRule, (Name, Name), "rules by host", |r| (r.key.listener.clone(), r.key.host.clone());
+    UsesByHost: HostUse, Name, "uses by host", |u| u.key.0.clone();
     UsesByCluster: BackendUse, Name, "uses by cluster", |u| u.key.0.clone();
 }
 
 world! {
     pub struct World {
-        secrets: Secret [], listeners: Listener [], services: Service [], routes: Route [],
+        secrets: Secret [], gateways: Gateway [], listeners: Listener [], services: Service [], routes: Route [],
         tls: ListenerTls [], ready: ListenerReady [ListenersByGateway],
         attachments: Attachment [AttachmentsByListener, AttachmentsByRoute], rules: HostRule [RulesByHost],
-        hosts: VirtualHost [], uses: BackendUse [UsesByCluster], clusters: Cluster [],
+        hosts: VirtualHost [], host_uses: HostUse [UsesByHost], dns_names: DnsName [], uses: BackendUse [UsesByCluster], clusters: Cluster [],
         listener_status: ListenerStatus [], route_status: RouteStatus [],
     }
 }
@@ -102,6 +107,7 @@ fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         for host in &route.hosts {
             for (rule, backend) in (0..).zip(&backends) {
                 let key = HostRuleKey {
+                    gateway: Arc::clone(&listener.0),
                     listener: Arc::clone(&listener.1),
                     host: Arc::clone(host),
                     precedence: rule,
@@ -115,7 +121,22 @@ fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
 }
 
 fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<HostRule>]) {
-    cx.emit(VirtualHost { key: key.clone(), rules: members.to_vec(), ready: true });
+    cx.emit(VirtualHost { key: key.clone(), rules: members.to_vec() });
+    // Narrow: which listener of which gateway serves the host, and nothing of how.
+    let gateway = members[0].key.gateway.clone();
+    cx.emit(HostUse { key: (key.1.clone(), (gateway, key.0.clone())) });
+}
+
+fn dns_names(cx: &mut Cx<'_>, host: &Name, members: &[Arc<HostUse>]) {
+    let addresses = cx.get::<Gateway>(&members[0].key.1.0).map(|gateway| gateway.addresses.clone());
+    let gates = members
+        .iter()
+        .map(|member| {
+            let ready = cx.get::<ListenerReady>(&member.key.1).is_some_and(|listener| listener.ready);
+            (member.key.1.1.clone(), ready)
+        })
+        .collect();
+    cx.emit(DnsName { key: host.clone(), targets: addresses.unwrap_or_default(), gates });
 }
 
 fn backend_uses(cx: &mut Cx<'_>, route: &Arc<Route>) {
@@ -150,7 +171,8 @@ pub fn engine() -> Engine<World> {
     e.map("listener_ready", listener_ready).writes::<(ListenerReady,)>();
     e.map("attachments", attachments).reads::<(ListenersByGateway,)>().writes::<(Attachment,)>();
     e.map("host_rules", host_rules).reads::<(Service, AttachmentsByRoute)>().writes::<(HostRule,)>();
-    e.group::<RulesByHost>("virtual_hosts", virtual_hosts).writes::<(VirtualHost,)>();
+    e.group::<RulesByHost>("virtual_hosts", virtual_hosts).writes::<(VirtualHost, HostUse)>();
+    e.group::<UsesByHost>("dns_names", dns_names).reads::<(ListenerReady, Gateway)>().writes::<(DnsName,)>();
     e.map("backend_uses", backend_uses).reads::<(Service,)>().writes::<(BackendUse,)>();
     e.group::<UsesByCluster>("clusters", clusters).writes::<(Cluster,)>();
     e.map("listener_status", listener_status)
@@ -181,24 +203,38 @@ pub fn route(number: usize, filter: u32) -> Route {
     }
 }
 
-/// Puts one gateway with two listeners, and `routes` routes with their Services.
-pub fn fill(e: &mut Engine<World>, routes: usize) {
+/// The gateway with so many addresses.
+pub fn gateway(addresses: usize) -> Gateway {
+    Gateway { key: "edge".into(), addresses: (0..addresses).map(|n| name("address", n)).collect() }
+}
+
+/// A listener of it.
+pub fn listener(section: &str) -> Listener {
+    Listener { key: ("edge".into(), section.into()), secret: "certificate".into() }
+}
+
+/// Puts the gateway with its Secret and two listeners.
+pub fn fill_gateway(e: &mut Engine<World>) {
     e.put(secret(1));
-    for listener in ["http", "https"] {
-        e.put(Listener { key: ("edge".into(), listener.into()), secret: "certificate".into() });
-    }
-    for number in 0..routes {
-        e.put(route(number, 0));
-        for backend in route(number, 0).backends {
-            e.put(Service { key: backend, port: 80 });
-        }
+    e.put(gateway(1));
+    for section in ["http", "https"] {
+        e.put(listener(section));
     }
 }
 
-/// An engine with `routes` routes, stepped once.
+/// The Services of a route.
+pub fn services(number: usize) -> impl Iterator<Item = Service> {
+    route(number, 0).backends.into_iter().map(|key| Service { key, port: 80 })
+}
+
+/// An engine with the gateway and `routes` routes with their Services, stepped once.
 pub fn filled(routes: usize) -> Engine<World> {
     let mut e = engine();
-    fill(&mut e, routes);
+    fill_gateway(&mut e);
+    for number in 0..routes {
+        e.put(route(number, 0));
+        services(number).for_each(|service| e.put(service));
+    }
     e.step(0);
     e
 }

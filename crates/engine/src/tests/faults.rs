@@ -42,6 +42,11 @@ finds! {
     finds_outputs_that_stay_without_input: GoneKeepsOutputs,
     finds_a_conflict_won_by_the_first_comer: FirstComerWins,
     finds_an_instance_of_a_former_input: StaleInstance,
+    finds_half_a_segment_lost_in_a_split: SplitLosesHalf,
+    finds_a_failed_run_that_nothing_wakes: FailedRunForgetsReads,
+    finds_a_wake_up_that_nobody_wants_any_more: WakeUpKept,
+    finds_a_change_that_tells_what_was_between: BetweenIsBefore,
+    finds_a_clock_that_goes_back: NowGoesBack,
 }
 
 #[test]

@@ -144,6 +144,35 @@ fn a_panic_keeps_the_last_good_rows_marks_them_and_is_repaired() {
 }
 
 #[test]
+fn the_list_of_held_runs_is_the_same_pointer_until_something_about_them_changes() {
+    quiet();
+    let mut e = engine();
+    e.put(Limit { group: 1, size: 2 });
+    e.put(item(1, 1, BAD));
+    let first = e.step(0).held;
+    e.put(item(2, 2, 1));
+    assert!(Arc::ptr_eq(&e.step(0).held, &first) && Arc::ptr_eq(&e.held(), &first));
+    e.put(item(3, 1, BAD));
+    assert_eq!(e.step(0).held.len(), 2);
+}
+
+#[test]
+fn runs_that_change_nothing_are_counted() {
+    let mut e = engine();
+    e.put(Limit { group: 1, size: 4 });
+    (1..=3).for_each(|id| e.put(item(id, 1, id)));
+    e.step(0);
+    // All three fit before and after; the limit's other readers see another row or the same too.
+    e.put(Limit { group: 1, size: 3 });
+    let changes = e.step(0);
+    let equal = |rule| changes.equal.iter().find(|(name, _)| *name == rule).map_or(0, |(_, runs)| *runs);
+    let ran = |rule| changes.work.iter().find(|(name, _)| *name == rule).map_or(0, |(_, runs)| *runs);
+    assert_eq!((ran("judged"), equal("judged")), (3, 3));
+    assert_eq!((ran("totals"), equal("totals")), (1, 1), "that of group 0 asks whether there is a limit");
+    assert_eq!((ran("limit_seats"), equal("limit_seats")), (1, 0), "its seat went");
+}
+
+#[test]
 fn reasons_are_the_recorded_reads() {
     let mut e = engine();
     e.put(item(1, 4, 1));
