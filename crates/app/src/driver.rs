@@ -6,6 +6,7 @@ mod admission;
 mod answers;
 mod conditions;
 mod dns;
+mod events;
 mod held;
 mod listeners;
 mod metrics;
@@ -46,7 +47,7 @@ use portolan_effects::{
 };
 use portolan_engine::{Engine, Held};
 use portolan_envoy::{resources::Board, serve::Report};
-use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Redacted};
+use portolan_model::{Instant, Name, NamespacedName, ObjectKey, Redacted};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -196,9 +197,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         held: Arc::default(),
         state,
     };
-    let kept: Vec<Object> = driver.store.list().map(|s| s.object.clone()).collect();
-    for object in &kept {
-        driver.put_object(object);
+    let kept: Vec<ObjectKey> = driver.store.list().map(|stored| stored.object.key.clone()).collect();
+    for key in &kept {
+        driver.put_stored(key);
     }
     driver.tell_exposed_keys();
     driver.reload();
@@ -322,6 +323,7 @@ impl Driver {
     /// what is mirrored. Envoy gets the outcome only, so that a Secret which is opened at the start is never missed.
     fn settle(&mut self) -> anyhow::Result<()> {
         let mut publish = false;
+        let mut appeared = BTreeSet::new();
         for _ in 0..8 {
             self.facts = false;
             let step = self.engine.step(now().0);
@@ -336,6 +338,7 @@ impl Driver {
             }
             self.note_held(&step);
             self.view.note(&step);
+            Self::note_findings(&mut appeared, &step);
             self.give_addresses(&step)?;
             self.publish_roots(&step)?;
             self.follow_templates(&step);
@@ -356,6 +359,7 @@ impl Driver {
             let (resources, bytes) = self.wire.publish(&self.board);
             self.reaction.published(resources, bytes);
         }
+        self.record_findings(appeared);
         self.order_dns();
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! `portolan get`: stored objects with their computed status. No secret value leaves through here.
 
+mod events;
+
 use std::path::PathBuf;
 
 use portolan_effects::store::{Store, Stored};
@@ -22,9 +24,9 @@ pub struct Query {
 /// Arguments of `get`.
 #[derive(clap::Args)]
 pub struct Get {
-    /// Kind or its plural, in any case: gateway, httproutes, Certificate
+    /// Kind or its plural, in any case: gateway, httproutes, Certificate; `events` for what happened to objects
     kind: String,
-    /// NAMESPACE/NAME of one object (NAME alone for kinds without a namespace); all if left out
+    /// NAMESPACE/NAME of one object, or of the object that events are about (NAME alone for kinds without a namespace); all if left out
     name: Option<String>,
     /// State directory of the instance. Default: the only one that runs
     #[arg(long)]
@@ -52,8 +54,10 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
     }
     let json = Client::new(&instance::find(args.state)?)?.get(&path).await?;
     // One object by name is shown alone, as kubectl does.
-    let shown = if args.name.is_some() { &json["items"][0] } else { &json };
+    let alone = args.name.is_some() && !events::asked_for(&args.kind);
+    let shown = if alone { &json["items"][0] } else { &json };
     match args.output {
+        Output::Table if events::asked_for(&args.kind) => anstream::print!("{}", events::table(&json)),
         Output::Table => anstream::print!("{}", table(&json)),
         Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(shown)?),
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(shown)?),
@@ -66,6 +70,9 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
 /// # Errors
 /// A sentence if there is none.
 pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
+    if events::asked_for(&query.kind) {
+        return Ok(events::find(store, query));
+    }
     let wanted = query.kind.to_ascii_lowercase();
     let of_kind: Vec<&Stored> =
         store.list().filter(|stored| is_kind(&stored.object.key.kind.kind, &wanted)).collect();
@@ -107,7 +114,7 @@ fn is_kind(kind: &str, wanted: &str) -> bool {
 
 fn show(store: &Store, stored: &Stored) -> Value {
     let object = &stored.object;
-    let mut json = (*object.json).clone();
+    let mut json = object.stamped();
     let Some(map) = json.as_object_mut() else { return json };
     let taken = intake(object);
     if !taken.ours {

@@ -22,10 +22,10 @@ mod live;
 mod platform;
 #[path = "e2e/policy.rs"]
 mod policy;
-#[path = "e2e/render.rs"]
-mod render;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/render.rs"]
+mod render;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

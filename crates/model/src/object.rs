@@ -1,10 +1,10 @@
 //! An object as a user or a controller wrote it, and where it came from.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Kind, Name, NamespacedName, ObjectKey};
+use crate::{Instant, Kind, Lines, Name, NamespacedName, ObjectKey};
 
 /// Where a document stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +23,7 @@ pub struct Origin {
     /// Field path (`spec.rules[0].matches`) to line, counted from the first line of the document (which has 0), so that
     /// documents of one layout share one map. For documents read from plain YAML; rendered charts have none: for them
     /// `source` names the template.
-    pub lines: Arc<BTreeMap<String, u32>>,
+    pub lines: Lines,
     /// The Argo CD Application that it belongs to; empty for a plain folder.
     pub application: Name,
     /// Sync wave (`argocd.argoproj.io/sync-wave`), 0 if unset.
@@ -47,6 +47,44 @@ impl Origin {
     }
 }
 
+/// What the store knows about an object besides what was written. It stands apart, so that the object's JSON is the one
+/// that was read, shared and not copied.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Stamp {
+    /// `metadata.uid`: another object of the same name has another one.
+    pub uid: Arc<str>,
+    /// `metadata.creationTimestamp`.
+    pub created: Instant,
+    /// `metadata.generation`: grows when anything besides metadata and status changes.
+    pub generation: i64,
+    /// `metadata.resourceVersion`: grows with every change in the store.
+    pub version: u64,
+}
+
+impl Stamp {
+    /// The fields of `metadata` that a stamp stands for.
+    pub const FIELDS: [&'static str; 4] = ["uid", "creationTimestamp", "generation", "resourceVersion"];
+
+    /// What an object says about itself.
+    pub fn read(json: &Value) -> Self {
+        let field = |name: &str| json.get("metadata").and_then(|metadata| metadata.get(name));
+        let text = |name: &str| field(name).and_then(Value::as_str);
+        Self {
+            uid: text("uid").unwrap_or_default().into(),
+            created: text("creationTimestamp").and_then(Instant::parse).unwrap_or_default(),
+            generation: field("generation").and_then(Value::as_i64).unwrap_or(1),
+            version: text("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0),
+        }
+    }
+
+    fn write(&self, metadata: &mut Map<String, Value>) {
+        metadata.insert("uid".into(), (*self.uid).into());
+        metadata.insert("creationTimestamp".into(), self.created.rfc3339().into());
+        metadata.insert("generation".into(), self.generation.into());
+        metadata.insert("resourceVersion".into(), self.version.to_string().into());
+    }
+}
+
 /// A Kubernetes object, untyped, with what the store and the findings need to know about it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
@@ -54,10 +92,13 @@ pub struct Object {
     pub key: ObjectKey,
     /// API version without the group, such as `v1`.
     pub version: Name,
-    /// The whole object as JSON, `apiVersion` and `kind` included. Values of Secrets are in here: never print it.
+    /// The whole object as it was written, `apiVersion` and `kind` included. Values of Secrets are in here: never print
+    /// it. Of an object in the store, the fields that [`Stamp`] stands for and `status` are not valid.
     pub json: Arc<Value>,
     /// Where it came from.
     pub origin: Origin,
+    /// What the store knows about it; `None` outside the store.
+    pub stamp: Option<Stamp>,
 }
 
 impl Object {
@@ -92,6 +133,7 @@ impl Object {
             version: version.into(),
             json,
             origin,
+            stamp: None,
         })
     }
 
@@ -100,8 +142,55 @@ impl Object {
         self.json.get("metadata")?.get("annotations")?.get(key)?.as_str()
     }
 
-    /// `metadata.generation`, 1 where the store has not set one.
+    /// `metadata.generation`, 1 where nobody has set one.
     pub fn generation(&self) -> i64 {
-        self.json.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1)
+        match &self.stamp {
+            Some(stamp) => stamp.generation,
+            None => self.json.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(1),
+        }
+    }
+
+    /// `metadata.creationTimestamp`, the epoch where nobody has set one.
+    pub fn created(&self) -> Instant {
+        match &self.stamp {
+            Some(stamp) => stamp.created,
+            None => Stamp::read(&self.json).created,
+        }
+    }
+
+    /// The object as an API server would show it: with the store's `metadata`, without `status`. A copy, for showing.
+    pub fn stamped(&self) -> Value {
+        let mut json = (*self.json).clone();
+        if let (Some(stamp), Some(map)) = (&self.stamp, json.as_object_mut()) {
+            map.remove("status");
+            if let Some(metadata) = map.get_mut("metadata").and_then(Value::as_object_mut) {
+                stamp.write(metadata);
+            }
+        }
+        json
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_stamp_counts_and_not_what_was_written_in_its_place() {
+        let json = json!({"apiVersion": "v1", "kind": "Thing", "status": {"by": "hand"}, "metadata": {
+            "name": "n", "uid": "written", "generation": 7, "resourceVersion": "x",
+            "creationTimestamp": "2020-01-01T00:00:00Z",
+        }});
+        let mut object = Object::from_json(json, Origin::default()).unwrap();
+        assert_eq!((object.generation(), object.created().rfc3339().as_str()), (7, "2020-01-01T00:00:00Z"));
+        assert_eq!(object.stamped(), *object.json, "outside the store it is what it says");
+        let stamp = Stamp { uid: "u".into(), created: Instant(1000), generation: 2, version: 40 };
+        object.stamp = Some(stamp.clone());
+        assert_eq!((object.generation(), object.created()), (2, Instant(1000)));
+        let shown = object.stamped();
+        assert_eq!(Stamp::read(&shown), stamp);
+        assert_eq!((&shown["metadata"]["name"], shown.get("status")), (&json!("n"), None));
     }
 }

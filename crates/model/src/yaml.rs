@@ -3,10 +3,12 @@
 //! Own code because no library gives both: untyped values by Go's rules and positions by field path
 //! (design/decisions.md, "YAML").
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
+
+use crate::Lines;
 
 /// One document of a file.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,8 +17,8 @@ pub struct Document {
     pub json: Value,
     /// First line with content, from 1.
     pub line: u32,
-    /// Field path (`spec.rules[0].matches`) to line.
-    pub lines: BTreeMap<String, u32>,
+    /// Lines of the fields.
+    pub lines: Lines,
 }
 
 /// Why a document could not be read. Other documents of the file still are.
@@ -37,12 +39,8 @@ const NODES: usize = 1_000_000;
 
 /// Reads all documents. Empty documents are left out.
 pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
-    let mut loader = Loader {
-        parser: Parser::new_from_str(text),
-        anchors: HashMap::new(),
-        nodes: 0,
-        lines: BTreeMap::new(),
-    };
+    let mut loader =
+        Loader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, lines: Vec::new() };
     let (mut documents, mut errors) = (Vec::new(), Vec::new());
     loop {
         match loader.next() {
@@ -52,7 +50,8 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
                 loader.lines.clear();
                 match loader.root() {
                     Ok(Some((json, line))) => {
-                        documents.push(Document { json, line, lines: std::mem::take(&mut loader.lines) });
+                        let lines = loader.lines.drain(..).collect();
+                        documents.push(Document { json, line, lines });
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -79,7 +78,8 @@ struct Loader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, (Value, usize)>,
     nodes: usize,
-    lines: BTreeMap<String, u32>,
+    /// In the order in which they were met.
+    lines: Vec<(String, u32)>,
 }
 
 type At = (u32, u32);
@@ -135,9 +135,11 @@ impl<'a> Loader<'a> {
                         break;
                     }
                     let path = format!("{path}[{}]", items.len());
-                    self.lines.insert(path.clone(), at.0);
+                    self.lines.push((path.clone(), at.0));
                     items.push(self.value(event, at, &path, depth + 1)?);
                 }
+                // Most lists have one item, and room for four is made at first.
+                items.shrink_to_fit();
                 (Value::Array(items), anchor)
             }
             Event::MappingStart(_, anchor, _) => (self.mapping(path, depth)?, anchor),
@@ -177,7 +179,7 @@ impl<'a> Loader<'a> {
                 }
             };
             let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            self.lines.insert(child.clone(), at.0);
+            self.lines.push((child.clone(), at.0));
             let (event, value_at) = self.next()?;
             let value = self.value(event, value_at, &child, depth + 1)?;
             if key == "<<" {
@@ -277,7 +279,7 @@ mod tests {
         assert_eq!(documents.len(), 2);
         assert_eq!(errors.len(), 1);
         assert!(errors[0].line >= 3, "{errors:?}");
-        assert_eq!(documents[1].lines["c.d[1].e"], 8);
+        assert_eq!(documents[1].lines.get("c.d[1].e"), Some(8));
         assert_eq!(documents[1].line, 5);
     }
 

@@ -2,7 +2,7 @@
 
 use portolan_core::world;
 use portolan_effects::store::{Write, Written};
-use portolan_model::{Code, Object, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
+use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
 
 use super::{Driver, now};
 
@@ -36,12 +36,13 @@ impl Driver {
         let mut problems = Vec::new();
         for (key, written) in targets.into_iter().zip(written) {
             match written {
-                Written::Applied(object) => self.put_object(&object),
+                Written::Created(key) | Written::Changed(key) => self.put_stored(&key),
                 Written::Deleted(key) => {
                     tracing::info!(object = %key, "removed");
                     world::remove(&mut self.engine, &key);
                 }
-                Written::Unchanged => continue,
+                // Nothing here deletes with a precondition; a stale one would have changed nothing.
+                Written::Unchanged | Written::Stale(_) => continue,
                 Written::OwnedBy(_, owner) => problems.push(Problem {
                     message: format!("{key} is written by {owner} already, who keeps it"),
                     object: key,
@@ -66,8 +67,10 @@ impl Driver {
         }
     }
 
-    pub(super) fn put_object(&mut self, object: &Object) {
-        world::put(&mut self.engine, &object.key, intake(object));
+    /// Puts the facts of an object as it stands in the store.
+    pub(super) fn put_stored(&mut self, key: &ObjectKey) {
+        let Some(stored) = self.store.get(key) else { return };
+        world::put(&mut self.engine, key, intake(&stored.object));
         self.facts = true;
     }
 }

@@ -19,7 +19,7 @@ use portolan_effects::{
 };
 use portolan_engine::Changes;
 use portolan_model::{
-    Code, NamespacedName, ObjectKey, Problem, Severity,
+    Code, NamespacedName, ObjectKey, Problem, Severity, Stamp,
     input::{InputProblems, SourceProblems},
 };
 
@@ -93,7 +93,7 @@ impl Driver {
                         row.key.namespace.clone(),
                         row.key.name.clone(),
                     );
-                    let uid = self.metadata(&owner, "uid");
+                    let uid = self.stamp(&owner).map(|stamp| Arc::clone(&stamp.uid)).unwrap_or_default();
                     writes.push(Write::Hold(Box::new(secret_object(&row.sealed, &values, &uid)), OPENED));
                 }
                 Err(failures) => {
@@ -109,7 +109,7 @@ impl Driver {
     fn mirror(&self, row: &Mirror) -> Option<Write> {
         let key = row.key.object();
         let source = ObjectKey { kind: key.kind.clone(), name: row.source.clone() };
-        let version = self.metadata(&source, "resourceVersion");
+        let version = self.stamp(&source).map(|stamp| stamp.version.to_string()).unwrap_or_default();
         if !row.auto {
             let asked = self.store.get(&key)?.object.annotation(REFLECTS)?.to_owned();
             return Some(Write::Fill(Box::new(mirror::fill(row, &asked, &version, now()))));
@@ -129,9 +129,8 @@ impl Driver {
         writes.push(Write::Delete(key, manager));
     }
 
-    fn metadata(&self, key: &ObjectKey, field: &str) -> String {
-        let value = self.store.get(key).and_then(|stored| stored.object.json["metadata"][field].as_str());
-        value.unwrap_or_default().to_owned()
+    fn stamp(&self, key: &ObjectKey) -> Option<&Stamp> {
+        self.store.get(key)?.object.stamp.as_ref()
     }
 
     /// Names key files that other users can read.

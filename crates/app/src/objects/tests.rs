@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use portolan_effects::store::Write;
+use portolan_effects::store::{Event, EventKind, Write};
 use portolan_model::{Instant, Object, ObjectKey, Origin};
 
 use super::*;
@@ -56,6 +56,30 @@ fn an_object_shows_the_computed_status_and_never_a_written_one() {
     assert_eq!(found["items"][1]["status"], Value::Null);
     let lines = table(&found);
     assert!(lines.contains("Accepted=False(Invalid)") && lines.contains("why"), "{lines}");
+}
+
+#[test]
+fn events_are_listed_by_what_they_are_about() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = store(dir.path(), vec![]);
+    assert_eq!(ask(&store, "events", None, None).unwrap()["items"], json!([]), "none is no error");
+    for (name, seconds) in [("a", 1), ("b", 2), ("a", 3)] {
+        let regarding = ObjectKey::new("cert-manager.io", "Certificate", "n", name);
+        let note = format!("the issuer of {name} does not exist");
+        let event = Event { regarding, kind: EventKind::Warning, reason: "PTL-0314".into(), note };
+        store.record(event, Instant(seconds * 1000));
+    }
+    let all = ask(&store, "Event", None, None).unwrap();
+    let names: Vec<_> =
+        all["items"].as_array().unwrap().iter().map(|e| &e["involvedObject"]["name"]).collect();
+    assert_eq!(names, ["b", "a"], "oldest first");
+    let found = ask(&store, "events", Some("n"), Some("a")).unwrap();
+    assert_eq!((found["items"].as_array().unwrap().len(), &found["items"][0]["count"]), (1, &json!(2)));
+    let lines = events::table(&found);
+    let line = lines.lines().find(|line| line.contains("PTL-0314")).unwrap();
+    for part in ["1970-01-01T00:00:03Z", "Warning", "Certificate/n/a", "the issuer of a does not exist"] {
+        assert!(line.contains(part), "{part} in {line}");
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use portolan_model::{Name, Origin, Problem, Severity, Source, yaml};
+use portolan_model::{Lines, Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
 use super::{checkout::Checkout, lines::LineMaps, problems, stage::VALUES_KIND};
@@ -58,7 +58,7 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
             continue;
         }
         let source = Some(Source { file: template(document.line).into(), line: 1 });
-        let origin = Origin { source, lines: Arc::default(), application: application.clone(), wave: 0 };
+        let origin = Origin { source, lines: Lines::default(), application: application.clone(), wave: 0 };
         out.documents.extend(
             items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
         );
@@ -109,10 +109,9 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     }
     for document in documents {
         let first = document.line;
-        let offsets = document.lines.into_iter().map(|(field, line)| (field, line.saturating_sub(first)));
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: first }),
-            lines: lines.share(offsets.collect()),
+            lines: lines.share(document.lines.counted_from(first)),
             application: application.clone(),
             wave: 0,
         };
@@ -155,6 +154,6 @@ mod tests {
         assert_eq!(lines(""), [3, 10, 18]);
         assert_eq!(lines("spec.ports[0].port"), [8, 15, 18]);
         assert_eq!(lines("spec.ports[3]"), [7, 14, 18]);
-        assert!(Arc::ptr_eq(&origins[0].lines, &origins[1].lines));
+        assert!(origins[0].lines.is(&origins[1].lines));
     }
 }

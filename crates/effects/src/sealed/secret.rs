@@ -124,7 +124,7 @@ mod tests {
         ] {
             let dir = tempfile::tempdir().unwrap();
             let mut store = Store::open(dir.path()).unwrap();
-            let mut write = |store: &mut Store, write| store.write(vec![write], Instant(0)).unwrap();
+            let write = |store: &mut Store, write| store.write(vec![write], Instant(0)).unwrap();
             write(&mut store, Write::Apply(base(annotation, ""), "git"));
             write(&mut store, Write::Fill(Box::new(fill(&sealed(), &values, over).unwrap())));
             let own = (over == Over::Patched).then(|| pair("own", "mine"));

@@ -2,7 +2,7 @@
 
 use super::node::{Node, Root, duration};
 use crate::{
-    Instant, Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
+    Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
         AllowedNamespaces, BackendRef, BackendTarget, EndpointSlice, Filter, Gateway, GatewayClass,
         HeaderChange, LabelExpression, LabelOperator, Listener, ListenerTls, Namespace, ParentRef,
@@ -238,14 +238,13 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
             backend_timeout: None,
         });
     }
-    let created = root.node().get("metadata").get("creationTimestamp");
     Route {
         key: RouteKey {
             kind: if grpc { RouteKind::Grpc } else { RouteKind::Http },
             name: root.object.key.name.clone(),
         },
         generation: root.object.generation(),
-        created: created.text().and_then(Instant::parse).unwrap_or_default(),
+        created: root.object.created(),
         hostnames,
         parents,
         rules,

@@ -22,12 +22,12 @@ pub struct Fill {
 
 impl Fill {
     /// Whether it belongs over this object.
-    pub(super) fn holds(&self, base: &Object) -> bool {
+    pub(in crate::store) fn holds(&self, base: &Object) -> bool {
         base.annotation(&self.while_annotated.0) == Some(self.while_annotated.1.as_str())
     }
 
     /// The object as everybody sees it.
-    pub(super) fn over(&self, base: &Object) -> Object {
+    pub(in crate::store) fn over(&self, base: &Object) -> Object {
         let mut json = (*base.json).clone();
         for (field, value) in self.fields.as_object().into_iter().flatten() {
             if field == "metadata" {
@@ -52,12 +52,12 @@ impl Fill {
     }
 
     /// As it is kept on disk.
-    pub(super) fn save(&self) -> Value {
+    pub(in crate::store) fn save(&self) -> Value {
         json!({"fields": self.fields, "annotation": self.while_annotated.0, "value": self.while_annotated.1})
     }
 
     /// From disk; `None` if it cannot be read.
-    pub(super) fn load(key: &ObjectKey, saved: &Value) -> Option<Self> {
+    pub(in crate::store) fn load(key: &ObjectKey, saved: &Value) -> Option<Self> {
         let text = |field: &str| saved.get(field).and_then(Value::as_str).map(str::to_owned);
         Some(Self {
             key: key.clone(),

@@ -8,9 +8,13 @@ use super::Store;
 impl Store {
     /// Sets the `status` of an object, or takes it away. Stamps `lastTransitionTime` of conditions whose `status` is
     /// another than before, and keeps the old time of all others (Kubernetes API conventions). Touches neither the
-    /// object's generation nor its resource version, so nothing follows from it. `true` if something changed.
+    /// object's generation nor its resource version, so nothing follows from it. An object that is not there has none.
+    /// `true` if something changed.
     pub fn set_status(&mut self, key: &ObjectKey, status: Option<Value>, now: Instant) -> bool {
         let Some(mut status) = status else { return self.statuses.remove(key).is_some() };
+        if !self.objects.contains_key(key) {
+            return false;
+        }
         let old = self.status(key);
         stamp(&mut status, old.as_ref().unwrap_or(&Value::Null), &Value::String(now.rfc3339()));
         let text = status.to_string().into_boxed_str();
@@ -69,6 +73,8 @@ fn conditions(new: &mut Value, old: &Value, now: &Value) {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::store::Write;
+    use portolan_model::{Object, Origin};
     use serde_json::json;
 
     fn listener(name: &str, status: &str, reason: &str) -> Value {
@@ -80,6 +86,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = Store::open(dir.path()).unwrap();
         let key = ObjectKey::new("gateway.networking.k8s.io", "Gateway", "ns", "g");
+        let json = json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": "g", "namespace": "ns"}});
+        let gateway = Object::from_json(json, Origin::default()).unwrap();
+        store.write(vec![Write::Apply(Box::new(gateway), "git")], Instant(0)).unwrap();
         let at = |n: i64| Instant(n * 1000);
         let both = |a: Value, b: Value| Some(json!({"listeners": [a, b]}));
         let time = |store: &Store, path: &str| store.status(&key).unwrap().pointer(path).unwrap().clone();

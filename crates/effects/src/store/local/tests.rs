@@ -1,7 +1,20 @@
 #![allow(clippy::unwrap_used)]
-use std::io::{BufRead as _, BufReader};
+
+mod crash;
+mod kill;
+mod script;
+
+use portolan_model::{Object, Origin};
+use serde_json::json;
 
 use super::*;
+use crate::store::suite;
+
+#[tokio::test]
+async fn the_embedded_store_keeps_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    suite::check(|| async { Shared::new(Store::open(dir.path()).unwrap()) }).await;
+}
 
 fn object(name: &str, value: i64) -> Object {
     let json =
@@ -19,12 +32,12 @@ fn objects_keep_their_age_and_survive_a_restart() {
     let mut store = Store::open(dir.path()).unwrap();
     store.write(vec![apply("a", 1), apply("b", 1)], Instant(1000)).unwrap();
     let done = store.write(vec![apply("a", 2), apply("b", 1)], Instant(9000)).unwrap();
-    assert!(matches!(&done[..], [Written::Applied(_), Written::Unchanged]));
+    assert!(matches!(&done[..], [Written::Changed(_), Written::Unchanged]));
     drop(store);
     let store = Store::open(dir.path()).unwrap();
     let a = store.get(&object("a", 0).key).unwrap();
     assert_eq!(a.object.generation(), 2);
-    assert_eq!(a.object.json.pointer("/metadata/creationTimestamp").unwrap(), "1970-01-01T00:00:01Z");
+    assert_eq!(a.object.stamped()["metadata"]["creationTimestamp"], "1970-01-01T00:00:01Z");
     assert_eq!(a.object.json.pointer("/spec/value").unwrap(), 2);
 }
 
@@ -44,60 +57,6 @@ fn the_present_owner_keeps_an_object() {
         .unwrap();
     assert!(other.iter().all(|w| matches!(w, Written::OwnedBy(_, owner) if owner == "git")));
     assert_eq!(store.get(&object("a", 0).key).unwrap().object.json.pointer("/spec/value").unwrap(), 1);
-}
-
-/// The child writes and says after each batch that it is durable; the parent kills it and looks.
-#[test]
-fn acknowledged_writes_survive_kill_nine() {
-    const CHILD: &str = "PORTOLAN_TEST_STORE_CHILD";
-    if let Ok(dir) = std::env::var(CHILD) {
-        let mut store = Store::open(Path::new(&dir)).unwrap();
-        for n in 1..100_000 {
-            store.write(vec![apply("a", n), apply("b", n)], Instant(n)).unwrap();
-            println!("done {n}");
-        }
-        return;
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let mut last = 0;
-    for round in 0..20 {
-        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "store::tests::acknowledged_writes_survive_kill_nine", "--nocapture"])
-            .env(CHILD, dir.path())
-            .stdout(std::process::Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut acknowledged = 0;
-        let mut seen = 0;
-        for line in lines.map_while(Result::ok) {
-            if let Some(n) = line.strip_prefix("done ") {
-                acknowledged = n.parse::<i64>().unwrap();
-                seen += 1;
-            }
-            if seen == 1 + round * 3 {
-                child.kill().unwrap();
-            }
-        }
-        child.wait().unwrap();
-        assert!(acknowledged > 0, "round {round} wrote nothing");
-        let store = Store::open(dir.path()).unwrap();
-        let value = |name: &str| {
-            store
-                .get(&object(name, 0).key)
-                .unwrap()
-                .object
-                .json
-                .pointer("/spec/value")
-                .unwrap()
-                .as_i64()
-                .unwrap()
-        };
-        assert!(value("a") >= acknowledged, "lost: {} < {acknowledged}", value("a"));
-        assert_eq!(value("a"), value("b"), "a batch is whole");
-        assert!(store.version > last, "versions grow");
-        last = store.version;
-    }
 }
 
 #[test]

@@ -1,0 +1,132 @@
+//! The embedded store: objects on disk, read from memory.
+//!
+//! One writer (the driver). A batch of writes is one durable transaction: it is on disk, or the call fails and memory
+//! is unchanged. What is removed is what its manager applied, never anything else. Every row of the disk is checked by
+//! its database's checksums: a process killed, or a machine that loses power, at any point leaves the last whole batch.
+//!
+//! Held objects are like all others, but in memory only: what came out of a SealedSecret never reaches the disk. Statuses,
+//! events and the history for watches are in memory too: the first step after a start makes them again.
+
+mod batch;
+mod disk;
+mod events;
+mod fill;
+mod history;
+mod shared;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+
+use portolan_model::{Instant, ObjectKey};
+
+use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
+use batch::Batch;
+use disk::Disk;
+use events::Events;
+use history::{Following, History};
+
+pub use fill::Fill;
+pub use shared::Shared;
+
+/// The store.
+#[derive(Debug)]
+pub struct Store {
+    disk: Disk,
+    objects: BTreeMap<ObjectKey, Stored>,
+    /// `status` of objects as JSON text; see [`Store::set_status`].
+    statuses: BTreeMap<ObjectKey, Box<str>>,
+    events: Events,
+    history: Arc<History>,
+    version: u64,
+}
+
+impl Store {
+    /// Opens or creates the store in a state directory and reads it whole.
+    ///
+    /// # Errors
+    /// When the file cannot be opened, read or created.
+    pub fn open(dir: &Path) -> Result<Self, StoreError> {
+        Disk::open(dir).and_then(Self::load)
+    }
+
+    fn load(mut disk: Disk) -> Result<Self, StoreError> {
+        let (objects, version) = disk.load()?;
+        Ok(Self {
+            disk,
+            objects,
+            statuses: BTreeMap::new(),
+            events: Events::default(),
+            history: Arc::new(History::new(version)),
+            version,
+        })
+    }
+
+    /// What it can do.
+    pub const fn capabilities() -> Capabilities {
+        Capabilities { atomic: true, memory_only: true, status_is_a_change: false, most_events: events::MOST }
+    }
+
+    /// All objects, in order of their keys.
+    pub fn list(&self) -> impl Iterator<Item = &Stored> {
+        self.objects.values()
+    }
+
+    /// One object.
+    pub fn get(&self, key: &ObjectKey) -> Option<&Stored> {
+        self.objects.get(key)
+    }
+
+    /// The version of the latest change.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// Changes after a version.
+    ///
+    /// # Errors
+    /// When they are not known any more; no change before the start of this process is.
+    pub fn watch(&self, after: u64) -> Result<Box<dyn Watch>, TooOld> {
+        Ok(Box::new(Following::new(&self.history, after)?))
+    }
+
+    /// Does all writes in one durable transaction. `now` stamps what is created.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing of the batch has happened then.
+    pub fn write(&mut self, writes: Vec<Write>, now: Instant) -> Result<Vec<Written>, StoreError> {
+        let mut batch = Batch::new(&self.objects, self.version, now);
+        let done = writes.into_iter().map(|write| batch.take(write)).collect();
+        let Batch { next, moved, version, .. } = batch;
+        self.disk.commit(&next, &self.objects, version)?;
+        self.version = version;
+        for object in moved {
+            if let Some(stored) = self.objects.get_mut(&object.key) {
+                stored.follow(object);
+            }
+        }
+        let mut noted = Vec::with_capacity(next.len());
+        for (key, (stored, version)) in next {
+            noted.push(Noted { key: key.clone(), version, deleted: stored.is_none() });
+            if let Some(stored) = stored {
+                self.objects.insert(key, stored);
+            } else {
+                self.objects.remove(&key);
+                self.statuses.remove(&key);
+            }
+        }
+        self.history.note(noted);
+        Ok(done)
+    }
+
+    /// Records an event; one that was recorded before is counted.
+    pub fn record(&mut self, event: Event, now: Instant) {
+        self.events.record(event, now);
+    }
+
+    /// Events about an object, or all, oldest first.
+    pub fn events(&self, regarding: Option<&ObjectKey>) -> Vec<Recorded> {
+        self.events.list(regarding)
+    }
+}
