@@ -49,7 +49,7 @@ use portolan_engine::{Engine, Held};
 use portolan_envoy::{resources::Board, serve::Report};
 use portolan_model::{Instant, Name, NamespacedName, ObjectKey, Redacted};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use acme::Acme;
 use dns::Dns;
@@ -71,6 +71,9 @@ const OURS: &str = "portolan";
 
 /// How long after a refused write the work tree is read again.
 const REWRITE: Duration = Duration::from_secs(10);
+
+/// Probes under way at once: each holds a TLS connection.
+const PROBES: usize = 64;
 
 /// Something that happened outside.
 pub enum Event {
@@ -103,6 +106,8 @@ pub struct Driver {
     /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
+    /// One for each probe that may be under way.
+    probes: Arc<Semaphore>,
     attempts: u64,
     run: Value,
     next_due: Option<Instant>,
@@ -179,6 +184,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         signing: BTreeMap::new(),
         probing: BTreeMap::new(),
         to_probe: BTreeSet::new(),
+        probes: Arc::new(Semaphore::new(PROBES)),
         attempts: 0,
         run,
         next_due: None,

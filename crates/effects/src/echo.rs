@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, Version,
+    header::{CONNECTION, CONTENT_TYPE, USER_AGENT},
+};
 use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::{
@@ -107,5 +110,10 @@ fn answer(request: &Request<Incoming>, service: Option<&str>) -> Response<Body> 
     let text = serde_json::to_string_pretty(&body).unwrap_or_default() + "\n";
     let mut response = Response::new(Full::new(Bytes::from(text)).boxed_unsync());
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // Envoy would keep the connection for an hour, and a probe is not followed by anything.
+    let probe = request.headers().get(USER_AGENT).is_some_and(|agent| agent == crate::probe::USER_AGENT);
+    if probe && request.version() < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     response
 }

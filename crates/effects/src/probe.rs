@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, RootCertStore, client::Resumption};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -15,6 +15,9 @@ use tokio_rustls::TlsConnector;
 
 /// Patience with one probe.
 const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How probes name themselves.
+pub(crate) const USER_AGENT: &str = "portolan-probe";
 
 /// What to ask.
 #[derive(Clone, Debug)]
@@ -53,11 +56,13 @@ async fn run(ask: &Ask) -> Result<u16, String> {
         roots.add(certificate).map_err(|e| format!("the CA cannot be used: {e}"))?;
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider)
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| e.to_string())?
         .with_root_certificates(roots)
         .with_no_client_auth();
+    // The place for sessions that nobody takes up again is larger than all else here.
+    config.resumption = Resumption::disabled();
     let name = ServerName::try_from(host.clone()).map_err(|_| format!("{host} is not a server name"))?;
     let stream =
         TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| format!("TLS: {e}"))?;
@@ -74,7 +79,7 @@ async fn get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     let running = tokio::spawn(connection);
     let request = http::Request::get("/")
         .header("host", host)
-        .header("user-agent", "portolan-probe")
+        .header("user-agent", USER_AGENT)
         .body(Empty::<Bytes>::new())
         .map_err(|e| e.to_string())?;
     let status =

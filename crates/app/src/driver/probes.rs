@@ -1,6 +1,6 @@
 //! Live probes through Envoy.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use portolan_core::status::rows::{EntryPoint, Probe};
 use portolan_engine::Changes;
@@ -50,8 +50,10 @@ impl Driver {
         let (attempt, events) = (self.attempts, self.events.clone());
         if let Some(ask) = self.probe_of(&host) {
             self.probing.insert(host.clone(), attempt);
+            let permits = Arc::clone(&self.probes);
             tokio::spawn(async move {
                 tokio::time::sleep(Duration::from_secs(2)).await;
+                let _permit = permits.acquire().await;
                 let _ = events.send(Event::Probed(host, attempt, portolan_effects::probe::probe(ask).await));
             });
         }
@@ -83,7 +85,9 @@ impl Driver {
             self.attempts += 1;
             let (attempt, events) = (self.attempts, self.events.clone());
             self.probing.insert(host.clone(), attempt);
+            let permits = Arc::clone(&self.probes);
             tokio::spawn(async move {
+                let _permit = permits.acquire().await;
                 let _ = events.send(Event::Probed(host, attempt, portolan_effects::probe::probe(ask).await));
             });
         }
