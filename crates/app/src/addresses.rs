@@ -74,12 +74,12 @@ mod tests {
     #[test]
     fn a_gateway_keeps_its_number() {
         let gateway = |name: &str| Gateway {
+            addresses: vec![],
             key: portolan_model::NamespacedName::new("ns", name),
             generation: 1,
             class: "c".into(),
             listeners: vec![],
             annotations: BTreeMap::new(),
-            addresses: vec![],
         };
         let mut first = Addresses::new(None, 9, None, false);
         assert_eq!(first.of(&gateway("a")).unwrap().address, "127.77.9.1");

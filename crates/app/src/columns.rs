@@ -15,5 +15,10 @@ pub fn table<'a>(headings: impl IntoIterator<Item = &'a str>) -> Table {
 
 /// The lines of a table, without blanks at their ends.
 pub fn lines(table: &Table) -> String {
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut out = String::new();
+    for line in table.lines() {
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
 }

@@ -55,7 +55,7 @@ use acme::Acme;
 use dns::Dns;
 use reaction::Reaction;
 use reload::Reading;
-use signing::Made;
+use signing::{Made, Signing};
 use tell::View;
 
 use crate::{
@@ -102,7 +102,7 @@ pub struct Driver {
     board: Arc<Board>,
     addresses: Addresses,
     events: mpsc::UnboundedSender<Event>,
-    signing: BTreeMap<NamespacedName, Arc<IssueWanted>>,
+    signing: BTreeMap<NamespacedName, Signing>,
     /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
@@ -289,7 +289,7 @@ impl Driver {
             }
             Event::AccountKey(wanted, result) => self.account_key_made(&wanted, result),
             Event::Registered(wanted, result) => self.registered(*wanted, result),
-            Event::Requested(wanted, request) => self.requested(*wanted, request),
+            Event::Requested(wanted, request) => self.requested(&wanted, request),
             Event::Signed(wanted, result) => self.signed(&wanted, result),
             Event::Ordered(certificate, state) => self.ordered(certificate, *state),
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),

@@ -115,7 +115,9 @@ impl Run {
             (None, Some(kept)) if kept.key == key.key => {}
             (None, _) => self.remove(key),
         }
-        kept.iter().for_each(|kept| self.put(kept));
+        if let Some(kept) = &kept {
+            self.put(kept);
+        }
     }
 
     /// What effects see and, at the `last` time, do: certificates, addresses, what Envoy says of what it was sent.

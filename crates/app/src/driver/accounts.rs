@@ -12,7 +12,7 @@ use portolan_effects::{
     store::Write,
 };
 use portolan_engine::Changes;
-use portolan_model::{Redacted, certificate::KeyKind, input::Secret};
+use portolan_model::{Kind, ObjectKey, Redacted, certificate::KeyKind};
 
 use super::{Driver, Event, OURS, now};
 
@@ -56,7 +56,8 @@ impl Driver {
 
     pub(super) fn account_key_made(&mut self, wanted: &AccountWanted, made: Result<Redacted, String>) {
         // Another issuer with the same Secret may have been first: its key stays.
-        if self.engine.get::<Secret>(&wanted.account_key).is_some() {
+        let name = wanted.account_key.clone();
+        if self.store.get(&ObjectKey { kind: Kind::new("", "Secret"), name }).is_some() {
             return;
         }
         let problem = match made {

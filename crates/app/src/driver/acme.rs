@@ -209,23 +209,22 @@ impl Driver {
 
     /// Notes how far an order is.
     pub(super) fn ordered(&mut self, certificate: NamespacedName, state: OrderState) {
-        let Some(wanted) = self.signing.get(&certificate) else { return };
+        let Some(revision) = self.signing.get(&certificate).map(|signing| signing.wanted.revision) else {
+            return;
+        };
         if self.acme.orders.contains_key(&certificate) {
-            self.engine.put(OrderProgress { key: (certificate, wanted.revision), state: Arc::new(state) });
+            self.engine.put(OrderProgress { key: (certificate, revision), state: Arc::new(state) });
             self.facts = true;
         }
     }
 
     pub(super) fn order_failed(&mut self, wanted: &IssueWanted, failure: Failure) {
-        if self.signing.get(&wanted.key).is_none_or(|signing| **signing != *wanted) {
-            return;
-        }
+        let Some(signing) = self.end_signing(wanted) else { return };
         // The task has ended by itself, which took away what it had written.
         self.give_up(&wanted.key);
-        self.signing.remove(&wanted.key);
         // The pause that `Failure::retry_at` names spares the limits of public servers; the embedded one has none, so the
         // room's own pause is enough.
-        self.issue_failed(wanted, failure.reason.code(), failure.detail, None);
+        self.issue_failed(&signing, failure.reason.code(), failure.detail, None);
     }
 
     /// The client of an account, whose key stands in a Secret as cert-manager keeps it.

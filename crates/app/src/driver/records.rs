@@ -56,13 +56,13 @@ impl Driver {
         if row.owner.kind.kind != "Certificate" && !self.is_record(&row.owner) {
             return None;
         }
-        let metadata = &owner.object.json["metadata"];
+        let uid = owner.object.stamp.as_ref().map(|stamp| &*stamp.uid);
         let mut body = row.body.clone();
         body["metadata"]["ownerReferences"] = json!([{
             "apiVersion": owner.object.json["apiVersion"],
             "kind": row.owner.kind.kind,
             "name": row.owner.name.name,
-            "uid": metadata["uid"],
+            "uid": uid,
             "controller": true,
             "blockOwnerDeletion": true,
         }]);

@@ -22,6 +22,13 @@ pub struct Made {
     issued: Issued,
 }
 
+/// A wish that is being fulfilled.
+pub struct Signing {
+    pub wanted: Arc<IssueWanted>,
+    /// The request, PEM, once it is made. Kept here too: a fact that was put cannot be read back before the next step.
+    request: Option<String>,
+}
+
 impl Made {
     /// The Secret for it, which holds the key.
     pub(super) fn new(wanted: &IssueWanted, issued: Issued, key: &PrivateKey) -> Result<Box<Self>, String> {
@@ -40,7 +47,7 @@ impl Driver {
                 self.sign(wanted);
             } else {
                 if let Some(given_up) = self.signing.remove(&certificate) {
-                    self.forget(&(certificate.clone(), given_up.revision));
+                    self.forget(&(certificate.clone(), given_up.wanted.revision));
                 }
                 self.give_up(&certificate);
             }
@@ -66,10 +73,11 @@ impl Driver {
     }
 
     pub(super) fn sign(&mut self, wanted: Arc<IssueWanted>) {
-        if self.signing.get(&wanted.key) == Some(&wanted) {
+        if self.signing.get(&wanted.key).is_some_and(|signing| signing.wanted == wanted) {
             return;
         }
-        self.signing.insert(wanted.key.clone(), Arc::clone(&wanted));
+        let signing = Signing { wanted: Arc::clone(&wanted), request: None };
+        self.signing.insert(wanted.key.clone(), signing);
         // What an earlier attempt at this revision left.
         self.forget(&(wanted.key.clone(), wanted.revision));
         if matches!(wanted.signer, Signer::Acme(_)) {
@@ -100,21 +108,26 @@ impl Driver {
     }
 
     /// The key is made and the request signed: what is asked of the issuer can be shown.
-    pub(super) fn requested(&mut self, wanted: IssueWanted, request: String) {
-        let Some(signing) = self.signing.get(&wanted.key).filter(|signing| ***signing == wanted) else {
-            return;
-        };
-        let key = (wanted.key.clone(), wanted.revision);
-        self.engine.put(Issuance { key, wanted: Arc::clone(signing), request, outcome: Outcome::Pending });
+    pub(super) fn requested(&mut self, wanted: &IssueWanted, request: String) {
+        let signing = self.signing.get_mut(&wanted.key).filter(|signing| *signing.wanted == *wanted);
+        let Some(signing) = signing else { return };
+        signing.request = Some(request.clone());
+        let (key, wanted) = ((wanted.key.clone(), wanted.revision), Arc::clone(&signing.wanted));
+        self.engine.put(Issuance { key, wanted, request, outcome: Outcome::Pending });
         self.facts = true;
     }
 
-    pub(super) fn signed(&mut self, wanted: &IssueWanted, result: Result<Box<Made>, String>) {
-        // Only the latest wish counts: a certificate for a request that changed meanwhile is thrown away.
-        if self.signing.get(&wanted.key).is_none_or(|signing| **signing != *wanted) {
-            return;
+    /// Takes out what has ended. Only the latest wish counts: what was made for a request that changed meanwhile is thrown
+    /// away.
+    pub(super) fn end_signing(&mut self, wanted: &IssueWanted) -> Option<Signing> {
+        if *self.signing.get(&wanted.key)?.wanted != *wanted {
+            return None;
         }
-        self.signing.remove(&wanted.key);
+        self.signing.remove(&wanted.key)
+    }
+
+    pub(super) fn signed(&mut self, wanted: &IssueWanted, result: Result<Box<Made>, String>) {
+        let Some(signing) = self.end_signing(wanted) else { return };
         self.give_up(&wanted.key);
         match result {
             Ok(made) => {
@@ -123,38 +136,40 @@ impl Driver {
                     None => {
                         self.engine.remove::<IssueFailure>(&wanted.key);
                         let (certificate, ca) = (made.issued.chain, made.issued.ca);
-                        self.came_of(wanted, Outcome::Issued { certificate, ca });
+                        self.came_of(&signing, Outcome::Issued { certificate, ca });
                     }
                     // Not kept, so it counts as not made: the wish stands and is tried again.
-                    Some(problem) => self.issue_failed(wanted, problem.code, problem.message, None),
+                    Some(problem) => self.issue_failed(&signing, problem.code, problem.message, None),
                 }
             }
-            Err(message) => self.issue_failed(wanted, Code(312), message, None),
+            Err(message) => self.issue_failed(&signing, Code(312), message, None),
         }
         self.facts = true;
     }
 
     /// Notes what came of an issuance whose request was made.
-    fn came_of(&mut self, wanted: &IssueWanted, outcome: Outcome) {
-        if let Some(row) = self.engine.get::<Issuance>(&(wanted.key.clone(), wanted.revision)) {
-            self.engine.put(Issuance { outcome, ..(*row).clone() });
+    fn came_of(&mut self, signing: &Signing, outcome: Outcome) {
+        if let Some(request) = signing.request.clone() {
+            let wanted = Arc::clone(&signing.wanted);
+            let key = (wanted.key.clone(), wanted.revision);
+            self.engine.put(Issuance { key, wanted, request, outcome });
         }
     }
 
     /// Notes a failure, counted while the request stays the same.
     pub(super) fn issue_failed(
         &mut self,
-        wanted: &IssueWanted,
+        signing: &Signing,
         code: Code,
         message: String,
         not_before: Option<Instant>,
     ) {
-        let at = now();
-        self.came_of(wanted, Outcome::Failed { message: message.clone(), at });
-        let earlier = self.engine.get::<IssueFailure>(&wanted.key).filter(|f| f.wanted == *wanted);
+        let (at, wanted) = (now(), &signing.wanted);
+        self.came_of(signing, Outcome::Failed { message: message.clone(), at });
+        let earlier = self.engine.get::<IssueFailure>(&wanted.key).filter(|f| f.wanted == **wanted);
         self.engine.put(IssueFailure {
             key: wanted.key.clone(),
-            wanted: wanted.clone(),
+            wanted: (**wanted).clone(),
             code,
             message,
             failed_at: at,

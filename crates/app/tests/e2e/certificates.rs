@@ -16,6 +16,15 @@ fn a_rotated_ca_leaves_the_served_chain_valid_and_is_a_warning() {
     let instance = Instance::start(first_steps(), envoy);
     let before = instance.reach("app1.dev.example.com", "live");
     assert_eq!(finding(&instance, "PTL-0316"), None);
+    // Both are signed in one go: their requests show it all the same.
+    for request in ["cert-manager/internal-ca-1", "gateway-system/wildcard-dev-1"] {
+        let output = instance.run(&["get", "certificaterequest", request, "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let conditions = json["status"]["conditions"].as_array().unwrap();
+        let ready = conditions.iter().find(|c| c["type"] == "Ready").unwrap();
+        assert_eq!((&ready["status"], &ready["reason"]), (&"True".into(), &"Issued".into()), "{json:#}");
+        assert!(json["status"]["ca"].is_string(), "{json:#}");
+    }
     assert!(instance.run(&["renew", "cert-manager/internal-ca"]).status.success());
     let warning = instance.wait("the warning", || finding(&instance, "PTL-0316"));
     assert_eq!(warning["object"], "Certificate/gateway-system/wildcard-dev");

@@ -93,6 +93,8 @@ fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, ac
     if let Some(None) = key {
         let message =
             format!("Account private key is invalid: no data for \"tls.key\" in secret '{account_key}'");
+        let hint = "put the account's private key under tls.key, or remove the Secret and one is made";
+        problem(cx, state.key.object(), 354, Severity::Error, "spec.acme", message.clone(), hint);
         state.ready = Some(Condition::new("Ready", false, "ErrVerifyACMEAccount", message));
         return;
     }

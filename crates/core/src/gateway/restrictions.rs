@@ -29,7 +29,7 @@ pub(super) fn gateway_restrictions(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     for (kind, name) in [("Gateway", &gateway.key), ("GatewayClass", &class)] {
         for restriction in cx.find::<RestrictionsByTarget>(name) {
             for target in restriction.targets.iter().filter(|target| is(target, kind, name)) {
-                let section = if kind == "Gateway" { target.section.clone() } else { None };
+                let section = target.section.as_ref().filter(|_| kind == "Gateway");
                 all.extend(of(&restriction, section, target.port));
             }
         }
@@ -44,9 +44,9 @@ pub(super) fn gateway_restrictions(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
 }
 
-fn of(restriction: &Restriction, section: Option<Name>, port: Option<u16>) -> Vec<Restricting> {
+fn of(restriction: &Restriction, section: Option<&Name>, port: Option<u16>) -> Vec<Restricting> {
     let one =
-        |feature: &Name, tls| Restricting { feature: feature.clone(), section: section.clone(), port, tls };
+        |feature: &Name, tls| Restricting { feature: feature.clone(), section: section.cloned(), port, tls };
     let all = restriction.features.iter().map(|feature| one(feature, false));
     all.chain(restriction.tls_features.iter().map(|feature| one(feature, true))).collect()
 }
@@ -113,7 +113,7 @@ fn warn(cx: &mut Cx<'_>, route: &Route, at: usize, listeners: &BTreeMap<Listener
     let features: BTreeSet<&Name> = listeners.values().flatten().collect();
     let features = features.into_iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
     let message = format!(
-        "{features} restricts this route at Gateway {} and is not enforced yet: it is open to all who reach the address",
+        "{features} restricts this route at Gateway {} and is not enforced yet",
         route.parents[at].name
     );
     let hint = "keep it on loopback; on any other address the route is refused";

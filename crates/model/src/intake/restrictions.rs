@@ -145,6 +145,7 @@ fn targets(root: &mut Root<'_>, own: &Name, made: &mut Restriction) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use serde_json::{Value, json};
 
     use crate::{Object, Origin, input::Restriction, intake::intake};
