@@ -17,6 +17,7 @@ impl Lines {
     }
 
     /// The same, counted from `first`, which has 0: equal for documents of one layout, wherever they stand.
+    #[must_use]
     pub fn counted_from(&self, first: u32) -> Self {
         Self(self.0.iter().map(|(path, line)| (path.clone(), line.saturating_sub(first))).collect())
     }
