@@ -113,7 +113,15 @@ fn programmed(address: bool, listeners: &[Arc<ListenerStatus>], none_accepted: b
         return not("Pending", format!("Waiting for Envoy to accept listeners: {waiting}"));
     }
     if at(&Progress::Programmed).is_empty() {
-        return not("Pending", format!("Listeners wait for their certificates: {}", at(&Progress::NotSent)));
+        // Nobody has to edit anything for what is merely not there yet.
+        let pending = |l: &ListenerStatus| {
+            l.conditions.iter().any(|c| c.r#type == "Programmed" && c.reason == "Pending")
+        };
+        let pending = names(listeners.iter().filter(|l| pending(l)).map(|l| &l.key.name));
+        if pending.is_empty() {
+            return not("Invalid", format!("No listener can be served: {}", at(&Progress::NotSent)));
+        }
+        return not("Pending", format!("Listeners wait for their certificates: {pending}"));
     }
     let rest = at(&Progress::NotSent);
     let rest = if rest.is_empty() { rest } else { format!("; not served: {rest}") };
