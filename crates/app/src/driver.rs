@@ -4,6 +4,7 @@ mod accounts;
 mod acme;
 mod admission;
 mod answers;
+mod batch;
 mod conditions;
 mod dns;
 mod events;

@@ -14,12 +14,11 @@ use portolan_core::{
 use portolan_effects::{
     folder::Burst,
     render::{ApplicationInfo, Difference, Tools, Touched, Tree, Whole},
-    store::{Store, Stored, Write},
+    store::Store,
 };
-use portolan_model::{Name, Object, ObjectKey, Origin, Problem, input::SourceProblems, intake::MANAGED_BY};
-use serde_json::json;
+use portolan_model::{Name, Object, ObjectKey, Problem, input::SourceProblems};
 
-use super::{Driver, Event, GIT, OURS};
+use super::{Driver, Event, GIT};
 
 /// The work tree as it was read last, and the reading that is under way.
 pub struct Reading {
@@ -35,9 +34,9 @@ pub struct Reading {
     /// The store did not take what was read: the next reading is as the first.
     forget: bool,
     /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
-    unwanted: BTreeSet<ObjectKey>,
+    pub(super) unwanted: BTreeSet<ObjectKey>,
     /// Objects that somebody else has in the store. They are tried again with each reading.
-    refused: BTreeMap<ObjectKey, Object>,
+    pub(super) refused: BTreeMap<ObjectKey, Object>,
     /// Edits that the store does not take, until the object is read again.
     pub(super) edits: BTreeMap<ObjectKey, Problem>,
     /// Problems of the work tree by object, as the tree told them.
@@ -177,71 +176,6 @@ impl Driver {
         }
     }
 
-    /// What has to be written for these objects, and what may go.
-    fn writes(&mut self, objects: Vec<Object>, whole: &Whole) -> Vec<Write> {
-        let mut writes = Vec::with_capacity(objects.len());
-        let mut namespaces: BTreeSet<Name> = BTreeSet::new();
-        let mut here: BTreeSet<Name> = BTreeSet::new();
-        for object in objects {
-            let object = self.admitted(object);
-            let stored = self.store.get(&object.key);
-            if is_namespace(&object.key) {
-                here.insert(object.key.name.name.clone());
-                if stored.is_some_and(is_made) {
-                    // Made by us for want of this one.
-                    writes.push(Write::Delete(object.key.clone(), OURS));
-                }
-            } else if stored.is_some_and(|stored| stored.manager != GIT) {
-                self.reading.refused.insert(object.key.clone(), object.clone());
-            }
-            namespaces.insert(object.key.name.namespace.clone());
-            writes.push(Write::Apply(Box::new(object), GIT));
-        }
-        let missing = namespaces.into_iter().filter(|namespace| {
-            let key = namespace_key(namespace);
-            !namespace.is_empty() && !here.contains(namespace) && self.store.get(&key).is_none()
-        });
-        let mut made: Vec<Write> =
-            missing.map(|namespace| Write::Apply(Box::new(namespace_object(&namespace)), OURS)).collect();
-        made.append(&mut writes);
-        let store = &self.store;
-        self.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
-        let gone = self.reading.unwanted.iter().filter_map(|key| store.get(key));
-        let gone = gone.filter(|stored| may_prune(stored, whole)).map(|stored| stored.object.key.clone());
-        made.extend(gone.map(|key| Write::Delete(key, GIT)));
-        let mut writes = self.in_order(made);
-        let lost: Vec<Name> = writes
-            .iter()
-            .filter_map(|write| match write {
-                Write::Delete(key, GIT) if is_namespace(key) => Some(key.name.name.clone()),
-                _ => None,
-            })
-            .collect();
-        if !lost.is_empty() {
-            self.keep_namespaces(lost, &mut writes);
-        }
-        writes
-    }
-
-    /// A namespace that the repository no longer brings, and whose objects it still does, is made by us.
-    fn keep_namespaces(&self, lost: Vec<Name>, writes: &mut Vec<Write>) {
-        let deleted: BTreeSet<ObjectKey> = writes
-            .iter()
-            .filter_map(|write| match write {
-                Write::Delete(key, _) => Some(key.clone()),
-                _ => None,
-            })
-            .collect();
-        let stored = self.store.list().filter(|s| s.manager == GIT && !deleted.contains(&s.object.key));
-        let mut used: BTreeSet<Name> = stored.map(|s| s.object.key.name.namespace.clone()).collect();
-        used.extend(writes.iter().filter_map(|write| match write {
-            Write::Apply(object, GIT) => Some(object.key.name.namespace.clone()),
-            _ => None,
-        }));
-        let kept = lost.into_iter().filter(|namespace| used.contains(namespace));
-        writes.extend(kept.map(|namespace| Write::Apply(Box::new(namespace_object(&namespace)), OURS)));
-    }
-
     /// Puts the problems of the objects that have others now.
     fn source_problems(
         &mut self,
@@ -293,45 +227,4 @@ impl Driver {
             cluster_resource_namespace: namespace.unwrap_or_else(|| "cert-manager".into()),
         });
     }
-}
-
-/// Whether an object that is no longer wanted may go: not if it may stand in something that could not be read.
-fn may_prune(stored: &Stored, whole: &Whole) -> bool {
-    let Some(source) = &stored.object.origin.source else {
-        // Where it stood is not known since the last start.
-        return whole.unsure.is_empty() && whole.unsure_files.is_empty();
-    };
-    if whole.unsure_files.contains(&*source.file) {
-        return false;
-    }
-    let application = &stored.object.origin.application;
-    let known = application.is_empty() || whole.applications.iter().any(|a| a.key.name.name == *application);
-    // An Application that is gone may be the child of one that could not be read.
-    whole.unsure.is_empty() || (known && !whole.unsure.contains(application))
-}
-
-fn namespace_key(name: &Name) -> ObjectKey {
-    ObjectKey::new("", "Namespace", "", name.clone())
-}
-
-fn is_namespace(key: &ObjectKey) -> bool {
-    key.kind.group.is_empty() && &*key.kind.kind == "Namespace"
-}
-
-/// Whether it is a namespace that Portolan made.
-fn is_made(stored: &Stored) -> bool {
-    let label = stored.object.json.pointer("/metadata/labels").and_then(|labels| labels.get(MANAGED_BY.0));
-    stored.manager == OURS && label.and_then(serde_json::Value::as_str) == Some(MANAGED_BY.1)
-}
-
-fn namespace_object(name: &str) -> Object {
-    let json = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": name,
-            "labels": {"kubernetes.io/metadata.name": name, MANAGED_BY.0: MANAGED_BY.1},
-        },
-    });
-    Object::from_json(json, Origin::default()).expect("kind and name are set above")
 }

@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
-use portolan_model::Problem;
+use portolan_model::{Name, ObjectKey, Problem};
 
 use super::{
+    application::{Application, Destination, Directory, Helm, Source},
     checkout::{Checkout, Unresolved},
+    kept::Pending,
     problems,
 };
 
@@ -24,6 +26,43 @@ pub enum Root {
         /// Whether Applications in it are followed.
         follow: bool,
     },
+}
+
+impl Root {
+    /// The root, as an Application would name it, and whether Applications in it are followed.
+    pub(super) fn pending(&self, checkout: &Checkout) -> (Pending, bool) {
+        let (kind, path, namespace, source, follow) = match self {
+            Self::Application(file) => {
+                let source = Source { directory: Some(Directory::default()), ..Source::default() };
+                ("File", file, "argocd", source, true)
+            }
+            Self::Chart(path, values) => {
+                let name = path.file_name().map_or("root".into(), |n| n.to_string_lossy().into_owned());
+                let helm = Helm {
+                    value_files: values.iter().cloned().collect(),
+                    release_name: name,
+                    ..Helm::default()
+                };
+                ("Chart", path, "argocd", Source { helm: Some(helm), ..Source::default() }, true)
+            }
+            Self::Folder { path, follow } => {
+                let directory = Directory { recurse: true, ..Directory::default() };
+                let source = Source { directory: Some(directory), ..Source::default() };
+                ("Folder", path, "default", source, *follow)
+            }
+        };
+        let shown = checkout.show(path);
+        let place = if shown.is_empty() { "." } else { shown.as_str() };
+        let application = Application {
+            key: ObjectKey::new("", kind, "", shown.as_str()),
+            wave: 0,
+            sources: vec![Source { path: place.to_owned(), ..source }],
+            destination: Destination { namespace: namespace.into(), ..Destination::default() },
+            create_namespace: false,
+            prune: kind != "File",
+        };
+        (Pending { application, parent: Name::default(), chain: Vec::new() }, follow)
+    }
 }
 
 /// Finds the root.

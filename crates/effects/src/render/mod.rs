@@ -36,6 +36,7 @@ mod stamp;
 mod subjects;
 mod touched;
 mod tree;
+mod values;
 mod walk;
 
 use std::{path::PathBuf, time::Duration};

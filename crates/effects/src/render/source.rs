@@ -1,7 +1,7 @@
 //! The sources of one Application: a chart, a folder, or something that is not rendered.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,6 @@ use super::{
     application::{self, Application, Directory, Helm, Source},
     checkout::{Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
-    glob::{self, Glob},
     helm::{self, Failure, Request},
     kept::{Kept, KeptPart, KeptSource, Pending},
     lines::LineMaps,
@@ -79,10 +78,11 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
     (Kept { pending: pending.clone(), repository, inputs: checkout.inputs(), sources }, changes)
 }
 
-struct Reader<'a> {
-    context: &'a Context<'a>,
-    checkout: &'a Checkout,
-    application: &'a Application,
+/// Reads one source.
+pub(super) struct Reader<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) checkout: &'a Checkout,
+    pub(super) application: &'a Application,
     pending: &'a Pending,
     number: usize,
     field: String,
@@ -92,7 +92,7 @@ struct Reader<'a> {
     changes: Vec<Change>,
 }
 
-type Report = fn(&portolan_model::ObjectKey, &str, String) -> portolan_model::Problem;
+pub(super) type Report = fn(&portolan_model::ObjectKey, &str, String) -> portolan_model::Problem;
 
 /// What became of a chart.
 enum Template {
@@ -114,12 +114,12 @@ impl Reader<'_> {
         self.out.problems.push(problem(&object, &field, message));
     }
 
-    fn fail(&mut self, problem: Report, below: &str, message: String) {
+    pub(super) fn fail(&mut self, problem: Report, below: &str, message: String) {
         self.out.unsure = true;
         self.report(problem, below, message);
     }
 
-    fn is_local(&self, source: &Source) -> bool {
+    pub(super) fn is_local(&self, source: &Source) -> bool {
         self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
     }
 
@@ -358,93 +358,5 @@ impl Reader<'_> {
                 Template::Failed
             }
         }
-    }
-
-    /// Values in the order in which Helm merges them: files, then `valuesObject` (else `values`).
-    fn values(&mut self, helm: &Helm, folder: Option<&Path>) -> Option<Vec<(String, Vec<u8>)>> {
-        let mut out = Vec::new();
-        for (n, name) in helm.value_files.iter().enumerate() {
-            let field = format!(".helm.valueFiles[{n}]");
-            if name.contains("://") {
-                self.fail(
-                    problems::values_missing,
-                    &field,
-                    format!("values file {name} is remote and is never fetched"),
-                );
-                return None;
-            }
-            let paths = if glob::is_pattern(name) {
-                self.expand(name, folder)
-            } else {
-                self.locate(name, folder).into_iter().collect()
-            };
-            let mut read: Vec<_> = paths
-                .into_iter()
-                .filter_map(|path| Some((self.checkout.show(&path), std::fs::read(path).ok()?)))
-                .collect();
-            if read.is_empty() && !helm.ignore_missing_value_files {
-                let message = format!(
-                    "values file {name} for environment {} does not exist beside the chart{}",
-                    self.context.env,
-                    folder.map(|f| format!(" in {}", self.checkout.show(f))).unwrap_or_default()
-                );
-                self.fail(problems::values_missing, &field, message);
-                return None;
-            }
-            out.append(&mut read);
-        }
-        match &helm.values_object {
-            Some(values) if !values.is_null() => {
-                out.push(("helm.valuesObject".into(), values.to_string().into_bytes()));
-            }
-            _ if helm.values.trim().is_empty() => {}
-            _ => out.push(("helm.values".into(), helm.values.clone().into_bytes())),
-        }
-        Some(out)
-    }
-
-    /// A values file: relative to the chart, to the repository (`/x`), or to the source that has the `ref` (`$ref/x`).
-    fn locate(&self, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
-        self.checkout.resolve(&self.absolute(name, folder)?).ok().filter(|path| path.is_file())
-    }
-
-    fn absolute(&self, name: &str, folder: Option<&Path>) -> Option<String> {
-        if let Some(rest) = name.strip_prefix('$') {
-            let (reference, path) = rest.split_once('/')?;
-            let source = self.application.sources.iter().find(|source| source.r#ref == reference)?;
-            return self.is_local(source).then(|| path.to_owned());
-        }
-        if name.starts_with('/') {
-            return Some(name.trim_start_matches('/').to_owned());
-        }
-        Some(format!("{}/{name}", self.checkout.show(folder?)))
-    }
-
-    fn expand(&self, name: &str, folder: Option<&Path>) -> Vec<PathBuf> {
-        let Some(pattern) = self.absolute(name, folder) else { return Vec::new() };
-        // Search below the part that has no pattern yet; `..` in it is resolved there.
-        let cut = pattern.find(['*', '?', '{']).unwrap_or(pattern.len());
-        let (fixed, rest) = pattern.split_at(pattern[..cut].rfind('/').map_or(0, |at| at + 1));
-        let (Ok(base), Some(glob)) = (self.checkout.resolve(fixed), Glob::path(rest)) else {
-            return Vec::new();
-        };
-        let mut found = BTreeMap::new();
-        let mut folders = vec![base.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-                let path = entry.path();
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() && entry.file_name() != ".git" => folders.push(path),
-                    Ok(kind) if kind.is_file() => {
-                        let relative = path.strip_prefix(&base).unwrap_or(&path).display().to_string();
-                        if glob.matches(&relative) {
-                            found.insert(relative, path);
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        found.into_values().collect()
     }
 }

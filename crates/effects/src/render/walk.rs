@@ -13,7 +13,7 @@ use portolan_model::{Name, Object, ObjectKey, Problem};
 
 use super::{
     ApplicationInfo, Tools,
-    application::{self, Application, Destination, Directory, Helm, Source},
+    application::{self, Application, Destination},
     checkout::{Checkout, same_repository},
     discover::{Root, discover},
     kept::{Kept, Pending},
@@ -95,7 +95,7 @@ impl Walk<'_> {
     }
 
     fn start(&mut self, checkout: &Checkout, root: &Root) {
-        let (pending, follow) = pending(checkout, root);
+        let (pending, follow) = root.pending(checkout);
         let shown = pending.application.key.name.name.clone();
         self.repository = Some(String::new());
         let mut level = self.level(checkout, vec![pending], follow);
@@ -253,38 +253,6 @@ impl Walk<'_> {
             say(format!("cluster {cluster} is this machine"));
         }
     }
-}
-
-/// The root, as an Application would name it, and whether Applications in it are followed.
-fn pending(checkout: &Checkout, root: &Root) -> (Pending, bool) {
-    let (kind, path, namespace, source, follow) = match root {
-        Root::Application(file) => {
-            let source = Source { directory: Some(Directory::default()), ..Source::default() };
-            ("File", file, "argocd", source, true)
-        }
-        Root::Chart(path, values) => {
-            let name = path.file_name().map_or("root".into(), |n| n.to_string_lossy().into_owned());
-            let helm =
-                Helm { value_files: values.iter().cloned().collect(), release_name: name, ..Helm::default() };
-            ("Chart", path, "argocd", Source { helm: Some(helm), ..Source::default() }, true)
-        }
-        Root::Folder { path, follow } => {
-            let directory = Directory { recurse: true, ..Directory::default() };
-            let source = Source { directory: Some(directory), ..Source::default() };
-            ("Folder", path, "default", source, *follow)
-        }
-    };
-    let shown = checkout.show(path);
-    let place = if shown.is_empty() { "." } else { shown.as_str() };
-    let application = Application {
-        key: ObjectKey::new("", kind, "", shown.as_str()),
-        wave: 0,
-        sources: vec![Source { path: place.to_owned(), ..source }],
-        destination: Destination { namespace: namespace.into(), ..Destination::default() },
-        create_namespace: false,
-        prune: kind != "File",
-    };
-    (Pending { application, parent: Name::default(), chain: Vec::new() }, follow)
 }
 
 type Work<'a> = (usize, &'a Pending, Option<Kept>);
