@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use crate::render::Touched;
 
 /// Editors write in several steps: a burst has ended when nothing has followed for so long.
-const QUIET: Duration = Duration::from_millis(2);
+const QUIET: Duration = Duration::from_millis(1);
 /// After a removal it is waited longer: what moves from one file to another is first gone and then there again.
 const QUIET_AFTER_REMOVAL: Duration = Duration::from_millis(20);
 /// A burst that does not end is handed on in pieces.
