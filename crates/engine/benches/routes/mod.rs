@@ -2,11 +2,29 @@
 //! Shaped as the rooms are (narrow rows where many read, order in the key, shared things through a group).
 #![allow(dead_code, missing_docs)]
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use portolan_engine::{Engine, Index, Row, world};
 
-pub type Name = Arc<str>;
+/// Text that compares pointers first, as the product's names do; it is not interned.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Name(Arc<str>);
+
+impl PartialOrd for Name {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Name {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+    }
+}
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self(text.into())
+    }
+}
 
 macro_rules! rows {
     ($($row:ident [$key:ty, $name:literal] { $($field:ident: $ty:ty),* })*) => {$(
@@ -107,11 +125,11 @@ fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         for host in &route.hosts {
             for (rule, backend) in (0..).zip(&backends) {
                 let key = HostRuleKey {
-                    gateway: Arc::clone(&listener.0),
-                    listener: Arc::clone(&listener.1),
-                    host: Arc::clone(host),
+                    gateway: listener.0.clone(),
+                    listener: listener.1.clone(),
+                    host: host.clone(),
                     precedence: rule,
-                    route: Arc::clone(&route.key),
+                    route: route.key.clone(),
                     rule,
                 };
                 cx.emit(HostRule { key, backend: backend.clone(), filter: route.filter });
@@ -142,13 +160,13 @@ fn dns_names(cx: &mut Cx<'_>, host: &Name, members: &[Arc<HostUse>]) {
 fn backend_uses(cx: &mut Cx<'_>, route: &Arc<Route>) {
     for backend in &route.backends {
         if let Some(service) = cx.get::<Service>(backend) {
-            cx.emit(BackendUse { key: (Arc::clone(backend), Arc::clone(&route.key)), port: service.port });
+            cx.emit(BackendUse { key: (backend.clone(), route.key.clone()), port: service.port });
         }
     }
 }
 
 fn clusters(cx: &mut Cx<'_>, name: &Name, members: &[Arc<BackendUse>]) {
-    cx.emit(Cluster { key: Arc::clone(name), port: members[0].port, users: members.len() });
+    cx.emit(Cluster { key: name.clone(), port: members[0].port, users: members.len() });
 }
 
 fn listener_status(cx: &mut Cx<'_>, listener: &Arc<Listener>) {
@@ -158,7 +176,7 @@ fn listener_status(cx: &mut Cx<'_>, listener: &Arc<Listener>) {
 
 fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let accepted = cx.find::<AttachmentsByRoute>(&route.key).iter().filter(|a| a.accepted).count();
-    cx.emit(RouteStatus { key: Arc::clone(&route.key), accepted });
+    cx.emit(RouteStatus { key: route.key.clone(), accepted });
 }
 
 /// Rules without facts.
@@ -184,7 +202,7 @@ pub fn engine() -> Engine<World> {
 }
 
 fn name(kind: &str, number: usize) -> Name {
-    format!("{kind}-{number:06}.team.example").into()
+    Name(format!("{kind}-{number:06}.team.example").into())
 }
 
 /// One Secret; `version` stands for its content.
