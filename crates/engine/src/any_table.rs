@@ -1,18 +1,13 @@
 //! What the engine does with a table without knowing its type.
 
-use std::{
-    any::{Any, TypeId},
-    sync::Arc,
-};
+use std::{any::TypeId, sync::Arc};
 
 use crate::{
     Change, Row, Table,
+    changes::{Published, TableChanges},
     core::{Core, InstanceId, Place, ROW},
     fault::{Fault, planted},
 };
-
-/// Net changes of one table, an `Arc<Vec<Change<R>>>`.
-pub type Published = Arc<dyn Any + Send + Sync>;
 
 /// A table without its row type. Its methods are the engine's own.
 #[doc(hidden)]
@@ -106,16 +101,13 @@ impl<R: Row> AnyTable for Table<R> {
         }
         log.sort_by_key(|(at, _)| *at);
         log.dedup_by_key(|(at, _)| *at);
-        let mut changes: Vec<Change<R>> = log
-            .into_iter()
-            .filter(|(at, before)| self.slots[*at].row != *before)
-            .map(|(at, before)| {
-                let slot = &self.slots[at];
-                Change { key: slot.key().clone(), before, after: slot.row.clone() }
-            })
-            .collect();
-        changes.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        (!changes.is_empty()).then(|| (TypeId::of::<R>(), Arc::new(changes) as Published))
+        log.retain(|(at, before)| self.slots[*at].row != *before);
+        let changes = log.into_iter().map(|(at, before)| {
+            let slot = &self.slots[at];
+            Change { key: slot.key().clone(), before, after: slot.row.clone() }
+        });
+        let changes: Vec<Change<R>> = changes.collect();
+        (!changes.is_empty()).then(|| (TypeId::of::<R>(), Arc::new(TableChanges::new(changes)) as Published))
     }
 
     fn forget(&mut self, place: Place, at: u32, core: &mut Core) {

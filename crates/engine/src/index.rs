@@ -44,17 +44,17 @@ fn nth(kind: ReadKind) -> usize {
     }
 }
 
-fn values<I: Index>(row: Option<&Arc<I::Row>>) -> Vec<I::Value> {
-    let mut out = Vec::new();
+/// The values of a row in order, each once, in place of what `out` held.
+fn values<I: Index>(row: Option<&Arc<I::Row>>, out: &mut Vec<I::Value>) {
+    out.clear();
     if let Some(row) = row {
-        I::values(row, &mut out);
+        I::values(row, out);
     }
     if planted(Fault::SecondValueIgnored) {
         out.truncate(1);
     }
     out.sort_unstable();
     out.dedup();
-    out
 }
 
 impl<I: Index> IndexStore<I> {
@@ -115,9 +115,10 @@ impl<I: Index> AnyIndex<I::Row> for IndexStore<I> {
 
     fn update(&mut self, rows: &Slab<Slot<I::Row>>, changed: &[(u32, Option<Arc<I::Row>>)], core: &mut Core) {
         let mut moves: Vec<(u32, u32, Move)> = Vec::with_capacity(changed.len());
-        for (slot, before) in changed {
-            let before = values::<I>(before.as_ref());
-            let after = values::<I>(rows[*slot].row.as_ref());
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        for (slot, old) in changed {
+            values::<I>(old.as_ref(), &mut before);
+            values::<I>(rows[*slot].row.as_ref(), &mut after);
             for value in &before {
                 let what = if after.binary_search(value).is_ok() { Move::Changed } else { Move::Out };
                 moves.push((self.bucket(value), *slot, what));
