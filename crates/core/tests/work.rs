@@ -1,0 +1,220 @@
+//! One change does the same work however many hosts there are, in the real rules: the runs are counted, not timed.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::collections::BTreeMap;
+
+use portolan_core::{
+    World, engine,
+    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener, WireType},
+    status::rows::{EntryPoint, Probe, State},
+    world,
+};
+use portolan_engine::{Changes, Engine};
+use portolan_model::{
+    Instant, Name, NamespacedName, Object, Origin,
+    input::{Maker, Secret, TlsPair},
+    intake::intake,
+    yaml,
+};
+
+const NOW: i64 = 1_790_000_000_000;
+
+const BASE: &str = r#"
+apiVersion: gateway.networking.k8s.io/v1
+kind: GatewayClass
+metadata: {name: c}
+spec: {controllerName: portolan.dev/gateway-controller}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: infra, labels: {}}
+---
+apiVersion: v1
+kind: Namespace
+metadata: {name: team, labels: {team: a}}
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: Gateway
+metadata: {name: edge, namespace: infra}
+spec:
+  gatewayClassName: c
+  listeners:
+    - {name: http, protocol: HTTP, port: 80, allowedRoutes: {namespaces: {from: All}}}
+    - name: https
+      protocol: HTTPS
+      port: 443
+      hostname: "*.example.com"
+      tls: {certificateRefs: [{name: tls}]}
+      allowedRoutes: {namespaces: {from: All}}
+"#;
+
+struct Edge(Engine<World>);
+
+impl Edge {
+    fn put(&mut self, text: &str) {
+        let (documents, errors) = yaml::load(text);
+        assert_eq!(errors, []);
+        for document in documents {
+            let object = Object::from_json(document.json, Origin::default()).unwrap();
+            world::put(&mut self.0, &object.key, intake(&object));
+        }
+    }
+
+    fn step(&mut self) -> Changes {
+        let changes = self.0.step(NOW);
+        assert!(changes.errors.is_empty() && changes.conflicts.is_empty() && changes.held.is_empty());
+        changes
+    }
+
+    fn address(&mut self, address: &str) {
+        let key = NamespacedName::new("infra", "edge");
+        let ports = BTreeMap::from([(80, 8080), (443, 8443), (8088, 8088)]);
+        self.0.put(GatewayAddress { key, address: address.into(), ports, loopback: true });
+    }
+
+    /// `hosts` routes with a Service each on one Gateway, acknowledged and probed.
+    fn new(hosts: usize) -> Self {
+        let mut edge = Self(engine());
+        edge.put(BASE);
+        edge.0.put(secret(1));
+        for number in 0..hosts {
+            edge.put(&service(number, 80));
+            edge.put(&route(number, "a"));
+        }
+        edge.step();
+        edge.address("127.77.0.1");
+        edge.step();
+        let mut sent: Vec<WireKey> = Vec::new();
+        for listener in edge.0.rows::<WireListener>() {
+            sent.push(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
+            for chain in &listener.chains {
+                sent.push(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
+                let secret =
+                    chain.secret.iter().map(|name| WireKey { r#type: WireType::Secret, name: name.clone() });
+                sent.extend(secret);
+            }
+        }
+        assert!(sent.len() >= 5, "both listeners are sent: {sent:?}");
+        for key in sent {
+            edge.0.put(WireAck { key, state: Ok(()) });
+        }
+        edge.step();
+        for number in 0..hosts {
+            edge.0.put(Probe { key: host(number), state: Ok(200) });
+        }
+        edge.step();
+        let entry = edge.0.get::<EntryPoint>(&host(7)).unwrap();
+        assert_eq!(entry.state, State::Live, "{entry:?}");
+        edge
+    }
+}
+
+fn host(number: usize) -> Name {
+    format!("app-{number}.example.com").into()
+}
+
+fn service(number: usize, port: u16) -> String {
+    format!(
+        "apiVersion: v1\nkind: Service\nmetadata: {{name: app-{number}, namespace: team}}\nspec: {{ports: [{{port: {port}}}]}}\n"
+    )
+}
+
+fn route(number: usize, header: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: app-{number}, namespace: team}}\n\
+         spec:\n  parentRefs: [{{name: edge, namespace: infra}}]\n  hostnames: [{}]\n  rules:\n\
+         \x20   - backendRefs: [{{name: app-{number}, port: 80}}]\n      filters:\n\
+         \x20       - {{type: RequestHeaderModifier, requestHeaderModifier: {{set: [{{name: x, value: {header}}}]}}}}\n",
+        host(number)
+    )
+}
+
+fn secret(version: u8) -> Secret {
+    let pair = TlsPair {
+        dns_names: vec!["*.example.com".into()],
+        common_name: String::new(),
+        not_before: Instant(NOW - 1_000_000),
+        not_after: Instant(NOW + 8_000_000_000),
+        serial: format!("{version:02x}"),
+        issuer: "CA".into(),
+        public_key: String::new(),
+        fingerprint: version.to_string(),
+        key_matches: true,
+        is_ca: false,
+    };
+    Secret {
+        key: NamespacedName::new("infra", "tls"),
+        r#type: "kubernetes.io/tls".into(),
+        data: BTreeMap::new(),
+        annotations: BTreeMap::new(),
+        labels: BTreeMap::new(),
+        maker: Maker::default(),
+        tls: Some(Ok(pair)),
+    }
+}
+
+type Change<'a> = (&'static str, &'a dyn Fn(&mut Edge, usize));
+
+/// Plays changes one after the other, each a step.
+fn play(hosts: usize, changes: &[Change<'_>]) -> Vec<Changes> {
+    let mut edge = Edge::new(hosts);
+    let mut step = |change: &dyn Fn(&mut Edge, usize)| {
+        change(&mut edge, hosts);
+        edge.step()
+    };
+    changes.iter().map(|(_, change)| step(change)).collect()
+}
+
+#[test]
+fn one_change_does_the_same_work_at_20_and_at_300_hosts() {
+    let changes: [Change<'_>; 8] = [
+        ("probe", &|e, _| e.0.put(Probe { key: host(7), state: Ok(503) })),
+        ("route: filter", &|e, _| e.put(&route(7, "b"))),
+        ("route: the same again", &|e, _| e.put(&route(7, "b"))),
+        ("route new", &|e, hosts| e.put(&route(hosts, "a"))),
+        ("Service of it", &|e, hosts| e.put(&service(hosts, 80))),
+        ("Service: port gone", &|e, _| e.put(&service(7, 81))),
+        ("Secret rotated", &|e, _| e.0.put(secret(2))),
+        ("Namespace: label", &|e, _| {
+            e.put("apiVersion: v1\nkind: Namespace\nmetadata: {name: infra, labels: {x: y}}\n");
+        }),
+    ];
+    let (small, large) = (play(20, &changes), play(300, &changes));
+    for (((what, _), small), large) in changes.iter().zip(small).zip(large) {
+        assert_eq!(small.work, large.work, "{what}");
+        assert!(large.runs() < 30, "{what}: {:?}", large.work);
+        assert_eq!(large.runs() == 0, *what == "route: the same again", "{what} does something");
+    }
+}
+
+/// Rules that are known to run for every host and to change nothing (design/plan.md says what would end it).
+const KNOWN_WIDE: [(&str, &str); 5] = [
+    ("address", "host_rules"),
+    ("listener added", "entry_points"),
+    ("listener added", "route_status"),
+    ("listener removed", "entry_points"),
+    ("listener removed", "route_status"),
+];
+
+/// A change that many hosts follow runs what really changes: thousands of runs that come out equal are a row that is too
+/// wide (design/engine.md §4.3).
+#[test]
+fn fan_outs_change_what_they_run() {
+    const HOSTS: usize = 300;
+    let changes: [Change<'_>; 4] = [
+        ("address", &|e, _| e.address("127.77.0.2")),
+        ("listener added", &|e, _| {
+            e.put(&BASE.replace("    - name: https\n", "    - {name: third, protocol: HTTP, port: 8088, allowedRoutes: {namespaces: {from: All}}}\n    - name: https\n"));
+        }),
+        ("listener removed", &|e, _| e.put(BASE)),
+        ("Secret lost", &|e, _| e.0.remove::<Secret>(&NamespacedName::new("infra", "tls"))),
+    ];
+    let mut wide = Vec::new();
+    for ((what, _), done) in changes.iter().zip(play(HOSTS, &changes)) {
+        println!("{what}: {} runs {:?}, equal {:?}", done.runs(), done.work, done.equal);
+        let equal = done.equal.iter().filter(|(_, runs)| *runs >= HOSTS / 2);
+        let equal = equal.filter(|(rule, _)| !KNOWN_WIDE.contains(&(what, rule)));
+        wide.extend(equal.map(|(rule, runs)| format!("{what}: {runs} runs of {rule} changed nothing")));
+    }
+    assert!(wide.is_empty(), "{wide:#?}");
+}
