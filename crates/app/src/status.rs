@@ -11,7 +11,7 @@ use portolan_core::{
     World,
     conditions::rows::ListenerStatus,
     gateway::rows::{
-        Attachment, Cluster, Door, Endpoints, ListenerCertificate, VirtualHost, WireAck, WireKey, WireType,
+        Cluster, Door, Endpoints, ListenerCertificate, ParentVerdict, VirtualHost, WireAck, WireKey, WireType,
     },
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
@@ -139,8 +139,8 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
     let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));
     if let Some(claim) = claim {
-        let attachment = engine.get::<Attachment>(&(claim.key.route.clone(), claim.key.parent));
-        let verdict = attachment.and_then(|a| a.conditions.first().cloned());
+        let verdict = engine.get::<ParentVerdict>(&(claim.key.route.clone(), claim.key.parent));
+        let verdict = verdict.and_then(|a| a.conditions.first().cloned());
         step(
             "attached",
             claim.refused.is_none(),

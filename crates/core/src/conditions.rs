@@ -23,7 +23,7 @@ use crate::{
     World,
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
-        Attachment, Door, GatewayAddress, GatewayOwner, ListenerCertificate, ListenerState, Unresolved,
+        Door, GatewayAddress, GatewayOwner, ListenerCertificate, ListenerState, ParentVerdict, Unresolved,
         WireAck, WirePending,
     },
     secrets::rows::UnsealFailure,
@@ -55,7 +55,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ObjectStatus,)>();
     engine
         .map("route_status", routes::route_status)
-        .reads::<(Attachment, Unresolved)>()
+        .reads::<(ParentVerdict, Unresolved)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("sealed_status", sealed::sealed_status)

@@ -30,9 +30,9 @@ use portolan_model::input::{
     EndpointSlice, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner,
-    GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, Outdone, TlsReady, TlsSecret,
-    Unenforced, Unresolved, VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner, GatewayPorts,
+    GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, Outdone, ParentVerdict,
+    TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
@@ -67,6 +67,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, Door, ListenerCertificate)>()
         .writes::<(WireListener, Finding)>();
+    engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
         .reads::<(GatewayOwner, Denied, Door, Namespace)>()
@@ -78,6 +79,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.group::<ContendersByListener>("outdone", rivals::outdone).writes::<(Outdone,)>();
     engine.map("attachments", attach::attachments).reads::<(Offer, Outdone, Door)>().writes::<(
         Attachment,
+        ParentVerdict,
         HostClaim,
         Finding,
     )>();
@@ -99,7 +101,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Unenforced, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
-        .reads::<(Attachment, Door, GatewayAddress, Service, ReferenceGrant, Unenforced)>()
+        .reads::<(Attachment, Door, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();

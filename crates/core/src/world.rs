@@ -31,8 +31,9 @@ use crate::{
     gateway::rivals::{self, HostOfKind},
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner,
-        GatewayRestrictions, HostRule, ListenerCertificate, ListenerKey, ListenerState, Offer, Outdone,
-        TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerKey, ListenerState, Offer,
+        Outdone, ParentVerdict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
+        WireListener, WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
@@ -190,7 +191,7 @@ world! {
         tls_secrets: TlsSecret [], wire_listeners: WireListener [],
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], outdone: Outdone [],
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
-        attachments: Attachment [AttachmentsByListener], unresolved: Unresolved [],
+        gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
         // dns

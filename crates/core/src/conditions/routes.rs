@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::rows::{ObjectStatus, Part};
 use crate::{
     Cx,
-    gateway::rows::{Attachment, Unresolved},
+    gateway::rows::{ParentVerdict, Unresolved},
 };
 
 pub(super) fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
@@ -23,8 +23,8 @@ pub(super) fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut parts = Vec::new();
     for (at, parent) in route.parents.iter().enumerate() {
         // "Implementations can only populate Route status for the parent resources they are responsible for."
-        let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), at)) else { continue };
-        let Some(controller) = &attachment.controller else { continue };
+        let Some(verdict) = cx.get::<ParentVerdict>(&(route.key.clone(), at)) else { continue };
+        let Some(controller) = &verdict.controller else { continue };
         let mut reference = Map::new();
         let mut put = |key: &str, value: Value| reference.insert(key.to_owned(), value);
         put("group", json!(parent.kind.group));
@@ -37,7 +37,7 @@ pub(super) fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
         if let Some(port) = parent.port {
             put("port", json!(port));
         }
-        let mut conditions = attachment.conditions.clone();
+        let mut conditions = verdict.conditions.clone();
         conditions.push(resolved.clone());
         conditions.sort_by(|a, b| a.r#type.cmp(&b.r#type));
         parts.push(Part {

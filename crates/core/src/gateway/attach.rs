@@ -9,7 +9,7 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{Attachment, Door, ListenerKey, Offer, Outdone, Refused, Taken},
+    rows::{Attachment, Door, ListenerKey, Offer, Outdone, ParentVerdict, Refused, Taken},
     takes,
 };
 use crate::{
@@ -45,7 +45,8 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let keys = taken.iter().map(|(key, _)| key.clone());
         let counted = keys.filter(|key| accepted && counted.insert(key.clone())).collect();
         let (gateway, controller) = (parent.name.clone(), offer.controller.clone());
-        cx.emit(Attachment { key, gateway, controller, taken, counted, conditions });
+        cx.emit(ParentVerdict { key: key.clone(), controller, conditions });
+        cx.emit(Attachment { key, gateway, taken, counted });
     }
 }
 

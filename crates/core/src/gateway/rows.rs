@@ -24,6 +24,16 @@ pub struct GatewayAddress {
 }
 row!(GatewayAddress, GatewayKey, "gateway_addresses");
 
+/// The ports of a [`GatewayAddress`] alone: what the rules of every host read of it, so that another address runs none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayPorts {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// Written port to bound port.
+    pub ports: BTreeMap<u16, u16>,
+}
+row!(GatewayPorts, GatewayKey, "gateway_ports");
+
 /// Fact: Envoy acknowledged exactly this content of a wire listener (all its parts: listener, routes, secrets).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireAck {
@@ -258,16 +268,24 @@ pub struct Attachment {
     pub key: (RouteKey, usize),
     /// The Gateway.
     pub gateway: GatewayKey,
-    /// `controllerName` of the Gateway's class if it is one of ours; others write no status.
-    pub controller: Option<Name>,
     /// Listeners that took it.
     pub taken: Taken,
     /// Listeners whose `attachedRoutes` this adds one to: accepted, and not yet counted by an earlier parentRef.
     pub counted: Vec<ListenerKey>,
+}
+row!(Attachment, (RouteKey, usize), "attachments");
+
+/// What is said of one parentRef of one route: apart from [`Attachment`], so that a listener more or less rewords nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParentVerdict {
+    /// Route and position of the parentRef.
+    pub key: (RouteKey, usize),
+    /// `controllerName` of the Gateway's class if it is one of ours; others write no status.
+    pub controller: Option<Name>,
     /// `Accepted`, and `PartiallyInvalid` if some rules are left out.
     pub conditions: Vec<Condition>,
 }
-row!(Attachment, (RouteKey, usize), "attachments");
+row!(ParentVerdict, (RouteKey, usize), "parent_verdicts");
 
 /// References of a route that do not resolve; no row if all do.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use portolan_model::{
 use super::{
     grants::granted,
     rows::{
-        Age, Attachment, Cluster, ClusterUse, Door, GatewayAddress, HostRule, HostRuleKey, RouteEntry,
+        Age, Attachment, Cluster, ClusterUse, Door, GatewayPorts, HostRule, HostRuleKey, RouteEntry,
         Unenforced, Unresolved, WeightedCluster,
     },
 };
@@ -72,8 +72,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     }
     for (parent, _) in route.parents.iter().enumerate() {
         let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
-        let moved =
-            cx.get::<GatewayAddress>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
+        let moved = cx.get::<GatewayPorts>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
         let unenforced = cx.get::<Unenforced>(&(route.key.clone(), parent)).filter(|row| row.refused);
         for (listener, hosts) in &attachment.taken {
             let Some(door) = cx.get::<Door>(listener) else { continue };

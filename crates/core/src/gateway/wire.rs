@@ -13,8 +13,8 @@ use portolan_model::{
 use super::{
     addresses::not_honoured,
     rows::{
-        Door, FilterChain, GatewayAddress, HostRule, ListenerCertificate, TlsSecret, VirtualHost,
-        WireListener, listener_name, secret_name,
+        Door, FilterChain, GatewayAddress, GatewayPorts, HostRule, ListenerCertificate, TlsSecret,
+        VirtualHost, WireListener, listener_name, secret_name,
     },
     rules::shadowed,
 };
@@ -35,6 +35,10 @@ pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
             private_key: private_key.clone(),
         });
     }
+}
+
+pub(super) fn gateway_ports(cx: &mut Cx<'_>, address: &Arc<GatewayAddress>) {
+    cx.emit(GatewayPorts { key: address.key.clone(), ports: address.ports.clone() });
 }
 
 pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
