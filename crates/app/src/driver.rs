@@ -60,7 +60,7 @@ use signing::{Made, Signing};
 use tell::View;
 
 use crate::{
-    addresses::{Addresses, only_loopback},
+    addresses::{Addresses, Claim, only_loopback, range_of},
     api,
     cli::Up,
     wire::Wire,
@@ -102,6 +102,8 @@ pub struct Driver {
     wire: Wire,
     board: Arc<Board>,
     addresses: Addresses,
+    /// Held for as long as the driver lives.
+    _claim: Option<Claim>,
     events: mpsc::UnboundedSender<Event>,
     signing: BTreeMap<NamespacedName, Signing>,
     /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
@@ -161,9 +163,12 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
     let outside::Outside { events, wake, board, mut envoy, run, stop } = outside;
-    let range = u8::try_from(crate::instance::number_of(state.path()) % 250).unwrap_or(0) + 1;
-    let bind = args.bind.or_else(|| only_loopback(range));
     let saved = std::fs::read(state.path().join("addresses.json")).ok();
+    let range = range_of(saved.as_deref(), crate::instance::number_of(state.path()));
+    let bind = args.bind.or_else(|| only_loopback(range));
+    // Two states may come to the same range: the later one takes the next, and keeps it.
+    let claim = if bind.is_none() { Claim::of(range) } else { None };
+    let range = claim.as_ref().map_or(range, |claim| claim.range);
     let tools = Tools::new(crate::tools::tool("helm"), state.path().join("charts"));
     let reading = Reading::new(
         &root,
@@ -181,6 +186,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         wire: Wire::default(),
         board,
         addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports),
+        _claim: claim,
         events: wake,
         signing: BTreeMap::new(),
         probing: BTreeMap::new(),
