@@ -7,11 +7,13 @@ mod certificates;
 mod gateway;
 mod policy;
 mod secrets;
+mod selector;
 
 pub use certificates::*;
 pub use gateway::*;
 pub use policy::*;
 pub use secrets::*;
+pub use selector::*;
 
 /// Implements [`portolan_engine::Row`] for a row with a `key` field (or another named field).
 #[macro_export]

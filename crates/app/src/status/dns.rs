@@ -63,6 +63,10 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
         }
         let published: Vec<Arc<PublishedRecord>> = engine.find::<PublishedByName>(&state.key);
         for wish in engine.find::<WishesByName>(&state.key) {
+            if let Some(why) = &wish.outside {
+                step("DNS wish", true, format!("{} is not asked for by {}: {why}", state.key, wish.key.1));
+                continue;
+            }
             let (open, gate) = gate(&wish, published.iter().any(|record| record.ours));
             let targets = wish.targets.iter().map(|target| &**target).collect::<Vec<_>>().join(", ");
             step("DNS wish", !targets.is_empty(), format!("{} at [{targets}], by {}", state.key, wish.key.1));

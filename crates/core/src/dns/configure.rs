@@ -1,11 +1,11 @@
 //! Where the settings of the room come from: the external-dns component of the environment, or defaults.
 
 use portolan_model::{
-    Name, RouteKind,
+    LabelSelector, Name, RouteKind,
     dns::{RecordType, normal_name},
 };
 
-use super::{DnsProblem, Registry, Settings, rows::DnsSettings};
+use super::{DnsProblem, Registry, Settings, rows::DnsSettings, selector};
 use crate::gitops::adapters::ExternalDns;
 
 /// Owner id where nothing names one.
@@ -22,6 +22,8 @@ impl DnsSettings {
             key: Name::default(),
             managed: true,
             sources: vec![RouteKind::Http, RouteKind::Grpc],
+            labels: LabelSelector::default(),
+            annotations: LabelSelector::default(),
             types: ADDRESSES.to_vec(),
             interval_seconds: INTERVAL,
             plan: Settings { owner: owner.into(), ..Settings::default() },
@@ -34,7 +36,8 @@ impl DnsSettings {
     }
 
     /// As external-dns was told; the second part is what cannot be done that way. `wildcard_replacement` is left unset:
-    /// the adapter lists it among the values without effect.
+    /// the adapter lists it among the values without effect. With a filter of routes that cannot be read nothing is managed:
+    /// external-dns does not start with one, so what stands stays as it is.
     pub fn of_external_dns(from: &ExternalDns) -> (Self, Vec<DnsProblem>) {
         let mut problems = Vec::new();
         let registry = Registry::new(&from.txt_prefix, &from.txt_suffix, "").unwrap_or_else(|problem| {
@@ -68,17 +71,31 @@ impl DnsSettings {
             }
             kept
         };
+        let domain_filter = filters("domainFilters", &from.domain_filters);
+        let exclude = filters("excludeDomains", &from.exclude_domains);
+        let labels = selector::parse(&from.label_filter);
+        let annotations = selector::parse_plain(&from.annotation_filter);
+        let managed = labels.is_ok() && annotations.is_ok();
+        let mut selects = |field: &str, text: &Name, selector: Result<LabelSelector, String>| {
+            selector.unwrap_or_else(|why| {
+                let (field, value) = (field.into(), text.to_string());
+                problems.push(DnsProblem::InvalidSelector { field, value, why });
+                LabelSelector::default()
+            })
+        };
         let settings = Self {
             key: Name::default(),
-            managed: true,
+            managed,
+            labels: selects("labelFilter", &from.label_filter, labels),
+            annotations: selects("annotationFilter", &from.annotation_filter, annotations),
             sources: from.sources.iter().filter_map(source).collect(),
             types: if from.record_types.is_empty() { ADDRESSES.to_vec() } else { types },
             interval_seconds: from.interval_seconds,
             plan: Settings {
                 owner: from.owner.clone(),
                 policy: from.policy,
-                domain_filter: filters("domainFilters", &from.domain_filters),
-                exclude: filters("excludeDomains", &from.exclude_domains),
+                domain_filter,
+                exclude,
                 registry,
                 allow_mass_deletion: false,
             },

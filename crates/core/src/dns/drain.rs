@@ -69,7 +69,7 @@ fn published<'a>(
     wishes: impl Iterator<Item = &'a Arc<NameWish>>,
 ) -> Option<Published> {
     let mut found = Published { names: BTreeSet::new(), targets: BTreeSet::new() };
-    for wish in wishes {
+    for wish in wishes.filter(|wish| wish.outside.is_none()) {
         let records = engine.find::<PublishedByName>(&wish.key.0);
         let ours: Vec<&Arc<PublishedRecord>> = records.iter().filter(|record| record.ours).collect();
         if ours.is_empty() {
@@ -209,7 +209,9 @@ fn departed<'a>(cx: &mut Cx<'_>, key: ObjectKey, annotation: &dyn Fn(&str) -> Op
             ours.next().is_some() && cx.get::<WantedName>(&name).is_none()
         } else {
             let wishes = cx.find::<WishesByName>(&name);
-            let wished = |target: &Name| wishes.iter().any(|wish| wish.targets.contains(target));
+            let wished = |target: &Name| {
+                wishes.iter().any(|wish| wish.outside.is_none() && wish.targets.contains(target))
+            };
             let stands = |target: &&Name| {
                 records.iter().any(|r| r.ours && r.set.values.iter().any(|value| *value == ***target))
             };

@@ -39,6 +39,7 @@ mod wanted;
 mod action;
 mod observed;
 mod row;
+mod selector;
 mod settings;
 #[cfg(test)]
 mod tests;

@@ -48,9 +48,13 @@ pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
     if notes.ignored {
         return;
     }
+    let filtered = filtered(route, &settings);
     for ((name, gateway), at) in asked(cx, route, &notes) {
-        let outside =
-            (!settings.plan.in_scope(&name)).then(|| format!("the domain filter leaves {name} out"));
+        let outside = if settings.plan.in_scope(&name) {
+            filtered.map(|filter| format!("the {filter} filter leaves {} out", route.key))
+        } else {
+            Some(format!("the domain filter leaves {name} out"))
+        };
         let gate = gate(cx, &name, &at);
         let targets = cx.get::<GatewayTargets>(&gateway).map(|row| row.targets.clone()).unwrap_or_default();
         cx.emit(NameWish {
@@ -62,6 +66,15 @@ pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
             gate,
         });
     }
+}
+
+/// The filter of routes that leaves this one out.
+fn filtered(route: &Route, settings: &DnsSettings) -> Option<&'static str> {
+    let annotation = |key: &Name| route.annotations.get(key).map(String::as_str);
+    if !settings.labels.matches(&route.labels) {
+        return Some("label");
+    }
+    (!settings.annotations.matches_values(annotation)).then_some("annotation")
 }
 
 /// The names, by Gateway, with the listener that counts for each.

@@ -40,6 +40,15 @@ pub enum DnsProblem {
         /// As written.
         value: String,
     },
+    /// 436: external-dns' `labelFilter` or `annotationFilter` is no selector.
+    InvalidSelector {
+        /// Field of the component's values.
+        field: Name,
+        /// As written.
+        value: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// 435: one more external-dns in the environment; only the first counts.
     LeftOut {
         /// The one that is left out.
@@ -142,6 +151,7 @@ impl DnsProblem {
             Self::CnameBesideOther { .. } => 416,
             Self::CnameAtApex { .. } => 417,
             Self::LeftOut { .. } => 435,
+            Self::InvalidSelector { .. } => 436,
             Self::TooManyDeletions { .. } => 420,
             Self::IncompleteSnapshot { .. } => 421,
             Self::OutsideZone { .. } => 422,
@@ -169,6 +179,7 @@ impl DnsProblem {
             }
             Self::InvalidTtl { field, .. }
             | Self::InvalidName { field, .. }
+            | Self::InvalidSelector { field, .. }
             | Self::UnknownHostnameSource { field, .. } => field.clone(),
             _ => Name::default(),
         }
@@ -236,6 +247,11 @@ impl DnsProblem {
                 format!("Zone {zone} could not be read to its end; nothing is changed in it.")
             }
             Self::OutsideZone { name, zone } => format!("{name} is not in zone {zone}."),
+            Self::InvalidSelector { field, value, why } => {
+                format!(
+                    "{field} {value:?} is no label selector: {why}. External-dns would not start, so no record is made, changed or removed."
+                )
+            }
             Self::LeftOut { component, counts } => {
                 format!(
                     "{component} is one more external-dns; only {counts} is followed: names of {component} are not published."
@@ -275,6 +291,9 @@ impl DnsProblem {
             }
             Self::IncompleteSnapshot { .. } => {
                 "It is read again by itself; see the provider's errors if this stays."
+            }
+            Self::InvalidSelector { .. } => {
+                "Write requirements such as team=a, stage in (dev, prod) or !private, joined by commas."
             }
             Self::LeftOut { .. } => "Give one external-dns all sources and domain filters.",
             Self::OutsideZone { .. } => "Add the zone to the provider, or change the hostname.",

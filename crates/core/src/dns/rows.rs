@@ -1,7 +1,7 @@
 //! Rows of the DNS room.
 
 use portolan_model::{
-    GatewayKey, Instant, Name, ObjectKey, Problem, RouteKey, RouteKind, dns::RecordSet, row,
+    GatewayKey, Instant, LabelSelector, Name, ObjectKey, Problem, RouteKey, RouteKind, dns::RecordSet, row,
 };
 
 use super::{Settings, WantedRecord};
@@ -16,6 +16,10 @@ pub struct DnsSettings {
     pub managed: bool,
     /// Kinds of routes whose names are published (external-dns `sources`).
     pub sources: Vec<RouteKind>,
+    /// Only routes whose labels match are published (`--label-filter`); empty: all.
+    pub labels: LabelSelector,
+    /// Only routes whose annotations match are published (`--annotation-filter`); empty: all.
+    pub annotations: LabelSelector,
     /// Record types that are managed (`--managed-record-types`).
     pub types: Vec<portolan_model::dns::RecordType>,
     /// How often each zone is compared with what is wanted although nothing changed, in seconds.
@@ -103,7 +107,7 @@ pub struct NameWish {
     pub targets: Vec<Name>,
     /// TTL in seconds, if asked for.
     pub ttl: Option<u32>,
-    /// Why the filters leave it out; `None`: it is in scope.
+    /// Why the filters leave the name or the route out; `None`: it is in scope.
     pub outside: Option<String>,
     /// Whether it may be published for the first time, or what is missing.
     pub gate: Result<(), String>,

@@ -8,4 +8,5 @@ mod names;
 mod plan;
 mod properties;
 mod registry;
+mod selector;
 mod settings;

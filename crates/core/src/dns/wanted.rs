@@ -25,6 +25,7 @@ pub(super) fn record_findings(cx: &mut Cx<'_>, problem: &Arc<RecordProblem>) {
 
 pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>]) {
     let Some(settings) = cx.get::<DnsSettings>(&Name::default()) else { return };
+    let outside = wishes.iter().find_map(|wish| wish.outside.clone());
     let hosts: BTreeSet<Name> = wishes.iter().filter_map(|wish| wish.host.clone()).collect();
     let mut state = DnsState {
         key: name.clone(),
@@ -32,8 +33,10 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
         stage: Stage::Outside,
         why: String::new(),
     };
-    if let Some(why) = wishes.iter().find_map(|wish| wish.outside.clone()) {
-        state.why = why;
+    // A name outside is outside for all; a route outside leaves the name to the others.
+    let wishes: Vec<&Arc<NameWish>> = wishes.iter().filter(|wish| wish.outside.is_none()).collect();
+    if wishes.is_empty() {
+        state.why = outside.unwrap_or_default();
         cx.emit(state);
         return;
     }

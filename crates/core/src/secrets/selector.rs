@@ -2,7 +2,7 @@
 //! (emberstack/kubernetes-reflector `MirroringPropertiesExtensions.cs`). A selector that cannot be read matches nothing.
 
 use portolan_model::{
-    LabelSelector, Name,
+    LabelSelector,
     input::{LabelExpression, LabelOperator},
 };
 
@@ -60,32 +60,5 @@ fn expression(text: &str) -> Result<LabelExpression, String> {
 }
 
 fn made(key: &str, operator: LabelOperator, values: &[&str]) -> Result<LabelExpression, String> {
-    let key = key.trim();
-    let (prefix, name) = key.rsplit_once('/').map_or((None, key), |(prefix, name)| (Some(prefix), name));
-    let good_prefix = prefix.is_none_or(|prefix| {
-        let label = |part: &str| {
-            part_of(part, |c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-') && !part.is_empty()
-        };
-        prefix.len() <= 253 && prefix.split('.').all(label)
-    });
-    if name.is_empty() || !part_of(name, word) || !good_prefix {
-        return Err(format!("{key:?} is no label key"));
-    }
-    if let Some(bad) = values.iter().find(|value| !part_of(value, word)) {
-        return Err(format!("{bad:?} is no label value"));
-    }
-    let values = values.iter().map(|value| Name::new(value)).collect();
-    Ok(LabelExpression { key: key.into(), operator, values })
-}
-
-fn word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "._-".contains(c)
-}
-
-/// At most 63 of the characters, the first and last alphanumeric.
-fn part_of(text: &str, allowed: impl Fn(char) -> bool) -> bool {
-    let ends = [text.chars().next(), text.chars().next_back()];
-    text.len() <= 63
-        && text.chars().all(allowed)
-        && ends.into_iter().flatten().all(|end| end.is_ascii_alphanumeric())
+    LabelExpression::new(key.trim(), operator, values)
 }

@@ -51,8 +51,8 @@ pub fn dns_settings(facts: &Value) -> Option<DnsSettings> {
         txt_suffix: text("txtSuffix", ""),
         interval_seconds: 60,
         record_types: texts(&dns["types"]),
-        annotation_filter: "".into(),
-        label_filter: "".into(),
+        annotation_filter: text("annotationFilter", ""),
+        label_filter: text("labelFilter", ""),
         credentials: vec![],
     });
     assert_eq!(problems, []);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, RouteKey, row};
+use crate::{GatewayKey, Instant, Kind, LabelSelector, Name, NamespacedName, ObjectKey, RouteKey, row};
 
 /// A Namespace: selectors look at its labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,58 +99,6 @@ pub enum AllowedNamespaces {
     None,
 }
 
-/// `metav1.LabelSelector`. Empty matches everything.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LabelSelector {
-    /// `matchLabels`.
-    pub labels: BTreeMap<Name, Name>,
-    /// `matchExpressions`.
-    pub expressions: Vec<LabelExpression>,
-}
-
-/// One `matchExpressions` entry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LabelExpression {
-    /// Label key.
-    pub key: Name,
-    /// Operator.
-    pub operator: LabelOperator,
-    /// Values for `In` and `NotIn`.
-    pub values: Vec<Name>,
-}
-
-/// Operator of a label expression. An unknown one matches nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LabelOperator {
-    /// Value is one of the list.
-    In,
-    /// Value is absent or none of the list.
-    NotIn,
-    /// Key is present.
-    Exists,
-    /// Key is absent.
-    DoesNotExist,
-    /// Not a known operator.
-    Unknown,
-}
-
-impl LabelSelector {
-    /// Whether `labels` satisfy every requirement.
-    pub fn matches(&self, labels: &BTreeMap<Name, Name>) -> bool {
-        self.labels.iter().all(|(k, v)| labels.get(k) == Some(v))
-            && self.expressions.iter().all(|e| {
-                let value = labels.get(&e.key);
-                match e.operator {
-                    LabelOperator::In => value.is_some_and(|v| e.values.contains(v)),
-                    LabelOperator::NotIn => value.is_none_or(|v| !e.values.contains(v)),
-                    LabelOperator::Exists => value.is_some(),
-                    LabelOperator::DoesNotExist => value.is_none(),
-                    LabelOperator::Unknown => false,
-                }
-            })
-    }
-}
-
 /// An HTTPRoute or GRPCRoute: one type after parsing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -166,7 +114,9 @@ pub struct Route {
     pub parents: Vec<ParentRef>,
     /// `spec.rules`; defaults applied (a missing rule list or match list becomes prefix `/`).
     pub rules: Vec<RouteRule>,
-    /// Annotations of external-dns (either prefix) and `portolan.dev/`.
+    /// `metadata.labels`: external-dns' `labelFilter` looks at them.
+    pub labels: BTreeMap<Name, Name>,
+    /// All annotations: external-dns' `annotationFilter` may name any.
     pub annotations: BTreeMap<Name, String>,
 }
 row!(Route, RouteKey, "routes");

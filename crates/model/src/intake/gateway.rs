@@ -248,7 +248,8 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
         hostnames,
         parents,
         rules,
-        annotations: root.edge_annotations(),
+        labels: root.labels(),
+        annotations: root.annotations(),
     }
 }
 

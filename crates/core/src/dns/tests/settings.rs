@@ -52,6 +52,22 @@ fn a_filter_that_cannot_be_read_widens_nothing() {
 }
 
 #[test]
+fn a_filter_of_routes_that_cannot_be_read_publishes_and_removes_nothing() {
+    let (settings, problems) = of(json!({"labelFilter": "team!=b", "annotationFilter": "team in (a)"}));
+    assert!(settings.managed && problems == 0);
+    assert_eq!((settings.labels.expressions.len(), settings.annotations.expressions.len()), (1, 1));
+    for (values, wrong) in [
+        (json!({"labelFilter": "team in"}), 1),
+        (json!({"annotationFilter": "team!=b"}), 1),
+        (json!({"labelFilter": "a b", "extraArgs": {"annotation-filter": "a=/"}}), 2),
+    ] {
+        let (settings, problems) = of(values);
+        assert!(!settings.managed);
+        assert_eq!(problems, wrong);
+    }
+}
+
+#[test]
 fn a_folder_is_owned_by_its_environment() {
     assert_eq!(DnsSettings::of_folder("default").plan.owner, "portolan");
     assert_eq!(DnsSettings::of_folder("dev-01").plan.owner, "dev-01");

@@ -188,13 +188,4 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
             "names of HTTPRoutes and GRPCRoutes are published",
         );
     }
-    for (field, filter) in
-        [("annotationFilter", &settings.annotation_filter), ("labelFilter", &settings.label_filter)]
-    {
-        if !filter.is_empty() {
-            let message =
-                format!("{field} {filter} is not applied, so routes that it leaves out are published too");
-            reader.problem(645, WARNING, field, &message, "narrow domainFilters instead");
-        }
-    }
 }
