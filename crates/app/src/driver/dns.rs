@@ -50,7 +50,7 @@ pub struct Dns {
     unfinished: bool,
     solver_zones: Vec<Name>,
     problems: BTreeSet<(Name, Problem)>,
-    /// Copies of removed routes, and removed Gateways, that are still served for their records.
+    /// Copies of removed routes, and Gateways and GatewayClasses that go or lose listeners: served for their records.
     leaving: BTreeSet<ObjectKey>,
 }
 
@@ -212,13 +212,13 @@ impl Driver {
         }
     }
 
-    /// Forgets removed routes and Gateways whose records are gone, and those that a policy denies; what was held back for
+    /// Forgets removed routes, listeners, Gateways and GatewayClasses whose records are gone, and those that a policy denies; what was held back for
     /// them goes with the next reading.
     pub(super) fn let_go(&mut self) {
         let mut removed = Vec::new();
         let mut came_back = false;
         for key in std::mem::take(&mut self.dns.leaving) {
-            // A Gateway that is back in the repository has lost its mark.
+            // What is back in the repository has lost its mark.
             let Some(stored) = self.store.get(&key).filter(|stored| drain::is_kept(&stored.object)) else {
                 came_back = true;
                 continue;
@@ -227,7 +227,8 @@ impl Driver {
                 route_key(&key).map_or_else(|| key.to_string(), |key| drain::original(&key).to_string());
             let let_in = match route_key(&key) {
                 Some(route) => self.engine.get::<Route>(&route).is_some(),
-                None => self.engine.get::<Gateway>(&key.name).is_some(),
+                None if &*key.kind.kind == "Gateway" => self.engine.get::<Gateway>(&key.name).is_some(),
+                None => true,
             };
             match self.engine.get::<Departed>(&key) {
                 None if let_in => {
@@ -241,7 +242,11 @@ impl Driver {
                 Some(_) => tracing::info!(%what, "its records are gone: it is not served any longer"),
             }
             let manager = if stored.manager == GIT { GIT } else { OURS };
-            removed.push(Write::Delete(key, manager));
+            removed.push(match drain::released(&stored.object) {
+                // Of a Gateway only its listeners were leaving.
+                Some(gateway) => Write::Apply(Box::new(gateway), manager),
+                None => Write::Delete(key, manager),
+            });
         }
         if removed.is_empty() && !came_back {
             return;
@@ -249,7 +254,9 @@ impl Driver {
         let keys: Vec<ObjectKey> = removed.iter().map(|write| write.key().clone()).collect();
         self.write_own(removed);
         // The store could not be written: tried again after the next step.
-        self.dns.leaving.extend(keys.into_iter().filter(|key| self.store.get(key).is_some()));
+        let still =
+            |key: &ObjectKey| self.store.get(key).is_some_and(|stored| drain::is_kept(&stored.object));
+        self.dns.leaving.extend(keys.into_iter().filter(still));
         if self.dns.leaving.is_empty() {
             self.reload();
         }
@@ -285,7 +292,7 @@ impl Driver {
         self.facts = true;
     }
 
-    /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef or Gateway still has in DNS
+    /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class still has in DNS
     /// stays served, and nothing else is removed before it is.
     pub(super) fn in_order(&mut self, writes: Vec<Write>) -> Vec<Write> {
         let until = now().plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX));
@@ -307,7 +314,7 @@ impl Driver {
             };
             self.dns.leaving.insert(copy.key.clone());
             if copy.key == *key {
-                // A Gateway stays itself, marked.
+                // A Gateway or GatewayClass stays itself, marked.
                 kept.push(Write::Apply(Box::new(copy), GIT));
             } else {
                 kept.push(Write::Apply(Box::new(copy), OURS));
@@ -334,11 +341,14 @@ fn application(known: &[ApplicationInfo], name: &Name) -> ObjectKey {
 /// Whether a published name may go or move with the change: only then a copy is looked for.
 fn concerns(old: &Object, new: Option<&Object>) -> bool {
     let Some(new) = new else {
-        return route_key(&old.key).is_some() || &*old.key.kind.kind == "Gateway";
+        return route_key(&old.key).is_some() || ["Gateway", "GatewayClass"].contains(&&*old.key.kind.kind);
     };
-    let field = |object: &Object, field: &str| object.json.pointer(field).cloned();
-    route_key(&old.key).is_some()
-        && ["/spec/hostnames", "/spec/parentRefs"].iter().any(|f| field(old, f) != field(new, f))
+    let fields: &[&str] = match route_key(&old.key) {
+        Some(_) => &["/spec/hostnames", "/spec/parentRefs"],
+        None if &*old.key.kind.kind == "Gateway" => &["/spec/listeners"],
+        None => &[],
+    };
+    fields.iter().any(|field| old.json.pointer(field) != new.json.pointer(field))
 }
 
 fn route_key(key: &ObjectKey) -> Option<RouteKey> {

@@ -365,3 +365,55 @@ fn a_removed_gateway_is_served_until_its_records_are_gone() {
     assert_eq!(ask(dns, "n0.dev.example.com", A).1, [before["address"].as_str().unwrap()]);
     instance.reach(APP, "live");
 }
+
+#[test]
+fn a_removed_listener_is_served_until_the_records_of_its_names_are_gone() {
+    let Some(envoy) = envoy("e2e dns listener removal") else { return };
+    let dir = first_steps();
+    let plain = "    - {name: plain, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}\n";
+    let both = OTHER.replace("  listeners:\n", &format!("  listeners:\n{plain}"));
+    assert!(both.contains(plain));
+    std::fs::write(dir.path().join("other.yaml"), &both).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes([0]).replace("{name: shared,", "{name: other,"))
+        .unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let before = instance.reach("n0.dev.example.com", "live");
+    let (head, _) = both.split_once("    - name: https").unwrap();
+    instance.write("other.yaml", head);
+    follow(&instance, dns, &before, <[String]>::is_empty);
+    instance.wait("the listener to go", || status_of(&instance, &before).is_none().then_some(()));
+    let entry = instance.reach("n0.dev.example.com", "refused");
+    assert!(entry["message"].as_str().unwrap().contains("has no listener https"), "{entry}");
+    let gateway = instance.run(&["get", "gateway", "gateway-system/other", "-o", "yaml"]);
+    let gateway = String::from_utf8(gateway.stdout).unwrap();
+    assert!(gateway.contains("plain") && !gateway.contains("leaving"), "{gateway}");
+    // It comes back: so do its names.
+    instance.write("other.yaml", &both);
+    instance.reach("n0.dev.example.com", "live");
+    assert_eq!(ask(dns, "n0.dev.example.com", A).1, [before["address"].as_str().unwrap()]);
+}
+
+#[test]
+fn a_removed_class_is_served_until_the_records_of_its_gateways_are_gone() {
+    let Some(envoy) = envoy("e2e dns class removal") else { return };
+    let dir = first_steps();
+    let class = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: second}\nspec: {controllerName: portolan.dev/gateway-controller}\n";
+    std::fs::write(dir.path().join("class.yaml"), class).unwrap();
+    let other = OTHER.replace("gatewayClassName: infra-shared-01", "gatewayClassName: second");
+    assert_ne!(other, OTHER);
+    std::fs::write(dir.path().join("other.yaml"), other).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes([0]).replace("{name: shared,", "{name: other,"))
+        .unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let before = instance.reach("n0.dev.example.com", "live");
+    std::fs::remove_file(instance.dir.path().join("class.yaml")).unwrap();
+    follow(&instance, dns, &before, <[String]>::is_empty);
+    instance.wait("the Gateway to go", || status_of(&instance, &before).is_none().then_some(()));
+    let entry = instance.entry("n0.dev.example.com").unwrap();
+    assert!(entry["message"].as_str().unwrap().contains("GatewayClass"), "{entry}");
+    instance.write("class.yaml", class);
+    instance.reach("n0.dev.example.com", "live");
+    instance.reach(APP, "live");
+}

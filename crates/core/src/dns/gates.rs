@@ -2,11 +2,14 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use portolan_model::{Instant, Kind, Name, ObjectKey, Severity, input::Gateway};
+use portolan_model::{
+    Instant, Kind, Name, ObjectKey, Severity,
+    input::{Gateway, GatewayClass},
+};
 
 use super::{
     annotations,
-    drain::UNTIL,
+    drain::{LISTENERS, UNTIL},
     rows::{GatewayTargets, ListenerGate},
 };
 use crate::{
@@ -76,6 +79,9 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             targets.push(address.address.clone());
         }
     }
-    let leaving = gateway.annotations.contains_key(UNTIL);
+    // With a list of listeners only those are leaving.
+    let whole = gateway.annotations.contains_key(UNTIL) && !gateway.annotations.contains_key(LISTENERS);
+    let class = cx.get::<GatewayClass>(&gateway.class);
+    let leaving = whole || class.is_some_and(|class| class.annotations.contains_key(UNTIL));
     cx.emit(GatewayTargets { key: gateway.key.clone(), targets, leaving });
 }

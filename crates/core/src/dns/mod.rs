@@ -10,7 +10,7 @@
 //!
 //! ```text
 //!  Door, acks -> ListenerGate --+
-//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       copy of a removed Route, removed Gateway -> Departed
+//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       what is kept of what was removed -> Departed
 //!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
 //! ```
 //!
@@ -53,6 +53,7 @@ pub use registry::{Ownership, Registry};
 pub use settings::{Policy, Settings};
 
 use portolan_engine::Engine;
+use portolan_model::input::GatewayClass;
 
 use crate::{
     World,
@@ -68,7 +69,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::ListenerGate,)>();
     engine
         .map("gateway_targets", gates::gateway_targets)
-        .reads::<(GatewayAddress,)>()
+        .reads::<(GatewayAddress, GatewayClass)>()
         .writes::<(rows::GatewayTargets, FindingRow)>();
     engine
         .map("name_wishes", names::name_wishes)
@@ -85,6 +86,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_gateways", drain::departed_gateways)
+        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
+        .writes::<(rows::Departed,)>();
+    engine
+        .map("departed_classes", drain::departed_classes)
         .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
 }

@@ -94,7 +94,7 @@ fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name,
             continue;
         }
         for (listener, hosts) in &attachment.taken {
-            let Some(door) = cx.get::<Door>(listener) else { continue };
+            let Some(door) = cx.get::<Door>(listener).filter(|door| !door.leaving) else { continue };
             attached = true;
             // Without hostnames of its own the route has its listener's: served, but nobody wrote it as a name to publish.
             if notes.hostname_source != HostnameSource::AnnotationOnly && !route.hostnames.is_empty() {

@@ -90,7 +90,7 @@ pub struct GatewayTargets {
     pub key: GatewayKey,
     /// IP addresses or names; empty while there is no address.
     pub targets: Vec<Name>,
-    /// The Gateway was removed and is kept for its records only: nothing is wished for at it.
+    /// The Gateway or its class was removed and is kept for its records only: nothing is wished for at it.
     pub leaving: bool,
 }
 row!(GatewayTargets, GatewayKey, "gateway_targets");
@@ -155,10 +155,10 @@ pub struct DnsState {
 }
 row!(DnsState, Name, "dns_states");
 
-/// Wanted: a removed route or Gateway whose records are gone, or whose time is up, is forgotten.
+/// Wanted: a removed route, listener, Gateway or GatewayClass whose records are gone, or whose time is up, is forgotten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Departed {
-    /// The kept copy of the route, or the marked Gateway ([`super::drain`]).
+    /// The kept copy of the route, or the marked Gateway or GatewayClass ([`super::drain`]).
     pub key: ObjectKey,
     /// Whether its time was up before its records were gone.
     pub late: bool,

@@ -4,6 +4,7 @@ mod annotations;
 mod drain;
 mod edge;
 mod gate;
+mod leaving;
 mod names;
 mod plan;
 mod properties;

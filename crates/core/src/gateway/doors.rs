@@ -12,7 +12,7 @@ use super::{
     addresses::unsupported,
     rows::{Door, GatewayOwner, ListenerKey, ListenerState},
 };
-use crate::{Cx, problem};
+use crate::{Cx, dns::drain::LISTENERS, problem};
 
 pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
@@ -46,15 +46,16 @@ pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             problem(cx, object(gateway), 212, Severity::Error, &format!("{field}.name"), message, hint);
             continue;
         }
+        let leaving = is_leaving(gateway, listener);
         let wrong = refusal(gateway, at);
         let conflicted = wrong.as_ref().is_some_and(|wrong| wrong.code == 203);
-        if let Some(wrong) = &wrong {
+        if let Some(wrong) = wrong.as_ref().filter(|_| !leaving) {
             let field = format!("{field}{}", wrong.field);
             let message = wrong.message.clone();
             problem(cx, object(gateway), wrong.code, Severity::Error, &field, message, wrong.hint);
         }
         let (kinds, wrong_kinds) = kinds(listener);
-        if !wrong_kinds.is_empty() {
+        if !wrong_kinds.is_empty() && !leaving {
             let message = format!(
                 "listener {}: {} cannot attach to a listener of this protocol",
                 listener.name,
@@ -74,6 +75,7 @@ pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             routes: routes_name(gateway, listener),
             from: listener.from.clone(),
             kinds,
+            leaving,
         });
         cx.emit(ListenerState {
             key,
@@ -106,8 +108,11 @@ fn refusal(gateway: &Gateway, at: usize) -> Option<Refusal> {
         });
     }
     // "The implementation MUST NOT pick one conflicting Listener as the winner" (`Gateway.spec.listeners`). Listeners
-    // of protocols that are not served take part in no conflict.
-    let served = |other: &Listener| !matches!(other.protocol, Protocol::Other(_));
+    // of protocols that are not served take part in no conflict. One that is leaving is in nobody's way.
+    let leaving = is_leaving(gateway, listener);
+    let served = |other: &Listener| {
+        !matches!(other.protocol, Protocol::Other(_)) && (leaving || !is_leaving(gateway, other))
+    };
     let mut rivals = gateway.listeners.iter().enumerate().filter(|(position, other)| {
         *position != at && other.name != *name && other.port == listener.port && served(other)
     });
@@ -124,7 +129,11 @@ fn refusal(gateway: &Gateway, at: usize) -> Option<Refusal> {
     if let Some((_, rival)) = rivals.clone().find(|(_, other)| other.protocol != listener.protocol) {
         return Some(conflict("ProtocolConflict", rival, "another protocol"));
     }
-    if let Some((_, rival)) = rivals.find(|(_, other)| other.hostname == listener.hostname) {
+    let same = |other: &Listener| other.hostname == listener.hostname;
+    // One that is leaving and has a successor shares its route configuration.
+    if let Some((_, rival)) =
+        rivals.find(|(_, other)| same(other) && (!leaving || is_leaving(gateway, other)))
+    {
         return Some(conflict("HostnameConflict", rival, "the same hostname"));
     }
     let tls = listener.tls.as_ref();
@@ -140,10 +149,23 @@ fn refusal(gateway: &Gateway, at: usize) -> Option<Refusal> {
     None
 }
 
-/// HTTP listeners of one port share a route configuration; each HTTPS listener has its own, since SNI chose it.
+/// Whether it was removed and is served until its DNS records are gone.
+fn is_leaving(gateway: &Gateway, listener: &Listener) -> bool {
+    let leaving = gateway.annotations.get(LISTENERS);
+    leaving.is_some_and(|names| names.split(',').any(|name| *name == *listener.name))
+}
+
+/// HTTP listeners of one port share a route configuration; each HTTPS listener has its own, since SNI chose it. A listener
+/// that was renamed and is leaving under its old name has that of the new one.
 fn routes_name(gateway: &Gateway, listener: &Listener) -> Name {
+    let successor = |other: &&Listener| {
+        let at = |l: &Listener| (l.port, l.protocol.clone(), l.hostname.clone());
+        at(other) == at(listener) && !is_leaving(gateway, other)
+    };
+    let renamed = is_leaving(gateway, listener).then(|| gateway.listeners.iter().find(successor)).flatten();
+    let name = &renamed.unwrap_or(listener).name;
     match listener.protocol {
-        Protocol::Https => format!("rc/{}/{}/{}", gateway.key, listener.port, listener.name).into(),
+        Protocol::Https => format!("rc/{}/{}/{name}", gateway.key, listener.port).into(),
         _ => format!("rc/{}/{}", gateway.key, listener.port).into(),
     }
 }

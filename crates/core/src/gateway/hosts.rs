@@ -28,13 +28,17 @@ pub(super) fn intersection(door: &Door, route: &Route) -> Vec<Name> {
     hosts
 }
 
-/// Listener isolation: a more specific listener of the same port keeps its hosts for itself.
+/// Listener isolation: a more specific listener of the same port keeps its hosts for itself, unless it is leaving: then the
+/// others take them over meanwhile.
 pub(super) fn keep_isolated(door: &Door, mut hosts: Vec<Name>, all: &[Arc<Door>]) -> Vec<Name> {
     hosts.retain(|host| {
         !all.iter().any(|other| {
             other.accepted
+                && (door.leaving || !other.leaving)
                 && other.port == door.port
                 && other.key != door.key
+                // The same hostname: one that is leaving and the one that it was renamed to.
+                && other.hostname != door.hostname
                 && other.hostname.as_ref().is_some_and(|own| {
                     let narrower = door.hostname.as_ref().is_none_or(|mine| takes(mine, own));
                     narrower && (own == host || takes(own, host))

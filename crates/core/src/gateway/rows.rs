@@ -120,6 +120,8 @@ pub struct Door {
     pub from: portolan_model::input::AllowedNamespaces,
     /// Route kinds that may attach.
     pub kinds: Vec<portolan_model::RouteKind>,
+    /// It was removed and is served until its DNS records are gone ([`crate::dns::drain`]).
+    pub leaving: bool,
 }
 row!(Door, ListenerKey, "doors");
 

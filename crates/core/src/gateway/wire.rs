@@ -45,7 +45,14 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let Some(address) = cx.get::<GatewayAddress>(&gateway.key) else { return };
     not_honoured(cx, gateway, &address.address);
     let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
-    for door in cx.find::<DoorsByGateway>(&gateway.key).iter().filter(|door| door.accepted) {
+    let mut doors = cx.find::<DoorsByGateway>(&gateway.key);
+    doors.retain(|door| door.accepted);
+    for door in &doors {
+        let successor = |other: &Arc<Door>| !other.leaving && other.routes == door.routes;
+        if door.leaving && doors.iter().any(successor) {
+            // It was renamed: one chain serves both names.
+            continue;
+        }
         if let Some(chain) = chain(cx, door) {
             let chains = ports.entry(door.port).or_default();
             if !chains.contains(&chain) {

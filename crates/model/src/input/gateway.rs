@@ -24,6 +24,8 @@ pub struct GatewayClass {
     pub controller: Name,
     /// `metadata.generation`.
     pub generation: i64,
+    /// Annotations of `portolan.dev/`.
+    pub annotations: BTreeMap<Name, String>,
 }
 row!(GatewayClass, Name, "gateway_classes", name);
 

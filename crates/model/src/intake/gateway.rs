@@ -26,6 +26,7 @@ pub(super) fn class(root: &mut Root<'_>) -> GatewayClass {
         name: root.object.key.name.name.clone(),
         controller: spec.get("controllerName").name(),
         generation: root.object.generation(),
+        annotations: root.edge_annotations(),
     }
 }
 
