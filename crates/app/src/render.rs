@@ -9,10 +9,8 @@ use std::{collections::BTreeSet, path::PathBuf};
 use anyhow::Context as _;
 use portolan_core::{
     World,
-    certificates::rows::Settings,
-    dns::rows::DnsSettings,
     foresee::foresee,
-    gitops::adapters::{Component, adapt},
+    gitops::configuration::{self, Environment},
     world,
 };
 use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
@@ -123,27 +121,20 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
 
 /// Settings that the repository gives to the components which Portolan stands in for.
 fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
-    let mut components = Vec::new();
-    for values in &rendered.whole.adapters {
-        let (component, problems) = adapt(values);
-        components.extend(component);
-        rendered.problems.extend(problems);
+    let (components, problems) = configuration::components(&rendered.whole.adapters);
+    rendered.problems.extend(problems);
+    let made = configuration::configure(&Environment {
+        name: env,
+        components: &components,
+        applications: rendered.whole.applications.iter().map(|app| &app.key).collect(),
+        cluster_resource_namespace: None,
+    });
+    rendered.problems.extend(made.problems);
+    engine.put(made.settings);
+    engine.put(made.dns);
+    for credential in made.credentials {
+        engine.put(credential);
     }
-    let mut cluster: Name = "cert-manager".into();
-    let folder = rendered.whole.applications.iter().all(|app| &*app.key.kind.kind == "Folder");
-    let mut dns = if folder { DnsSettings::of_folder(env) } else { DnsSettings::unmanaged() };
-    for component in &components {
-        match component {
-            Component::CertManager(settings) => cluster.clone_from(&settings.cluster_resource_namespace),
-            Component::ExternalDns(settings) => {
-                let (settings, _) = DnsSettings::of_external_dns(settings);
-                dns = settings;
-            }
-            _ => {}
-        }
-    }
-    engine.put(Settings { key: Name::default(), cluster_resource_namespace: cluster });
-    engine.put(dns);
 }
 
 fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {

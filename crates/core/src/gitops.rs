@@ -4,6 +4,7 @@
 //! Reads [`ObjectStatus`]; publishes [`rows::ObjectHealth`]. Invariant: health is for show, nothing waits on it.
 
 pub mod adapters;
+pub mod configuration;
 pub mod health;
 pub mod rows;
 

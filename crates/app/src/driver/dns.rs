@@ -7,22 +7,16 @@ use std::{
     time::Duration,
 };
 
-use portolan_core::{
-    dns::{
-        DnsProblem, WantedRecord, drain,
-        observe::{embedded_zone, published},
-        rows::{
-            Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName,
-        },
-    },
-    gitops::adapters::Component,
+use portolan_core::dns::{
+    WantedRecord, drain,
+    observe::{embedded_zone, published},
+    rows::{Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
 };
 use portolan_effects::{
     dns::{
         DurableDns,
         keeper::{self, Orders, Report},
     },
-    render::{ApplicationInfo, Whole},
     store::Write,
 };
 use portolan_engine::Changes;
@@ -100,38 +94,12 @@ impl Dns {
 }
 
 impl Driver {
-    /// Settings from what was read. The records that stand are put with the first ones: a name that is published is never
-    /// taken for one that is not.
-    /// Gives what is wrong with them.
-    pub(super) fn dns_settings(&mut self, whole: &Whole) -> Vec<Problem> {
-        let mut found = Vec::new();
-        let mut components = self.reading.components.iter().filter_map(|component| match component {
-            Component::ExternalDns(component) => Some(component),
-            _ => None,
-        });
-        let component = components.next();
-        for other in components {
-            let problem = DnsProblem::LeftOut {
-                component: other.application.clone(),
-                counts: component.map(|first| first.application.clone()).unwrap_or_default(),
-            };
-            found.push(problem.on(application(&whole.applications, &other.application)));
-        }
-        let mut settings = match component {
-            Some(component) => {
-                let (settings, problems) = DnsSettings::of_external_dns(component);
-                let object = application(&whole.applications, &component.application);
-                found.extend(problems.into_iter().map(|problem| problem.on(object.clone())));
-                settings
-            }
-            None if whole.applications.iter().all(|a| &*a.key.kind.kind == "Folder") => {
-                DnsSettings::of_folder(&self.reading.env)
-            }
-            None => DnsSettings::unmanaged(),
-        };
+    /// Takes the settings that were read. The records that stand are put with the first ones: a name that is published is
+    /// never taken for one that is not.
+    pub(super) fn put_dns_settings(&mut self, mut settings: DnsSettings) {
         settings.plan.allow_mass_deletion = self.dns.approved;
         if self.dns.settings.as_ref() == Some(&settings) {
-            return found;
+            return;
         }
         if self.dns.settings.is_none() {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
@@ -159,7 +127,6 @@ impl Driver {
         if let Err(error) = self.settle() {
             tracing::error!(%error, "the step before the first writes has failed");
         }
-        found
     }
 
     /// Notes for the keeper what changed, and serves the zones that the names need.
@@ -327,15 +294,6 @@ impl Driver {
         ordered.extend(kept);
         ordered
     }
-}
-
-/// The object of an Application, by its name.
-fn application(known: &[ApplicationInfo], name: &Name) -> ObjectKey {
-    let found = known.iter().find(|application| application.key.name.name == *name);
-    found.map_or_else(
-        || ObjectKey::new("argoproj.io", "Application", "argocd", name.clone()),
-        |application| application.key.clone(),
-    )
 }
 
 /// Whether a published name may go or move with the change: only then a copy is looked for.

@@ -7,9 +7,9 @@ use std::{
     path::Path,
 };
 
-use portolan_core::{
-    certificates::rows::Settings,
-    gitops::adapters::{Component, adapt},
+use portolan_core::gitops::{
+    adapters::Component,
+    configuration::{self, Environment},
 };
 use portolan_effects::{
     folder::Burst,
@@ -46,7 +46,7 @@ pub struct Reading {
     /// What was taken for something else.
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
-    pub components: Vec<Component>,
+    components: Vec<Component>,
     /// Applications, parents first.
     pub applications: Vec<ApplicationInfo>,
     /// What is wrong with that.
@@ -141,15 +141,14 @@ impl Driver {
             // It was compared with what the store did not take.
             return self.reload();
         }
-        self.take_components(&read.whole);
+        let of_components = self.take_components(&read.whole);
         let mut more: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
         let mut say = |problems: Vec<Problem>| {
             for problem in problems {
                 more.entry(problem.object.clone()).or_default().push(problem);
             }
         };
-        say(self.reading.component_problems.clone());
-        say(self.dns_settings(&read.whole));
+        say(of_components);
         self.reading.substitutions.clone_from(&read.whole.substitutions);
         for object in &read.objects {
             self.reading.unwanted.remove(&object.key);
@@ -204,27 +203,23 @@ impl Driver {
         self.facts = true;
     }
 
-    /// Settings that the repository gives to the components which Portolan stands in for.
-    fn take_components(&mut self, whole: &Whole) {
+    /// Puts the settings that the repository gives to the components which Portolan stands in for. Gives what is wrong with
+    /// them.
+    fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
         // A component whose source could not be read keeps its settings.
         if whole.unsure.is_empty() || self.reading.components.is_empty() {
-            self.reading.components.clear();
-            self.reading.component_problems.clear();
-            for values in &whole.adapters {
-                let (component, problems) = adapt(values);
-                self.reading.components.extend(component);
-                self.reading.component_problems.extend(problems);
-            }
+            (self.reading.components, self.reading.component_problems) =
+                configuration::components(&whole.adapters);
         }
-        self.take_credentials();
-        let said = self.reading.components.iter().find_map(|component| match component {
-            Component::CertManager(settings) => Some(settings.cluster_resource_namespace.clone()),
-            _ => None,
+        let made = configuration::configure(&Environment {
+            name: &self.reading.env,
+            components: &self.reading.components,
+            applications: whole.applications.iter().map(|app| &app.key).collect(),
+            cluster_resource_namespace: self.reading.cluster_resource_namespace.as_ref(),
         });
-        let namespace = self.reading.cluster_resource_namespace.clone().or(said);
-        self.engine.put(Settings {
-            key: Name::default(),
-            cluster_resource_namespace: namespace.unwrap_or_else(|| "cert-manager".into()),
-        });
+        self.put_credentials(made.credentials);
+        self.engine.put(made.settings);
+        self.put_dns_settings(made.dns);
+        self.reading.component_problems.iter().cloned().chain(made.problems).collect()
     }
 }

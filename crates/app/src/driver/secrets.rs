@@ -3,14 +3,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use portolan_core::{
-    gitops::adapters::Component,
-    secrets::{
-        REFLECTS,
-        rows::{
-            ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, Over, UnsealFailure, UnsealWanted,
-        },
-    },
+use portolan_core::secrets::{
+    REFLECTS,
+    rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, Over, UnsealFailure, UnsealWanted},
 };
 use portolan_effects::{
     mirror,
@@ -154,22 +149,7 @@ impl Driver {
     }
 
     /// Tells which Secrets are there only for components that Portolan stands in for.
-    pub(super) fn take_credentials(&mut self) {
-        let wanted: Vec<ComponentCredential> = self
-            .reading
-            .components
-            .iter()
-            .filter_map(|component| match component {
-                Component::ExternalDns(settings) => Some(settings),
-                _ => None,
-            })
-            .flat_map(|settings| {
-                settings.credentials.iter().map(|name| ComponentCredential {
-                    key: NamespacedName::new(settings.namespace.clone(), name.clone()),
-                    component: "external-dns".into(),
-                })
-            })
-            .collect();
+    pub(super) fn put_credentials(&mut self, wanted: Vec<ComponentCredential>) {
         let gone: Vec<NamespacedName> = self
             .engine
             .rows::<ComponentCredential>()

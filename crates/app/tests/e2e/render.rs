@@ -1,9 +1,12 @@
 //! `portolan render`: what each environment of the example wants, room by room, with the real Helm.
 
 use portolan_testkit::suites;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::instance::{first_steps, portolan};
+use crate::{
+    instance::{first_steps, portolan},
+    platform::copy,
+};
 
 #[test]
 fn every_environment_of_the_example_is_wanted_as_expected() {
@@ -31,6 +34,36 @@ fn every_environment_of_the_example_is_wanted_as_expected() {
         }
     }
     assert!(wrong.is_empty(), "not as expected (make golden-accept rewrites):\n{}", wrong.join("\n"));
+}
+
+/// What a component's values ask for and cannot be done is the same finding before anything runs.
+#[test]
+fn a_filter_that_external_dns_refuses_is_found_before_a_merge() {
+    if suites::program("helm").is_none() {
+        suites::skip("e2e render filter", "Helm is missing; run scripts/setup demo");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&suites::repository().join("examples/platform"), dir.path());
+    let file = dir.path().join("charts/external-dns/values.dev-01.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{text}  labelFilter: 'team in'\n")).unwrap();
+    let output = portolan()
+        .arg("render")
+        .arg(dir.path())
+        .args(["--env", "dev-01", "--output", "json"])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let findings = wanted["findings"].as_array().unwrap();
+    let finding = findings.iter().find(|finding| finding["code"] == "PTL-0436").unwrap();
+    assert_eq!(
+        (finding["severity"].as_str(), finding["field"].as_str()),
+        (Some("error"), Some("labelFilter"))
+    );
+    assert!(finding["object"].as_str().unwrap().ends_with("dev-01-external-dns"), "{finding}");
+    assert_eq!((&wanted["dns"]["managed"], &wanted["dns"]["names"]), (&Value::Bool(false), &json!([])));
 }
 
 /// A mistake is seen before anything runs: the host is refused, with the place to mend.

@@ -21,7 +21,7 @@ use portolan_core::{
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, NamespacedName, Redacted,
+    Name, NamespacedName, ObjectKey, Redacted,
     dns::{Content, RecordSet, RecordType, Snapshot},
     input::{ConfigMap, Maker, SealingScope, Secret},
 };
@@ -38,6 +38,7 @@ pub fn dns_settings(facts: &Value) -> Option<DnsSettings> {
     let sources = texts(&dns["sources"]);
     let both = || vec!["gateway-httproute".into(), "gateway-grpcroute".into()];
     let (settings, problems) = DnsSettings::of_external_dns(&ExternalDns {
+        object: ObjectKey::new("argoproj.io", "Application", "argocd", "external-dns"),
         application: "external-dns".into(),
         namespace: "external-dns".into(),
         provider: "google".into(),

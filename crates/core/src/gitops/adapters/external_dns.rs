@@ -1,7 +1,7 @@
 //! external-dns: chart values and flags to DNS settings. Flags are what the program gets in the end, so `extraArgs` win
 //! over the chart's own values. Source: kubernetes-sigs/external-dns `charts/external-dns`, `docs/flags.md`.
 
-use portolan_model::{Name, Severity};
+use portolan_model::{Name, ObjectKey, Severity};
 
 use super::{Reader, arguments};
 use crate::dns::{Policy, annotations::go_duration_seconds};
@@ -9,7 +9,9 @@ use crate::dns::{Policy, annotations::go_duration_seconds};
 /// What external-dns is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalDns {
-    /// Application that brings it.
+    /// What problems are filed on: the Application that brings it, or `File/<chart>` for a root chart.
+    pub object: ObjectKey,
+    /// Name of that Application; empty for a root chart.
     pub application: Name,
     /// Namespace of the component: where its credential stands.
     pub namespace: Name,
@@ -49,6 +51,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
     let old_form = reader.values.values.get("provider").is_some_and(serde_json::Value::is_string);
     let provider = if old_form { reader.text("provider") } else { reader.text("provider.name") };
     let mut settings = ExternalDns {
+        object: reader.values.object.clone(),
         application: reader.values.application.clone(),
         namespace: reader.values.namespace.clone(),
         provider: provider.unwrap_or_default().into(),

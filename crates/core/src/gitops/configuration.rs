@@ -1,0 +1,181 @@
+//! What the components of an environment settle for all rooms: one place for `up` and `render`.
+
+use portolan_model::{Name, NamespacedName, ObjectKey, Problem};
+
+use super::adapters::{Component, ComponentValues, ExternalDns, adapt};
+use crate::{
+    certificates::rows::Settings,
+    dns::{DnsProblem, rows::DnsSettings},
+    secrets::rows::ComponentCredential,
+};
+
+/// Where cert-manager looks for Secrets of ClusterIssuers where nobody says so.
+const CLUSTER_RESOURCE_NAMESPACE: &str = "cert-manager";
+
+/// An environment as it was read.
+pub struct Environment<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Components that Portolan stands in for, in the order in which their Applications were read.
+    pub components: &'a [Component],
+    /// Applications, or the folder that stands for one.
+    pub applications: Vec<&'a ObjectKey>,
+    /// `--cluster-resource-namespace`: wins over what the repository says.
+    pub cluster_resource_namespace: Option<&'a Name>,
+}
+
+/// Facts and findings that follow.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Configuration {
+    /// Of the certificates room.
+    pub settings: Settings,
+    /// Of the DNS room.
+    pub dns: DnsSettings,
+    /// Secrets that are there only for components.
+    pub credentials: Vec<ComponentCredential>,
+    /// What cannot be done as it was asked for.
+    pub problems: Vec<Problem>,
+}
+
+/// Reads the values of all components; the second part is what is wrong with them.
+pub fn components(values: &[ComponentValues]) -> (Vec<Component>, Vec<Problem>) {
+    let (components, problems): (Vec<_>, Vec<_>) = values.iter().map(adapt).unzip();
+    (components.into_iter().flatten().collect(), problems.into_iter().flatten().collect())
+}
+
+/// Where two components say the same thing the first counts.
+pub fn configure(environment: &Environment<'_>) -> Configuration {
+    let components = environment.components;
+    let said = components.iter().find_map(|component| match component {
+        Component::CertManager(settings) => Some(&settings.cluster_resource_namespace),
+        _ => None,
+    });
+    let namespace = environment.cluster_resource_namespace.or(said).cloned();
+    let external: Vec<&ExternalDns> = components
+        .iter()
+        .filter_map(|component| match component {
+            Component::ExternalDns(settings) => Some(&**settings),
+            _ => None,
+        })
+        .collect();
+    let (dns, problems) = dns(environment, &external);
+    let credential = |from: &ExternalDns, name: &Name| ComponentCredential {
+        key: NamespacedName::new(from.namespace.clone(), name.clone()),
+        component: "external-dns".into(),
+    };
+    Configuration {
+        settings: Settings {
+            key: Name::default(),
+            cluster_resource_namespace: namespace.unwrap_or_else(|| CLUSTER_RESOURCE_NAMESPACE.into()),
+        },
+        dns,
+        credentials: external
+            .iter()
+            .flat_map(|from| from.credentials.iter().map(|name| credential(from, name)))
+            .collect(),
+        problems,
+    }
+}
+
+fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (DnsSettings, Vec<Problem>) {
+    let Some((first, others)) = external.split_first() else {
+        let folder = environment.applications.iter().all(|key| &*key.kind.kind == "Folder");
+        let settings =
+            if folder { DnsSettings::of_folder(environment.name) } else { DnsSettings::unmanaged() };
+        return (settings, Vec::new());
+    };
+    let (settings, problems) = DnsSettings::of_external_dns(first);
+    let mut found: Vec<Problem> =
+        problems.into_iter().map(|problem| problem.on(first.object.clone())).collect();
+    for other in others {
+        let (component, counts) = (other.application.clone(), first.application.clone());
+        found.push(DnsProblem::LeftOut { component, counts }.on(other.object.clone()));
+    }
+    (settings, found)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn values(component: &str, application: &str, values: Value) -> ComponentValues {
+        ComponentValues {
+            component: component.into(),
+            object: application_key(application),
+            application: application.into(),
+            namespace: format!("{application}-ns").into(),
+            values,
+        }
+    }
+
+    fn application_key(name: &str) -> ObjectKey {
+        ObjectKey::new("argoproj.io", "Application", "argocd", name)
+    }
+
+    fn configured(values: &[ComponentValues], namespace: Option<&Name>) -> Configuration {
+        let (components, problems) = components(values);
+        assert!(problems.iter().all(|problem| problem.code.0 >= 640), "{problems:?}");
+        let application = application_key("root");
+        configure(&Environment {
+            name: "dev-01",
+            components: &components,
+            applications: vec![&application],
+            cluster_resource_namespace: namespace,
+        })
+    }
+
+    #[test]
+    fn the_first_of_two_components_counts_and_the_other_is_named() {
+        let made = configured(
+            &[
+                values("cert-manager", "certs", json!({})),
+                values("cert-manager", "more-certs", json!({})),
+                values(
+                    "external-dns",
+                    "public",
+                    json!({"txtOwnerId": "a", "env": [{"valueFrom": {"secretKeyRef": {"name": "key"}}}]}),
+                ),
+                values("external-dns", "private", json!({"txtOwnerId": "b", "domainFilters": ["a..b"]})),
+            ],
+            None,
+        );
+        assert_eq!(made.settings.cluster_resource_namespace, "certs-ns");
+        assert_eq!((made.dns.managed, &*made.dns.plan.owner), (true, "a"));
+        assert_eq!(made.credentials.len(), 1);
+        assert_eq!(made.credentials[0].key.to_string(), "public-ns/key");
+        let problems: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect();
+        assert_eq!(problems, [(435, "Application/argocd/private".to_owned())]);
+    }
+
+    #[test]
+    fn the_flag_wins_and_problems_stand_on_the_application() {
+        let namespace = Name::new("own");
+        let broken = json!({"domainFilters": ["a..b"], "labelFilter": "a b"});
+        let made = configured(
+            &[values("cert-manager", "certs", json!({})), values("external-dns", "dns", broken)],
+            Some(&namespace),
+        );
+        assert_eq!(made.settings.cluster_resource_namespace, "own");
+        assert!(!made.dns.managed);
+        let problems: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect();
+        let dns = || "Application/argocd/dns".to_owned();
+        assert_eq!(problems, [(402, dns()), (436, dns())]);
+    }
+
+    #[test]
+    fn without_components_a_folder_is_managed_and_an_app_of_apps_is_not() {
+        assert!(!configured(&[], None).dns.managed);
+        let folder = ObjectKey::new("", "Folder", "", "dev");
+        let made = configure(&Environment {
+            name: "dev-01",
+            components: &[],
+            applications: vec![&folder],
+            cluster_resource_namespace: None,
+        });
+        assert_eq!((made.dns.managed, &*made.dns.plan.owner), (true, "dev-01"));
+        assert_eq!(made.settings.cluster_resource_namespace, "cert-manager");
+    }
+}
