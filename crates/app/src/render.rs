@@ -131,7 +131,9 @@ fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
     });
     rendered.problems.extend(made.problems);
     engine.put(made.settings);
-    engine.put(made.dns);
+    for component in made.dns {
+        engine.put(component);
+    }
     for credential in made.credentials {
         engine.put(credential);
     }

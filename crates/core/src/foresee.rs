@@ -235,14 +235,18 @@ fn serve(engine: &mut Engine<World>) {
 
 /// Wanted names stand in empty zones, unless the planner finds something wrong with them.
 fn publish(engine: &mut Engine<World>) {
-    let Some(settings) = engine.get::<DnsSettings>(&Name::default()) else { return };
-    let mut zones: BTreeMap<Name, Vec<WantedRecord>> = BTreeMap::new();
+    let components: Vec<Arc<DnsSettings>> = engine.rows::<DnsSettings>().cloned().collect();
+    let mut zones: BTreeMap<(Name, Name), Vec<WantedRecord>> = BTreeMap::new();
     for row in engine.rows::<WantedName>() {
+        let Some(settings) = components.iter().find(|settings| settings.key == row.component) else {
+            continue;
+        };
         if let Some(zone) = embedded_zone(&row.key, &settings.plan, &[]) {
-            zones.entry(zone).or_default().extend(row.records.iter().cloned());
+            zones.entry((zone, row.component.clone())).or_default().extend(row.records.iter().cloned());
         }
     }
-    for (zone, wanted) in zones {
+    for ((zone, component), wanted) in zones {
+        let Some(settings) = components.iter().find(|settings| settings.key == component) else { continue };
         let empty = Snapshot { zone: zone.clone(), serial: 0, complete: true, sets: Vec::new() };
         let mut refused: BTreeSet<Name> = BTreeSet::new();
         for finding in &plan(&wanted, &empty, &settings.plan).problems {
@@ -261,6 +265,7 @@ fn publish(engine: &mut Engine<World>) {
                 set: record.set,
                 registry: None,
                 ours: true,
+                components: vec![component.clone()],
             });
         }
     }

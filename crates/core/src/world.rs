@@ -117,6 +117,8 @@ index!(/** Records by the issuance that they are of. */
     RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
 index!(/** Every namespace, under one value. */
     AllNamespaces, Namespace, (), "all namespaces", |_n| [()]);
+index!(/** Settings of every external-dns component, under one value. */
+    AllDnsSettings, DnsSettings, (), "all dns settings", |_d| [()]);
 index!(/** Issuers by the Secrets that they name; those of a ClusterIssuer without a namespace. */
 IssuersBySecret, Issuer, NamespacedName, "issuers by secret", |i| {
     let names: Vec<&Name> = match &i.spec {
@@ -170,7 +172,7 @@ world! {
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], dns_settings: DnsSettings [],
+        settings: Settings [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],

@@ -5,7 +5,7 @@
 //!
 //! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text), `acks: false` (Envoy has said nothing yet),
 //!   `addresses: false` or `public`, `probes` (host to status or failure), `now`;
-//! - `dns`: settings as external-dns has them, `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
+//! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
 //!   (reflector's writer writes).
@@ -55,7 +55,7 @@ struct Run {
     room: String,
     now: Instant,
     objects: Vec<Object>,
-    dns: Option<DnsSettings>,
+    dns: Option<Vec<DnsSettings>>,
     zone: Option<Snapshot>,
     work: usize,
 }
@@ -65,8 +65,8 @@ impl Run {
         let mut engine = engine();
         engine.put(Settings { key: Name::default(), cluster_resource_namespace: "cert-manager".into() });
         let dns = effects::dns_settings(&case.facts);
-        if let Some(dns) = &dns {
-            engine.put(dns.clone());
+        for component in dns.iter().flatten() {
+            engine.put(component.clone());
         }
         Self {
             engine,
@@ -203,12 +203,12 @@ impl Run {
     }
 
     fn shown(&self) -> String {
-        show::yaml(&show::sections(&self.engine, &self.room, self.dns.as_ref().zip(self.zone.as_ref())))
+        show::yaml(&show::sections(&self.engine, &self.room, self.dns.as_deref().zip(self.zone.as_ref())))
     }
 
     /// Every line with its place, for telling what a change changes.
     fn lines(&self) -> BTreeSet<String> {
-        let sections = show::sections(&self.engine, &self.room, self.dns.as_ref().zip(self.zone.as_ref()));
+        let sections = show::sections(&self.engine, &self.room, self.dns.as_deref().zip(self.zone.as_ref()));
         let line = |title: &str, name: &str, line: &String| format!("{title}: {name}: {line}");
         sections
             .iter()

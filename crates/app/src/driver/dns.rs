@@ -8,7 +8,7 @@ use std::{
 };
 
 use portolan_core::dns::{
-    WantedRecord, drain,
+    drain,
     observe::{embedded_zone, published},
     rows::{Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
 };
@@ -35,7 +35,8 @@ pub struct Dns {
     drain: Duration,
     /// Mass deletions are approved for this run.
     approved: bool,
-    settings: Option<DnsSettings>,
+    /// Of every component; empty before the first reading.
+    components: Vec<DnsSettings>,
     generation: u64,
     /// For the next orders.
     next: Orders,
@@ -64,7 +65,7 @@ impl Dns {
             keeper,
             drain,
             approved,
-            settings: None,
+            components: Vec::new(),
             generation: 0,
             next: Orders::default(),
             sent: 0,
@@ -96,17 +97,19 @@ impl Dns {
 impl Driver {
     /// Takes the settings that were read. The records that stand are put with the first ones: a name that is published is
     /// never taken for one that is not.
-    pub(super) fn put_dns_settings(&mut self, mut settings: DnsSettings) {
-        settings.plan.allow_mass_deletion = self.dns.approved;
-        if self.dns.settings.as_ref() == Some(&settings) {
+    pub(super) fn put_dns_settings(&mut self, mut components: Vec<DnsSettings>) {
+        for component in &mut components {
+            component.plan.allow_mass_deletion = self.dns.approved;
+        }
+        if self.dns.components == components {
             return;
         }
-        if self.dns.settings.is_none() {
+        if self.dns.components.is_empty() {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
         let known: Vec<PublishedRecord> =
-            self.dns.server.snapshots().iter().flat_map(|zone| published(zone, &settings.plan)).collect();
+            self.dns.server.snapshots().iter().flat_map(|zone| published(zone, &components)).collect();
         let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
         let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
         for key in gone.iter().filter(|key| !keys.contains(key)) {
@@ -115,14 +118,19 @@ impl Driver {
         for row in &known {
             self.engine.put(row.clone());
         }
-        for zone in &settings.plan.domain_filter {
+        for zone in components.iter().flat_map(|component| &component.plan.domain_filter) {
             self.dns.hold(&Name::new(zone.trim_start_matches('.')));
         }
-        self.engine.put(settings.clone());
+        for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
+            self.engine.remove::<DnsSettings>(&old.key);
+        }
+        for component in &components {
+            self.engine.put(component.clone());
+        }
         self.facts = true;
         self.dns.generation += 1;
-        self.dns.settings = Some(settings.clone());
-        self.dns.next.settings = Some((settings, known));
+        self.dns.components.clone_from(&components);
+        self.dns.next.settings = Some((components, known));
         // What is removed next is compared with what stands now.
         if let Err(error) = self.settle() {
             tracing::error!(%error, "the step before the first writes has failed");
@@ -134,7 +142,9 @@ impl Driver {
         if !step.of::<Issuer>().is_empty() {
             self.solver_zones();
         }
-        let Some(settings) = self.dns.settings.clone() else { return };
+        if self.dns.components.is_empty() {
+            return;
+        }
         let mut names: Vec<Name> = Vec::new();
         if step.of::<DnsSettings>().is_empty() {
             let states = step.of::<DnsState>().iter().filter(|change| change.before.is_none());
@@ -144,14 +154,19 @@ impl Driver {
         }
         for name in names {
             let outside = self.engine.get::<DnsState>(&name).is_none_or(|row| row.stage == Stage::Outside);
-            if !outside && let Some(zone) = embedded_zone(&name, &settings.plan, &self.dns.solver_zones) {
-                self.dns.hold(&zone);
+            if outside {
+                continue;
+            }
+            for component in &self.dns.components {
+                if let Some(zone) = embedded_zone(&name, &component.plan, &self.dns.solver_zones) {
+                    self.dns.hold(&zone);
+                }
             }
         }
-        let mut wanted: BTreeMap<Name, Option<Vec<WantedRecord>>> =
+        let mut wanted: BTreeMap<Name, Option<WantedName>> =
             std::mem::take(&mut self.dns.next.wanted).into_iter().collect();
         for change in step.of::<WantedName>() {
-            wanted.insert(change.key.clone(), change.after.as_ref().map(|row| row.records.clone()));
+            wanted.insert(change.key.clone(), change.after.as_deref().cloned());
         }
         self.dns.next.wanted = wanted.into_iter().collect();
     }

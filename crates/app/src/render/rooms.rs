@@ -134,11 +134,11 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
 
 /// Names that routes ask for, with where they will point; a Gateway stands for the address that it is given.
 pub(super) fn dns(engine: &Engine<World>) -> Value {
-    let settings = engine.get::<DnsSettings>(&Name::default());
+    let components: Vec<_> = engine.rows::<DnsSettings>().filter(|settings| settings.managed).collect();
     let names: Vec<Value> = engine
         .rows::<NameWish>()
         .map(|row| {
-            let (name, route, gateway) = &row.key;
+            let (name, route, gateway, component) = &row.key;
             // The assumed address means nothing outside of this run.
             let targets: Vec<String> =
                 row.targets
@@ -153,14 +153,18 @@ pub(super) fn dns(engine: &Engine<World>) -> Value {
                     .collect();
             json!({
                 "name": name, "route": route.to_string(), "targets": targets, "ttl": row.ttl,
-                "outside": row.outside, "gate": row.gate.as_ref().err(),
+                "component": component, "outside": row.outside, "gate": row.gate.as_ref().err(),
             })
         })
         .collect();
     json!({
-        "managed": settings.as_ref().is_some_and(|settings| settings.managed),
-        "owner": settings.as_ref().map(|settings| settings.plan.owner.clone()),
-        "domainFilters": settings.as_ref().map(|settings| settings.plan.domain_filter.clone()),
+        "managed": !components.is_empty(),
+        "components": components
+            .iter()
+            .map(|settings| json!({
+                "component": settings.key, "owner": settings.plan.owner, "domainFilters": settings.plan.domain_filter,
+            }))
+            .collect::<Vec<_>>(),
         "names": names,
     })
 }

@@ -26,6 +26,16 @@ fn section(out: &mut String, title: &str, rows: &Value, fields: &[(&str, &str)])
     let _ = writeln!(out, "{title}\n{}", columns::lines(&table));
 }
 
+/// Whose records they are: the owner, or with several components each with its own.
+fn owners(components: &Value) -> String {
+    let all: Vec<&Value> = components.as_array().into_iter().flatten().collect();
+    let named = |c: &&Value| format!("{} of {}", text(&c["owner"]), text(&c["component"]));
+    match &all[..] {
+        [one] => format!("owner {}", text(&one["owner"])),
+        all => format!("owners {}", all.iter().map(named).collect::<Vec<_>>().join(", ")),
+    }
+}
+
 /// Every room.
 pub(super) fn all(wanted: &Value) -> String {
     let mut out = String::new();
@@ -105,7 +115,7 @@ pub(super) fn all(wanted: &Value) -> String {
     );
     section(
         &mut out,
-        &format!("DNS names, owner {}", text(&wanted["dns"]["owner"])),
+        &format!("DNS names, {}", owners(&wanted["dns"]["components"])),
         &wanted["dns"]["names"],
         &[
             ("NAME", "/name"),

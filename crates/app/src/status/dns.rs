@@ -6,7 +6,7 @@ use portolan_core::{
     World,
     dns::{
         Ownership,
-        rows::{DnsSettings, DnsState, NameWish, PublishedRecord, Stage},
+        rows::{DnsSettings, DnsState, NameWish, PublishedRecord, Stage, WantedName},
     },
     world::{PublishedByName, StatesByHost, WishesByName},
 };
@@ -48,7 +48,7 @@ pub fn summary(dns: &Value) -> String {
 pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, bool, String)) {
     let states = engine.find::<StatesByHost>(host);
     if states.is_empty() {
-        let managed = engine.get::<DnsSettings>(&Name::default()).is_some_and(|settings| settings.managed);
+        let managed = engine.rows::<DnsSettings>().any(|settings| settings.managed);
         let why = if managed {
             "no name is asked for: only hostnames of routes and of their annotations are published"
         } else {
@@ -65,6 +65,13 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
         for wish in engine.find::<WishesByName>(&state.key) {
             if let Some(why) = &wish.outside {
                 step("DNS wish", true, format!("{} is not asked for by {}: {why}", state.key, wish.key.1));
+                continue;
+            }
+            let component = &wish.key.3;
+            let publishes = engine.get::<WantedName>(&state.key).map(|row| row.component.clone());
+            if let Some(other) = publishes.filter(|other| other != component) {
+                let asks = format!("{} asks for external-dns {component}", wish.key.1);
+                step("DNS wish", true, format!("{asks}, and external-dns {other} publishes {}", state.key));
                 continue;
             }
             let (open, gate) = gate(&wish, published.iter().any(|record| record.ours));

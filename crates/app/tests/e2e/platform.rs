@@ -174,3 +174,52 @@ fn broken_charts_harm_only_their_own_application() {
         (entry["state"] == "live" && entry["dns"]["managed"] == true).then_some(())
     });
 }
+
+/// Two external-dns components, as for a public and a private zone: each publishes its own names under its own owner.
+#[test]
+fn each_external_dns_publishes_its_own_names() {
+    let Some(envoy) = envoy("e2e platform components") else { return };
+    if !helm("e2e platform components") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&suites::repository().join(PLATFORM), dir.path());
+    let charts = dir.path().join("charts");
+    let private_chart = charts.join("external-dns-private");
+    copy(&charts.join("external-dns"), &private_chart);
+    std::fs::remove_dir_all(private_chart.join("templates")).unwrap();
+    let filters = "external-dns:\n  domainFilters: [internal.dev.example.com]\n  extraArgs: [--txt-owner-id=private, --txt-prefix=p-]\n";
+    std::fs::write(private_chart.join("values.dev-01.yaml"), filters).unwrap();
+    let public = charts.join("external-dns/values.dev-01.yaml");
+    let text = std::fs::read_to_string(&public).unwrap();
+    std::fs::write(&public, format!("{text}  excludeDomains: [internal.dev.example.com]\n")).unwrap();
+    let templates = charts.join("app-of-apps/templates/traffic-management");
+    let template = std::fs::read_to_string(templates.join("external-dns.yaml")).unwrap();
+    let template = template.replace("\"external-dns\"", "\"external-dns-private\"");
+    let template = template.replace(".Values.externalDNS", ".Values.externalDNSPrivate");
+    std::fs::write(templates.join("external-dns-private.yaml"), template).unwrap();
+    let values = charts.join("app-of-apps/values.yaml");
+    let text = std::fs::read_to_string(&values).unwrap();
+    let second = "externalDNSPrivate:\n  enable: true\n  project: operations\n  namespace: external-dns\n  source:\n    path: charts/external-dns-private\n    helm: {releaseName: private}\n";
+    std::fs::write(&values, format!("{text}\n{second}")).unwrap();
+    let key = suites::repository().join(KEY);
+    let instance =
+        Instance::start_with(dir, envoy, &["--env", "dev-01", "--sealing-key", key.to_str().unwrap()]);
+    let owner = |host: &str| {
+        instance.reach(host, "live");
+        instance.wait(&format!("the records of {host}"), || {
+            let entry = instance.entry(host)?;
+            let txt = entry["dns"]["records"].as_array()?.iter().find(|r| r["type"] == "TXT")?.clone();
+            Some((txt["name"].as_str()?.to_owned(), txt["values"][0].as_str()?.to_owned()))
+        })
+    };
+    let (name, value) = owner("reports.internal.dev.example.com");
+    assert_eq!(name, "p-a-reports.internal.dev.example.com");
+    assert!(value.contains("external-dns/owner=private,"), "{value}");
+    let (name, value) = owner("app1.dev.example.com");
+    assert_eq!(name, "a-app1.dev.example.com");
+    assert!(value.contains("external-dns/owner=dev-01,"), "{value}");
+    let findings = instance.status()["findings"].clone();
+    let of_dns = |f: &Value| f["code"].as_str().is_some_and(|code| code.starts_with("PTL-04"));
+    assert!(!findings.as_array().unwrap().iter().any(of_dns), "{findings}");
+}

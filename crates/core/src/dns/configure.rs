@@ -84,7 +84,7 @@ impl DnsSettings {
             })
         };
         let settings = Self {
-            key: Name::default(),
+            key: from.application.clone(),
             managed,
             labels: selects("labelFilter", &from.label_filter, labels),
             annotations: selects("annotationFilter", &from.annotation_filter, annotations),

@@ -18,11 +18,15 @@
 //! there. "Published" is a fact, the provider's zone as it was kept over restarts: a published name is held whatever its
 //! wish lacks now, and goes only with the wish.
 //!
+//! Of several external-dns components each is followed: a wish names the component that makes it, and of components that
+//! want one name the one that has it keeps it, else the first by name gets it.
+//!
 //! Invariants: a set is changed or removed only if its registry TXT names our owner; a set and its TXT change in one
 //! indivisible group with preconditions; nothing is planned on an incomplete snapshot; a plan that was applied is
 //! followed by an empty plan.
 
 pub mod annotations;
+mod components;
 mod configure;
 pub mod drain;
 mod gates;
@@ -46,6 +50,7 @@ mod tests;
 
 pub use action::{Action, Because, Finding, Plan, Verb};
 pub use annotations::{Annotations, HostnameSource};
+pub use components::plan_of;
 pub use merge::{WantedRecord, merge};
 pub use plan::plan;
 pub use problems::DnsProblem;
@@ -79,7 +84,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .group::<WishesByName>("wanted_names", wanted::wanted_names)
         .reads::<(rows::DnsSettings, PublishedByName, ProblemsByName, rows::DnsAnswer)>()
-        .writes::<(rows::WantedName, rows::DnsState)>();
+        .writes::<(rows::WantedName, rows::DnsState, FindingRow)>();
     engine
         .map("departed_routes", drain::departed_routes)
         .reads::<(PublishedByName, WishesByName, rows::WantedName)>()

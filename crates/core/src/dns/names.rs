@@ -20,7 +20,7 @@ use crate::{
     },
     problem,
     status::rows::Probe,
-    world::Finding,
+    world::{AllDnsSettings, Finding},
 };
 
 /// A listener at which a name is asked for.
@@ -37,8 +37,10 @@ impl At {
 }
 
 pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
-    let Some(settings) = cx.get::<DnsSettings>(&Name::default()) else { return };
-    if !settings.managed || !settings.sources.contains(&route.key.kind) || drain::is_leaving(&route.key) {
+    let mut components: Vec<Arc<DnsSettings>> = cx.find::<AllDnsSettings>(&());
+    components.retain(|component| component.managed && component.sources.contains(&route.key.kind));
+    components.sort_by(|a, b| a.key.cmp(&b.key));
+    if components.is_empty() || drain::is_leaving(&route.key) {
         return;
     }
     let (notes, problems) = annotations::read(&route.annotations);
@@ -48,24 +50,35 @@ pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
     if notes.ignored {
         return;
     }
-    let filtered = filtered(route, &settings);
     for ((name, gateway), at) in asked(cx, route, &notes) {
-        let outside = if settings.plan.in_scope(&name) {
-            filtered.map(|filter| format!("the {filter} filter leaves {} out", route.key))
-        } else {
-            Some(format!("the domain filter leaves {name} out"))
-        };
         let gate = gate(cx, &name, &at);
         let targets = cx.get::<GatewayTargets>(&gateway).map(|row| row.targets.clone()).unwrap_or_default();
-        cx.emit(NameWish {
-            key: (name, route.key.clone(), gateway),
-            host: at.host,
-            targets,
-            ttl: notes.ttl,
-            outside,
-            gate,
-        });
+        let mut judged: Vec<(&Name, Option<String>)> =
+            components.iter().map(|component| (&component.key, outside(&name, route, component))).collect();
+        if judged.iter().any(|(_, outside)| outside.is_none()) {
+            judged.retain(|(_, outside)| outside.is_none());
+        } else {
+            judged.truncate(1);
+        }
+        for (component, outside) in judged {
+            cx.emit(NameWish {
+                key: (name.clone(), route.key.clone(), gateway.clone(), component.clone()),
+                host: at.host.clone(),
+                targets: targets.clone(),
+                ttl: notes.ttl,
+                outside,
+                gate: gate.clone(),
+            });
+        }
     }
+}
+
+/// Why the filters of a component leave the name or the route out.
+fn outside(name: &Name, route: &Route, component: &DnsSettings) -> Option<String> {
+    if !component.plan.in_scope(name) {
+        return Some(format!("the domain filter leaves {name} out"));
+    }
+    filtered(route, component).map(|filter| format!("the {filter} filter leaves {} out", route.key))
 }
 
 /// The filter of routes that leaves this one out.

@@ -1,5 +1,7 @@
 //! What a provider's zone tells: rows of published records, the object of a problem, and which zone a name belongs to.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{
     Code, Name, NamespacedName, ObjectKey, Problem, RouteKey, RouteKind, Severity,
     dns::{RecordType, Snapshot, labels, text_of, zone_for},
@@ -8,23 +10,39 @@ use portolan_model::{
 use super::{
     Action, Finding, Settings,
     observed::{Observed, is_owner},
-    rows::{PublishedKey, PublishedRecord},
+    rows::{DnsSettings, PublishedKey, PublishedRecord},
 };
 
 /// The record sets of a zone as facts. TXT sets that carry no ownership of their own (challenge tokens, SPF and the
 /// like) are nobody's business here and left out.
-pub fn published(snapshot: &Snapshot, settings: &Settings) -> Vec<PublishedRecord> {
-    let zone = Observed::new(snapshot, settings);
-    zone.data()
-        .map(|set| (set, zone.owner(set, settings)))
-        .filter(|(set, owner)| set.r#type != RecordType::Txt || owner.is_some())
-        .map(|(set, owner)| PublishedRecord {
-            key: PublishedKey { zone: snapshot.zone.clone(), name: set.name.clone(), r#type: set.r#type },
-            set: set.clone(),
-            registry: owner.as_ref().map(|(txt, _)| (*txt).clone()),
-            ours: owner.is_some_and(|(_, ownership)| is_owner(&ownership, settings)),
-        })
-        .collect()
+pub fn published(snapshot: &Snapshot, components: &[DnsSettings]) -> Vec<PublishedRecord> {
+    let mut found: BTreeMap<PublishedKey, PublishedRecord> = BTreeMap::new();
+    for component in components {
+        let settings = &component.plan;
+        let zone = Observed::new(snapshot, settings);
+        for set in zone.data() {
+            let owner = zone.owner(set, settings);
+            if set.r#type == RecordType::Txt && owner.is_none() {
+                continue;
+            }
+            let zone = snapshot.zone.clone();
+            let key = PublishedKey { zone, name: set.name.clone(), r#type: set.r#type };
+            let row = found.entry(key.clone()).or_insert_with(|| PublishedRecord {
+                key,
+                set: set.clone(),
+                registry: None,
+                ours: false,
+                components: Vec::new(),
+            });
+            let ours = owner.as_ref().is_some_and(|(_, ownership)| is_owner(ownership, settings));
+            if !row.ours && (ours || row.registry.is_none()) {
+                row.registry = owner.map(|(txt, _)| txt.clone());
+            }
+            row.ours |= ours;
+            row.components.extend(ours.then(|| component.key.clone()));
+        }
+    }
+    found.into_values().collect()
 }
 
 /// A finding of a plan with the record name that it is about; the empty name is for the zone as a whole.

@@ -49,13 +49,6 @@ pub enum DnsProblem {
         /// What is wrong with it.
         why: String,
     },
-    /// 435: one more external-dns in the environment; only the first counts.
-    LeftOut {
-        /// The one that is left out.
-        component: Name,
-        /// The one that counts.
-        counts: Name,
-    },
     /// 410: the set exists and is somebody else's, or nobody's.
     NotOurs {
         /// Record name.
@@ -150,7 +143,6 @@ impl DnsProblem {
             Self::Conflict { .. } => 415,
             Self::CnameBesideOther { .. } => 416,
             Self::CnameAtApex { .. } => 417,
-            Self::LeftOut { .. } => 435,
             Self::InvalidSelector { .. } => 436,
             Self::TooManyDeletions { .. } => 420,
             Self::IncompleteSnapshot { .. } => 421,
@@ -252,11 +244,6 @@ impl DnsProblem {
                     "{field} {value:?} is no label selector: {why}. External-dns would not start, so no record is made, changed or removed."
                 )
             }
-            Self::LeftOut { component, counts } => {
-                format!(
-                    "{component} is one more external-dns; only {counts} is followed: names of {component} are not published."
-                )
-            }
         }
     }
 
@@ -295,7 +282,6 @@ impl DnsProblem {
             Self::InvalidSelector { .. } => {
                 "Write requirements such as team=a, stage in (dev, prod) or !private, joined by commas."
             }
-            Self::LeftOut { .. } => "Give one external-dns all sources and domain filters.",
             Self::OutsideZone { .. } => "Add the zone to the provider, or change the hostname.",
         }
     }

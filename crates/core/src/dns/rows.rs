@@ -7,10 +7,10 @@ use portolan_model::{
 use super::{Settings, WantedRecord};
 use crate::gateway::rows::ListenerKey;
 
-/// Fact: what the DNS room is to do. Without this row nothing is wished for and no zone is changed.
+/// Fact: what the DNS room is to do for one component. Without such a row nothing is wished for and no zone is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSettings {
-    /// Always the empty name: there is one row.
+    /// The external-dns component, by its Application; the empty name for a folder, or where there is none.
     pub key: Name,
     /// Whether records are made from routes at all.
     pub managed: bool,
@@ -38,8 +38,10 @@ pub struct PublishedRecord {
     pub set: RecordSet,
     /// Its registry TXT, if it has one.
     pub registry: Option<RecordSet>,
-    /// Whether the registry names our owner.
+    /// Whether the registry names an owner of ours.
     pub ours: bool,
+    /// The components whose owner it names.
+    pub components: Vec<Name>,
 }
 row!(PublishedRecord, PublishedKey, "published_records");
 
@@ -98,8 +100,8 @@ row!(GatewayTargets, GatewayKey, "gateway_targets");
 /// A route asks for a name at a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NameWish {
-    /// Name, route, Gateway.
-    pub key: (Name, RouteKey, GatewayKey),
+    /// Name, route, Gateway, component.
+    pub key: (Name, RouteKey, GatewayKey, Name),
     /// Hostname under which the route serves the name; `None` if an annotation asks for a name that the route does not
     /// serve.
     pub host: Option<Name>,
@@ -112,13 +114,15 @@ pub struct NameWish {
     /// Whether it may be published for the first time, or what is missing.
     pub gate: Result<(), String>,
 }
-row!(NameWish, (Name, RouteKey, GatewayKey), "name_wishes");
+row!(NameWish, (Name, RouteKey, GatewayKey, Name), "name_wishes");
 
 /// Wanted: the record sets of a name, before conflicts between them are decided by [`super::plan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WantedName {
     /// The name.
     pub key: Name,
+    /// The component that publishes it.
+    pub component: Name,
     /// What is wanted, after [`super::merge`]; never empty.
     pub records: Vec<WantedRecord>,
 }

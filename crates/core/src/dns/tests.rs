@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod annotations;
+mod components;
 mod drain;
 mod edge;
 mod gate;

@@ -15,7 +15,7 @@ use super::{
     targets::record_sets,
 };
 use crate::{
-    Cx,
+    Cx, problem,
     world::{Finding, ProblemsByName, PublishedByName},
 };
 
@@ -24,7 +24,6 @@ pub(super) fn record_findings(cx: &mut Cx<'_>, problem: &Arc<RecordProblem>) {
 }
 
 pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>]) {
-    let Some(settings) = cx.get::<DnsSettings>(&Name::default()) else { return };
     let outside = wishes.iter().find_map(|wish| wish.outside.clone());
     let hosts: BTreeSet<Name> = wishes.iter().filter_map(|wish| wish.host.clone()).collect();
     let mut state = DnsState {
@@ -34,16 +33,26 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
         why: String::new(),
     };
     // A name outside is outside for all; a route outside leaves the name to the others.
-    let wishes: Vec<&Arc<NameWish>> = wishes.iter().filter(|wish| wish.outside.is_none()).collect();
+    let mut wishes: Vec<&Arc<NameWish>> = wishes.iter().filter(|wish| wish.outside.is_none()).collect();
     if wishes.is_empty() {
         state.why = outside.unwrap_or_default();
         cx.emit(state);
         return;
     }
-    let ours: Vec<Arc<PublishedRecord>> = cx
-        .find::<PublishedByName>(name)
+    let published = cx.find::<PublishedByName>(name);
+    // Who has the name keeps it, as among controllers in a cluster; else the first by name has it.
+    let holds = |component: &Name| published.iter().any(|record| record.components.contains(component));
+    let component =
+        wishes.iter().map(|wish| &wish.key.3).min_by_key(|component| (!holds(component), *component));
+    let Some(component) = component.cloned() else { return };
+    let Some(settings) = cx.get::<DnsSettings>(&component) else { return };
+    others(cx, name, &wishes, &settings);
+    wishes.retain(|wish| wish.key.3 == component);
+    let ours: Vec<Arc<PublishedRecord>> = published
         .into_iter()
-        .filter(|record| record.ours && settings.types.contains(&record.set.r#type))
+        .filter(|record| {
+            record.components.contains(&component) && settings.types.contains(&record.set.r#type)
+        })
         .collect();
     let mut closed = None;
     let mut records = Vec::new();
@@ -66,7 +75,27 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
     (state.stage, state.why) = stage(cx, name, &records, &ours, closed, &settings);
     cx.emit(state);
     if !records.is_empty() {
-        cx.emit(WantedName { key: name.clone(), records });
+        cx.emit(WantedName { key: name.clone(), component, records });
+    }
+}
+
+/// Names the wishes of other components that are not followed: those under another owner, and those that the component
+/// which has the name does not make itself.
+fn others(cx: &mut Cx<'_>, name: &Name, wishes: &[&Arc<NameWish>], settings: &DnsSettings) {
+    for wish in wishes.iter().filter(|wish| wish.key.3 != settings.key) {
+        let Some(other) = cx.get::<DnsSettings>(&wish.key.3) else { continue };
+        let same = |own: &&&Arc<NameWish>| {
+            own.key.3 == settings.key && (&own.key.1, &own.key.2) == (&wish.key.1, &wish.key.2)
+        };
+        if other.plan.owner == settings.plan.owner && wishes.iter().find(same).is_some() {
+            continue;
+        }
+        let message = format!(
+            "{name} is asked for by external-dns {} (owner {}) and {} (owner {}), and published by {}",
+            settings.key, settings.plan.owner, other.key, other.plan.owner, settings.key
+        );
+        let hint = "give the two domainFilters, sources or filters of routes that do not overlap";
+        problem(cx, wish.key.1.object(), 437, Severity::Warning, "", message, hint);
     }
 }
 

@@ -3,11 +3,7 @@
 use portolan_model::{Name, NamespacedName, ObjectKey, Problem};
 
 use super::adapters::{Component, ComponentValues, ExternalDns, adapt};
-use crate::{
-    certificates::rows::Settings,
-    dns::{DnsProblem, rows::DnsSettings},
-    secrets::rows::ComponentCredential,
-};
+use crate::{certificates::rows::Settings, dns::rows::DnsSettings, secrets::rows::ComponentCredential};
 
 /// Where cert-manager looks for Secrets of ClusterIssuers where nobody says so.
 const CLUSTER_RESOURCE_NAMESPACE: &str = "cert-manager";
@@ -29,8 +25,8 @@ pub struct Environment<'a> {
 pub struct Configuration {
     /// Of the certificates room.
     pub settings: Settings,
-    /// Of the DNS room.
-    pub dns: DnsSettings,
+    /// Of the DNS room, one for each external-dns; never empty.
+    pub dns: Vec<DnsSettings>,
     /// Secrets that are there only for components.
     pub credentials: Vec<ComponentCredential>,
     /// What cannot be done as it was asked for.
@@ -43,7 +39,7 @@ pub fn components(values: &[ComponentValues]) -> (Vec<Component>, Vec<Problem>) 
     (components.into_iter().flatten().collect(), problems.into_iter().flatten().collect())
 }
 
-/// Where two components say the same thing the first counts.
+/// Of several cert-managers the first counts; every external-dns does.
 pub fn configure(environment: &Environment<'_>) -> Configuration {
     let components = environment.components;
     let said = components.iter().find_map(|component| match component {
@@ -77,21 +73,26 @@ pub fn configure(environment: &Environment<'_>) -> Configuration {
     }
 }
 
-fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (DnsSettings, Vec<Problem>) {
-    let Some((first, others)) = external.split_first() else {
+fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (Vec<DnsSettings>, Vec<Problem>) {
+    if external.is_empty() {
         let folder = environment.applications.iter().all(|key| &*key.kind.kind == "Folder");
         let settings =
             if folder { DnsSettings::of_folder(environment.name) } else { DnsSettings::unmanaged() };
-        return (settings, Vec::new());
-    };
-    let (settings, problems) = DnsSettings::of_external_dns(first);
-    let mut found: Vec<Problem> =
-        problems.into_iter().map(|problem| problem.on(first.object.clone())).collect();
-    for other in others {
-        let (component, counts) = (other.application.clone(), first.application.clone());
-        found.push(DnsProblem::LeftOut { component, counts }.on(other.object.clone()));
+        return (vec![settings], Vec::new());
     }
-    (settings, found)
+    let (mut all, mut found): (Vec<DnsSettings>, Vec<Problem>) = (Vec::new(), Vec::new());
+    for from in external {
+        let (mut settings, problems) = DnsSettings::of_external_dns(from);
+        let earlier =
+            external[..all.len()].iter().filter(|other| other.application == from.application).count();
+        if earlier > 0 {
+            // One Application may bring several.
+            settings.key = format!("{}/{}", settings.key, earlier + 1).into();
+        }
+        found.extend(problems.into_iter().map(|problem| problem.on(from.object.clone())));
+        all.push(settings);
+    }
+    (all, found)
 }
 
 #[cfg(test)]
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_of_two_components_counts_and_the_other_is_named() {
+    fn the_first_cert_manager_counts_and_every_external_dns() {
         let made = configured(
             &[
                 values("cert-manager", "certs", json!({})),
@@ -139,15 +140,17 @@ mod tests {
                     json!({"txtOwnerId": "a", "env": [{"valueFrom": {"secretKeyRef": {"name": "key"}}}]}),
                 ),
                 values("external-dns", "private", json!({"txtOwnerId": "b", "domainFilters": ["a..b"]})),
+                values("external-dns", "private", json!({"txtOwnerId": "c"})),
             ],
             None,
         );
         assert_eq!(made.settings.cluster_resource_namespace, "certs-ns");
-        assert_eq!((made.dns.managed, &*made.dns.plan.owner), (true, "a"));
+        let dns: Vec<(&str, &str)> = made.dns.iter().map(|d| (&*d.key, &*d.plan.owner)).collect();
+        assert_eq!(dns, [("public", "a"), ("private", "b"), ("private/2", "c")]);
         assert_eq!(made.credentials.len(), 1);
         assert_eq!(made.credentials[0].key.to_string(), "public-ns/key");
         let problems: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect();
-        assert_eq!(problems, [(435, "Application/argocd/private".to_owned())]);
+        assert_eq!(problems, [(402, "Application/argocd/private".to_owned())]);
     }
 
     #[test]
@@ -159,7 +162,7 @@ mod tests {
             Some(&namespace),
         );
         assert_eq!(made.settings.cluster_resource_namespace, "own");
-        assert!(!made.dns.managed);
+        assert!(!made.dns[0].managed);
         let problems: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect();
         let dns = || "Application/argocd/dns".to_owned();
         assert_eq!(problems, [(402, dns()), (436, dns())]);
@@ -167,7 +170,7 @@ mod tests {
 
     #[test]
     fn without_components_a_folder_is_managed_and_an_app_of_apps_is_not() {
-        assert!(!configured(&[], None).dns.managed);
+        assert!(!configured(&[], None).dns[0].managed);
         let folder = ObjectKey::new("", "Folder", "", "dev");
         let made = configure(&Environment {
             name: "dev-01",
@@ -175,7 +178,7 @@ mod tests {
             applications: vec![&folder],
             cluster_resource_namespace: None,
         });
-        assert_eq!((made.dns.managed, &*made.dns.plan.owner), (true, "dev-01"));
+        assert_eq!((made.dns[0].managed, &*made.dns[0].plan.owner), (true, "dev-01"));
         assert_eq!(made.settings.cluster_resource_namespace, "cert-manager");
     }
 }

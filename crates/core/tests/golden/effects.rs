@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use portolan_core::{
     World,
     dns::{
-        Ownership, Plan, Policy, WantedRecord,
+        Ownership, Plan, Policy,
         observe::{finding_problem, published},
-        plan,
+        plan_of,
         rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
     },
     gitops::adapters::ExternalDns,
@@ -31,15 +31,22 @@ fn texts(value: &Value) -> Vec<Name> {
     value.as_array().into_iter().flatten().map(|text| Name::new(text.as_str().unwrap())).collect()
 }
 
-/// `dns` of the facts as external-dns would be told it.
-pub fn dns_settings(facts: &Value) -> Option<DnsSettings> {
+/// `dns` of the facts as external-dns would be told it: one component, or those of `components` by name.
+pub fn dns_settings(facts: &Value) -> Option<Vec<DnsSettings>> {
     let dns = facts.get("dns")?;
+    Some(match dns["components"].as_object() {
+        Some(all) => all.iter().map(|(name, dns)| component(name, dns)).collect(),
+        None => vec![component("external-dns", dns)],
+    })
+}
+
+fn component(name: &str, dns: &Value) -> DnsSettings {
     let text = |field: &str, default: &str| Name::new(dns[field].as_str().unwrap_or(default));
     let sources = texts(&dns["sources"]);
     let both = || vec!["gateway-httproute".into(), "gateway-grpcroute".into()];
     let (settings, problems) = DnsSettings::of_external_dns(&ExternalDns {
-        object: ObjectKey::new("argoproj.io", "Application", "argocd", "external-dns"),
-        application: "external-dns".into(),
+        object: ObjectKey::new("argoproj.io", "Application", "argocd", name),
+        application: name.into(),
         namespace: "external-dns".into(),
         provider: "google".into(),
         sources: if sources.is_empty() { both() } else { sources },
@@ -57,7 +64,7 @@ pub fn dns_settings(facts: &Value) -> Option<DnsSettings> {
         credentials: vec![],
     });
     assert_eq!(problems, []);
-    Some(settings)
+    settings
 }
 
 /// A set written `name type ttl=n values…`. A TXT set has one value, which may hold blanks; `owned` stands for a registry
@@ -84,8 +91,8 @@ pub fn zone(facts: &Value) -> Option<Snapshot> {
 }
 
 /// What the provider holds, as facts.
-pub fn report(engine: &mut Engine<World>, zone: &Snapshot, settings: &DnsSettings) {
-    let now = published(zone, &settings.plan);
+pub fn report(engine: &mut Engine<World>, zone: &Snapshot, settings: &[DnsSettings]) {
+    let now = published(zone, settings);
     let old: Vec<_> = engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
     for key in old.iter().filter(|key| !now.iter().any(|row| row.key == **key)) {
         engine.remove::<PublishedRecord>(key);
@@ -96,30 +103,38 @@ pub fn report(engine: &mut Engine<World>, zone: &Snapshot, settings: &DnsSetting
     }
 }
 
-/// What is to be done about the zone now.
-pub fn planned(engine: &Engine<World>, zone: &Snapshot, settings: &DnsSettings) -> Plan {
-    let wanted: Vec<WantedRecord> = engine.rows::<WantedName>().flat_map(|row| row.records.clone()).collect();
-    plan(&wanted, zone, &settings.plan)
+/// What each component is to do about the zone now.
+pub fn planned(engine: &Engine<World>, zone: &Snapshot, settings: &[DnsSettings]) -> Vec<Plan> {
+    let wanted: Vec<WantedName> = engine.rows::<WantedName>().map(|row| (**row).clone()).collect();
+    settings.iter().map(|component| plan_of(component, settings, &wanted, zone)).collect()
 }
 
 /// Does what is planned, and files what the plan complains of.
-pub fn write(engine: &mut Engine<World>, zone: &mut Snapshot, settings: &DnsSettings) {
-    let made = planned(engine, zone, settings);
-    for change in made.change_set().groups.into_iter().flat_map(|group| group.changes) {
-        let key = change.key();
-        zone.sets.retain(|set| set.key() != key);
-        if let Content::Set(set) = change.content {
-            zone.sets.push(RecordSet { ttl: Some(set.ttl.unwrap_or(300)), ..set });
+pub fn write(engine: &mut Engine<World>, zone: &mut Snapshot, settings: &[DnsSettings]) {
+    let mut problems = Vec::new();
+    // What one component gives up another takes in the next round.
+    for _ in settings {
+        problems.clear();
+        for at in 0..settings.len() {
+            let made = planned(engine, zone, settings).swap_remove(at);
+            for change in made.change_set().groups.into_iter().flat_map(|group| group.changes) {
+                let key = change.key();
+                zone.sets.retain(|set| set.key() != key);
+                if let Content::Set(set) = change.content {
+                    zone.sets.push(RecordSet { ttl: Some(set.ttl.unwrap_or(300)), ..set });
+                }
+            }
+            zone.sets.sort();
+            problems.extend(made.problems);
         }
     }
-    zone.sets.sort();
     let again = planned(engine, zone, settings);
-    assert!(again.is_empty(), "an applied plan leaves an empty plan: {again:?}");
+    assert!(again.iter().all(Plan::is_empty), "an applied plan leaves an empty plan: {again:?}");
     let old: Vec<_> = engine.rows::<RecordProblem>().map(|row| row.key.clone()).collect();
     for key in old {
         engine.remove::<RecordProblem>(&key);
     }
-    for finding in &made.problems {
+    for finding in &problems {
         engine.put(RecordProblem { key: finding_problem(&zone.zone, finding) });
     }
 }

@@ -32,7 +32,7 @@ type Groups = BTreeMap<String, Vec<String>>;
 pub fn sections(
     engine: &Engine<World>,
     room: &str,
-    dns: Option<(&DnsSettings, &Snapshot)>,
+    dns: Option<(&[DnsSettings], &Snapshot)>,
 ) -> Vec<(&'static str, Groups)> {
     let mut made = match room {
         "policy" => policy(engine),
@@ -95,7 +95,7 @@ fn policy(engine: &Engine<World>) -> Vec<(&'static str, Groups)> {
     vec![("admitted", one(routes.chain(gateways).chain(certificates))), ("denied", one(denied.chain(cut)))]
 }
 
-fn names(engine: &Engine<World>, dns: Option<(&DnsSettings, &Snapshot)>) -> Vec<(&'static str, Groups)> {
+fn names(engine: &Engine<World>, dns: Option<(&[DnsSettings], &Snapshot)>) -> Vec<(&'static str, Groups)> {
     let states = engine
         .rows::<DnsState>()
         .map(|row| (row.key.to_string(), format!("{:?} of {:?}: {}", row.stage, row.hosts, row.why)));
@@ -106,8 +106,13 @@ fn names(engine: &Engine<World>, dns: Option<(&DnsSettings, &Snapshot)>) -> Vec<
     });
     let mut made = vec![("names", one(states)), ("wanted", one(wanted))];
     if let Some((settings, zone)) = dns {
-        let plan = effects::planned(engine, zone, settings);
-        let lines = plan.actions.iter().map(|action| {
+        let plans = effects::planned(engine, zone, settings);
+        let several = settings.len() > 1;
+        let actions = settings.iter().zip(&plans).flat_map(|(component, plan)| {
+            let by = if several { format!("{}: ", component.key) } else { String::new() };
+            plan.actions.iter().map(move |action| (by.clone(), action))
+        });
+        let lines = actions.map(|(by, action)| {
             let verb = match &action.verb {
                 Verb::Create => "create".to_owned(),
                 Verb::Update { from } => {
@@ -117,7 +122,7 @@ fn names(engine: &Engine<World>, dns: Option<(&DnsSettings, &Snapshot)>) -> Vec<
                 Verb::Delete => "delete".to_owned(),
                 Verb::Leave { because } => format!("leave because {because:?}"),
             };
-            (action.set.name.to_string(), format!("{verb}: {}", action.set))
+            (action.set.name.to_string(), format!("{by}{verb}: {}", action.set))
         });
         made.push(("plan", one(lines)));
         made.push((

@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use portolan_core::dns::{
-    WantedRecord,
-    rows::{DnsSettings, PublishedKey, PublishedRecord},
-};
+use portolan_core::dns::rows::{DnsSettings, PublishedKey, PublishedRecord, WantedName};
 use portolan_model::{Name, Problem};
 use tokio::{sync::mpsc, time::Instant};
 
@@ -29,10 +26,10 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub struct Orders {
     /// Number of these orders; reports name the last that they cover.
     pub number: u64,
-    /// New settings, with the published records as they are seen under them; reports start from these.
-    pub settings: Option<(DnsSettings, Vec<PublishedRecord>)>,
+    /// New settings of all components, with the published records as they are seen under them; reports start from these.
+    pub settings: Option<(Vec<DnsSettings>, Vec<PublishedRecord>)>,
     /// Wanted records of names; `None`: nothing is wanted any more.
-    pub wanted: Vec<(Name, Option<Vec<WantedRecord>>)>,
+    pub wanted: Vec<(Name, Option<WantedName>)>,
 }
 
 /// What differs from the report before.
@@ -61,7 +58,7 @@ pub fn start(
     let (orders, received) = mpsc::unbounded_channel();
     let keeper = Keeper {
         provider,
-        settings: None,
+        components: Vec::new(),
         generation: 0,
         wanted: BTreeMap::new(),
         seen: BTreeMap::new(),
@@ -75,9 +72,10 @@ pub fn start(
 
 struct Keeper {
     provider: Arc<dyn DnsProvider>,
-    settings: Option<DnsSettings>,
+    /// Empty before the first settings.
+    components: Vec<DnsSettings>,
     generation: u64,
-    wanted: BTreeMap<Name, Vec<WantedRecord>>,
+    wanted: BTreeMap<Name, WantedName>,
     seen: BTreeMap<PublishedKey, PublishedRecord>,
     answers: BTreeMap<Name, Result<(), String>>,
     /// By zone; the empty name is for the provider as a whole.
@@ -117,7 +115,8 @@ impl Keeper {
                 report(made);
             }
             was_unfinished = unfinished;
-            let interval = self.settings.as_ref().map(|s| Duration::from_secs(s.interval_seconds.max(1)));
+            let shortest = self.components.iter().map(|component| component.interval_seconds.max(1)).min();
+            let interval = shortest.map(Duration::from_secs);
             let pause = if unfinished { Some(wait) } else { interval };
             wait = if unfinished { (wait * 2).min(LONGEST) } else { FIRST };
             next = pause.map(|pause| Instant::now() + pause);
@@ -127,7 +126,7 @@ impl Keeper {
     fn take(&mut self, order: Orders, number: &mut u64, touched: &mut Option<BTreeSet<Name>>) {
         *number = order.number;
         if let Some((settings, known)) = order.settings {
-            self.settings = Some(settings);
+            self.components = settings;
             self.generation += 1;
             self.seen = known.into_iter().map(|row| (row.key.clone(), row)).collect();
             *touched = None;

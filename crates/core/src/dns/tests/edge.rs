@@ -230,7 +230,7 @@ impl Edge {
         for key in old {
             self.engine.remove::<PublishedRecord>(&key);
         }
-        for row in published(&self.zone, &self.settings.plan) {
+        for row in published(&self.zone, std::slice::from_ref(&self.settings)) {
             self.engine.put(DnsAnswer { key: row.key.name.clone(), state: Ok(()) });
             self.engine.put(row);
         }

@@ -7,10 +7,10 @@ use std::{
 
 use futures::StreamExt as _;
 use portolan_core::dns::{
-    Plan, WantedRecord,
+    Plan,
     observe::{finding_problem, provider_problem, published},
-    plan,
-    rows::{DnsSettings, PublishedKey, PublishedRecord},
+    plan_of,
+    rows::{DnsSettings, PublishedKey, PublishedRecord, WantedName},
 };
 use portolan_model::{
     Name, Problem,
@@ -27,8 +27,11 @@ impl Keeper {
     /// Brings the zones of these names (`None`: all zones) to what is wanted.
     pub(super) async fn round(&mut self, names: Option<&BTreeSet<Name>>) -> Report {
         let mut report = Report { generation: self.generation, ..Report::default() };
-        let Some(settings) = self.settings.clone() else { return report };
-        if settings.managed {
+        let components = self.components.clone();
+        if components.is_empty() {
+            return report;
+        }
+        if components.iter().any(|component| component.managed) {
             match self.provider.zones().await {
                 Ok(zones) => {
                     self.problems.remove(&Name::default());
@@ -41,7 +44,7 @@ impl Keeper {
                         }
                     };
                     for zone in due {
-                        self.zone(zone, &zones, &settings, &mut report).await;
+                        self.zone(zone, &zones, &components, &mut report).await;
                     }
                 }
                 Err(error) => self.failed(&Name::default(), &error, &mut report),
@@ -58,30 +61,38 @@ impl Keeper {
         report
     }
 
-    async fn zone(&mut self, zone: &Name, zones: &[Name], settings: &DnsSettings, report: &mut Report) {
+    async fn zone(&mut self, zone: &Name, zones: &[Name], components: &[DnsSettings], report: &mut Report) {
         let mut observed = match self.provider.snapshot(zone).await {
             Ok(observed) => observed,
             Err(error) => return self.failed(zone, &error, report),
         };
-        let wanted: Vec<WantedRecord> = self
-            .wanted
-            .iter()
-            .filter(|(name, _)| zone_for(name, zones) == Some(zone))
-            .flat_map(|(_, records)| records.iter().cloned())
-            .collect();
-        let made = plan(&wanted, &observed, &settings.plan);
-        let mut problems: BTreeSet<(Name, Problem)> =
-            made.problems.iter().map(|finding| finding_problem(zone, finding)).collect();
-        if !made.is_empty() {
-            problems.extend(self.write(&made, report).await);
-            observed = match self.provider.snapshot(zone).await {
-                Ok(observed) => observed,
-                Err(error) => return self.failed(zone, &error, report),
-            };
+        let wanted: Vec<WantedName> =
+            self.wanted.values().filter(|row| zone_for(&row.key, zones) == Some(zone)).cloned().collect();
+        let mut problems: BTreeSet<(Name, Problem)> = BTreeSet::new();
+        // What one component gives up another may have waited for: again, until all have what they want.
+        for _ in components {
+            problems.clear();
+            let mut wrote = false;
+            for component in components.iter().filter(|component| component.managed) {
+                let made = plan_of(component, components, &wanted, &observed);
+                problems.extend(made.problems.iter().map(|finding| finding_problem(zone, finding)));
+                if made.is_empty() {
+                    continue;
+                }
+                wrote = true;
+                problems.extend(self.write(&made, report).await);
+                observed = match self.provider.snapshot(zone).await {
+                    Ok(observed) => observed,
+                    Err(error) => return self.failed(zone, &error, report),
+                };
+            }
+            if !wrote || report.unfinished {
+                break;
+            }
         }
         self.problems.insert(zone.clone(), problems);
         if observed.complete {
-            self.saw(&observed, settings, report);
+            self.saw(&observed, components, report);
         }
     }
 
@@ -106,9 +117,9 @@ impl Keeper {
     }
 
     /// Notes what a zone holds. What changed has to be asked for again.
-    fn saw(&mut self, observed: &Snapshot, settings: &DnsSettings, report: &mut Report) {
+    fn saw(&mut self, observed: &Snapshot, components: &[DnsSettings], report: &mut Report) {
         let now: BTreeMap<PublishedKey, PublishedRecord> =
-            published(observed, &settings.plan).into_iter().map(|row| (row.key.clone(), row)).collect();
+            published(observed, components).into_iter().map(|row| (row.key.clone(), row)).collect();
         let before: Vec<PublishedKey> =
             self.seen.keys().filter(|key| key.zone == observed.zone).cloned().collect();
         for key in before {

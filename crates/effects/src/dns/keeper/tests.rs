@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use portolan_core::dns::{observe::published, targets::record_sets};
+use portolan_core::dns::{WantedRecord, observe::published, targets::record_sets};
 use portolan_model::dns::{Change, ChangeSet, Content, Group, GroupResult, RecordSet, RecordType, Snapshot};
 
 use super::*;
@@ -115,14 +115,15 @@ impl World {
         let wanted = wanted.iter().map(|(name, target)| {
             let name = Name::new(name);
             let records = target.map(|target| {
-                record_sets(&name, &[target].into_iter(), None)
+                let records = record_sets(&name, &[target].into_iter(), None)
                     .into_iter()
                     .map(|set| WantedRecord { set, resource: "httproute/t/app".into() })
-                    .collect()
+                    .collect();
+                WantedName { key: name.clone(), component: Name::default(), records }
             });
             (name, records)
         });
-        let settings = settings.map(|settings| (settings, vec![]));
+        let settings = settings.map(|settings| (vec![settings], vec![]));
         let wanted = wanted.collect();
         self.orders.send(Orders { number: self.number, settings, wanted }).unwrap();
     }
@@ -234,11 +235,11 @@ async fn a_kept_zone_is_known_from_the_start() {
     world.until("the record", |w| w.stands() == [APP]).await;
     let snapshot = world.provider.snapshot(&ZONE.into()).await.unwrap();
     let settings = World::settings(60);
-    let known = published(&snapshot, &settings.plan);
+    let known = published(&snapshot, std::slice::from_ref(&settings));
     assert_eq!(known.len(), 1);
     // New settings with what is known: only the difference is reported.
     world.number += 1;
-    let orders = Orders { number: world.number, settings: Some((settings, known)), wanted: vec![] };
+    let orders = Orders { number: world.number, settings: Some((vec![settings], known)), wanted: vec![] };
     world.orders.send(orders).unwrap();
     let report = world.reports.recv().await.unwrap();
     assert_eq!((report.generation, report.published.len()), (2, 0));
@@ -256,4 +257,51 @@ async fn the_same_wish_again_looks_at_no_zone() {
     world.order(None, &[("app.example.com", Some("192.0.2.2"))]);
     world.until("the change", |w| w.stands() == ["app.example.com A [192.0.2.2] true"]).await;
     assert!(world.provider.reads.load(Ordering::SeqCst) > before);
+}
+
+/// Each component plans its own names, with its own owner, policy and filters; none undoes what another has made.
+#[tokio::test]
+async fn components_keep_their_own_names() {
+    use portolan_core::dns::Policy;
+    let mut world = World::new(0).await;
+    let component = |key: &str, owner: &str, policy: Policy| {
+        let mut made = World::settings(60);
+        made.key = key.into();
+        (made.plan.owner, made.plan.policy) = (owner.into(), policy);
+        made
+    };
+    let all = vec![
+        component("a", "same", Policy::Sync),
+        component("b", "same", Policy::Sync),
+        component("c", "other", Policy::UpsertOnly),
+    ];
+    let wanted = |component: &str, name: &str| {
+        let set = RecordSet::new(name, RecordType::A, None, ["192.0.2.1"]);
+        let records = vec![WantedRecord { set, resource: "httproute/t/app".into() }];
+        (Name::new(name), Some(WantedName { key: name.into(), component: component.into(), records }))
+    };
+    let names = [("a", "a.example.com"), ("b", "b.example.com"), ("c", "c.example.com")];
+    world.number += 1;
+    let orders = Orders {
+        number: world.number,
+        settings: Some((all, vec![])),
+        wanted: names.iter().map(|(component, name)| wanted(component, name)).collect(),
+    };
+    world.orders.send(orders).unwrap();
+    world.until("answers", |w| w.answers.len() == 3 && w.answers.values().all(Result::is_ok)).await;
+    let owners: Vec<Vec<Name>> = world.stands.values().map(|row| row.components.clone()).collect();
+    let both: Vec<Name> = vec!["a".into(), "b".into()];
+    assert_eq!(owners, [both.clone(), both, vec![Name::new("c")]]);
+    // The second takes over what the first gave up; the third deletes nothing.
+    world.number += 1;
+    let wanted = vec![wanted("b", "a.example.com"), (Name::new("c.example.com"), None)];
+    let orders = Orders { number: world.number, settings: None, wanted };
+    world.orders.send(orders).unwrap();
+    world.until("a report", |_| true).await;
+    assert_eq!(world.stands().len(), 3, "{:?}", world.stands());
+    assert!(world.codes.is_empty(), "{:?}", world.codes);
+    world.number += 1;
+    let wanted = vec![(Name::new("a.example.com"), None), (Name::new("b.example.com"), None)];
+    world.orders.send(Orders { number: world.number, settings: None, wanted }).unwrap();
+    world.until("the removal", |w| w.stands() == ["c.example.com A [192.0.2.1] true"]).await;
 }
