@@ -1,8 +1,8 @@
 //! Removal order: what goes while names of it are published is served until its records are gone from the authoritative
 //! server, at most until a fixed moment.
 //!
-//! A route, a hostname of it, or its place at a Gateway is kept as a copy in the store ([`route`]). A Gateway, a listener of
-//! one and a GatewayClass are kept themselves, with a mark ([`gateway`]). All are objects like any other, so a killed process
+//! A route, a hostname of it, or its place at a Gateway is kept as a copy in the store (`route.rs`). A Gateway, a listener of
+//! one and a GatewayClass are kept themselves, with a mark (`gateway.rs`). All are objects like any other, so a killed process
 //! finds them again; nothing wishes for names in their name.
 
 mod gateway;
