@@ -9,7 +9,12 @@ use crate::{client, driver, instance, objects, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(
+    version,
+    about,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 ok, 1 findings or not live, 2 error"
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
