@@ -9,6 +9,7 @@ mod conditions;
 mod dns;
 mod events;
 mod held;
+mod keep;
 mod listeners;
 mod metrics;
 mod objects;
@@ -126,6 +127,8 @@ pub struct Driver {
     dns: Dns,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
+    /// Files of the state directory that could not be written yet.
+    unkept: BTreeMap<&'static str, Vec<u8>>,
     /// What is opened and mirrored is written again too.
     rewrite_secrets: bool,
     /// Private keys that SealedSecrets are opened with.
@@ -205,6 +208,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         view: View::new(!args.once),
         dns,
         unwritten: false,
+        unkept: BTreeMap::new(),
         rewrite_secrets: false,
         keys,
         held: Arc::default(),
@@ -216,7 +220,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     }
     driver.tell_exposed_keys();
     driver.reload();
-    driver.settle()?;
+    driver.settle();
     driver.run["acme"] = driver.acme.address().to_string().into();
     driver.run["dns"] = driver.dns.address().to_string().into();
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
@@ -242,6 +246,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
 impl Driver {
     async fn run(&mut self, mut events: mpsc::UnboundedReceiver<Event>, args: &Up) -> anyhow::Result<u8> {
         let deadline = tokio::time::Instant::now() + args.timeout;
+        // When what could not be written is tried again, whatever else is asked meanwhile.
+        let mut rewrite: Option<tokio::time::Instant> = None;
         loop {
             if args.once && self.at_rest() {
                 return Ok(self.result());
@@ -253,13 +259,15 @@ impl Driver {
                 }
                 None => Duration::from_hours(1),
             };
-            let sleep = if self.unwritten { sleep.min(REWRITE) } else { sleep };
+            rewrite =
+                self.unwritten.then(|| rewrite.unwrap_or_else(|| tokio::time::Instant::now() + REWRITE));
+            let wake = tokio::time::Instant::now() + sleep;
+            let wake = rewrite.map_or(wake, |at| wake.min(at));
             let event = tokio::select! {
                 event = events.recv() => event,
-                () = tokio::time::sleep(sleep) => None,
+                () = tokio::time::sleep_until(wake) => None,
                 () = tokio::time::sleep_until(deadline), if args.once => return Ok(self.result()),
             };
-            let idle = event.is_none();
             if let Some(event) = event
                 && let Some(code) = self.take(event)
             {
@@ -271,11 +279,14 @@ impl Driver {
                     return Ok(code);
                 }
             }
-            if idle && std::mem::take(&mut self.unwritten) {
+            if rewrite.is_some_and(|at| at <= tokio::time::Instant::now()) {
+                rewrite = None;
+                self.unwritten = false;
+                self.keep_again();
                 self.rewrite_secrets = true;
                 self.reload();
             }
-            self.settle()?;
+            self.settle();
         }
     }
 
@@ -334,7 +345,7 @@ impl Driver {
 
     /// Steps until nothing follows from the last step any more. Feedback inside is bounded: addresses, what is opened,
     /// what is mirrored. Envoy gets the outcome only, so that a Secret which is opened at the start is never missed.
-    fn settle(&mut self) -> anyhow::Result<()> {
+    fn settle(&mut self) {
         let mut publish = false;
         let mut appeared = BTreeSet::new();
         for _ in 0..8 {
@@ -352,8 +363,8 @@ impl Driver {
             self.note_held(&step);
             self.view.note(&step);
             Self::note_findings(&mut appeared, &step);
-            self.give_addresses(&step)?;
-            self.publish_roots(&step)?;
+            self.give_addresses(&step);
+            self.publish_roots(&step);
             self.follow_templates(&step);
             self.follow_secrets(&step);
             publish |= self.wire.take(&step);
@@ -374,6 +385,5 @@ impl Driver {
         }
         self.record_findings(appeared);
         self.order_dns();
-        Ok(())
     }
 }

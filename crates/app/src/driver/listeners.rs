@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use anyhow::Context as _;
 use portolan_core::gateway::rows::{GatewayAddress, ListenerCertificate};
 use portolan_engine::Changes;
 use portolan_model::{
@@ -13,11 +12,12 @@ use portolan_model::{
 use super::Driver;
 
 impl Driver {
-    pub(super) fn give_addresses(&mut self, step: &Changes) -> anyhow::Result<()> {
+    /// Gives addresses to Gateways that came or changed, and keeps which.
+    pub(super) fn give_addresses(&mut self, step: &Changes) {
         let changed: Vec<(NamespacedName, Option<Arc<Gateway>>)> =
             step.of::<Gateway>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
         if changed.is_empty() {
-            return Ok(());
+            return;
         }
         for (key, gateway) in changed {
             let address = gateway.and_then(|g| self.addresses.of(&g));
@@ -30,15 +30,14 @@ impl Driver {
             }
             self.facts = true;
         }
-        self.state.write("addresses.json", &self.addresses.save()).context("addresses cannot be saved")?;
-        Ok(())
+        self.keep("addresses.json", self.addresses.save());
     }
 
     /// `ca.pem` holds the public roots of what the listeners serve, so that `curl --cacert` works. It never enters a
     /// trust store.
-    pub(super) fn publish_roots(&self, step: &Changes) -> anyhow::Result<()> {
+    pub(super) fn publish_roots(&mut self, step: &Changes) {
         if step.of::<Secret>().is_empty() && step.of::<ListenerCertificate>().is_empty() {
-            return Ok(());
+            return;
         }
         let secrets: BTreeSet<NamespacedName> =
             self.engine.rows::<ListenerCertificate>().filter_map(|l| l.secret.clone().ok()).collect();
@@ -50,7 +49,7 @@ impl Driver {
             .collect();
         let ours = self.engine.rows::<Issuer>().any(|i| matches!(i.spec, IssuerSpec::Acme { .. }));
         let roots = roots.into_iter().chain(ours.then(|| self.acme.root().as_bytes().to_vec()));
-        self.state.write("ca.pem", &roots.flatten().collect::<Vec<u8>>()).context("ca.pem")?;
-        Ok(())
+        let roots = roots.flatten().collect();
+        self.keep("ca.pem", roots);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use portolan_testkit::suites;
 use serde_json::Value;
 
-use crate::instance::{envoy, first_steps, portolan, private};
+use crate::instance::{Instance, envoy, first_steps, portolan, private};
 
 /// `up` in a mount namespace in which the state directory is a file system of this size.
 fn up(dir: &Path, state: &Path, envoy: &Path, mount: &str, more: &str) -> Command {
@@ -156,4 +156,36 @@ fn a_state_that_fills_up_keeps_what_is_served() {
         }),
     );
     drop(running);
+}
+
+/// A file of the state that cannot be replaced is a finding that names it, stops nobody, and is written once it can be.
+#[test]
+fn a_file_of_the_state_that_cannot_be_written_is_tried_again() {
+    let Some(envoy) = envoy("e2e state file") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.reach("app1.dev.example.com", "live");
+    let file = instance.state.path().join("addresses.json");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir_all(file.join("in the way")).unwrap();
+    let gateway = std::fs::read_to_string(instance.dir.path().join("gateway.yaml")).unwrap();
+    let second = gateway.split("---").find(|document| document.contains("kind: Gateway\n")).unwrap();
+    instance.write("second.yaml", &second.replace("name: shared", "name: second"));
+    let about = |status: &Value| {
+        let named =
+            |f: &&Value| f["object"].as_str().is_some_and(|object| object.ends_with("/addresses.json"));
+        status["findings"].as_array().and_then(|all| all.iter().find(named).cloned())
+    };
+    let finding = instance.wait("the finding", || about(&instance.status()));
+    assert_eq!((&finding["code"], &finding["severity"]), (&"PTL-0102".into(), &"error".into()));
+    instance.wait("the second Gateway to be served all the same", || {
+        let status = instance.status();
+        let listeners = status["listeners"].as_array()?;
+        listeners
+            .iter()
+            .any(|l| l["gateway"] == "gateway-system/second" && l["programmed"] == true)
+            .then_some(())
+    });
+    std::fs::remove_dir_all(&file).unwrap();
+    instance.wait("the finding to go", || about(&instance.status()).is_none().then_some(()));
+    assert!(std::fs::read_to_string(&file).unwrap().contains("gateway-system/second"));
 }
