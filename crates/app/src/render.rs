@@ -4,7 +4,10 @@
 mod rooms;
 mod table;
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use anyhow::Context as _;
 use portolan_core::{
@@ -16,7 +19,7 @@ use portolan_core::{
 use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, Object, ObjectKey,
+    Name, Object, ObjectKey, Origin, Problem,
     input::{Namespace, SourceProblems},
     intake::intake,
 };
@@ -85,24 +88,22 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
     for object in &rendered.objects {
         world::put(&mut engine, &object.key, intake(object));
     }
+    let mut problems: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
     for problem in std::mem::take(&mut rendered.problems) {
-        let mut row = engine.get::<SourceProblems>(&problem.object).map_or_else(
-            || SourceProblems { key: problem.object.clone(), problems: Vec::new() },
-            |row| (*row).clone(),
-        );
-        row.problems.push(problem);
-        engine.put(row);
-        // Facts are seen by the next step only.
-        engine.step(0);
+        problems.entry(problem.object.clone()).or_default().push(problem);
+    }
+    for (key, problems) in problems {
+        engine.put(SourceProblems { key, problems });
     }
     let now = portolan_model::Instant(jiff::Timestamp::now().as_millisecond());
     if !foresee(&mut engine, now) {
         tracing::error!("the rooms did not come to rest");
     }
-    let origin = |key: &ObjectKey| rendered.objects.iter().find(|o| o.key == *key).map(|o| &o.origin);
+    let origins: BTreeMap<&ObjectKey, &Origin> =
+        rendered.objects.iter().map(|o| (&o.key, &o.origin)).collect();
     let findings: Vec<Value> = engine
         .rows::<world::Finding>()
-        .map(|row| status::finding(&row.problem, origin(&row.problem.object)))
+        .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))
         .collect();
     json!({
         "environment": env,
