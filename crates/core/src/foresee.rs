@@ -25,7 +25,7 @@ use crate::{
         plan,
         rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
     },
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener, WireType},
+    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener},
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
@@ -37,6 +37,9 @@ use crate::{
 /// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
 /// the bound only guards against wishes that never come to rest.
 const ROUNDS: usize = 32;
+
+/// Address that every Gateway is assumed to have; it means nothing outside of this.
+pub const ASSUMED_ADDRESS: &str = "127.0.0.1";
 
 /// Length of validity that is assumed for what comes out of a SealedSecret: nobody knows it before it is opened.
 const VALID: i64 = 90 * 86_400_000;
@@ -208,21 +211,12 @@ fn serve(engine: &mut Engine<World>) {
     for gateway in gateways {
         engine.put(GatewayAddress {
             key: gateway.key.clone(),
-            address: "127.0.0.1".into(),
+            address: ASSUMED_ADDRESS.into(),
             ports: gateway.listeners.iter().map(|listener| (listener.port, listener.port)).collect(),
             loopback: true,
         });
     }
-    let mut sent: BTreeSet<WireKey> = BTreeSet::new();
-    for listener in engine.rows::<WireListener>() {
-        sent.insert(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
-        for chain in &listener.chains {
-            sent.insert(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
-            sent.extend(
-                chain.secret.iter().map(|name| WireKey { r#type: WireType::Secret, name: name.clone() }),
-            );
-        }
-    }
+    let sent: BTreeSet<WireKey> = engine.rows::<WireListener>().flat_map(|row| row.resources()).collect();
     for key in sent {
         engine.put(WireAck { key, state: Ok(()) });
     }

@@ -32,7 +32,7 @@ use portolan_core::{
     certificates::rows::Settings,
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener, WireType},
+    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener},
     world,
 };
 use portolan_engine::Engine;
@@ -186,16 +186,7 @@ impl Run {
         if facts["acks"] == false {
             return;
         }
-        let mut sent: Vec<WireKey> = Vec::new();
-        for listener in self.engine.rows::<WireListener>() {
-            sent.push(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
-            for chain in &listener.chains {
-                sent.push(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
-                sent.extend(
-                    chain.secret.iter().map(|name| WireKey { r#type: WireType::Secret, name: name.clone() }),
-                );
-            }
-        }
+        let sent: Vec<WireKey> = self.engine.rows::<WireListener>().flat_map(|row| row.resources()).collect();
         for key in sent {
             let refusal = facts["nacks"].get(&*key.name).and_then(Value::as_str).map(str::to_owned);
             self.engine.put(WireAck { key, state: refusal.map_or(Ok(()), Err) });

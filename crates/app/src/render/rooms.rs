@@ -7,6 +7,7 @@ use portolan_core::{
     certificates::rows::CertificateState,
     conditions::rows::ListenerStatus,
     dns::rows::{DnsSettings, NameWish},
+    foresee::ASSUMED_ADDRESS,
     gateway::rows::{Door, ListenerCertificate, VirtualHost},
     policy::rows::Denied,
     secrets::rows::{Mirror, MirrorContent, UnsealWanted},
@@ -140,17 +141,17 @@ pub(super) fn dns(engine: &Engine<World>) -> Value {
         .map(|row| {
             let (name, route, gateway, component) = &row.key;
             // The assumed address means nothing outside of this run.
-            let targets: Vec<String> =
-                row.targets
-                    .iter()
-                    .map(|target| {
-                        if &**target == "127.0.0.1" {
-                            format!("Gateway {gateway}")
-                        } else {
-                            target.to_string()
-                        }
-                    })
-                    .collect();
+            let targets: Vec<String> = row
+                .targets
+                .iter()
+                .map(|target| {
+                    if &**target == ASSUMED_ADDRESS {
+                        format!("Gateway {gateway}")
+                    } else {
+                        target.to_string()
+                    }
+                })
+                .collect();
             json!({
                 "name": name, "route": route.to_string(), "targets": targets, "ttl": row.ttl,
                 "component": component, "outside": row.outside, "gate": row.gate.as_ref().err(),

@@ -390,6 +390,18 @@ pub struct WireListener {
 }
 row!(WireListener, (GatewayKey, u16), "wire_listeners");
 
+impl WireListener {
+    /// All resources that it consists of: the listener, and of each chain the routes and the certificate.
+    pub fn resources(&self) -> impl Iterator<Item = WireKey> {
+        let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
+        let chains = self.chains.iter().flat_map(move |chain| {
+            let secret = chain.secret.iter().map(move |name| key(WireType::Secret, name));
+            std::iter::once(key(WireType::Routes, &chain.routes)).chain(secret)
+        });
+        std::iter::once(key(WireType::Listener, &self.name)).chain(chains)
+    }
+}
+
 /// Wire: one filter chain.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FilterChain {
