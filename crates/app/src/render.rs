@@ -1,5 +1,5 @@
 //! `portolan render`: what an environment wants, room by room, without running anything. Effects are assumed to succeed
-//! (`core::foresee`), so what is refused here needs an edit.
+//! (`core::simulate`), so what is refused here needs an edit.
 
 mod rooms;
 mod table;
@@ -12,8 +12,8 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::{
     World,
-    foresee::foresee,
     gitops::configuration::{self, Environment},
+    simulate::simulate,
     world,
 };
 use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
@@ -96,7 +96,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         engine.put(SourceProblems { key, problems });
     }
     let now = portolan_model::Instant(jiff::Timestamp::now().as_millisecond());
-    if !foresee(&mut engine, now) {
+    if !simulate(&mut engine, now) {
         tracing::error!("the rooms did not come to rest");
     }
     let origins: BTreeMap<&ObjectKey, &Origin> =

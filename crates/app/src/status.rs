@@ -11,7 +11,8 @@ use portolan_core::{
     World,
     conditions::rows::ListenerStatus,
     gateway::rows::{
-        Cluster, Door, Endpoints, ListenerCertificate, ParentVerdict, VirtualHost, WireAck, WireKey, WireType,
+        Cluster, Endpoints, GatewayListener, ListenerCertificate, ParentVerdict, VirtualHost, WireAck,
+        WireKey, WireType,
     },
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
@@ -41,18 +42,18 @@ pub fn status(
         .collect();
     let entries: Vec<Value> = engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings)).collect();
     let listeners: Vec<Value> = engine
-        .rows::<Door>()
-        .map(|door| {
-            let status = engine.get::<ListenerStatus>(&door.key);
+        .rows::<GatewayListener>()
+        .map(|gateway_listener| {
+            let status = engine.get::<ListenerStatus>(&gateway_listener.key);
             let conditions = status.as_ref().map_or(&[][..], |s| &s.conditions[..]);
             let holds = |kind: &str| conditions.iter().any(|c| c.r#type == kind && c.status == Status::True);
             let wrong = conditions.iter().find(|c| c.r#type != "Conflicted" && c.status != Status::True);
             json!({
-                "gateway": door.key.gateway.to_string(),
-                "name": door.key.name,
-                "hostname": door.hostname,
-                "port": door.port,
-                "protocol": if door.https { "HTTPS" } else { "HTTP" },
+                "gateway": gateway_listener.key.gateway.to_string(),
+                "name": gateway_listener.key.name,
+                "hostname": gateway_listener.hostname,
+                "port": gateway_listener.port,
+                "protocol": if gateway_listener.https { "HTTPS" } else { "HTTP" },
                 "attachedRoutes": status.as_ref().map_or(0, |s| s.attached),
                 "accepted": holds("Accepted"),
                 "resolvedRefs": holds("ResolvedRefs"),

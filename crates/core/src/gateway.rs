@@ -2,8 +2,8 @@
 //!
 //! ```text
 //!  Secret -> TlsReady -> ListenerCertificate -> WireListener
-//!  Gateway -> Door ^          Route -> Offer -> Attachment -> HostRule -> VirtualHost
-//!              Contender -> Outdone -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
+//!  Gateway -> GatewayListener ^          Route -> Offer -> Attachment -> HostRule -> VirtualHost
+//!              Contender -> RouteConflict -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
 //! ```
 //!
 //! Invariants: a Secret that is not there yet leaves its own chain out and every other one untouched; what serves
@@ -14,12 +14,12 @@ pub(crate) mod addresses;
 mod age;
 mod attach;
 mod backends;
-mod doors;
+pub(crate) mod conflicts;
 mod grants;
 mod hosts;
+mod listeners;
 mod offers;
 mod restrictions;
-pub(crate) mod rivals;
 pub mod rows;
 mod rules;
 mod tls;
@@ -30,9 +30,9 @@ use portolan_model::input::{
     EndpointSlice, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner, GatewayPorts,
-    GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, Outdone, ParentVerdict,
-    TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Contender, Endpoints, GatewayAddress, GatewayListener, GatewayOwner,
+    GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, ParentVerdict,
+    RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
@@ -54,35 +54,37 @@ pub const CONTROLLERS: [&str; 2] =
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("tls_ready", tls::tls_ready).reads::<(CutsBySecret, Secret)>().writes::<(TlsReady, Finding)>();
-    engine
-        .map("doors", doors::doors)
-        .reads::<(GatewayClass,)>()
-        .writes::<(Door, GatewayOwner, ListenerState, Finding)>();
+    engine.map("gateway_listeners", listeners::gateway_listeners).reads::<(GatewayClass,)>().writes::<(
+        GatewayListener,
+        GatewayOwner,
+        ListenerState,
+        Finding,
+    )>();
     engine
         .map("listener_certificates", tls::listener_certificates)
-        .reads::<(ReferenceGrant, TlsReady, Door)>()
+        .reads::<(ReferenceGrant, TlsReady, GatewayListener)>()
         .writes::<(ListenerCertificate, Finding)>();
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, Door, ListenerCertificate)>()
+        .reads::<(GatewayAddress, GatewayListener, ListenerCertificate)>()
         .writes::<(WireListener, Finding)>();
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
-        .reads::<(GatewayOwner, Denied, Door, Namespace)>()
+        .reads::<(GatewayOwner, Denied, GatewayListener, Namespace)>()
         .writes::<(Offer,)>();
     engine
-        .map("contenders", rivals::contenders)
+        .map("contenders", conflicts::contenders)
         .reads::<(OffersByHost, OffersBeneath)>()
         .writes::<(Contender,)>();
-    engine.group::<ContendersByListener>("outdone", rivals::outdone).writes::<(Outdone,)>();
-    engine.map("attachments", attach::attachments).reads::<(Offer, Outdone, Door)>().writes::<(
-        Attachment,
-        ParentVerdict,
-        HostClaim,
-        Finding,
-    )>();
+    engine
+        .group::<ContendersByListener>("route_conflicts", conflicts::route_conflicts)
+        .writes::<(RouteConflict,)>();
+    engine
+        .map("attachments", attach::attachments)
+        .reads::<(Offer, RouteConflict, GatewayListener)>()
+        .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
         .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged)>()
@@ -91,7 +93,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("unenforced", restrictions::unenforced)
         .reads::<(
             Attachment,
-            Door,
+            GatewayListener,
             GatewayAddress,
             GatewayRestrictions,
             RestrictionsByTarget,
@@ -101,7 +103,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Unenforced, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
-        .reads::<(Attachment, Door, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
+        .reads::<(Attachment, GatewayListener, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();

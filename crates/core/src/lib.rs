@@ -9,11 +9,11 @@
 pub mod certificates;
 pub mod conditions;
 pub mod dns;
-pub mod foresee;
 pub mod gateway;
 pub mod gitops;
 pub mod policy;
 pub mod secrets;
+pub mod simulate;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use portolan_engine::Engine;
 use crate::{
     World,
     dns::rows::DnsState,
-    gateway::rows::{Door, GatewayAddress, ListenerCertificate, Unenforced, Unresolved, WireAck},
+    gateway::rows::{GatewayAddress, GatewayListener, ListenerCertificate, Unenforced, Unresolved, WireAck},
     world::{ClaimsByHost, Finding},
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .group::<ClaimsByHost>("entry_points", entries::entry_points)
         .reads::<(
             GatewayAddress,
-            Door,
+            GatewayListener,
             ListenerCertificate,
             Unresolved,
             WireAck,

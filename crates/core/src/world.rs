@@ -28,11 +28,11 @@ use crate::{
         RecordProblem, WantedName,
     },
     gateway,
-    gateway::rivals::{self, HostOfKind},
+    gateway::conflicts::{self, HostOfKind},
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Contender, Door, Endpoints, GatewayAddress, GatewayOwner,
+        Attachment, Cluster, ClusterUse, Contender, Endpoints, GatewayAddress, GatewayListener, GatewayOwner,
         GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerKey, ListenerState, Offer,
-        Outdone, ParentVerdict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
+        ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
         WireListener, WirePending,
     },
     gitops,
@@ -80,8 +80,8 @@ index!(/** Grants by the namespace that grants. */
     GrantsByNamespace, ReferenceGrant, Name, "grants by namespace", |g| [g.key.namespace.clone()]);
 index!(/** Slices by Service. */
     SlicesByService, EndpointSlice, NamespacedName, "slices by service", |s| [s.service.clone()]);
-index!(/** Doors by Gateway. */
-    DoorsByGateway, Door, GatewayKey, "listeners by gateway", |d| [d.key.gateway.clone()]);
+index!(/** GatewayListeners by Gateway. */
+    ListenersByGateway, GatewayListener, GatewayKey, "listeners by gateway", |d| [d.key.gateway.clone()]);
 index!(/** Listener certificates by Gateway. */
     CertificatesByGateway, ListenerCertificate, GatewayKey, "listener certificates by gateway",
     |c| [c.key.gateway.clone()]);
@@ -97,9 +97,9 @@ index!(/** Uses by cluster. */
 index!(/** Claims by hostname. */
     ClaimsByHost, HostClaim, Name, "claims by hostname", |c| [c.key.host.clone()]);
 index!(/** Offers by each hostname that they offer to serve, with its listener and the route's kind. */
-    OffersByHost, Offer, HostOfKind, "offers by hostname", |o| rivals::hosts(o));
+    OffersByHost, Offer, HostOfKind, "offers by hostname", |o| conflicts::hosts(o));
 index!(/** The same by each wildcard that takes one of their hostnames. */
-    OffersBeneath, Offer, HostOfKind, "offers by wildcard", |o| rivals::above(o));
+    OffersBeneath, Offer, HostOfKind, "offers by wildcard", |o| conflicts::above(o));
 index!(/** Contenders by listener. */
     ContendersByListener, Contender, ListenerKey, "contenders by listener", |c| [c.key.0.clone()]);
 index!(/** Restrictions that choose their targets by labels, by namespace. */
@@ -188,10 +188,10 @@ world! {
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
         issues: IssueWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
-        tls: TlsReady [], owners: GatewayOwner [], doors: Door [DoorsByGateway], listeners: ListenerState [],
+        tls: TlsReady [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
         tls_secrets: TlsSecret [], wire_listeners: WireListener [],
-        offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], outdone: Outdone [],
+        offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],

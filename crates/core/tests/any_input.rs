@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use portolan_core::{
-    World, certificates::rows::Settings, dns::rows::DnsSettings, engine, foresee::foresee, world,
+    World, certificates::rows::Settings, dns::rows::DnsSettings, engine, simulate::simulate, world,
 };
 use portolan_engine::Engine;
 use portolan_model::{Instant, Name, Object, Origin, Severity, intake::intake, yaml};
@@ -198,7 +198,7 @@ proptest! {
         let step = engine.step(NOW);
         prop_assert!(step.errors.is_empty() && step.conflicts.is_empty(), "{:?} {:?}", step.errors, step.conflicts);
         prop_assert!(step.held.is_empty(), "a rule failed: {:?}", step.held);
-        prop_assert!(foresee(&mut engine, Instant(NOW)), "it comes to rest");
+        prop_assert!(simulate(&mut engine, Instant(NOW)), "it comes to rest");
         let step = engine.step(NOW);
         prop_assert!(step.held.is_empty(), "a rule failed: {:?}", step.held);
         for row in engine.rows::<world::Finding>() {

@@ -7,10 +7,10 @@ use portolan_core::{
     certificates::rows::CertificateState,
     conditions::rows::ListenerStatus,
     dns::rows::{DnsSettings, NameWish},
-    foresee::ASSUMED_ADDRESS,
-    gateway::rows::{Door, ListenerCertificate, VirtualHost},
+    gateway::rows::{GatewayListener, ListenerCertificate, VirtualHost},
     policy::rows::Denied,
     secrets::rows::{Mirror, MirrorContent, UnsealWanted},
+    simulate::ASSUMED_ADDRESS,
     status::rows::{EntryPoint, State},
 };
 use portolan_engine::Engine;
@@ -97,15 +97,15 @@ fn signer(spec: &IssuerSpec) -> Value {
 /// Listeners, and each hostname with its route.
 pub(super) fn gateway(engine: &Engine<World>) -> Value {
     let listeners: Vec<Value> = engine
-        .rows::<Door>()
-        .map(|door| {
-            let status = engine.get::<ListenerStatus>(&door.key);
+        .rows::<GatewayListener>()
+        .map(|gateway_listener| {
+            let status = engine.get::<ListenerStatus>(&gateway_listener.key);
             let conditions = status.as_ref().map_or(&[][..], |status| &status.conditions[..]);
             let wrong = conditions.iter().find(|c| c.r#type != "Conflicted" && c.status != Status::True);
-            let secret = engine.get::<ListenerCertificate>(&door.key).and_then(|row| row.secret.clone().ok());
+            let secret = engine.get::<ListenerCertificate>(&gateway_listener.key).and_then(|row| row.secret.clone().ok());
             json!({
-                "gateway": door.key.gateway.to_string(), "name": door.key.name, "hostname": door.hostname,
-                "port": door.port, "protocol": if door.https { "HTTPS" } else { "HTTP" },
+                "gateway": gateway_listener.key.gateway.to_string(), "name": gateway_listener.key.name, "hostname": gateway_listener.hostname,
+                "port": gateway_listener.port, "protocol": if gateway_listener.https { "HTTPS" } else { "HTTP" },
                 "secret": secret.map(|secret| secret.to_string()),
                 "attachedRoutes": status.as_ref().map_or(0, |status| status.attached),
                 "message": wrong.map(|condition| condition.message.clone()),

@@ -8,24 +8,24 @@ use super::rows::{ListenerStatus, Progress};
 use crate::{
     Cx,
     gateway::rows::{
-        Door, ListenerCertificate, ListenerState, WireAck, WireKey, WirePending, WireType, listener_name,
-        secret_name,
+        GatewayListener, ListenerCertificate, ListenerState, WireAck, WireKey, WirePending, WireType,
+        listener_name, secret_name,
     },
     world::AttachmentsByListener,
 };
 
 pub(super) fn listener_status(cx: &mut Cx<'_>, state: &Arc<ListenerState>) {
-    let Some(door) = cx.get::<Door>(&state.key) else { return };
+    let Some(gateway_listener) = cx.get::<GatewayListener>(&state.key) else { return };
     let certificate = cx.get::<ListenerCertificate>(&state.key);
     let attached = cx.count::<AttachmentsByListener>(&state.key);
-    let progress = progress(cx, state, &door, certificate.as_deref());
+    let progress = progress(cx, state, &gateway_listener, certificate.as_deref());
     let conditions = vec![
         accepted(state),
         conflicted(state),
-        programmed(state, door.accepted, certificate.as_deref(), &progress),
+        programmed(state, gateway_listener.accepted, certificate.as_deref(), &progress),
         resolved(state, certificate.as_deref()),
     ];
-    let kinds = door.kinds.iter().map(|kind| Name::new(kind.kind())).collect();
+    let kinds = gateway_listener.kinds.iter().map(|kind| Name::new(kind.kind())).collect();
     cx.emit(ListenerStatus { key: state.key.clone(), attached, kinds, conditions, progress });
 }
 
@@ -89,17 +89,20 @@ fn programmed(
 fn progress(
     cx: &mut Cx<'_>,
     state: &ListenerState,
-    door: &Door,
+    gateway_listener: &GatewayListener,
     certificate: Option<&ListenerCertificate>,
 ) -> Progress {
-    if state.accepted.is_err() || !door.accepted {
+    if state.accepted.is_err() || !gateway_listener.accepted {
         return Progress::NotSent;
     }
     let mut needs = vec![
-        WireKey { r#type: WireType::Listener, name: listener_name(&door.key.gateway, door.port) },
-        WireKey { r#type: WireType::Routes, name: door.routes.clone() },
+        WireKey {
+            r#type: WireType::Listener,
+            name: listener_name(&gateway_listener.key.gateway, gateway_listener.port),
+        },
+        WireKey { r#type: WireType::Routes, name: gateway_listener.routes.clone() },
     ];
-    if door.https {
+    if gateway_listener.https {
         match certificate.map(|c| &c.secret) {
             Some(Ok(secret)) => {
                 needs.push(WireKey { r#type: WireType::Secret, name: secret_name(secret) });

@@ -14,27 +14,27 @@ use super::{
 };
 use crate::{
     Cx,
-    gateway::rows::{Door, GatewayAddress, ListenerCertificate, WireAck, WireKey, WireType},
+    gateway::rows::{GatewayAddress, GatewayListener, ListenerCertificate, WireAck, WireKey, WireType},
     problem,
     world::{Finding, at},
 };
 
-pub(super) fn listener_gates(cx: &mut Cx<'_>, door: &Arc<Door>) {
-    let open = open(cx, door);
-    cx.emit(ListenerGate { key: door.key.clone(), open });
+pub(super) fn listener_gates(cx: &mut Cx<'_>, gateway_listener: &Arc<GatewayListener>) {
+    let open = open(cx, gateway_listener);
+    cx.emit(ListenerGate { key: gateway_listener.key.clone(), open });
 }
 
-fn open(cx: &mut Cx<'_>, door: &Door) -> Result<Option<Vec<Name>>, String> {
-    let listener = &door.key;
-    if !door.accepted {
+fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Vec<Name>>, String> {
+    let listener = &gateway_listener.key;
+    if !gateway_listener.accepted {
         return Err(format!("listener {listener} is not accepted"));
     }
     let mut needs = vec![
-        (WireType::Listener, format!("gw/{}/{}", listener.gateway, door.port)),
-        (WireType::Routes, door.routes.to_string()),
+        (WireType::Listener, format!("gw/{}/{}", listener.gateway, gateway_listener.port)),
+        (WireType::Routes, gateway_listener.routes.to_string()),
     ];
     let mut covers = None;
-    if door.https {
+    if gateway_listener.https {
         let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
             return Err(format!("listener {listener} has no certificate"));
         };

@@ -9,7 +9,7 @@
 //! The rules make the wanted records; the effect plans and writes them zone by zone and reports what stands:
 //!
 //! ```text
-//!  Door, acks -> ListenerGate --+
+//!  GatewayListener, acks -> ListenerGate --+
 //!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       what is kept of what was removed -> Departed
 //!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
 //! ```
@@ -62,7 +62,7 @@ use portolan_model::input::GatewayClass;
 
 use crate::{
     World,
-    gateway::rows::{Attachment, Door, GatewayAddress, ListenerCertificate, WireAck},
+    gateway::rows::{Attachment, GatewayAddress, GatewayListener, ListenerCertificate, WireAck},
     status::rows::Probe,
     world::{Finding as FindingRow, ProblemsByName, PublishedByName, WishesByName},
 };
@@ -78,7 +78,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::GatewayTargets, FindingRow)>();
     engine
         .map("name_wishes", names::name_wishes)
-        .reads::<(rows::DnsSettings, Attachment, Door, rows::GatewayTargets, rows::ListenerGate, Probe)>()
+        .reads::<(rows::DnsSettings, Attachment, GatewayListener, rows::GatewayTargets, rows::ListenerGate, Probe)>()
         .writes::<(rows::NameWish, FindingRow)>();
     engine.map("record_findings", wanted::record_findings).writes::<(FindingRow,)>();
     engine

@@ -15,7 +15,7 @@ use crate::{
     Cx,
     gateway::{
         covers,
-        rows::{Attachment, Door},
+        rows::{Attachment, GatewayListener},
         takes,
     },
     problem,
@@ -25,14 +25,14 @@ use crate::{
 
 /// A listener at which a name is asked for.
 struct At {
-    door: Arc<Door>,
+    gateway_listener: Arc<GatewayListener>,
     host: Option<Name>,
 }
 
 impl At {
     /// Smallest counts: served before not served, TLS before cleartext, as the entry points choose.
     fn rank(&self) -> (bool, bool, &Name) {
-        (self.host.is_none(), !self.door.https, &self.door.key.name)
+        (self.host.is_none(), !self.gateway_listener.https, &self.gateway_listener.key.name)
     }
 }
 
@@ -94,7 +94,7 @@ fn filtered(route: &Route, settings: &DnsSettings) -> Option<&'static str> {
 fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name, GatewayKey), At> {
     let mut found: BTreeMap<(Name, GatewayKey), At> = BTreeMap::new();
     let mut add = |name: Name, at: At| {
-        let key = (name, at.door.key.gateway.clone());
+        let key = (name, at.gateway_listener.key.gateway.clone());
         if found.get(&key).is_none_or(|present| at.rank() < present.rank()) {
             found.insert(key, at);
         }
@@ -107,12 +107,19 @@ fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name,
             continue;
         }
         for (listener, hosts) in &attachment.taken {
-            let Some(door) = cx.get::<Door>(listener).filter(|door| !door.leaving) else { continue };
+            let Some(gateway_listener) =
+                cx.get::<GatewayListener>(listener).filter(|gateway_listener| !gateway_listener.leaving)
+            else {
+                continue;
+            };
             attached = true;
             // Without hostnames of its own the route has its listener's: served, but nobody wrote it as a name to publish.
             if notes.hostname_source != HostnameSource::AnnotationOnly && !route.hostnames.is_empty() {
                 for host in hosts.iter().filter(|host| **host != "*") {
-                    add(host.clone(), At { door: Arc::clone(&door), host: Some(host.clone()) });
+                    add(
+                        host.clone(),
+                        At { gateway_listener: Arc::clone(&gateway_listener), host: Some(host.clone()) },
+                    );
                 }
             }
             if notes.hostname_source == HostnameSource::DefinedHostsOnly {
@@ -120,11 +127,11 @@ fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name,
                 continue;
             }
             for name in &notes.hostnames {
-                let Some(narrow) = narrower(door.hostname.as_ref(), name) else { continue };
+                let Some(narrow) = narrower(gateway_listener.hostname.as_ref(), name) else { continue };
                 unmatched.retain(|other| *other != name);
                 let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
                 let host = serving.max_by_key(|host| host.len()).cloned();
-                add(narrow.clone(), At { door: Arc::clone(&door), host });
+                add(narrow.clone(), At { gateway_listener: Arc::clone(&gateway_listener), host });
             }
         }
     }
@@ -160,7 +167,7 @@ fn narrower<'a>(own: Option<&'a Name>, name: &'a Name) -> Option<&'a Name> {
 }
 
 fn gate(cx: &mut Cx<'_>, name: &Name, at: &At) -> Result<(), String> {
-    let listener = &at.door.key;
+    let listener = &at.gateway_listener.key;
     let gate = cx.get::<ListenerGate>(listener);
     let gate = gate.ok_or_else(|| format!("listener {listener} is gone"))?;
     if let Some(names) = gate.open.as_ref().map_err(Clone::clone)?

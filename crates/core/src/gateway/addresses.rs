@@ -2,7 +2,7 @@
 
 use portolan_model::{Severity, input::Gateway};
 
-use super::doors::object;
+use super::listeners::object;
 use crate::{Cx, problem};
 
 /// Types of addresses that Gateway API itself has (`AddressType`).

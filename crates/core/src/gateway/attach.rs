@@ -9,7 +9,7 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{Attachment, Door, ListenerKey, Offer, Outdone, ParentVerdict, Refused, Taken},
+    rows::{Attachment, GatewayListener, ListenerKey, Offer, ParentVerdict, Refused, RouteConflict, Taken},
     takes,
 };
 use crate::{
@@ -58,11 +58,11 @@ fn without_rivals(
     lost: &mut Vec<String>,
 ) -> Result<Taken, Refused> {
     taken.retain(|(listener, _)| {
-        let Some(outdone) = cx.get::<Outdone>(&(route.key.clone(), listener.clone())) else { return true };
+        let Some(route_conflicts) = cx.get::<RouteConflict>(&(route.key.clone(), listener.clone())) else { return true };
         lost.push(format!(
             "{} comes first (by age, then by name) and has {} at listener {listener} too; an HTTPRoute and a GRPCRoute \
              cannot share a hostname there, so this route is not accepted",
-            outdone.winner, outdone.host
+            route_conflicts.winner, route_conflicts.host
         ));
         false
     });
@@ -108,9 +108,10 @@ fn claims(
     let taken = outcome.map_or(&[][..], |taken| &taken[..]);
     let unresolved = invalid.iter().find(|i| i.unserved).map(|i| i.why.to_string());
     for (listener, hosts) in taken {
-        let Some(door) = cx.get::<Door>(listener) else { continue };
+        let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
         for host in hosts {
-            let (https, port, unresolved) = (door.https, door.port, unresolved.clone());
+            let (https, port, unresolved) =
+                (gateway_listener.https, gateway_listener.port, unresolved.clone());
             cx.emit(HostClaim { https, port, unresolved, ..claim(host, &listener.name) });
         }
     }

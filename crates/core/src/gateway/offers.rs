@@ -10,9 +10,9 @@ use portolan_model::{
 use super::{
     GROUP,
     hosts::{intersection, keep_isolated},
-    rows::{Age, Door, GatewayOwner, Offer, Refused, Taken},
+    rows::{Age, GatewayListener, GatewayOwner, Offer, Refused, Taken},
 };
-use crate::{Cx, policy::rows::Denied, world::DoorsByGateway};
+use crate::{Cx, policy::rows::Denied, world::ListenersByGateway};
 
 pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
     for (at, parent) in route.parents.iter().enumerate() {
@@ -59,11 +59,11 @@ fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Verdict {
 
 fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken, Refused> {
     let (kind, own) = (route.key.kind, &route.key.name.namespace);
-    let doors = cx.find::<DoorsByGateway>(&parent.name);
-    let chosen = |d: &&Arc<Door>| {
+    let gateway_listeners = cx.find::<ListenersByGateway>(&parent.name);
+    let chosen = |d: &&Arc<GatewayListener>| {
         parent.section.as_ref().is_none_or(|s| *s == d.key.name) && parent.port.is_none_or(|p| p == d.port)
     };
-    let matching: Vec<Arc<Door>> = doors.iter().filter(chosen).cloned().collect();
+    let matching: Vec<Arc<GatewayListener>> = gateway_listeners.iter().filter(chosen).cloned().collect();
     if matching.is_empty() {
         let message = match (&parent.section, parent.port) {
             (Some(section), Some(port)) => {
@@ -75,7 +75,7 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
         };
         return Err(Refused { reason: "NoMatchingParent".into(), message });
     }
-    let allowed: Vec<Arc<Door>> =
+    let allowed: Vec<Arc<GatewayListener>> =
         matching.into_iter().filter(|d| d.kinds.contains(&kind) && admits(cx, d, own)).collect();
     if allowed.is_empty() {
         let message =
@@ -83,17 +83,17 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
         return Err(Refused { reason: "NotAllowedByListeners".into(), message });
     }
     let names = allowed.iter().map(|d| &*d.key.name).collect::<Vec<_>>().join(", ");
-    let serving: Vec<Arc<Door>> = allowed.into_iter().filter(|d| d.accepted).collect();
+    let serving: Vec<Arc<GatewayListener>> = allowed.into_iter().filter(|d| d.accepted).collect();
     if serving.is_empty() {
         let message = format!("listener {names} of Gateway {} is not accepted itself", parent.name);
         return Err(Refused { reason: "NoMatchingParent".into(), message });
     }
     let taken: Taken = serving
         .into_iter()
-        .filter_map(|door| {
-            let hosts = intersection(&door, route);
-            let kept = keep_isolated(&door, hosts.clone(), &doors);
-            (!hosts.is_empty()).then(|| (door.key.clone(), kept))
+        .filter_map(|gateway_listener| {
+            let hosts = intersection(&gateway_listener, route);
+            let kept = keep_isolated(&gateway_listener, hosts.clone(), &gateway_listeners);
+            (!hosts.is_empty()).then(|| (gateway_listener.key.clone(), kept))
         })
         .collect();
     if taken.is_empty() {
@@ -104,10 +104,10 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
     Ok(taken)
 }
 
-fn admits(cx: &mut Cx<'_>, door: &Door, namespace: &Name) -> bool {
-    match &door.from {
+fn admits(cx: &mut Cx<'_>, gateway_listener: &GatewayListener, namespace: &Name) -> bool {
+    match &gateway_listener.from {
         AllowedNamespaces::All => true,
-        AllowedNamespaces::Same => *namespace == door.key.gateway.namespace,
+        AllowedNamespaces::Same => *namespace == gateway_listener.key.gateway.namespace,
         AllowedNamespaces::None => false,
         AllowedNamespaces::Selector(selector) => {
             cx.get::<Namespace>(namespace).is_some_and(|ns| selector.matches(&ns.labels))

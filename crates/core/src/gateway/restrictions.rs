@@ -12,8 +12,11 @@ use portolan_model::{
 
 use super::{
     GROUP,
-    doors::object,
-    rows::{Attachment, Door, GatewayAddress, GatewayRestrictions, ListenerKey, Restricting, Unenforced},
+    listeners::object,
+    rows::{
+        Attachment, GatewayAddress, GatewayListener, GatewayRestrictions, ListenerKey, Restricting,
+        Unenforced,
+    },
 };
 use crate::{
     Cx,
@@ -84,11 +87,11 @@ pub(super) fn unenforced(cx: &mut Cx<'_>, route: &Arc<Route>) {
         }
         let mut listeners = BTreeMap::new();
         for (listener, _) in &attachment.taken {
-            let Some(door) = cx.get::<Door>(listener) else { continue };
+            let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
             let hits = |r: &&Restricting| {
                 r.section.as_ref().is_none_or(|section| *section == listener.name)
-                    && r.port.is_none_or(|port| port == door.port)
-                    && (door.https || !r.tls)
+                    && r.port.is_none_or(|port| port == gateway_listener.port)
+                    && (gateway_listener.https || !r.tls)
             };
             let all = restricting.iter().flat_map(|row| &row.all).filter(hits).map(|r| r.feature.clone());
             let mut all: Vec<Name> = all.chain(own.iter().cloned()).collect();

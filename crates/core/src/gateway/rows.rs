@@ -103,7 +103,7 @@ impl fmt::Display for ListenerKey {
 
 /// A listener as decided: may routes attach, and is it served. Narrow on purpose: many routes read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Door {
+pub struct GatewayListener {
     /// The listener.
     pub key: ListenerKey,
     /// Its hostname; `None` takes all.
@@ -123,7 +123,7 @@ pub struct Door {
     /// It was removed and is served until its DNS records are gone ([`crate::dns::drain`]).
     pub leaving: bool,
 }
-row!(Door, ListenerKey, "doors");
+row!(GatewayListener, ListenerKey, "gateway_listeners");
 
 /// Whether a Gateway is ours to serve. Narrow: every route that names the Gateway reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -211,7 +211,7 @@ row!(Contender, (ListenerKey, Age, (RouteKey, usize)), "contenders");
 
 /// A route is not accepted at a listener, since one of the other kind has an overlapping hostname there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outdone {
+pub struct RouteConflict {
     /// Route and listener.
     pub key: (RouteKey, ListenerKey),
     /// The route that is accepted.
@@ -219,7 +219,7 @@ pub struct Outdone {
     /// A hostname that both have.
     pub host: Name,
 }
-row!(Outdone, (RouteKey, ListenerKey), "outdone");
+row!(RouteConflict, (RouteKey, ListenerKey), "route_conflicts");
 
 /// A restriction of a Gateway that is not enforced.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -10,8 +10,8 @@ use portolan_model::{
 use super::{
     grants::granted,
     rows::{
-        Age, Attachment, Cluster, ClusterUse, Door, GatewayPorts, HostRule, HostRuleKey, RouteEntry,
-        Unenforced, Unresolved, WeightedCluster,
+        Age, Attachment, Cluster, ClusterUse, GatewayListener, GatewayPorts, HostRule, HostRuleKey,
+        RouteEntry, Unenforced, Unresolved, WeightedCluster,
     },
 };
 use crate::{Cx, problem};
@@ -75,14 +75,14 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let moved = cx.get::<GatewayPorts>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
         let unenforced = cx.get::<Unenforced>(&(route.key.clone(), parent)).filter(|row| row.refused);
         for (listener, hosts) in &attachment.taken {
-            let Some(door) = cx.get::<Door>(listener) else { continue };
+            let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
             let closed = unenforced.iter().flat_map(|row| row.at(listener)).cloned().map(Filter::Unsupported);
             let closed: Vec<Filter> = closed.collect();
             for host in hosts {
                 for (at, (rule, entry)) in route.rules.iter().zip(&prepared).enumerate() {
                     for (position, r#match) in rule.matches.iter().enumerate() {
                         let key = HostRuleKey {
-                            routes: door.routes.clone(),
+                            routes: gateway_listener.routes.clone(),
                             host: host.clone(),
                             precedence: precedence(r#match),
                             age: Age::of(route),
@@ -91,8 +91,8 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                         let mut entry = RouteEntry {
                             r#match: r#match.clone(),
                             moved_ports: moved.clone(),
-                            https: door.https,
-                            listener_port: door.port,
+                            https: gateway_listener.https,
+                            listener_port: gateway_listener.port,
                             ..entry.clone()
                         };
                         // Like a filter that is not served: answered with an error, never let through.

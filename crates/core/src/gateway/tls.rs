@@ -8,9 +8,9 @@ use portolan_model::{
 };
 
 use super::{
-    doors::object,
     grants::granted,
-    rows::{Door, ListenerCertificate, ListenerKey, TlsReady},
+    listeners::object,
+    rows::{GatewayListener, ListenerCertificate, ListenerKey, TlsReady},
     takes,
 };
 use crate::{
@@ -65,7 +65,10 @@ fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
 pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     for (at, listener) in gateway.listeners.iter().enumerate() {
         let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
-        if cx.get::<Door>(&key).is_none_or(|door| !door.accepted || !door.https) {
+        if cx
+            .get::<GatewayListener>(&key)
+            .is_none_or(|gateway_listener| !gateway_listener.accepted || !gateway_listener.https)
+        {
             continue;
         }
         let Some(tls) = &listener.tls else { continue };

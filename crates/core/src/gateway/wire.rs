@@ -13,7 +13,7 @@ use portolan_model::{
 use super::{
     addresses::not_honoured,
     rows::{
-        Door, FilterChain, GatewayAddress, GatewayPorts, HostRule, ListenerCertificate, TlsSecret,
+        FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate, TlsSecret,
         VirtualHost, WireListener, listener_name, secret_name,
     },
     rules::shadowed,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     Cx,
     dns::drain::is_leaving,
-    world::{CertificatesBySecret, DoorsByGateway},
+    world::{CertificatesBySecret, ListenersByGateway},
 };
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
@@ -45,16 +45,17 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let Some(address) = cx.get::<GatewayAddress>(&gateway.key) else { return };
     not_honoured(cx, gateway, &address.address);
     let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
-    let mut doors = cx.find::<DoorsByGateway>(&gateway.key);
-    doors.retain(|door| door.accepted);
-    for door in &doors {
-        let successor = |other: &Arc<Door>| !other.leaving && other.routes == door.routes;
-        if door.leaving && doors.iter().any(successor) {
+    let mut gateway_listeners = cx.find::<ListenersByGateway>(&gateway.key);
+    gateway_listeners.retain(|gateway_listener| gateway_listener.accepted);
+    for gateway_listener in &gateway_listeners {
+        let successor =
+            |other: &Arc<GatewayListener>| !other.leaving && other.routes == gateway_listener.routes;
+        if gateway_listener.leaving && gateway_listeners.iter().any(successor) {
             // It was renamed: one chain serves both names.
             continue;
         }
-        if let Some(chain) = chain(cx, door) {
-            let chains = ports.entry(door.port).or_default();
+        if let Some(chain) = chain(cx, gateway_listener) {
+            let chains = ports.entry(gateway_listener.port).or_default();
             if !chains.contains(&chain) {
                 chains.push(chain);
             }
@@ -72,16 +73,20 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
 }
 
-fn chain(cx: &mut Cx<'_>, door: &Door) -> Option<FilterChain> {
-    if !door.https {
-        return Some(FilterChain { server_names: vec![], secret: None, routes: door.routes.clone() });
+fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterChain> {
+    if !gateway_listener.https {
+        return Some(FilterChain {
+            server_names: vec![],
+            secret: None,
+            routes: gateway_listener.routes.clone(),
+        });
     }
-    let certificate = cx.get::<ListenerCertificate>(&door.key)?;
+    let certificate = cx.get::<ListenerCertificate>(&gateway_listener.key)?;
     let secret = certificate.secret.as_ref().ok()?;
     Some(FilterChain {
-        server_names: door.hostname.iter().cloned().collect(),
+        server_names: gateway_listener.hostname.iter().cloned().collect(),
         secret: Some(secret_name(secret)),
-        routes: door.routes.clone(),
+        routes: gateway_listener.routes.clone(),
     })
 }
 

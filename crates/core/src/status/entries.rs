@@ -15,8 +15,8 @@ use crate::{
         rows::Stage,
     },
     gateway::rows::{
-        Door, GatewayAddress, ListenerCertificate, ListenerKey, Unenforced, Unresolved, WireAck, WireKey,
-        WireType, listener_name, secret_name,
+        GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, Unenforced, Unresolved, WireAck,
+        WireKey, WireType, listener_name, secret_name,
     },
     problem,
     world::{Finding, StatesByHost},
@@ -125,14 +125,14 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
             }
         }
     }
-    let Some(door) = cx.get::<Door>(&listener) else {
+    let Some(gateway_listener) = cx.get::<GatewayListener>(&listener) else {
         entry.why = format!("listener {listener} is gone");
         cx.emit(entry);
         return;
     };
     let mut needs = vec![
         WireKey { r#type: WireType::Listener, name: listener_name(&claim.gateway, claim.port) },
-        WireKey { r#type: WireType::Routes, name: door.routes.clone() },
+        WireKey { r#type: WireType::Routes, name: gateway_listener.routes.clone() },
     ];
     if let Some(secret) = &secret {
         needs.push(WireKey { r#type: WireType::Secret, name: secret_name(secret) });

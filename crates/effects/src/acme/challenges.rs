@@ -10,7 +10,7 @@ use crate::dns::{DnsProvider, query};
 /// TTL of a challenge's record set, in seconds: short, since a resolver that caches one half of a set fails the other.
 const TTL: u32 = 60;
 
-/// The door to the DNS. Errors are one sentence without secrets.
+/// The way to the DNS. Errors are one sentence without secrets.
 #[async_trait]
 pub trait Challenges: Send + Sync {
     /// Adds a TXT value, leaving the set's other values alone. A value that is there already is no error.

@@ -7,7 +7,7 @@ use super::{admitted, apply, edge, findings, policy, remove, step};
 use crate::{
     World,
     certificates::rows::CertificateState,
-    gateway::rows::{Attachment, Cluster, Door, Endpoints, HostRule, VirtualHost},
+    gateway::rows::{Attachment, Cluster, Endpoints, GatewayListener, HostRule, VirtualHost},
     status::rows::{EntryPoint, State},
 };
 
@@ -180,7 +180,7 @@ fn each_validation_that_fails_is_a_finding_and_two_bindings_may_say_the_same() {
 fn a_denied_gateway_has_no_listeners_and_says_so_on_its_routes() {
     let spec = "  validations:\n  - {expression: \"object.kind != 'Gateway' || object.spec.listeners.all(l, has(l.hostname))\", message: listeners need a hostname}\n";
     let engine = edge(&policy("gateways", "Deny", spec));
-    assert_eq!((engine.rows::<Gateway>().count(), engine.rows::<Door>().count()), (0, 0));
+    assert_eq!((engine.rows::<Gateway>().count(), engine.rows::<GatewayListener>().count()), (0, 0));
     assert_eq!(engine.rows::<VirtualHost>().count(), 0);
     let all = findings(&engine);
     assert_eq!(

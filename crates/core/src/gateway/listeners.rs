@@ -10,7 +10,7 @@ use portolan_model::{
 use super::{
     GROUP,
     addresses::unsupported,
-    rows::{Door, GatewayOwner, ListenerKey, ListenerState},
+    rows::{GatewayListener, GatewayOwner, ListenerKey, ListenerState},
 };
 use crate::{Cx, dns::drain::LISTENERS, problem};
 
@@ -18,7 +18,7 @@ pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
 }
 
-pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let class = cx.get::<GatewayClass>(&gateway.class);
     let owner =
         GatewayOwner { key: gateway.key.clone(), controller: class.as_ref().map(|c| c.controller.clone()) };
@@ -66,7 +66,7 @@ pub(super) fn doors(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             problem(cx, object(gateway), 213, Severity::Error, &field, message, hint);
         }
         let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
-        cx.emit(Door {
+        cx.emit(GatewayListener {
             key: key.clone(),
             hostname: listener.hostname.clone(),
             port: listener.port,

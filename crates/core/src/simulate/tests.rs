@@ -12,7 +12,7 @@ use crate::{
 const NOW: Instant = Instant(1_790_000_000_000);
 
 /// The engine after everything has worked.
-fn foreseen(text: &str) -> Engine<World> {
+fn simulated(text: &str) -> Engine<World> {
     let (documents, errors) = yaml::load(text);
     assert_eq!(errors, []);
     let mut engine = engine();
@@ -25,7 +25,7 @@ fn foreseen(text: &str) -> Engine<World> {
         let object = Object::from_json(document.json, Origin::default()).unwrap();
         world::put(&mut engine, &object.key, intake(&object));
     }
-    assert!(foresee(&mut engine, NOW), "it comes to rest");
+    assert!(simulate(&mut engine, NOW), "it comes to rest");
     engine
 }
 
@@ -75,7 +75,7 @@ spec:
 
 #[test]
 fn a_sealed_ca_becomes_a_mirrored_certificate_a_host_and_a_record() {
-    let engine = foreseen(&format!(
+    let engine = simulated(&format!(
         "{}
 ---
 apiVersion: bitnami.com/v1alpha1
@@ -115,7 +115,7 @@ spec:
 
 #[test]
 fn what_needs_an_edit_stays_refused() {
-    let engine = foreseen(&edge("nobody"));
+    let engine = simulated(&edge("nobody"));
     let (state, why) = state(&engine, "app.example.com");
     assert_eq!(state, State::Refused, "{why}");
     assert!(errors(&engine).iter().any(|error| error.starts_with("PTL-0223")), "{:?}", errors(&engine));
@@ -123,7 +123,7 @@ fn what_needs_an_edit_stays_refused() {
 
 #[test]
 fn a_secret_that_nobody_makes_is_what_a_host_waits_for() {
-    let engine = foreseen(&edge("app"));
+    let engine = simulated(&edge("app"));
     let (state, why) = state(&engine, "app.example.com");
     assert_eq!(state, State::Pending);
     assert!(why.contains("edge/tls"), "{why}");
@@ -132,7 +132,7 @@ fn a_secret_that_nobody_makes_is_what_a_host_waits_for() {
 
 #[test]
 fn a_sealed_certificate_is_taken_to_cover_its_listener() {
-    let engine = foreseen(&format!(
+    let engine = simulated(&format!(
         "{}
 ---
 apiVersion: bitnami.com/v1alpha1

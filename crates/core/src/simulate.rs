@@ -45,7 +45,7 @@ pub const ASSUMED_ADDRESS: &str = "127.0.0.1";
 const VALID: i64 = 90 * 86_400_000;
 
 /// Steps, and assumes what effects would report, until nothing follows any more; `false` if it never came to rest.
-pub fn foresee(engine: &mut Engine<World>, now: Instant) -> bool {
+pub fn simulate(engine: &mut Engine<World>, now: Instant) -> bool {
     for round in 0..ROUNDS {
         if engine.step(now.0).is_empty() && round > 0 {
             return true;

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use portolan_model::{Name, RouteKey, RouteKind};
 
 use super::{
-    rows::{Age, Contender, ListenerKey, Offer, Outdone},
+    rows::{Age, Contender, ListenerKey, Offer, RouteConflict},
     takes,
 };
 use crate::{
@@ -76,7 +76,7 @@ pub(super) fn contenders(cx: &mut Cx<'_>, offer: &Arc<Offer>) {
 }
 
 /// Members arrive by age. Each is accepted unless it overlaps with an accepted one of the other kind.
-pub(super) fn outdone(cx: &mut Cx<'_>, listener: &ListenerKey, members: &[Arc<Contender>]) {
+pub(super) fn route_conflicts(cx: &mut Cx<'_>, listener: &ListenerKey, members: &[Arc<Contender>]) {
     let mut accepted: Vec<&Contender> = Vec::new();
     let mut out: BTreeSet<&RouteKey> = BTreeSet::new();
     for member in members {
@@ -93,7 +93,7 @@ pub(super) fn outdone(cx: &mut Cx<'_>, listener: &ListenerKey, members: &[Arc<Co
             Some((winner, host)) => {
                 out.insert(route);
                 let (winner, host) = (winner.key.1.route.clone(), host.clone());
-                cx.emit(Outdone { key: (route.clone(), listener.clone()), winner, host });
+                cx.emit(RouteConflict { key: (route.clone(), listener.clone()), winner, host });
             }
         }
     }
