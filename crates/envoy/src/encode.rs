@@ -1,6 +1,9 @@
 //! Pure encoding of wire rows. One function a resource type.
 
+mod hosts;
 mod routes;
+mod scopes;
+mod table;
 
 use envoy_types::pb::{
     envoy::{
@@ -51,7 +54,8 @@ use envoy_types::pb::{
 };
 use envoy_types::util::pack_any;
 use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, WireListener};
-pub use routes::RouteTable;
+pub use scopes::{Piece, closed, in_every_shard, piece, scope, scope_name, scope_version};
+pub use table::RouteTable;
 
 /// Everything arrives over the one ADS stream.
 fn ads() -> ConfigSource {

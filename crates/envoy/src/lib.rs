@@ -13,3 +13,4 @@ pub mod encode;
 pub mod resources;
 pub mod serve;
 pub mod session;
+pub mod shards;

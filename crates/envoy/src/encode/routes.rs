@@ -1,6 +1,4 @@
-//! Virtual hosts and their routes.
-
-use std::collections::BTreeMap;
+//! Single routes.
 
 use envoy_types::pb::{
     envoy::{
@@ -11,8 +9,7 @@ use envoy_types::pb::{
             },
             route::v3::{
                 DirectResponseAction, HeaderMatcher, QueryParameterMatcher, RedirectAction, Route,
-                RouteAction, RouteConfiguration, RouteMatch, VirtualHost as EnvoyHost,
-                WeightedCluster as EnvoyWeighted,
+                RouteAction, RouteMatch, WeightedCluster as EnvoyWeighted,
                 header_matcher::HeaderMatchSpecifier,
                 query_parameter_matcher::QueryParameterMatchSpecifier,
                 redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
@@ -31,16 +28,13 @@ use envoy_types::pb::{
             v3::{FractionalPercent, fractional_percent::DenominatorType},
         },
     },
-    google::protobuf::{Any, BoolValue, Duration, UInt32Value},
+    google::protobuf::{Duration, UInt32Value},
 };
-use portolan_core::gateway::rows::{RouteEntry, VirtualHost};
+use portolan_core::gateway::rows::RouteEntry;
 use portolan_model::{
-    Name, RouteKind,
+    RouteKind,
     input::{Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteMatch as Wanted},
 };
-use prost::{Message as _, Name as _};
-
-use crate::resources::{Resource, version};
 
 /// Name of a cluster that never exists: the share of a rule whose backends do not resolve goes there and gets an error.
 const UNRESOLVED: &str = "unresolved";
@@ -54,70 +48,17 @@ fn unserved(entry: &RouteEntry) -> (u32, ClusterNotFoundResponseCode) {
     }
 }
 
-/// A route configuration in pieces: its virtual hosts are encoded one by one, and only those that change again.
-#[derive(Debug, Default)]
-pub struct RouteTable {
-    hosts: BTreeMap<Name, Piece>,
-}
-
-/// A route configuration that holds one virtual host and nothing else.
-#[derive(Debug)]
-struct Piece {
-    bytes: Box<[u8]>,
-    version: String,
-}
-
-impl RouteTable {
-    /// Puts a virtual host.
-    pub fn put(&mut self, host: &VirtualHost) {
-        let part = RouteConfiguration { virtual_hosts: vec![virtual_host(host)], ..Default::default() };
-        let bytes = part.encode_to_vec().into_boxed_slice();
-        let version = version(&bytes);
-        self.hosts.insert(host.key.1.clone(), Piece { bytes, version });
-    }
-
-    /// Removes one.
-    pub fn remove(&mut self, host: &Name) {
-        self.hosts.remove(host);
-    }
-
-    /// Whether it holds none.
-    pub fn is_empty(&self) -> bool {
-        self.hosts.is_empty()
-    }
-
-    /// All of it. Encoded messages that stand one after the other are one message with the fields of all (protobuf
-    /// encoding, "Last One Wins"), and the entries of repeated fields in their order.
-    pub fn resource(&self, name: &str) -> Resource {
-        let frame = RouteConfiguration {
-            name: name.to_owned(),
-            // Clusters may be gone for a moment; a missing one answers an error instead of refusing the table.
-            validate_clusters: Some(BoolValue { value: false }),
-            ..Default::default()
-        };
-        let size = self.hosts.values().map(|piece| piece.bytes.len()).sum::<usize>();
-        let mut value = Vec::with_capacity(frame.encoded_len() + size);
-        frame.encode(&mut value).expect("a vector grows");
-        let mut versions = version(&value);
-        for piece in self.hosts.values() {
-            value.extend_from_slice(&piece.bytes);
-            versions.push_str(&piece.version);
-        }
-        let version = version(versions.as_bytes());
-        Resource { version, body: Any { type_url: RouteConfiguration::type_url(), value } }
-    }
-}
-
-fn virtual_host(row: &VirtualHost) -> EnvoyHost {
-    EnvoyHost {
-        name: row.key.1.to_string(),
-        domains: vec![row.key.1.to_string()],
-        routes: row.entries.iter().map(route).collect(),
+/// A rule that Envoy does not take as it is: what it matches gets an error.
+pub(super) fn refused(entry: &RouteEntry) -> Route {
+    Route {
+        name: entry.route.to_string(),
+        r#match: Some(route_match(&entry.r#match)),
+        action: Some(direct(unserved(entry).0)),
         ..Default::default()
     }
 }
 
-fn route(entry: &RouteEntry) -> Route {
+pub(super) fn route(entry: &RouteEntry) -> Route {
     let mut made = Route {
         name: entry.route.to_string(),
         r#match: Some(route_match(&entry.r#match)),
@@ -207,7 +148,7 @@ fn route_match(wanted: &Wanted) -> RouteMatch {
     }
 }
 
-fn direct(status: u32) -> Action {
+pub(super) fn direct(status: u32) -> Action {
     Action::DirectResponse(DirectResponseAction { status, ..Default::default() })
 }
 
@@ -385,38 +326,4 @@ fn redirect_action(entry: &RouteEntry, redirect: &Redirect) -> RedirectAction {
         },
     });
     made
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    fn host(name: &str) -> VirtualHost {
-        VirtualHost { key: ("table".into(), name.into()), entries: Vec::new() }
-    }
-
-    #[test]
-    fn pieces_are_one_message() {
-        let mut table = RouteTable::default();
-        for name in ["b.example.com", "a.example.com", "gone.example.com"] {
-            table.put(&host(name));
-        }
-        table.remove(&"gone.example.com".into());
-        let resource = table.resource("table");
-        let read = RouteConfiguration::decode(&*resource.body.value).unwrap();
-        let whole = RouteConfiguration {
-            name: "table".into(),
-            virtual_hosts: ["a.example.com", "b.example.com"].map(|name| virtual_host(&host(name))).to_vec(),
-            validate_clusters: Some(BoolValue { value: false }),
-            ..Default::default()
-        };
-        assert_eq!(read, whole);
-        // The version is that of the content, whatever came before.
-        let mut other = RouteTable::default();
-        other.put(&host("a.example.com"));
-        assert_ne!(other.resource("table").version, resource.version);
-        other.put(&host("b.example.com"));
-        assert_eq!(other.resource("table"), resource);
-    }
 }

@@ -1,0 +1,144 @@
+//! Scopes: what Envoy gets of a route table. A table is [`SHARDS`](crate::shards::SHARDS) scoped route configurations, and
+//! one of them is the encoded virtual hosts of its shard one after the other.
+
+use std::{collections::BTreeSet, fmt::Write as _};
+
+use aws_lc_rs::digest::{Context, SHA256, digest};
+use envoy_types::pb::{
+    envoy::config::route::v3::{
+        RouteConfiguration, ScopedRouteConfiguration, VirtualHost as EnvoyHost,
+        scoped_route_configuration::{
+            Key,
+            key::{Fragment, fragment::Type},
+        },
+    },
+    google::protobuf::{Any, BoolValue},
+};
+use portolan_core::gateway::rows::VirtualHost;
+use portolan_model::Name;
+use prost::{
+    Message as _, Name as _,
+    encoding::{WireType, encode_key, encode_varint},
+};
+
+use super::hosts;
+use crate::shards::HEADER;
+
+/// One virtual host, encoded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// A route configuration that holds this virtual host and nothing else.
+    pub bytes: Box<[u8]>,
+    /// Hash of the content.
+    pub version: u64,
+}
+
+impl Piece {
+    fn of(host: EnvoyHost) -> Self {
+        let part = RouteConfiguration { virtual_hosts: vec![host], ..Default::default() };
+        let bytes = part.encode_to_vec().into_boxed_slice();
+        let mut version = [0; 8];
+        version.copy_from_slice(&digest(&SHA256, &bytes).as_ref()[..8]);
+        Self { version: u64::from_be_bytes(version), bytes }
+    }
+}
+
+/// Encodes a virtual host. Rules of `row.entries` at the positions in `without` answer an error to what they match: their
+/// requests never go on to the next rule's backend.
+pub fn piece(row: &VirtualHost, without: &BTreeSet<usize>) -> Piece {
+    Piece::of(hosts::virtual_host(row, without))
+}
+
+/// A virtual host that answers an error to everything: for one that Envoy refuses whatever rule is taken out.
+pub fn closed(row: &VirtualHost) -> Piece {
+    Piece::of(hosts::closed(row))
+}
+
+/// Whether a host stands in every shard of its table: requests for it have hosts of any hash.
+pub fn in_every_shard(host: &str) -> bool {
+    host.starts_with('*')
+}
+
+/// Resource name of a shard of a table.
+pub fn scope_name(table: &str, shard: u16) -> Name {
+    format!("{table}#{shard}").into()
+}
+
+/// Version of a scope that holds pieces of these versions, in this order.
+pub fn scope_version(pieces: impl Iterator<Item = u64>) -> String {
+    let mut hash = Context::new(&SHA256);
+    pieces.for_each(|version| hash.update(&version.to_be_bytes()));
+    hash.finish().as_ref()[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// A shard of a table. Encoded messages that stand one after the other are one message with the fields of all (protobuf
+/// encoding, "Last One Wins"), and the entries of repeated fields in their order.
+pub fn scope<'a>(table: &str, shard: u16, pieces: impl Iterator<Item = &'a Piece>) -> Any {
+    let name = scope_name(table, shard).to_string();
+    let fragment = Fragment { r#type: Some(Type::StringKey(shard.to_string())) };
+    let head = ScopedRouteConfiguration {
+        name: name.clone(),
+        key: Some(Key { fragments: vec![fragment] }),
+        ..Default::default()
+    };
+    let mut routes = RouteConfiguration {
+        name,
+        // Inline routes are validated by default: one cluster that is not there yet would refuse every host of the
+        // response. A missing one answers an error instead.
+        validate_clusters: Some(BoolValue { value: false }),
+        // A backend sees the port as the client wrote it, so it is not stripped but ignored.
+        ignore_port_in_host_matching: true,
+        request_headers_to_remove: vec![HEADER.into()],
+        response_headers_to_remove: vec![HEADER.into()],
+        ..Default::default()
+    }
+    .encode_to_vec();
+    pieces.for_each(|piece| routes.extend_from_slice(&piece.bytes));
+    let mut value = head.encode_to_vec();
+    value.reserve(routes.len() + 8);
+    encode_key(ROUTE_CONFIGURATION, WireType::LengthDelimited, &mut value);
+    encode_varint(routes.len() as u64, &mut value);
+    value.append(&mut routes);
+    Any { type_url: ScopedRouteConfiguration::type_url(), value }
+}
+
+/// Number of the field `ScopedRouteConfiguration.route_configuration`.
+const ROUTE_CONFIGURATION: u32 = 5;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn host(name: &str) -> VirtualHost {
+        VirtualHost { key: ("table".into(), name.into()), entries: Vec::new() }
+    }
+
+    #[test]
+    fn a_scope_is_the_message_of_its_pieces() {
+        let hosts = ["a.example.com", "b.example.com", "*"].map(host);
+        let pieces = hosts.each_ref().map(|host| piece(host, &BTreeSet::new()));
+        let any = scope("gw/ns/name/80", 7, pieces.iter());
+        let read = ScopedRouteConfiguration::decode(&*any.value).unwrap();
+        let routes = read.route_configuration.unwrap();
+        assert_eq!((&*read.name, &*routes.name), ("gw/ns/name/80#7", "gw/ns/name/80#7"));
+        assert_eq!(read.key.unwrap().fragments[0].r#type, Some(Type::StringKey("7".into())));
+        assert_eq!(routes.validate_clusters, Some(BoolValue { value: false }));
+        let none = BTreeSet::new();
+        let whole: Vec<_> = hosts.iter().map(|host| hosts::virtual_host(host, &none)).collect();
+        assert_eq!(routes.virtual_hosts, whole);
+    }
+
+    #[test]
+    fn versions_are_of_the_content() {
+        let [a, b] = ["a", "b"].map(|name| piece(&host(name), &BTreeSet::new()).version);
+        assert_ne!(a, b);
+        assert_eq!(a, piece(&host("a"), &BTreeSet::new()).version);
+        assert_ne!(scope_version([a, b].into_iter()), scope_version([b, a].into_iter()));
+        assert_ne!(scope_version(std::iter::empty()), scope_version([a].into_iter()));
+        assert_ne!(a, closed(&host("a")).version);
+    }
+}
