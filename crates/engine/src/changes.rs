@@ -6,29 +6,63 @@ use std::{
     sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
-use crate::{Instant, Row};
+use crate::{
+    Instant, Row,
+    row::{AnyKey, AnyRow, typed, typed_key},
+};
 
-/// Net changes of one table, an `Arc<TableChanges<R>>`.
-pub type Published = Arc<dyn Any + Send + Sync>;
+/// A row before and after a step.
+type Made = (Option<Arc<dyn AnyRow>>, Option<Arc<dyn AnyRow>>);
 
-/// Changes of one table. They are put in order when they are first read: most tables are read by rules only, and
-/// ordering 100,000 keys takes a tenth of the step that made them.
-pub struct TableChanges<R: Row> {
-    made: Mutex<Vec<Change<R>>>,
-    sorted: OnceLock<Vec<Change<R>>>,
+/// Changes of one table. They are put in order, and given their type, when they are first read: most tables are read by
+/// rules only, and ordering 100,000 keys takes a tenth of the step that made them.
+pub struct TableChanges {
+    row: TypeId,
+    made: Mutex<Vec<Made>>,
+    /// A `Vec<Change<R>>`.
+    read: OnceLock<Box<dyn Any + Send + Sync>>,
 }
 
-impl<R: Row> TableChanges<R> {
-    pub fn new(made: Vec<Change<R>>) -> Self {
-        Self { made: Mutex::new(made), sorted: OnceLock::new() }
+impl fmt::Debug for TableChanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableChanges").finish_non_exhaustive()
+    }
+}
+
+impl TableChanges {
+    pub fn new(row: TypeId, made: Vec<Made>) -> Self {
+        Self { row, made: Mutex::new(made), read: OnceLock::new() }
     }
 
-    fn sorted(&self) -> &[Change<R>] {
-        self.sorted.get_or_init(|| {
-            let mut all = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
-            all.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-            all
-        })
+    /// The changes in key order; leaves none behind.
+    fn take(&self) -> Vec<(Box<dyn AnyKey>, Made)> {
+        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut all = Vec::with_capacity(made.len());
+        for (before, after) in made {
+            let mut key = None;
+            if let Some(row) = after.as_ref().or(before.as_ref()) {
+                row.with_key(&mut |of| key = Some(of.boxed()));
+            }
+            all.extend(key.map(|key| (key, (before, after))));
+        }
+        all.sort_unstable_by(|a, b| a.0.order(&*b.0));
+        all
+    }
+
+    fn of<R: Row>(&self) -> &[Change<R>] {
+        let read = self.read.get_or_init(|| {
+            let mut all: Vec<Change<R>> = Vec::new();
+            for (key, (before, after)) in self.take() {
+                let key = typed_key::<R::Key>(&*key).clone();
+                all.push(Change {
+                    key,
+                    before: before.as_ref().map(typed),
+                    after: after.as_ref().map(typed),
+                });
+            }
+            Box::new(all)
+        });
+        read.downcast_ref::<Vec<Change<R>>>().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -103,7 +137,7 @@ impl fmt::Display for Held {
 /// What one step did: net changes by table, and what the driver must know. Cheap to clone, so it can be published.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {
-    pub(crate) tables: Vec<(TypeId, Published)>,
+    pub(crate) tables: Vec<Arc<TableChanges>>,
     /// When the next step must run although no fact changed.
     pub next_due: Option<Instant>,
     /// Runs by rule, in rule order; an input that went counts as one. Rules that did not run are left out.
@@ -124,12 +158,8 @@ pub struct Changes {
 impl Changes {
     /// Changes of one table, in key order.
     pub fn of<R: Row>(&self) -> &[Change<R>] {
-        self.tables
-            .iter()
-            .find_map(|(table, changes)| {
-                (*table == TypeId::of::<R>()).then(|| changes.downcast_ref::<TableChanges<R>>())?
-            })
-            .map_or(&[], TableChanges::sorted)
+        let wanted = TypeId::of::<R>();
+        self.tables.iter().find(|changes| changes.row == wanted).map_or(&[], |changes| changes.of())
     }
 
     /// All rule runs.

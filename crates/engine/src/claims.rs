@@ -3,22 +3,26 @@
 use std::sync::Arc;
 
 use crate::{
-    Row, Table,
-    core::{Core, FACT, InstanceId, NONE},
+    core::{FACT, InstanceId, NONE},
     fault::{Fault, planted},
+    row::{AnyRow, same},
+    table::{Staged, Table},
 };
 
-impl<R: Row> Table<R> {
+impl Table {
     /// Takes in the facts that were put and removed since the last step.
     pub(crate) fn take_facts(&mut self) {
-        for (key, row) in std::mem::take(&mut self.staged) {
-            if let Some(row) = row {
-                let at = self.slot(&key);
-                self.touch(at);
-                self.slots[at].row = Some(row);
-                self.slots[at].owner = FACT;
-            } else if let Some(at) = self.find_slot(&key) {
-                self.vacate(at);
+        for staged in std::mem::take(&mut self.staged) {
+            match staged {
+                Staged::Put(row) => {
+                    let at = self.slot_of(&*row);
+                    self.show(at, FACT, row);
+                }
+                Staged::Remove(key) => {
+                    if let Some(at) = self.find_slot(&*key) {
+                        self.vacate(at);
+                    }
+                }
             }
         }
     }
@@ -33,10 +37,10 @@ impl<R: Row> Table<R> {
         differ: &mut Vec<InstanceId>,
     ) {
         let pending = std::mem::take(&mut self.pending);
-        let mut new: Vec<(InstanceId, u32, Arc<R>)> =
-            pending.into_iter().map(|(owner, row)| (owner, self.slot(&row.key()), row)).collect();
+        let mut new: Vec<(InstanceId, u32, Arc<dyn AnyRow>)> =
+            pending.into_iter().map(|(owner, row)| (owner, self.slot_of(&*row), row)).collect();
         new.sort_by_key(|(owner, at, _)| (*owner, *at));
-        new.dedup_by(|b, a| a == b);
+        new.dedup_by(|b, a| (a.0, a.1) == (b.0, b.1) && same(Some(&a.2), Some(&b.2)));
         if planted(Fault::InsertBeforeRemove) {
             self.come(new.clone(), outputs, differ);
             outputs.clear();
@@ -57,7 +61,7 @@ impl<R: Row> Table<R> {
 
     fn come(
         &mut self,
-        new: Vec<(InstanceId, u32, Arc<R>)>,
+        new: Vec<(InstanceId, u32, Arc<dyn AnyRow>)>,
         outputs: &mut Vec<(InstanceId, u32)>,
         differ: &mut Vec<InstanceId>,
     ) {
@@ -76,14 +80,14 @@ impl<R: Row> Table<R> {
 
     /// All claims that end are withdrawn by now, so whoever stands here is a rival; the same run too, if it has put out
     /// another row under this key. Gives whether something differs from before.
-    fn claim(&mut self, owner: InstanceId, at: u32, row: Arc<R>) -> bool {
+    fn claim(&mut self, owner: InstanceId, at: u32, row: Arc<dyn AnyRow>) -> bool {
         let slot = &self.slots[at];
         let present = slot.owner;
         if let Some(claims) = self.rivals.get_mut(&at) {
             claims.push((owner, row));
             self.disputed.push(at);
         } else if present == NONE {
-            let differs = slot.row.as_ref() != Some(&row);
+            let differs = !same(slot.row.as_ref(), Some(&row));
             if differs {
                 self.touch(at);
                 self.slots[at].row = Some(row);
@@ -120,7 +124,7 @@ impl<R: Row> Table<R> {
         }
     }
 
-    fn show(&mut self, at: u32, owner: InstanceId, row: Arc<R>) {
+    fn show(&mut self, at: u32, owner: InstanceId, row: Arc<dyn AnyRow>) {
         self.touch(at);
         self.slots[at].row = Some(row);
         self.slots[at].owner = owner;
@@ -161,15 +165,24 @@ impl<R: Row> Table<R> {
                 self.slots.free(at);
             }
         }
-        for (_, index) in &mut self.indexes {
+        for index in &mut self.indexes {
             index.free_buckets();
         }
         self.ending = false;
     }
 
-    pub(crate) fn forget_read(&mut self, at: u32, core: &mut Core) {
-        self.slots[at].node = NONE;
-        self.vacant.push(at);
-        self.end(core);
+    /// Drops what `owner`, which panicked in this stage, put out last.
+    pub(crate) fn discard(&mut self, owner: InstanceId) {
+        while self.pending.last().is_some_and(|(other, _)| *other == owner) {
+            self.pending.pop();
+        }
+    }
+
+    /// Slots whose claims changed in this stage, each once.
+    pub(crate) fn take_disputed(&mut self) -> Vec<u32> {
+        let mut disputed = std::mem::take(&mut self.disputed);
+        disputed.sort_unstable();
+        disputed.dedup();
+        disputed
     }
 }

@@ -1,44 +1,95 @@
 //! What a rule may do: read (recorded) and emit.
 
-use std::sync::Arc;
+use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
 use crate::{
     Has, Index, Indexed, Instant, Row,
-    bucket::Bucket,
     core::{Core, InstanceId, Place, ROW, ReadKind},
     declare::Declared,
     fault::{Fault, planted},
+    row::{AnyKey, AnyRow, typed, typed_key},
+    table::{Table, gather},
 };
 
-/// The context of one run of one rule. There is no clock and no way to read without being recorded.
-///
-/// A rule should not sort what it reads (members come in key order: put the order into the key), nor `get` each member
-/// of a large bucket (let the rule before copy in what the group needs).
-pub struct Cx<'a, W> {
-    pub(crate) world: &'a mut W,
-    pub(crate) core: &'a mut Core,
-    pub(crate) declared: &'a Declared,
-    pub(crate) id: InstanceId,
+/// One run of one rule, without types.
+pub struct Run<'a> {
+    pub tables: &'a mut [Table],
+    pub core: &'a mut Core,
+    pub declared: &'a Declared,
+    pub id: InstanceId,
 }
 
-impl<W> Cx<'_, W> {
-    /// The row under `key`; wakes when it changes, comes or goes.
-    pub fn get<R: Row>(&mut self, key: &R::Key) -> Option<Arc<R>>
-    where
-        W: Has<R>,
-    {
-        let table = self.world.table_mut();
+impl Run<'_> {
+    /// Reads the row under `key`.
+    fn get(&mut self, table: u16, key: &dyn AnyKey) -> Option<&Arc<dyn AnyRow>> {
+        let table = &mut self.tables[usize::from(table)];
         if planted(Fault::AbsentGetForgotten) && table.get(key).is_none() {
             return None;
         }
         let at = table.slot(key);
         let slot = &mut table.slots[at];
         if !self.declared.may_read(table.id, ROW) {
-            undeclared(self.core, self.declared, R::NAME);
+            undeclared(self.core, self.declared, table.name);
         }
         let place = Place { table: table.id, index: ROW, kind: ReadKind::Get };
         self.core.read(&mut slot.node, place, at);
-        slot.row.clone()
+        slot.row.as_ref()
+    }
+
+    /// Reads what stands under a value of an index; gives the members' slots, and the table they are in.
+    fn members(&mut self, table: u16, index: TypeId, kind: ReadKind, value: &dyn AnyKey) -> (&[u32], &Table) {
+        let table = &mut self.tables[usize::from(table)];
+        let position = table.position(index);
+        let store = &mut table.indexes[usize::from(position)];
+        if !self.declared.may_read(table.id, position) {
+            undeclared(self.core, self.declared, store.name);
+        }
+        let bucket = store.read(self.core, table.id, kind, value);
+        let members = bucket.map(|at| &*table.indexes[usize::from(position)].buckets[at].slots);
+        (members.unwrap_or_default(), table)
+    }
+
+    /// Puts out a row.
+    fn emit(&mut self, table: u16, row: Arc<dyn AnyRow>) {
+        let table = &mut self.tables[usize::from(table)];
+        if self.declared.may_write(table.id) {
+            table.pending.push((self.id, row));
+        } else {
+            let rule = self.declared.name;
+            self.core.error(format!("rule {rule} writes {}, which it does not declare", table.name));
+        }
+    }
+
+    fn due(&mut self, at: Instant) -> bool {
+        // A true answer stays true, since `now` never goes back, and needs no record.
+        let due = self.core.now >= at;
+        if !due {
+            self.core.wait(at);
+        }
+        due
+    }
+}
+
+/// The context of one run of one rule. There is no clock and no way to read without being recorded.
+///
+/// A rule should not sort what it reads (members come in key order: put the order into the key), nor `get` each member
+/// of a large bucket (let the rule before copy in what the group needs).
+pub struct Cx<'a, W> {
+    run: Run<'a>,
+    world: PhantomData<fn() -> W>,
+}
+
+impl<'a, W> Cx<'a, W> {
+    pub(crate) fn new(run: Run<'a>) -> Self {
+        Self { run, world: PhantomData }
+    }
+
+    /// The row under `key`; wakes when it changes, comes or goes.
+    pub fn get<R: Row>(&mut self, key: &R::Key) -> Option<Arc<R>>
+    where
+        W: Has<R>,
+    {
+        self.run.get(W::AT, key).map(typed)
     }
 
     /// All rows under `value`, in key order; wakes on **any** change of **any** member. In a rule with many inputs
@@ -47,7 +98,8 @@ impl<W> Cx<'_, W> {
     where
         W: Indexed<I>,
     {
-        self.bucket::<I>(ReadKind::Find, value).map(|bucket| bucket.rows.clone()).unwrap_or_default()
+        let (members, table) = self.members::<I>(ReadKind::Find, value);
+        gather(&table.slots, members)
     }
 
     /// The keys under `value`, in order; wakes when a member comes or goes, not when one changes.
@@ -55,9 +107,12 @@ impl<W> Cx<'_, W> {
     where
         W: Indexed<I>,
     {
-        let members = self.bucket::<I>(ReadKind::Keys, value).map(|bucket| bucket.slots.clone());
-        let slots = &<W as Has<I::Row>>::table(self.world).slots;
-        members.unwrap_or_default().into_iter().map(|at| slots[at].key().clone()).collect()
+        let (members, table) = self.members::<I>(ReadKind::Keys, value);
+        let mut keys = Vec::with_capacity(members.len());
+        for at in members {
+            keys.push(typed_key::<<I::Row as Row>::Key>(table.slots[*at].key()).clone());
+        }
+        keys
     }
 
     /// How many rows stand under `value`; wakes only when the number differs.
@@ -65,17 +120,12 @@ impl<W> Cx<'_, W> {
     where
         W: Indexed<I>,
     {
-        self.bucket::<I>(ReadKind::Count, value).map_or(0, |bucket| bucket.slots.len())
+        self.members::<I>(ReadKind::Count, value).0.len()
     }
 
     /// Whether `at` has come; if not, the rule runs again when it has.
     pub fn due(&mut self, at: Instant) -> bool {
-        // A true answer stays true, since `now` never goes back, and needs no record.
-        let due = self.core.now >= at;
-        if !due {
-            self.core.wait(at);
-        }
-        due
+        self.run.due(at)
     }
 
     /// Puts out a row, into any table that the rule declares to write. Putting out two different rows under one key is
@@ -92,26 +142,14 @@ impl<W> Cx<'_, W> {
     where
         W: Has<R>,
     {
-        let table = self.world.table_mut();
-        if self.declared.may_write(table.id) {
-            table.pending.push((self.id, row));
-        } else {
-            let rule = self.declared.name;
-            self.core.error(format!("rule {rule} writes {}, which it does not declare", R::NAME));
-        }
+        self.run.emit(W::AT, row);
     }
 
-    fn bucket<I: Index>(&mut self, kind: ReadKind, value: &I::Value) -> Option<&Bucket<I>>
+    fn members<I: Index>(&mut self, kind: ReadKind, value: &I::Value) -> (&[u32], &Table)
     where
         W: Indexed<I>,
     {
-        let table = <W as Has<I::Row>>::table_mut(self.world);
-        let id = table.id;
-        let store = table.index_mut::<I>();
-        if !self.declared.may_read(id, store.position) {
-            undeclared(self.core, self.declared, I::NAME);
-        }
-        store.read(self.core, id, kind, value)
+        self.run.members(<W as Has<I::Row>>::AT, TypeId::of::<I>(), kind, value)
     }
 }
 

@@ -1,10 +1,10 @@
 //! What a rule declares when it is registered, and the check of order and cycles over all declarations.
 
-use std::fmt::Write as _;
+use std::{any::TypeId, fmt::Write as _, marker::PhantomData};
 
 use crate::{
-    Has, Index, Row, Table, Tables,
-    core::{NONE, ROW},
+    Has, Index, Indexed, Row, Table,
+    core::{NONE, Place, ROW, ReadKind},
 };
 
 /// A table, or one index of it, that a rule may read or write.
@@ -19,15 +19,22 @@ pub struct Access {
 impl Access {
     /// The rows, and with them every index.
     #[doc(hidden)]
-    pub fn table<R: Row>(table: &Table<R>) -> Self {
-        Self { table: table.id, index: ROW, name: R::NAME, row_name: R::NAME }
+    pub fn table<W: Has<R>, R: Row>() -> Self {
+        Self { table: W::AT, index: ROW, name: R::NAME, row_name: R::NAME }
     }
 
     /// One index.
     #[doc(hidden)]
-    pub fn index<I: Index>(table: &Table<I::Row>) -> Self {
-        let index = table.index::<I>().position;
-        Self { table: table.id, index, name: I::NAME, row_name: I::Row::NAME }
+    pub fn index<W: Indexed<I>, I: Index>(tables: &[Table]) -> Self {
+        let table = <W as Has<I::Row>>::AT;
+        let index = tables[usize::from(table)].position(TypeId::of::<I>());
+        Self { table, index, name: I::NAME, row_name: I::Row::NAME }
+    }
+
+    /// Where the input of a rule is, for describing it.
+    pub(crate) fn place(&self) -> Place {
+        let kind = if self.index == ROW { ReadKind::Get } else { ReadKind::Find };
+        Place { table: self.table, index: self.index, kind }
     }
 }
 
@@ -36,34 +43,31 @@ impl Access {
 pub trait Readable<W> {
     /// The access.
     #[doc(hidden)]
-    fn access(world: &W) -> Access;
+    fn access(tables: &[Table]) -> Access;
 }
 
 /// A tuple of row types and indexes.
 pub trait ReadSet<W> {
     /// The accesses.
     #[doc(hidden)]
-    fn accesses(world: &W) -> Vec<Access>;
+    fn accesses(tables: &[Table]) -> Vec<Access>;
 }
 
 /// A tuple of row types.
 pub trait WriteSet<W> {
     /// The accesses.
     #[doc(hidden)]
-    fn accesses(world: &W) -> Vec<Access>;
+    fn accesses() -> Vec<Access>;
 }
 
 macro_rules! sets {
     ($($member:ident)*) => {
         impl<W, $($member: Readable<W>),*> ReadSet<W> for ($($member,)*) {
             #[allow(unused_variables)]
-            fn accesses(world: &W) -> Vec<Access> { vec![$($member::access(world)),*] }
+            fn accesses(tables: &[Table]) -> Vec<Access> { vec![$($member::access(tables)),*] }
         }
         impl<W, $($member: Row),*> WriteSet<W> for ($($member,)*) where $(W: Has<$member>,)* {
-            #[allow(unused_variables)]
-            fn accesses(world: &W) -> Vec<Access> {
-                vec![$(Access::table::<$member>(<W as Has<$member>>::table(world))),*]
-            }
+            fn accesses() -> Vec<Access> { vec![$(Access::table::<W, $member>()),*] }
         }
     };
 }
@@ -122,25 +126,25 @@ impl Declared {
 }
 
 /// A rule that was just registered, to say what it may read and write.
-#[derive(Debug)]
 pub struct Declaring<'a, W> {
     pub(crate) declared: &'a mut Declared,
-    pub(crate) world: &'a W,
+    pub(crate) tables: &'a [Table],
+    pub(crate) world: PhantomData<fn() -> W>,
 }
 
-impl<W: Tables> Declaring<'_, W> {
+impl<W> Declaring<'_, W> {
     /// What the rule may read besides its input: rows (`get`, and `find`, `keys`, `count` over any of their indexes) or
     /// single indexes. Reading something else works on, and is an error of the step.
     #[allow(clippy::return_self_not_must_use)]
     pub fn reads<S: ReadSet<W>>(self) -> Self {
-        self.declared.reads = S::accesses(self.world);
+        self.declared.reads = S::accesses(self.tables);
         self
     }
 
     /// The tables that the rule may write. Rows for others are dropped, and are an error of the step.
     #[allow(clippy::return_self_not_must_use)]
     pub fn writes<S: WriteSet<W>>(self) -> Self {
-        self.declared.writes = S::accesses(self.world);
+        self.declared.writes = S::accesses();
         self
     }
 }

@@ -1,23 +1,20 @@
 //! The engine: rules are registered, facts are put, rows are read.
 
-use std::{mem::size_of, sync::Arc};
+use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
 use crate::{
-    Declaring, Has, Held, Index, Indexed, Row, Tables,
-    core::{Core, InstanceId, Link, NONE, Node},
-    declare::{Access, Declared, check, diagram},
+    Changes, Declaring, Has, Held, Index, Indexed, Instant, Reason, Row, Tables,
+    declare::Access,
+    machine::Machine,
+    row::typed,
     rule::{AnyRule, GroupBody, GroupRule, MapBody, MapRule},
+    table::{Staged, gather},
 };
 
 /// Tables and rules.
 pub struct Engine<W> {
-    pub(crate) world: W,
-    pub(crate) core: Core,
-    pub(crate) rules: Vec<(Declared, Box<dyn AnyRule<W>>)>,
-    /// What [`finish`](Self::finish) found; `None` before it.
-    pub(crate) checked: Option<Vec<String>>,
-    /// What the last step told of held runs.
-    pub(crate) held: Arc<[Held]>,
+    pub(crate) machine: Machine,
+    world: PhantomData<fn() -> W>,
 }
 
 /// Sizes, for benchmarks and metrics.
@@ -39,11 +36,7 @@ pub struct Stats {
 
 impl<W: Tables> Default for Engine<W> {
     fn default() -> Self {
-        let mut world = W::default();
-        for table in 0..W::COUNT {
-            world.at_mut(table).set_id(table);
-        }
-        Self { world, core: Core::default(), rules: Vec::new(), checked: None, held: Arc::default() }
+        Self { machine: Machine::new(W::tables()), world: PhantomData }
     }
 }
 
@@ -58,10 +51,7 @@ impl<W: Tables> Engine<W> {
     where
         W: Has<I>,
     {
-        let input = Access::table::<I>(self.world.table());
-        let number = self.add(name, input, Box::new(MapRule(body)));
-        self.world.table_mut().subscribers.push(number);
-        self.declaring()
+        self.add(name, Access::table::<W, I>(), Box::new(MapRule(body)))
     }
 
     /// Adds a group rule: `body` runs for each value of `I` that has rows, with those rows in key order. Its outputs go
@@ -70,24 +60,14 @@ impl<W: Tables> Engine<W> {
     where
         W: Indexed<I>,
     {
-        let input = Access::index::<I>(<W as Has<I::Row>>::table(&self.world));
-        let number = self.add(name, input, Box::new(GroupRule::<W, I>::new(body)));
-        <W as Has<I::Row>>::table_mut(&mut self.world).index_mut::<I>().subscribers.push(number);
-        self.declaring()
+        let input = Access::index::<W, I>(&self.machine.tables);
+        self.add(name, input, Box::new(GroupRule::<W, I>(body)))
     }
 
-    fn add(&mut self, name: &'static str, input: Access, rule: Box<dyn AnyRule<W>>) -> u16 {
-        if self.checked.is_some() {
-            self.core.error(format!("rule {name} is registered after finish()"));
-        }
-        self.rules.push((Declared::new(name, input), rule));
-        self.core.queue.push(Vec::new());
-        u16::try_from(self.rules.len() - 1).expect("fewer than 65,536 rules")
-    }
-
-    fn declaring(&mut self) -> Declaring<'_, W> {
-        let declared = &mut self.rules.last_mut().expect("just added").0;
-        Declaring { declared, world: &self.world }
+    fn add(&mut self, name: &'static str, input: Access, rule: Box<dyn AnyRule>) -> Declaring<'_, W> {
+        self.machine.add(name, input, rule);
+        let declared = &mut self.machine.rules.last_mut().expect("just added").0;
+        Declaring { declared, tables: &self.machine.tables, world: PhantomData }
     }
 
     /// Checks the order of all rules: each reads only what rules before it write, or facts.
@@ -95,14 +75,12 @@ impl<W: Tables> Engine<W> {
     /// # Errors
     /// One text for each wrong read, naming both rules. Steps then refuse to run.
     pub fn finish(&mut self) -> Result<(), Vec<String>> {
-        let wrong = check(self.rules.iter().map(|(declared, _)| declared));
-        self.checked = Some(wrong.clone());
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        self.machine.finish()
     }
 
     /// The rules in order with what they read and write, one a line.
     pub fn diagram(&self) -> String {
-        diagram(self.rules.iter().map(|(declared, _)| declared))
+        self.machine.diagram()
     }
 
     /// Puts a fact in place of what was under its key. Seen from the next step on.
@@ -113,7 +91,7 @@ impl<W: Tables> Engine<W> {
     where
         W: Has<R>,
     {
-        self.stage(row.key(), Some(Arc::new(row)));
+        self.machine.stage(W::AT, Staged::Put(Arc::new(row)));
     }
 
     /// Removes a fact; nothing happens if there is none. Seen from the next step on.
@@ -121,24 +99,15 @@ impl<W: Tables> Engine<W> {
     where
         W: Has<R>,
     {
-        self.stage::<R>(key.clone(), None);
+        self.machine.stage(W::AT, Staged::Remove(Box::new(key.clone())));
     }
 
-    fn stage<R: Row>(&mut self, key: R::Key, row: Option<Arc<R>>)
-    where
-        W: Has<R>,
-    {
-        let table = self.world.table_mut();
-        if let Some((writer, _)) = self.rules.iter().find(|(rule, _)| rule.may_write(table.id)) {
-            let text = format!("{} takes no facts: rule {} writes it", R::NAME, writer.name);
-            crate::core::complain(&text);
-            self.core.error(text);
-            return;
-        }
-        if table.staged.is_empty() {
-            self.core.staged.push(table.id);
-        }
-        table.staged.push((key, row));
+    /// Takes in the facts and runs all rules that something woke, in their fixed order, to one consistent state.
+    /// An earlier `now` than the latest one seen counts as that.
+    ///
+    /// Debug builds panic when the result has [`errors`](Changes::errors), which are bugs of the program.
+    pub fn step(&mut self, now: Instant) -> Changes {
+        self.machine.step(now)
     }
 
     /// The row under `key`, as of the last step.
@@ -146,15 +115,15 @@ impl<W: Tables> Engine<W> {
     where
         W: Has<R>,
     {
-        self.world.table().get(key).cloned()
+        self.machine.get(W::AT, key).map(typed)
     }
 
-    /// All rows of a table in key order, as of the last step. Sorts: not for every step.
+    /// All rows of a table in key order, as of the last step. Sorts when rows have changed: not for every step.
     pub fn rows<R: Row>(&self) -> impl ExactSizeIterator<Item = &Arc<R>>
     where
         W: Has<R>,
     {
-        self.world.table().sorted().into_iter()
+        self.machine.table(W::AT).view().iter()
     }
 
     /// The rows under an index value in key order, as of the last step.
@@ -162,57 +131,41 @@ impl<W: Tables> Engine<W> {
     where
         W: Indexed<I>,
     {
-        let store = <W as Has<I::Row>>::table(&self.world).index::<I>();
-        store.find(value).map(|at| store.buckets[at].rows.clone()).unwrap_or_default()
+        let table = self.machine.table(<W as Has<I::Row>>::AT);
+        let index = &table.indexes[usize::from(table.position(TypeId::of::<I>()))];
+        let bucket = index.find(value).map(|at| &*index.buckets[at].slots);
+        gather(&table.slots, bucket.unwrap_or_default())
     }
 
     /// Runs whose last run panicked, in order, as of the last step.
     pub fn held(&self) -> Arc<[Held]> {
-        Arc::clone(&self.held)
+        Arc::clone(&self.machine.held)
     }
 
-    /// Lists the held runs anew if something about them changed: a thousand broken rows must not cost every later step.
-    pub(crate) fn list_held(&mut self) {
-        if std::mem::take(&mut self.core.held_changed) {
-            let held = self.core.held.iter();
-            let mut held: Vec<Held> = held
-                .map(|(id, message)| Held { claimant: self.claimant(*id), message: message.clone() })
-                .collect();
-            held.sort_unstable();
-            self.held = held.into();
-        }
+    /// Why the row under `key` is there: one reason for each run that claims it, the one shown first. Empty when there
+    /// is no such row.
+    pub fn reasons<R: Row>(&self, key: &R::Key) -> Vec<Reason>
+    where
+        W: Has<R>,
+    {
+        self.machine.reasons(W::AT, key)
     }
 
-    /// Runs in rule order, then in order of their inputs.
-    pub(crate) fn in_order(&self, owners: &[InstanceId]) -> Vec<InstanceId> {
-        let mut owners: Vec<InstanceId> = owners.iter().copied().filter(|owner| *owner != NONE).collect();
-        owners.sort_by(|a, b| {
-            let (a, b) = (&self.core.instances[*a], &self.core.instances[*b]);
-            let rule = &self.rules[usize::from(a.rule)].1;
-            a.rule.cmp(&b.rule).then_with(|| rule.order(&self.world, a.input, b.input))
-        });
-        owners
+    /// Whether the row under `key` comes from a run that has panicked since.
+    pub fn is_held<R: Row>(&self, key: &R::Key) -> bool
+    where
+        W: Has<R>,
+    {
+        self.machine.is_held(W::AT, key)
     }
 
     /// Sizes; walks everything.
     pub fn stats(&self) -> Stats {
-        let (mut stats, core) = (Stats::default(), &self.core);
-        for table in 0..W::COUNT {
-            stats.rows += self.world.at(table).rows();
-            stats.places += self.world.at(table).places();
-        }
-        stats.instances = core.instances.len();
-        stats.nodes = core.nodes.len();
-        stats.reads = core.instances.iter().map(|instance| instance.reads.len()).sum();
-        let lists: usize = core.nodes.iter().map(|node| node.readers.capacity()).sum();
-        stats.read_bytes = stats.nodes * size_of::<Node>()
-            + lists * size_of::<(InstanceId, u32)>()
-            + stats.reads * size_of::<Link>();
-        stats
+        self.machine.stats()
     }
 
     /// All rows as text in table and key order, for comparing two engines.
     pub fn dump(&self) -> Vec<String> {
-        (0..W::COUNT).flat_map(|table| self.world.at(table).dump()).collect()
+        self.machine.dump()
     }
 }

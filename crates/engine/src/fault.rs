@@ -13,8 +13,8 @@ pub enum Fault {
     CountNeverWakes,
     /// New members stand at the end of their bucket.
     BucketUnordered,
-    /// A changed member stays in its bucket as it was.
-    MemberNotReplaced,
+    /// A member that changes wakes nobody who reads the members.
+    MemberChangeWakesNobody,
     /// Only the first value of a row is indexed.
     SecondValueIgnored,
     /// The first reader to leave takes the node of all readers with it.

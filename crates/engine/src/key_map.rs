@@ -3,11 +3,12 @@
 //! It grows in segments (extendible hashing): a full segment splits in two, so that the longest pause is that of one
 //! segment and not of the whole table (design/engine.md §3.3, the pause when a hash table doubles).
 
-use std::hash::{BuildHasher, Hash};
-
 use hashbrown::{DefaultHashBuilder, HashTable};
 
-use crate::fault::{Fault, planted};
+use crate::{
+    fault::{Fault, planted},
+    row::AnyKey,
+};
 
 /// Entries of a segment before it splits: what `hashbrown` puts into 4,096 buckets. Small in tests, so that they split.
 const FULL: usize = if cfg!(test) { 4 } else { 3584 };
@@ -47,8 +48,8 @@ fn chosen(hash: u32) -> usize {
 }
 
 impl KeyMap {
-    pub fn hash<K: Hash>(&self, key: &K) -> u32 {
-        (self.hasher.hash_one(key) >> 32) as u32
+    pub fn hash(&self, key: &dyn AnyKey) -> u32 {
+        key.hashed(&self.hasher)
     }
 
     fn segment(&self, hash: u32) -> Option<usize> {

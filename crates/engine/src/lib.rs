@@ -21,7 +21,6 @@
 //! A panic in a rule prints through the process's panic hook; a program that runs the engine calls [`quiet_rules`] at
 //! its start, or a bug that hits 50,000 rows prints 50,000 backtraces. The engine needs `panic = "unwind"`.
 
-mod any_table;
 mod bucket;
 mod changes;
 mod claims;
@@ -32,6 +31,7 @@ mod engine;
 mod fault;
 mod index;
 mod key_map;
+mod machine;
 mod nodes;
 mod panics;
 mod reasons;
@@ -42,9 +42,9 @@ mod step;
 mod table;
 #[cfg(test)]
 mod tests;
+mod told;
 mod world;
 
-pub use any_table::AnyTable;
 pub use changes::{Change, Changes, Claimant, Conflict, Held};
 pub use context::Cx;
 pub use core::ReadKind;

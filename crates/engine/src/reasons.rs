@@ -2,8 +2,10 @@
 //! the tables.
 
 use crate::{
-    Claimant, Engine, Has, ReadKind, Row, Tables,
-    core::{FACT, InstanceId, NONE},
+    Claimant, ReadKind,
+    core::{FACT, InstanceId, NONE, Place},
+    machine::Machine,
+    row::AnyKey,
 };
 
 /// One read of a run.
@@ -39,14 +41,10 @@ pub struct Reason {
     pub held: bool,
 }
 
-impl<W: Tables> Engine<W> {
-    /// Why the row under `key` is there: one reason for each run that claims it, the one shown first. Empty when there
-    /// is no such row.
-    pub fn reasons<R: Row>(&self, key: &R::Key) -> Vec<Reason>
-    where
-        W: Has<R>,
-    {
-        let table = self.world.table();
+impl Machine {
+    /// See [`Engine::reasons`](crate::Engine::reasons).
+    pub fn reasons(&self, table: u16, key: &dyn AnyKey) -> Vec<Reason> {
+        let table = &self.tables[usize::from(table)];
         let Some(at) = table.find_slot(key) else { return Vec::new() };
         let shown = table.slots[at].owner;
         if shown == NONE {
@@ -55,15 +53,12 @@ impl<W: Tables> Engine<W> {
         let mut owners = self.in_order(&table.claims(at));
         owners.retain(|owner| *owner != shown);
         owners.insert(0, shown);
-        owners.into_iter().map(|owner| self.reason(owner, R::NAME, key)).collect()
+        owners.into_iter().map(|owner| self.reason(owner, table.name, key.debug())).collect()
     }
 
-    /// Whether the row under `key` comes from a run that has panicked since.
-    pub fn is_held<R: Row>(&self, key: &R::Key) -> bool
-    where
-        W: Has<R>,
-    {
-        let table = self.world.table();
+    /// See [`Engine::is_held`](crate::Engine::is_held).
+    pub fn is_held(&self, table: u16, key: &dyn AnyKey) -> bool {
+        let table = &self.tables[usize::from(table)];
         table.find_slot(key).is_some_and(|at| self.core.held.contains_key(&table.slots[at].owner))
     }
 
@@ -74,11 +69,18 @@ impl<W: Tables> Engine<W> {
         }
         let Claimant { rule, input } = self.claimant(owner);
         let instance = &self.core.instances[owner];
-        let place = self.rules[usize::from(instance.rule)].1.place(&self.world);
-        let note = |place: crate::core::Place, at| {
-            let read = self.world.at(place.table);
-            let (index, what, count, sample) = read.describe(place, at);
-            ReadNote { table: read.name(), index, what, kind: place.kind, count, sample }
+        let place = self.rules[usize::from(instance.rule)].0.input.place();
+        let note = |place: Place, at| {
+            let read = &self.tables[usize::from(place.table)];
+            let told = read.describe(place, at);
+            ReadNote {
+                table: read.name,
+                index: told.index,
+                what: told.what,
+                kind: place.kind,
+                count: told.count,
+                sample: told.sample,
+            }
         };
         let reads = instance.reads.iter().map(|link| {
             let node = &self.core.nodes[link.node];
@@ -96,9 +98,9 @@ impl<W: Tables> Engine<W> {
     /// Rule and input of a run as text.
     pub(crate) fn claimant(&self, owner: InstanceId) -> Claimant {
         let instance = &self.core.instances[owner];
-        let (declared, rule) = &self.rules[usize::from(instance.rule)];
-        let place = rule.place(&self.world);
-        let (_, what, ..) = self.world.at(place.table).describe(place, instance.input);
+        let declared = &self.rules[usize::from(instance.rule)].0;
+        let place = declared.input.place();
+        let what = self.tables[usize::from(place.table)].describe(place, instance.input).what;
         Claimant { rule: declared.name, input: format!("{} {what}", declared.input.name) }
     }
 }

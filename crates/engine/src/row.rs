@@ -1,6 +1,17 @@
-//! What tables hold and how indexes see it.
+//! What tables hold and how indexes see it: typed outside, erased inside.
+//!
+//! The engine's work is done on erased keys and rows, so that it is compiled once and not once a table. What must know
+//! a type is what [`AnyKey`] and [`AnyRow`] say, and nothing else.
 
-use std::{fmt::Debug, hash::Hash};
+use std::{
+    any::Any,
+    cmp::Ordering,
+    fmt::Debug,
+    hash::{BuildHasher, Hash},
+    sync::Arc,
+};
+
+use hashbrown::DefaultHashBuilder;
 
 /// What can be a key or an index value: ordered, because members of a bucket come in key order.
 pub trait Key: Clone + Eq + Ord + Hash + Debug + Send + Sync + 'static {}
@@ -26,4 +37,103 @@ pub trait Index: 'static {
     const NAME: &'static str;
     /// Pushes the values that `row` stands under.
     fn values(row: &Self::Row, out: &mut Vec<Self::Value>);
+}
+
+/// A key or an index value without its type. Those of one table, or of one index, are of one type.
+pub trait AnyKey: Any + Send + Sync {
+    fn hashed(&self, hasher: &DefaultHashBuilder) -> u32;
+    fn equals(&self, other: &dyn AnyKey) -> bool;
+    fn order(&self, other: &dyn AnyKey) -> Ordering;
+    fn boxed(&self) -> Box<dyn AnyKey>;
+    fn debug(&self) -> &dyn Debug;
+}
+
+impl<K: Key> AnyKey for K {
+    fn hashed(&self, hasher: &DefaultHashBuilder) -> u32 {
+        (hasher.hash_one(self) >> 32) as u32
+    }
+
+    fn equals(&self, other: &dyn AnyKey) -> bool {
+        self == typed_key::<K>(other)
+    }
+
+    fn order(&self, other: &dyn AnyKey) -> Ordering {
+        self.cmp(typed_key(other))
+    }
+
+    fn boxed(&self) -> Box<dyn AnyKey> {
+        Box::new(self.clone())
+    }
+
+    fn debug(&self) -> &dyn Debug {
+        self
+    }
+}
+
+/// A row without its type.
+pub trait AnyRow: Any + Send + Sync {
+    /// Whether the two say the same.
+    fn equals(&self, other: &dyn AnyRow) -> bool;
+    /// Shows the key, which need not be kept.
+    fn with_key(&self, see: &mut dyn FnMut(&dyn AnyKey));
+    fn debug(&self) -> &dyn Debug;
+}
+
+impl<R: Row> AnyRow for R {
+    fn equals(&self, other: &dyn AnyRow) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<R>() == Some(self)
+    }
+
+    fn with_key(&self, see: &mut dyn FnMut(&dyn AnyKey)) {
+        see(&self.key());
+    }
+
+    fn debug(&self) -> &dyn Debug {
+        self
+    }
+}
+
+/// Whether two rows say the same. One pointer is asked first: most rows that are compared have not changed.
+pub fn same(a: Option<&Arc<dyn AnyRow>>, b: Option<&Arc<dyn AnyRow>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b) || a.equals(&**b),
+        (None, None) => true,
+        _ => false,
+    }
+}
+
+/// A row with its type.
+pub fn typed<R: Row>(row: &Arc<dyn AnyRow>) -> Arc<R> {
+    let row: Arc<dyn Any + Send + Sync> = Arc::<dyn AnyRow>::clone(row);
+    match row.downcast() {
+        Ok(row) => row,
+        Err(_) => mistyped(),
+    }
+}
+
+/// A key with its type.
+pub fn typed_key<K: Key>(key: &dyn AnyKey) -> &K {
+    let key: &dyn Any = key;
+    match key.downcast_ref() {
+        Some(key) => key,
+        None => mistyped(),
+    }
+}
+
+/// `world!` gives each type its table, so this is not reached.
+#[cold]
+pub fn mistyped() -> ! {
+    unreachable!("a table holds keys and rows of its own type")
+}
+
+/// The values that a row of the index `I` stands under, each shown once or more.
+pub fn values<I: Index>(row: &dyn AnyRow, see: &mut dyn FnMut(&dyn AnyKey)) {
+    let row: &dyn Any = row;
+    let Some(row) = row.downcast_ref() else { mistyped() };
+    let mut values = Vec::new();
+    I::values(row, &mut values);
+    for value in &values {
+        see(value);
+    }
 }

@@ -1,16 +1,16 @@
 //! One step: facts in, all woken rules in their order, net changes out.
 
 use crate::{
-    Changes, Claimant, Conflict, Cx, Engine, Instant, Tables,
+    Changes, Claimant, Conflict, Instant,
+    context::Run,
     core::{Instance, InstanceId, NONE, Output, complain},
     fault::{Fault, planted},
+    machine::Machine,
+    panics::caught,
 };
 
-impl<W: Tables> Engine<W> {
-    /// Takes in the facts and runs all rules that something woke, in their fixed order, to one consistent state.
-    /// An earlier `now` than the latest one seen counts as that.
-    ///
-    /// Debug builds panic when the result has [`errors`](Changes::errors), which are bugs of the program.
+impl Machine {
+    /// See [`Engine::step`](crate::Engine::step).
     pub fn step(&mut self, now: Instant) -> Changes {
         if self.checked.is_none() {
             let _ = self.finish();
@@ -23,7 +23,9 @@ impl<W: Tables> Engine<W> {
         let mut staged = std::mem::take(&mut self.core.staged);
         staged.sort_unstable();
         for table in staged {
-            self.world.at_mut(table).accept(&mut self.core);
+            let table = &mut self.tables[usize::from(table)];
+            table.take_facts();
+            table.wake(&mut self.core);
         }
         let mut changes = Changes::default();
         for rule in 0..self.rules.len() {
@@ -43,17 +45,17 @@ impl<W: Tables> Engine<W> {
     fn end_step(&mut self, changes: &mut Changes) {
         self.core.ending.sort_unstable();
         for table in &self.core.ending {
-            changes.tables.extend(self.world.at_mut(*table).publish());
+            changes.tables.extend(self.tables[usize::from(*table)].publish());
         }
         for (place, at) in self.core.sweep() {
-            self.world.at_mut(place.table).forget(place, at, &mut self.core);
+            self.tables[usize::from(place.table)].forget(place, at, &mut self.core);
         }
         for table in std::mem::take(&mut self.core.ending) {
-            self.world.at_mut(table).free();
+            self.tables[usize::from(table)].free_slots();
         }
         changes.next_due = self.core.wakeups.first().map(|(at, _)| *at);
         self.list_held();
-        changes.held = self.held();
+        changes.held = std::sync::Arc::clone(&self.held);
         changes.conflicts = self.conflicts();
         let errors = std::mem::take(&mut self.core.errors);
         changes.errors = errors.into_iter().map(|(text, times)| format!("{text} ({times} times)")).collect();
@@ -90,7 +92,8 @@ impl<W: Tables> Engine<W> {
 
     fn run(&mut self, number: usize, input: u32, ran: &mut Vec<InstanceId>, gone: &mut Vec<InstanceId>) {
         let (declared, rule) = &mut self.rules[number];
-        if !rule.present(&self.world, input) {
+        let of = &declared.input;
+        if !self.tables[usize::from(of.table)].present(of.index, input) {
             let id = std::mem::replace(declared.instance(input), NONE);
             if planted(Fault::StaleInstance) && id != NONE {
                 *declared.instance(input) = id;
@@ -108,15 +111,15 @@ impl<W: Tables> Engine<W> {
             *noted = self.core.instances.add(Instance { input, rule, ..Instance::default() });
         }
         let id = *noted;
-        let mut cx = Cx { world: &mut self.world, core: &mut self.core, declared, id };
-        let ended = rule.call(&mut cx, input);
+        let run = Run { tables: &mut self.tables, core: &mut self.core, declared, id };
+        let ended = caught(|| rule.call(run, input));
         self.core.finish_run(id, ended.is_err());
         ran.push(id);
         match ended {
             Ok(()) => self.core.release(id),
             Err(message) => {
                 for access in &declared.writes {
-                    self.world.at_mut(access.table).discard(id);
+                    self.tables[usize::from(access.table)].discard(id);
                 }
                 self.core.hold(id, message);
             }
@@ -142,16 +145,17 @@ impl<W: Tables> Engine<W> {
         for table in tables {
             let mine = old.iter().filter(|(of, ..)| *of == table).map(|(_, id, slot)| (*id, *slot));
             let (mine, mut outputs): (Vec<_>, Vec<_>) = (mine.collect(), Vec::new());
-            self.world.at_mut(table).settle(&mine, &mut outputs, &mut differ);
+            let at_hand = usize::from(table);
+            self.tables[at_hand].take_outputs(&mine, &mut outputs, &mut differ);
             new.extend(outputs.into_iter().map(|(id, slot)| (id, Output { table, slot })));
-            for at in self.world.at_mut(table).take_disputed() {
-                let claimants = self.world.at(table).claimants(at);
+            for at in self.tables[at_hand].take_disputed() {
+                let claimants = self.tables[at_hand].claims(at);
                 if let Some(first) = self.in_order(&claimants).first() {
                     let nth = claimants.iter().position(|id| id == first).unwrap_or_default();
-                    self.world.at_mut(table).award(at, nth);
+                    self.tables[at_hand].decide(at, nth);
                 }
             }
-            self.world.at_mut(table).wake_readers(&mut self.core);
+            self.tables[at_hand].wake(&mut self.core);
         }
         new.sort_by_key(|(id, _)| *id);
         for outputs in new.chunk_by(|a, b| a.0 == b.0) {
@@ -165,12 +169,11 @@ impl<W: Tables> Engine<W> {
     /// All conflicts, in table and key order.
     fn conflicts(&self) -> Vec<Conflict> {
         let mut conflicts = Vec::new();
-        for number in 0..W::COUNT {
-            let table = self.world.at(number);
+        for table in &self.tables {
             for (at, key) in table.contested() {
-                let claimants = self.in_order(&table.claimants(at));
+                let claimants = self.in_order(&table.claims(at));
                 let claimants: Vec<Claimant> = claimants.into_iter().map(|id| self.claimant(id)).collect();
-                conflicts.push(Conflict { table: table.name(), key, claimants });
+                conflicts.push(Conflict { table: table.name, key, claimants });
             }
         }
         conflicts

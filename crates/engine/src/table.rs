@@ -1,66 +1,108 @@
-//! A typed table: slots with rows, keys and owners, and what happened to them in this stage and this step.
+//! A table: slots with rows, keys and owners, and what happened to them in this stage and this step. Untyped: see
+//! [`row`](crate::row).
 
-use std::{any::TypeId, collections::BTreeMap, sync::Arc};
+use std::{
+    any::{Any, TypeId},
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use crate::{
     Index, Row,
-    core::{Core, InstanceId, NONE, NodeId},
-    index::{AnyIndex, IndexStore},
+    changes::TableChanges,
+    core::{Core, InstanceId, NONE, NodeId, Place, ROW},
+    fault::{Fault, planted},
+    index::IndexStore,
     key_map::KeyMap,
+    row::{AnyKey, AnyRow, same, typed},
     slab::Slab,
 };
 
+/// A row that a run puts out.
+pub type Claim = (InstanceId, Arc<dyn AnyRow>);
+/// A row before a stage, by its slot.
+pub type Logged = (u32, Option<Arc<dyn AnyRow>>);
+
 /// Rows of one type. Made by [`world!`](crate::world); read through [`Cx`](crate::Cx) and [`Engine`](crate::Engine).
-pub struct Table<R: Row> {
+#[doc(hidden)]
+pub struct Table {
     pub(crate) id: u16,
-    pub(crate) slots: Slab<Slot<R>>,
+    pub(crate) name: &'static str,
+    pub(crate) row: TypeId,
+    pub(crate) slots: Slab<Slot>,
     pub(crate) places: KeyMap,
-    pub(crate) indexes: Vec<(TypeId, Box<dyn AnyIndex<R>>)>,
+    pub(crate) indexes: Vec<IndexStore>,
     /// Map rules that run for each row.
     pub(crate) subscribers: Vec<u16>,
     /// Facts for the next step, in order of arrival.
-    pub(crate) staged: Vec<(R::Key, Option<Arc<R>>)>,
+    pub(crate) staged: Vec<Staged>,
     /// Rows put out in the present stage.
-    pub(crate) pending: Vec<(InstanceId, Arc<R>)>,
+    pub(crate) pending: Vec<Claim>,
     /// Rows before the present stage, for touched slots.
-    pub(crate) stage_log: Vec<(u32, Option<Arc<R>>)>,
+    pub(crate) stage_log: Vec<Logged>,
     /// Rows before the stages of this step that changed them, oldest first.
-    pub(crate) step_log: Vec<(u32, Option<Arc<R>>)>,
+    pub(crate) step_log: Vec<Logged>,
     /// All claims of slots that more than one run wants.
-    pub(crate) rivals: BTreeMap<u32, Vec<(InstanceId, Arc<R>)>>,
+    pub(crate) rivals: BTreeMap<u32, Vec<Claim>>,
     /// Slots whose claims changed in this stage.
     pub(crate) disputed: Vec<u32>,
     /// Slots that may be free at the end of the step.
     pub(crate) vacant: Vec<u32>,
     pub(crate) ending: bool,
+    /// A `Vec<Arc<R>>` of all rows in key order, from when it is asked for until a row changes.
+    pub(crate) view: OnceLock<Box<dyn Any + Send + Sync>>,
+}
+
+/// A fact that waits for the next step.
+pub enum Staged {
+    Put(Arc<dyn AnyRow>),
+    Remove(Box<dyn AnyKey>),
 }
 
 /// A key with its row, or an absent key that somebody reads.
-pub struct Slot<R: Row> {
-    pub key: Option<R::Key>,
-    pub row: Option<Arc<R>>,
+pub struct Slot {
+    pub key: Option<Box<dyn AnyKey>>,
+    pub row: Option<Arc<dyn AnyRow>>,
     pub hash: u32,
     pub owner: InstanceId,
     pub node: NodeId,
     pub logged: bool,
 }
 
-impl<R: Row> Default for Slot<R> {
+impl Default for Slot {
     fn default() -> Self {
         Self { key: None, row: None, hash: 0, owner: NONE, node: NONE, logged: false }
     }
 }
 
-impl<R: Row> Slot<R> {
-    pub fn key(&self) -> &R::Key {
-        self.key.as_ref().expect("a slot in use has a key")
+impl Slot {
+    pub fn key(&self) -> &dyn AnyKey {
+        &**self.key.as_ref().expect("a slot in use has a key")
     }
 }
 
-impl<R: Row> Default for Table<R> {
-    fn default() -> Self {
+/// The rows of slots, typed.
+pub fn gather<R: Row>(slots: &Slab<Slot>, members: &[u32]) -> Vec<Arc<R>> {
+    let mut rows = Vec::with_capacity(members.len());
+    for at in members {
+        if let Some(row) = &slots[*at].row {
+            rows.push(typed(row));
+        }
+    }
+    rows
+}
+
+impl Table {
+    /// An empty table of `R`.
+    pub fn of<R: Row>() -> Self {
+        Self::untyped(R::NAME, TypeId::of::<R>())
+    }
+
+    fn untyped(name: &'static str, row: TypeId) -> Self {
         Self {
             id: 0,
+            name,
+            row,
             slots: Slab::default(),
             places: KeyMap::default(),
             indexes: Vec::new(),
@@ -73,53 +115,52 @@ impl<R: Row> Default for Table<R> {
             disputed: Vec::new(),
             vacant: Vec::new(),
             ending: false,
+            view: OnceLock::new(),
         }
     }
-}
 
-impl<R: Row> Table<R> {
     /// Adds an index; used by `world!`.
-    #[doc(hidden)]
     #[must_use]
-    pub fn with_index<I: Index<Row = R>>(mut self) -> Self {
+    pub fn with_index<I: Index>(mut self) -> Self {
         let position = u8::try_from(self.indexes.len()).expect("fewer than 255 indexes");
-        self.indexes.push((TypeId::of::<I>(), Box::new(IndexStore::<I>::new(position))));
+        self.indexes.push(IndexStore::new::<I>(position));
         self
     }
 
-    pub(crate) fn find_slot(&self, key: &R::Key) -> Option<u32> {
-        self.places.find(self.places.hash(key), |at| self.slots[at].key.as_ref() == Some(key))
+    pub(crate) fn find_slot(&self, key: &dyn AnyKey) -> Option<u32> {
+        self.place(self.places.hash(key), key)
+    }
+
+    fn place(&self, hash: u32, key: &dyn AnyKey) -> Option<u32> {
+        self.places.find(hash, |at| self.slots[at].key.as_ref().is_some_and(|other| other.equals(key)))
     }
 
     /// The slot of `key`, made if there is none.
-    pub(crate) fn slot(&mut self, key: &R::Key) -> u32 {
+    pub(crate) fn slot(&mut self, key: &dyn AnyKey) -> u32 {
         let hash = self.places.hash(key);
-        if let Some(at) = self.places.find(hash, |at| self.slots[at].key.as_ref() == Some(key)) {
+        if let Some(at) = self.place(hash, key) {
             return at;
         }
-        let at = self.slots.add(Slot { key: Some(key.clone()), hash, ..Slot::default() });
+        let at = self.slots.add(Slot { key: Some(key.boxed()), hash, ..Slot::default() });
         self.places.insert(hash, at);
         at
     }
 
-    pub(crate) fn get(&self, key: &R::Key) -> Option<&Arc<R>> {
+    /// The slot of a row's key, made if there is none.
+    pub(crate) fn slot_of(&mut self, row: &dyn AnyRow) -> u32 {
+        let mut at = NONE;
+        row.with_key(&mut |key| at = self.slot(key));
+        at
+    }
+
+    pub(crate) fn get(&self, key: &dyn AnyKey) -> Option<&Arc<dyn AnyRow>> {
         self.slots[self.find_slot(key)?].row.as_ref()
     }
 
-    pub(crate) fn index<I: Index<Row = R>>(&self) -> &IndexStore<I> {
-        let wanted = TypeId::of::<I>();
-        let store = self.indexes.iter().find(|(id, _)| *id == wanted);
-        store
-            .and_then(|(_, index)| index.as_any().downcast_ref())
-            .expect("world! lists the index, else this call does not compile")
-    }
-
-    pub(crate) fn index_mut<I: Index<Row = R>>(&mut self) -> &mut IndexStore<I> {
-        let wanted = TypeId::of::<I>();
-        let store = self.indexes.iter_mut().find(|(id, _)| *id == wanted);
-        store
-            .and_then(|(_, index)| index.as_any_mut().downcast_mut())
-            .expect("world! lists the index, else this call does not compile")
+    /// Where an index stands among those of the table.
+    pub(crate) fn position(&self, index: TypeId) -> u8 {
+        let store = self.indexes.iter().find(|store| store.of == index);
+        store.expect("world! lists the index, else this call does not compile").position
     }
 
     /// Notes the row as it is before this stage changes it.
@@ -137,7 +178,7 @@ impl<R: Row> Table<R> {
         changed.retain_mut(|(at, before)| {
             let slot = &mut self.slots[*at];
             slot.logged = false;
-            if slot.row == *before {
+            if same(slot.row.as_ref(), before.as_ref()) {
                 // Keeps the old pointer, so that equal rows stay cheap to compare.
                 slot.row = before.take();
                 return false;
@@ -151,8 +192,9 @@ impl<R: Row> Table<R> {
         if changed.is_empty() && self.vacant.is_empty() {
             return;
         }
+        self.view.take();
         self.end(core);
-        for (_, index) in &mut self.indexes {
+        for index in &mut self.indexes {
             index.update(&self.slots, &changed, core);
         }
         self.step_log.append(&mut changed);
@@ -166,10 +208,27 @@ impl<R: Row> Table<R> {
         }
     }
 
-    /// Rows in key order.
-    pub(crate) fn sorted(&self) -> Vec<&Arc<R>> {
-        let mut slots: Vec<_> = self.slots.iter().filter(|slot| slot.row.is_some()).collect();
-        slots.sort_unstable_by(|a, b| a.key().cmp(b.key()));
-        slots.into_iter().filter_map(|slot| slot.row.as_ref()).collect()
+    /// Net changes of the step, if any.
+    pub(crate) fn publish(&mut self) -> Option<Arc<TableChanges>> {
+        let mut log = std::mem::take(&mut self.step_log);
+        if planted(Fault::BetweenIsBefore) {
+            log.reverse();
+        }
+        log.sort_by_key(|(at, _)| *at);
+        log.dedup_by_key(|(at, _)| *at);
+        log.retain(|(at, before)| !same(self.slots[*at].row.as_ref(), before.as_ref()));
+        let changes = log.into_iter().map(|(at, before)| (before, self.slots[at].row.clone()));
+        let changes: Vec<_> = changes.collect();
+        (!changes.is_empty()).then(|| Arc::new(TableChanges::new(self.row, changes)))
+    }
+
+    pub(crate) fn forget(&mut self, place: Place, at: u32, core: &mut Core) {
+        if place.index == ROW {
+            self.slots[at].node = NONE;
+            self.vacant.push(at);
+        } else {
+            self.indexes[usize::from(place.index)].forget_read(place.kind, at);
+        }
+        self.end(core);
     }
 }

@@ -1,27 +1,19 @@
 //! The list of tables, typed.
 
-use crate::{AnyTable, Index, Row, Table};
+use crate::{Index, Row, Table};
 
 /// A set of tables. Implemented by [`world!`](crate::world).
-pub trait Tables: Default + Send + 'static {
-    /// How many tables there are.
-    const COUNT: u16;
-    /// A table by its place in the list.
+pub trait Tables: Send + 'static {
+    /// The tables, empty, in the order of the list.
     #[doc(hidden)]
-    fn at(&self, table: u16) -> &dyn AnyTable;
-    /// A table by its place in the list, to write.
-    #[doc(hidden)]
-    fn at_mut(&mut self, table: u16) -> &mut dyn AnyTable;
+    fn tables() -> Vec<Table>;
 }
 
 /// The world has a table of `R`.
 pub trait Has<R: Row>: Tables {
-    /// The table.
+    /// Where in the list.
     #[doc(hidden)]
-    fn table(&self) -> &Table<R>;
-    /// The table, to write.
-    #[doc(hidden)]
-    fn table_mut(&mut self) -> &mut Table<R>;
+    const AT: u16;
 }
 
 /// The world has the index `I`.
@@ -67,46 +59,34 @@ pub trait Indexed<I: Index>: Has<I::Row> {}
 macro_rules! world {
     ($(#[$meta:meta])* $vis:vis struct $world:ident { $($(#[$doc:meta])* $field:ident : $row:ty [ $($index:ty),* $(,)? ]),* $(,)? }) => {
         $(#[$meta])*
-        $vis struct $world { $($(#[$doc])* $field: $crate::Table<$row>,)* }
+        #[derive(Debug)]
+        $vis struct $world;
 
-        impl Default for $world {
-            fn default() -> Self {
-                Self { $($field: $crate::Table::<$row>::default()$(.with_index::<$index>())*,)* }
-            }
-        }
-        impl $crate::Tables for $world {
-            const COUNT: u16 = 0 $(+ { let _ = stringify!($field); 1 })*;
-            fn at(&self, table: u16) -> &dyn $crate::AnyTable {
-                let mut left = table;
-                $(
-                    if left == 0 { return &self.$field; }
-                    left -= 1;
-                )*
-                unreachable!("table {left} after the last one")
-            }
-            fn at_mut(&mut self, table: u16) -> &mut dyn $crate::AnyTable {
-                let mut left = table;
-                $(
-                    if left == 0 { return &mut self.$field; }
-                    left -= 1;
-                )*
-                unreachable!("table {left} after the last one")
-            }
-        }
-        $(
-            impl $crate::Has<$row> for $world {
-                fn table(&self) -> &$crate::Table<$row> { &self.$field }
-                fn table_mut(&mut self) -> &mut $crate::Table<$row> { &mut self.$field }
-            }
-            impl $crate::Readable<$world> for $row {
-                fn access(world: &$world) -> $crate::Access { $crate::Access::table(&world.$field) }
+        const _: () = {
+            #[allow(non_camel_case_types, dead_code)]
+            enum At { $($(#[$doc])* $field),* }
+
+            impl $crate::Tables for $world {
+                fn tables() -> Vec<$crate::Table> {
+                    vec![$($crate::Table::of::<$row>()$(.with_index::<$index>())*),*]
+                }
             }
             $(
-                impl $crate::Indexed<$index> for $world {}
-                impl $crate::Readable<$world> for $index {
-                    fn access(world: &$world) -> $crate::Access { $crate::Access::index::<$index>(&world.$field) }
+                impl $crate::Has<$row> for $world {
+                    const AT: u16 = At::$field as u16;
                 }
+                impl $crate::Readable<$world> for $row {
+                    fn access(_: &[$crate::Table]) -> $crate::Access { $crate::Access::table::<$world, $row>() }
+                }
+                $(
+                    impl $crate::Indexed<$index> for $world {}
+                    impl $crate::Readable<$world> for $index {
+                        fn access(tables: &[$crate::Table]) -> $crate::Access {
+                            $crate::Access::index::<$world, $index>(tables)
+                        }
+                    }
+                )*
             )*
-        )*
+        };
     };
 }

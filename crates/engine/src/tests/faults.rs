@@ -33,7 +33,7 @@ finds! {
     finds_a_removal_that_wakes_no_keys: RemovalWakesNoKeys,
     finds_a_count_that_never_wakes: CountNeverWakes,
     finds_an_unordered_bucket: BucketUnordered,
-    finds_a_member_that_is_not_replaced: MemberNotReplaced,
+    finds_a_member_whose_change_wakes_nobody: MemberChangeWakesNobody,
     finds_a_second_value_that_is_ignored: SecondValueIgnored,
     finds_a_node_swept_while_read: NodeSweptWhileRead,
     finds_old_reads_that_are_kept: OldReadsKept,

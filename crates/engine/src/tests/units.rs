@@ -127,7 +127,7 @@ fn memory_is_flat_under_churn() {
         e.step(0);
         e.remove::<Item>(&id);
         e.step(0);
-        high = high.max(e.core.instances.iter().count() + e.core.nodes.iter().count());
+        high = high.max(e.machine.core.instances.iter().count() + e.machine.core.nodes.iter().count());
     }
     assert!(high < 20, "{high} places for one item at a time");
     assert_eq!(e.stats(), crate::Stats::default());
