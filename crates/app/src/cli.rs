@@ -42,6 +42,7 @@ enum Verb {
 
 /// Arguments of `up`.
 #[derive(clap::Args, Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Up {
     /// Git checkout or folder of YAML
     pub dir: PathBuf,
@@ -63,6 +64,9 @@ pub struct Up {
     /// Use ports below 1024 as written instead of adding 8000
     #[arg(long)]
     pub low_ports: bool,
+    /// Dial endpoints of the repository that are not loopback too. Without it the built-in echo backend answers for them
+    #[arg(long)]
+    pub real_backends: bool,
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:9470")]
     pub api_listen: std::net::SocketAddr,

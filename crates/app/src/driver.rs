@@ -36,6 +36,7 @@ use portolan_core::{
         acme::{Failure, OrderState},
         rows::{Account, AccountWanted, IssueWanted},
     },
+    gateway::rows::DialledBackends,
     status::rows::{EntryPoint, Probe},
     world,
 };
@@ -214,6 +215,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         held: Arc::default(),
         state,
     };
+    driver.engine.put(DialledBackends { key: Name::default(), real: args.real_backends });
     let kept: Vec<ObjectKey> = driver.store.list().map(|stored| stored.object.key.clone()).collect();
     for key in &kept {
         driver.put_stored(key);

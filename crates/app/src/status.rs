@@ -10,9 +10,10 @@ use std::fmt::Write as _;
 use portolan_core::{
     World,
     conditions::rows::ListenerStatus,
+    gateway::backends::place,
     gateway::rows::{
-        Cluster, Endpoints, GatewayListener, ListenerCertificate, ParentVerdict, VirtualHost, WireAck,
-        WireKey, WireType,
+        Cluster, Endpoints, GatewayListener, ListenerCertificate, ParentVerdict, StandIn, VirtualHost,
+        WireAck, WireKey, WireType,
     },
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
@@ -62,10 +63,7 @@ pub fn status(
             })
         })
         .collect();
-    let stand_ins = engine
-        .rows::<Endpoints>()
-        .filter(|e| e.stand_in)
-        .map(|e| format!("{} has no endpoints: the built-in echo backend answers", e.key));
+    let stand_ins = engine.rows::<Endpoints>().filter_map(|e| Some(stand_in(&e.key, e.stand_in.as_ref()?)));
     let substitutions: Vec<String> = substitutions.iter().cloned().chain(stand_ins).collect();
     json!({
         "entryPoints": entries,
@@ -75,6 +73,17 @@ pub fn status(
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
         "run": run,
     })
+}
+
+fn stand_in(cluster: &str, why: &StandIn) -> String {
+    match why {
+        StandIn::NoEndpoints => format!("{cluster} has no endpoints: the built-in echo backend answers"),
+        StandIn::Instead(endpoints) => {
+            let all: Vec<String> = endpoints.iter().map(|(address, port)| place(address, *port)).collect();
+            let all = all.join(", ");
+            format!("{cluster}: {all} not loopback, not dialled: the built-in echo backend answers")
+        }
+    }
 }
 
 /// Where the object of a problem stands now.
@@ -178,10 +187,19 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
                 engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
             let evidence = match cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) {
                 None => (false, format!("Service {} does not resolve", target.name)),
-                Some(e) if e.stand_in => {
-                    (true, format!("Service {} has no endpoints: echo stand-in", target.name))
-                }
-                Some(e) => (true, format!("Service {}: {} endpoints", target.name, e.addresses.len())),
+                Some(e) => match &e.stand_in {
+                    Some(StandIn::NoEndpoints) => {
+                        (true, format!("Service {} has no endpoints: echo stand-in", target.name))
+                    }
+                    Some(StandIn::Instead(all)) => {
+                        let (own, other) = (e.addresses.len(), all.len());
+                        (true, format!("Service {}: {own} endpoints, echo stand-in for {other}", target.name))
+                    }
+                    None if e.addresses.is_empty() => {
+                        (false, format!("Service {} has no usable endpoint: 503", target.name))
+                    }
+                    None => (true, format!("Service {}: {} endpoints", target.name, e.addresses.len())),
+                },
             };
             step("backend", evidence.0, evidence.1);
         }

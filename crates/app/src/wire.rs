@@ -53,17 +53,14 @@ impl Wire {
             let key = key(WireType::Endpoints, &change.key);
             let changed = match &change.after {
                 Some(row) => {
-                    let service = row.key.trim_start_matches("svc/").trim_end_matches("/h2c");
-                    let service = service.rsplit_once('/').map_or(service, |(name, _)| name);
-                    let echo = if row.stand_in {
-                        self.echo.address(service)
-                    } else {
-                        Ok(([127, 0, 0, 1], 9).into())
+                    let echo = match row.stand_in {
+                        None => Ok(None),
+                        Some(_) => self.echo.address(&row.service.to_string()).map(Some),
                     };
                     match echo {
                         Ok(echo) => self.resources.put(key.clone(), &encode::endpoints(row, echo)),
                         Err(error) => {
-                            tracing::error!(%error, service, "no stand-in could be started");
+                            tracing::error!(%error, service = %row.service, "no stand-in could be started");
                             false
                         }
                     }

@@ -4,6 +4,8 @@
 
 #[path = "e2e/acme.rs"]
 mod acme;
+#[path = "e2e/backends.rs"]
+mod backends;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
 #[path = "e2e/certificates.rs"]

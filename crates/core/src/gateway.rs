@@ -13,7 +13,7 @@
 pub(crate) mod addresses;
 mod age;
 mod attach;
-mod backends;
+pub mod backends;
 pub(crate) mod conflicts;
 mod grants;
 mod hosts;
@@ -27,12 +27,12 @@ mod wire;
 
 use portolan_engine::Engine;
 use portolan_model::input::{
-    EndpointSlice, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
+    EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, Endpoints, GatewayAddress, GatewayListener, GatewayOwner,
-    GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer, ParentVerdict,
-    RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress, GatewayListener,
+    GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer,
+    ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
@@ -107,7 +107,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();
-    engine.map("endpoints", backends::endpoints).reads::<(Service, EndpointSlice)>().writes::<(Endpoints,)>();
+    engine
+        .map("endpoints", backends::endpoints)
+        .reads::<(Service, EndpointSlice, EndpointsObject, DialledBackends)>()
+        .writes::<(Endpoints, Finding)>();
 }
 
 pub use tls::one_label as covers;

@@ -6,9 +6,9 @@ use portolan_engine::{Engine, Index, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
-        AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, Gateway, GatewayClass,
-        InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction, Route,
-        SealedSecret, Secret, Service, SourceProblems,
+        AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
+        GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction,
+        Route, SealedSecret, Secret, Service, SourceProblems,
     },
     intake::{Fact, Intake},
     row,
@@ -30,10 +30,10 @@ use crate::{
     gateway,
     gateway::conflicts::{self, HostOfKind},
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Contender, Endpoints, GatewayAddress, GatewayListener, GatewayOwner,
-        GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerKey, ListenerState, Offer,
-        ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
-        WireListener, WirePending,
+        Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress,
+        GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate,
+        ListenerKey, ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
+        Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
@@ -163,7 +163,7 @@ world! {
     pub struct World {
         // facts from objects
         namespaces: Namespace [AllNamespaces], gateway_classes: GatewayClass [],
-        grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
+        grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService], endpoints_objects: EndpointsObject [],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
         sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
@@ -172,7 +172,7 @@ world! {
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],
@@ -270,6 +270,7 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(Fact::ReferenceGrant(row)) => engine.put(row),
         Some(Fact::Service(row)) => engine.put(row),
         Some(Fact::EndpointSlice(row)) => engine.put(row),
+        Some(Fact::Endpoints(row)) => engine.put(row),
         Some(Fact::Secret(row)) => engine.put(row),
         Some(Fact::ConfigMap(row)) => engine.put(row),
         Some(Fact::SealedSecret(row)) => engine.put(row),
@@ -297,6 +298,7 @@ pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
         "ReferenceGrant" => engine.remove::<ReferenceGrant>(name),
         "Service" => engine.remove::<Service>(name),
         "EndpointSlice" => engine.remove::<EndpointSlice>(name),
+        "Endpoints" => engine.remove::<EndpointsObject>(name),
         "Secret" => engine.remove::<Secret>(name),
         "ConfigMap" => engine.remove::<ConfigMap>(name),
         "SealedSecret" => engine.remove::<SealedSecret>(name),

@@ -96,6 +96,16 @@ addressType: IPv4
 endpoints: [{addresses: [127.0.0.1], conditions: {ready: true}}]
 ports: [{name: http, port: 8080, protocol: TCP}]
 ---
+apiVersion: v1
+kind: Service
+metadata: {name: old, namespace: team-a}
+spec: {ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Endpoints
+metadata: {name: old, namespace: team-a}
+subsets: [{addresses: [{ip: 127.0.0.1}], notReadyAddresses: [{ip: '::1'}], ports: [{port: 8080, protocol: TCP}]}]
+---
 apiVersion: gateway.envoyproxy.io/v1alpha1
 kind: SecurityPolicy
 metadata: {name: p, namespace: team-a}

@@ -4,7 +4,7 @@
 //! what effects would have seen or would do:
 //!
 //! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text), `acks: false` (Envoy has said nothing yet),
-//!   `addresses: false` or `public`, `probes` (host to status or failure), `now`;
+//!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`, `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
@@ -32,7 +32,7 @@ use portolan_core::{
     certificates::rows::Settings,
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener},
+    gateway::rows::{DialledBackends, GatewayAddress, WireAck, WireKey, WireListener},
     world,
 };
 use portolan_engine::Engine;
@@ -134,6 +134,8 @@ impl Run {
             effects::report(&mut self.engine, zone, dns);
         }
         effects::probes(&mut self.engine, facts);
+        let real = facts["realBackends"] == true;
+        self.engine.put(DialledBackends { key: Name::default(), real });
         self.step();
         // An account first, then the orders that wait for it.
         for _ in 0..2 {

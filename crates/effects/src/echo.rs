@@ -1,4 +1,5 @@
-//! The built-in echo backend: answers in place of a Service that has no endpoints, over HTTP/1.1 and h2c.
+//! The built-in echo backend: answers in place of a Service of which nothing lists endpoints, and of endpoints that are not
+//! loopback, over HTTP/1.1 and h2c.
 
 use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -96,8 +97,8 @@ fn answer(request: &Request<Incoming>, service: Option<&str>) -> Response<Body> 
     }
     let host = request
         .uri()
-        .host()
-        .map(str::to_owned)
+        .authority()
+        .map(ToString::to_string)
         .or_else(|| request.headers().get("host").and_then(|v| v.to_str().ok()).map(str::to_owned));
     let body = json!({
         "standIn": true,

@@ -1,6 +1,10 @@
 //! The live probe: ask Envoy for a hostname as a client would, and verify the chain.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http_body_util::Empty;
@@ -47,8 +51,8 @@ async fn run(ask: &Ask) -> Result<u16, String> {
         Some(rest) => format!("portolan-probe{rest}"),
         None => ask.host.clone(),
     };
-    let stream =
-        TcpStream::connect(ask.address).await.map_err(|e| format!("connect to {}: {e}", ask.address))?;
+    let address = reachable(ask.address);
+    let stream = TcpStream::connect(address).await.map_err(|e| format!("connect to {address}: {e}"))?;
     let Some(pem) = &ask.roots else { return get(stream, &host).await };
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -69,6 +73,16 @@ async fn run(ask: &Ask) -> Result<u16, String> {
     get(stream, &host).await
 }
 
+/// Where a listener of this machine is asked: one on every address is asked on loopback.
+fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
 async fn get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     stream: S,
     host: &str,
@@ -86,4 +100,17 @@ async fn get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         sender.send_request(request).await.map(|r| r.status().as_u16()).map_err(|e| format!("HTTP: {e}"));
     running.abort();
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listener_on_every_address_is_asked_on_loopback() {
+        let asked = |text: &str| reachable(text.parse().expect("an address")).to_string();
+        assert_eq!(asked("0.0.0.0:80"), "127.0.0.1:80");
+        assert_eq!(asked("[::]:80"), "[::1]:80");
+        assert_eq!(asked("127.77.1.2:8080"), "127.77.1.2:8080");
+    }
 }

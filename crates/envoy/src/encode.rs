@@ -1,6 +1,7 @@
 //! Pure encoding of wire rows. One function a resource type.
 
 mod hosts;
+mod inside;
 mod routes;
 mod scopes;
 mod table;
@@ -33,7 +34,8 @@ use envoy_types::pb::{
                 network::http_connection_manager::v3::{
                     HttpConnectionManager, HttpFilter, Rds,
                     http_connection_manager::{
-                        CodecType, PathWithEscapedSlashesAction, RouteSpecifier, StripPortMode, UpgradeConfig,
+                        CodecType, InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
+                        ServerHeaderTransformation, UpgradeConfig,
                     },
                     http_filter,
                 },
@@ -154,14 +156,22 @@ fn connection_manager(listener: &WireListener, chain: &FilterChain) -> HttpConne
         })),
         http_filters: vec![HttpFilter {
             name: "envoy.filters.http.router".into(),
-            config_type: Some(http_filter::ConfigType::TypedConfig(pack_any(Router::default()))),
+            config_type: Some(http_filter::ConfigType::TypedConfig(pack_any(Router {
+                // What Envoy says of itself (x-envoy-…) is for operators, not for backends and clients.
+                suppress_envoy_headers: true,
+                ..Default::default()
+            }))),
             ..Default::default()
         }],
-        strip_port_mode: Some(StripPortMode::StripAnyHostPort(true)),
         normalize_path: yes(),
         merge_slashes: true,
         path_with_escaped_slashes_action: PathWithEscapedSlashesAction::UnescapeAndRedirect as i32,
+        // Nobody in front is trusted: the client's address is that of the connection, whatever it says.
         use_remote_address: yes(),
+        internal_address_config: Some(InternalAddressConfig::default()),
+        early_header_mutation_extensions: vec![inside::client_headers()],
+        // The backend's Server header is the backend's, and a rule may set or remove it.
+        server_header_transformation: ServerHeaderTransformation::PassThrough as i32,
         common_http_protocol_options: Some(HttpProtocolOptions {
             idle_timeout: seconds(3600),
             ..Default::default()
@@ -223,8 +233,8 @@ pub fn cluster(row: &Cluster) -> EnvoyCluster {
     made
 }
 
-/// Endpoints; a stand-in points to the built-in echo backend.
-pub fn endpoints(row: &Endpoints, echo: std::net::SocketAddr) -> ClusterLoadAssignment {
+/// Endpoints, with the built-in echo backend where it stands in.
+pub fn endpoints(row: &Endpoints, echo: Option<std::net::SocketAddr>) -> ClusterLoadAssignment {
     let point = |address: &str, port: u16| LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
             address: Some(socket(address, port)),
@@ -232,14 +242,14 @@ pub fn endpoints(row: &Endpoints, echo: std::net::SocketAddr) -> ClusterLoadAssi
         })),
         ..Default::default()
     };
-    let lb_endpoints = if row.stand_in {
-        vec![point(&echo.ip().to_string(), echo.port())]
-    } else {
-        row.addresses.iter().map(|(address, port)| point(address, *port)).collect()
-    };
+    let dialled = row.addresses.iter().map(|(address, port)| point(address, *port));
+    let echo = echo.map(|echo| point(&echo.ip().to_string(), echo.port()));
     ClusterLoadAssignment {
         cluster_name: row.key.to_string(),
-        endpoints: vec![LocalityLbEndpoints { lb_endpoints, ..Default::default() }],
+        endpoints: vec![LocalityLbEndpoints {
+            lb_endpoints: dialled.chain(echo).collect(),
+            ..Default::default()
+        }],
         ..Default::default()
     }
 }

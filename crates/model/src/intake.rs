@@ -1,6 +1,7 @@
 //! The door: an object becomes input rows and problems. Nothing else in Portolan reads raw objects of our kinds.
 
 mod certificates;
+mod endpoints;
 mod gateway;
 mod node;
 mod policy;
@@ -25,6 +26,7 @@ pub enum Fact {
     ReferenceGrant(input::ReferenceGrant),
     Service(input::Service),
     EndpointSlice(input::EndpointSlice),
+    Endpoints(input::EndpointsObject),
     Secret(input::Secret),
     ConfigMap(input::ConfigMap),
     SealedSecret(input::SealedSecret),
@@ -64,8 +66,9 @@ pub fn intake(object: &Object) -> Intake {
         ("gateway.networking.k8s.io", "ReferenceGrant") => {
             Some(Fact::ReferenceGrant(gateway::grant(&mut root)))
         }
-        ("", "Service") => Some(Fact::Service(gateway::service(&mut root))),
-        ("discovery.k8s.io", "EndpointSlice") => gateway::slice(&mut root).map(Fact::EndpointSlice),
+        ("", "Service") => Some(Fact::Service(endpoints::service(&mut root))),
+        ("", "Endpoints") => endpoints::endpoints(&mut root).map(Fact::Endpoints),
+        ("discovery.k8s.io", "EndpointSlice") => endpoints::slice(&mut root).map(Fact::EndpointSlice),
         ("", "Secret") => Some(Fact::Secret(secrets::secret(&mut root))),
         ("", "ConfigMap") => Some(Fact::ConfigMap(secrets::config_map(&mut root))),
         ("bitnami.com", "SealedSecret") => Some(Fact::SealedSecret(secrets::sealed_secret(&mut root))),

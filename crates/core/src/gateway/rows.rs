@@ -296,6 +296,8 @@ pub struct Unresolved {
     pub key: RouteKey,
     /// Reason of the specification and message, in the order written.
     pub references: Vec<(Name, String)>,
+    /// The first of those that requests go to: without any (a weight of 0, a mirror) every host is served whole.
+    pub refuses: Option<String>,
 }
 row!(Unresolved, RouteKey, "unresolved_references");
 
@@ -444,12 +446,33 @@ row!(Cluster, Name, "clusters");
 pub struct Endpoints {
     /// Cluster name.
     pub key: Name,
+    /// The Service, by whose name its stand-in answers.
+    pub service: NamespacedName,
     /// Address and port, sorted.
     pub addresses: Vec<(Name, u16)>,
-    /// No endpoint exists: the built-in echo backend answers in its place.
-    pub stand_in: bool,
+    /// The built-in echo backend answers too, or alone: why.
+    pub stand_in: Option<StandIn>,
 }
 row!(Endpoints, Name, "endpoints");
+
+/// Why the built-in echo backend answers for a Service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StandIn {
+    /// Nothing lists endpoints of the Service.
+    NoEndpoints,
+    /// In place of these, which are not loopback.
+    Instead(Vec<(Name, u16)>),
+}
+
+/// Fact: which endpoints this run may dial.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialledBackends {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// Whether endpoints are dialled that are not loopback (`up --real-backends`).
+    pub real: bool,
+}
+row!(DialledBackends, Name, "dialled_backends");
 
 /// The TLS side of a Secret, narrow: what listeners read of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

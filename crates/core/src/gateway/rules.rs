@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_model::{
     Name, RouteKey, RouteKind, Severity,
-    input::{BackendTarget, Filter, PathMatch, Route, RouteMatch, Service},
+    input::{ANY_SERVICE, BackendTarget, Filter, PathMatch, Route, RouteMatch, Service},
 };
 
 use super::{
+    backends::tcp,
     grants::granted,
     rows::{
         Age, Attachment, Cluster, ClusterUse, GatewayListener, GatewayPorts, HostRule, HostRuleKey,
@@ -20,6 +21,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut uses: BTreeMap<Name, Cluster> = BTreeMap::new();
     let mut prepared = Vec::new();
     let mut missing: Vec<(Name, String)> = Vec::new();
+    let mut refuses = None;
     for (at, rule) in route.rules.iter().enumerate() {
         let mut entry = RouteEntry {
             route: route.key.clone(),
@@ -51,6 +53,9 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     uses.insert(cluster.key.clone(), cluster);
                 }
                 Err(why) => {
+                    if backend.weight > 0 && refuses.is_none() {
+                        refuses = Some(why.1.clone());
+                    }
                     missing.push(why);
                     entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight);
                 }
@@ -84,7 +89,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                         let key = HostRuleKey {
                             routes: gateway_listener.routes.clone(),
                             host: host.clone(),
-                            precedence: precedence(r#match),
+                            precedence: precedence(route.key.kind, r#match),
                             age: Age::of(route),
                             position: (at, position),
                         };
@@ -104,7 +109,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         }
     }
     if !missing.is_empty() {
-        cx.emit(Unresolved { key: route.key.clone(), references: missing });
+        cx.emit(Unresolved { key: route.key.clone(), references: missing, refuses });
     }
     for (name, cluster) in uses {
         cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });
@@ -112,17 +117,37 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
 }
 
 /// Gateway API, `HTTPRouteRule.matches`: exact path, then longest prefix, then method, then most headers, then most
-/// query parameters. Regular expressions, whose place the specification leaves open, come after every longer prefix,
-/// since they are the dearest, and before the prefix `/`, which would leave them nothing. Smallest first.
-fn precedence(m: &RouteMatch) -> [u32; 5] {
+/// query parameters; of a GRPCRoute (`GRPCRouteRule.matches`) most characters of the service, then of the method, then most
+/// headers. Regular expressions, whose place the specification leaves open, stand between exact and prefix, the longer
+/// one first, as Envoy Gateway sorts them. Smallest first.
+fn precedence(kind: RouteKind, m: &RouteMatch) -> [u32; 5] {
     let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
-    let (class, length) = match &m.path {
-        PathMatch::Exact(path) => (0, path.len()),
-        PathMatch::Prefix(path) if &**path == "/" => (3, 1),
-        PathMatch::Prefix(path) => (1, path.len()),
-        PathMatch::Regex(path) => (2, path.len()),
-    };
-    [class, desc(length), u32::from(m.method.is_none()), desc(m.headers.len()), desc(m.query.len())]
+    let headers = desc(m.headers.len());
+    match kind {
+        RouteKind::Http => {
+            let (class, length) = match &m.path {
+                PathMatch::Exact(path) => (0, path.len()),
+                PathMatch::Regex(path) => (1, path.len()),
+                PathMatch::Prefix(path) => (2, path.len()),
+            };
+            [class, desc(length), u32::from(m.method.is_none()), headers, desc(m.query.len())]
+        }
+        RouteKind::Grpc => {
+            let (class, service, method) = match &m.path {
+                PathMatch::Exact(path) => {
+                    let (service, method) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
+                    (0, service.len(), method.len())
+                }
+                // A method alone is an expression here only; its own expression would stand in a group.
+                PathMatch::Regex(path) => match path.strip_prefix(ANY_SERVICE) {
+                    Some(method) if !method.starts_with("(?:") => (2, 0, method.len()),
+                    _ => (1, path.len(), 0),
+                },
+                PathMatch::Prefix(path) => (2, path.len() - 1, 0),
+            };
+            [class, desc(service), desc(method), headers, 0]
+        }
+    }
 }
 
 /// The cluster of a reference, or why there is none: reason of the specification (`RouteConditionResolvedRefs`) and
@@ -155,18 +180,48 @@ fn resolve(
         let hint = "create the Service or correct the name";
         return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
     };
-    let port = target.port.or_else(|| (service.ports.len() == 1).then(|| service.ports[0].port));
-    let Some(port) = service.ports.iter().find(|p| Some(p.port) == port) else {
-        let have = service.ports.iter().map(|p| p.port.to_string()).collect::<Vec<_>>().join(", ");
-        let message = match target.port {
-            Some(port) => format!("Service {} has no port {port} (it has {have})", target.name),
-            None => format!("no port of Service {} is named (it has {have})", target.name),
-        };
-        let field = format!("{field}.port");
-        return refused(cx, 224, &field, "BackendNotFound", message, "use a port of the Service");
+    if let Some(external) = &service.external {
+        let message = format!("Service {} is an ExternalName ({external}), which is not served", target.name);
+        // It would let whoever may write Services send this edge anywhere (CVE-2021-25740); Envoy Gateway refuses it too.
+        let hint = "refer to a Service with endpoints";
+        return refused(cx, 243, &format!("{field}.name"), "UnsupportedValue", message, hint);
+    }
+    let field = format!("{field}.port");
+    let have = || {
+        let all = service.ports.iter().map(|p| format!("{} {}", p.port, p.protocol));
+        all.collect::<Vec<_>>().join(", ")
     };
-    let http2 =
-        route.key.kind == RouteKind::Grpc || port.app_protocol.as_deref() == Some("kubernetes.io/h2c");
+    let Some(number) = target.port else {
+        let message = format!("no port of Service {} is named (it has {})", target.name, have());
+        return refused(
+            cx,
+            224,
+            &field,
+            "BackendNotFound",
+            message,
+            "name the port: of a Service it is required",
+        );
+    };
+    // One number may stand for TCP and for UDP: these are two ports.
+    if !service.ports.iter().any(|p| p.port == number) {
+        let message = format!("Service {} has no port {number} (it has {})", target.name, have());
+        return refused(cx, 224, &field, "BackendNotFound", message, "use a port of the Service");
+    }
+    let Some(port) = tcp(&service, number) else {
+        let message = format!("Service {} has no port {number} for TCP (it has {})", target.name, have());
+        let hint = "use a port whose protocol is TCP";
+        return refused(cx, 244, &field, "UnsupportedProtocol", message, hint);
+    };
+    let protocol = port.app_protocol.as_deref().unwrap_or_default();
+    let Some(http2) = http2(route.key.kind, protocol) else {
+        let (port, kind) = (port.port, route.key.kind.kind());
+        let message = format!(
+            "port {port} of Service {} speaks {protocol}, which is not served to {kind}s",
+            target.name
+        );
+        let hint = "use a port that speaks HTTP in clear: without appProtocol, or http, kubernetes.io/h2c, kubernetes.io/ws";
+        return refused(cx, 244, &field, "UnsupportedProtocol", message, hint);
+    };
     let suffix = if http2 { "/h2c" } else { "" };
     Ok(Cluster {
         key: format!("svc/{}/{}{suffix}", target.name, port.port).into(),
@@ -174,6 +229,19 @@ fn resolve(
         port: port.port,
         http2,
     })
+}
+
+/// Whether a backend is spoken to by HTTP/2, or `None` if this route cannot speak its `appProtocol` (Gateway API, GEP-1911):
+/// TLS to a backend needs a BackendTLSPolicy, which is not enforced yet. Other names are hints; as in Envoy Gateway
+/// (`resolveBackendProtocol`) they change nothing.
+fn http2(kind: RouteKind, app_protocol: &str) -> Option<bool> {
+    let grpc = kind == RouteKind::Grpc;
+    match app_protocol {
+        "kubernetes.io/h2c" | "gateway.envoyproxy.io/h2c" | "grpc" => Some(true),
+        "kubernetes.io/ws" | "gateway.envoyproxy.io/ws" if grpc => None,
+        "https" | "kubernetes.io/wss" | "gateway.envoyproxy.io/wss" => None,
+        _ => Some(grpc),
+    }
 }
 
 /// For virtual hosts: two routes with the same match under one host; the earlier one is served.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use portolan_model::{
     Name, Severity,
     input::{Gateway, Maker, Secret},
+    intake::tls::too_weak,
 };
 
 use super::{
@@ -24,14 +25,18 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
     let Some(tls) = &secret.tls else { return };
     let state = match tls {
         Err(why) => Err(why.clone()),
-        Ok(pair) if !pair.key_matches => Err("tls.key does not belong to tls.crt".to_owned()),
-        Ok(pair) => {
-            let mut covers = pair.dns_names.clone();
-            if covers.is_empty() && !pair.common_name.is_empty() {
-                covers.push(Name::from(pair.common_name.to_ascii_lowercase()));
+        // Weakness first: a weak key is not read far enough to compare it.
+        Ok(pair) => match too_weak(&pair.key) {
+            Some(why) => Err(why),
+            None if !pair.key_matches => Err("tls.key does not belong to tls.crt".to_owned()),
+            None => {
+                let mut covers = pair.dns_names.clone();
+                if covers.is_empty() && !pair.common_name.is_empty() {
+                    covers.push(Name::from(pair.common_name.to_ascii_lowercase()));
+                }
+                Ok((covers, pair.not_after))
             }
-            Ok((covers, pair.not_after))
-        }
+        },
     };
     let denied = denied(cx, secret);
     cx.emit(TlsReady { key: secret.key.clone(), state, denied });

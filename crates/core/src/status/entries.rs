@@ -87,7 +87,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         return;
     }
     let unresolved = cx.get::<Unresolved>(&claim.key.route);
-    let unresolved = unresolved.as_ref().and_then(|row| row.references.first()).map(|(_, why)| why);
+    let unresolved = unresolved.as_ref().and_then(|row| row.refuses.as_ref());
     if let Some(why) = claim.unresolved.as_ref().or(unresolved) {
         (entry.state, entry.why) = (State::Refused, why.clone());
         cx.emit(entry);

@@ -9,7 +9,10 @@ use portolan_core::{
         Verb, WantedRecord,
         rows::{Departed, DnsSettings, DnsState, WantedName},
     },
-    gateway::rows::{RouteEntry, VirtualHost},
+    gateway::{
+        backends::place,
+        rows::{Endpoints, RouteEntry, StandIn, VirtualHost},
+    },
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
     status::rows::EntryPoint,
@@ -17,7 +20,7 @@ use portolan_core::{
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Condition, RouteKind,
+    Condition, Name, RouteKind,
     condition::Status,
     dns::Snapshot,
     input::{Certificate, ConfigMap, Filter, Gateway, Maker, PathMatch, Route, RouteMatch, Secret},
@@ -44,7 +47,14 @@ pub fn sections(
             made.extend(super::certificates::sections(engine));
             made
         }
-        "gateway" => vec![("statuses", statuses(engine)), ("hosts", hosts(engine))],
+        "gateway" => {
+            let mut made = vec![("statuses", statuses(engine)), ("hosts", hosts(engine))];
+            let endpoints = endpoints(engine);
+            if !endpoints.is_empty() {
+                made.push(("endpoints", endpoints));
+            }
+            made
+        }
         _ => vec![("statuses", statuses(engine))],
     };
     made.push(("findings", findings(engine)));
@@ -218,6 +228,25 @@ fn status(row: &ObjectStatus) -> Vec<String> {
 fn hosts(engine: &Engine<World>) -> Groups {
     let hosts = engine.rows::<VirtualHost>();
     hosts.map(|h| (format!("{} {}", h.key.0, h.key.1), h.entries.iter().map(entry).collect())).collect()
+}
+
+/// Those of Services that somebody listed endpoints of: for the others the echo backend answers.
+fn endpoints(engine: &Engine<World>) -> Groups {
+    let listed = engine.rows::<Endpoints>().filter(|row| row.stand_in != Some(StandIn::NoEndpoints));
+    let name = |all: &[(Name, u16)]| {
+        let all: Vec<String> = all.iter().map(|(address, port)| place(address, *port)).collect();
+        if all.is_empty() { "nobody: 503".to_owned() } else { all.join(", ") }
+    };
+    let line = |row: &Endpoints| match &row.stand_in {
+        Some(StandIn::Instead(replaced)) if row.addresses.is_empty() => {
+            format!("stand-in for {}", name(replaced))
+        }
+        Some(StandIn::Instead(replaced)) => {
+            format!("{}; stand-in for {}", name(&row.addresses), name(replaced))
+        }
+        _ => name(&row.addresses),
+    };
+    one(listed.map(|row| (row.key.to_string(), line(row))))
 }
 
 fn entry(entry: &RouteEntry) -> String {

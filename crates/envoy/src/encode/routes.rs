@@ -170,8 +170,8 @@ fn action(entry: &RouteEntry) -> Action {
     }
     let mut made = RouteAction {
         cluster_not_found_response_code: missing as i32,
-        // Gateway API leaves the default open; Envoy's 15 s would cut long answers, so no limit unless asked for.
-        timeout: Some(entry.request_timeout.or(entry.backend_timeout).map_or_else(Duration::default, millis)),
+        timeout: Some(timeout(entry).map_or_else(Duration::default, millis)),
+        idle_timeout: idle_timeout(entry).map(millis),
         cluster_specifier: Some(cluster_specifier(entry)),
         request_mirror_policies: entry
             .mirrors
@@ -199,6 +199,22 @@ fn action(entry: &RouteEntry) -> Action {
         }
     }
     Action::Route(made)
+}
+
+/// The shorter of both: without retries the backend's try is the whole request (Gateway API, `HTTPRouteTimeouts`). Zero
+/// switches one off. The specification leaves the default open; Envoy's 15 s would cut long answers, so there is none.
+fn timeout(entry: &RouteEntry) -> Option<u64> {
+    [entry.request_timeout, entry.backend_timeout].into_iter().flatten().filter(|ms| *ms > 0).min()
+}
+
+/// How long a stream may be silent. Envoy's default of five minutes would cut what the rule allows: a timeout that is
+/// switched off switches this off, and a long one makes it as long (Envoy Gateway, `idleTimeout`).
+fn idle_timeout(entry: &RouteEntry) -> Option<u64> {
+    const HOUR: u64 = 3_600_000;
+    match timeout(entry) {
+        Some(ms) => Some(ms.max(HOUR)),
+        None => entry.request_timeout.or(entry.backend_timeout).map(|_| 0),
+    }
 }
 
 fn millis(ms: u64) -> Duration {
@@ -266,6 +282,8 @@ fn mirror(cluster: &str, parts: u32) -> RequestMirrorPolicy {
             }),
             ..Default::default()
         }),
+        // Another cluster tells the copy apart; its Host is what the client wrote.
+        disable_shadow_host_suffix_append: true,
         ..Default::default()
     }
 }
@@ -326,4 +344,51 @@ fn redirect_action(entry: &RouteEntry, redirect: &Redirect) -> RedirectAction {
         },
     });
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn the_shorter_timeout_and_an_idle_timeout_that_cuts_none() {
+        let entry = |request_timeout, backend_timeout| RouteEntry {
+            route: portolan_model::RouteKey {
+                kind: RouteKind::Http,
+                name: portolan_model::NamespacedName::new("ns", "r"),
+            },
+            r#match: Wanted {
+                path: PathMatch::Prefix("/".into()),
+                method: None,
+                headers: vec![],
+                query: vec![],
+            },
+            filters: vec![],
+            clusters: vec![],
+            invalid_weight: 0,
+            request_timeout,
+            backend_timeout,
+            mirrors: vec![],
+            moved_ports: BTreeMap::new(),
+            https: false,
+            listener_port: 80,
+        };
+        for (request, backend, held, idle) in [
+            (None, None, None, None),
+            (Some(0), None, None, Some(0)),
+            (Some(0), Some(0), None, Some(0)),
+            (Some(10_000), Some(1000), Some(1000), Some(HOUR)),
+            (Some(1000), Some(10_000), Some(1000), Some(HOUR)),
+            (Some(0), Some(1000), Some(1000), Some(HOUR)),
+            (Some(900_000), None, Some(900_000), Some(HOUR)),
+            (None, Some(2 * HOUR), Some(2 * HOUR), Some(2 * HOUR)),
+        ] {
+            let entry = entry(request, backend);
+            assert_eq!((timeout(&entry), idle_timeout(&entry)), (held, idle), "{request:?} {backend:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ use envoy_types::pb::{
             key::{Fragment, fragment::Type},
         },
     },
-    google::protobuf::{Any, BoolValue},
+    google::protobuf::Any,
 };
 use portolan_core::gateway::rows::VirtualHost;
 use portolan_model::Name;
@@ -21,7 +21,7 @@ use prost::{
     encoding::{WireType, encode_key, encode_varint},
 };
 
-use super::hosts;
+use super::{hosts, inside};
 use crate::shards::HEADER;
 
 /// One virtual host, encoded.
@@ -84,18 +84,10 @@ pub fn scope<'a>(table: &str, shard: u16, pieces: impl Iterator<Item = &'a Piece
         key: Some(Key { fragments: vec![fragment] }),
         ..Default::default()
     };
-    let mut routes = RouteConfiguration {
-        name,
-        // Inline routes are validated by default: one cluster that is not there yet would refuse every host of the
-        // response. A missing one answers an error instead.
-        validate_clusters: Some(BoolValue { value: false }),
-        // A backend sees the port as the client wrote it, so it is not stripped but ignored.
-        ignore_port_in_host_matching: true,
-        request_headers_to_remove: vec![HEADER.into()],
-        response_headers_to_remove: vec![HEADER.into()],
-        ..Default::default()
-    }
-    .encode_to_vec();
+    let mut table = RouteConfiguration { name, ..inside::table() };
+    table.request_headers_to_remove.push(HEADER.into());
+    table.response_headers_to_remove.push(HEADER.into());
+    let mut routes = table.encode_to_vec();
     pieces.for_each(|piece| routes.extend_from_slice(&piece.bytes));
     let mut value = head.encode_to_vec();
     value.reserve(routes.len() + 8);
@@ -111,6 +103,8 @@ const ROUTE_CONFIGURATION: u32 = 5;
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use envoy_types::pb::google::protobuf::BoolValue;
+
     use super::*;
 
     fn host(name: &str) -> VirtualHost {

@@ -2,15 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use envoy_types::pb::{
-    envoy::config::route::v3::RouteConfiguration,
-    google::protobuf::{Any, BoolValue},
-};
+use envoy_types::pb::{envoy::config::route::v3::RouteConfiguration, google::protobuf::Any};
 use portolan_core::gateway::rows::VirtualHost;
 use portolan_model::Name;
 use prost::{Message as _, Name as _};
 
-use super::hosts::virtual_host;
+use super::{hosts::virtual_host, inside};
 use crate::resources::{Resource, version};
 
 /// A route configuration in pieces: its virtual hosts are encoded one by one, and only those that change again.
@@ -51,12 +48,7 @@ impl RouteTable {
     /// All of it. Encoded messages that stand one after the other are one message with the fields of all (protobuf
     /// encoding, "Last One Wins"), and the entries of repeated fields in their order.
     pub fn resource(&self, name: &str) -> Resource {
-        let frame = RouteConfiguration {
-            name: name.to_owned(),
-            // Clusters may be gone for a moment; a missing one answers an error instead of refusing the table.
-            validate_clusters: Some(BoolValue { value: false }),
-            ..Default::default()
-        };
+        let frame = RouteConfiguration { name: name.to_owned(), ..inside::table() };
         let size = self.hosts.values().map(|piece| piece.bytes.len()).sum::<usize>();
         let mut value = Vec::with_capacity(frame.encoded_len() + size);
         frame.encode(&mut value).expect("a vector grows");
@@ -93,8 +85,7 @@ mod tests {
             virtual_hosts: ["a.example.com", "b.example.com"]
                 .map(|name| virtual_host(&host(name), &BTreeSet::new()))
                 .to_vec(),
-            validate_clusters: Some(BoolValue { value: false }),
-            ..Default::default()
+            ..inside::table()
         };
         assert_eq!(read, whole);
         // The version is that of the content, whatever came before.

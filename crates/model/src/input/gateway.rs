@@ -1,7 +1,7 @@
 //! Gateway API and the core kinds it refers to.
 //! Source: Gateway API v1.6 `apis/v1/*_types.go`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use crate::{GatewayKey, Instant, Kind, LabelSelector, Name, NamespacedName, ObjectKey, RouteKey, row};
 
@@ -177,6 +177,9 @@ pub enum PathMatch {
     Regex(Name),
 }
 
+/// What a gRPC method of any service begins with, as an expression.
+pub const ANY_SERVICE: &str = "/[^/]+/";
+
 /// A header or query parameter match.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ValueMatch {
@@ -291,6 +294,12 @@ pub struct Service {
     pub key: NamespacedName,
     /// Ports.
     pub ports: Vec<ServicePort>,
+    /// `spec.externalName` of a Service of that type, perhaps empty.
+    pub external: Option<Name>,
+    /// Whether `spec.selector` is set: its endpoints are then those of Pods, and an Endpoints object says nothing.
+    pub selects: bool,
+    /// `spec.publishNotReadyAddresses`.
+    pub publish_not_ready: bool,
 }
 row!(Service, NamespacedName, "services");
 
@@ -299,25 +308,77 @@ row!(Service, NamespacedName, "services");
 pub struct ServicePort {
     /// Name, empty for a single port.
     pub name: Name,
+    /// `protocol`, `TCP` by default. One number may be there for each.
+    pub protocol: Name,
     /// Port.
     pub port: u16,
     /// `appProtocol`.
     pub app_protocol: Option<Name>,
 }
 
-/// An EndpointSlice.
+/// An EndpointSlice (Kubernetes, `discovery/v1`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointSlice {
     /// Namespace and name.
     pub key: NamespacedName,
     /// The Service it belongs to (label `kubernetes.io/service-name`).
     pub service: NamespacedName,
-    /// Port name to number.
-    pub ports: Vec<(Name, u16)>,
-    /// Ready addresses, sorted.
-    pub addresses: Vec<Name>,
+    /// Its endpoints; none of a slice of names (`addressType: FQDN`).
+    pub subset: EndpointSubset,
 }
 row!(EndpointSlice, NamespacedName, "endpoint_slices");
+
+/// An Endpoints object: of a Service without a selector Kubernetes mirrors it into slices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointsObject {
+    /// Namespace and name, which is the Service's.
+    pub key: NamespacedName,
+    /// `subsets`.
+    pub subsets: Vec<EndpointSubset>,
+}
+row!(EndpointsObject, NamespacedName, "endpoints_objects");
+
+/// Addresses that have the same ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndpointSubset {
+    /// Ports; those without a number, which stand for any, are left out.
+    pub ports: Vec<EndpointPort>,
+    /// Addresses, sorted.
+    pub addresses: Vec<EndpointAddress>,
+    /// Some are left out, with a problem each: names, and what is no address of a backend.
+    pub left_out: bool,
+}
+
+/// `ports[]` of a slice or subset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointPort {
+    /// Name: that of the Service's port.
+    pub name: Name,
+    /// `protocol`, `TCP` by default.
+    pub protocol: Name,
+    /// The number that is dialled.
+    pub port: u16,
+}
+
+/// One address with what its conditions come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointAddress {
+    /// The address.
+    pub address: IpAddr,
+    /// Whether it takes requests.
+    pub readiness: Readiness,
+}
+
+/// `endpoints[].conditions` (Kubernetes, `discovery/v1.EndpointConditions`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Readiness {
+    /// `ready`, also where it is not set.
+    Ready,
+    /// `serving` and `terminating`: takes requests only where no other does.
+    Draining,
+    /// Takes none.
+    NotReady,
+}
 
 /// A kind or field that restricts traffic and that is not enforced: hosts that it covers must say so.
 #[derive(Clone, Debug, PartialEq, Eq)]

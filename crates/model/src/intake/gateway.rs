@@ -4,10 +4,9 @@ use super::node::{Node, Root, duration};
 use crate::{
     Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
-        AllowedNamespaces, BackendRef, BackendTarget, EndpointSlice, Filter, Gateway, GatewayClass,
+        ANY_SERVICE, AllowedNamespaces, BackendRef, BackendTarget, Filter, Gateway, GatewayClass,
         HeaderChange, LabelExpression, LabelOperator, Listener, ListenerTls, Namespace, ParentRef,
-        PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Route, RouteMatch, RouteRule, Service,
-        ServicePort, ValueMatch,
+        PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Route, RouteMatch, RouteRule, ValueMatch,
     },
 };
 
@@ -419,14 +418,18 @@ fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
         (None, None, _) => PathMatch::Prefix("/".into()),
         (Some(service), Some(method), false) => PathMatch::Exact(format!("/{service}/{method}").into()),
         (Some(service), None, false) => PathMatch::Prefix(format!("/{service}").into()),
-        (None, Some(method), false) => PathMatch::Regex(format!("/[^/]+/{}", regex::escape(method)).into()),
+        (None, Some(method), false) => {
+            PathMatch::Regex(format!("{ANY_SERVICE}{}", regex::escape(method)).into())
+        }
         (service, name, true) => {
             for field in ["service", "method"] {
                 if part(field).is_some() && !regex(root, &method.get(field)) {
                     return None;
                 }
             }
-            PathMatch::Regex(format!("/{}/{}", service.unwrap_or("[^/]+"), name.unwrap_or("[^/]+")).into())
+            // Grouped: `a|b` of one must not reach over the slash between them.
+            let group = |part: Option<&str>| part.map_or("[^/]+".to_owned(), |text| format!("(?:{text})"));
+            PathMatch::Regex(format!("/{}/{}", group(service), group(name)).into())
         }
     };
     Some(RouteMatch { path, method: None, headers: values(root, &node.get("headers"), true)?, query: vec![] })
@@ -540,39 +543,4 @@ pub(super) fn grant(root: &mut Root<'_>) -> ReferenceGrant {
         from: spec.get("from").items().iter().map(|f| (kind(f), f.get("namespace").name())).collect(),
         to: spec.get("to").items().iter().map(|t| (kind(t), t.get("name").opt())).collect(),
     }
-}
-
-pub(super) fn service(root: &mut Root<'_>) -> Service {
-    let port = |p: &Node<'_>| {
-        Some(ServicePort {
-            name: p.get("name").name(),
-            port: p.get("port").port()?,
-            app_protocol: p.get("appProtocol").opt(),
-        })
-    };
-    Service {
-        key: root.object.key.name.clone(),
-        ports: root.spec().get("ports").items().iter().filter_map(port).collect(),
-    }
-}
-
-pub(super) fn slice(root: &mut Root<'_>) -> Option<EndpointSlice> {
-    let node = root.node();
-    let service = root.labels().get("kubernetes.io/service-name").cloned()?;
-    let mut addresses: Vec<Name> = node
-        .get("endpoints")
-        .items()
-        .iter()
-        .filter(|e| e.get("conditions").get("ready").value.as_bool() != Some(false))
-        .flat_map(|e| e.get("addresses").names())
-        .collect();
-    addresses.sort();
-    addresses.dedup();
-    let port = |p: &Node<'_>| Some((p.get("name").name(), p.get("port").port()?));
-    Some(EndpointSlice {
-        key: root.object.key.name.clone(),
-        service: NamespacedName::new(root.object.key.name.namespace.clone(), service),
-        ports: node.get("ports").items().iter().filter_map(port).collect(),
-        addresses,
-    })
 }

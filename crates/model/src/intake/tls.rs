@@ -22,6 +22,7 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
     let (_, leaf) =
         parse_x509_certificate(&pem.contents).map_err(|_| "tls.crt is not a certificate".to_owned())?;
     let key = key.ok_or("tls.key is missing")?;
+    readable(key.expose())?;
     let public = leaf.public_key().raw;
     let mut dns_names: Vec<Name> = leaf
         .subject_alternative_name()
@@ -67,6 +68,32 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
     Ok(pair)
 }
 
+/// Whether there is a private key that needs no password.
+fn readable(key: &[u8]) -> Result<(), String> {
+    use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+    let text = String::from_utf8_lossy(key);
+    // PKCS#8 has a label of its own for it, PKCS#1 and SEC 1 a header line (RFC 1421 §4.6.1.1).
+    if text.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || text.contains("Proc-Type: 4,ENCRYPTED") {
+        return Err("tls.key is encrypted, and nobody gives its password to a gateway".to_owned());
+    }
+    match PrivateKeyDer::from_pem_slice(key) {
+        Ok(_) => Ok(()),
+        Err(_) => Err("tls.key holds no private key in PEM".to_owned()),
+    }
+}
+
+/// Why Envoy 1.40 would not take the key of a certificate (`ContextImpl`): RSA below 2048 bits, and curves other than P-256,
+/// P-384 and P-521. `None` if it would, or if the kind is not known.
+pub fn too_weak(kind: &str) -> Option<String> {
+    let fits = match kind.split_once(' ') {
+        Some(("RSA", bits)) => bits.parse::<u32>().is_ok_and(|bits| bits >= 2048),
+        Some(("ECDSA", bits)) => matches!(bits, "256" | "384" | "521"),
+        _ => true,
+    };
+    let takes = "RSA of 2048 bits or more, ECDSA P-256, P-384 and P-521, and Ed25519";
+    (!fits).then(|| format!("its key is {kind}, and Envoy takes {takes}"))
+}
+
 /// Kind and size of a key, in the words of `privateKey.algorithm` and `privateKey.size`.
 fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> Name {
     use x509_parser::public_key::PublicKey;
@@ -75,10 +102,21 @@ fn key_kind(key: &SubjectPublicKeyInfo<'_>) -> Name {
     }
     match key.parsed() {
         Ok(PublicKey::RSA(rsa)) => Name::from(format!("RSA {}", rsa.key_size())),
-        // A P-521 point is padded to whole bytes.
-        Ok(PublicKey::EC(point)) => Name::from(format!("ECDSA {}", point.key_size().min(521))),
+        Ok(PublicKey::EC(point)) => Name::from(match other_curve(key) {
+            // Named by its identifier: it may be as long as P-256.
+            Some(curve) => format!("ECDSA {curve}"),
+            // A P-521 point is padded to whole bytes.
+            None => format!("ECDSA {}", point.key_size().min(521)),
+        }),
         _ => Name::default(),
     }
+}
+
+/// The curve of an EC key, if it is none of P-256, P-384 and P-521.
+fn other_curve(key: &SubjectPublicKeyInfo<'_>) -> Option<String> {
+    const TLS: [&str; 3] = ["1.2.840.10045.3.1.7", "1.3.132.0.34", "1.3.132.0.35"];
+    let curve = key.algorithm.parameters.as_ref()?.as_oid().ok()?.to_id_string();
+    (!TLS.contains(&&*curve)).then_some(curve)
 }
 
 fn key_id<'c>(
@@ -133,5 +171,37 @@ fn public_of(key: &rustls_pki_types::PrivateKeyDer<'_>) -> Option<Vec<u8>> {
                 .or_else(|| Ed25519KeyPair::from_pkcs8(der).ok().map(|k| text(k.public_key())))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_key_that_cannot_be_used_is_named_as_what_it_is() {
+        let why = |pem: &str| readable(pem.as_bytes()).unwrap_err();
+        assert!(
+            why("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
+                .contains("encrypted")
+        );
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        assert!(why(old).contains("encrypted"));
+        assert!(why("").contains("no private key"));
+        assert!(
+            why("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").contains("no private key")
+        );
+        assert!(readable(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").is_ok());
+    }
+
+    #[test]
+    fn keys_that_envoy_refuses() {
+        for weak in ["RSA 1024", "RSA 2047", "ECDSA 224", "ECDSA 1.3.132.0.10"] {
+            assert!(too_weak(weak).unwrap().contains(weak), "{weak}");
+        }
+        for fit in ["RSA 2048", "RSA 4096", "ECDSA 256", "ECDSA 384", "ECDSA 521", "Ed25519", ""] {
+            assert_eq!(too_weak(fit), None, "{fit}");
+        }
     }
 }
