@@ -1,14 +1,24 @@
-//! Which address and ports a Gateway gets: persisted, so that a Gateway keeps its address over restarts.
+//! Which address and ports a Gateway gets: persisted, so that a Gateway keeps them over restarts.
+
+mod claim;
 
 use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr, TcpListener},
+    collections::{BTreeMap, BTreeSet},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
 };
 
+pub use claim::{Claim, only_loopback, range_of};
 use portolan_core::gateway::rows::GatewayAddress;
-use portolan_model::input::Gateway;
+use portolan_model::{
+    GatewayKey,
+    input::{Gateway, Protocol},
+};
 
-/// Numbers given to Gateways, and the rules for ports.
+/// Ports that need no privilege begin here; written ones below it are moved up.
+const UNPRIVILEGED: u16 = 1024;
+
+/// Numbers and ports given to Gateways, and the rules for them.
 #[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Addresses {
     /// Gateway to its number, from 1.
@@ -16,80 +26,149 @@ pub struct Addresses {
     /// H of 127.77.H.n.
     #[serde(default)]
     range: u8,
-    #[serde(skip)]
+    /// Gateway to its TCP ports: written to bound. Those of a Gateway that this run has not seen yet are kept for it.
+    #[serde(default)]
+    ports: BTreeMap<String, BTreeMap<u16, u16>>,
+    /// One address for all Gateways, and whether ports below 1024 are bound as written: the ports were given for these.
+    #[serde(default)]
     bind: Option<IpAddr>,
-    #[serde(skip)]
+    #[serde(default)]
     low_ports: bool,
+    /// Sockets that Portolan itself listens on.
+    #[serde(skip)]
+    ours: Vec<SocketAddr>,
 }
 
-/// The address for all Gateways where a range of loopback addresses cannot be bound: some machines have 127.0.0.1 only.
-pub fn only_loopback(range: u8) -> Option<IpAddr> {
-    let other = SocketAddr::from(([127, 77, range, 1], 0));
-    TcpListener::bind(other).is_err().then(|| IpAddr::from([127, 0, 0, 1]))
+/// Whether two sockets of these addresses are one.
+fn meet(one: IpAddr, other: IpAddr) -> bool {
+    one == other || one.is_unspecified() || other.is_unspecified()
 }
 
-/// Ranges that are given, from 1.
-const RANGES: u8 = 250;
-/// Port on the last address of a range that its instance holds.
-const CLAIM_PORT: u16 = 14777;
-
-/// Holds a range of addresses against other instances of this machine, as long as it lives.
-#[derive(Debug)]
-pub struct Claim {
-    _held: TcpListener,
-    /// H of 127.77.H.n.
-    pub range: u8,
-}
-
-impl Claim {
-    /// The range `first`, or the next that no running instance holds; `None` if all are held.
-    pub fn of(first: u8) -> Option<Self> {
-        let first = first.clamp(1, RANGES);
-        (first..=RANGES).chain(1..first).find_map(|range| {
-            let held = TcpListener::bind(SocketAddr::from(([127, 77, range, 255], CLAIM_PORT))).ok()?;
-            Some(Self { _held: held, range })
-        })
-    }
-}
-
-/// The range that a state had before, else the one that its number stands for.
-pub fn range_of(saved: Option<&[u8]>, number: u64) -> u8 {
-    let saved: Option<Addresses> = saved.and_then(|bytes| serde_json::from_slice(bytes).ok());
-    let own = u8::try_from(number % u64::from(RANGES)).unwrap_or(0) + 1;
-    saved.map(|saved| saved.range).filter(|range| *range > 0).unwrap_or(own)
+/// Ports that a Gateway listens on by TCP, as written. Those of UDP are sockets of another kind and in nobody's way.
+fn written(gateway: &Gateway) -> BTreeSet<u16> {
+    let tcp = |protocol: &Protocol| !matches!(protocol, Protocol::Other(name) if &**name == "UDP");
+    gateway
+        .listeners
+        .iter()
+        .filter(|listener| tcp(&listener.protocol))
+        .map(|listener| listener.port)
+        .collect()
 }
 
 impl Addresses {
-    /// What was given before, with the settings of this run. `range` is the third byte of 127.77.H.n.
-    pub fn new(saved: Option<&[u8]>, range: u8, bind: Option<IpAddr>, low_ports: bool) -> Self {
+    /// What was given before, with the settings of this run. `range` is the third byte of 127.77.H.n; no Gateway gets a
+    /// socket of `ours`.
+    pub fn new(
+        saved: Option<&[u8]>,
+        range: u8,
+        bind: Option<IpAddr>,
+        low_ports: bool,
+        ours: Vec<SocketAddr>,
+    ) -> Self {
         let mut made: Self = saved.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
-        (made.range, made.bind, made.low_ports) = (range, bind, low_ports);
+        if (made.bind, made.low_ports) != (bind, low_ports) {
+            made.ports.clear();
+        }
+        (made.range, made.bind, made.low_ports, made.ours) = (range, bind, low_ports, ours);
         made
     }
 
-    /// The address of a Gateway; gives it a number if it has none. `None` when all 254 are taken.
-    pub fn of(&mut self, gateway: &Gateway) -> Option<GatewayAddress> {
+    /// Gives addresses to Gateways that came or changed, and takes them from those that are gone. `None` when all 254
+    /// are taken. What is served already stays where it is; of what comes at once, ports that are bound as written come
+    /// first, then those that are moved.
+    pub fn give(
+        &mut self,
+        changed: &[(GatewayKey, Option<Arc<Gateway>>)],
+    ) -> Vec<(GatewayKey, Option<GatewayAddress>)> {
+        let mut present: Vec<(&Gateway, IpAddr)> = Vec::new();
+        for (key, gateway) in changed {
+            match gateway {
+                None => {
+                    self.ports.remove(&key.to_string());
+                }
+                Some(gateway) => {
+                    present.extend(self.number(key).map(|number| (&**gateway, self.address(number))))
+                }
+            }
+        }
+        for (gateway, address) in &present {
+            self.keep(gateway, *address);
+        }
+        for moved in [false, true] {
+            for (gateway, address) in &present {
+                for port in written(gateway).into_iter().filter(|port| self.is_low(*port) == moved) {
+                    self.bind(gateway, *address, port);
+                }
+            }
+        }
+        let row = |key: &GatewayKey| {
+            let (gateway, address) = present.iter().find(|(gateway, _)| gateway.key == *key)?;
+            Some(GatewayAddress {
+                key: gateway.key.clone(),
+                address: address.to_string().into(),
+                ports: self.ports.get(&key.to_string()).cloned().unwrap_or_default(),
+                loopback: address.is_loopback(),
+            })
+        };
+        changed.iter().map(|(key, _)| (key.clone(), row(key))).collect()
+    }
+
+    /// The number of a Gateway; gives it one if it has none.
+    fn number(&mut self, key: &GatewayKey) -> Option<u8> {
+        let key = key.to_string();
+        if let Some(number) = self.numbers.get(&key) {
+            return Some(*number);
+        }
+        let taken: BTreeSet<u8> = self.numbers.values().copied().collect();
+        let free = (1..=254).find(|number| !taken.contains(number))?;
+        self.numbers.insert(key, free);
+        Some(free)
+    }
+
+    fn address(&self, number: u8) -> IpAddr {
+        self.bind.unwrap_or_else(|| IpAddr::from([127, 77, self.range, number]))
+    }
+
+    const fn is_low(&self, port: u16) -> bool {
+        port < UNPRIVILEGED && !self.low_ports
+    }
+
+    /// Forgets ports that the Gateway has no longer, and those that are another's or ours by now.
+    fn keep(&mut self, gateway: &Gateway, address: IpAddr) {
+        let written = written(gateway);
         let key = gateway.key.to_string();
-        let number = if let Some(number) = self.numbers.get(&key) {
-            *number
-        } else {
-            let free = (1..=254).find(|n| !self.numbers.values().any(|used| used == n))?;
-            self.numbers.insert(key, free);
-            free
-        };
-        let address = self.bind.unwrap_or_else(|| IpAddr::from([127, 77, self.range, number]));
-        // One shared address: ports of further Gateways are moved apart.
-        let apart = if self.bind.is_some() { u16::from(number - 1) * 10 } else { 0 };
-        let bound = |port: u16| {
-            let port = if port < 1024 && !self.low_ports { port + 8000 } else { port };
-            port.saturating_add(apart)
-        };
-        Some(GatewayAddress {
-            key: gateway.key.clone(),
-            address: address.to_string().into(),
-            ports: gateway.listeners.iter().map(|l| (l.port, bound(l.port))).collect(),
-            loopback: address.is_loopback(),
-        })
+        let Some(mut ports) = self.ports.remove(&key) else { return };
+        let mut seen = BTreeSet::new();
+        ports.retain(|port, bound| {
+            written.contains(port) && seen.insert(*bound) && self.is_free(address, *bound)
+        });
+        self.ports.insert(key, ports);
+    }
+
+    /// Whether no other Gateway of this address and nothing of ours has the port. Ports of the Gateway itself are looked at
+    /// by whom gives them.
+    fn is_free(&self, address: IpAddr, port: u16) -> bool {
+        let ours = self.ours.iter().any(|socket| socket.port() == port && meet(socket.ip(), address));
+        let others =
+            self.bind.is_some() && self.ports.values().any(|ports| ports.values().any(|b| *b == port));
+        !ours && !others
+    }
+
+    /// Binds a written port: as it is written, or a privileged one 8,000 higher; else at the next free step of ten.
+    fn bind(&mut self, gateway: &Gateway, address: IpAddr, port: u16) {
+        let key = gateway.key.to_string();
+        if self.ports.get(&key).is_some_and(|ports| ports.contains_key(&port)) {
+            return;
+        }
+        let wanted = if self.is_low(port) { port + 8000 } else { port };
+        let steps = (0..=u16::MAX).map_while(|step| wanted.checked_add(step.checked_mul(10)?));
+        let mut candidates = steps.chain((UNPRIVILEGED..=u16::MAX).rev());
+        let own = self.ports.get(&key);
+        let taken = |bound: u16| own.is_some_and(|ports| ports.values().any(|other| *other == bound));
+        let free = candidates.find(|bound| !taken(*bound) && self.is_free(address, *bound));
+        if let Some(bound) = free {
+            self.ports.entry(key).or_default().insert(port, bound);
+        }
     }
 
     /// To be persisted.
@@ -99,35 +178,4 @@ impl Addresses {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-
-    #[test]
-    fn a_gateway_keeps_its_number() {
-        let gateway = |name: &str| Gateway {
-            addresses: vec![],
-            key: portolan_model::NamespacedName::new("ns", name),
-            generation: 1,
-            class: "c".into(),
-            listeners: vec![],
-            annotations: BTreeMap::new(),
-        };
-        let mut first = Addresses::new(None, 9, None, false);
-        assert_eq!(first.of(&gateway("a")).unwrap().address, "127.77.9.1");
-        assert_eq!(first.of(&gateway("b")).unwrap().address, "127.77.9.2");
-        let mut again = Addresses::new(Some(&first.save()), 9, None, false);
-        assert_eq!(again.of(&gateway("b")).unwrap().address, "127.77.9.2");
-        assert_eq!((range_of(Some(&first.save()), 3), range_of(None, 3)), (9, 4));
-    }
-
-    #[test]
-    fn a_range_that_another_instance_holds_is_left_to_it() {
-        let first = Claim::of(231).unwrap();
-        let second = Claim::of(first.range).unwrap();
-        assert_ne!(first.range, second.range);
-        let range = first.range;
-        drop(first);
-        assert_eq!(Claim::of(range).unwrap().range, range);
-    }
-}
+mod tests;

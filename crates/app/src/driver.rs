@@ -182,6 +182,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         args.cluster_resource_namespace.as_deref().map(Name::from),
         &store,
     );
+    // Sockets that no Gateway may be given.
+    let api = run["api"].as_str().and_then(|address| address.parse().ok());
+    let ours = [Some(server.address()), Some(acme.address()), api].into_iter().flatten().collect();
     let dns = Dns::new(server, args.drain, args.allow_mass_deletion, wake.clone());
     let mut driver = Driver {
         engine: world::engine(),
@@ -189,7 +192,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         root,
         wire: Wire::default(),
         board,
-        addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports),
+        addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports, ours),
         _claim: claim,
         events: wake,
         signing: BTreeMap::new(),

@@ -176,7 +176,8 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
             certificates::explain(engine, &row.key, &mut step);
         }
     }
-    let hosts: Vec<_> = engine.rows::<VirtualHost>().filter(|v| v.key.1 == name).collect();
+    let hosts: Vec<_> =
+        engine.rows::<VirtualHost>().filter(|v| v.key.1 == name && !v.entries.is_empty()).collect();
     for host in &hosts {
         step("routed", true, format!("{} rules in {}", host.entries.len(), host.key.0));
     }

@@ -79,8 +79,9 @@ impl Wire {
         }
         for change in step.of::<WireListener>() {
             let names = |row: Option<&Arc<WireListener>>| -> Vec<(Name, Name)> {
-                row.map(|l| l.chains.iter().map(|c| (c.routes.clone(), l.name.clone())).collect())
-                    .unwrap_or_default()
+                let chains =
+                    row.iter().flat_map(|l| l.chains.iter().filter(|c| !c.refuses()).map(|c| (c, &l.name)));
+                chains.map(|(chain, listener)| (chain.routes.clone(), listener.clone())).collect()
             };
             for (table, listener) in names(change.before.as_ref()) {
                 self.named.entry(table.clone()).or_default().remove(&listener);

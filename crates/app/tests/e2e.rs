@@ -8,6 +8,8 @@ mod acme;
 mod backends;
 #[path = "e2e/bad_input.rs"]
 mod bad_input;
+#[path = "e2e/boundaries.rs"]
+mod boundaries;
 #[path = "e2e/certificates.rs"]
 mod certificates;
 #[path = "e2e/conditions.rs"]

@@ -6,14 +6,15 @@
 //!              Contender -> RouteConflict -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
 //! ```
 //!
-//! Invariants: a Secret that is not there yet leaves its own chain out and every other one untouched; what serves
-//! nothing is never served wrongly: a rule whose backend does not resolve answers 500, or UNAVAILABLE to gRPC
+//! Invariants: every listener owns its hostname: without a certificate that can be shown its names get a refused handshake,
+//! without a route 404, never what a wider listener serves ([`boundaries`]); what serves nothing is never served wrongly: a rule whose backend does not resolve answers 500, or UNAVAILABLE to gRPC
 //! (Gateway API, `BackendRefs`); a route that is restricted by what is not enforced is served on loopback only.
 
 pub(crate) mod addresses;
 mod age;
 mod attach;
 pub mod backends;
+mod boundaries;
 pub(crate) mod conflicts;
 mod grants;
 mod hosts;
@@ -31,8 +32,9 @@ use portolan_model::input::{
 };
 use rows::{
     Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress, GatewayListener,
-    GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerState, Offer,
-    ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireListener,
+    GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerHost,
+    ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved,
+    VirtualHost, WireListener,
 };
 
 use crate::{
@@ -106,6 +108,11 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(Attachment, GatewayListener, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
+    engine
+        .map("listener_hosts", boundaries::listener_hosts)
+        .reads::<(GatewayListener,)>()
+        .writes::<(ListenerHost,)>();
+    engine.map("bare_hosts", boundaries::bare_hosts).reads::<(RulesByHost,)>().writes::<(VirtualHost,)>();
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();
     engine
         .map("endpoints", backends::endpoints)

@@ -32,8 +32,8 @@ use crate::{
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress,
         GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate,
-        ListenerKey, ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
-        Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        ListenerHost, ListenerKey, ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
+        Unenforced, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
@@ -194,7 +194,7 @@ world! {
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
-        host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], virtual_hosts: VirtualHost [],
+        host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
         // dns
         gates: ListenerGate [], targets: GatewayTargets [], wishes: NameWish [WishesByName, WishesByRoute],

@@ -15,6 +15,8 @@
 //! and so on. `make golden-accept` rewrites.
 #![allow(clippy::unwrap_used, missing_docs)]
 
+#[path = "golden/bad_input.rs"]
+mod bad_input;
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/certificates.rs"]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use portolan_core::{
     World, engine,
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener, WireType},
+    gateway::rows::{Cluster, GatewayAddress, VirtualHost, WireAck, WireKey, WireListener, WireType},
     status::rows::{EntryPoint, Probe, State},
     world,
 };
@@ -89,9 +89,8 @@ impl Edge {
             sent.push(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
             for chain in &listener.chains {
                 sent.push(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
-                let secret =
-                    chain.secret.iter().map(|name| WireKey { r#type: WireType::Secret, name: name.clone() });
-                sent.extend(secret);
+                let secrets = chain.secrets.iter().flatten();
+                sent.extend(secrets.map(|name| WireKey { r#type: WireType::Secret, name: name.clone() }));
             }
         }
         assert!(sent.len() >= 5, "both listeners are sent: {sent:?}");
@@ -187,6 +186,82 @@ fn one_change_does_the_same_work_at_20_and_at_300_hosts() {
         assert_eq!(small.work, large.work, "{what}");
         assert!(large.runs() < 30, "{what}: {:?}", large.work);
         assert_eq!(large.runs() == 0, *what == "route: the same again", "{what} does something");
+    }
+}
+
+/// 625 routes of one namespace for one host, 16 rules each (the most that a route may have), none of which can be served.
+fn bad_tenant(edge: &mut Edge) {
+    for number in 0..625 {
+        let rules: Vec<String> = (0..16)
+            .map(|rule| {
+                let path = format!("{{path: {{type: PathPrefix, value: /{number}/{rule}}}}}");
+                let bad = [
+                    "backendRefs: [{name: nobody, port: 80}]",
+                    "backendRefs: [{name: app-0, port: 9}]",
+                    "filters: [{type: Unknown}]",
+                    "backendRefs: [{name: app-0, namespace: infra, port: 80}]",
+                ];
+                format!("    - matches: [{path}]\n      {}\n", bad[rule % bad.len()])
+            })
+            .collect();
+        edge.put(&format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: bad-{number}, namespace: team}}\n\
+             spec:\n  parentRefs: [{{name: edge, namespace: infra}}]\n  hostnames: [tenant.example.com]\n  rules:\n{}",
+            rules.concat()
+        ));
+    }
+    edge.step();
+}
+
+/// What others pay for a tenant with 10,000 rules that cannot be served: nothing, neither in runs nor in what is sent.
+#[test]
+fn one_tenant_with_10_000_bad_rules_costs_the_others_nothing() {
+    const HOSTS: usize = 20;
+    let (mut alone, mut beside) = (Edge::new(HOSTS), Edge::new(HOSTS));
+    bad_tenant(&mut beside);
+    let entries = |edge: &Edge| edge.0.rows::<VirtualHost>().map(|host| host.entries.len()).sum::<usize>();
+    assert!(entries(&beside) >= entries(&alone) + 10_000, "the tenant is there: {}", entries(&beside));
+    let changes: [Change<'_>; 5] = [
+        ("probe", &|e, _| e.0.put(Probe { key: host(7), state: Ok(503) })),
+        ("route: filter", &|e, _| e.put(&route(7, "b"))),
+        ("route new", &|e, hosts| e.put(&route(hosts, "a"))),
+        ("Service of it", &|e, hosts| e.put(&service(hosts, 80))),
+        ("Service: port gone", &|e, _| e.put(&service(7, 81))),
+    ];
+    for (what, change) in changes {
+        let [alone, beside] = [&mut alone, &mut beside].map(|edge| {
+            change(edge, HOSTS);
+            edge.step()
+        });
+        assert_eq!(alone.work, beside.work, "{what}");
+        assert_eq!(alone.of::<VirtualHost>(), beside.of::<VirtualHost>(), "{what}");
+        assert_eq!(alone.of::<Cluster>(), beside.of::<Cluster>(), "{what}");
+    }
+}
+
+/// A listener that comes or goes changes its own route table; of others on its port at most the row with its own name.
+#[test]
+fn a_listener_changes_its_own_table() {
+    let listener =
+        |text: &str| BASE.replace("    - name: https\n", &format!("    - {text}\n    - name: https\n"));
+    let from = "allowedRoutes: {namespaces: {from: All}}";
+    let plain = listener(&format!("{{name: third, protocol: HTTP, port: 8088, {from}}}"));
+    let secure = listener(&format!(
+        "{{name: third, protocol: HTTPS, port: 443, hostname: closed.example.com, tls: {{certificateRefs: [{{name: tls}}]}}, {from}}}"
+    ));
+    let all: [Change<'_>; 4] = [
+        ("plain", &|e, _| e.put(&plain)),
+        ("plain gone", &|e, _| e.put(BASE)),
+        ("secure", &|e, _| e.put(&secure)),
+        ("secure gone", &|e, _| e.put(BASE)),
+    ];
+    for ((what, _), done) in all.iter().zip(play(50, &all)) {
+        let keys: Vec<_> = done.of::<VirtualHost>().iter().map(|change| change.key.clone()).collect();
+        let own = if what.starts_with("plain") { "rc/infra/edge/8088" } else { "rc/infra/edge/443/third" };
+        let others: Vec<_> = keys.iter().filter(|(table, _)| **table != *own).collect();
+        assert!(keys.len() > others.len(), "{what}: {keys:?}");
+        let expected = if what.starts_with("plain") { vec![] } else { vec!["closed.example.com"] };
+        assert_eq!(others.iter().map(|(_, host)| &**host).collect::<Vec<_>>(), expected, "{what}");
     }
 }
 

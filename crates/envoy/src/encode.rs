@@ -31,6 +31,7 @@ use envoy_types::pb::{
             filters::{
                 http::router::v3::Router,
                 listener::tls_inspector::v3::TlsInspector,
+                network::direct_response::v3::Config as DirectResponse,
                 network::http_connection_manager::v3::{
                     HttpConnectionManager, HttpFilter, Rds,
                     http_connection_manager::{
@@ -56,6 +57,7 @@ use envoy_types::pb::{
 };
 use envoy_types::util::pack_any;
 use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, WireListener};
+use portolan_model::Name;
 pub use scopes::{Piece, closed, in_every_shard, piece, scope, scope_name, scope_version};
 pub use table::RouteTable;
 
@@ -90,7 +92,7 @@ fn socket(address: &str, port: u16) -> Address {
 
 /// A listener: near-constant, since only listener and chain changes drain connections.
 pub fn listener(row: &WireListener) -> Listener {
-    let tls = row.chains.iter().any(|chain| chain.secret.is_some());
+    let tls = row.chains.iter().any(|chain| chain.secrets.is_some());
     let inspector = ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".into(),
         config_type: Some(listener_filter::ConfigType::TypedConfig(pack_any(TlsInspector::default()))),
@@ -114,19 +116,43 @@ fn filter_chain(listener: &WireListener, chain: &FilterChain) -> EnvoyChain {
             server_names: chain.server_names.iter().map(ToString::to_string).collect(),
             ..Default::default()
         }),
-        filters: vec![Filter {
-            name: "envoy.filters.network.http_connection_manager".into(),
-            config_type: Some(filter::ConfigType::TypedConfig(pack_any(connection_manager(listener, chain)))),
-        }],
-        transport_socket: chain.secret.as_ref().map(|secret| TransportSocket {
-            name: "envoy.transport_sockets.tls".into(),
-            config_type: Some(transport_socket::ConfigType::TypedConfig(pack_any(downstream_tls(secret)))),
+        filters: vec![if chain.refuses() { refusal() } else { http(listener, chain) }],
+        transport_socket: chain.secrets.as_ref().filter(|secrets| !secrets.is_empty()).map(|secrets| {
+            let tls = pack_any(downstream_tls(secrets));
+            TransportSocket {
+                name: "envoy.transport_sockets.tls".into(),
+                config_type: Some(transport_socket::ConfigType::TypedConfig(tls)),
+            }
         }),
         ..Default::default()
     }
 }
 
-fn downstream_tls(secret: &str) -> DownstreamTlsContext {
+fn http(listener: &WireListener, chain: &FilterChain) -> Filter {
+    Filter {
+        name: "envoy.filters.network.http_connection_manager".into(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(connection_manager(listener, chain)))),
+    }
+}
+
+/// A record with the fatal TLS alert `unrecognized_name` (RFC 6066 §3; record and alert: RFC 8446 §5.1, §6).
+const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
+
+/// Answers a ClientHello with an alert. No certificate is named, so nothing has to be fetched before the listener serves.
+fn refusal() -> Filter {
+    let alert = DirectResponse {
+        response: Some(DataSource {
+            specifier: Some(data_source::Specifier::InlineBytes(UNRECOGNIZED_NAME.to_vec())),
+            ..Default::default()
+        }),
+    };
+    Filter {
+        name: "envoy.filters.network.direct_response".into(),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(alert))),
+    }
+}
+
+fn downstream_tls(secrets: &[Name]) -> DownstreamTlsContext {
     DownstreamTlsContext {
         common_tls_context: Some(CommonTlsContext {
             tls_params: Some(TlsParameters {
@@ -135,10 +161,10 @@ fn downstream_tls(secret: &str) -> DownstreamTlsContext {
                 ..Default::default()
             }),
             alpn_protocols: vec!["h2".into(), "http/1.1".into()],
-            tls_certificate_sds_secret_configs: vec![SdsSecretConfig {
-                name: secret.to_owned(),
-                sds_config: Some(ads()),
-            }],
+            tls_certificate_sds_secret_configs: secrets
+                .iter()
+                .map(|secret| SdsSecretConfig { name: secret.to_string(), sds_config: Some(ads()) })
+                .collect(),
             ..Default::default()
         }),
         ..Default::default()

@@ -19,8 +19,7 @@ impl Driver {
         if changed.is_empty() {
             return;
         }
-        for (key, gateway) in changed {
-            let address = gateway.and_then(|g| self.addresses.of(&g));
+        for (key, address) in self.addresses.give(&changed) {
             if self.engine.get::<GatewayAddress>(&key).as_deref() == address.as_ref() {
                 continue;
             }

@@ -42,10 +42,15 @@ fn path(dir: &TempDir, name: &str) -> String {
 
 /// A key pair for the wildcard of [`HOST`]: chain and key.
 fn pair() -> (String, String) {
+    pair_for(&["*.sealed.example.com"])
+}
+
+/// A self-signed key pair for these names: chain and key.
+pub fn pair_for(names: &[&str]) -> (String, String) {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let params = CertificateRequestParams {
         common_name: String::new(),
-        dns_names: vec!["*.sealed.example.com".into()],
+        dns_names: names.iter().map(|name| (*name).into()).collect(),
         ip_addresses: vec![],
         organization: None,
         duration: 48 * 3_600_000,

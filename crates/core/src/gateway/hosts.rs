@@ -28,8 +28,8 @@ pub(super) fn intersection(gateway_listener: &GatewayListener, route: &Route) ->
     hosts
 }
 
-/// Listener isolation: a more specific listener of the same port keeps its hosts for itself, unless it is leaving: then the
-/// others take them over meanwhile.
+/// Listener isolation: a more specific listener of the same port keeps its hosts for itself, also one that is not accepted,
+/// unless it is leaving: then the others take them over meanwhile.
 pub(super) fn keep_isolated(
     gateway_listener: &GatewayListener,
     mut hosts: Vec<Name>,
@@ -37,8 +37,7 @@ pub(super) fn keep_isolated(
 ) -> Vec<Name> {
     hosts.retain(|host| {
         !all.iter().any(|other| {
-            other.accepted
-                && (gateway_listener.leaving || !other.leaving)
+            (gateway_listener.leaving || !other.leaving)
                 && other.port == gateway_listener.port
                 && other.key != gateway_listener.key
                 // The same hostname: one that is leaving and the one that it was renamed to.

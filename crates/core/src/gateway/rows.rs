@@ -366,13 +366,26 @@ pub struct WeightedCluster {
     pub filters: Vec<Filter>,
 }
 
+/// A hostname that a listener owns in a route table, whether or not a route serves it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerHost {
+    /// Route configuration and hostname (`*` for any).
+    pub key: (Name, Name),
+    /// It is another listener's than the one that the connection was made for (SNI).
+    pub misdirected: bool,
+}
+row!(ListenerHost, (Name, Name), "listener_hosts");
+
 /// Wire: a virtual host, routes in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VirtualHost {
     /// Route configuration and hostname (`*` for any).
     pub key: (Name, Name),
-    /// Entries in the order in which Envoy tries them.
+    /// Entries in the order in which Envoy tries them; what none of them matches gets 404.
     pub entries: Vec<RouteEntry>,
+    /// It belongs to another listener than the one that the connection was made for: 421 (RFC 9110 §15.5.20), and no
+    /// entries.
+    pub misdirected: bool,
 }
 row!(VirtualHost, (Name, Name), "virtual_hosts");
 
@@ -396,9 +409,9 @@ impl WireListener {
     /// All resources that it consists of: the listener, and of each chain the routes and the certificate.
     pub fn resources(&self) -> impl Iterator<Item = WireKey> {
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
-        let chains = self.chains.iter().flat_map(move |chain| {
-            let secret = chain.secret.iter().map(move |name| key(WireType::Secret, name));
-            std::iter::once(key(WireType::Routes, &chain.routes)).chain(secret)
+        let chains = self.chains.iter().filter(|chain| !chain.refuses()).flat_map(move |chain| {
+            let secrets = chain.secrets.iter().flatten().map(move |name| key(WireType::Secret, name));
+            std::iter::once(key(WireType::Routes, &chain.routes)).chain(secrets)
         });
         std::iter::once(key(WireType::Listener, &self.name)).chain(chains)
     }
@@ -409,10 +422,18 @@ impl WireListener {
 pub struct FilterChain {
     /// SNI that selects it; empty matches all.
     pub server_names: Vec<Name>,
-    /// SDS secret, for TLS.
-    pub secret: Option<Name>,
-    /// Route configuration.
+    /// SDS secrets, where TLS ends here; no secret refuses every handshake ([`FilterChain::refuses`]). `None` for plain
+    /// HTTP.
+    pub secrets: Option<Vec<Name>>,
+    /// Route configuration; of a chain that refuses every handshake only its name.
     pub routes: Name,
+}
+
+impl FilterChain {
+    /// Whether it keeps its names from other chains and serves nothing: its listener has no certificate to show.
+    pub fn refuses(&self) -> bool {
+        self.secrets.as_ref().is_some_and(Vec::is_empty)
+    }
 }
 
 /// Wire: a certificate with its key. Named `secret/<namespace>/<name>`.

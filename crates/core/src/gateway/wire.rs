@@ -13,8 +13,8 @@ use portolan_model::{
 use super::{
     addresses::not_honoured,
     rows::{
-        FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate, TlsSecret,
-        VirtualHost, WireListener, listener_name, secret_name,
+        FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate,
+        ListenerKey, TlsSecret, VirtualHost, WireListener, listener_name, secret_name,
     },
     rules::shadowed,
 };
@@ -46,7 +46,8 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     not_honoured(cx, gateway, &address.address);
     let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
     let mut gateway_listeners = cx.find::<ListenersByGateway>(&gateway.key);
-    gateway_listeners.retain(|gateway_listener| gateway_listener.accepted);
+    let closed: Vec<_> =
+        gateway_listeners.extract_if(.., |gateway_listener| !gateway_listener.accepted).collect();
     for gateway_listener in &gateway_listeners {
         let successor =
             |other: &Arc<GatewayListener>| !other.leaving && other.routes == gateway_listener.routes;
@@ -59,6 +60,14 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             if !chains.contains(&chain) {
                 chains.push(chain);
             }
+        }
+    }
+    for gateway_listener in closed.iter().filter(|gateway_listener| !gateway_listener.leaving) {
+        let Some(chains) = ports.get_mut(&gateway_listener.port) else { continue };
+        let names: Vec<Name> = gateway_listener.hostname.iter().cloned().collect();
+        let tls = chains.iter().any(|chain| chain.secrets.is_some());
+        if tls && !names.is_empty() && chains.iter().all(|chain| chain.server_names != names) {
+            chains.push(refusal(gateway_listener));
         }
     }
     for (port, mut chains) in ports {
@@ -77,17 +86,33 @@ fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterCh
     if !gateway_listener.https {
         return Some(FilterChain {
             server_names: vec![],
-            secret: None,
+            secrets: None,
             routes: gateway_listener.routes.clone(),
         });
     }
     let certificate = cx.get::<ListenerCertificate>(&gateway_listener.key)?;
-    let secret = certificate.secret.as_ref().ok()?;
-    Some(FilterChain {
+    match &certificate.secret {
+        Ok(secret) => {
+            let secrets = Some(vec![secret_name(secret)]);
+            Some(FilterChain {
+                secrets,
+                routes: gateway_listener.routes.clone(),
+                ..refusal(gateway_listener)
+            })
+        }
+        // Its names stay its own: without a chain they would go to a wider listener.
+        Err(_) => (!gateway_listener.leaving).then(|| refusal(gateway_listener)),
+    }
+}
+
+/// Refuses every handshake for the names of a listener that has nothing to show for them.
+fn refusal(gateway_listener: &GatewayListener) -> FilterChain {
+    let ListenerKey { gateway, name } = &gateway_listener.key;
+    FilterChain {
         server_names: gateway_listener.hostname.iter().cloned().collect(),
-        secret: Some(secret_name(secret)),
-        routes: gateway_listener.routes.clone(),
-    })
+        secrets: Some(vec![]),
+        routes: format!("rc/{gateway}/{}/{name}", gateway_listener.port).into(),
+    }
 }
 
 /// Members arrive in order of precedence: it is part of their key. Of several with one match the first gets all requests.
@@ -104,5 +129,6 @@ pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<
     for (winner, loser) in shadows {
         shadowed(cx, &key.1, winner, loser);
     }
-    cx.emit(VirtualHost { key: key.clone(), entries: members.iter().map(|m| m.entry.clone()).collect() });
+    let entries = members.iter().map(|m| m.entry.clone()).collect();
+    cx.emit(VirtualHost { key: key.clone(), entries, misdirected: false });
 }

@@ -11,7 +11,7 @@ use portolan_core::{
     },
     gateway::{
         backends::place,
-        rows::{Endpoints, RouteEntry, StandIn, VirtualHost},
+        rows::{Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
     },
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
@@ -48,7 +48,8 @@ pub fn sections(
             made
         }
         "gateway" => {
-            let mut made = vec![("statuses", statuses(engine)), ("hosts", hosts(engine))];
+            let mut made =
+                vec![("statuses", statuses(engine)), ("chains", chains(engine)), ("hosts", hosts(engine))];
             let endpoints = endpoints(engine);
             if !endpoints.is_empty() {
                 made.push(("endpoints", endpoints));
@@ -143,7 +144,7 @@ fn names(engine: &Engine<World>, dns: Option<(&[DnsSettings], &Snapshot)>) -> Ve
                 .map(|set| (set.name.to_string(), format!("{set} ttl {}", set.ttl.unwrap_or_default())))),
         ));
     }
-    let served = engine.rows::<VirtualHost>().map(|row| {
+    let served = engine.rows::<VirtualHost>().filter(|row| !row.entries.is_empty()).map(|row| {
         let by: Vec<String> = row.entries.iter().map(|entry| entry.route.to_string()).collect();
         (format!("{} {}", row.key.0, row.key.1), format!("by {}", by.join(", ")))
     });
@@ -225,9 +226,30 @@ fn status(row: &ObjectStatus) -> Vec<String> {
     lines
 }
 
+/// Filter chains by port: which names get which route table with which certificates.
+fn chains(engine: &Engine<World>) -> Groups {
+    let line = |chain: &FilterChain| {
+        let join = |names: &[Name]| names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
+        let names = if chain.server_names.is_empty() { "any".into() } else { join(&chain.server_names) };
+        match &chain.secrets {
+            None => format!("{names}: {}", chain.routes),
+            Some(_) if chain.refuses() => format!("{names}: refuses handshakes, as {}", chain.routes),
+            Some(secrets) => format!("{names}: {} with {}", chain.routes, join(secrets)),
+        }
+    };
+    let listeners = engine.rows::<WireListener>();
+    listeners
+        .map(|l| (format!("{} at port {}", l.name, l.port), l.chains.iter().map(line).collect()))
+        .collect()
+}
+
 fn hosts(engine: &Engine<World>) -> Groups {
-    let hosts = engine.rows::<VirtualHost>();
-    hosts.map(|h| (format!("{} {}", h.key.0, h.key.1), h.entries.iter().map(entry).collect())).collect()
+    let lines = |host: &VirtualHost| match host.entries.len() {
+        0 if host.misdirected => vec!["421".to_owned()],
+        0 => vec!["404".to_owned()],
+        _ => host.entries.iter().map(entry).collect(),
+    };
+    engine.rows::<VirtualHost>().map(|h| (format!("{} {}", h.key.0, h.key.1), lines(h))).collect()
 }
 
 /// Those of Services that somebody listed endpoints of: for the others the echo backend answers.

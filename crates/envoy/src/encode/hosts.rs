@@ -9,8 +9,13 @@ use portolan_core::gateway::rows::VirtualHost;
 
 use super::routes::{direct, refused, route};
 
-/// A virtual host; the rules at the positions in `without` answer an error.
+/// A virtual host; the rules at the positions in `without` answer an error. What no rule matches gets 404; one that belongs
+/// to another listener than the connection answers 421 Misdirected Request (RFC 9110 §15.5.20): the client may ask again on
+/// a connection of its own.
 pub(super) fn virtual_host(row: &VirtualHost, without: &BTreeSet<usize>) -> EnvoyHost {
+    if row.misdirected {
+        return with_routes(row, std::iter::once(all(421)));
+    }
     let entries = row.entries.iter().enumerate();
     with_routes(
         row,
@@ -20,9 +25,13 @@ pub(super) fn virtual_host(row: &VirtualHost, without: &BTreeSet<usize>) -> Envo
 
 /// A virtual host that answers an error to everything.
 pub(super) fn closed(row: &VirtualHost) -> EnvoyHost {
+    with_routes(row, std::iter::once(all(500)))
+}
+
+/// Answers everything with this status.
+fn all(status: u32) -> Route {
     let all = RouteMatch { path_specifier: Some(PathSpecifier::Prefix("/".into())), ..Default::default() };
-    let error = Route { r#match: Some(all), action: Some(direct(500)), ..Default::default() };
-    with_routes(row, std::iter::once(error))
+    Route { r#match: Some(all), action: Some(direct(status)), ..Default::default() }
 }
 
 fn with_routes(row: &VirtualHost, routes: impl Iterator<Item = Route>) -> EnvoyHost {

@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     fn host(name: &str) -> VirtualHost {
-        VirtualHost { key: ("table".into(), name.into()), entries: Vec::new() }
+        VirtualHost { key: ("table".into(), name.into()), entries: Vec::new(), misdirected: false }
     }
 
     #[test]
