@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench fuzz golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench fuzz bad-input golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -38,6 +38,11 @@ fuzz: ## the property tests with many more cases: [CASES=20000]
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --test any_input
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --lib dns::tests::properties
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-effects --lib dns::embedded::tests::bytes
+
+bad-input: ## every object of the gateway room's cases broken in every way, and 300 of them under a real Envoy
+	@scripts/setup test
+	PORTOLAN_BAD_INPUT=whole cargo test --locked -p portolan-core --test golden bad_input
+	PORTOLAN_BAD_INPUT=whole cargo test --locked -p portolan --test e2e broken
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing
 	@scripts/setup test

@@ -10,6 +10,8 @@ mod backends;
 mod bad_input;
 #[path = "e2e/boundaries.rs"]
 mod boundaries;
+#[path = "e2e/broken.rs"]
+mod broken;
 #[path = "e2e/certificates.rs"]
 mod certificates;
 #[path = "e2e/conditions.rs"]

@@ -18,7 +18,7 @@ use super::{
     secrets::pair_for,
 };
 
-const CLASS: &str = "apiVersion: gateway.networking.k8s.io/v1
+pub const CLASS: &str = "apiVersion: gateway.networking.k8s.io/v1
 kind: GatewayClass
 metadata: {name: edge}
 spec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}
@@ -33,7 +33,7 @@ metadata: {name: team}
 ";
 
 /// A folder with a Gateway of these listeners, and Services `one` to `four`.
-fn folder(listeners: &[Value]) -> TempDir {
+pub fn folder(listeners: &[Value]) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let mut text = CLASS.to_owned();
     for name in ["one", "two", "three", "four"] {
@@ -46,7 +46,7 @@ fn folder(listeners: &[Value]) -> TempDir {
     dir
 }
 
-fn gateway(name: &str, listeners: &[Value]) -> String {
+pub fn gateway(name: &str, listeners: &[Value]) -> String {
     let mut listeners = listeners.to_vec();
     for listener in &mut listeners {
         listener["allowedRoutes"] = json!({"namespaces": {"from": "All"}});
@@ -56,7 +56,7 @@ fn gateway(name: &str, listeners: &[Value]) -> String {
     .to_string()
 }
 
-fn http(name: &str, port: u16, hostname: Option<&str>) -> Value {
+pub fn http(name: &str, port: u16, hostname: Option<&str>) -> Value {
     let mut made = json!({"name": name, "port": port, "protocol": "HTTP"});
     if let Some(hostname) = hostname {
         made["hostname"] = hostname.into();
@@ -72,11 +72,11 @@ fn https(name: &str, hostname: Option<&str>, secret: &str) -> Value {
 }
 
 /// A route of one listener to one Service.
-fn route(name: &str, section: &str, hosts: &[&str], service: &str) -> String {
+pub fn route(name: &str, section: &str, hosts: &[&str], service: &str) -> String {
     route_at("front", name, section, hosts, service)
 }
 
-fn route_at(gateway: &str, name: &str, section: &str, hosts: &[&str], service: &str) -> String {
+pub fn route_at(gateway: &str, name: &str, section: &str, hosts: &[&str], service: &str) -> String {
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": name, "namespace": "team"},
         "spec": {"parentRefs": [{"name": gateway, "namespace": "gw", "sectionName": section}], "hostnames": hosts,
             "rules": [{"backendRefs": [{"name": service, "port": 80}]}]}})
@@ -90,12 +90,12 @@ fn secret(name: &str, names: &[&str]) -> String {
     .to_string()
 }
 
-fn address(entry: &Value) -> SocketAddr {
+pub fn address(entry: &Value) -> SocketAddr {
     format!("{}:{}", entry["address"].as_str().unwrap(), entry["port"]).parse().unwrap()
 }
 
 /// Status and, from the stand-in, the Service that answered.
-fn ask(client: &reqwest::blocking::Client, url: &str, host: &str) -> (u16, String) {
+pub fn ask(client: &reqwest::blocking::Client, url: &str, host: &str) -> (u16, String) {
     let answer = client.get(url).header("host", host).send().unwrap();
     let status = answer.status().as_u16();
     let text = answer.text().unwrap_or_default();

@@ -6,37 +6,14 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::{
     gateway::rows::{Cluster, Endpoints, TlsSecret, VirtualHost, WireListener},
-    status::rows::EntryPoint,
+    status::rows::{EntryPoint, HostClaim},
     world,
 };
 use portolan_engine::Row;
 use portolan_model::{Object, ObjectKey, Origin, intake::intake};
-use serde_json::{Value, json};
+use portolan_testkit::mistakes;
 
 use super::{Run, case::cases};
-
-/// Fields that an object of these kinds cannot be without.
-const REQUIRED: [&str; 16] = [
-    "name",
-    "port",
-    "protocol",
-    "gatewayClassName",
-    "listeners",
-    "controllerName",
-    "spec",
-    "value",
-    "type",
-    "certificateRefs",
-    "backendRef",
-    "from",
-    "to",
-    "kind",
-    "namespace",
-    "rules",
-];
-/// Fields with a value out of a list.
-const ENUMS: [&str; 9] =
-    ["type", "protocol", "from", "kind", "group", "mode", "method", "scheme", "replaceFullPath"];
 
 /// Rows that decide what hosts answer and what is said of them, by table and key.
 type Rows = BTreeMap<(&'static str, String), String>;
@@ -62,74 +39,11 @@ fn changed<V: PartialEq, K: Ord + Clone>(before: &BTreeMap<K, V>, after: &BTreeM
     keys.filter(|key| before.get(key) != after.get(key)).cloned().collect()
 }
 
-/// Paths of all values that do not say which object it is.
-fn paths(value: &Value, at: &str, out: &mut Vec<String>) {
-    let mut each = |name: String, value: &Value| {
-        let path = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-        let identity = ["/apiVersion", "/kind", "/metadata", "/metadata/name", "/metadata/namespace"];
-        if !identity.contains(&&*path) {
-            out.push(path.clone());
-        }
-        paths(value, &path, out);
-    };
-    match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| each(key.clone(), value)),
-        Value::Array(items) => items.iter().enumerate().for_each(|(n, value)| each(n.to_string(), value)),
-        _ => {}
-    }
-}
-
-/// What may stand in the place of a value: another type, a name that nothing has, a word that is in no list.
-fn wrong(key: &str, value: &Value) -> Vec<Value> {
-    let mut made = match value {
-        Value::Object(_) => vec![json!("text"), json!([]), json!(7)],
-        Value::Array(items) => vec![json!("text"), json!({}), json!([items, 7])],
-        Value::String(text) => {
-            let mut made =
-                vec![json!({"a": 1}), json!([text]), json!(true), json!(""), json!("no such: Thing")];
-            if ENUMS.contains(&key) {
-                made.push(json!(format!("{text}x")));
-                made.push(json!(text.to_lowercase() + "-"));
-            } else {
-                made.extend([json!("no-such-thing"), json!("a..b"), json!("x".repeat(300))]);
-            }
-            made
-        }
-        Value::Number(_) => vec![json!("text"), json!([]), json!(-1), json!(0), json!(70_000), json!(1.5)],
-        _ => vec![json!("text"), json!({}), json!(7)],
-    };
-    made.retain(|wrong| wrong != value);
-    made
-}
-
-/// The object with one thing wrong, each with words for it.
-fn broken(object: &Object) -> Vec<(String, Value)> {
-    let json = (*object.json).clone();
-    let mut all = Vec::new();
-    paths(&json, "", &mut all);
-    let mut made = Vec::new();
-    for path in all {
-        let (parent, key) = path.rsplit_once('/').unwrap();
-        for value in wrong(key, json.pointer(&path).unwrap()) {
-            let mut other = json.clone();
-            let what = format!("{path} is {}", value.to_string().chars().take(20).collect::<String>());
-            *other.pointer_mut(&path).unwrap() = value;
-            made.push((what, other));
-        }
-        if REQUIRED.contains(&key) {
-            let mut other = json.clone();
-            if let Some(map) = other.pointer_mut(parent).and_then(Value::as_object_mut) {
-                map.remove(key);
-                made.push((format!("{path} is missing"), other));
-            }
-        }
-    }
-    made
-}
-
 struct Base {
     rows: Rows,
     hosts: Hosts,
+    /// Hostnames that the object asks for, also where it does not get them.
+    claimed: Vec<String>,
     /// What depends on the object.
     depends: (Vec<(&'static str, String)>, Vec<String>),
 }
@@ -139,21 +53,35 @@ impl Base {
     fn harmed(&self, run: &Run, object: &ObjectKey) -> Vec<String> {
         let (rows, hosts) = rows(run);
         let others = changed(&self.rows, &rows).into_iter().filter(|key| !self.depends.0.contains(key));
-        // What only the object itself asks for is no other host's.
+        // What only the object itself asks for is no other host's; the hosts of a Gateway are what claims it.
         let own = |key: &(&str, String)| {
-            !self.rows.contains_key(key) && rows.get(key).is_some_and(|row| row.contains(&*object.name.name))
+            let fresh = !self.rows.contains_key(key);
+            (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
+                || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
+                || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
         };
         let mut harmed: Vec<String> = others.filter(|key| !own(key)).map(|key| format!("{key:?}")).collect();
         for key in changed(&self.hosts, &hosts).into_iter().filter(|key| !self.depends.1.contains(key)) {
             let before = self.hosts.get(&key).map_or(&[][..], |host| &host.entries[..]);
             let after = hosts.get(&key).map_or(&[][..], |host| &host.entries[..]);
             let mine = before.is_empty() && after.iter().all(|entry| entry.route.object() == *object);
-            if !mine {
+            let table = format!("(\"rc/{}/", object.name);
+            let mine = mine || self.claimed.iter().any(|host| key.ends_with(&format!(", {host})")));
+            if !mine && !(&*object.kind.kind == "Gateway" && key.starts_with(&table)) {
                 harmed.push(format!("virtual host {key}"));
             }
         }
         harmed
     }
+}
+
+/// Whether all claims to a hostname are to the broken Gateway.
+fn is_of_gateway(run: &Run, object: &ObjectKey, host: &str) -> bool {
+    let mut claims =
+        run.engine.rows::<HostClaim>().filter(|claim| format!("{:?}", claim.key.host) == host).peekable();
+    &*object.kind.kind == "Gateway"
+        && claims.peek().is_some()
+        && claims.all(|claim| claim.gateway == object.name)
 }
 
 fn step(run: &mut Run) {
@@ -177,12 +105,15 @@ fn one_broken_object_changes_no_other_hosts_rows() {
             {
                 continue;
             }
+            let claims =
+                run.engine.rows::<HostClaim>().filter(|claim| claim.key.route.object() == object.key);
+            let claimed = claims.map(|claim| format!("{:?}", claim.key.host)).collect();
             world::remove(&mut run.engine, &object.key);
             step(&mut run);
             let (without, hosts_without) = rows(&run);
             let depends = (changed(&before, &without), changed(&hosts, &hosts_without));
-            let base = Base { rows: before.clone(), hosts: hosts.clone(), depends };
-            for (what, json) in broken(object) {
+            let base = Base { rows: before.clone(), hosts: hosts.clone(), claimed, depends };
+            for (what, json) in mistakes(&object.json) {
                 skipped += 1;
                 if !whole && !skipped.is_multiple_of(41) {
                     continue;

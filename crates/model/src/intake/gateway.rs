@@ -65,18 +65,24 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
         root.invalid(&node.get("port"), "the listener has no usable port", "write a number from 1 to 65535");
         return None;
     };
-    let hostname = match node.get("hostname").opt() {
-        None => None,
-        Some(text) => {
-            if let Some(name) = hostname(&text) {
-                Some(name)
-            } else {
-                let hint = "write a DNS name such as app.example.com or *.example.com";
-                root.invalid(&node.get("hostname"), format!("{text} is not a hostname"), hint);
-                return None;
-            }
-        }
-    };
+    let name = node.get("name");
+    if name
+        .text()
+        .and_then(hostname)
+        .is_none_or(|lower| Some(&*lower) != name.text() || lower.starts_with('*'))
+    {
+        let hint = "write lower-case letters, digits and dashes; the listener is left out";
+        root.invalid(&name, format!("{} is no name of a listener", shown(&name)), hint);
+        return None;
+    }
+    let written = node.get("hostname");
+    let hostname = written.text().and_then(hostname);
+    if written.present() && hostname.is_none() {
+        // Without a hostname it would take every host: not what was asked for.
+        let hint = "write a DNS name such as app.example.com or *.example.com; the listener is left out";
+        root.invalid(&written, format!("{} is not a hostname", shown(&written)), hint);
+        return None;
+    }
     let own = root.object.key.name.namespace.clone();
     let tls = node.get("tls");
     root.only(&tls, &["mode", "certificateRefs", "options", "frontendValidation"]);
@@ -100,6 +106,18 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
         }
     });
     let allowed = node.get("allowedRoutes");
+    let misread = [
+        (&allowed, allowed.value.is_object()),
+        (&allowed.get("namespaces"), allowed.get("namespaces").value.is_object()),
+        (&allowed.get("namespaces").get("from"), allowed.get("namespaces").get("from").value.is_string()),
+        (&allowed.get("kinds"), allowed.get("kinds").value.is_array()),
+    ]
+    .into_iter()
+    .find_map(|(node, well)| (node.present() && !well).then(|| node.clone()));
+    if let Some(node) = &misread {
+        let hint = "write it as the specification has it; until then no route may attach";
+        root.invalid(node, format!("{} cannot be read", shown(node)), hint);
+    }
     let from = match &*allowed.get("namespaces").get("from").name_or("Same") {
         "All" => AllowedNamespaces::All,
         "Same" => AllowedNamespaces::Same,
@@ -134,7 +152,7 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
         },
         hostname,
         tls,
-        from,
+        from: if misread.is_some() { AllowedNamespaces::None } else { from },
         kinds: allowed
             .get("kinds")
             .items()
@@ -142,6 +160,15 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
             .map(|kind| Kind::new(kind.get("group").name_or(GATEWAY), kind.get("kind").name()))
             .collect(),
     })
+}
+
+/// A value in a message, cut where it is long.
+fn shown(node: &Node<'_>) -> String {
+    let text = node.value.to_string();
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
 }
 
 /// A label selector. What cannot be read in it matches nothing: dropping it would widen the selector.
@@ -214,13 +241,29 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
     let mut parents = parents(&spec.get("parentRefs"), &own);
     parents.retain(|(node, _)| {
         let port = node.get("port");
-        let usable = !port.present() || port.port().is_some();
-        if !usable {
+        if port.present() && port.port().is_none() {
             let message = format!("{} is no port; the parentRef is left out", port.value);
             root.invalid(&port, message, "write a number from 1 to 65535");
+            return false;
         }
-        usable
+        // Wrong is not unset: without a sectionName the route would attach to every listener.
+        let fields = ["group", "kind", "namespace", "name", "sectionName"].map(|field| node.get(field));
+        let wrong = fields.iter().find(|field| {
+            let empty = field.text() == Some("") && !field.path.ends_with(".group");
+            field.present() && (field.text().is_none() || empty)
+        });
+        if let Some(field) = wrong {
+            let message = format!("{} is no name; the parentRef is left out", shown(field));
+            root.invalid(field, message, "write the name as text");
+        }
+        wrong.is_none()
     });
+    let written = spec.get("hostnames");
+    if written.present() && !written.value.is_array() {
+        let hint = "write a list of DNS names; until then the route attaches to nothing";
+        root.invalid(&written, format!("{} is no list of hostnames", shown(&written)), hint);
+        parents.clear();
+    }
     if hostnames.is_empty() && !spec.get("hostnames").items().is_empty() {
         // Without hostnames a route takes every host of its listener: not what was asked for.
         parents.clear();
