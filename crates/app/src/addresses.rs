@@ -96,8 +96,10 @@ impl Addresses {
         }
         for moved in [false, true] {
             for (gateway, address) in &present {
-                for port in written(gateway).into_iter().filter(|port| self.is_low(*port) == moved) {
-                    self.bind(gateway, *address, port);
+                for port in written(gateway) {
+                    if self.is_low(port) == moved {
+                        self.bind(gateway, *address, port);
+                    }
                 }
             }
         }
