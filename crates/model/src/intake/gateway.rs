@@ -581,9 +581,24 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
 pub(super) fn grant(root: &mut Root<'_>) -> ReferenceGrant {
     let spec = root.spec();
     let kind = |n: &Node<'_>| Kind::new(n.get("group").name(), n.get("kind").name());
+    // Wrong is not unset: without a name the entry would grant every object of its kind, without a group one of the core.
+    let mut readable = |list: &str| -> Vec<Node<'_>> {
+        let mut items = spec.get(list).items();
+        items.retain(|item| {
+            let fields = ["group", "kind", "namespace", "name"].map(|field| item.get(field));
+            let wrong = fields.iter().find(|field| field.present() && field.text().is_none());
+            if let Some(field) = wrong {
+                let message = format!("{} is no text; the entry grants nothing", shown(field));
+                root.invalid(field, message, "write the name as text");
+            }
+            wrong.is_none()
+        });
+        items
+    };
+    let (from, to) = (readable("from"), readable("to"));
     ReferenceGrant {
         key: root.object.key.name.clone(),
-        from: spec.get("from").items().iter().map(|f| (kind(f), f.get("namespace").name())).collect(),
-        to: spec.get("to").items().iter().map(|t| (kind(t), t.get("name").opt())).collect(),
+        from: from.iter().map(|f| (kind(f), f.get("namespace").name())).collect(),
+        to: to.iter().map(|t| (kind(t), t.get("name").opt())).collect(),
     }
 }
