@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench fuzz bad-input golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge fuzz bad-input golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -31,6 +31,12 @@ lint: ## formatting and clippy, warnings are errors
 
 bench: ## run the benchmarks
 	cargo bench --workspace --locked
+
+# Where `make bench-edge` writes its table.
+RESULTS_OF_EDGE ?= $(CURDIR)/docs/results/edge.md
+bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 1000'] [PORTOLAN_BENCH_OLD=/older/portolan]; more in crates/app/benches/edge
+	@scripts/setup demo
+	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_EDGE)" cargo bench --locked --package portolan --bench edge
 
 # Cases of each property; the tests of `make test` run 256.
 CASES ?= 20000

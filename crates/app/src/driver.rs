@@ -37,12 +37,13 @@ use portolan_core::{
         rows::{Account, AccountWanted, IssueWanted},
     },
     gateway::rows::DialledBackends,
-    status::rows::{EntryPoint, Probe},
+    status::rows::EntryPoint,
     world,
 };
 use portolan_effects::{
     dns::{DurableDns, keeper},
     folder::Burst,
+    probe::Outcomes,
     render::{Difference, Tools, Tree},
     sealed::SealingKeys,
     state_dir::StateDir,
@@ -75,7 +76,7 @@ const OURS: &str = "portolan";
 /// How long after a refused write the work tree is read again.
 const REWRITE: Duration = Duration::from_secs(10);
 
-/// Probes under way at once: each holds a TLS connection.
+/// Connections of probes open at once.
 const PROBES: usize = 64;
 
 /// Something that happened outside.
@@ -89,7 +90,9 @@ pub enum Event {
     Signed(Box<IssueWanted>, Result<Box<Made>, String>),
     Ordered(NamespacedName, Box<OrderState>),
     OrderFailed(Box<IssueWanted>, Failure),
-    Probed(Name, u64, Result<u16, String>),
+    Probed(Outcomes<(Name, u64)>),
+    /// What did not answer is due again.
+    ProbeAgain,
     Dns(Box<keeper::Report>),
     Ask(api::Ask),
     EnvoyEnded(String),
@@ -111,7 +114,9 @@ pub struct Driver {
     /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
-    /// One for each probe that may be under way.
+    /// Hosts whose probe has failed and is made again in a while.
+    unanswered: BTreeSet<Name>,
+    /// One for each connection of probes that may be open.
     probes: Arc<Semaphore>,
     attempts: u64,
     run: Value,
@@ -198,6 +203,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         signing: BTreeMap::new(),
         probing: BTreeMap::new(),
         to_probe: BTreeSet::new(),
+        unanswered: BTreeSet::new(),
         probes: Arc::new(Semaphore::new(PROBES)),
         attempts: 0,
         run,
@@ -316,16 +322,8 @@ impl Driver {
             Event::Signed(wanted, result) => self.signed(&wanted, result),
             Event::Ordered(certificate, state) => self.ordered(certificate, *state),
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
-            Event::Probed(host, attempt, state) => {
-                if self.probing.get(&host) == Some(&attempt) {
-                    self.probing.remove(&host);
-                    if state.is_err() {
-                        self.again(host.clone());
-                    }
-                    self.engine.put(Probe { key: host, state });
-                    self.facts = true;
-                }
-            }
+            Event::Probed(outcomes) => self.probed(outcomes),
+            Event::ProbeAgain => self.probe_again(),
             Event::Dns(report) => self.dns_report(*report),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);

@@ -1,116 +1,155 @@
-//! The live probe: ask Envoy for a hostname as a client would, and verify the chain.
+//! The live probe: ask Envoy for hostnames as a client would, and verify the chain.
+//!
+//! Hosts of one listener share connections, since a handshake costs both sides more than all else. What is proven is
+//! the same but for one thing. The first host of a connection is asked for with its own SNI. For each further one the
+//! certificate that the connection was opened with is verified for its name too, and the request names it; that its SNI
+//! leads to the same filter chain is what the listener's configuration says, which Envoy has acknowledged. An answer
+//! that could come from a wrong chain (404, 421) is not believed: the host is asked for again with its own SNI.
+
+mod connection;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use bytes::Bytes;
-use http_body_util::Empty;
-use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, client::Resumption};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
-use tokio_rustls::TlsConnector;
+use tokio::sync::Semaphore;
 
-/// Patience with one probe.
+use connection::{Connection, Connector};
+
+/// Patience with one host.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Connections of one lane at once.
+const CONNECTIONS: usize = 8;
+/// Outcomes are handed on together, after at most so many or this time.
+const TOGETHER: usize = 256;
+const WAIT: Duration = Duration::from_millis(20);
 
 /// How probes name themselves.
 pub(crate) const USER_AGENT: &str = "portolan-probe";
 
-/// What to ask.
+/// Hosts that are asked for at one place with one certificate.
 #[derive(Clone, Debug)]
-pub struct Ask {
-    /// Hostname; a wildcard is asked for with a label of our own.
-    pub host: String,
+pub struct Lane<K> {
     /// Where Envoy listens.
     pub address: SocketAddr,
     /// PEM of the roots to trust, for HTTPS.
     pub roots: Option<Vec<u8>>,
+    /// What the caller calls each, and its hostname; a wildcard is asked for with a label of our own.
+    pub hosts: Vec<(K, String)>,
 }
 
-/// Asks `GET /` and gives the status. Any HTTP answer is a sign of life: what the route does is its own business.
-///
-/// # Errors
-/// One sentence: connect, TLS (with the reason why the chain is not valid for the name) or HTTP.
-pub async fn probe(ask: Ask) -> Result<u16, String> {
-    match tokio::time::timeout(TIMEOUT, run(&ask)).await {
-        Ok(result) => result,
-        Err(_) => Err(format!("no answer from {} within 5 s", ask.address)),
+/// What was seen of each host: the status of the answer, or one sentence.
+pub type Outcomes<K> = Vec<(K, Result<u16, String>)>;
+
+/// Asks `GET /` for each host, on as many connections as `permits` allow. Any HTTP answer is a sign of life: what the
+/// route does is its own business. An error is one sentence: connect, TLS (with the reason why the chain is not valid for
+/// the name) or HTTP.
+pub async fn probe<K: Send + 'static>(
+    lane: Lane<K>,
+    permits: Arc<Semaphore>,
+    outcomes: impl Fn(Outcomes<K>) + Send + Sync + 'static,
+) {
+    let hosts: VecDeque<(K, String)> =
+        lane.hosts.into_iter().map(|(key, host)| (key, name_of(&host))).collect();
+    let connections = CONNECTIONS.min(hosts.len());
+    let work = Arc::new(Work {
+        connector: Connector::new(lane.address, lane.roots.as_deref()),
+        hosts: Mutex::new(hosts),
+        outcomes: Mutex::new((Vec::new(), Instant::now())),
+        hand_on: outcomes,
+    });
+    let workers = (0..connections).map(|_| {
+        let (work, permits) = (Arc::clone(&work), Arc::clone(&permits));
+        tokio::spawn(async move {
+            let _permit = permits.acquire().await;
+            work.run().await;
+        })
+    });
+    for worker in workers.collect::<Vec<_>>() {
+        let _ = worker.await;
     }
+    work.flush();
 }
 
-async fn run(ask: &Ask) -> Result<u16, String> {
-    let host = match ask.host.strip_prefix('*') {
+/// The name that is asked for.
+fn name_of(host: &str) -> String {
+    match host.strip_prefix('*') {
         Some("") => "portolan-probe.invalid".to_owned(),
         Some(rest) => format!("portolan-probe{rest}"),
-        None => ask.host.clone(),
-    };
-    let address = reachable(ask.address);
-    let stream = TcpStream::connect(address).await.map_err(|e| format!("connect to {address}: {e}"))?;
-    let Some(pem) = &ask.roots else { return get(stream, &host).await };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| "the CA is not PEM".to_owned())?;
-        roots.add(certificate).map_err(|e| format!("the CA cannot be used: {e}"))?;
+        None => host.to_owned(),
     }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let mut config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|e| e.to_string())?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    // The place for sessions that nobody takes up again is larger than all else here.
-    config.resumption = Resumption::disabled();
-    let name = ServerName::try_from(host.clone()).map_err(|_| format!("{host} is not a server name"))?;
-    let stream =
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|e| format!("TLS: {e}"))?;
-    get(stream, &host).await
 }
 
-/// Where a listener of this machine is asked: one on every address is asked on loopback.
-fn reachable(listener: SocketAddr) -> SocketAddr {
-    let ip = match listener.ip() {
-        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    SocketAddr::new(ip, listener.port())
+struct Work<K, F> {
+    connector: Result<Connector, String>,
+    hosts: Mutex<VecDeque<(K, String)>>,
+    outcomes: Mutex<(Outcomes<K>, Instant)>,
+    hand_on: F,
 }
 
-async fn get<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    host: &str,
-) -> Result<u16, String> {
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-        .await
-        .map_err(|e| format!("HTTP: {e}"))?;
-    let running = tokio::spawn(connection);
-    let request = http::Request::get("/")
-        .header("host", host)
-        .header("user-agent", USER_AGENT)
-        .body(Empty::<Bytes>::new())
-        .map_err(|e| e.to_string())?;
-    let status =
-        sender.send_request(request).await.map(|r| r.status().as_u16()).map_err(|e| format!("HTTP: {e}"));
-    running.abort();
-    status
+impl<K, F: Fn(Outcomes<K>)> Work<K, F> {
+    async fn run(&self) {
+        let mut open: Option<Connection> = None;
+        loop {
+            let next = self.hosts.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let Some((key, host)) = next else { return };
+            let asked = async {
+                match &self.connector {
+                    Ok(connector) => ask(connector, &mut open, &host).await,
+                    Err(why) => Err(why.clone()),
+                }
+            };
+            let outcome = tokio::time::timeout(TIMEOUT, asked).await;
+            let outcome = outcome.unwrap_or_else(|_| {
+                let address = self.connector.as_ref().map(|c| c.address.to_string()).unwrap_or_default();
+                Err(format!("no answer from {address} within {} s", TIMEOUT.as_secs()))
+            });
+            if outcome.is_err() {
+                // Half of an answer may be on its way.
+                open = None;
+            }
+            self.note(key, outcome);
+        }
+    }
+
+    fn note(&self, key: K, outcome: Result<u16, String>) {
+        let ready = {
+            let mut held = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            held.0.push((key, outcome));
+            held.0.len() >= TOGETHER || held.1.elapsed() >= WAIT
+        };
+        if ready {
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
+        let outcomes = {
+            let mut held = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+            held.1 = Instant::now();
+            std::mem::take(&mut held.0)
+        };
+        if !outcomes.is_empty() {
+            (self.hand_on)(outcomes);
+        }
+    }
+}
+
+/// Asks for one host, on the open connection if what it says there proves something.
+async fn ask(connector: &Connector, open: &mut Option<Connection>, host: &str) -> Result<u16, String> {
+    if let Some(connection) = open.as_mut().filter(|connection| connection.is_valid_for(host)) {
+        match connection.get(host).await {
+            Ok(status) if !matches!(status, 404 | 421) => return Ok(status),
+            // Of another filter chain, or closed meanwhile.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    let connection = open.insert(connector.connect(host).await?);
+    connection.get(host).await
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_listener_on_every_address_is_asked_on_loopback() {
-        let asked = |text: &str| reachable(text.parse().expect("an address")).to_string();
-        assert_eq!(asked("0.0.0.0:80"), "127.0.0.1:80");
-        assert_eq!(asked("[::]:80"), "[::1]:80");
-        assert_eq!(asked("127.77.1.2:8080"), "127.77.1.2:8080");
-    }
-}
+mod tests;

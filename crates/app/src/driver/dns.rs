@@ -3,7 +3,10 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -45,6 +48,7 @@ pub struct Dns {
     unfinished: bool,
     solver_zones: Vec<Name>,
     problems: BTreeSet<(Name, Problem)>,
+    planned: Arc<AtomicU64>,
     /// Copies of removed routes, and Gateways and GatewayClasses that go or lose listeners: served for their records.
     leaving: BTreeSet<ObjectKey>,
 }
@@ -57,7 +61,8 @@ impl Dns {
         approved: bool,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
-        let keeper = keeper::start(Arc::clone(&server) as _, move |report| {
+        let planned = Arc::new(AtomicU64::new(0));
+        let keeper = keeper::start(Arc::clone(&server) as _, Arc::clone(&planned), move |report| {
             let _ = events.send(Event::Dns(Box::new(report)));
         });
         Self {
@@ -73,6 +78,7 @@ impl Dns {
             unfinished: false,
             solver_zones: Vec::new(),
             problems: BTreeSet::new(),
+            planned,
             leaving: BTreeSet::new(),
         }
     }
@@ -80,6 +86,11 @@ impl Dns {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.server.address()
+    }
+
+    /// Names that were compared with what is wanted, and bytes that were written to disk, since the start.
+    pub fn work(&self) -> [u64; 2] {
+        [self.planned.load(Ordering::Relaxed), self.server.written()]
     }
 
     /// Whether something is still to be written or answered.

@@ -33,6 +33,9 @@ impl Driver {
         gauge("findings", "Problems", self.engine.rows::<world::Finding>().count() as u64);
         gauge("engine_steps", "Steps since start", self.steps);
         gauge("engine_rule_runs", "Rule runs since start", self.runs);
+        let [planned, written] = self.dns.work();
+        gauge("dns_planned_names", "Names compared with what their zone holds, since start", planned);
+        gauge("dns_written_bytes", "Bytes of zones written to disk, since start", written);
         self.reaction.register(&mut registry);
         let mut theirs = Registry::with_prefix("certmanager");
         self.certificate_metrics(&mut registry, &mut theirs);

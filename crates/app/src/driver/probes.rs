@@ -1,16 +1,27 @@
-//! Live probes through Envoy.
+//! Live probes through Envoy. Hosts that one listener serves with one certificate are asked for together.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use portolan_core::status::rows::{EntryPoint, Probe};
+use portolan_core::{
+    gateway::rows::ListenerKey,
+    status::rows::{EntryPoint, Probe},
+};
+use portolan_effects::probe::{Lane, Outcomes, probe};
 use portolan_engine::Changes;
-use portolan_model::{Name, input::Secret};
+use portolan_model::{Name, NamespacedName, input::Secret};
 
 use super::{Driver, Event};
+
+/// After which a failed probe is made again.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// What hosts of one lane have in common.
+type Place = (SocketAddr, ListenerKey, Option<NamespacedName>);
 
 impl Driver {
     /// Probes what became probable, once Envoy has settled, and forgets what is no longer probed.
     pub(super) fn follow_probes(&mut self, step: &Changes) {
+        let mut gone: Vec<Name> = Vec::new();
         for change in step.of::<EntryPoint>() {
             match &change.after {
                 Some(entry) if entry.probe => {
@@ -24,18 +35,14 @@ impl Driver {
                 _ => {
                     self.to_probe.remove(&change.key);
                     self.probing.remove(&change.key);
+                    self.unanswered.remove(&change.key);
+                    gone.push(change.key.clone());
                 }
             }
         }
         if self.wire.settled() {
             self.start_probes();
         }
-        let gone: Vec<Name> = step
-            .of::<EntryPoint>()
-            .iter()
-            .filter(|c| c.after.as_ref().is_none_or(|e| !e.probe))
-            .map(|c| c.key.clone())
-            .collect();
         for host in gone {
             if self.engine.get::<Probe>(&host).is_some() {
                 self.engine.remove::<Probe>(&host);
@@ -44,52 +51,81 @@ impl Driver {
         }
     }
 
-    /// A failed probe is made again in two seconds.
-    pub(super) fn again(&mut self, host: Name) {
-        self.attempts += 1;
-        let (attempt, events) = (self.attempts, self.events.clone());
-        if let Some(ask) = self.probe_of(&host) {
-            self.probing.insert(host.clone(), attempt);
-            let permits = Arc::clone(&self.probes);
-            tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_secs(2)).await;
-                let _permit = permits.acquire().await;
-                let _ = events.send(Event::Probed(host, attempt, portolan_effects::probe::probe(ask).await));
-            });
+    /// Takes what probes saw; of several of a host only the latest counts.
+    pub(super) fn probed(&mut self, outcomes: Outcomes<(Name, u64)>) {
+        for ((host, attempt), state) in outcomes {
+            if self.probing.get(&host) != Some(&attempt) {
+                continue;
+            }
+            self.probing.remove(&host);
+            if state.is_err() {
+                if self.unanswered.is_empty() {
+                    let events = self.events.clone();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(AGAIN).await;
+                        let _ = events.send(Event::ProbeAgain);
+                    });
+                }
+                self.unanswered.insert(host.clone());
+            }
+            self.engine.put(Probe { key: host, state });
+            self.facts = true;
         }
     }
 
-    pub(super) fn probe_of(&self, host: &Name) -> Option<portolan_effects::probe::Ask> {
-        let entry = self.engine.get::<EntryPoint>(host)?;
-        let roots = match &entry.certificate {
-            None => None,
-            Some((secret, _)) => {
-                let secret = self.engine.get::<Secret>(secret)?;
-                if let Some(root) = secret.data.get("ca.crt") {
-                    Some(root.expose().to_vec())
-                } else {
-                    // The development CA's root, and its own chain as anchor for what others signed, so that names and
-                    // dates are still verified.
-                    let chain = secret.data.get("tls.crt")?.expose();
-                    Some([self.acme.root().as_bytes(), b"\n", chain].concat())
-                }
-            }
-        };
-        let address = format!("{}:{}", entry.address, entry.port).parse().ok()?;
-        Some(portolan_effects::probe::Ask { host: host.to_string(), address, roots })
+    /// Probes again what did not answer.
+    pub(super) fn probe_again(&mut self) {
+        let unanswered = std::mem::take(&mut self.unanswered);
+        self.to_probe.extend(unanswered);
+        if self.wire.settled() {
+            self.start_probes();
+        }
     }
 
-    pub(super) fn start_probes(&mut self) {
+    /// Where a host is asked for, by what is put for it.
+    fn place_of(&self, host: &Name) -> Option<Place> {
+        let entry = self.engine.get::<EntryPoint>(host).filter(|entry| entry.probe)?;
+        let address = SocketAddr::new(entry.address.parse().ok()?, entry.port);
+        Some((address, entry.listener.clone(), entry.certificate.as_ref().map(|(secret, _)| secret.clone())))
+    }
+
+    /// PEM of the roots that the certificate of a Secret is verified by.
+    fn roots_of(&self, secret: &NamespacedName) -> Option<Vec<u8>> {
+        let secret = self.engine.get::<Secret>(secret)?;
+        if let Some(root) = secret.data.get("ca.crt") {
+            return Some(root.expose().to_vec());
+        }
+        // The development CA's root, and its own chain as anchor for what others signed, so that names and dates are
+        // still verified.
+        let chain = secret.data.get("tls.crt")?.expose();
+        Some([self.acme.root().as_bytes(), b"\n", chain].concat())
+    }
+
+    fn start_probes(&mut self) {
+        let mut places: BTreeMap<Place, Vec<Name>> = BTreeMap::new();
         for host in std::mem::take(&mut self.to_probe) {
-            let Some(ask) = self.probe_of(&host) else { continue };
+            if let Some(place) = self.place_of(&host) {
+                places.entry(place).or_default().push(host);
+            }
+        }
+        for ((address, _, secret), hosts) in places {
+            let roots = match &secret {
+                None => None,
+                Some(secret) => match self.roots_of(secret) {
+                    Some(roots) => Some(roots),
+                    None => continue,
+                },
+            };
             self.attempts += 1;
-            let (attempt, events) = (self.attempts, self.events.clone());
-            self.probing.insert(host.clone(), attempt);
-            let permits = Arc::clone(&self.probes);
-            tokio::spawn(async move {
-                let _permit = permits.acquire().await;
-                let _ = events.send(Event::Probed(host, attempt, portolan_effects::probe::probe(ask).await));
+            let attempt = self.attempts;
+            let hosts = hosts.into_iter().map(|host| {
+                self.probing.insert(host.clone(), attempt);
+                let asked = host.to_string();
+                ((host, attempt), asked)
             });
+            let lane = Lane { address, roots, hosts: hosts.collect() };
+            let (events, permits) = (self.events.clone(), Arc::clone(&self.probes));
+            tokio::spawn(probe(lane, permits, move |outcomes| drop(events.send(Event::Probed(outcomes)))));
         }
     }
 }

@@ -150,6 +150,7 @@ impl Driver {
             && self.wire.settled()
             && self.to_probe.is_empty()
             && self.probing.is_empty()
+            && self.unanswered.is_empty()
             && !self.dns.busy()
             && self.engine.rows::<AccountWanted>().next().is_none()
             && self.engine.rows::<IssueWanted>().next().is_none()

@@ -2,7 +2,7 @@
 
 use portolan_effects::dns::query;
 use portolan_model::dns::RecordType;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::instance::{Instance, envoy, first_steps};
 
@@ -275,11 +275,29 @@ fn a_failed_order_shows_why_and_when_it_is_tried_again() {
     assert_eq!(certificate["status"]["failedIssuanceAttempts"], Value::Null, "{certificate:#}");
 }
 
+/// The zones as they stand on disk: `dns.json`, and what the log says that came after it.
 fn zones(instance: &Instance) -> Value {
-    std::fs::read(instance.state.path().join("dns.json"))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-        .unwrap_or(Value::Null)
+    let read = |file: &str| std::fs::read(instance.state.path().join(file)).ok();
+    let whole = read("dns.json").and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let mut zones: Value = whole.unwrap_or_else(|| json!({"zones": []}));
+    let log = read("dns.log").unwrap_or_default();
+    let lines = log.split(|byte| *byte == b'\n').filter_map(after_space);
+    for entry in lines.filter_map(|line| serde_json::from_slice::<Vec<Value>>(line).ok()).flatten() {
+        let zones = zones["zones"].as_array_mut().unwrap();
+        if zones.iter().all(|zone| zone["zone"] != entry["zone"]) {
+            zones.push(json!({"zone": entry["zone"], "sets": []}));
+        }
+        let zone = zones.iter_mut().find(|zone| zone["zone"] == entry["zone"]).unwrap();
+        zone["serial"] = entry["serial"].clone();
+        let sets = zone["sets"].as_array_mut().unwrap();
+        sets.retain(|set| !entry["names"].as_array().unwrap().contains(&set["name"]));
+        sets.extend(entry["sets"].as_array().unwrap().iter().cloned());
+    }
+    zones
+}
+
+fn after_space(line: &[u8]) -> Option<&[u8]> {
+    line.iter().position(|byte| *byte == b' ').map(|at| &line[at + 1..])
 }
 
 /// The challenge values that the zones hold on disk.
@@ -329,6 +347,7 @@ fn an_order_that_is_cut_off_leaves_no_txt_value_behind() {
         }
     }
     std::fs::write(instance.state.path().join("dns.json"), edited.to_string()).unwrap();
+    std::fs::remove_file(instance.state.path().join("dns.log")).unwrap();
 
     instance.up();
     let certificate = instance.wait("the certificate", || {

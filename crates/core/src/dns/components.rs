@@ -8,18 +8,25 @@ use portolan_model::{
 };
 
 use super::{
-    Plan, WantedRecord, plan,
+    Part, Plan, WantedRecord,
+    plan::{plan, plan_part},
     rows::{DnsSettings, WantedName},
 };
 
 /// What one component does about a zone. The owner in the registry keeps components apart. Where two have one owner, what
-/// the other wants is hidden from this one: else each would delete what the other has made.
+/// the other wants is hidden from this one: else each would delete what the other has made. Of a part of the zone, with the
+/// number of its sets that are the component's, only that part is planned.
 pub fn plan_of<'a>(
     component: &DnsSettings,
     all: &[DnsSettings],
     wanted: impl IntoIterator<Item = &'a WantedName>,
     observed: &Snapshot,
+    part: Option<(&Part, usize)>,
 ) -> Plan {
+    let decide = |records: &[WantedRecord], observed: &Snapshot| match part {
+        None => plan(records, observed, &component.plan),
+        Some((part, owned)) => plan_part(records, observed, &component.plan, part, owned),
+    };
     let mut records: Vec<WantedRecord> = Vec::new();
     let mut own: BTreeSet<&Name> = BTreeSet::new();
     let mut hidden: BTreeSet<Name> = BTreeSet::new();
@@ -42,9 +49,9 @@ pub fn plan_of<'a>(
         hidden.extend(names.filter(|name| other.plan.in_scope(name) && !own.contains(name)).cloned());
     }
     if hidden.is_empty() {
-        return plan(&records, observed, &component.plan);
+        return decide(&records, observed);
     }
     let sets = observed.sets.iter().filter(|set| !hidden.contains(&set.name)).cloned().collect();
     let seen = Snapshot { sets, zone: observed.zone.clone(), ..*observed };
-    plan(&records, &seen, &component.plan)
+    decide(&records, &seen)
 }

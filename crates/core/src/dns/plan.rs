@@ -9,7 +9,8 @@ use portolan_model::{
 };
 
 use super::{
-    Action, Because, DnsProblem, Finding, Plan, Settings, Verb, WantedRecord, observed::Observed, row::Row,
+    Action, Because, DnsProblem, Finding, Part, Plan, Settings, Verb, WantedRecord, observed::Observed,
+    row::Row,
 };
 
 /// More deletions than this at once, and more than [`BREAKER_PERCENT`] of what we own, open the breaker.
@@ -22,6 +23,27 @@ pub const BREAKER_PERCENT: usize = 30;
 /// `wanted` are the wishes whose names belong to this zone ([`portolan_model::dns::zone_for`]), after [`super::merge`]. A
 /// wish without values means "targets lost for the moment": what we own at that name is held.
 pub fn plan(wanted: &[WantedRecord], observed: &Snapshot, settings: &Settings) -> Plan {
+    decide(wanted, observed, settings, None)
+}
+
+/// Decides what these names of a zone need. `wanted` and `observed` are what concerns the part; `owned` is how many sets of
+/// the whole zone are ours.
+pub fn plan_part(
+    wanted: &[WantedRecord],
+    observed: &Snapshot,
+    settings: &Settings,
+    part: &Part,
+    owned: usize,
+) -> Plan {
+    decide(wanted, observed, settings, Some((part, owned)))
+}
+
+fn decide(
+    wanted: &[WantedRecord],
+    observed: &Snapshot,
+    settings: &Settings,
+    part: Option<(&Part, usize)>,
+) -> Plan {
     let mut plan = Plan { zone: observed.zone.clone(), actions: Vec::new(), problems: Vec::new() };
     if !observed.complete {
         plan.problems.push(Finding {
@@ -32,7 +54,9 @@ pub fn plan(wanted: &[WantedRecord], observed: &Snapshot, settings: &Settings) -
         return plan;
     }
     let zone = Observed::new(observed, settings);
-    let owned: Vec<&RecordSet> = zone.data().filter(|set| zone.ours(set, settings).is_some()).collect();
+    let within = |set: &&RecordSet| part.is_none_or(|(part, _)| part.names.contains(&set.name));
+    let ours = zone.data().filter(within).filter(|set| zone.ours(set, settings).is_some());
+    let owned: Vec<&RecordSet> = ours.collect();
     let mut names: BTreeMap<Name, Vec<&WantedRecord>> = BTreeMap::new();
     for set in owned.iter().filter(|set| settings.in_scope(&set.name)) {
         names.entry(set.name.clone()).or_default();
@@ -51,7 +75,7 @@ pub fn plan(wanted: &[WantedRecord], observed: &Snapshot, settings: &Settings) -
     for (name, wishes) in &names {
         Row { zone: &observed.zone, name, observed: &zone, settings }.decide(wishes, &mut claimed, &mut plan);
     }
-    breaker(&mut plan, owned.len(), settings);
+    breaker(&mut plan, part.map_or(owned.len(), |(_, all)| all.max(owned.len())), settings);
     plan.actions.sort_by(|a, b| {
         let rank = |action: &Action| (action.verb != Verb::Delete, action.set.key(), action.resource.clone());
         rank(a).cmp(&rank(b))

@@ -58,6 +58,36 @@ impl Registry {
         let txt = format!("{prefix}{dash}{first}{suffix}{dot}{rest}");
         normal_name(&txt).map_err(|why| DnsProblem::RegistryNameInvalid { name: name.clone(), txt, why })
     }
+
+    /// The names whose sets can have this registry TXT.
+    pub fn spoken_of(&self, txt: &Name) -> Vec<Name> {
+        let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
+        let mut found = Vec::new();
+        for r#type in RecordType::ALL {
+            let kind = r#type.as_str().to_ascii_lowercase();
+            let prefix = self.prefix.replace(TEMPLATE, &kind);
+            let suffix = self.suffix.replace(TEMPLATE, &kind);
+            let dash = if templated { String::new() } else { format!("{kind}-") };
+            let Some(named) = txt.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix(&*dash)) else {
+                continue;
+            };
+            // A suffix may hold dots: every place at which the first label can end.
+            let ends: Vec<usize> = match &*suffix {
+                "" => vec![split_first(named).0.len()],
+                suffix => named.match_indices(suffix).map(|(at, _)| at).collect(),
+            };
+            for at in ends {
+                let (first, rest) = (&named[..at], &named[at + suffix.len()..]);
+                let wildcard = (first == self.wildcard_replacement).then_some("*");
+                let names =
+                    [first].into_iter().chain(wildcard).map(|first| Name::from(format!("{first}{rest}")));
+                found.extend(names.filter(|name| self.txt_name(name, r#type).as_ref() == Ok(txt)));
+            }
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
 }
 
 /// First label and the rest, at the first dot that is not escaped.

@@ -39,6 +39,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
     let Some(claim) = claims.iter().min_by_key(|c| (rank(c), c.key.clone())) else { return };
     let (unenforced, closed) = unenforced(cx, claim);
+    let listener = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
     let mut entry = EntryPoint {
         key: host.clone(),
         url: String::new(),
@@ -47,6 +48,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         state: State::Pending,
         why: String::new(),
         route: claim.key.route.clone(),
+        listener: listener.clone(),
         certificate: None,
         unenforced,
         probe: false,
@@ -56,7 +58,6 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    let listener = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
     let Some(address) = cx.get::<GatewayAddress>(&claim.gateway) else {
         entry.why = format!("Gateway {} has no address yet", claim.gateway);
         cx.emit(entry);

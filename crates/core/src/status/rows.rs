@@ -2,6 +2,8 @@
 
 use portolan_model::{GatewayKey, Instant, Name, NamespacedName, RouteKey, row};
 
+use crate::gateway::rows::ListenerKey;
+
 /// A route asks for a hostname at a listener, or did and was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostClaim {
@@ -83,6 +85,8 @@ pub struct EntryPoint {
     pub why: String,
     /// The route.
     pub route: RouteKey,
+    /// The listener that serves it; without a name if none does.
+    pub listener: ListenerKey,
     /// Secret of the certificate that is served, with its end.
     pub certificate: Option<(NamespacedName, Option<Instant>)>,
     /// Restrictions that are not enforced.

@@ -106,7 +106,7 @@ pub fn report(engine: &mut Engine<World>, zone: &Snapshot, settings: &[DnsSettin
 /// What each component is to do about the zone now.
 pub fn planned(engine: &Engine<World>, zone: &Snapshot, settings: &[DnsSettings]) -> Vec<Plan> {
     let wanted: Vec<WantedName> = engine.rows::<WantedName>().map(|row| (**row).clone()).collect();
-    settings.iter().map(|component| plan_of(component, settings, &wanted, zone)).collect()
+    settings.iter().map(|component| plan_of(component, settings, &wanted, zone, None)).collect()
 }
 
 /// Does what is planned, and files what the plan complains of.

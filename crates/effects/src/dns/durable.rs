@@ -1,16 +1,25 @@
-//! The embedded server with its zones in a file: a change is on disk before it is reported as made, so that a killed
+//! The embedded server with its zones in two files: a change is on disk before it is reported as made, so that a killed
 //! process answers the same when it is back.
+//!
+//! `dns.json` holds everything as it was at some time; `dns.log` what changed since ([`log`]). A change costs what it
+//! changes; when the log has outgrown the rest, both are replaced by a new `dns.json`.
+
+mod log;
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc, Mutex as Lock, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_trait::async_trait;
 use portolan_model::{
     Name,
-    dns::{ChangeSet, GroupResult, RecordType, Snapshot},
+    dns::{ChangeSet, GroupResult, RecordType, Snapshot, normal_name},
 };
 use tokio::sync::Mutex;
 
@@ -19,19 +28,33 @@ use super::{
     embedded::{Contents, EmbeddedError},
 };
 use crate::state_dir;
+use log::{Entry, Log};
 
-/// Name of the file in the state directory.
+/// Name of the file in the state directory that holds everything.
 const FILE: &str = "dns.json";
+/// Name of the file with what changed since.
+const LOG: &str = "dns.log";
+/// A log of fewer bytes is never worth a new [`FILE`].
+const SMALL: u64 = 256 * 1024;
 
 /// [`EmbeddedDns`], saved.
 #[derive(Debug)]
 pub struct DurableDns {
     server: EmbeddedDns,
     dir: PathBuf,
-    /// The server holds something that the file does not.
-    dirty: AtomicBool,
-    /// One save at a time, so that an older state never replaces a newer one.
-    saving: Mutex<()>,
+    /// Names by zone whose state the files do not have.
+    dirty: Lock<BTreeMap<Name, BTreeSet<Name>>>,
+    /// One save at a time, so that an older state never follows a newer one.
+    saving: Mutex<Arc<Lock<Files>>>,
+    written: AtomicU64,
+}
+
+/// The files as they stand.
+#[derive(Debug)]
+struct Files {
+    log: Log,
+    /// Bytes of [`FILE`].
+    whole: u64,
 }
 
 impl DurableDns {
@@ -41,14 +64,27 @@ impl DurableDns {
     /// [`EmbeddedError`].
     pub async fn start(bind: SocketAddr, dir: &Path) -> Result<Self, EmbeddedError> {
         let path = dir.join(FILE);
-        let contents = match std::fs::read(&path) {
-            Ok(bytes) => serde_json::from_slice(&bytes)
-                .map_err(|e| EmbeddedError::Saved { path: path.clone(), why: e.to_string() })?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Contents::default(),
+        let (mut contents, whole) = match std::fs::read(&path) {
+            Ok(bytes) => {
+                let contents: Contents = serde_json::from_slice(&bytes)
+                    .map_err(|e| EmbeddedError::Saved { path: path.clone(), why: e.to_string() })?;
+                (contents, bytes.len() as u64)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (Contents::default(), 0),
             Err(error) => return Err(EmbeddedError::Saved { path, why: error.to_string() }),
         };
+        let path = dir.join(LOG);
+        let (log, entries) = Log::open(&path).map_err(|why| EmbeddedError::Saved { path, why })?;
+        log::play(&mut contents, entries);
         let server = EmbeddedDns::start(bind, &[], &contents).await?;
-        Ok(Self { server, dir: dir.to_owned(), dirty: AtomicBool::new(false), saving: Mutex::new(()) })
+        let files = Arc::new(Lock::new(Files { log, whole }));
+        Ok(Self {
+            server,
+            dir: dir.to_owned(),
+            dirty: Lock::default(),
+            saving: Mutex::new(files),
+            written: AtomicU64::new(0),
+        })
     }
 
     /// Where it listens, UDP and TCP.
@@ -56,7 +92,7 @@ impl DurableDns {
         self.server.address()
     }
 
-    /// Serves one more zone. It is saved with the next change: an empty zone is worth no write of its own.
+    /// Serves one more zone. It is saved with its first record: an empty zone is worth no write of its own.
     ///
     /// # Errors
     /// [`EmbeddedError::Zone`].
@@ -69,6 +105,11 @@ impl DurableDns {
         self.server.zone_names()
     }
 
+    /// Bytes written to disk since the start.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
     /// What every zone holds now.
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let zones = self.server.export().zones.into_iter();
@@ -77,32 +118,82 @@ impl DurableDns {
             .collect()
     }
 
-    /// Brings the file to what is served, if it is behind.
-    async fn save(&self) -> Result<(), ProviderError> {
-        if !self.dirty.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let _one = self.saving.lock().await;
-        // Cleared before reading: what changes from here on sets it again.
-        if !self.dirty.swap(false, Ordering::AcqRel) {
-            return Ok(());
-        }
-        let (contents, dir) = (self.server.export(), self.dir.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let bytes = serde_json::to_vec(&contents).map_err(std::io::Error::other)?;
-            state_dir::write(&dir, FILE, &bytes)
-        });
-        let why = match written.await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(error) => error.to_string(),
-        };
-        self.dirty.store(true, Ordering::Release);
-        Err(ProviderError::Unavailable { why })
+    fn dirty(&self) -> std::sync::MutexGuard<'_, BTreeMap<Name, BTreeSet<Name>>> {
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn changed(&self) -> Result<(), ProviderError> {
-        self.dirty.store(true, Ordering::Release);
+    /// Brings the files to what is served, if they are behind.
+    async fn save(&self) -> Result<(), ProviderError> {
+        if self.dirty().is_empty() {
+            return Ok(());
+        }
+        let files = self.saving.lock().await;
+        // Taken before reading: what changes from here on comes back.
+        let dirty = std::mem::take(&mut *self.dirty());
+        if dirty.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<Entry> = dirty
+            .iter()
+            .filter_map(|(zone, names)| Some(Entry::of(names, self.server.look_at(zone, names).ok()?)))
+            .collect();
+        let writes = {
+            let files = Arc::clone(&files);
+            move || {
+                let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+                let bytes = files.log.append(&entries)?;
+                Ok((bytes, files.log.bytes() > files.whole.max(SMALL)))
+            }
+        };
+        match tokio::task::spawn_blocking(writes).await.map_err(std::io::Error::other).flatten() {
+            Ok((bytes, outgrown)) => {
+                self.written.fetch_add(bytes, Ordering::Relaxed);
+                if outgrown {
+                    self.compact(&files).await;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let mut again = self.dirty();
+                for (zone, names) in dirty {
+                    again.entry(zone).or_default().extend(names);
+                }
+                Err(ProviderError::Unavailable { why: error.to_string() })
+            }
+        }
+    }
+
+    /// Writes everything anew and empties the log. If that fails, the log goes on: nothing is lost, and it is tried again
+    /// with the next change.
+    async fn compact(&self, files: &Arc<Lock<Files>>) {
+        let (contents, dir, files) = (self.server.export(), self.dir.clone(), Arc::clone(files));
+        let write = move || -> std::io::Result<u64> {
+            let bytes = serde_json::to_vec(&contents).map_err(std::io::Error::other)?;
+            state_dir::write(&dir, FILE, &bytes)?;
+            let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.whole = bytes.len() as u64;
+            // Killed before this: the log is played over a state that has it already, and changes nothing.
+            files.log.clear()?;
+            Ok(files.whole)
+        };
+        match tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other).flatten() {
+            Ok(bytes) => _ = self.written.fetch_add(bytes, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "the DNS zones are not written anew; their log grows"),
+        }
+    }
+
+    async fn changed<'n>(
+        &self,
+        zone: &Name,
+        names: impl IntoIterator<Item = &'n Name> + Send,
+    ) -> Result<(), ProviderError> {
+        {
+            let mut dirty = self.dirty();
+            let mut names = names.into_iter().filter_map(|name| normal_name(name).ok()).peekable();
+            if names.peek().is_some() {
+                dirty.entry(zone.clone()).or_default().extend(names);
+            }
+        }
         self.save().await
     }
 }
@@ -123,9 +214,21 @@ impl DnsProvider for DurableDns {
         self.server.snapshot(zone).await
     }
 
+    async fn snapshot_of(
+        &self,
+        zone: &Name,
+        names: &BTreeSet<Name>,
+    ) -> Result<Option<Snapshot>, ProviderError> {
+        self.save().await?;
+        self.server.snapshot_of(zone, names).await
+    }
+
     async fn apply(&self, changes: &ChangeSet) -> Vec<GroupResult> {
         let results = self.server.apply(changes).await;
-        match self.changed().await {
+        let applied = changes.groups.iter().zip(&results).filter(|(_, r)| **r == GroupResult::Applied);
+        let names: BTreeSet<Name> =
+            applied.flat_map(|(group, _)| group.changes.iter().map(|change| change.key().0)).collect();
+        match self.changed(&changes.zone, &names).await {
             Ok(()) => results,
             Err(error) => {
                 let unsaved = |result| match result {
@@ -146,7 +249,7 @@ impl DnsProvider for DurableDns {
         value: &str,
     ) -> Result<(), ProviderError> {
         self.server.add_value(zone, name, r#type, ttl, value).await?;
-        self.changed().await
+        self.changed(zone, [name]).await
     }
 
     async fn remove_value(
@@ -157,7 +260,7 @@ impl DnsProvider for DurableDns {
         value: &str,
     ) -> Result<(), ProviderError> {
         self.server.remove_value(zone, name, r#type, value).await?;
-        self.changed().await
+        self.changed(zone, [name]).await
     }
 
     fn servers(&self) -> Vec<SocketAddr> {

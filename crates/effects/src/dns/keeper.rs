@@ -1,13 +1,17 @@
-//! The loop that keeps zones as they are wanted: read the latest wish, read the zone, plan (pure), write, report what
+//! The loop that keeps zones as they are wanted: take what is wanted now, read what stands, plan (pure), write, report what
 //! stands and whether it is answered. Nothing is decided here.
+//!
+//! A changed name costs that name. Whole zones are compared at the interval, under new settings, after a failure, and
+//! while something is wrong with a zone as a whole.
 
+mod ask;
 mod round;
 #[cfg(test)]
 mod tests;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -50,9 +54,10 @@ pub struct Report {
 }
 
 /// Starts the loop; it ends when the sender is dropped. `report` is called after every round that covers new orders or
-/// sees something new.
+/// sees something new; `planned` counts the names that were compared with what is wanted.
 pub fn start(
     provider: Arc<dyn DnsProvider>,
+    planned: Arc<AtomicU64>,
     report: impl Fn(Report) + Send + 'static,
 ) -> mpsc::UnboundedSender<Orders> {
     let (orders, received) = mpsc::unbounded_channel();
@@ -62,9 +67,12 @@ pub fn start(
         generation: 0,
         wanted: BTreeMap::new(),
         seen: BTreeMap::new(),
+        owned: BTreeMap::new(),
         answers: BTreeMap::new(),
+        unasked: BTreeSet::new(),
         problems: BTreeMap::new(),
         told: BTreeSet::new(),
+        planned,
     };
     tokio::spawn(keeper.run(received, report));
     orders
@@ -77,10 +85,15 @@ struct Keeper {
     generation: u64,
     wanted: BTreeMap<Name, WantedName>,
     seen: BTreeMap<PublishedKey, PublishedRecord>,
+    /// How many of `seen` are each component's, by zone and component.
+    owned: BTreeMap<(Name, Name), usize>,
     answers: BTreeMap<Name, Result<(), String>>,
+    /// Names of ours that are not known to be answered.
+    unasked: BTreeSet<Name>,
     /// By zone; the empty name is for the provider as a whole.
     problems: BTreeMap<Name, BTreeSet<(Name, Problem)>>,
     told: BTreeSet<(Name, Problem)>,
+    planned: Arc<AtomicU64>,
 }
 
 impl Keeper {
@@ -89,7 +102,7 @@ impl Keeper {
         let mut wait = FIRST;
         let mut next: Option<Instant> = None;
         let mut was_unfinished = false;
-        // Names whose zones are due; `None`: all zones.
+        // Names that are due; `None`: all that the zones hold or should hold.
         let mut touched: Option<BTreeSet<Name>> = Some(BTreeSet::new());
         loop {
             let order = tokio::select! {
@@ -128,11 +141,15 @@ impl Keeper {
         if let Some((settings, known)) = order.settings {
             self.components = settings;
             self.generation += 1;
-            self.seen = known.into_iter().map(|row| (row.key.clone(), row)).collect();
+            (self.seen, self.owned) = Default::default();
+            self.unasked.clear();
+            for row in known {
+                self.see(row);
+            }
             *touched = None;
         }
         for (name, records) in order.wanted {
-            // The same wish again: its zone need not be looked at.
+            // The same again: it need not be looked at.
             if self.wanted.get(&name) == records.as_ref() {
                 continue;
             }

@@ -1,7 +1,7 @@
 //! What a DNS provider can be asked for. Providers decide nothing and keep no plan: they read zones, change them as told, and
 //! say what came of it.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use async_trait::async_trait;
 use portolan_model::{
@@ -82,6 +82,19 @@ pub trait DnsProvider: Send + Sync {
     /// # Errors
     /// [`ProviderError::NoSuchZone`], [`ProviderError::Unavailable`].
     async fn snapshot(&self, zone: &Name) -> Result<Snapshot, ProviderError>;
+
+    /// The same of these names only, those that the zone does not hold left out; `None` if the provider can only be read
+    /// whole.
+    ///
+    /// # Errors
+    /// As [`DnsProvider::snapshot`].
+    async fn snapshot_of(
+        &self,
+        _zone: &Name,
+        _names: &BTreeSet<Name>,
+    ) -> Result<Option<Snapshot>, ProviderError> {
+        Ok(None)
+    }
 
     /// Makes the groups in order; a refused group does not stop the ones after it. One result a group, in the same order.
     /// Sets with `ttl: None` get the provider's default TTL.

@@ -27,12 +27,12 @@ fn components_with_one_owner_do_not_delete_each_others_records() {
     let names = [wanted("a", "a.example.com"), wanted("b", "b.example.com")];
     let mut zone = zone([]);
     for component in &all {
-        apply(&plan_of(component, &all, &names, &zone), &mut zone);
+        apply(&plan_of(component, &all, &names, &zone, None), &mut zone);
     }
     assert_eq!(zone.sets.len(), 4);
-    assert!(all.iter().all(|component| plan_of(component, &all, &names, &zone).is_empty()));
+    assert!(all.iter().all(|component| plan_of(component, &all, &names, &zone, None).is_empty()));
     // What neither wants goes.
-    let plan: Plan = plan_of(&all[0], &all, &names[..1], &zone);
+    let plan: Plan = plan_of(&all[0], &all, &names[..1], &zone, None);
     apply(&plan, &mut zone);
     assert_eq!(zone.sets.len(), 2);
 }
@@ -45,11 +45,11 @@ fn what_stands_for_a_component_that_cannot_be_followed_stays() {
         [wanted("a", "a.example.com"), wanted("a", "gone.example.com"), wanted("b", "b.in.example.com")];
     let mut zone = zone([]);
     for component in &all {
-        apply(&plan_of(component, &all, &names, &zone), &mut zone);
+        apply(&plan_of(component, &all, &names, &zone, None), &mut zone);
     }
     assert_eq!(zone.sets.len(), 6);
     all[1].managed = false;
-    apply(&plan_of(&all[0], &all, &names[..1], &zone), &mut zone);
+    apply(&plan_of(&all[0], &all, &names[..1], &zone, None), &mut zone);
     let left: Vec<&str> =
         zone.sets.iter().filter(|set| set.r#type == RecordType::A).map(|set| &*set.name).collect();
     assert_eq!(left, ["a.example.com", "b.in.example.com"], "only what is outside of its scope goes");

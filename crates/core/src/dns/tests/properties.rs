@@ -7,7 +7,10 @@ use portolan_model::dns::{GroupResult, RecordSet, Snapshot};
 use proptest::prelude::*;
 
 use super::plan::{apply, owned, set, settings, wish, zone};
-use crate::dns::{Ownership, Policy, Settings, Verb, WantedRecord, observed::Observed, plan};
+use crate::dns::{
+    Ownership, Part, Policy, Registry, Settings, Verb, WantedRecord, observed::Observed, plan, plan_part,
+    rows::DnsSettings,
+};
 
 const NAMES: [&str; 6] = ["", "a.", "b.", "a-b.", "*.", "a.b."];
 const DATA: [&str; 6] =
@@ -66,6 +69,15 @@ fn not_ours(snapshot: &Snapshot, settings: &Settings) -> Vec<RecordSet> {
     not_ours.chain(theirs.cloned()).collect()
 }
 
+/// Registries under which two names can have one entry.
+fn registries() -> impl Strategy<Value = Registry> {
+    let affixes = [("", "", ""), ("", "", "b"), ("%{record_type}", "", "a"), ("", ".x", "b"), ("t.", "", "")];
+    (0..affixes.len()).prop_map(move |n| {
+        let (prefix, suffix, wildcard) = affixes[n];
+        Registry::new(prefix, suffix, wildcard).unwrap_or_default()
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: portolan_testkit::suites::cases(2000), failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -104,5 +116,33 @@ proptest! {
         let mut shuffled = wanted.clone();
         shuffled.reverse();
         prop_assert_eq!(plan(&shuffled, &before, &settings).change_set(), made.change_set());
+    }
+
+    /// What a plan of some names says of them is what the plan of the zone says.
+    #[test]
+    fn a_part_is_planned_as_the_whole(
+        wanted in wishes(),
+        observed in zones(),
+        settings in any_settings(),
+        registry in registries(),
+        chosen in prop::collection::btree_set(0..NAMES.len(), 0..3),
+    ) {
+        let settings = Settings { registry, ..settings };
+        let component = DnsSettings { plan: settings.clone(), ..DnsSettings::of_folder("me") };
+        let chosen: Vec<_> = chosen.into_iter().map(|n| format!("{}example.com", NAMES[n]).into()).collect();
+        let part = Part::of(&chosen, &[component]);
+        let whole = plan(&wanted, &observed, &settings);
+        let mut sets = observed.sets.clone();
+        sets.retain(|set| part.holds(set));
+        let seen = Snapshot { sets, ..observed.clone() };
+        let wanted: Vec<WantedRecord> =
+            wanted.into_iter().filter(|record| part.names.contains(&record.set.name)).collect();
+        let made = plan_part(&wanted, &seen, &settings, &part, observed.sets.len());
+        let mut actions = whole.actions;
+        actions.retain(|action| part.names.contains(&action.set.name));
+        prop_assert_eq!(made.actions, actions);
+        let mut problems = whole.problems;
+        problems.retain(|found| found.about.as_ref().is_some_and(|(name, _)| part.names.contains(name)));
+        prop_assert_eq!(made.problems, problems);
     }
 }

@@ -12,6 +12,7 @@ mod zone;
 pub use contents::{Contents, EmbeddedError, ZoneContents};
 
 use std::{
+    collections::BTreeSet,
     net::{IpAddr, SocketAddr},
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -97,6 +98,23 @@ impl EmbeddedDns {
         Contents { zones }
     }
 
+    /// What these names of a zone hold, as a snapshot that has nothing else.
+    ///
+    /// # Errors
+    /// [`ProviderError::NoSuchZone`].
+    pub fn look_at<'n>(
+        &self,
+        zone: &Name,
+        names: impl IntoIterator<Item = &'n Name>,
+    ) -> Result<Snapshot, ProviderError> {
+        let zones = self.read();
+        let found = path(zone).ok().and_then(|apex| zones.get(&apex));
+        let found = found.ok_or_else(|| ProviderError::NoSuchZone { zone: zone.clone() })?;
+        let paths = names.into_iter().filter_map(|name| path(name).ok());
+        let sets = paths.flat_map(|path| found.sets_of(&path).cloned().collect::<Vec<_>>()).collect();
+        Ok(Snapshot { zone: found.name.clone(), serial: found.serial, complete: true, sets })
+    }
+
     /// Replaces everything, zones included. Serials of zones that were served already never go back.
     ///
     /// # Errors
@@ -180,6 +198,14 @@ impl DnsProvider for EmbeddedDns {
         let found = found.ok_or_else(|| ProviderError::NoSuchZone { zone: zone.clone() })?;
         // Complete by construction: the whole zone is read under one lock.
         Ok(Snapshot { zone: found.name.clone(), serial: found.serial, complete: true, sets: found.sets() })
+    }
+
+    async fn snapshot_of(
+        &self,
+        zone: &Name,
+        names: &BTreeSet<Name>,
+    ) -> Result<Option<Snapshot>, ProviderError> {
+        self.look_at(zone, names).map(Some)
     }
 
     async fn apply(&self, changes: &ChangeSet) -> Vec<GroupResult> {

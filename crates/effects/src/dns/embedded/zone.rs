@@ -100,6 +100,12 @@ impl Zone {
         sets
     }
 
+    /// The content of one name.
+    pub fn sets_of(&self, path: &[Vec<u8>]) -> impl Iterator<Item = &RecordSet> {
+        let node = self.nodes.get(path).filter(|_| path != self.host);
+        node.into_iter().flat_map(|node| node.values().map(|stored| &stored.set))
+    }
+
     /// One set.
     pub fn set(&self, path: &[Vec<u8>], r#type: RecordType) -> Option<&RecordSet> {
         self.nodes.get(path)?.get(&r#type).map(|stored| &stored.set)

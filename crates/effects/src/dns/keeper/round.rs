@@ -1,30 +1,26 @@
-//! One round over the zones that are due.
+//! One round over what is due: whole zones, or some names of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    sync::atomic::Ordering,
 };
 
-use futures::StreamExt as _;
 use portolan_core::dns::{
-    Plan,
+    Part, Plan,
     observe::{finding_problem, provider_problem, published},
     plan_of,
     rows::{DnsSettings, PublishedKey, PublishedRecord, WantedName},
 };
 use portolan_model::{
     Name, Problem,
-    dns::{GroupResult, Snapshot, zone_for},
+    dns::{GroupResult, RecordType, Snapshot, zone_for},
 };
 
 use super::{Keeper, Report};
-use crate::dns::{ProviderError, query};
-
-/// Questions under way at once.
-const QUESTIONS: usize = 32;
+use crate::dns::ProviderError;
 
 impl Keeper {
-    /// Brings the zones of these names (`None`: all zones) to what is wanted.
+    /// Brings these names (`None`: all zones) to what is wanted.
     pub(super) async fn round(&mut self, names: Option<&BTreeSet<Name>>) -> Report {
         let mut report = Report { generation: self.generation, ..Report::default() };
         let components = self.components.clone();
@@ -35,16 +31,9 @@ impl Keeper {
             match self.provider.zones().await {
                 Ok(zones) => {
                     self.problems.remove(&Name::default());
-                    let due: Vec<&Name> = match names {
-                        None => zones.iter().collect(),
-                        Some(names) => {
-                            let due: BTreeSet<&Name> =
-                                names.iter().filter_map(|name| zone_for(name, &zones)).collect();
-                            due.into_iter().collect()
-                        }
-                    };
-                    for zone in due {
-                        self.zone(zone, &zones, &components, &mut report).await;
+                    for (zone, names) in due(&zones, names) {
+                        let part = names.map(|names| Part::of(names, &components));
+                        self.zone(zone, &zones, &components, part, &mut report).await;
                     }
                 }
                 Err(error) => self.failed(&Name::default(), &error, &mut report),
@@ -61,38 +50,86 @@ impl Keeper {
         report
     }
 
-    async fn zone(&mut self, zone: &Name, zones: &[Name], components: &[DnsSettings], report: &mut Report) {
-        let mut observed = match self.provider.snapshot(zone).await {
-            Ok(observed) => observed,
+    async fn zone(
+        &mut self,
+        zone: &Name,
+        zones: &[Name],
+        components: &[DnsSettings],
+        part: Option<Part>,
+        report: &mut Report,
+    ) {
+        // What is wrong with the zone as a whole is only found to be over by looking at the whole.
+        let whole = |problems: &BTreeSet<(Name, Problem)>| problems.iter().any(|(name, _)| name.is_empty());
+        let part = part.filter(|_| !self.problems.get(zone).is_some_and(whole));
+        let (mut part, mut observed) = match self.read(zone, part).await {
+            Ok(read) => read,
             Err(error) => return self.failed(zone, &error, report),
         };
-        let wanted: Vec<WantedName> =
-            self.wanted.values().filter(|row| zone_for(&row.key, zones) == Some(zone)).cloned().collect();
         let mut problems: BTreeSet<(Name, Problem)> = BTreeSet::new();
-        // What one component gives up another may have waited for: again, until all have what they want.
-        for _ in components {
+        // What one component gives up another may have waited for: again, until all have what they want. And once more if
+        // a part turns out to concern the whole.
+        for _ in 0..=components.len() {
             problems.clear();
+            let wanted = self.wanted_in(zone, zones, part.as_ref());
+            self.planned.fetch_add(wanted.len() as u64, Ordering::Relaxed);
             let mut wrote = false;
             for component in components.iter().filter(|component| component.managed) {
-                let made = plan_of(component, components, &wanted, &observed);
+                let owned = self.owned.get(&(zone.clone(), component.key.clone())).copied().unwrap_or(0);
+                let of = part.as_ref().map(|part| (part, owned));
+                let made = plan_of(component, components, &wanted, &observed, of);
                 problems.extend(made.problems.iter().map(|finding| finding_problem(zone, finding)));
+                if part.is_some() && whole(&problems) {
+                    break;
+                }
                 if made.is_empty() {
                     continue;
                 }
                 wrote = true;
                 problems.extend(self.write(&made, report).await);
-                observed = match self.provider.snapshot(zone).await {
-                    Ok(observed) => observed,
+                (part, observed) = match self.read(zone, part).await {
+                    Ok(read) => read,
                     Err(error) => return self.failed(zone, &error, report),
                 };
+            }
+            if part.is_some() && whole(&problems) {
+                (part, observed) = match self.read(zone, None).await {
+                    Ok(read) => read,
+                    Err(error) => return self.failed(zone, &error, report),
+                };
+                continue;
             }
             if !wrote || report.unfinished {
                 break;
             }
         }
+        if let Some(part) = &part {
+            let kept = self.problems.remove(zone).unwrap_or_default();
+            problems.extend(kept.into_iter().filter(|(name, _)| !part.names.contains(name)));
+        }
         self.problems.insert(zone.clone(), problems);
         if observed.complete {
-            self.saw(&observed, components, report);
+            self.saw(&observed, components, part.as_ref(), report);
+        }
+    }
+
+    /// Reads a part of a zone, or (`None`, or where the provider can do no less) all of it.
+    async fn read(&self, zone: &Name, part: Option<Part>) -> Result<(Option<Part>, Snapshot), ProviderError> {
+        if let Some(part) = part
+            && let Some(mut observed) = self.provider.snapshot_of(zone, &part.read()).await?
+        {
+            observed.sets.retain(|set| part.holds(set));
+            return Ok((Some(part), observed));
+        }
+        Ok((None, self.provider.snapshot(zone).await?))
+    }
+
+    fn wanted_in(&self, zone: &Name, zones: &[Name], part: Option<&Part>) -> Vec<WantedName> {
+        let here = |row: &&WantedName| zone_for(&row.key, zones) == Some(zone);
+        match part {
+            None => self.wanted.values().filter(here).cloned().collect(),
+            Some(part) => {
+                part.names.iter().filter_map(|name| self.wanted.get(name)).filter(here).cloned().collect()
+            }
         }
     }
 
@@ -116,15 +153,36 @@ impl Keeper {
         self.problems.insert(zone.clone(), [problem].into());
     }
 
-    /// Notes what a zone holds. What changed has to be asked for again.
-    fn saw(&mut self, observed: &Snapshot, components: &[DnsSettings], report: &mut Report) {
-        let now: BTreeMap<PublishedKey, PublishedRecord> =
-            published(observed, components).into_iter().map(|row| (row.key.clone(), row)).collect();
-        let before: Vec<PublishedKey> =
-            self.seen.keys().filter(|key| key.zone == observed.zone).cloned().collect();
+    /// Notes what a zone, or some names of it, hold. What changed has to be asked for again.
+    fn saw(
+        &mut self,
+        observed: &Snapshot,
+        components: &[DnsSettings],
+        part: Option<&Part>,
+        report: &mut Report,
+    ) {
+        let here = |name: &Name| part.is_none_or(|part| part.names.contains(name));
+        let now: BTreeMap<PublishedKey, PublishedRecord> = published(observed, components)
+            .into_iter()
+            .filter(|row| here(&row.key.name))
+            .map(|row| (row.key.clone(), row))
+            .collect();
+        let before: Vec<PublishedKey> = match part {
+            None => self.seen.keys().filter(|key| key.zone == observed.zone).cloned().collect(),
+            Some(part) => part
+                .names
+                .iter()
+                .flat_map(|name| {
+                    let key =
+                        |r#type| PublishedKey { zone: observed.zone.clone(), name: name.clone(), r#type };
+                    RecordType::ALL.map(key)
+                })
+                .filter(|key| self.seen.contains_key(key))
+                .collect(),
+        };
         for key in before {
             if !now.contains_key(&key) {
-                self.seen.remove(&key);
+                self.unsee(&key);
                 self.forget(&key.name, report);
                 report.published.push((key, None));
             }
@@ -132,8 +190,29 @@ impl Keeper {
         for (key, row) in now {
             if self.seen.get(&key) != Some(&row) {
                 self.forget(&key.name, report);
-                report.published.push((key.clone(), Some(row.clone())));
-                self.seen.insert(key, row);
+                report.published.push((key, Some(row.clone())));
+                self.see(row);
+            }
+        }
+    }
+
+    /// Takes in a record that stands.
+    pub(super) fn see(&mut self, row: PublishedRecord) {
+        self.unsee(&row.key);
+        for component in &row.components {
+            *self.owned.entry((row.key.zone.clone(), component.clone())).or_default() += 1;
+        }
+        if row.ours && self.answers.get(&row.key.name) != Some(&Ok(())) {
+            self.unasked.insert(row.key.name.clone());
+        }
+        self.seen.insert(row.key.clone(), row);
+    }
+
+    fn unsee(&mut self, key: &PublishedKey) {
+        let Some(row) = self.seen.remove(key) else { return };
+        for component in row.components {
+            if let Some(owned) = self.owned.get_mut(&(key.zone.clone(), component)) {
+                *owned = owned.saturating_sub(1);
             }
         }
     }
@@ -143,59 +222,19 @@ impl Keeper {
             report.answers.push((name.clone(), None));
         }
     }
-
-    /// Asks every server of the provider for our names that are not known to be answered.
-    async fn ask(&mut self, report: &mut Report) {
-        let mut names: BTreeMap<Name, Vec<PublishedRecord>> = BTreeMap::new();
-        for row in self.seen.values().filter(|row| row.ours) {
-            if self.answers.get(&row.key.name) != Some(&Ok(())) {
-                names.entry(row.key.name.clone()).or_default().push(row.clone());
-            }
-        }
-        let servers = self.provider.servers();
-        let asked = futures::stream::iter(names).map(|(name, rows)| {
-            let servers = &servers;
-            async move {
-                let state = answered(servers, &name, &rows).await;
-                (name, state)
-            }
-        });
-        let states: Vec<(Name, Result<(), String>)> = asked.buffer_unordered(QUESTIONS).collect().await;
-        for (name, state) in states {
-            report.unfinished |= state.is_err();
-            if self.answers.get(&name) != Some(&state) {
-                report.answers.retain(|(other, _)| *other != name);
-                report.answers.push((name.clone(), Some(state.clone())));
-                self.answers.insert(name, state);
-            }
-        }
-        report.answers.sort();
-    }
 }
 
-/// Whether every server answers with every value of these sets.
-async fn answered(servers: &[SocketAddr], name: &Name, rows: &[PublishedRecord]) -> Result<(), String> {
-    if servers.is_empty() {
-        return Err("the provider names no server that could be asked".to_owned());
-    }
-    let asked = match name.strip_prefix("*.") {
-        Some(parent) => format!("portolan-probe.{parent}"),
-        None => name.to_string(),
-    };
-    for server in servers {
-        for row in rows {
-            let answer = query::ask(*server, &asked, row.set.r#type).await.map_err(|e| e.to_string())?;
-            let found: Vec<&str> = answer.values(row.set.r#type).collect();
-            if !answer.authoritative || !row.set.values.iter().all(|value| found.contains(&value.as_str())) {
-                return Err(format!(
-                    "{server} answers {asked} {} with {} [{}], not [{}]",
-                    row.set.r#type,
-                    answer.rcode,
-                    found.join(", "),
-                    row.set.values.join(", ")
-                ));
-            }
+/// The zones that are due, with the names of them that are (`None`: all).
+fn due<'a>(
+    zones: &'a [Name],
+    names: Option<&'a BTreeSet<Name>>,
+) -> BTreeMap<&'a Name, Option<Vec<&'a Name>>> {
+    let Some(names) = names else { return zones.iter().map(|zone| (zone, None)).collect() };
+    let mut due: BTreeMap<&Name, Option<Vec<&Name>>> = BTreeMap::new();
+    for name in names {
+        if let Some(zone) = zone_for(name, zones) {
+            due.entry(zone).or_insert_with(|| Some(Vec::new())).get_or_insert_default().push(name);
         }
     }
-    Ok(())
+    due
 }

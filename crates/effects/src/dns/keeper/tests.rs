@@ -20,13 +20,20 @@ struct Shaky {
     failures: AtomicUsize,
     /// How often a zone was read.
     reads: AtomicUsize,
+    /// How often it was read whole.
+    whole: AtomicUsize,
 }
 
 impl Shaky {
     async fn start(failures: usize) -> Arc<Self> {
         let bind = "127.0.0.1:0".parse().unwrap();
         let inner = EmbeddedDns::start(bind, &[ZONE.into()], &Contents::default()).await.unwrap();
-        Arc::new(Self { inner, failures: AtomicUsize::new(failures), reads: AtomicUsize::new(0) })
+        Arc::new(Self {
+            inner,
+            failures: AtomicUsize::new(failures),
+            reads: AtomicUsize::new(0),
+            whole: AtomicUsize::new(0),
+        })
     }
 
     fn fails(&self) -> bool {
@@ -47,7 +54,19 @@ impl DnsProvider for Shaky {
             return Err(ProviderError::Unavailable { why: "it sleeps".into() });
         }
         self.reads.fetch_add(1, Ordering::SeqCst);
+        self.whole.fetch_add(1, Ordering::SeqCst);
         self.inner.snapshot(zone).await
+    }
+    async fn snapshot_of(
+        &self,
+        zone: &Name,
+        names: &BTreeSet<Name>,
+    ) -> Result<Option<Snapshot>, ProviderError> {
+        if self.fails() {
+            return Err(ProviderError::Unavailable { why: "it sleeps".into() });
+        }
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.inner.snapshot_of(zone, names).await
     }
     async fn apply(&self, changes: &ChangeSet) -> Vec<GroupResult> {
         if self.fails() {
@@ -85,6 +104,7 @@ struct World {
     orders: mpsc::UnboundedSender<Orders>,
     reports: mpsc::UnboundedReceiver<Report>,
     number: u64,
+    planned: Arc<AtomicU64>,
     stands: BTreeMap<PublishedKey, PublishedRecord>,
     answers: BTreeMap<Name, Result<(), String>>,
     codes: Vec<String>,
@@ -94,12 +114,15 @@ impl World {
     async fn new(failures: usize) -> Self {
         let provider = Shaky::start(failures).await;
         let (sender, reports) = mpsc::unbounded_channel();
-        let orders = start(Arc::clone(&provider) as _, move |report| drop(sender.send(report)));
+        let planned = Arc::new(AtomicU64::new(0));
+        let report = move |report| drop(sender.send(report));
+        let orders = start(Arc::clone(&provider) as _, Arc::clone(&planned), report);
         Self {
             provider,
             orders,
             reports,
             number: 0,
+            planned,
             stands: BTreeMap::new(),
             answers: BTreeMap::new(),
             codes: vec![],
@@ -257,6 +280,43 @@ async fn the_same_wish_again_looks_at_no_zone() {
     world.order(None, &[("app.example.com", Some("192.0.2.2"))]);
     world.until("the change", |w| w.stands() == ["app.example.com A [192.0.2.2] true"]).await;
     assert!(world.provider.reads.load(Ordering::SeqCst) > before);
+}
+
+/// A zone is compared whole under new settings; after that a changed name costs that name.
+#[tokio::test]
+async fn a_changed_name_costs_that_name() {
+    let mut world = World::new(0).await;
+    let names: Vec<String> = (0..500).map(|n| format!("h{n}.example.com")).collect();
+    let all: Vec<(&str, Option<&str>)> = names.iter().map(|name| (&**name, Some("192.0.2.1"))).collect();
+    world.order(Some(World::settings(3600)), &all);
+    world.until("answers", |w| w.answers.len() == 500 && w.answers.values().all(Result::is_ok)).await;
+    let whole = world.provider.whole.load(Ordering::SeqCst);
+    let planned = world.planned.load(Ordering::SeqCst);
+    world.order(None, &[("h7.example.com", Some("192.0.2.2"))]);
+    world
+        .until("the change", |w| {
+            w.stands().contains(&"h7.example.com A [192.0.2.2] true".to_owned())
+                && w.answers.get("h7.example.com") == Some(&Ok(()))
+        })
+        .await;
+    world.order(None, &[("h8.example.com", None)]);
+    world.until("the removal", |w| w.stands.len() == 499 && w.answers.len() == 499).await;
+    assert_eq!(world.provider.whole.load(Ordering::SeqCst), whole);
+    let planned = world.planned.load(Ordering::SeqCst) - planned;
+    assert!(planned <= 3, "{planned} names were compared for two that changed");
+    // What deletes too much is judged by the whole zone, whatever part of it was looked at.
+    let gone: Vec<(&str, Option<&str>)> = names[20..320].iter().map(|name| (&**name, None)).collect();
+    world.order(None, &gone);
+    world.until("the breaker", |w| w.codes.len() == 1).await;
+    assert_eq!(world.stands.len(), 499);
+    let few: Vec<(&str, Option<&str>)> = names[320..322].iter().map(|name| (&**name, None)).collect();
+    world.order(None, &few);
+    world.until("a report", |_| true).await;
+    assert_eq!((world.stands.len(), world.codes.len()), (499, 1), "it stays open for what comes after");
+    world.order(None, &all[20..322]);
+    world.until("the end of it", |w| w.codes.is_empty()).await;
+    world.order(None, &few);
+    world.until("the removal", |w| w.stands.len() == 497).await;
 }
 
 /// Each component plans its own names, with its own owner, policy and filters; none undoes what another has made.

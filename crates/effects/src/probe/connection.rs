@@ -1,0 +1,133 @@
+//! One connection to Envoy, over which several hosts are asked for.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty, Limited};
+use hyper::client::conn::http1::SendRequest;
+use hyper_util::rt::TokioIo;
+use rustls::{ClientConfig, RootCertStore, client::Resumption, server::ParsedCertificate};
+use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
+
+use super::USER_AGENT;
+
+/// Longest body that is read to keep a connection; a longer one ends it.
+const BODY: usize = 64 * 1024;
+
+/// Where a listener of this machine is asked: one on every address is asked on loopback.
+pub fn reachable(listener: SocketAddr) -> SocketAddr {
+    let ip = match listener.ip() {
+        IpAddr::V4(v4) if v4.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(v6) if v6.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listener.port())
+}
+
+/// Opens connections to one place.
+pub struct Connector {
+    pub address: SocketAddr,
+    tls: Option<TlsConnector>,
+}
+
+impl Connector {
+    /// Trusts the roots in PEM; `None` is cleartext.
+    pub fn new(address: SocketAddr, roots: Option<&[u8]>) -> Result<Self, String> {
+        let address = reachable(address);
+        let Some(pem) = roots else { return Ok(Self { address, tls: None }) };
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(pem) {
+            let certificate = certificate.map_err(|_| "the CA is not PEM".to_owned())?;
+            roots.add(certificate).map_err(|e| format!("the CA cannot be used: {e}"))?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // The place for sessions that nobody takes up again is larger than all else here.
+        config.resumption = Resumption::disabled();
+        Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
+    }
+
+    /// Connects, with the host's SNI and a chain that is valid for it.
+    pub async fn connect(&self, host: &str) -> Result<Connection, String> {
+        let stream = TcpStream::connect(self.address).await;
+        let stream = stream.map_err(|e| format!("connect to {}: {e}", self.address))?;
+        let _ = stream.set_nodelay(true);
+        let Some(tls) = &self.tls else { return Connection::over(stream, None).await };
+        let name =
+            ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is not a server name"))?;
+        let stream = tls.connect(name, stream).await.map_err(|e| format!("TLS: {e}"))?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
+        let certificate = certificate.ok_or("TLS: no certificate was shown")?;
+        Connection::over(stream, Some(certificate.into_owned())).await
+    }
+}
+
+/// An open connection.
+pub struct Connection {
+    sender: SendRequest<Empty<Bytes>>,
+    running: JoinHandle<hyper::Result<()>>,
+    /// What the server showed, for TLS.
+    certificate: Option<CertificateDer<'static>>,
+}
+
+impl Connection {
+    async fn over<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        stream: S,
+        certificate: Option<CertificateDer<'static>>,
+    ) -> Result<Self, String> {
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|e| format!("HTTP: {e}"))?;
+        Ok(Self { sender, running: tokio::spawn(connection), certificate })
+    }
+
+    /// Whether another host may be asked for: it is open, and its certificate, verified when it was opened, has the name.
+    pub fn is_valid_for(&self, host: &str) -> bool {
+        if self.sender.is_closed() {
+            return false;
+        }
+        let Some(certificate) = &self.certificate else { return true };
+        let (Ok(name), Ok(parsed)) = (ServerName::try_from(host), ParsedCertificate::try_from(certificate))
+        else {
+            return false;
+        };
+        rustls::client::verify_server_name(&parsed, &name).is_ok()
+    }
+
+    /// Asks `GET /` for the host and gives the status.
+    pub async fn get(&mut self, host: &str) -> Result<u16, String> {
+        let failed = |e: hyper::Error| format!("HTTP: {e}");
+        let request = http::Request::get("/")
+            .header("host", host)
+            .header("user-agent", USER_AGENT)
+            .body(Empty::<Bytes>::new())
+            .map_err(|e| e.to_string())?;
+        self.sender.ready().await.map_err(failed)?;
+        let answer = self.sender.send_request(request).await.map_err(failed)?;
+        let status = answer.status().as_u16();
+        // The next answer comes after the end of this one.
+        if Limited::new(answer.into_body(), BODY).collect().await.is_err() {
+            self.running.abort();
+        }
+        Ok(status)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.running.abort();
+    }
+}
