@@ -387,6 +387,7 @@ impl Driver {
             self.reaction.published(resources, bytes);
         }
         self.record_findings(appeared);
+        self.store.pack();
         self.order_dns();
     }
 }

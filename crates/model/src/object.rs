@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::{Instant, Kind, Lines, Name, NamespacedName, ObjectKey};
+use crate::{Instant, Json, Kind, Lines, Name, NamespacedName, ObjectKey};
 
 /// Where a document stands.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,7 +94,7 @@ pub struct Object {
     pub version: Name,
     /// The whole object as it was written, `apiVersion` and `kind` included. Values of Secrets are in here: never print
     /// it. Of an object in the store, the fields that [`Stamp`] stands for and `status` are not valid.
-    pub json: Arc<Value>,
+    pub json: Json,
     /// Where it came from.
     pub origin: Origin,
     /// What the store knows about it; `None` outside the store.
@@ -106,8 +106,8 @@ impl Object {
     ///
     /// # Errors
     /// A sentence that says which of `apiVersion`, `kind`, `metadata.name` is missing or not text.
-    pub fn from_json(json: impl Into<Arc<Value>>, origin: Origin) -> Result<Self, String> {
-        let json: Arc<Value> = json.into();
+    pub fn from_json(json: impl Into<Json>, origin: Origin) -> Result<Self, String> {
+        let json: Json = json.into();
         let text = |path: &[&str]| {
             let mut at = &*json;
             for part in path {

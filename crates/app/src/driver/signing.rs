@@ -62,9 +62,10 @@ impl Driver {
             let key = ObjectKey::new("", "Secret", row.key.namespace.clone(), row.key.name.clone());
             let Some(stored) = self.store.get(&key).filter(|stored| stored.manager == OURS) else { continue };
             let mut object = stored.object.clone();
-            let json = Arc::make_mut(&mut object.json);
-            json["metadata"]["annotations"] = json!(row.annotations);
-            json["metadata"]["labels"] = json!(row.labels);
+            object.json.edit(|json| {
+                json["metadata"]["annotations"] = json!(row.annotations);
+                json["metadata"]["labels"] = json!(row.labels);
+            });
             writes.push(Write::Apply(Box::new(object), OURS));
         }
         if !writes.is_empty() {

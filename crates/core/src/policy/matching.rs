@@ -4,8 +4,6 @@ use portolan_model::{
     Kind, Name,
     input::{Judged, MatchResources, ResourceRule},
 };
-use serde_json::Value;
-
 /// A resource that is judged.
 struct Resource {
     group: &'static str,
@@ -90,8 +88,7 @@ pub fn matched(object: &Judged, policy: &MatchResources, binding: &MatchResource
 
 /// The version in which the object is written.
 pub fn own_version(object: &Judged) -> &str {
-    let text = object.json.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    text.rsplit('/').next().unwrap_or_default()
+    &object.version
 }
 
 /// The version in which one of the rules matches: the object's own first, then, unless `exact`, others that the API

@@ -1,7 +1,6 @@
 //! From policies, bindings and objects to denials.
 
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -192,34 +191,34 @@ fn judge(
     let reads = |root| compiled.program.reads.contains(&root);
     let json = in_version(object, &matched.version);
     let namespace = reads(Root::Namespace).then(|| namespace(cx, &object.key.name.namespace));
+    let parameter = parameter.map(|parameter| parameter.json.unpack());
     let request = reads(Root::Request).then(|| verdict::request(object, matched));
     let inputs = Inputs {
         object: &json,
-        old: (matched.operation == Operation::Update).then_some(&*json),
+        old: (matched.operation == Operation::Update).then_some(&json),
         request: request.as_ref(),
-        params: parameter.map(|parameter| &*parameter.json),
-        namespace: namespace.as_deref(),
+        params: parameter.as_ref(),
+        namespace: namespace.as_ref(),
     };
     verdict::complaints(&compiled.program, inputs)
 }
 
 /// The object as the API server would convert it for the policy: the served versions of the judged kinds have one schema.
-fn in_version<'a>(object: &'a Judged, version: &str) -> Cow<'a, Value> {
-    if matching::own_version(object) == version {
-        return Cow::Borrowed(&object.json);
+fn in_version(object: &Judged, version: &str) -> Value {
+    let mut json = object.json.unpack();
+    if matching::own_version(object) != version {
+        json["apiVersion"] = format!("{}/{version}", object.key.kind.group).into();
     }
-    let mut json = (*object.json).clone();
-    json["apiVersion"] = format!("{}/{version}", object.key.kind.group).into();
-    Cow::Owned(json)
+    json
 }
 
 /// The Namespace as an object; one that is not written down has its name.
-fn namespace(cx: &mut Cx<'_>, name: &Name) -> Arc<Value> {
+fn namespace(cx: &mut Cx<'_>, name: &Name) -> Value {
     match cx.get::<Judged>(&ObjectKey::new("", "Namespace", "", name.clone())) {
-        Some(namespace) => Arc::clone(&namespace.json),
-        None => Arc::new(json!({
+        Some(namespace) => namespace.json.unpack(),
+        None => json!({
             "apiVersion": "v1", "kind": "Namespace",
             "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        })),
+        }),
     }
 }

@@ -64,7 +64,6 @@ fn message(run: &mut Run<'_>, validation: &Validation) -> String {
 /// The request under which objects are judged. It has what is known of one: who asks is Portolan itself. `kind` and
 /// `resource` are of the version that matched, `requestKind` and `requestResource` of the one that was written.
 pub fn request(object: &Judged, matched: &Matched) -> Value {
-    let text = |pointer: &str| object.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let Kind { group, kind } = &object.key.kind;
     let kind = |version: &str| json!({"group": group, "version": version, "kind": kind});
     let resource = |version: &str| json!({"group": group, "version": version, "resource": object.resource});
@@ -75,8 +74,8 @@ pub fn request(object: &Judged, matched: &Matched) -> Value {
         "resource": resource(&matched.version),
         "requestKind": kind(own),
         "requestResource": resource(own),
-        "name": text("/metadata/name"),
-        "namespace": text("/metadata/namespace"),
+        "name": object.key.name.name,
+        "namespace": object.key.name.namespace,
         "operation": matched.operation.name(),
         "userInfo": {"username": "portolan", "groups": ["system:authenticated"]},
         "dryRun": false,

@@ -7,7 +7,7 @@ mod removals;
 mod sides;
 mod watching;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use portolan_model::{Instant, Kind, Object, ObjectKey, Origin};
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ fn object(name: &str, spec: Value) -> Object {
 
 fn labelled(name: &str, spec: Value, label: &str) -> Object {
     let mut object = object(name, spec);
-    Arc::make_mut(&mut object.json)["metadata"]["labels"] = json!({"l": label});
+    object.json.edit(|json| json["metadata"]["labels"] = json!({"l": label}));
     object
 }
 

@@ -1,10 +1,8 @@
 //! ValidatingAdmissionPolicy (`admissionregistration.k8s.io/v1`) and the objects it judges.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use serde_json::Value;
-
-use crate::{Kind, LabelSelector, Name, ObjectKey, row};
+use crate::{Kind, LabelSelector, Name, ObjectKey, Packed, row};
 
 /// A ValidatingAdmissionPolicy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,9 +107,11 @@ pub struct Judged {
     pub key: ObjectKey,
     /// Plural resource name (`httproutes`) of a kind that is judged; empty for all others.
     pub resource: Name,
+    /// API version without the group, such as `v1`.
+    pub version: Name,
     /// Labels.
     pub labels: BTreeMap<Name, Name>,
     /// The object without `status`, `managedFields` and `resourceVersion`.
-    pub json: Arc<Value>,
+    pub json: Packed,
 }
 row!(Judged, ObjectKey, "judged");

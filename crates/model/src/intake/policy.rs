@@ -1,7 +1,5 @@
 //! ValidatingAdmissionPolicy, its binding, and the objects they judge.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::{
@@ -9,7 +7,7 @@ use super::{
     node::{Node, Root},
 };
 use crate::{
-    Kind, ObjectKey,
+    Json, Kind, ObjectKey, Packed,
     input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources, ParamRef, ResourceRule, Validation},
 };
 
@@ -202,17 +200,18 @@ pub(super) fn judged(root: &Root<'_>) -> Option<Judged> {
     Some(Judged {
         key: object.key.clone(),
         resource: resource.into(),
+        version: object.version.clone(),
         labels: root.labels(),
         json: bare(&object.json),
     })
 }
 
 /// Without what a controller or the store writes, so that a status or a stored version changes no verdict.
-fn bare(json: &Arc<Value>) -> Arc<Value> {
+fn bare(json: &Json) -> Packed {
     const STORED: [&str; 2] = ["managedFields", "resourceVersion"];
     let stored = json.get("metadata").is_some_and(|m| STORED.iter().any(|field| m.get(field).is_some()));
     if !stored && json.get("status").is_none() {
-        return Arc::clone(json);
+        return json.packed();
     }
     let mut json = (**json).clone();
     if let Some(map) = json.as_object_mut() {
@@ -223,5 +222,5 @@ fn bare(json: &Arc<Value>) -> Arc<Value> {
             metadata.remove(field);
         }
     }
-    Arc::new(json)
+    Packed::of(&json)
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use portolan_model::{Instant, Name, Object, ObjectKey, Stamp};
+use portolan_model::{Instant, Json, Name, Object, ObjectKey, Stamp};
 use serde_json::{Map, Value};
 
 use super::{Fill, Stored, Write, Written};
@@ -50,8 +50,7 @@ impl<'a> Batch<'a> {
                 return Written::OwnedBy(object.key, old.manager.clone());
             }
             if old.volatile == volatile && same(&old.base().json, &object.json) {
-                let moved =
-                    !Arc::ptr_eq(&old.base().json, &object.json) || old.object.origin != object.origin;
+                let moved = old.base().json != object.json || old.object.origin != object.origin;
                 if moved {
                     self.moved.push(*object);
                 }
@@ -106,12 +105,21 @@ impl<'a> Batch<'a> {
 }
 
 impl Stored {
-    /// Takes over where an unchanged object stands now, and its JSON: one tree is kept by all who read the same text.
+    /// Takes over where an unchanged object stands now, and its JSON.
     pub(super) fn follow(&mut self, applied: Object) {
         self.object.origin = applied.origin.clone();
         match &mut self.filled {
             Some(filled) => (filled.0.json, filled.0.origin) = (applied.json, applied.origin),
             None => self.object.json = applied.json,
+        }
+        self.pack();
+    }
+
+    /// Lets go of the trees of its JSON.
+    pub(super) fn pack(&mut self) {
+        self.object.json.pack();
+        if let Some(filled) = &mut self.filled {
+            filled.0.json.pack();
         }
     }
 }
@@ -139,16 +147,16 @@ fn rest<'a>(map: &'a Map<String, Value>, out: &[&str]) -> impl Iterator<Item = (
 }
 
 /// Whether both say the same, apart from what the store sets and `status`. It copies nothing: a reading compares every
-/// object of the repository, and mostly finds the very same tree.
-fn same(old: &Arc<Value>, new: &Arc<Value>) -> bool {
-    if Arc::ptr_eq(old, new) {
+/// object of the repository, and mostly finds the very same text.
+fn same(old: &Json, new: &Json) -> bool {
+    if old == new {
         return true;
     }
     match (old.get("metadata").and_then(Value::as_object), new.get("metadata").and_then(Value::as_object)) {
         (Some(before), Some(after)) => {
             rest(before, &Stamp::FIELDS).eq(rest(after, &Stamp::FIELDS)) && same_spec(old, new)
         }
-        _ => old == new,
+        _ => false,
     }
 }
 

@@ -1,7 +1,5 @@
 //! Fields that are written into an object which somebody else applies: the content of a mirror that a user wrote.
 
-use std::sync::Arc;
-
 use portolan_model::{Object, ObjectKey};
 use serde_json::{Value, json};
 
@@ -48,7 +46,7 @@ impl Fill {
                 json[field] = value.clone();
             }
         }
-        Object { json: Arc::new(json), ..base.clone() }
+        Object { json: json.into(), ..base.clone() }
     }
 
     /// As it is kept on disk.

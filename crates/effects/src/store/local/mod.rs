@@ -19,7 +19,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use portolan_model::{Instant, ObjectKey};
+use portolan_model::{Instant, Json, ObjectKey};
 
 use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
@@ -40,7 +40,14 @@ pub struct Store {
     events: Events,
     history: Arc<History>,
     version: u64,
+    /// Objects that were written since they were packed.
+    fresh: Vec<ObjectKey>,
+    /// Trees that were made by looking into packed objects since all were packed.
+    looked: usize,
 }
+
+/// Trees of objects that were looked into and may stay.
+const MOST_TREES: usize = 500;
 
 impl Store {
     /// Opens or creates the store in a state directory and reads it whole.
@@ -53,7 +60,10 @@ impl Store {
 
     fn load(mut disk: Disk) -> Result<Self, StoreError> {
         let (objects, version) = disk.load()?;
+        let fresh = objects.keys().cloned().collect();
         Ok(Self {
+            fresh,
+            looked: 0,
             disk,
             objects,
             statuses: BTreeMap::new(),
@@ -110,6 +120,7 @@ impl Store {
         for (key, (stored, version)) in next {
             noted.push(Noted { key: key.clone(), version, deleted: stored.is_none() });
             if let Some(stored) = stored {
+                self.fresh.push(key.clone());
                 self.objects.insert(key, stored);
             } else {
                 self.objects.remove(&key);
@@ -118,6 +129,21 @@ impl Store {
         }
         self.history.note(noted);
         Ok(done)
+    }
+
+    /// Keeps objects as text from here on, until somebody looks into them: for when those who write are done. Work is by
+    /// what was written and looked into since.
+    pub fn pack(&mut self) {
+        for key in std::mem::take(&mut self.fresh) {
+            if let Some(stored) = self.objects.get_mut(&key) {
+                stored.pack();
+            }
+        }
+        self.looked += Json::unpacked();
+        if self.looked > MOST_TREES {
+            self.looked = 0;
+            self.objects.values_mut().for_each(Stored::pack);
+        }
     }
 
     /// Records an event; one that was recorded before is counted.

@@ -17,13 +17,14 @@ impl<S: ObjectStore> Suite<S> {
         assert_eq!((self.spec("a").await, self.stamp("a").await), (Some(json!({"n": 2})), before));
         // What a user copied out of a cluster is no claim about this store.
         let mut copied = object("a", json!({"n": 2}));
-        let json = std::sync::Arc::make_mut(&mut copied.json);
-        json["status"] = json!({"by": "hand"});
-        for (field, value) in
-            [("uid", json!("copied")), ("resourceVersion", json!("1")), ("generation", json!(77))]
-        {
-            json["metadata"][field] = value;
-        }
+        copied.json.edit(|json| {
+            json["status"] = json!({"by": "hand"});
+            for (field, value) in
+                [("uid", json!("copied")), ("resourceVersion", json!("1")), ("generation", json!(77))]
+            {
+                json["metadata"][field] = value;
+            }
+        });
         assert_eq!(self.one(apply(copied)).await, Written::Unchanged);
         let (listed, _) = self.store.list(Some(&kind())).await.expect("the store can be listed");
         assert_eq!(listed.iter().map(|stored| &stored.object.key).collect::<Vec<_>>(), [&key("a")]);
@@ -94,8 +95,7 @@ impl<S: ObjectStore> Suite<S> {
         };
         let asking = |note: &str| {
             let mut object = object("f", json!({"own": true}));
-            let json = std::sync::Arc::make_mut(&mut object.json);
-            json["metadata"]["annotations"] = json!({"asks": "yes", "note": note});
+            object.json.edit(|json| json["metadata"]["annotations"] = json!({"asks": "yes", "note": note}));
             apply(object)
         };
         assert_eq!(self.one(fill("x")).await, Written::Unchanged, "nothing is there to be filled");
