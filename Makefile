@@ -36,7 +36,7 @@ bench: ## run the benchmarks
 RESULTS_OF_EDGE ?= $(CURDIR)/docs/results/edge.md
 bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 1000'] [PORTOLAN_BENCH_OLD=/older/portolan]; more in crates/app/benches/edge
 	@scripts/setup demo
-	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_EDGE)" cargo bench --locked --package portolan --bench edge
+	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_EDGE)" PORTOLAN_BENCH_HOSTS="$${PORTOLAN_BENCH_HOSTS:-100 1000 5000 50000}" cargo bench --locked --package portolan --bench edge
 
 # Cases of each property; the tests of `make test` run 256.
 CASES ?= 20000

@@ -1,6 +1,6 @@
 //! What one host takes in memory, by part, counted by the allocator. A process of its own, with one test: nothing else
 //! allocates. `cargo test -p portolan --test memory -- --nocapture` prints the table.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
 
 use std::{collections::BTreeMap, fmt::Write as _, hint::black_box};
 
@@ -204,19 +204,19 @@ fn a_host_takes_little_memory() {
     };
     store.pack();
     let stored = (in_use() - start) / HOSTS;
-    let (_, facts) = bytes(|| {
+    let ((), facts) = bytes(|| {
         let keys: Vec<_> = store.list().map(|stored| stored.object.key.clone()).collect();
         for key in &keys {
             put(&mut engine, &store.get(key).unwrap().object);
         }
         store.pack();
     });
-    let (_, derived) = bytes(|| {
+    let ((), derived) = bytes(|| {
         step(&mut engine);
         ack(&mut engine);
         step(&mut engine);
     });
-    let (_, live) = bytes(|| {
+    let ((), live) = bytes(|| {
         for number in 0..HOSTS {
             engine.put(Probe { key: host(number), state: Ok(200) });
             publish(&mut engine, number);

@@ -38,7 +38,7 @@ impl Edge {
         Tree { dir: dir.path(), hosts, backends }.make();
         let begun = Instant::now();
         let child = up(program, envoy, dir.path(), state.path());
-        let plain = reqwest::blocking::Client::builder().timeout(Duration::from_secs(60)).build().unwrap();
+        let plain = reqwest::blocking::Client::builder().timeout(Duration::from_mins(1)).build().unwrap();
         let (program, envoy) = (program.to_owned(), envoy.to_owned());
         let mut edge =
             Self { program, envoy, hosts, backends, dir, state, child, plain, start: Default::default() };

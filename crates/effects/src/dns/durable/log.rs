@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeSet,
+    fmt::Write as _,
     fs::{File, OpenOptions},
     io::{Read as _, Seek as _, SeekFrom, Write as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -54,7 +55,10 @@ fn parse(line: &[u8]) -> Option<Vec<Entry>> {
 
 fn checksum(bytes: &[u8]) -> String {
     let hash = digest(&SHA256, bytes);
-    hash.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    hash.as_ref().iter().take(4).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// The file.
