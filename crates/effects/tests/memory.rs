@@ -72,7 +72,11 @@ fn an_object_stands_once_in_memory_and_its_lines_are_small() {
     let (done, stored) = bytes(|| write(&mut store, &objects));
     assert!(done.iter().all(|done| matches!(done, Written::Created(_))));
     store.pack();
-    let (_, judged) = bytes(|| store.list().map(|stored| intake(&stored.object).judged).collect::<Vec<_>>());
+    let (_, judged) = bytes(|| {
+        let judged: Vec<_> = store.list().map(|stored| intake(&stored.object).judged).collect();
+        store.pack();
+        judged
+    });
     println!(
         "bytes a route: parsed {parsed} (of it the tree {tree}); in the store {stored} more; to be judged {judged} more; \
          24 lines take {lines}, and would take {map} as a map of texts"
