@@ -11,7 +11,7 @@ use portolan_core::gateway::rows::{
 use portolan_effects::echo::Echo;
 use portolan_engine::Changes;
 use portolan_envoy::{
-    encode::{self, RouteTable},
+    encode::{self, Design, RouteTable},
     resources::{Board, Resources, TYPES},
     session::Verdict,
 };
@@ -94,7 +94,7 @@ impl Wire {
             let name: Name = format!("gw/{}/{}", change.key.0, change.key.1).into();
             let key = key(WireType::Listener, &name);
             let changed = match &change.after {
-                Some(row) => self.resources.put(key.clone(), &encode::listener(row)),
+                Some(row) => self.resources.put(key.clone(), &encode::listener(row, Design::Whole)),
                 None => self.resources.remove(&key),
             };
             touched.extend(changed.then_some(key));

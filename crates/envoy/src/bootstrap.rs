@@ -15,7 +15,13 @@ pub fn bootstrap(node: &str, xds: &Path, admin: &Path) -> Value {
                 "api_type": "DELTA_GRPC",
                 "transport_api_version": "V3",
                 "set_node_on_first_message_only": true,
-                "grpc_services": [{"envoy_grpc": {"cluster_name": "portolan_xds"}}]
+                "grpc_services": [{
+                    "envoy_grpc": {
+                        "cluster_name": "portolan_xds",
+                        // Portolan is found again at once after a restart; the default waits up to 30 s.
+                        "retry_policy": {"retry_back_off": {"base_interval": "0.1s", "max_interval": "0.5s"}}
+                    }
+                }]
             },
             "lds_config": {"ads": {}, "resource_api_version": "V3"},
             "cds_config": {"ads": {}, "resource_api_version": "V3"}
@@ -35,13 +41,18 @@ pub fn bootstrap(node: &str, xds: &Path, admin: &Path) -> Value {
             ]}]}
         }]},
         "cluster_manager": {"enable_deferred_cluster_creation": true},
+        // Statistics of a cluster come with its first request: they are half of its memory (reference envoy.md §E).
+        "deferred_stat_options": {"enable_deferred_creation_stats": true},
         "stats_config": {"stats_matcher": {"inclusion_list": {"patterns": [
             {"prefix": "server."}, {"prefix": "listener_manager."}, {"prefix": "cluster_manager."},
             {"suffix": "upstream_rq_total"}, {"suffix": "upstream_rq_5xx"}, {"suffix": "downstream_rq_total"},
             {"suffix": "downstream_cx_active"}
         ]}}},
         "layered_runtime": {"layers": [{"name": "static", "static_layer": {
-            "overload": {"global_downstream_max_connections": 50_000}
+            "overload": {"global_downstream_max_connections": 50_000},
+            // RE2's limit on the size of a program refuses expressions of ordinary size; the limits on what one namespace
+            // may spend are ours.
+            "re2": {"max_program_size": {"error_level": u32::MAX, "warn_level": u32::MAX}}
         }}]}
     })
 }

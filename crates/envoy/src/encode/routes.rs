@@ -37,7 +37,7 @@ use portolan_model::{
 };
 
 /// Name of a cluster that never exists: the share of a rule whose backends do not resolve goes there and gets an error.
-const UNRESOLVED: &str = "unresolved";
+pub(super) const UNRESOLVED: &str = "unresolved";
 
 /// What a rule answers where it cannot be served: 500, or of a GRPCRoute 503, which Envoy turns into the gRPC status
 /// UNAVAILABLE for a gRPC request (Gateway API, `GRPCRouteRule.backendRefs`; Envoy, `Grpc::Utility::httpToGrpcStatus`).

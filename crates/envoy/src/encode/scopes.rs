@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use aws_lc_rs::digest::{Context, SHA256, digest};
 use envoy_types::pb::{
     envoy::config::route::v3::{
-        RouteConfiguration, ScopedRouteConfiguration, VirtualHost as EnvoyHost,
+        RouteConfiguration, ScopedRouteConfiguration,
         scoped_route_configuration::{
             Key,
             key::{Fragment, fragment::Type},
@@ -16,12 +16,12 @@ use envoy_types::pb::{
 };
 use portolan_core::gateway::rows::VirtualHost;
 use portolan_model::Name;
-use prost::{
-    Message as _, Name as _,
-    encoding::{WireType, encode_key, encode_varint},
-};
+use prost::{Message as _, Name as _};
 
-use super::{hosts, inside};
+use super::{
+    bytes::{field, only},
+    hosts, inside,
+};
 use crate::shards::HEADER;
 
 /// One virtual host, encoded.
@@ -34,9 +34,8 @@ pub struct Piece {
 }
 
 impl Piece {
-    fn of(host: EnvoyHost) -> Self {
-        let part = RouteConfiguration { virtual_hosts: vec![host], ..Default::default() };
-        let bytes = part.encode_to_vec().into_boxed_slice();
+    fn of(host: &[u8]) -> Self {
+        let bytes = only(VIRTUAL_HOSTS, host).into_boxed_slice();
         let mut version = [0; 8];
         version.copy_from_slice(&digest(&SHA256, &bytes).as_ref()[..8]);
         Self { version: u64::from_be_bytes(version), bytes }
@@ -46,12 +45,12 @@ impl Piece {
 /// Encodes a virtual host. Rules of `row.entries` at the positions in `without` answer an error to what they match: their
 /// requests never go on to the next rule's backend.
 pub fn piece(row: &VirtualHost, without: &BTreeSet<usize>) -> Piece {
-    Piece::of(hosts::virtual_host(row, without))
+    Piece::of(&hosts::virtual_host(row, without))
 }
 
 /// A virtual host that answers an error to everything: for one that Envoy refuses whatever rule is taken out.
 pub fn closed(row: &VirtualHost) -> Piece {
-    Piece::of(hosts::closed(row))
+    Piece::of(&hosts::closed(row))
 }
 
 /// Whether a host stands in every shard of its table: requests for it have hosts of any hash.
@@ -59,8 +58,12 @@ pub fn in_every_shard(host: &str) -> bool {
     host.starts_with('*')
 }
 
-/// Resource name of a shard of a table.
-pub fn scope_name(table: &str, shard: u16) -> Name {
+/// Resource name of a shard of a table, and the key that its requests carry.
+///
+/// The key names the table too: all listeners of an Envoy share **one** wildcard subscription to scopes (tested: the scopes of
+/// both tables arrive at both listeners, under the statistics of the first). So Envoy asks for no names when a further
+/// listener comes; its scopes are pushed unprompted, and before the listener, which does not wait for them.
+pub fn scope_name(table: &str, shard: impl std::fmt::Display) -> Name {
     format!("{table}#{shard}").into()
 }
 
@@ -78,7 +81,7 @@ pub fn scope_version(pieces: impl Iterator<Item = u64>) -> String {
 /// encoding, "Last One Wins"), and the entries of repeated fields in their order.
 pub fn scope<'a>(table: &str, shard: u16, pieces: impl Iterator<Item = &'a Piece>) -> Any {
     let name = scope_name(table, shard).to_string();
-    let fragment = Fragment { r#type: Some(Type::StringKey(shard.to_string())) };
+    let fragment = Fragment { r#type: Some(Type::StringKey(name.clone())) };
     let head = ScopedRouteConfiguration {
         name: name.clone(),
         key: Some(Key { fragments: vec![fragment] }),
@@ -90,13 +93,12 @@ pub fn scope<'a>(table: &str, shard: u16, pieces: impl Iterator<Item = &'a Piece
     let mut routes = table.encode_to_vec();
     pieces.for_each(|piece| routes.extend_from_slice(&piece.bytes));
     let mut value = head.encode_to_vec();
-    value.reserve(routes.len() + 8);
-    encode_key(ROUTE_CONFIGURATION, WireType::LengthDelimited, &mut value);
-    encode_varint(routes.len() as u64, &mut value);
-    value.append(&mut routes);
+    field(ROUTE_CONFIGURATION, &routes, &mut value);
     Any { type_url: ScopedRouteConfiguration::type_url(), value }
 }
 
+/// Number of the field `RouteConfiguration.virtual_hosts`.
+const VIRTUAL_HOSTS: u32 = 2;
 /// Number of the field `ScopedRouteConfiguration.route_configuration`.
 const ROUTE_CONFIGURATION: u32 = 5;
 
@@ -119,11 +121,10 @@ mod tests {
         let read = ScopedRouteConfiguration::decode(&*any.value).unwrap();
         let routes = read.route_configuration.unwrap();
         assert_eq!((&*read.name, &*routes.name), ("gw/ns/name/80#7", "gw/ns/name/80#7"));
-        assert_eq!(read.key.unwrap().fragments[0].r#type, Some(Type::StringKey("7".into())));
+        assert_eq!(read.key.unwrap().fragments[0].r#type, Some(Type::StringKey("gw/ns/name/80#7".into())));
         assert_eq!(routes.validate_clusters, Some(BoolValue { value: false }));
-        let none = BTreeSet::new();
-        let whole: Vec<_> = hosts.iter().map(|host| hosts::virtual_host(host, &none)).collect();
-        assert_eq!(routes.virtual_hosts, whole);
+        let names: Vec<&str> = routes.virtual_hosts.iter().map(|host| &*host.domains[0]).collect();
+        assert_eq!(names, ["a.example.com", "b.example.com", "*"]);
     }
 
     #[test]
