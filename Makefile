@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge fuzz bad-input golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge fuzz bad-input differential golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -49,6 +49,14 @@ bad-input: ## every object of the gateway room's cases broken in every way, and 
 	@scripts/setup test
 	PORTOLAN_BAD_INPUT=whole cargo test --locked -p portolan-core --test golden bad_input
 	PORTOLAN_BAD_INPUT=whole cargo test --locked -p portolan --test e2e broken
+
+# Objects that are made, and from which seed; `make test` tries 2,000.
+OBJECTS ?= 20000
+SEED ?= 8
+differential: ## load what is sent into a real Envoy, at and over every limit: [OBJECTS=20000] [SEED=8]
+	@scripts/setup test
+	DIFFERENTIAL=$(OBJECTS) DIFFERENTIAL_SEED=$(SEED) DIFFERENTIAL_REPORT=$(CURDIR)/docs/results/differential.md \
+	  cargo test --locked -p portolan-envoy --test differential -- --nocapture
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing
 	@scripts/setup test

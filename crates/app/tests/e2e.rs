@@ -30,6 +30,8 @@ mod platform;
 mod policy;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/refused.rs"]
+mod refused;
 #[path = "e2e/render.rs"]
 mod render;
 #[path = "e2e/seal.rs"]

@@ -18,6 +18,7 @@ mod boundaries;
 pub(crate) mod conflicts;
 mod grants;
 mod hosts;
+pub mod judge;
 mod listeners;
 mod offers;
 mod restrictions;
@@ -31,10 +32,10 @@ use portolan_model::input::{
     EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress, GatewayListener,
-    GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate, ListenerHost,
-    ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved,
-    VirtualHost, WireListener,
+    Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
+    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate,
+    ListenerHost, ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
+    Unenforced, Unresolved, VirtualHost, WireListener,
 };
 
 use crate::{
@@ -42,8 +43,8 @@ use crate::{
     policy::rows::Denied,
     status::rows::HostClaim,
     world::{
-        ContendersByListener, CutsBySecret, Finding, OffersBeneath, OffersByHost, RestrictionsBySelector,
-        RestrictionsByTarget, RulesByHost, UsesByCluster,
+        ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding, OffersBeneath, OffersByHost,
+        RestrictionsBySelector, RestrictionsByTarget, RulesByHost, UsesByCluster,
     },
 };
 
@@ -83,9 +84,13 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .group::<ContendersByListener>("route_conflicts", conflicts::route_conflicts)
         .writes::<(RouteConflict,)>();
+    engine.map("expression_uses", judge::expression_uses).writes::<(ExpressionUse,)>();
+    engine
+        .group::<ExpressionsByNamespace>("expression_budgets", judge::expression_budgets)
+        .writes::<(OverBudget,)>();
     engine
         .map("attachments", attach::attachments)
-        .reads::<(Offer, RouteConflict, GatewayListener)>()
+        .reads::<(Offer, OverBudget, RouteConflict, GatewayListener)>()
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
@@ -105,7 +110,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Unenforced, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
-        .reads::<(Attachment, GatewayListener, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
+        .reads::<(Attachment, OverBudget, GatewayListener, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine

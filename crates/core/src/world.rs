@@ -30,10 +30,11 @@ use crate::{
     gateway,
     gateway::conflicts::{self, HostOfKind},
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, GatewayAddress,
-        GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate,
-        ListenerHost, ListenerKey, ListenerState, Offer, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
-        Unenforced, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
+        GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule,
+        ListenerCertificate, ListenerHost, ListenerKey, ListenerState, Offer, OverBudget, ParentVerdict,
+        RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck, WireListener,
+        WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
@@ -100,6 +101,8 @@ index!(/** Offers by each hostname that they offer to serve, with its listener a
     OffersByHost, Offer, HostOfKind, "offers by hostname", |o| conflicts::hosts(o));
 index!(/** The same by each wildcard that takes one of their hostnames. */
     OffersBeneath, Offer, HostOfKind, "offers by wildcard", |o| conflicts::above(o));
+index!(/** Costs of expressions by the namespace that spends them. */
+    ExpressionsByNamespace, ExpressionUse, Name, "expression uses by namespace", |e| [e.key.0.clone()]);
 index!(/** Contenders by listener. */
     ContendersByListener, Contender, ListenerKey, "contenders by listener", |c| [c.key.0.clone()]);
 index!(/** Restrictions that choose their targets by labels, by namespace. */
@@ -194,6 +197,7 @@ world! {
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
+        expression_uses: ExpressionUse [ExpressionsByNamespace], over_budget: OverBudget [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [],
         // dns

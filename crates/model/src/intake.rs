@@ -11,6 +11,7 @@ mod secrets;
 mod tests;
 pub mod tls;
 
+pub use gateway::hostname;
 pub use secrets::MANAGED_BY;
 
 use crate::{Object, ObjectKey, Problem, input};

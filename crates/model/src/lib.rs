@@ -17,6 +17,7 @@ pub mod lines;
 pub mod name;
 pub mod object;
 pub mod problem;
+pub mod re2;
 pub mod redacted;
 pub mod yaml;
 

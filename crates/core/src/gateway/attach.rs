@@ -1,14 +1,15 @@
 //! Which listeners take which routes, and under which hostnames.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     Condition, Name, Severity,
     condition::Status,
-    input::{Filter, Route},
+    input::{Filter, Route, RouteRule},
 };
 
 use super::{
+    judge::{self, Verdict},
     rows::{Attachment, GatewayListener, ListenerKey, Offer, ParentVerdict, Refused, RouteConflict, Taken},
     takes,
 };
@@ -20,7 +21,9 @@ use crate::{
 };
 
 pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
-    let invalid = invalid(route);
+    let verdicts = judge::rules(cx, route);
+    let invalid = invalid(route, &verdicts);
+    refused_values(cx, route, &verdicts);
     let mut counted: BTreeSet<ListenerKey> = BTreeSet::new();
     for (at, parent) in route.parents.iter().enumerate() {
         let key = (route.key.clone(), at);
@@ -155,30 +158,55 @@ fn conditions(outcome: Result<&Taken, &Refused>, invalid: &[Invalid<'_>]) -> Vec
 /// A rule that cannot be served as written.
 struct Invalid<'a> {
     rule: usize,
-    why: std::borrow::Cow<'a, str>,
+    why: Cow<'a, str>,
     /// Requests that match it are answered with 500: it asks for a filter that is not served.
     unserved: bool,
     /// No rule of the route is valid.
     whole: bool,
 }
 
-fn invalid(route: &Route) -> Vec<Invalid<'_>> {
+fn invalid<'a>(route: &'a Route, verdicts: &'a [Verdict<'_>]) -> Vec<Invalid<'a>> {
     let mut found = Vec::new();
     let mut valid = false;
-    for (at, rule) in route.rules.iter().enumerate() {
+    for (at, (rule, verdict)) in route.rules.iter().zip(verdicts).enumerate() {
         let unserved = rule.filters.iter().find_map(|filter| match filter {
-            Filter::Unsupported(name) => Some(format!("filter {name} is not served yet")),
+            Filter::Unsupported(name) => Some(unserved(rule, name)),
             _ => None,
         });
-        valid |= unserved.is_none() && !rule.matches.is_empty();
-        if let Some(why) = unserved {
-            found.push(Invalid { rule: at, why: why.into(), unserved: true, whole: false });
-        } else if let Some(why) = rule.invalid.first() {
-            found.push(Invalid { rule: at, why: why.as_str().into(), unserved: false, whole: false });
+        valid |= unserved.is_none() && !verdict.closed && !verdict.matches.is_empty();
+        let closed = unserved.is_some() || verdict.closed;
+        let why: Option<Cow<'_, str>> = match (unserved, verdict.wrong.first()) {
+            (Some(why), _) => Some(why.into()),
+            (None, Some(wrong)) => Some(wrong.message.as_str().into()),
+            (None, None) => rule.invalid.first().map(|why| why.as_str().into()),
+        };
+        if let Some(why) = why {
+            found.push(Invalid { rule: at, why, unserved: closed, whole: false });
         }
     }
     for invalid in &mut found {
         invalid.whole = !valid;
     }
     found
+}
+
+/// Why a rule is closed by the intake: a filter that is not served, or another value, in the words of its finding.
+fn unserved(rule: &RouteRule, name: &Name) -> String {
+    let filter = format!("filter {name} is not served yet");
+    let named = rule.invalid.iter().any(|why| why.starts_with(&filter));
+    rule.invalid.first().filter(|_| !named).cloned().unwrap_or(filter)
+}
+
+/// One finding a value that cannot be served.
+fn refused_values(cx: &mut Cx<'_>, route: &Route, verdicts: &[Verdict<'_>]) {
+    if is_leaving(&route.key) {
+        return;
+    }
+    for (at, verdict) in verdicts.iter().enumerate() {
+        for wrong in &verdict.wrong {
+            let field = format!("spec.rules[{at}].{}", wrong.field);
+            let message = format!("{}; requests that it is for get an error", wrong.message);
+            problem(cx, route.key.object(), 232, Severity::Error, &field, message, wrong.hint);
+        }
+    }
 }

@@ -263,6 +263,28 @@ impl Unenforced {
     }
 }
 
+/// What the expressions of a route cost Envoy; no row if it has none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExpressionUse {
+    /// Namespace, and the route by age.
+    pub key: (Name, Age),
+    /// Instructions of RE2, in every place where they are compiled.
+    pub cost: u64,
+}
+row!(ExpressionUse, (Name, Age), "expression_uses");
+
+/// A route whose expressions its namespace has no budget left for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverBudget {
+    /// The route.
+    pub key: RouteKey,
+    /// What they cost.
+    pub cost: u64,
+    /// What is left.
+    pub left: u64,
+}
+row!(OverBudget, RouteKey, "over_budget");
+
 /// Verdict on one parentRef of one route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment {
@@ -324,8 +346,18 @@ pub struct HostRuleKey {
     pub precedence: [u32; 5],
     /// Age of the route.
     pub age: Age,
-    /// Rule and match position.
-    pub position: (usize, usize),
+    /// Rule and match position; then the entries that close it in part, in front of the match itself.
+    pub position: (usize, usize, Closes),
+}
+
+/// Whether an entry is a match of a rule, or closes what a match that is left out was for
+/// ([`super::judge`]): the rule and position of that one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Closes {
+    /// Answers with an error what the match at that rule and position was for.
+    For(usize, usize),
+    /// A match as it was written.
+    Nothing,
 }
 
 /// What a virtual host does with requests that match.

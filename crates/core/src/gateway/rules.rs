@@ -10,8 +10,9 @@ use portolan_model::{
 use super::{
     backends::tcp,
     grants::granted,
+    judge,
     rows::{
-        Age, Attachment, Cluster, ClusterUse, GatewayListener, GatewayPorts, HostRule, HostRuleKey,
+        Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayPorts, HostRule, HostRuleKey,
         RouteEntry, Unenforced, Unresolved, WeightedCluster,
     },
 };
@@ -22,24 +23,14 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut prepared = Vec::new();
     let mut missing: Vec<(Name, String)> = Vec::new();
     let mut refuses = None;
+    let verdicts = judge::rules(cx, route);
+    let closings = judge::closings(&verdicts, |m| precedence(route.key.kind, m));
     for (at, rule) in route.rules.iter().enumerate() {
         let mut entry = RouteEntry {
-            route: route.key.clone(),
-            r#match: RouteMatch {
-                path: PathMatch::Prefix("/".into()),
-                method: None,
-                headers: vec![],
-                query: vec![],
-            },
             filters: rule.filters.clone(),
-            clusters: vec![],
-            invalid_weight: 0,
             request_timeout: rule.request_timeout,
             backend_timeout: rule.backend_timeout,
-            mirrors: vec![],
-            moved_ports: BTreeMap::new(),
-            https: false,
-            listener_port: 0,
+            ..unserved(route)
         };
         for (position, backend) in rule.backends.iter().enumerate() {
             let field = format!("spec.rules[{at}].backendRefs[{position}]");
@@ -73,6 +64,17 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                 }
             }
         }
+        if verdicts[at].closed {
+            // Nothing of it is sent: what Envoy refuses would hold back every host beside it.
+            entry = RouteEntry {
+                filters: judge::error(),
+                clusters: vec![],
+                mirrors: vec![],
+                request_timeout: None,
+                backend_timeout: None,
+                ..entry
+            };
+        }
         prepared.push(entry);
     }
     for (parent, _) in route.parents.iter().enumerate() {
@@ -84,26 +86,44 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
             let closed = unenforced.iter().flat_map(|row| row.at(listener)).cloned().map(Filter::Unsupported);
             let closed: Vec<Filter> = closed.collect();
             for host in hosts {
-                for (at, (rule, entry)) in route.rules.iter().zip(&prepared).enumerate() {
-                    for (position, r#match) in rule.matches.iter().enumerate() {
-                        let key = HostRuleKey {
-                            routes: gateway_listener.routes.clone(),
-                            host: host.clone(),
-                            precedence: precedence(route.key.kind, r#match),
-                            age: Age::of(route),
-                            position: (at, position),
-                        };
-                        let mut entry = RouteEntry {
-                            r#match: r#match.clone(),
-                            moved_ports: moved.clone(),
-                            https: gateway_listener.https,
-                            listener_port: gateway_listener.port,
-                            ..entry.clone()
-                        };
-                        // Like a filter that is not served: answered with an error, never let through.
-                        entry.filters.extend(closed.iter().cloned());
-                        cx.emit(HostRule { key, entry });
+                let at_host = |position, precedence| HostRuleKey {
+                    routes: gateway_listener.routes.clone(),
+                    host: host.clone(),
+                    precedence,
+                    age: Age::of(route),
+                    position,
+                };
+                let here = |entry: &RouteEntry, r#match: &RouteMatch| {
+                    let mut entry = RouteEntry {
+                        r#match: r#match.clone(),
+                        moved_ports: moved.clone(),
+                        https: gateway_listener.https,
+                        listener_port: gateway_listener.port,
+                        ..entry.clone()
+                    };
+                    // Like a filter that is not served: answered with an error, never let through.
+                    entry.filters.extend(closed.iter().cloned());
+                    entry
+                };
+                for (at, (verdict, entry)) in verdicts.iter().zip(&prepared).enumerate() {
+                    for (position, r#match) in &verdict.matches {
+                        let key =
+                            at_host((at, *position, Closes::Nothing), precedence(route.key.kind, r#match));
+                        cx.emit(HostRule { key, entry: here(entry, r#match) });
                     }
+                }
+                for closing in &closings {
+                    let closes = Closes::For(closing.of.0, closing.of.1);
+                    let key = match closing.before {
+                        Some((at, position)) => {
+                            let wider = verdicts[at].matches.iter().find(|(known, _)| *known == position);
+                            let Some((_, wider)) = wider else { continue };
+                            at_host((at, position, closes), precedence(route.key.kind, wider))
+                        }
+                        None => at_host((closing.of.0, closing.of.1, closes), [u32::MAX; 5]),
+                    };
+                    let entry = RouteEntry { filters: judge::error(), ..unserved(route) };
+                    cx.emit(HostRule { key, entry: here(&entry, &closing.r#match) });
                 }
             }
         }
@@ -113,6 +133,28 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     }
     for (name, cluster) in uses {
         cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });
+    }
+}
+
+/// An entry of a route with no backend.
+fn unserved(route: &Route) -> RouteEntry {
+    RouteEntry {
+        route: route.key.clone(),
+        r#match: RouteMatch {
+            path: PathMatch::Prefix("/".into()),
+            method: None,
+            headers: vec![],
+            query: vec![],
+        },
+        filters: vec![],
+        clusters: vec![],
+        invalid_weight: 0,
+        request_timeout: None,
+        backend_timeout: None,
+        mirrors: vec![],
+        moved_ports: BTreeMap::new(),
+        https: false,
+        listener_port: 0,
     }
 }
 

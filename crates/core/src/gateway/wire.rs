@@ -13,7 +13,7 @@ use portolan_model::{
 use super::{
     addresses::not_honoured,
     rows::{
-        FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate,
+        Closes, FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate,
         ListenerKey, TlsSecret, VirtualHost, WireListener, listener_name, secret_name,
     },
     rules::shadowed,
@@ -119,7 +119,8 @@ fn refusal(gateway_listener: &GatewayListener) -> FilterChain {
 pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<HostRule>]) {
     let mut first: HashMap<&RouteMatch, &RouteKey> = HashMap::new();
     let mut shadows: BTreeSet<(&RouteKey, &RouteKey)> = BTreeSet::new();
-    for member in members.iter().filter(|member| !is_leaving(&member.key.age.route)) {
+    let written = |member: &&Arc<HostRule>| member.key.position.2 == Closes::Nothing;
+    for member in members.iter().filter(written).filter(|member| !is_leaving(&member.key.age.route)) {
         let route = &member.key.age.route;
         let winner = *first.entry(&member.entry.r#match).or_insert(route);
         if winner != route {

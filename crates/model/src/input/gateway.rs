@@ -141,6 +141,8 @@ pub struct ParentRef {
 pub struct RouteRule {
     /// Matches. Empty if none of those that are written can be served: the rule then matches nothing.
     pub matches: Vec<RouteMatch>,
+    /// Matches that cannot be served.
+    pub left_out: Vec<LeftOut>,
     /// Values that are not known or supported, one sentence each: what they stand in is left out.
     pub invalid: Vec<String>,
     /// Filters of the rule.
@@ -151,6 +153,17 @@ pub struct RouteRule {
     pub request_timeout: Option<u64>,
     /// `timeouts.backendRequest` in milliseconds.
     pub backend_timeout: Option<u64>,
+}
+
+/// A match that cannot be served. Requests that it may be meant for are answered by no wider rule of its route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its position among those that are written.
+    pub at: usize,
+    /// What of it can be expressed: it takes all requests that the match was written for, and others.
+    pub rest: RouteMatch,
+    /// The match as written, for its precedence; `None` if that is not known.
+    pub written: Option<RouteMatch>,
 }
 
 /// One match; all its parts must hold. GRPCRoute's method matches arrive as paths.
@@ -207,7 +220,7 @@ pub enum Filter {
         /// New path.
         path: Option<PathChange>,
     },
-    /// `RequestMirror`, all requests or a share of them in parts per million.
+    /// `RequestMirror`, all requests or a share of them in parts per million; above a million it is no share.
     Mirror {
         /// Where the copy goes.
         backend: BackendTarget,
@@ -240,7 +253,7 @@ pub struct Redirect {
     pub path: Option<PathChange>,
     /// New port as written.
     pub port: Option<u16>,
-    /// Status code (302 by default).
+    /// Status code (302 by default); 0 if it is none.
     pub status: u16,
 }
 

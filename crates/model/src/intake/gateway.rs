@@ -5,9 +5,10 @@ use crate::{
     Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
         ANY_SERVICE, AllowedNamespaces, BackendRef, BackendTarget, Filter, Gateway, GatewayClass,
-        HeaderChange, LabelExpression, LabelOperator, Listener, ListenerTls, Namespace, ParentRef,
+        HeaderChange, LabelExpression, LabelOperator, LeftOut, Listener, ListenerTls, Namespace, ParentRef,
         PathChange, PathMatch, Protocol, Redirect, ReferenceGrant, Route, RouteMatch, RouteRule, ValueMatch,
     },
+    re2,
 };
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
@@ -274,6 +275,7 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
     if rules.is_empty() {
         rules.push(RouteRule {
             matches: vec![any()],
+            left_out: vec![],
             invalid: vec![],
             filters: vec![],
             backends: vec![],
@@ -337,12 +339,13 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
         }
     }
     let before = root.problems.len();
-    let mut matches: Vec<RouteMatch> = node
-        .get("matches")
-        .items()
-        .iter()
-        .filter_map(|m| if grpc { grpc_match(root, m) } else { http_match(root, m) })
-        .collect();
+    let (mut matches, mut left_out) = (Vec::new(), Vec::new());
+    for (at, m) in node.get("matches").items().into_iter().enumerate() {
+        match if grpc { grpc_match(root, &m) } else { http_match(root, &m) } {
+            Ok(read) => matches.push(read),
+            Err((rest, written)) => left_out.push(LeftOut { at, rest, written }),
+        }
+    }
     if matches.is_empty() && node.get("matches").items().is_empty() {
         matches.push(any());
     }
@@ -353,129 +356,171 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
             .map(|p| p.message.clone())
             .collect()
     };
-    let backends = node
-        .get("backendRefs")
-        .items()
-        .iter()
-        .map(|b| BackendRef {
-            target: target(b, own),
-            weight: b.get("weight").u32().unwrap_or(1),
+    let mut filters = rule_filters(root, &node.get("filters"), own);
+    let backends = node.get("backendRefs").items().into_iter().map(|b| {
+        let weight = b.get("weight");
+        if weight.present() && weight.u32().is_none() {
+            let message = format!("{} is no weight", weight.value);
+            root.invalid(
+                &weight,
+                message,
+                "write a number from 0 to 1000000; requests of the rule get an error",
+            );
+            filters.push(Filter::Unsupported(format!("weight {}", weight.value).into()));
+        }
+        BackendRef {
+            target: target(&b, own),
+            weight: weight.u32().unwrap_or(1),
             filters: backend_filters(root, &b.get("filters"), own),
-        })
-        .collect();
-    let filters = rule_filters(root, &node.get("filters"), own);
-    let invalid = invalid(root);
+        }
+    });
+    let backends = backends.collect();
     let mut timeout = |field: &str| {
         let node = node.get("timeouts").get(field);
-        let parsed = node.text().map(duration);
-        if parsed == Some(None) {
-            root.invalid(&node, format!("{field} is not a duration"), "write it like 10s or 500ms");
+        if !node.present() {
+            return None;
         }
-        parsed.flatten().and_then(|ms| u64::try_from(ms).ok())
+        let parsed = node.text().and_then(duration).and_then(|ms| u64::try_from(ms).ok());
+        if parsed.is_none() {
+            let hint = "write it like 10s or 500ms; requests of the rule are answered with an error";
+            root.invalid(&node, format!("timeouts.{field} is not a duration"), hint);
+            filters.push(Filter::Unsupported(format!("timeouts.{field} {}", node.value).into()));
+        }
+        parsed
     };
     let (request_timeout, backend_timeout) = (timeout("request"), timeout("backendRequest"));
-    RouteRule { matches, invalid, filters, backends, request_timeout, backend_timeout }
+    let invalid = invalid(root);
+    RouteRule { matches, left_out, invalid, filters, backends, request_timeout, backend_timeout }
 }
 
 fn regex(root: &mut Root<'_>, node: &Node<'_>) -> bool {
-    // Rust's dialect is close to RE2, which Envoy uses; Envoy has the last word and its refusal is shown on the route.
-    let bad = node.text().is_none_or(|text| regex::Regex::new(text).is_err());
-    if bad {
-        root.invalid(
-            node,
-            "this is not a regular expression (RE2)",
-            "correct the expression; the match is left out",
-        );
+    let wrong = match node.text() {
+        None => Some("it is not text".to_owned()),
+        Some(text) => re2::check(text).err(),
+    };
+    if let Some(why) = &wrong {
+        let hint =
+            "correct the expression; requests that the match may be meant for are answered with an error";
+        root.invalid(node, format!("this is not a regular expression that RE2 takes: {why}"), hint);
     }
-    !bad
+    wrong.is_none()
 }
 
-fn values(root: &mut Root<'_>, node: &Node<'_>, lower: bool) -> Option<Vec<ValueMatch>> {
-    let mut out: Vec<ValueMatch> = Vec::new();
+/// Matches of headers or query parameters: those that can be served, and all that are written.
+fn values(root: &mut Root<'_>, node: &Node<'_>, lower: bool) -> (Vec<ValueMatch>, Vec<ValueMatch>) {
+    let (mut out, mut written) = (Vec::<ValueMatch>::new(), Vec::new());
     for entry in node.items() {
         let name = entry.get("name").text().unwrap_or_default();
         let name = Name::from(if lower { name.to_ascii_lowercase() } else { name.to_owned() });
-        let is_regex = match &*entry.get("type").name_or("Exact") {
-            "Exact" => false,
-            "RegularExpression" => true,
+        let (regex, good) = match &*entry.get("type").name_or("Exact") {
+            "Exact" => (false, true),
+            "RegularExpression" => (true, regex(root, &entry.get("value"))),
             other => {
                 let hint = "use Exact or RegularExpression; the match is left out";
                 root.invalid(&entry.get("type"), format!("match type {other} is not known"), hint);
-                return None;
+                (true, false)
             }
         };
-        if is_regex && !regex(root, &entry.get("value")) {
-            return None;
-        }
-        if !out.iter().any(|known| known.name == name) {
-            out.push(ValueMatch { name, value: entry.get("value").name(), regex: is_regex });
+        let value = ValueMatch { name, value: entry.get("value").name(), regex };
+        // The first of a name counts.
+        if !written.iter().any(|known: &ValueMatch| known.name == value.name) {
+            if good {
+                out.push(value.clone());
+            }
+            written.push(value);
         }
     }
-    Some(out)
+    (out, written)
 }
 
-fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
+fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly> {
     root.only(node, &["path", "headers", "queryParams", "method"]);
     let path = node.get("path");
     let value = path.get("value").name_or("/");
-    let path = match &*path.get("type").name_or("PathPrefix") {
-        "Exact" => PathMatch::Exact(value),
+    let (path, wrong) = match &*path.get("type").name_or("PathPrefix") {
+        "Exact" => (Some(PathMatch::Exact(value)), None),
         "RegularExpression" => {
-            if !regex(root, &path.get("value")) {
-                return None;
-            }
-            PathMatch::Regex(value)
+            let begin = PathMatch::Prefix(re2::literal_prefix(&value).into());
+            let good = regex(root, &path.get("value"));
+            (Some(PathMatch::Regex(value)), (!good).then_some(begin))
         }
         "PathPrefix" => {
-            let cut = value.trim_end_matches('/');
-            PathMatch::Prefix(if cut.is_empty() { "/".into() } else { cut.into() })
+            // Two slashes at the end are no spelling of one: they stay, to be refused.
+            let cut = if value.contains("//") { &value } else { value.trim_end_matches('/') };
+            (Some(PathMatch::Prefix(if cut.is_empty() { "/".into() } else { cut.into() })), None)
         }
         other => {
             let hint = "use Exact, PathPrefix or RegularExpression; the match is left out";
             root.invalid(&path.get("type"), format!("path type {other} is not known"), hint);
-            return None;
+            (None, Some(PathMatch::Prefix("/".into())))
         }
     };
-    Some(RouteMatch {
-        path,
-        method: node.get("method").opt(),
-        headers: values(root, &node.get("headers"), true)?,
-        query: values(root, &node.get("queryParams"), false)?,
-    })
+    let headers = values(root, &node.get("headers"), true);
+    let query = values(root, &node.get("queryParams"), false);
+    left_out(path, wrong, node.get("method").opt(), headers, query)
 }
 
-fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Option<RouteMatch> {
+/// What can be expressed of a match that cannot be served, and the match as written if that is known.
+type Partly = (RouteMatch, Option<RouteMatch>);
+
+/// The match, or what can be expressed of it. `path` is the path as written, `wrong` what stands for one that cannot be
+/// served; of headers and query parameters those that can be served, and all.
+fn left_out(
+    path: Option<PathMatch>,
+    wrong: Option<PathMatch>,
+    method: Option<Name>,
+    headers: (Vec<ValueMatch>, Vec<ValueMatch>),
+    query: (Vec<ValueMatch>, Vec<ValueMatch>),
+) -> Result<RouteMatch, Partly> {
+    let whole = wrong.is_none() && headers.0 == headers.1 && query.0 == query.1;
+    let rest = wrong.or_else(|| path.clone()).unwrap_or_else(|| PathMatch::Prefix("/".into()));
+    let rest = RouteMatch { path: rest, method: method.clone(), headers: headers.0, query: query.0 };
+    if whole {
+        return Ok(rest);
+    }
+    Err((rest, path.map(|path| RouteMatch { path, method, headers: headers.1, query: query.1 })))
+}
+
+fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly> {
     root.only(node, &["method", "headers"]);
     let method = node.get("method");
     let is_regex = match &*method.get("type").name_or("Exact") {
-        "Exact" => false,
-        "RegularExpression" => true,
+        "Exact" => Some(false),
+        "RegularExpression" => Some(true),
         other => {
             let hint = "use Exact or RegularExpression; the match is left out";
             root.invalid(&method.get("type"), format!("method type {other} is not known"), hint);
-            return None;
+            None
         }
     };
     let part = |field: &str| method.get(field).text().filter(|t| !t.is_empty());
+    let mut wrong = None;
     let path = match (part("service"), part("method"), is_regex) {
-        (None, None, _) => PathMatch::Prefix("/".into()),
-        (Some(service), Some(method), false) => PathMatch::Exact(format!("/{service}/{method}").into()),
-        (Some(service), None, false) => PathMatch::Prefix(format!("/{service}").into()),
-        (None, Some(method), false) => {
-            PathMatch::Regex(format!("{ANY_SERVICE}{}", regex::escape(method)).into())
+        (_, _, None) => {
+            wrong = Some(PathMatch::Prefix("/".into()));
+            None
         }
-        (service, name, true) => {
+        (None, None, _) => Some(PathMatch::Prefix("/".into())),
+        (Some(service), Some(method), Some(false)) => {
+            Some(PathMatch::Exact(format!("/{service}/{method}").into()))
+        }
+        (Some(service), None, Some(false)) => Some(PathMatch::Prefix(format!("/{service}").into())),
+        (None, Some(method), Some(false)) => {
+            Some(PathMatch::Regex(format!("{ANY_SERVICE}{}", regex::escape(method)).into()))
+        }
+        (service, name, Some(true)) => {
             for field in ["service", "method"] {
                 if part(field).is_some() && !regex(root, &method.get(field)) {
-                    return None;
+                    wrong = Some(PathMatch::Prefix("/".into()));
                 }
             }
             // Grouped: `a|b` of one must not reach over the slash between them.
             let group = |part: Option<&str>| part.map_or("[^/]+".to_owned(), |text| format!("(?:{text})"));
-            PathMatch::Regex(format!("/{}/{}", group(service), group(name)).into())
+            Some(PathMatch::Regex(format!("/{}/{}", group(service), group(name)).into()))
         }
     };
-    Some(RouteMatch { path, method: None, headers: values(root, &node.get("headers"), true)?, query: vec![] })
+    let headers = values(root, &node.get("headers"), true);
+    left_out(path, wrong, None, headers, (vec![], vec![]))
 }
 
 fn target(node: &Node<'_>, own: &Name) -> BackendTarget {
@@ -539,20 +584,24 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
         "ResponseHeaderModifier" => Filter::ResponseHeaders(change("responseHeaderModifier")),
         "RequestRedirect" => {
             let redirect = node.get("requestRedirect");
-            let status = redirect.get("statusCode").u32().unwrap_or(302);
-            if ![301, 302, 303, 307, 308].contains(&status) {
-                let hint = "use 301, 302, 303, 307 or 308; 302 is served";
-                root.invalid(&redirect.get("statusCode"), format!("{status} is no redirect status"), hint);
+            let port = redirect.get("port");
+            if port.present() && port.port().is_none() {
+                let hint = "write a number from 1 to 65535; requests of the rule get an error";
+                root.invalid(&port, format!("{} is no port", port.value), hint);
+                return Filter::Unsupported(format!("port {}", port.value).into());
             }
+            let status = redirect.get("statusCode");
             Filter::Redirect(Redirect {
                 scheme: redirect.get("scheme").opt(),
                 hostname: redirect.get("hostname").opt(),
                 path: path(&redirect.get("path")),
-                port: redirect.get("port").port(),
-                status: u16::try_from(status)
-                    .ok()
-                    .filter(|s| [301, 302, 303, 307, 308].contains(s))
-                    .unwrap_or(302),
+                port: port.port(),
+                // What cannot be read is not what is meant where nothing is written.
+                status: if status.present() {
+                    status.u32().and_then(|s| u16::try_from(s).ok()).unwrap_or(0)
+                } else {
+                    302
+                },
             })
         }
         "URLRewrite" => Filter::Rewrite {
@@ -565,13 +614,14 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
             let parts = match (mirror.get("percent").u32(), part.get("numerator").u32()) {
                 (Some(percent), _) => u64::from(percent) * 10_000,
                 (None, Some(n)) => {
-                    u64::from(n) * 1_000_000 / u64::from(part.get("denominator").u32().unwrap_or(100).max(1))
+                    let whole = u64::from(part.get("denominator").u32().unwrap_or(100));
+                    (u64::from(n) * 1_000_000).checked_div(whole).unwrap_or(u64::MAX)
                 }
                 (None, None) => 1_000_000,
             };
             Filter::Mirror {
                 backend: target(&mirror.get("backendRef"), own),
-                parts_per_million: u32::try_from(parts.min(1_000_000)).unwrap_or(1_000_000),
+                parts_per_million: u32::try_from(parts).unwrap_or(u32::MAX),
             }
         }
         other => unserved(root, &node.get("type").path, other),

@@ -1,0 +1,125 @@
+//! Filters, weights and timeouts: what closes the whole rule.
+
+use portolan_model::{
+    input::{Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteRule},
+    intake::hostname,
+};
+
+use super::{
+    Wrong, headers,
+    text::{HEADER_BYTES, breaks, shown},
+};
+
+/// The longest duration of GEP-2257, `99999h` four times. Envoy's own end is 2^63 nanoseconds.
+const TIMEOUT_MS: u64 = 4 * 99_999 * 3_600_000;
+
+/// What of a rule cannot be expressed, one finding a filter or field.
+pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
+    let mut found = Vec::new();
+    for (at, filter) in rule.filters.iter().enumerate() {
+        found.extend(one(filter, rule, &format!("filters[{at}]")));
+    }
+    found.extend(count(&rule.filters, "filters"));
+    let twice = |what: fn(&Filter) -> bool| rule.filters.iter().filter(|f| what(f)).count() > 1;
+    for (name, repeated) in [
+        ("URLRewrite", twice(|f| matches!(f, Filter::Rewrite { .. }))),
+        ("RequestRedirect", twice(|f| matches!(f, Filter::Redirect(_)))),
+    ] {
+        if repeated {
+            found.push(Wrong::new("filters", format!("{name} stands twice in one rule"), "keep one of them"));
+        }
+    }
+    for (at, backend) in rule.backends.iter().enumerate() {
+        let field = format!("backendRefs[{at}].filters");
+        for (position, filter) in backend.filters.iter().enumerate() {
+            found.extend(one(filter, rule, &format!("{field}[{position}]")));
+        }
+        found.extend(count(&backend.filters, &field));
+    }
+    // Envoy adds them up in 32 bits.
+    let sum: u64 = rule.backends.iter().map(|backend| u64::from(backend.weight)).sum();
+    if sum > u64::from(u32::MAX) {
+        let message = format!("the weights add up to {sum}, and Envoy takes {}", u32::MAX);
+        found.push(Wrong::new("backendRefs", message, "use weights of at most 1000000"));
+    }
+    for (name, timeout) in [("request", rule.request_timeout), ("backendRequest", rule.backend_timeout)] {
+        if timeout.is_some_and(|ms| ms > TIMEOUT_MS) {
+            let message = format!("timeouts.{name} is longer than any that can be expressed");
+            found.push(Wrong::new(format!("timeouts.{name}"), message, "use at most 99999h, or 0s for none"));
+        }
+    }
+    found
+}
+
+fn count(filters: &[Filter], field: &str) -> Option<Wrong> {
+    let changes = |wanted: fn(&Filter) -> Option<&HeaderChange>| {
+        headers::count(filters.iter().filter_map(wanted), field)
+    };
+    changes(|f| if let Filter::RequestHeaders(change) = f { Some(change) } else { None })
+        .or_else(|| changes(|f| if let Filter::ResponseHeaders(change) = f { Some(change) } else { None }))
+}
+
+fn one(filter: &Filter, rule: &RouteRule, field: &str) -> Option<Wrong> {
+    match filter {
+        Filter::RequestHeaders(change) => headers::judge(change, &format!("{field}.requestHeaderModifier")),
+        Filter::ResponseHeaders(change) => headers::judge(change, &format!("{field}.responseHeaderModifier")),
+        Filter::Redirect(redirect) => self::redirect(redirect, rule, &format!("{field}.requestRedirect")),
+        Filter::Rewrite { hostname, path } => {
+            let field = format!("{field}.urlRewrite");
+            let path = path.as_ref().and_then(|path| change(path, rule, &format!("{field}.path"), false));
+            hostname.as_ref().and_then(|name| host(name, &format!("{field}.hostname"))).or(path)
+        }
+        Filter::Mirror { parts_per_million, .. } => (*parts_per_million > 1_000_000).then(|| {
+            let hint = "use a percent from 0 to 100, or a numerator that is not above its denominator";
+            Wrong::new(format!("{field}.requestMirror"), "the share of requests to copy is no share", hint)
+        }),
+        // Named where it was read.
+        Filter::Unsupported(_) => None,
+    }
+}
+
+fn redirect(redirect: &Redirect, rule: &RouteRule, field: &str) -> Option<Wrong> {
+    if let Some(scheme) = redirect.scheme.as_ref().filter(|scheme| !matches!(&***scheme, "http" | "https")) {
+        let message = format!("{} is no scheme to redirect to", shown(scheme));
+        return Some(Wrong::new(format!("{field}.scheme"), message, "use http or https"));
+    }
+    if ![301, 302, 303, 307, 308].contains(&redirect.status) {
+        let message = "this is no status of a redirect";
+        return Some(Wrong::new(format!("{field}.statusCode"), message, "use 301, 302, 303, 307 or 308"));
+    }
+    let path = redirect.path.as_ref().and_then(|path| change(path, rule, &format!("{field}.path"), true));
+    redirect.hostname.as_ref().and_then(|name| host(name, &format!("{field}.hostname"))).or(path)
+}
+
+/// `PreciseHostname`: no wildcard, no port, no address.
+fn host(name: &str, field: &str) -> Option<Wrong> {
+    let precise = hostname(name).is_some_and(|lower| !lower.starts_with("*."));
+    let message = format!("{} is not a hostname", shown(name));
+    (!precise).then(|| Wrong::new(field, message, "write a DNS name such as app.example.com, without a port"))
+}
+
+fn change(path: &PathChange, rule: &RouteRule, field: &str, redirect: bool) -> Option<Wrong> {
+    let (text, name) = match path {
+        PathChange::Full(text) => (text, "replaceFullPath"),
+        PathChange::Prefix(text) => (text, "replacePrefixMatch"),
+    };
+    let field = format!("{field}.{name}");
+    let prefix = matches!(path, PathChange::Prefix(_));
+    if prefix && rule.matches.iter().any(|m| !matches!(m.path, PathMatch::Prefix(_))) {
+        let message = "replacePrefixMatch needs matches of type PathPrefix: no other has a prefix to replace";
+        return Some(Wrong::new(field, message, "match by PathPrefix, or use replaceFullPath"));
+    }
+    // An empty prefix stands for `/`.
+    if !(text.starts_with('/') || prefix && text.is_empty()) {
+        let message = format!("the path {} does not begin with a slash", shown(text));
+        return Some(Wrong::new(field, message, "begin it with a slash"));
+    }
+    let cut = |c: char| breaks(c) || c == '\t' || c == ' ' || c == '#' || c == '?' && !(redirect && !prefix);
+    if let Some(c) = text.chars().find(|c| cut(*c)) {
+        let message = format!("the path {} has {c:?}, which a path cannot have", shown(text));
+        return Some(Wrong::new(field, message, "write it percent-encoded, without query and fragment"));
+    }
+    // Backslashes are doubled where the path goes into a substitution.
+    let message = format!("the path has {} bytes, more than a request can have", text.len());
+    (text.len() > HEADER_BYTES).then(|| Wrong::new(field, message, "shorten it"))
+}

@@ -1,0 +1,63 @@
+//! Changes of headers.
+
+use portolan_model::input::HeaderChange;
+
+use super::{
+    Wrong,
+    text::{HEADER_BYTES, HEADERS, breaks, is_token, shown},
+};
+
+/// Judges a RequestHeaderModifier or ResponseHeaderModifier that stands at `field`.
+pub(super) fn judge(change: &HeaderChange, field: &str) -> Option<Wrong> {
+    for (list, pairs) in [("set", &change.set), ("add", &change.add)] {
+        for (at, (header, text)) in pairs.iter().enumerate() {
+            let here = format!("{field}.{list}[{at}]");
+            if let Some(wrong) =
+                name(header, &format!("{here}.name")).or_else(|| value(text, &format!("{here}.value")))
+            {
+                return Some(wrong);
+            }
+        }
+    }
+    for (at, header) in change.remove.iter().enumerate() {
+        if let Some(wrong) = name(header, &format!("{field}.remove[{at}]")) {
+            return Some(wrong);
+        }
+    }
+    None
+}
+
+/// Counts what several filters of one rule or backend add together.
+pub(super) fn count<'a>(changes: impl Iterator<Item = &'a HeaderChange>, field: &str) -> Option<Wrong> {
+    let all: usize = changes.map(|change| change.set.len() + change.add.len()).sum();
+    let message = format!("{all} headers are set and added, and Envoy takes {HEADERS}");
+    (all > HEADERS).then(|| Wrong::new(field, message, "set and add fewer headers"))
+}
+
+/// Envoy lets no configuration change `Host` or what begins with a colon: other settings are there for that.
+fn name(text: &str, field: &str) -> Option<Wrong> {
+    let lower = text.to_ascii_lowercase();
+    if lower == "host" || lower.starts_with(':') {
+        let message = format!("header {} cannot be changed by a header modifier", shown(text));
+        return Some(Wrong::new(field, message, "use the filter URLRewrite with a hostname or path instead"));
+    }
+    if !is_token(text) {
+        let message = format!("{} is no header name", shown(text));
+        return Some(Wrong::new(field, message, "use letters, digits and hyphens"));
+    }
+    let message = format!("the header name has {} bytes, and Envoy takes {HEADER_BYTES}", text.len());
+    (text.len() > HEADER_BYTES).then(|| Wrong::new(field, message, "shorten it"))
+}
+
+fn value(text: &str, field: &str) -> Option<Wrong> {
+    if text.chars().any(breaks) {
+        let message =
+            format!("the header value {} has a line break or another control character", shown(text));
+        return Some(Wrong::new(field, message, "write it on one line (in YAML: `>-`, or without a block)"));
+    }
+    // The encoder doubles each `%`, which Envoy would take for a substitution.
+    let bytes = text.len() + text.bytes().filter(|b| *b == b'%').count();
+    let message =
+        format!("the header value has {bytes} bytes (`%` counts twice), and Envoy takes {HEADER_BYTES}");
+    (bytes > HEADER_BYTES).then(|| Wrong::new(field, message, "shorten it"))
+}
