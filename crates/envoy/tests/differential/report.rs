@@ -22,7 +22,11 @@ use super::load::{self, Envoy};
 const SAMPLES: usize = 12;
 
 /// Why a class is refused that Envoy takes: the beginning of its name, and the reason.
-const REASONS: [(&str, &str); 19] = [
+const REASONS: [(&str, &str); 20] = [
+    (
+        "backendRefs[].filters",
+        "no header name or value (RFC 9110): the backend or the client would refuse the message",
+    ),
     ("matches[].path.value: the path does not begin", "no request has such a path; the CRD refuses it"),
     (
         "matches[].path.value: the path has a `?`",
