@@ -10,7 +10,11 @@ use portolan_core::{
     world,
 };
 use portolan_engine::Row;
-use portolan_model::{Object, ObjectKey, Origin, intake::intake};
+use portolan_model::{
+    NamespacedName, Object, ObjectKey, Origin,
+    input::{ParentRef, Restriction},
+    intake::intake,
+};
 use portolan_testkit::mistakes;
 
 use super::{Run, case::cases};
@@ -75,13 +79,18 @@ impl Base {
     }
 }
 
-/// Whether all claims to a hostname are to the broken Gateway.
+/// Whether all claims to a hostname are to the broken Gateway, or to one that a broken restriction names: where it cannot
+/// be read which of its listeners is meant, all are restricted.
 fn is_of_gateway(run: &Run, object: &ObjectKey, host: &str) -> bool {
+    let restriction = run.engine.get::<Restriction>(object);
+    let of = |gateway: &NamespacedName| {
+        let named = |target: &ParentRef| &*target.kind.kind == "Gateway" && target.name == *gateway;
+        (&*object.kind.kind == "Gateway" && *gateway == object.name)
+            || restriction.as_ref().is_some_and(|row| row.targets.iter().any(named))
+    };
     let mut claims =
         run.engine.rows::<HostClaim>().filter(|claim| format!("{:?}", claim.key.host) == host).peekable();
-    &*object.kind.kind == "Gateway"
-        && claims.peek().is_some()
-        && claims.all(|claim| claim.gateway == object.name)
+    claims.peek().is_some() && claims.all(|claim| of(&claim.gateway))
 }
 
 fn step(run: &mut Run) {

@@ -250,7 +250,7 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
         // Wrong is not unset: without a sectionName the route would attach to every listener.
         let fields = ["group", "kind", "namespace", "name", "sectionName"].map(|field| node.get(field));
         let wrong = fields.iter().find(|field| {
-            let empty = field.text() == Some("") && !field.path.ends_with(".group");
+            let empty = field.text() == Some("") && field.path.rsplit('.').next() != Some("group");
             field.present() && (field.text().is_none() || empty)
         });
         if let Some(field) = wrong {
@@ -343,7 +343,10 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
     for (at, m) in node.get("matches").items().into_iter().enumerate() {
         match if grpc { grpc_match(root, &m) } else { http_match(root, &m) } {
             Ok(read) => matches.push(read),
-            Err((rest, written)) => left_out.push(LeftOut { at, rest, written }),
+            Err(partly) => {
+                let (rest, written) = *partly;
+                left_out.push(LeftOut { at, rest, written });
+            }
         }
     }
     if matches.is_empty() && node.get("matches").items().is_empty() {
@@ -461,7 +464,7 @@ fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly
 }
 
 /// What can be expressed of a match that cannot be served, and the match as written if that is known.
-type Partly = (RouteMatch, Option<RouteMatch>);
+type Partly = Box<(RouteMatch, Option<RouteMatch>)>;
 
 /// The match, or what can be expressed of it. `path` is the path as written, `wrong` what stands for one that cannot be
 /// served; of headers and query parameters those that can be served, and all.
@@ -478,7 +481,8 @@ fn left_out(
     if whole {
         return Ok(rest);
     }
-    Err((rest, path.map(|path| RouteMatch { path, method, headers: headers.1, query: query.1 })))
+    let written = path.map(|path| RouteMatch { path, method, headers: headers.1, query: query.1 });
+    Err(Box::new((rest, written)))
 }
 
 fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly> {

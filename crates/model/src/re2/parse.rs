@@ -171,11 +171,7 @@ fn backslash(rest: &mut &str, top: &mut Open, fold: bool) -> Result<(), String> 
     let next = rest.chars().next();
     let item = |cost| Item { cost, repeat: 1 };
     match next {
-        Some('b' | 'B' | 'A' | 'z') => {
-            take(rest);
-            top.push(item(1));
-        }
-        Some('C') => {
+        Some('b' | 'B' | 'A' | 'z' | 'C') => {
             take(rest);
             top.push(item(1));
         }

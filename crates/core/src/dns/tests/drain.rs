@@ -29,8 +29,10 @@ fn published() -> Edge {
     edge
 }
 
+/// Hosts that a route is served under, not those that a listener answers with 404.
 fn served(edge: &Edge) -> Vec<String> {
-    edge.engine.rows::<VirtualHost>().map(|host| host.key.1.to_string()).collect()
+    let hosts = edge.engine.rows::<VirtualHost>().filter(|host| !host.entries.is_empty());
+    hosts.map(|host| host.key.1.to_string()).collect()
 }
 
 fn departed(edge: &Edge) -> Vec<bool> {
