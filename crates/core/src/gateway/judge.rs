@@ -34,6 +34,14 @@ impl Wrong {
     }
 }
 
+/// A match that cannot be served.
+#[derive(Debug)]
+struct Partly {
+    wrong: Wrong,
+    /// What of it can be expressed.
+    rest: RouteMatch,
+}
+
 /// What is served of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict<'a> {
@@ -62,8 +70,8 @@ fn judge<'a>(rule: &'a RouteRule, over: Option<&OverBudget>) -> Verdict<'a> {
     let mut left_out = rule.left_out.clone();
     for left_out in &mut left_out {
         // Beside what the intake could not read stands what only the judge refuses: none of it is sent.
-        if let Err((_, rest)) = matches::judge(&left_out.rest, left_out.at) {
-            left_out.rest = rest;
+        if let Err(partly) = matches::judge(&left_out.rest, left_out.at) {
+            left_out.rest = partly.rest;
         }
     }
     let (mut matches, mut wrong) = (Vec::new(), Vec::new());
@@ -73,9 +81,9 @@ fn judge<'a>(rule: &'a RouteRule, over: Option<&OverBudget>) -> Verdict<'a> {
         let at = positions.next().unwrap_or(0);
         match matches::judge(m, at).and_then(|()| over.map_or(Ok(()), |over| budget::judge(m, at, over))) {
             Ok(()) => matches.push((at, m)),
-            Err((why, rest)) => {
-                wrong.push(why);
-                left_out.push(LeftOut { at, rest, written: Some(m.clone()) });
+            Err(partly) => {
+                wrong.push(partly.wrong);
+                left_out.push(LeftOut { at, rest: partly.rest, written: Some(m.clone()) });
             }
         }
     }

@@ -71,7 +71,8 @@ impl Base {
             let mine = before.is_empty() && after.iter().all(|entry| entry.route.object() == *object);
             let table = format!("(\"rc/{}/", object.name);
             let mine = mine || self.claimed.iter().any(|host| key.ends_with(&format!(", {host})")));
-            if !mine && !(&*object.kind.kind == "Gateway" && key.starts_with(&table)) {
+            let mine = mine || (&*object.kind.kind == "Gateway" && key.starts_with(&table));
+            if !mine {
                 harmed.push(format!("virtual host {key}"));
             }
         }

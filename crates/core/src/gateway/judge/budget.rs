@@ -9,7 +9,7 @@ use portolan_model::{
     re2,
 };
 
-use super::Wrong;
+use super::{Partly, Wrong};
 use crate::{
     Cx,
     gateway::{
@@ -53,7 +53,7 @@ pub(crate) fn expression_budgets(cx: &mut Cx<'_>, _: &Name, members: &[Arc<Expre
 }
 
 /// A match of a route that is over the budget.
-pub(super) fn judge(m: &RouteMatch, at: usize, over: &OverBudget) -> Result<(), (Wrong, RouteMatch)> {
+pub(super) fn judge(m: &RouteMatch, at: usize, over: &OverBudget) -> Result<(), Box<Partly>> {
     if expressions(m).next().is_none() {
         return Ok(());
     }
@@ -68,7 +68,7 @@ pub(super) fn judge(m: &RouteMatch, at: usize, over: &OverBudget) -> Result<(), 
         over.cost, over.left
     );
     let hint = "use PathPrefix or Exact where that is enough, or name hosts instead of wildcards";
-    Err((Wrong::new(format!("matches[{at}]"), message, hint), rest))
+    Err(Box::new(Partly { wrong: Wrong::new(format!("matches[{at}]"), message, hint), rest }))
 }
 
 /// Expressions of a match.

@@ -110,11 +110,12 @@ fn change(path: &PathChange, rule: &RouteRule, field: &str, redirect: bool) -> O
         return Some(Wrong::new(field, message, "match by PathPrefix, or use replaceFullPath"));
     }
     // An empty prefix stands for `/`.
-    if !(text.starts_with('/') || prefix && text.is_empty()) {
+    let rooted = text.starts_with('/') || prefix && text.is_empty();
+    if !rooted {
         let message = format!("the path {} does not begin with a slash", shown(text));
         return Some(Wrong::new(field, message, "begin it with a slash"));
     }
-    let cut = |c: char| breaks(c) || c == '\t' || c == ' ' || c == '#' || c == '?' && !(redirect && !prefix);
+    let cut = |c: char| breaks(c) || c == '\t' || c == ' ' || c == '#' || c == '?' && (prefix || !redirect);
     if let Some(c) = text.chars().find(|c| cut(*c)) {
         let message = format!("the path {} has {c:?}, which a path cannot have", shown(text));
         return Some(Wrong::new(field, message, "write it percent-encoded, without query and fragment"));

@@ -3,7 +3,7 @@
 use portolan_model::input::{PathMatch, RouteMatch, ValueMatch};
 
 use super::{
-    Wrong,
+    Partly, Wrong,
     text::{QUERY_BYTES, TEXT_BYTES, is_token, shown},
 };
 
@@ -11,7 +11,7 @@ use super::{
 const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Judges the match at position `at`; if it cannot be served, gives what of it can be expressed.
-pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), (Wrong, RouteMatch)> {
+pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), Box<Partly>> {
     let mut rest = m.clone();
     let mut found = Vec::new();
     if let Some((wrong, path)) = path(&m.path, &format!("matches[{at}].path.value")) {
@@ -49,7 +49,7 @@ pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), (Wrong, RouteMatch)
     values("queryParams", &mut rest.query, query);
     match found.into_iter().next() {
         None => Ok(()),
-        Some(wrong) => Err((wrong, rest)),
+        Some(wrong) => Err(Box::new(Partly { wrong, rest })),
     }
 }
 
@@ -102,7 +102,7 @@ fn path(path: &PathMatch, field: &str) -> Option<(Wrong, PathMatch)> {
         )
     } else if whole.to_ascii_lowercase().contains("%2f") {
         ("has an escaped slash, which is decoded before a path is matched", "write a slash")
-    } else if let Some(_) = text.chars().find(|c| bad(*c)) {
+    } else if text.chars().any(bad) {
         ("has a character that a path cannot have", "write it percent-encoded (RFC 3986)")
     } else if text.len() > TEXT_BYTES {
         ("is longer than any path can be", "shorten it")
