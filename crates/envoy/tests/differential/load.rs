@@ -1,7 +1,7 @@
 //! A real Envoy in validate mode: many resources in one start configuration, and halves of it until the refused ones are left.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     process::Command,
     sync::atomic::{AtomicUsize, Ordering},
@@ -29,22 +29,24 @@ use envoy_types::{
                     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
                     lb_endpoint::HostIdentifier,
                 },
-                listener::v3::{Filter, FilterChain, Listener, filter},
-                route::v3::RouteConfiguration,
+                listener::v3::{Listener, filter::ConfigType},
+                route::v3::ScopedRouteConfiguration,
             },
-            extensions::filters::{
-                http::router::v3::Router,
-                network::http_connection_manager::v3::{
-                    HttpConnectionManager, HttpFilter, http_connection_manager::RouteSpecifier, http_filter,
-                },
+            extensions::filters::network::http_connection_manager::v3::{
+                HttpConnectionManager, ScopedRouteConfigurationsList,
+                http_connection_manager::RouteSpecifier, scoped_routes::ConfigSpecifier,
             },
         },
-        google::protobuf::{Duration, Struct, Value, value::Kind},
+        google::protobuf::{Any, Duration, Struct, Value, value::Kind},
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{Cluster, Endpoints, VirtualHost, WireListener};
-use portolan_envoy::encode;
+use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost, WireListener};
+use portolan_envoy::{
+    encode::{self, Design, Piece},
+    shards::shard_of,
+};
+use portolan_model::NamespacedName;
 use prost::Message as _;
 
 /// What is refused: its name, and Envoy's words.
@@ -129,47 +131,51 @@ impl Envoy {
     }
 }
 
-/// Listeners with their tables in them.
+/// A listener a table, with the scopes of the table in it.
 pub fn hosts(all: &[VirtualHost]) -> Bootstrap {
-    let mut tables: BTreeMap<&str, encode::RouteTable> = BTreeMap::new();
+    let mut tables: BTreeMap<&str, BTreeMap<u16, Vec<Piece>>> = BTreeMap::new();
     for host in all {
-        tables.entry(&host.key.0).or_default().put(host);
+        // A wildcard stands in all shards: one is enough to load it.
+        let scope = tables.entry(&host.key.0).or_default().entry(shard_of(&host.key.1)).or_default();
+        scope.push(encode::piece(host, &BTreeSet::new()));
     }
-    let listeners = tables.into_iter().enumerate().map(|(at, (name, table))| {
-        let body = table.resource(name).body;
-        let routes = RouteConfiguration::decode(&*body.value).unwrap();
-        with_routes(at, routes)
+    let listeners = tables.into_iter().enumerate().map(|(at, (name, scopes))| {
+        let scopes = scopes.iter().map(|(shard, pieces)| encode::scope(name, *shard, pieces.iter()));
+        with_scopes(at, scopes.collect())
     });
     start(StaticResources { listeners: listeners.collect(), ..Default::default() })
 }
 
-fn with_routes(at: usize, routes: RouteConfiguration) -> Listener {
-    let manager = HttpConnectionManager {
-        stat_prefix: "differential".into(),
-        route_specifier: Some(RouteSpecifier::RouteConfig(routes)),
-        http_filters: vec![HttpFilter {
-            name: "envoy.filters.http.router".into(),
-            config_type: Some(http_filter::ConfigType::TypedConfig(pack_any(Router::default()))),
-            ..Default::default()
-        }],
-        ..Default::default()
+/// A listener as it is sent, its scopes in it instead of from a control plane.
+fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
+    let chain = FilterChain { server_names: vec![], secrets: None, routes: "differential".into() };
+    let row = WireListener {
+        key: (NamespacedName::new("gw", format!("{at}")), 80),
+        name: format!("{at}").into(),
+        address: "127.0.0.1".into(),
+        port: 80,
+        chains: vec![chain],
     };
-    Listener {
-        name: format!("{at}"),
-        address: Some(pipe(&format!("@portolan-differential-{at}"))),
-        filter_chains: vec![FilterChain {
-            filters: vec![Filter {
-                name: "envoy.filters.network.http_connection_manager".into(),
-                config_type: Some(filter::ConfigType::TypedConfig(pack_any(manager))),
-            }],
-            ..Default::default()
-        }],
-        ..Default::default()
-    }
+    let mut made = encode::listener(&row, Design::Scoped);
+    made.address = Some(pipe(&format!("@portolan-differential-{at}")));
+    let Some(ConfigType::TypedConfig(any)) = &mut made.filter_chains[0].filters[0].config_type else {
+        panic!()
+    };
+    let mut manager = HttpConnectionManager::decode(&*any.value).unwrap();
+    let Some(RouteSpecifier::ScopedRoutes(routes)) = &mut manager.route_specifier else { panic!() };
+    let decode = |any: &Any| ScopedRouteConfiguration::decode(&*any.value).unwrap();
+    let list =
+        ScopedRouteConfigurationsList { scoped_route_configurations: scopes.iter().map(decode).collect() };
+    routes.config_specifier = Some(ConfigSpecifier::ScopedRouteConfigurationsList(list));
+    *any = pack_any(manager);
+    made
 }
 
 pub fn listeners(all: &[WireListener]) -> Bootstrap {
-    start(StaticResources { listeners: all.iter().map(encode::listener).collect(), ..Default::default() })
+    start(StaticResources {
+        listeners: all.iter().map(|row| encode::listener(row, Design::Scoped)).collect(),
+        ..Default::default()
+    })
 }
 
 pub fn clusters(all: &[Cluster]) -> Bootstrap {
@@ -177,7 +183,7 @@ pub fn clusters(all: &[Cluster]) -> Bootstrap {
 }
 
 pub fn endpoints(all: &[Endpoints]) -> Bootstrap {
-    let echo = ([127, 0, 0, 1], 9).into();
+    let echo = Some(([127, 0, 0, 1], 9).into());
     let cluster = |row: &Endpoints| EnvoyCluster {
         name: row.key.to_string(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static as i32)),

@@ -137,7 +137,8 @@ impl Totals {
         let (seen, samples) = self.samples.entry(plain(&class)).or_default();
         *seen += 1;
         if samples.len() < SAMPLES && !entries.is_empty() {
-            samples.push(VirtualHost { key: ("raw".into(), "raw.example.com".into()), entries });
+            let key = ("raw".into(), "raw.example.com".into());
+            samples.push(VirtualHost { key, entries, misdirected: false });
         }
     }
 
