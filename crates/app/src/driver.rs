@@ -37,7 +37,6 @@ use portolan_core::{
         rows::{Account, AccountWanted, IssueWanted},
     },
     gateway::rows::DialledBackends,
-    status::rows::EntryPoint,
     world,
 };
 use portolan_effects::{
@@ -50,7 +49,7 @@ use portolan_effects::{
     store::Store,
 };
 use portolan_engine::{Engine, Held};
-use portolan_envoy::{resources::Board, serve::Report};
+use portolan_envoy::{board::Board, serve::Report};
 use portolan_model::{Instant, Name, NamespacedName, ObjectKey, Redacted};
 use serde_json::Value;
 use tokio::sync::{Semaphore, mpsc};
@@ -111,7 +110,7 @@ pub struct Driver {
     _claim: Option<Claim>,
     events: mpsc::UnboundedSender<Event>,
     signing: BTreeMap<NamespacedName, Signing>,
-    /// Hosts to probe once Envoy has settled, with the number of the latest attempt.
+    /// Hosts that are being probed, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
     /// Hosts whose probe has failed and is made again in a while.
@@ -307,13 +306,10 @@ impl Driver {
             Event::Read(tree, difference) => self.take_reading(tree, *difference),
             Event::Xds(Report::Connected) => tracing::info!("Envoy is connected"),
             Event::Xds(Report::Disconnected) => tracing::info!("Envoy has disconnected"),
-            Event::Xds(Report::Verdict(verdict)) => {
-                if let Some(ack) = self.wire.verdict(verdict) {
-                    self.engine.put(ack);
-                    self.facts = true;
-                    if self.wire.settled() {
-                        self.reaction.settled();
-                    }
+            Event::Xds(Report::Verdicts(verdicts)) => {
+                self.facts |= self.wire.verdicts(verdicts, &mut self.engine);
+                if self.wire.settled() {
+                    self.reaction.settled();
                 }
             }
             Event::AccountKey(wanted, result) => self.account_key_made(&wanted, result),
@@ -335,11 +331,7 @@ impl Driver {
             }
             Event::EnvoyEnded(how) => {
                 tracing::warn!("{how}");
-                self.wire.forget();
-                for entry in self.engine.rows::<EntryPoint>().filter(|e| e.probe).cloned().collect::<Vec<_>>()
-                {
-                    self.to_probe.insert(entry.key.clone());
-                }
+                self.wire.forget(&self.board, &mut self.engine);
             }
             Event::Interrupt => return Some(0),
         }
@@ -349,7 +341,6 @@ impl Driver {
     /// Steps until nothing follows from the last step any more. Feedback inside is bounded: addresses, what is opened,
     /// what is mirrored. Envoy gets the outcome only, so that a Secret which is opened at the start is never missed.
     fn settle(&mut self) {
-        let mut publish = false;
         let mut appeared = BTreeSet::new();
         for _ in 0..8 {
             self.facts = false;
@@ -370,7 +361,7 @@ impl Driver {
             self.publish_roots(&step);
             self.follow_templates(&step);
             self.follow_secrets(&step);
-            publish |= self.wire.take(&step);
+            self.facts |= self.wire.take(&step, &self.board, &mut self.engine);
             self.follow_dns(&step);
             self.follow_accounts(&step);
             self.follow_issues(&step);
@@ -382,9 +373,8 @@ impl Driver {
                 break;
             }
         }
-        if publish {
-            let (resources, bytes) = self.wire.publish(&self.board);
-            self.reaction.published(resources, bytes);
+        if let Some(published) = self.wire.publish(&self.board) {
+            self.reaction.published(published.count, published.bytes);
         }
         self.record_findings(appeared);
         self.store.pack();

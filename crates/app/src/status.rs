@@ -12,8 +12,8 @@ use portolan_core::{
     conditions::rows::ListenerStatus,
     gateway::backends::place,
     gateway::rows::{
-        Cluster, Endpoints, GatewayListener, ListenerCertificate, ParentVerdict, StandIn, VirtualHost,
-        WireAck, WireKey, WireType,
+        Cluster, Endpoints, Force, GatewayListener, HostForce, ListenerCertificate, ListenerForce,
+        ListenerKey, ParentVerdict, StandIn, VirtualHost,
     },
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
@@ -205,15 +205,21 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
             step("backend", evidence.0, evidence.1);
         }
     }
-    let acked = hosts.iter().all(|h| {
-        let key = WireKey { r#type: WireType::Routes, name: h.key.0.clone() };
-        engine.get::<WireAck>(&key).is_some_and(|a| a.state.is_ok())
-    });
-    step(
-        "acked by Envoy",
-        acked && !hosts.is_empty(),
-        if acked { "routes accepted".into() } else { entry.why.clone() },
-    );
+    if let Some(claim) = claim {
+        let key = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
+        let row = engine.get::<ListenerForce>(&key);
+        let (ok, evidence) = row.map_or((false, entry.why.clone()), |row| force(&row.state));
+        step("listener", ok, evidence);
+    }
+    for host in &hosts {
+        let row = engine.get::<HostForce>(&host.key);
+        let (ok, mut evidence) = row.as_ref().map_or((false, entry.why.clone()), |row| force(&row.state));
+        let left_out: Vec<_> = row.iter().flat_map(|row| &row.left_out).collect();
+        for rule in &left_out {
+            let _ = write!(evidence, "; rule {} of {} is refused: {}", rule.rule, rule.route, rule.words);
+        }
+        step("acked by Envoy", ok && left_out.is_empty(), evidence);
+    }
     match engine.get::<Probe>(&name).map(|p| p.state.clone()) {
         None => step("probe", false, "not made yet".into()),
         Some(Ok(status)) => {
@@ -237,6 +243,15 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
     Some(
         json!({"hostname": host, "state": entry.state, "message": entry.why, "steps": steps, "reasons": reasons}),
     )
+}
+
+/// Whether it is in force, and why not.
+fn force(state: &Force) -> (bool, String) {
+    match state {
+        Force::InForce => (true, "in force".into()),
+        Force::Pending(why) | Force::NotSent(why) => (false, why.clone()),
+        Force::Refused(words) => (false, format!("Envoy refused {words}")),
+    }
 }
 
 /// The status as a table with the findings below.

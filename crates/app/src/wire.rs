@@ -1,181 +1,154 @@
-//! Changed wire rows become resources, and verdicts of Envoy become facts. Work is O(what changed).
+//! Glue between the engine and the streams: what steps change goes on the board, and what Envoy says becomes facts.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 
-use portolan_core::gateway::rows::{
-    Cluster, Endpoints, TlsSecret, VirtualHost, WireAck, WireKey, WireListener, WireType,
+use portolan_core::{
+    World,
+    gateway::rows::{
+        Hold, ListenerInForce, VirtualHost, WireAck, WireKey, WireListener, WirePending, WireType,
+        virtual_host_name,
+    },
 };
 use portolan_effects::echo::Echo;
-use portolan_engine::Changes;
+use portolan_engine::{Changes, Engine};
 use portolan_envoy::{
-    encode::{self, Design, RouteTable},
-    resources::{Board, Resources, TYPES},
-    session::Verdict,
+    board::Board,
+    session::{Standing, Verdict},
+    translate::{Published, Staged},
 };
-use portolan_model::Name;
 
-/// What Envoy should have, and what it said.
+/// What is not published yet, and what Envoy has not judged yet.
 #[derive(Default)]
 pub struct Wire {
-    /// The wanted resources.
-    resources: Resources,
-    /// Changed since they were published.
-    changed: BTreeSet<WireKey>,
-    tables: BTreeMap<Name, RouteTable>,
-    /// Route configurations that a listener names, with how many chains do.
-    named: BTreeMap<Name, BTreeSet<Name>>,
-    /// Wanted but not judged yet.
-    pending: BTreeSet<WireKey>,
+    staged: Staged,
+    /// Wanted and not judged yet, each with the change on the board that it waits for.
+    pending: BTreeMap<WireKey, u64>,
     echo: Echo,
 }
 
-fn key(r#type: WireType, name: &Name) -> WireKey {
-    WireKey { r#type, name: name.clone() }
-}
-
 impl Wire {
-    /// Takes over the changes of the last step; `true` if Envoy must hear of it.
-    pub fn take(&mut self, step: &Changes) -> bool {
-        let mut touched: BTreeSet<WireKey> = BTreeSet::new();
-        let mut routes: BTreeSet<Name> = BTreeSet::new();
-        for change in step.of::<Cluster>() {
-            let key = key(WireType::Cluster, &change.key);
-            let changed = match &change.after {
-                Some(row) => self.resources.put(key.clone(), &encode::cluster(row)),
-                None => self.resources.remove(&key),
-            };
-            touched.extend(changed.then_some(key));
-        }
-        for change in step.of::<Endpoints>() {
-            let key = key(WireType::Endpoints, &change.key);
-            let changed = match &change.after {
-                Some(row) => {
-                    let echo = match row.stand_in {
-                        None => Ok(None),
-                        Some(_) => self.echo.address(&row.service.to_string()).map(Some),
-                    };
-                    match echo {
-                        Ok(echo) => self.resources.put(key.clone(), &encode::endpoints(row, echo)),
-                        Err(error) => {
-                            tracing::error!(%error, service = %row.service, "no stand-in could be started");
-                            false
-                        }
-                    }
-                }
-                None => self.resources.remove(&key),
-            };
-            touched.extend(changed.then_some(key));
-        }
-        for change in step.of::<TlsSecret>() {
-            let key = key(WireType::Secret, &change.key);
-            let changed = match &change.after {
-                Some(row) => self.resources.put(key.clone(), &encode::tls_secret(row)),
-                None => self.resources.remove(&key),
-            };
-            touched.extend(changed.then_some(key));
-        }
-        for change in step.of::<WireListener>() {
-            let names = |row: Option<&Arc<WireListener>>| -> Vec<(Name, Name)> {
-                let chains =
-                    row.iter().flat_map(|l| l.chains.iter().filter(|c| !c.refuses()).map(|c| (c, &l.name)));
-                chains.map(|(chain, listener)| (chain.routes.clone(), listener.clone())).collect()
-            };
-            for (table, listener) in names(change.before.as_ref()) {
-                self.named.entry(table.clone()).or_default().remove(&listener);
-                routes.insert(table);
-            }
-            for (table, listener) in names(change.after.as_ref()) {
-                self.named.entry(table.clone()).or_default().insert(listener);
-                routes.insert(table);
-            }
-            let name: Name = format!("gw/{}/{}", change.key.0, change.key.1).into();
-            let key = key(WireType::Listener, &name);
-            let changed = match &change.after {
-                Some(row) => self.resources.put(key.clone(), &encode::listener(row, Design::Whole)),
-                None => self.resources.remove(&key),
-            };
-            touched.extend(changed.then_some(key));
-        }
-        for change in step.of::<VirtualHost>() {
-            let (name, host) = &change.key;
-            let table = self.tables.entry(name.clone()).or_default();
-            match &change.after {
-                Some(row) => table.put(row),
-                None => table.remove(host),
-            }
-            if table.is_empty() {
-                self.tables.remove(name);
-            }
-            routes.insert(name.clone());
-        }
-        for name in routes {
-            let key = key(WireType::Routes, &name);
-            let resource = if self.named.get(&name).is_some_and(|listeners| !listeners.is_empty()) {
-                let none = RouteTable::default();
-                Some(Arc::new(self.tables.get(&name).unwrap_or(&none).resource(&name)))
-            } else {
-                self.named.remove(&name);
+    /// Takes over the changes of the last step; `true` if there are facts for another one.
+    pub fn take(&mut self, step: &Changes, board: &Board, engine: &mut Engine<World>) -> bool {
+        let echo = &mut self.echo;
+        let mut stand_in = |service: &_| match echo.address(&format!("{service}")) {
+            Ok(address) => Some(address),
+            Err(error) => {
+                tracing::error!(%error, %service, "no stand-in could be started");
                 None
-            };
-            let changed = self.resources.set(key.clone(), resource);
-            touched.extend(changed.then_some(key));
-        }
-        for key in &touched {
-            if self.resources.get(key).is_some() {
-                self.pending.insert(key.clone());
-            } else {
-                self.pending.remove(key);
             }
+        };
+        let touched = board.look(|wanted| self.staged.take(step, wanted, &mut stand_in));
+        let mut facts = gone(step, engine, &mut self.pending);
+        for key in touched {
+            if self.staged.removes(&key) {
+                self.pending.remove(&key);
+                engine.remove::<WireAck>(&key);
+                engine.remove::<WirePending>(&key);
+            } else {
+                self.pending.insert(key.clone(), u64::MAX);
+                if is_told(&key) {
+                    engine.put(WirePending { key, hold: Hold::Sent });
+                }
+            }
+            facts = true;
         }
-        let changed = !touched.is_empty();
-        self.changed.append(&mut touched);
-        changed
+        facts
     }
 
-    /// Puts on the board what changed since the last time; gives the number of resources and their size.
-    pub fn publish(&mut self, board: &Board) -> (usize, usize) {
-        let changes: Vec<_> = std::mem::take(&mut self.changed)
-            .into_iter()
-            .map(|key| {
-                let resource = self.resources.get(&key).cloned();
-                (key, resource)
-            })
-            .collect();
-        let size = changes.iter().filter_map(|(_, r)| r.as_ref()).map(|r| r.body.value.len()).sum();
-        let count = changes.len();
-        board.publish(changes);
-        (count, size)
-    }
-
-    fn keys(&self, r#type: WireType) -> impl Iterator<Item = WireKey> {
-        self.resources.of(r#type).map(move |(name, _)| key(r#type, name))
+    /// Puts on the board what changed since the last time; `None` if nothing did.
+    pub fn publish(&mut self, board: &Board) -> Option<Published> {
+        let nothing = self.staged.is_empty() && board.is_known();
+        let staged = &mut self.staged;
+        let (published, sequence) =
+            (!nothing).then(|| board.publish(|wanted| (staged.publish(wanted), wanted.sequence())))?;
+        self.pending.values_mut().filter(|at| **at == u64::MAX).for_each(|at| *at = sequence);
+        Some(published)
     }
 
     /// A new Envoy has nothing: everything waits for its verdict again.
-    pub fn forget(&mut self) {
-        self.pending = TYPES.into_iter().flat_map(|t| self.keys(t)).collect();
-    }
-
-    /// Notes a verdict; gives the fact to put, `None` if it is about an old version.
-    pub fn verdict(&mut self, verdict: Verdict) -> Option<WireAck> {
-        let wanted = &self.resources.get(&verdict.key)?.version;
-        if *wanted != verdict.version {
-            return None;
+    pub fn forget(&mut self, board: &Board, engine: &mut Engine<World>) {
+        let sockets: Vec<_> = engine.rows::<ListenerInForce>().map(|row| row.key.clone()).collect();
+        sockets.iter().for_each(|key| engine.remove::<ListenerInForce>(key));
+        let acks: Vec<WireKey> = engine.rows::<WireAck>().map(|row| row.key.clone()).collect();
+        let sequence = board.look(portolan_envoy::board::Wanted::sequence);
+        for key in acks {
+            engine.remove::<WireAck>(&key);
+            engine.put(WirePending { key: key.clone(), hold: Hold::Sent });
+            self.pending.insert(key, sequence);
         }
-        self.pending.remove(&verdict.key);
-        Some(WireAck { key: verdict.key, state: verdict.result })
     }
 
-    /// Listeners whose wanted version Envoy has not judged yet.
-    pub fn pending_listeners(&self) -> impl Iterator<Item = &WireKey> {
-        self.pending.iter().filter(|key| key.r#type == WireType::Listener)
+    /// Notes verdicts; facts follow for those that are about what is wanted now.
+    pub fn verdicts(&mut self, verdicts: Vec<Verdict>, engine: &mut Engine<World>) -> bool {
+        let mut facts = false;
+        for Verdict { key, taken, standing } in verdicts {
+            if self.pending.get(&key).is_some_and(|at| *at > taken) {
+                continue;
+            }
+            let state = match standing {
+                Standing::Held(hold) => {
+                    // What nothing asks for is waited for by nobody.
+                    if hold == Hold::NotAsked {
+                        self.pending.remove(&key);
+                    } else {
+                        self.pending.insert(key.clone(), taken);
+                    }
+                    if is_told(&key) {
+                        engine.put(WirePending { key, hold });
+                        facts = true;
+                    }
+                    continue;
+                }
+                Standing::InForce => Ok(()),
+                Standing::Refused(refusal) => Err(refusal),
+            };
+            self.pending.remove(&key);
+            if state.is_ok() && !is_told(&key) {
+                // Only a refusal of it is told.
+                if engine.get::<WireAck>(&key).is_some() {
+                    engine.remove::<WireAck>(&key);
+                    facts = true;
+                }
+                continue;
+            }
+            facts = true;
+            engine.remove::<WirePending>(&key);
+            if key.r#type == WireType::Listener && state.is_ok() {
+                let row = engine.rows::<WireListener>().find(|row| row.name == key.name).map(Arc::clone);
+                if let Some(row) = row {
+                    engine.put(ListenerInForce { key: row.key.clone(), row });
+                }
+            }
+            engine.put(WireAck { key, state });
+        }
+        facts
     }
 
-    /// Envoy has judged all that is wanted: a probe now sees the wanted configuration.
+    /// Envoy has judged all that is wanted.
     pub fn settled(&self) -> bool {
         self.pending.is_empty()
     }
+}
+
+/// Whether rooms read how it stands. Of clusters and endpoints they hear through the hosts that wait for them.
+fn is_told(key: &WireKey) -> bool {
+    !matches!(key.r#type, WireType::Cluster | WireType::Endpoints)
+}
+
+/// Facts about rows that are gone.
+fn gone(step: &Changes, engine: &mut Engine<World>, pending: &mut BTreeMap<WireKey, u64>) -> bool {
+    let mut facts = false;
+    for change in step.of::<WireListener>().iter().filter(|change| change.after.is_none()) {
+        engine.remove::<ListenerInForce>(&change.key);
+        facts = true;
+    }
+    for change in step.of::<VirtualHost>().iter().filter(|change| change.after.is_none()) {
+        let key =
+            WireKey { r#type: WireType::VirtualHost, name: virtual_host_name(&change.key.0, &change.key.1) };
+        engine.remove::<WireAck>(&key);
+        engine.remove::<WirePending>(&key);
+        pending.remove(&key);
+        facts = true;
+    }
+    facts
 }

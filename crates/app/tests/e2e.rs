@@ -22,6 +22,8 @@ mod contract;
 mod dns;
 #[path = "e2e/instance.rs"]
 mod instance;
+#[path = "e2e/isolation.rs"]
+mod isolation;
 #[path = "e2e/live.rs"]
 mod live;
 #[path = "e2e/platform.rs"]

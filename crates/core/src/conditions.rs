@@ -23,8 +23,8 @@ use crate::{
     World,
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
-        GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, ListenerState, ParentVerdict,
-        Unresolved, WireAck, WirePending,
+        GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, ListenerForce, ListenerState,
+        ParentVerdict, Unresolved,
     },
     secrets::rows::UnsealFailure,
     world::AttachmentsByListener,
@@ -47,7 +47,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("class_status", classes::class_status).writes::<(ObjectStatus,)>();
     engine
         .map("listener_status", listeners::listener_status)
-        .reads::<(GatewayListener, ListenerCertificate, AttachmentsByListener, WireAck, WirePending)>()
+        .reads::<(GatewayListener, ListenerCertificate, AttachmentsByListener, ListenerForce)>()
         .writes::<(ListenerStatus,)>();
     engine
         .map("gateway_status", gateways::gateway_status)

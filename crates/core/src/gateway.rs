@@ -4,6 +4,7 @@
 //!  Secret -> TlsReady -> ListenerCertificate -> WireListener
 //!  Gateway -> GatewayListener ^          Route -> Offer -> Attachment -> HostRule -> VirtualHost
 //!              Contender -> RouteConflict -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
+//!  WireAck, WirePending, ListenerInForce (facts) -> ListenerForce, HostForce: read by every room that says what works
 //! ```
 //!
 //! Invariants: every listener owns its hostname: without a certificate that can be shown its names get a refused handshake,
@@ -16,6 +17,7 @@ mod attach;
 pub mod backends;
 mod boundaries;
 pub(crate) mod conflicts;
+pub(crate) mod force;
 mod grants;
 mod hosts;
 pub mod judge;
@@ -33,9 +35,10 @@ use portolan_model::input::{
 };
 use rows::{
     Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
-    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule, ListenerCertificate,
-    ListenerHost, ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
-    Unenforced, Unresolved, VirtualHost, WireListener,
+    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule,
+    ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, Offer, OverBudget,
+    ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
+    WireListener, WirePending,
 };
 
 use crate::{
@@ -123,6 +126,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("endpoints", backends::endpoints)
         .reads::<(Service, EndpointSlice, EndpointsObject, DialledBackends)>()
         .writes::<(Endpoints, Finding)>();
+    engine
+        .map("listener_force", force::listener_force)
+        .reads::<(ListenerCertificate, WireListener, ListenerInForce, WireAck, WirePending)>()
+        .writes::<(ListenerForce, Finding)>();
+    engine
+        .map("host_force", force::host_force)
+        .reads::<(WireAck, WirePending)>()
+        .writes::<(HostForce, Finding)>();
+    engine.map("backend_refused", force::backend_refused).reads::<(WireAck,)>().writes::<(Finding,)>();
 }
 
 pub use tls::one_label as covers;

@@ -25,7 +25,10 @@ use crate::{
         plan,
         rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
     },
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireListener},
+    gateway::rows::{
+        GatewayAddress, ListenerInForce, Refusal, VirtualHost, WireAck, WireKey, WireListener, WireType,
+        virtual_host_name,
+    },
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
@@ -216,14 +219,35 @@ fn serve(engine: &mut Engine<World>) {
             loopback: true,
         });
     }
-    let sent: BTreeSet<WireKey> = engine.rows::<WireListener>().flat_map(|row| row.resources()).collect();
-    for key in sent {
-        engine.put(WireAck { key, state: Ok(()) });
-    }
+    accept(engine, |_| None);
     let hosts: Vec<Name> =
         engine.rows::<EntryPoint>().filter(|entry| entry.probe).map(|entry| entry.key.clone()).collect();
     for key in hosts {
         engine.put(Probe { key, state: Ok(200) });
+    }
+}
+
+/// Envoy has everything that is wanted in force, but for what it refuses.
+pub fn accept(engine: &mut Engine<World>, refuse: impl Fn(&WireKey) -> Option<Refusal>) {
+    let listeners: Vec<Arc<WireListener>> = engine.rows::<WireListener>().cloned().collect();
+    let mut sent: BTreeSet<WireKey> = BTreeSet::new();
+    for row in listeners {
+        sent.extend(row.resources());
+        let key = WireKey { r#type: WireType::Listener, name: row.name.clone() };
+        if refuse(&key).is_none() {
+            engine.put(ListenerInForce { key: row.key.clone(), row });
+        } else if engine.get::<ListenerInForce>(&row.key).is_some_and(|is| is.row == row) {
+            // What is refused is not in force.
+            engine.remove::<ListenerInForce>(&row.key);
+        }
+    }
+    sent.extend(engine.rows::<VirtualHost>().map(|row| WireKey {
+        r#type: WireType::VirtualHost,
+        name: virtual_host_name(&row.key.0, &row.key.1),
+    }));
+    for key in sent {
+        let state = refuse(&key).map_or(Ok(()), Err);
+        engine.put(WireAck { key, state });
     }
 }
 

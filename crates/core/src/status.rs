@@ -8,7 +8,10 @@ use portolan_engine::Engine;
 use crate::{
     World,
     dns::rows::DnsState,
-    gateway::rows::{GatewayAddress, GatewayListener, ListenerCertificate, Unenforced, Unresolved, WireAck},
+    gateway::rows::{
+        GatewayAddress, GatewayListener, HostForce, ListenerCertificate, ListenerForce, Unenforced,
+        Unresolved,
+    },
     world::{ClaimsByHost, Finding},
 };
 
@@ -22,7 +25,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             GatewayListener,
             ListenerCertificate,
             Unresolved,
-            WireAck,
+            ListenerForce,
+            HostForce,
             rows::Probe,
             Unenforced,
             DnsState,

@@ -31,10 +31,10 @@ use crate::{
     gateway::conflicts::{self, HostOfKind},
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
-        GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostRule,
-        ListenerCertificate, ListenerHost, ListenerKey, ListenerState, Offer, OverBudget, ParentVerdict,
-        RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck, WireListener,
-        WirePending,
+        GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
+        HostRule, ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerKey,
+        ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
+        Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::ObjectHealth,
@@ -173,7 +173,7 @@ world! {
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         // facts from effects
-        addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
+        addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
         settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
@@ -199,7 +199,7 @@ world! {
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         expression_uses: ExpressionUse [ExpressionsByNamespace], over_budget: OverBudget [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
-        clusters: Cluster [], endpoints: Endpoints [],
+        clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
         // dns
         gates: ListenerGate [], targets: GatewayTargets [], wishes: NameWish [WishesByName, WishesByRoute],
         wanted_names: WantedName [], dns_states: DnsState [StatesByHost], departed: Departed [],

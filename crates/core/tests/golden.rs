@@ -3,7 +3,8 @@
 //! `input.yaml` holds the objects as a user writes them (after the room's `base.yaml`, if there is one), `facts.yaml`
 //! what effects would have seen or would do:
 //!
-//! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text), `acks: false` (Envoy has said nothing yet),
+//! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text, or its `words` with the `rules` of a virtual
+//!   host), `held` (virtual host to the cluster that it waits for), `acks: false` (Envoy has said nothing yet),
 //!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`, `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
 //! - for the certificates room see `golden/certificates.rs`;
@@ -34,8 +35,8 @@ use portolan_core::{
     certificates::rows::Settings,
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress, WireAck, WireKey, WireListener},
-    world,
+    gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, WireKey, WirePending, WireType},
+    simulate, world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
@@ -190,10 +191,25 @@ impl Run {
         if facts["acks"] == false {
             return;
         }
-        let sent: Vec<WireKey> = self.engine.rows::<WireListener>().flat_map(|row| row.resources()).collect();
-        for key in sent {
-            let refusal = facts["nacks"].get(&*key.name).and_then(Value::as_str).map(str::to_owned);
-            self.engine.put(WireAck { key, state: refusal.map_or(Ok(()), Err) });
+        simulate::accept(&mut self.engine, |key| {
+            let said = facts["nacks"].get(&*key.name)?;
+            let mut refusal = Refusal::of(said.as_str().or_else(|| said["words"].as_str()).unwrap());
+            let rules = said["rules"].as_array().into_iter().flatten();
+            refusal.rules = rules.map(|at| usize::try_from(at.as_u64().unwrap()).unwrap()).collect();
+            Some(refusal)
+        });
+        let held = facts["held"].as_object().into_iter().flatten();
+        let held: Vec<(WireKey, Hold)> = held
+            .map(|(name, by)| {
+                let key = |r#type, name: &str| WireKey { r#type, name: name.into() };
+                let by = by.as_str().map_or(Hold::Sent, |by| Hold::By(key(WireType::Cluster, by)));
+                (key(WireType::VirtualHost, name), by)
+            })
+            .collect();
+        let before: Vec<WireKey> = self.engine.rows::<WirePending>().map(|row| row.key.clone()).collect();
+        before.iter().for_each(|key| self.engine.remove::<WirePending>(key));
+        for (key, hold) in held {
+            self.engine.put(WirePending { key, hold });
         }
     }
 

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 
 use portolan_core::{
     World, engine,
-    gateway::rows::{Cluster, GatewayAddress, VirtualHost, WireAck, WireKey, WireListener, WireType},
+    gateway::rows::{
+        Cluster, GatewayAddress, Hold, VirtualHost, WireKey, WirePending, WireType, virtual_host_name,
+    },
+    simulate,
     status::rows::{EntryPoint, Probe, State},
     world,
 };
@@ -84,19 +87,7 @@ impl Edge {
         edge.step();
         edge.address("127.77.0.1");
         edge.step();
-        let mut sent: Vec<WireKey> = Vec::new();
-        for listener in edge.0.rows::<WireListener>() {
-            sent.push(WireKey { r#type: WireType::Listener, name: listener.name.clone() });
-            for chain in &listener.chains {
-                sent.push(WireKey { r#type: WireType::Routes, name: chain.routes.clone() });
-                let secrets = chain.secrets.iter().flatten();
-                sent.extend(secrets.map(|name| WireKey { r#type: WireType::Secret, name: name.clone() }));
-            }
-        }
-        assert!(sent.len() >= 5, "both listeners are sent: {sent:?}");
-        for key in sent {
-            edge.0.put(WireAck { key, state: Ok(()) });
-        }
+        simulate::accept(&mut edge.0, |_| None);
         edge.step();
         for number in 0..hosts {
             edge.0.put(Probe { key: host(number), state: Ok(200) });
@@ -110,6 +101,11 @@ impl Edge {
 
 fn host(number: usize) -> Name {
     format!("app-{number}.example.com").into()
+}
+
+fn virtual_host(edge: &Edge, number: usize) -> WireKey {
+    let row = edge.0.rows::<VirtualHost>().find(|row| row.key.1 == host(number)).unwrap();
+    WireKey { r#type: WireType::VirtualHost, name: virtual_host_name(&row.key.0, &row.key.1) }
 }
 
 fn service(number: usize, port: u16) -> String {
@@ -169,10 +165,18 @@ fn play(hosts: usize, changes: &[Change<'_>]) -> Vec<Changes> {
 
 #[test]
 fn one_change_does_the_same_work_at_20_and_at_300_hosts() {
-    let changes: [Change<'_>; 8] = [
+    let changes: [Change<'_>; 10] = [
         ("probe", &|e, _| e.0.put(Probe { key: host(7), state: Ok(503) })),
         ("route: filter", &|e, _| e.put(&route(7, "b"))),
         ("route: the same again", &|e, _| e.put(&route(7, "b"))),
+        ("virtual host under way", &|e, _| {
+            let key = virtual_host(e, 7);
+            e.0.put(WirePending { key, hold: Hold::Sent });
+        }),
+        ("virtual host in force", &|e, _| {
+            let key = virtual_host(e, 7);
+            e.0.remove::<WirePending>(&key);
+        }),
         ("route new", &|e, hosts| e.put(&route(hosts, "a"))),
         ("Service of it", &|e, hosts| e.put(&service(hosts, 80))),
         ("Service: port gone", &|e, _| e.put(&service(7, 81))),

@@ -9,7 +9,6 @@ mod listeners;
 mod manager;
 mod routes;
 mod scopes;
-mod table;
 
 use envoy_types::pb::{
     envoy::{
@@ -40,10 +39,9 @@ use envoy_types::pb::{
     google::protobuf::{BoolValue, Duration},
 };
 use envoy_types::util::pack_any;
-pub use listeners::{Design, listener};
+pub use listeners::listener;
 use portolan_core::gateway::rows::{Cluster, Endpoints, TlsSecret};
-pub use scopes::{Piece, closed, in_every_shard, piece, scope, scope_name, scope_version};
-pub use table::RouteTable;
+pub use scopes::{Piece, closed, in_every_shard, mark, piece, scope, scope_name, scope_version};
 
 /// Everything arrives over the one ADS stream.
 fn ads() -> ConfigSource {

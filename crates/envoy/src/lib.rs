@@ -1,16 +1,20 @@
 //! Gateway rows to Envoy.
 //!
 //! ```text
-//!  wire rows --encode--> resources --session--> responses --serve--> Envoy
-//!                                      ^------ acks, nacks ---------'
+//!  wire rows --translate, encode--> Board: resources, tables of virtual hosts --session--> responses --serve--> Envoy
+//!                                                                             ^------ acks, nacks ---------'
 //! ```
 //!
-//! `encode` and `session` are pure; `serve` is the only part that waits. The choice of route design (one
-//! RouteConfiguration a listener, pushed whole) lives in here alone; rooms do not know it.
+//! `translate`, `encode` and `session` are pure; `serve` is the only part that waits. The choice of route design (scopes
+//! by a hash of the host) lives in here alone; rooms do not know it.
 
+pub mod board;
 pub mod bootstrap;
 pub mod encode;
+mod fault;
 pub mod resources;
 pub mod serve;
 pub mod session;
 pub mod shards;
+pub mod tables;
+pub mod translate;

@@ -1,28 +1,31 @@
 //! The gRPC server: one delta ADS stream for each Envoy, over a Unix socket.
 
-use std::{pin::Pin, sync::Arc};
+use std::{
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
     aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
 };
-use portolan_core::gateway::rows::WireKey;
 use tokio::{net::UnixListener, sync::mpsc};
 use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream, wrappers::UnixListenerStream};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
-    resources::Board,
+    board::Board,
     session::{Session, Verdict},
 };
 
 /// What streams report.
 #[derive(Clone, Debug)]
 pub enum Report {
-    /// A stream has begun; `has` is what that Envoy already has at the wanted version after its first requests.
+    /// A stream has begun.
     Connected,
-    /// Envoy judged a resource.
-    Verdict(Verdict),
+    /// How resources stand now.
+    Verdicts(Vec<Verdict>),
     /// The stream has ended.
     Disconnected,
 }
@@ -81,41 +84,49 @@ async fn converse(
     reports: mpsc::UnboundedSender<Report>,
     out: mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>,
 ) {
+    let begun = Instant::now();
+    let now = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut session = Session::default();
     let mut news = board.news();
     let _ = reports.send(Report::Connected);
-    loop {
+    'stream: loop {
         news.mark_unchanged();
-        for response in board.look(|wanted| session.responses(wanted)) {
+        // Nothing is said before it is known what is wanted: an Envoy of an earlier run keeps what it has meanwhile.
+        let responses = board.look_if_known(|wanted| session.responses(wanted, now()));
+        let verdicts = session.verdicts();
+        if !verdicts.is_empty() {
+            let _ = reports.send(Report::Verdicts(verdicts));
+        }
+        for response in responses.unwrap_or_default() {
             tracing::debug!(
                 r#type = response.type_url,
                 sent = response.resources.len(),
+                bytes = response
+                    .resources
+                    .iter()
+                    .filter_map(|r| r.resource.as_ref())
+                    .map(|r| r.value.len())
+                    .sum::<usize>(),
                 removed = response.removed_resources.len(),
                 "xds response"
             );
             if out.send(Ok(response)).await.is_err() {
-                break;
+                break 'stream;
             }
         }
+        let due = session
+            .due()
+            .map_or(Duration::from_hours(1), |due| Duration::from_millis(due.saturating_sub(now()).max(1)));
         tokio::select! {
             request = requests.next() => {
                 let Some(Ok(request)) = request else { break };
-                // What a reconnecting Envoy says it has at the wanted version counts as acked.
-                for (name, version) in &request.initial_resource_versions {
-                    let r#type = crate::resources::TYPES.into_iter().find(|t| crate::resources::type_url(*t) == request.type_url);
-                    if let Some(r#type) = r#type {
-                        let key = WireKey { r#type, name: name.as_str().into() };
-                        let _ = reports.send(Report::Verdict(Verdict { key, version: version.clone(), result: Ok(()) }));
-                    }
-                }
                 if let Some(error) = &request.error_detail {
                     tracing::warn!(r#type = request.type_url, error = error.message, "envoy refused a response");
                 }
-                for verdict in session.request(&request) {
-                    let _ = reports.send(Report::Verdict(verdict));
-                }
+                session.request(&request, now());
             }
             changed = news.changed() => if changed.is_err() { break },
+            () = tokio::time::sleep(due) => {}
         }
     }
     let _ = reports.send(Report::Disconnected);

@@ -1,304 +1,318 @@
 //! The delta-xDS conversation of one stream, without I/O.
 //!
-//! Rules it keeps: clusters and endpoints are acked before the routes that use them; clusters and secrets go only
-//! after listeners and routes have settled; a bare ACK is never answered (that would be an endless loop); a NACK
-//! rejects a whole response, so what was in it is sent again one by one, and what is refused alone is quarantined at
-//! that version while the last good one stays in force.
+//! Rules it keeps:
+//!
+//! - Make before break, for each virtual host: the clusters and the endpoints that it names are acked before the scope
+//!   that holds it is sent. One whose cluster is not there yet is held back alone: what is in force of it stays, and
+//!   nobody else waits. Listeners wait for the scopes of their tables once Envoy asks for scopes.
+//! - What is named stays: a cluster goes when no virtual host names it that is in force or under way, a secret or a
+//!   scope when no listener does.
+//! - A NACK rejects a whole response. Of several resources the halves are sent again; of one scope the new virtual
+//!   hosts are asked about in a scope that nobody is routed by ([`hunt`]), down to the rule. What is refused is
+//!   quarantined at that version: the last good one, or the host without the rule, is served.
+//! - A bare ACK is never answered (that would be an endless loop), an empty first answer is.
 //!
 //! It looks only at names that may be unsettled: what changed, what Envoy asked for or judged, and what was left over.
 //! Source: Envoy's xDS protocol document, "Incremental xDS".
 
-use std::collections::{BTreeMap, BTreeSet};
+mod bisect;
+mod compose;
+mod flat;
+mod hunt;
+mod retry;
+mod scopes;
 
-use envoy_types::pb::envoy::service::discovery::v3::{
-    DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as Wire,
+use std::collections::BTreeSet;
+
+use envoy_types::pb::{
+    envoy::service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse, Resource as Wire},
+    google::protobuf::Any,
 };
-use portolan_core::gateway::rows::{WireKey, WireType};
+use portolan_core::gateway::rows::{Hold, Refusal, WireKey, WireType, virtual_host_name};
 use portolan_model::Name;
 
-use crate::resources::{Resource, Resources, TYPES, type_url};
+use crate::{
+    board::{Change, Wanted},
+    resources::{FLAT, Resource, type_url},
+};
+use compose::Clusters;
+use flat::{Allows, Flat};
+use scopes::Scopes;
 
-/// What Envoy said about a resource at a version.
+/// How a wanted resource stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Just this version is in force.
+    InForce,
+    /// Envoy refused it, or a part of it.
+    Refused(Refusal),
+    /// It is not in force yet.
+    Held(Hold),
+}
+
+/// How a resource stands at the version that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
     /// The resource.
     pub key: WireKey,
-    /// The version it is about.
-    pub version: String,
-    /// Accepted, or the text of the refusal.
-    pub result: Result<(), String>,
+    /// Changes of what is wanted that were taken up: with fewer than there are now, it is about an earlier version.
+    pub taken: u64,
+    /// How it stands.
+    pub standing: Standing,
 }
 
 /// State of one stream.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Session {
-    types: BTreeMap<WireType, PerType>,
-    /// Names that may have to be sent or removed, or that others wait for.
-    open: BTreeMap<WireType, BTreeSet<Name>>,
-    /// Changes of the wanted resources that were taken up.
+    clusters: Flat,
+    endpoints: Flat,
+    secrets: Flat,
+    listeners: Flat,
+    scopes: Scopes,
+    /// Changes of what is wanted that were taken up.
     taken: u64,
     nonce: u64,
-    isolate: BTreeSet<WireKey>,
-    refused: BTreeMap<WireKey, (String, String)>,
+    verdicts: Vec<Verdict>,
 }
 
-#[derive(Clone, Debug, Default)]
-struct PerType {
-    seen: bool,
-    /// All names may be unsettled.
-    all: bool,
-    wildcard: bool,
-    names: BTreeSet<Name>,
-    /// What Envoy has: name to version.
-    has: BTreeMap<Name, String>,
-    /// The response that waits for its ACK: nonce, sent versions, removed names.
-    waiting: Option<(String, BTreeMap<Name, String>, Vec<Name>)>,
-    /// Names asked for that do not exist and were not answered yet.
-    unanswered: BTreeSet<Name>,
-}
-
-impl PerType {
-    fn wants(&self, name: &Name) -> bool {
-        self.wildcard || self.names.contains(name)
+impl Default for Session {
+    fn default() -> Self {
+        let [clusters, endpoints, secrets, listeners] = FLAT.map(Flat::new);
+        Self {
+            clusters,
+            endpoints,
+            secrets,
+            listeners,
+            scopes: Scopes::default(),
+            taken: 0,
+            nonce: 0,
+            verdicts: Vec::new(),
+        }
     }
 }
 
 impl Session {
-    /// Takes a request in; returns verdicts of Envoy.
-    pub fn request(&mut self, request: &DeltaDiscoveryRequest) -> Vec<Verdict> {
-        let Some(r#type) = TYPES.into_iter().find(|t| type_url(*t) == request.type_url) else {
-            return Vec::new();
-        };
-        let state = self.types.entry(r#type).or_default();
-        let mut open: BTreeSet<Name> = BTreeSet::new();
-        if !state.seen {
-            state.seen = true;
-            state.all = true;
-            // An empty first subscription to clusters or listeners means all of them.
-            state.wildcard = matches!(r#type, WireType::Cluster | WireType::Listener)
-                && request.resource_names_subscribe.is_empty();
-            for (name, version) in &request.initial_resource_versions {
-                state.has.insert(name.as_str().into(), version.clone());
-            }
+    fn flat(&mut self, r#type: WireType) -> Option<&mut Flat> {
+        match r#type {
+            WireType::Cluster => Some(&mut self.clusters),
+            WireType::Endpoints => Some(&mut self.endpoints),
+            WireType::Secret => Some(&mut self.secrets),
+            WireType::Listener => Some(&mut self.listeners),
+            WireType::VirtualHost => None,
         }
-        for name in &request.resource_names_subscribe {
-            if name == "*" {
-                state.wildcard = true;
-                state.all = true;
-                continue;
-            }
-            let name = Name::new(name);
-            open.insert(name.clone());
-            // Subscribing again asks for the resource again.
-            if !state.names.insert(name.clone()) {
-                state.has.remove(&name);
-            }
-            state.unanswered.insert(name);
-        }
-        for name in &request.resource_names_unsubscribe {
-            if name == "*" {
-                state.wildcard = false;
-                continue;
-            }
-            state.names.remove(name.as_str());
-            state.has.remove(name.as_str());
-            state.unanswered.remove(name.as_str());
-            open.insert(name.as_str().into());
-        }
-        let mut verdicts = Vec::new();
-        if state.waiting.as_ref().is_some_and(|(nonce, ..)| *nonce == request.response_nonce)
-            && let Some((_, sent, removed)) = state.waiting.take()
-        {
-            open.extend(sent.keys().chain(&removed).cloned());
-            match &request.error_detail {
-                None => {
-                    for name in removed {
-                        state.has.remove(&name);
-                    }
-                    for (name, version) in sent {
-                        state.has.insert(name.clone(), version.clone());
-                        let key = WireKey { r#type, name };
-                        self.isolate.remove(&key);
-                        self.refused.remove(&key);
-                        verdicts.push(Verdict { key, version, result: Ok(()) });
-                    }
-                }
-                Some(error) if sent.len() == 1 => {
-                    for (name, version) in sent {
-                        let key = WireKey { r#type, name };
-                        self.isolate.remove(&key);
-                        self.refused.insert(key.clone(), (version.clone(), error.message.clone()));
-                        verdicts.push(Verdict { key, version, result: Err(error.message.clone()) });
-                    }
-                }
-                Some(_) => self.isolate.extend(sent.into_keys().map(|name| WireKey { r#type, name })),
-            }
-        }
-        if r#type == WireType::Endpoints {
-            // Whether a cluster can be used depends on them.
-            self.open.entry(WireType::Cluster).or_default().extend(open.iter().cloned());
-        }
-        self.open.entry(r#type).or_default().append(&mut open);
-        verdicts
     }
 
-    /// What to send now for the wanted resources. Call after every request and every change, until it is empty.
-    pub fn responses(&mut self, wanted: &Resources) -> Vec<DeltaDiscoveryResponse> {
-        self.take_up(wanted);
-        let mut out = Vec::new();
-        for r#type in TYPES {
-            if let Some(response) = self.response(r#type, wanted) {
-                out.push(response);
+    /// Takes a request in. `now` is in milliseconds of any clock that never goes back.
+    pub fn request(&mut self, request: &DeltaDiscoveryRequest, now: u64) {
+        if request.type_url == type_url(WireType::VirtualHost) {
+            self.scopes.request(request);
+        }
+        for r#type in FLAT.into_iter().filter(|t| type_url(*t) == request.type_url) {
+            if let Some(flat) = self.flat(r#type) {
+                flat.request(request, now);
             }
         }
-        self.close(wanted);
+    }
+
+    /// What to send now. Call after every request, every change and at [`Self::due`].
+    pub fn responses(&mut self, wanted: &Wanted, now: u64) -> Vec<DeltaDiscoveryResponse> {
+        self.take_up(wanted, now);
+        let mut out = Vec::new();
+        for r#type in FLAT {
+            out.extend(self.flat_response(r#type, wanted, now));
+        }
+        out.extend(self.scopes_response(wanted, now));
+        // What a scope let go of.
+        self.judge(wanted);
+        let (clusters, endpoints) = (&self.clusters, &self.endpoints);
+        let open = clusters.open.iter().filter(|name| is_unmade(clusters, endpoints, name, wanted));
+        let unmade: BTreeSet<Name> = open.cloned().collect();
+        self.clusters.close(wanted, now, |name| unmade.contains(name));
+        for flat in [&mut self.endpoints, &mut self.secrets, &mut self.listeners] {
+            flat.close(wanted, now, |_| false);
+        }
         out
     }
 
+    /// What has become of resources since the last call.
+    pub fn verdicts(&mut self) -> Vec<Verdict> {
+        std::mem::take(&mut self.verdicts)
+    }
+
+    /// When [`Self::responses`] is to be called although nothing has happened.
+    pub fn due(&self) -> Option<u64> {
+        [self.listeners.due(), self.scopes.due()].into_iter().flatten().min()
+    }
+
     /// Opens what changed.
-    fn take_up(&mut self, wanted: &Resources) {
+    fn take_up(&mut self, wanted: &Wanted, now: u64) {
         let behind = match wanted.since(self.taken) {
             Some(changes) => {
-                for key in changes {
-                    self.open.entry(key.r#type).or_default().insert(key.name.clone());
+                for change in changes.cloned().collect::<BTreeSet<Change>>() {
+                    match change {
+                        Change::Flat(key) => {
+                            if let Some(flat) = self.flat(key.r#type) {
+                                flat.open.insert(key.name.clone());
+                                flat.judged.insert(key.name.clone());
+                            }
+                        }
+                        Change::Host(table, host) => self.scopes.changed(&table, &host),
+                        Change::Table(table) => self.scopes.table(&table, wanted),
+                    }
                 }
                 false
             }
             None => true,
         };
         self.taken = wanted.sequence();
-        for r#type in TYPES {
-            let state = self.types.get_mut(&r#type);
-            let all = state.is_some_and(|state| std::mem::take(&mut state.all));
-            if behind || all {
-                let open = self.open.entry(r#type).or_default();
-                open.extend(wanted.of(r#type).map(|(name, _)| name.clone()));
-                let has = self.types.get(&r#type).map(|state| state.has.keys().cloned());
-                open.extend(has.into_iter().flatten());
+        for r#type in FLAT {
+            let Some(flat) = self.flat(r#type) else { continue };
+            flat.wake(wanted, now);
+            if std::mem::take(&mut flat.all) || behind {
+                let wanted = wanted.of(r#type).map(|(name, _)| name.clone());
+                let names: Vec<Name> = wanted.chain(flat.has.keys().cloned()).collect();
+                flat.judged.extend(names.iter().cloned());
+                flat.open.extend(names);
+            }
+        }
+        self.adopt_listeners(wanted);
+        if self.scopes.seen && (std::mem::take(&mut self.scopes.all) || behind) {
+            let known: BTreeSet<Name> = self.scopes.has.keys().map(|(table, _)| table.clone()).collect();
+            for table in wanted.named().cloned().collect::<BTreeSet<_>>().union(&known) {
+                self.scopes.table(table, wanted);
+            }
+            self.scopes.leave_strange();
+        }
+        if behind {
+            self.scopes.judged.extend(wanted.hosts().map(|host| host.row.key.clone()));
+        }
+        // Hosts may wait for clusters that have come, or have been refused.
+        for name in self.clusters.judged.iter().chain(&self.endpoints.judged) {
+            if let Some(scopes) = self.scopes.waits.remove(name) {
+                self.scopes.exact.extend(scopes);
+            }
+        }
+        for name in std::mem::take(&mut self.clusters.renewed) {
+            // A cluster that changed is warmed with endpoints that are sent anew (Envoy, "xDS protocol": resource warming).
+            self.endpoints.has.remove(&name);
+            self.endpoints.open.insert(name);
+        }
+        let endpoints: Vec<Name> = self.endpoints.judged.iter().cloned().collect();
+        self.clusters.open.extend(endpoints);
+        self.clusters.open.extend(std::mem::take(&mut self.scopes.freed));
+    }
+
+    /// What a listener that an earlier run sent names, if it is just what is wanted.
+    fn adopt_listeners(&mut self, wanted: &Wanted) {
+        for name in &self.listeners.judged {
+            if let Some(resource) = wanted.get(WireType::Listener, name)
+                && self.listeners.has.get(name) == Some(&resource.version)
+            {
+                self.listeners.uses.entry(name.clone()).or_insert_with(|| resource.clone());
             }
         }
     }
 
-    /// Closes what needs no more attention until something about it changes.
-    fn close(&mut self, wanted: &Resources) {
-        for (r#type, mut open) in std::mem::take(&mut self.open) {
-            open.retain(|name| {
-                self.is_unsent(r#type, name, wanted)
-                    || self.is_left(r#type, name, wanted)
-                    || (r#type == WireType::Cluster && self.is_unmade(name, wanted))
-            });
-            self.open.insert(r#type, open);
-        }
-    }
-
-    fn open(&self, r#type: WireType) -> impl Iterator<Item = &Name> {
-        self.open.get(&r#type).into_iter().flatten()
-    }
-
-    /// Envoy wants it, and has neither accepted nor refused just this version.
-    fn is_unsent(&self, r#type: WireType, name: &Name, wanted: &Resources) -> bool {
-        let key = WireKey { r#type, name: name.clone() };
-        let (Some(resource), Some(state)) = (wanted.get(&key), self.types.get(&r#type)) else {
-            // Of a type that Envoy has not asked for yet, everything is open.
-            return !self.types.contains_key(&r#type);
-        };
-        state.wants(name)
-            && state.has.get(name) != Some(&resource.version)
-            && self.refused.get(&key).is_none_or(|(version, _)| *version != resource.version)
-    }
-
-    /// Envoy has it, and it is not wanted any more.
-    fn is_left(&self, r#type: WireType, name: &Name, wanted: &Resources) -> bool {
-        self.types.get(&r#type).is_some_and(|state| state.has.contains_key(name))
-            && wanted.get(&WireKey { r#type, name: name.clone() }).is_none()
-    }
-
-    /// The cluster cannot be used yet: it or its endpoints are not there.
-    fn is_unmade(&self, name: &Name, wanted: &Resources) -> bool {
-        let key = WireKey { r#type: WireType::Cluster, name: name.clone() };
-        let Some(resource) = wanted.get(&key) else { return false };
-        let has = |t: WireType| self.types.get(&t).and_then(|state| state.has.get(name));
-        let there = has(WireType::Cluster) == Some(&resource.version) && has(WireType::Endpoints).is_some();
-        !there && !self.refused.contains_key(&key)
-    }
-
-    fn waits(&self, r#type: WireType) -> bool {
-        self.types.get(&r#type).is_some_and(|state| state.waiting.is_some())
-    }
-
-    /// Clusters and endpoints are there: routes may use them.
-    fn made(&self, wanted: &Resources) -> bool {
-        self.types.contains_key(&WireType::Cluster)
-            && !self.waits(WireType::Cluster)
-            && !self.waits(WireType::Endpoints)
-            && !self.open(WireType::Cluster).any(|name| self.is_unmade(name, wanted))
-    }
-
-    /// Listeners and routes have settled: what they no longer name may go.
-    fn settled(&self, wanted: &Resources) -> bool {
-        [WireType::Listener, WireType::Routes].into_iter().all(|t| {
-            !self.types.contains_key(&t)
-                || (!self.waits(t) && !self.open(t).any(|name| self.is_unsent(t, name, wanted)))
-        })
-    }
-
-    fn response(&mut self, r#type: WireType, wanted: &Resources) -> Option<DeltaDiscoveryResponse> {
-        if !self.types.contains_key(&r#type) || self.waits(r#type) {
-            return None;
-        }
-        if r#type == WireType::Routes && !self.made(wanted) {
-            return None;
-        }
-        let may_remove = match r#type {
-            WireType::Cluster | WireType::Secret | WireType::Endpoints => self.settled(wanted),
-            WireType::Listener | WireType::Routes => true,
-        };
-        let of = |name: &Name| WireKey { r#type, name: name.clone() };
-        let mut send: Vec<(Name, &Resource)> = self
-            .open(r#type)
-            .filter(|name| self.is_unsent(r#type, name, wanted))
-            .filter_map(|name| Some((name.clone(), &**wanted.get(&of(name))?)))
-            .collect();
-        if send.iter().any(|(name, _)| self.isolate.contains(&of(name))) {
-            send.truncate(1);
-        }
-        let mut removed: Vec<Name> = if may_remove {
-            self.open(r#type).filter(|name| self.is_left(r#type, name, wanted)).cloned().collect()
+    fn flat_response(
+        &mut self,
+        r#type: WireType,
+        wanted: &Wanted,
+        now: u64,
+    ) -> Option<DeltaDiscoveryResponse> {
+        let Self { clusters, endpoints, secrets, listeners, scopes, nonce, .. } = self;
+        // Not known of a listener that an earlier run sent: then every secret stays.
+        let named: Option<BTreeSet<Name>> = if r#type == WireType::Secret {
+            listeners.named().map(|all| all.flat_map(|l| l.uses.secrets.iter().cloned()).collect())
         } else {
-            Vec::new()
+            None
         };
-        let missing = |name: &Name| wanted.get(&of(name)).is_none();
-        let state = self.types.get_mut(&r#type)?;
-        // A name that does not exist is answered at once; silence would keep its user warming.
-        if r#type == WireType::Secret {
-            removed.extend(state.unanswered.iter().filter(|name| missing(name)).cloned());
-            removed.sort();
-            removed.dedup();
+        let may_go = |name: &Name| match r#type {
+            WireType::Cluster => !scopes.names(name),
+            WireType::Secret => named.as_ref().is_some_and(|named| !named.contains(name)),
+            WireType::Endpoints | WireType::Listener | WireType::VirtualHost => true,
+        };
+        let ready = |resource: &Resource| resource.uses.tables.iter().all(|table| scopes.there(table));
+        let flat = match r#type {
+            WireType::Cluster => clusters,
+            WireType::Endpoints => endpoints,
+            WireType::Secret => secrets,
+            WireType::Listener => listeners,
+            WireType::VirtualHost => return None,
+        };
+        let (send, removed) = flat.next(&Allows { wanted, now, ready: &ready, may_go: &may_go })?;
+        *nonce += 1;
+        let resources = send
+            .iter()
+            .map(|(name, resource)| wire(name, resource.version.clone(), resource.body.clone()))
+            .collect();
+        let response = response(r#type, *nonce, resources, &removed);
+        flat.sent(nonce.to_string(), (send, removed));
+        Some(response)
+    }
+
+    fn scopes_response(&mut self, wanted: &Wanted, now: u64) -> Option<DeltaDiscoveryResponse> {
+        let Self { clusters, endpoints, listeners, scopes, nonce, .. } = self;
+        let settled = listeners.settled(wanted, now);
+        let in_motion = in_motion(clusters, endpoints, wanted);
+        let far = Clusters { wanted, clusters, endpoints, in_motion };
+        let out = scopes.next(wanted, &far, settled, now)?;
+        *nonce += 1;
+        let resources =
+            out.send.iter().map(|(name, version, body)| wire(name, version.clone(), body.clone()));
+        let response = response(WireType::VirtualHost, *nonce, resources.collect(), &out.removed);
+        scopes.sent(nonce.to_string(), out);
+        Some(response)
+    }
+
+    /// Says how what was judged stands.
+    fn judge(&mut self, wanted: &Wanted) {
+        let Self { clusters, endpoints, secrets, listeners, scopes, verdicts, taken, .. } = self;
+        let far = Clusters { wanted, clusters, endpoints, in_motion: false };
+        for (table, host) in std::mem::take(&mut scopes.judged) {
+            if let Some(want) = wanted.host(&table, &host) {
+                let standing = scopes.standing(want, &far);
+                let name = virtual_host_name(&table, &host);
+                let key = WireKey { r#type: WireType::VirtualHost, name };
+                verdicts.push(Verdict { key, taken: *taken, standing });
+            }
         }
-        state.unanswered.clear();
-        if send.is_empty() && removed.is_empty() {
-            return None;
+        for (r#type, flat) in FLAT.into_iter().zip([clusters, endpoints, secrets, listeners]) {
+            for name in std::mem::take(&mut flat.judged) {
+                let Some(resource) = wanted.get(r#type, &name) else { continue };
+                let on_demand = r#type == WireType::Secret && !wanted.is_named_secret(&name);
+                let standing = flat.standing(&name, resource, on_demand);
+                let key = WireKey { r#type, name };
+                verdicts.push(Verdict { key, taken: *taken, standing });
+            }
         }
-        self.nonce += 1;
-        let nonce = self.nonce.to_string();
-        let sent = send.iter().map(|(name, resource)| (name.clone(), resource.version.clone())).collect();
-        state.waiting = Some((nonce.clone(), sent, removed.clone()));
-        Some(DeltaDiscoveryResponse {
-            system_version_info: String::new(),
-            type_url: type_url(r#type),
-            nonce,
-            resources: send
-                .into_iter()
-                .map(|(name, resource)| Wire {
-                    name: name.to_string(),
-                    version: resource.version.clone(),
-                    resource: Some(resource.body.clone()),
-                    ..Default::default()
-                })
-                .collect(),
-            removed_resources: removed.iter().map(ToString::to_string).collect(),
-            ..Default::default()
-        })
+    }
+}
+
+/// A wanted cluster that neither is there with its endpoints nor is refused.
+fn is_unmade(clusters: &Flat, endpoints: &Flat, name: &Name, wanted: &Wanted) -> bool {
+    wanted.get(WireType::Cluster, name).is_some()
+        && !(clusters.has.contains_key(name) && endpoints.has.contains_key(name))
+        && clusters.refusal(name, wanted).is_none()
+}
+
+/// Whether a wanted cluster is on its way.
+fn in_motion(clusters: &Flat, endpoints: &Flat, wanted: &Wanted) -> bool {
+    clusters.open.iter().any(|name| {
+        is_unmade(clusters, endpoints, name, wanted) && wanted.get(WireType::Endpoints, name).is_some()
+    })
+}
+
+fn wire(name: &Name, version: String, body: Any) -> Wire {
+    Wire { name: name.to_string(), version, resource: Some(body), ..Default::default() }
+}
+
+fn response(r#type: WireType, nonce: u64, resources: Vec<Wire>, removed: &[Name]) -> DeltaDiscoveryResponse {
+    DeltaDiscoveryResponse {
+        type_url: type_url(r#type),
+        nonce: nonce.to_string(),
+        resources,
+        removed_resources: removed.iter().map(ToString::to_string).collect(),
+        ..Default::default()
     }
 }
 

@@ -145,7 +145,7 @@ type Sockets = BTreeMap<(String, u16), (String, u16)>;
 fn note(all: &mut Sockets, given: Vec<(GatewayKey, Option<GatewayAddress>)>) {
     for (key, address) in given {
         all.retain(|(gateway, _), _| *gateway != key.to_string());
-        for address in address {
+        if let Some(address) = address {
             let socket = |bound| (address.address.to_string(), bound);
             all.extend(
                 address.ports.iter().map(|(written, bound)| ((key.to_string(), *written), socket(*bound))),

@@ -13,7 +13,7 @@ use portolan_effects::{
     folder,
     state_dir::StateDir,
 };
-use portolan_envoy::{bootstrap::bootstrap, resources::Board, serve};
+use portolan_envoy::{board::Board, bootstrap::bootstrap, serve};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, UnixListener},

@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_secs(2);
 type Place = (SocketAddr, ListenerKey, Option<NamespacedName>);
 
 impl Driver {
-    /// Probes what became probable, once Envoy has settled, and forgets what is no longer probed.
+    /// Probes what came into force, and forgets what is no longer probed. What else Envoy is about is not waited for.
     pub(super) fn follow_probes(&mut self, step: &Changes) {
         let mut gone: Vec<Name> = Vec::new();
         for change in step.of::<EntryPoint>() {
@@ -40,9 +40,7 @@ impl Driver {
                 }
             }
         }
-        if self.wire.settled() {
-            self.start_probes();
-        }
+        self.start_probes();
         for host in gone {
             if self.engine.get::<Probe>(&host).is_some() {
                 self.engine.remove::<Probe>(&host);
@@ -77,9 +75,7 @@ impl Driver {
     pub(super) fn probe_again(&mut self) {
         let unanswered = std::mem::take(&mut self.unanswered);
         self.to_probe.extend(unanswered);
-        if self.wire.settled() {
-            self.start_probes();
-        }
+        self.start_probes();
     }
 
     /// Where a host is asked for, by what is put for it.

@@ -230,11 +230,11 @@ fn a_connection_of_another_listener_is_told_421() {
     ]);
     std::fs::write(
         dir.path().join("tls.yaml"),
-        secret("tls", &["*.example.org", "*.wildcard.org", "example.org"]),
+        secret("tls", &["*.example.org", "*.wildcard.org", "first.example.org"]),
     )
     .unwrap();
     for (file, section, hosts, service) in [
-        ("1.yaml", "any", &["example.org"][..], "one"),
+        ("1.yaml", "any", &["first.example.org"][..], "one"),
         ("2.yaml", "second", &[], "two"),
         ("3.yaml", "wild", &["third.wildcard.org", "fifth.wildcard.org"], "three"),
         ("4.yaml", "fourth", &[], "four"),
@@ -245,13 +245,13 @@ fn a_connection_of_another_listener_is_told_421() {
     for host in ["second.example.org", "third.wildcard.org", "fifth.wildcard.org", "fourth.wildcard.org"] {
         instance.reach(host, "live");
     }
-    let at = address(&instance.reach("example.org", "live"));
+    let at = address(&instance.reach("first.example.org", "live"));
     for (name, host, status, service) in [
-        ("example.org", "example.org", 200, "team/one"),
-        ("example.org", "second.example.org", 421, ""),
-        ("example.org", "unknown.example.org", 404, ""),
+        ("first.example.org", "first.example.org", 200, "team/one"),
+        ("first.example.org", "second.example.org", 421, ""),
+        ("first.example.org", "unknown.example.org", 404, ""),
         ("second.example.org", "second.example.org", 200, "team/two"),
-        ("second.example.org", "example.org", 421, ""),
+        ("second.example.org", "first.example.org", 421, ""),
         ("second.example.org", "unknown.example.org", 421, ""),
         ("third.wildcard.org", "third.wildcard.org", 200, "team/three"),
         ("third.wildcard.org", "fifth.wildcard.org", 200, "team/three"),
@@ -261,7 +261,7 @@ fn a_connection_of_another_listener_is_told_421() {
         ("third.wildcard.org", "unknown.example.org", 421, ""),
         ("fourth.wildcard.org", "fourth.wildcard.org", 200, "team/four"),
         ("fourth.wildcard.org", "fifth.wildcard.org", 421, ""),
-        ("unknown.example.org", "example.org", 200, "team/one"),
+        ("unknown.example.org", "first.example.org", 200, "team/one"),
         ("unknown.example.org", "unknown.example.org", 404, ""),
     ] {
         assert_eq!(over_http2(at, name, host), (status, service.to_owned()), "{host} at {name}");

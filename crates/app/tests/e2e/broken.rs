@@ -52,7 +52,8 @@ fn parts() -> Vec<Part> {
 
 /// A route of a Gateway, class, namespace and Service of its own, whose answer shows that a change has arrived.
 fn marker(number: usize) -> String {
-    let mut route: Value = serde_json::from_str(&route("marker", "web", &["marker.test"], "marker")).unwrap();
+    let mut route: Value =
+        serde_json::from_str(&route("marker", "web", &["m.marker.test"], "marker")).unwrap();
     route["spec"]["parentRefs"][0] = json!({"name": "marker", "namespace": "marker"});
     route["metadata"]["namespace"] = "marker".into();
     route["spec"]["rules"][0]["filters"] = json!([{"type": "URLRewrite",
@@ -80,7 +81,7 @@ fn one_broken_object_changes_no_other_hosts_answer() {
         .iter()
         .map(|(host, ..)| (*host, format!("http://{}/", address(&instance.reach(host, "live")))))
         .collect();
-    let marked = format!("http://{}/", address(&instance.reach("marker.test", "live")));
+    let marked = format!("http://{}/", address(&instance.reach("m.marker.test", "live")));
     let client =
         reqwest::blocking::Client::builder().timeout(std::time::Duration::from_secs(10)).build().unwrap();
     let answers = |host: &str| ask(&client, &places[host], host);
@@ -89,7 +90,7 @@ fn one_broken_object_changes_no_other_hosts_answer() {
     let arrived = |number: usize| {
         instance.write("marker.yaml", &marker(number));
         instance.wait(&format!("change {number} to arrive"), || {
-            let answer = client.get(&marked).header("host", "marker.test").send().ok()?;
+            let answer = client.get(&marked).header("host", "m.marker.test").send().ok()?;
             let json: Value = answer.json().ok()?;
             (json["path"] == format!("/{number}")).then_some(())
         });

@@ -28,7 +28,8 @@ pub fn private() -> TempDir {
 
 pub fn portolan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
-    command.stdin(Stdio::null()).env_remove("PORTOLAN_ENVOY");
+    // Marked rows are encoded as what Envoy refuses (envoy/src/fault.rs).
+    command.stdin(Stdio::null()).env_remove("PORTOLAN_ENVOY").env("PORTOLAN_PLANT_FAULTS", "1");
     command
 }
 

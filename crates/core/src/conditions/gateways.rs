@@ -5,13 +5,13 @@ use std::sync::Arc;
 use portolan_model::{Condition, Name, ObjectKey, input::Gateway};
 use serde_json::json;
 
-use super::rows::{ListenerStatus, ObjectStatus, Part, Progress};
+use super::rows::{ListenerStatus, ObjectStatus, Part};
 use crate::{
     Cx,
     gateway::{
         GROUP,
         addresses::unsupported,
-        rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
+        rows::{Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
     },
 };
 
@@ -98,32 +98,33 @@ fn programmed(address: bool, listeners: &[Arc<ListenerStatus>], none_accepted: b
     if !address {
         return not("AddressNotAssigned", "No address is left for this Gateway".into());
     }
-    let refused = listeners.iter().find_map(|l| match &l.progress {
-        Progress::Refused(text) => Some(format!("Envoy refused {text}")),
+    let refused = listeners.iter().find_map(|l| match &l.force {
+        Force::Refused(text) => Some(format!("Envoy refused {text}")),
         _ => None,
     });
     if let Some(text) = refused {
         return not("Invalid", text);
     }
-    let at = |progress: &Progress| {
-        names(listeners.iter().filter(|l| l.progress == *progress).map(|l| &l.key.name))
-    };
-    let waiting = at(&Progress::Waiting);
+    let at = |is: fn(&Force) -> bool| names(listeners.iter().filter(|l| is(&l.force)).map(|l| &l.key.name));
+    let waiting = at(|force| matches!(force, Force::Pending(_)));
     if !waiting.is_empty() {
         return not("Pending", format!("Waiting for Envoy to accept listeners: {waiting}"));
     }
-    if at(&Progress::Programmed).is_empty() {
+    if at(|force| *force == Force::InForce).is_empty() {
         // Nobody has to edit anything for what is merely not there yet.
         let pending = |l: &ListenerStatus| {
             l.conditions.iter().any(|c| c.r#type == "Programmed" && c.reason == "Pending")
         };
         let pending = names(listeners.iter().filter(|l| pending(l)).map(|l| &l.key.name));
         if pending.is_empty() {
-            return not("Invalid", format!("No listener can be served: {}", at(&Progress::NotSent)));
+            return not(
+                "Invalid",
+                format!("No listener can be served: {}", at(|force| matches!(force, Force::NotSent(_)))),
+            );
         }
         return not("Pending", format!("Listeners wait for their certificates: {pending}"));
     }
-    let rest = at(&Progress::NotSent);
+    let rest = at(|force| matches!(force, Force::NotSent(_)));
     let rest = if rest.is_empty() { rest } else { format!("; not served: {rest}") };
     Condition::new("Programmed", true, "Programmed", format!("Acknowledged by Envoy{rest}"))
 }

@@ -4,13 +4,10 @@ use std::sync::Arc;
 
 use portolan_model::{Condition, Name};
 
-use super::rows::{ListenerStatus, Progress};
+use super::rows::ListenerStatus;
 use crate::{
     Cx,
-    gateway::rows::{
-        GatewayListener, ListenerCertificate, ListenerState, WireAck, WireKey, WirePending, WireType,
-        listener_name, secret_name,
-    },
+    gateway::rows::{Force, GatewayListener, ListenerCertificate, ListenerForce, ListenerState},
     world::AttachmentsByListener,
 };
 
@@ -18,15 +15,16 @@ pub(super) fn listener_status(cx: &mut Cx<'_>, state: &Arc<ListenerState>) {
     let Some(gateway_listener) = cx.get::<GatewayListener>(&state.key) else { return };
     let certificate = cx.get::<ListenerCertificate>(&state.key);
     let attached = cx.count::<AttachmentsByListener>(&state.key);
-    let progress = progress(cx, state, &gateway_listener, certificate.as_deref());
+    let force = cx.get::<ListenerForce>(&state.key).map(|row| row.state.clone());
+    let force = force.unwrap_or_else(|| Force::NotSent("The listener is gone".into()));
     let conditions = vec![
         accepted(state),
         conflicted(state),
-        programmed(state, gateway_listener.accepted, certificate.as_deref(), &progress),
+        programmed(state, gateway_listener.accepted, certificate.as_deref(), &force),
         resolved(state, certificate.as_deref()),
     ];
     let kinds = gateway_listener.kinds.iter().map(|kind| Name::new(kind.kind())).collect();
-    cx.emit(ListenerStatus { key: state.key.clone(), attached, kinds, conditions, progress });
+    cx.emit(ListenerStatus { key: state.key.clone(), attached, kinds, conditions, force });
 }
 
 fn accepted(state: &ListenerState) -> Condition {
@@ -61,7 +59,7 @@ fn programmed(
     state: &ListenerState,
     open: bool,
     certificate: Option<&ListenerCertificate>,
-    progress: &Progress,
+    force: &Force,
 ) -> Condition {
     let not = |reason: &str, message: String| Condition::new("Programmed", false, reason, message);
     if let Err((reason, message)) = &state.accepted {
@@ -75,48 +73,12 @@ fn programmed(
     {
         return not(if certificate.waiting { "Pending" } else { "Invalid" }, message.clone());
     }
-    match progress {
-        Progress::NotSent => not("Pending", "The Gateway has no address yet".into()),
-        Progress::Waiting => not("Pending", "Waiting for Envoy to accept it".into()),
-        Progress::Refused(text) => not("Invalid", format!("Envoy refused {text}")),
-        Progress::Programmed => {
+    // Programmed means in force: the socket with its chain, and the certificate, each at what is wanted now.
+    match force {
+        Force::NotSent(why) | Force::Pending(why) => not("Pending", why.clone()),
+        Force::Refused(why) => not("Invalid", format!("Envoy refused {why}")),
+        Force::InForce => {
             Condition::new("Programmed", true, "Programmed", "Listener is acknowledged by Envoy")
         }
     }
-}
-
-/// Programmed means acknowledged: the socket, its route table and its certificate, each at what is wanted now.
-fn progress(
-    cx: &mut Cx<'_>,
-    state: &ListenerState,
-    gateway_listener: &GatewayListener,
-    certificate: Option<&ListenerCertificate>,
-) -> Progress {
-    if state.accepted.is_err() || !gateway_listener.accepted {
-        return Progress::NotSent;
-    }
-    let mut needs = vec![
-        WireKey {
-            r#type: WireType::Listener,
-            name: listener_name(&gateway_listener.key.gateway, gateway_listener.port),
-        },
-        WireKey { r#type: WireType::Routes, name: gateway_listener.routes.clone() },
-    ];
-    if gateway_listener.https {
-        match certificate.map(|c| &c.secret) {
-            Some(Ok(secret)) => {
-                needs.push(WireKey { r#type: WireType::Secret, name: secret_name(secret) });
-            }
-            _ => return Progress::NotSent,
-        }
-    }
-    let mut progress = Progress::Programmed;
-    for key in needs {
-        match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {
-            Some(Err(text)) => return Progress::Refused(format!("{}: {text}", key.name)),
-            Some(Ok(())) if cx.get::<WirePending>(&key).is_none() => {}
-            Some(Ok(())) | None => progress = Progress::Waiting,
-        }
-    }
-    progress
 }

@@ -3,7 +3,7 @@
 use portolan_model::{Condition, Name, ObjectKey, row};
 use serde_json::{Map, Value, json};
 
-use crate::gateway::rows::ListenerKey;
+use crate::gateway::rows::{Force, ListenerKey};
 
 /// The whole `status` of an object as wanted, without times of transition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,20 +83,7 @@ pub struct ListenerStatus {
     pub kinds: Vec<Name>,
     /// `Accepted`, `Conflicted`, `Programmed`, `ResolvedRefs`.
     pub conditions: Vec<Condition>,
-    /// How far Envoy is with it.
-    pub progress: Progress,
+    /// Whether it is in force.
+    pub force: Force,
 }
 row!(ListenerStatus, ListenerKey, "listener_statuses");
-
-/// How far Envoy is with a listener.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// Nothing of it is sent: it is not accepted, or waits for its certificate.
-    NotSent,
-    /// Sent and not yet acknowledged.
-    Waiting,
-    /// Acknowledged.
-    Programmed,
-    /// Refused, with Envoy's text. What stood before stays in force.
-    Refused(String),
-}

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     Cx,
-    gateway::rows::{GatewayAddress, GatewayListener, ListenerCertificate, WireAck, WireKey, WireType},
+    gateway::rows::{Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
     problem,
     world::{Finding, at},
 };
@@ -26,35 +26,24 @@ pub(super) fn listener_gates(cx: &mut Cx<'_>, gateway_listener: &Arc<GatewayList
 
 fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Vec<Name>>, String> {
     let listener = &gateway_listener.key;
-    if !gateway_listener.accepted {
-        return Err(format!("listener {listener} is not accepted"));
+    match cx.get::<ListenerForce>(listener).map(|row| row.state.clone()) {
+        Some(Force::InForce) => {}
+        Some(Force::Pending(why) | Force::NotSent(why)) => return Err(why),
+        Some(Force::Refused(why)) => return Err(format!("Envoy refused {why}")),
+        None => return Err(format!("listener {listener} is gone")),
     }
-    let mut needs = vec![
-        (WireType::Listener, format!("gw/{}/{}", listener.gateway, gateway_listener.port)),
-        (WireType::Routes, gateway_listener.routes.to_string()),
-    ];
-    let mut covers = None;
-    if gateway_listener.https {
-        let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
-            return Err(format!("listener {listener} has no certificate"));
-        };
-        let secret = certificate.secret.as_ref().map_err(|(_, why)| format!("listener {listener}: {why}"))?;
-        let end = certificate.not_after.unwrap_or(Instant(i64::MAX));
-        if cx.due(at(end)) {
-            return Err(format!("the certificate in Secret {secret} has expired on {end}"));
-        }
-        needs.push((WireType::Secret, format!("secret/{secret}")));
-        covers = Some(certificate.covers.clone());
+    if !gateway_listener.https {
+        return Ok(None);
     }
-    for (r#type, name) in needs {
-        let key = WireKey { r#type, name: name.into() };
-        match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {
-            Some(Ok(())) => {}
-            Some(Err(text)) => return Err(format!("Envoy refused {}: {text}", key.name)),
-            None => return Err(format!("waiting for Envoy to accept {}", key.name)),
-        }
+    let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
+        return Err(format!("listener {listener} has no certificate"));
+    };
+    let end = certificate.not_after.unwrap_or(Instant(i64::MAX));
+    if cx.due(at(end)) {
+        let secret = certificate.secret.as_ref().map_or_else(|(_, why)| why.clone(), ToString::to_string);
+        return Err(format!("the certificate in Secret {secret} has expired on {end}"));
     }
-    Ok(covers)
+    Ok(Some(certificate.covers.clone()))
 }
 
 pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {

@@ -9,7 +9,7 @@
 //! The rules make the wanted records; the effect plans and writes them zone by zone and reports what stands:
 //!
 //! ```text
-//!  GatewayListener, acks -> ListenerGate --+
+//!  ListenerForce -> ListenerGate ----------+
 //!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       what is kept of what was removed -> Departed
 //!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
 //! ```
@@ -64,7 +64,7 @@ use portolan_model::input::GatewayClass;
 
 use crate::{
     World,
-    gateway::rows::{Attachment, GatewayAddress, GatewayListener, ListenerCertificate, WireAck},
+    gateway::rows::{Attachment, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
     status::rows::Probe,
     world::{Finding as FindingRow, ProblemsByName, PublishedByName, WishesByName},
 };
@@ -72,7 +72,7 @@ use crate::{
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("listener_gates", gates::listener_gates)
-        .reads::<(ListenerCertificate, WireAck)>()
+        .reads::<(ListenerCertificate, ListenerForce)>()
         .writes::<(rows::ListenerGate,)>();
     engine
         .map("gateway_targets", gates::gateway_targets)

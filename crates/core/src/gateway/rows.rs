@@ -1,6 +1,6 @@
 //! Rows that the gateway room reads from outside and publishes. The `envoy` crate turns the wire rows into resources.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 pub use super::age::Age;
 
@@ -34,23 +34,117 @@ pub struct GatewayPorts {
 }
 row!(GatewayPorts, GatewayKey, "gateway_ports");
 
-/// Fact: Envoy acknowledged exactly this content of a wire listener (all its parts: listener, routes, secrets).
+/// Fact: what Envoy said of a wire resource at the version that is wanted, or at one before while a newer one is under way
+/// ([`WirePending`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireAck {
-    /// Resource: type and name, such as `listener gw/ns/name/443`.
+    /// The resource.
     pub key: WireKey,
-    /// `Ok(())` acked at the present version; `Err(text)` is Envoy's refusal.
-    pub state: Result<(), String>,
+    /// In force, or Envoy's refusal.
+    pub state: Result<(), Refusal>,
 }
 row!(WireAck, WireKey, "wire_acks");
 
-/// Fact: a newer version of this resource was sent than the one that [`WireAck`] is about.
+/// Envoy's refusal of a resource. The last good version of it stays in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What Envoy said.
+    pub words: String,
+    /// Of a virtual host: the entries that are refused, in order. The rest of it is in force, and what they match is
+    /// answered with an error. Empty if the whole of it is refused.
+    pub rules: Vec<usize>,
+    /// The first of them whose match is refused too: it and all entries after it answer an error to everything.
+    pub closed: Option<usize>,
+}
+
+impl Refusal {
+    /// A refusal of the whole.
+    pub fn of(words: &str) -> Self {
+        Self { words: words.to_owned(), rules: vec![], closed: None }
+    }
+}
+
+/// Fact: the version of a resource that is wanted is not in force yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WirePending {
     /// The resource.
     pub key: WireKey,
+    /// What holds it back.
+    pub hold: Hold,
 }
 row!(WirePending, WireKey, "wire_pending");
+
+/// Why a wanted version is not in force yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It is on its way, and Envoy has not judged it.
+    Sent,
+    /// Another resource has to be in force first.
+    By(WireKey),
+    /// Envoy does not ask for it: no listener or cluster that it has uses it.
+    NotAsked,
+}
+
+/// Fact: the socket of a Gateway's port as Envoy has it in force.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerInForce {
+    /// Gateway and written port.
+    pub key: (GatewayKey, u16),
+    /// The row that is in force.
+    pub row: Arc<WireListener>,
+}
+row!(ListenerInForce, (GatewayKey, u16), "listeners_in_force");
+
+/// Whether what works only through Envoy does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Force {
+    /// All that it needs is in force at the wanted version.
+    InForce,
+    /// Something is on its way; says what holds it.
+    Pending(String),
+    /// Envoy refused something: its words. What stood before stays in force.
+    Refused(String),
+    /// Envoy is not told of it; says why.
+    NotSent(String),
+}
+
+/// Whether a listener is in force: its socket with its filter chain, and its certificate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerForce {
+    /// The listener.
+    pub key: ListenerKey,
+    /// Whether it is.
+    pub state: Force,
+}
+row!(ListenerForce, ListenerKey, "listener_force");
+
+/// Whether a virtual host is in force. Clusters and endpoints that it names are: the session sends it only after them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostForce {
+    /// Table and hostname, as of the [`VirtualHost`].
+    pub key: (Name, Name),
+    /// Whether it is.
+    pub state: Force,
+    /// Rules that Envoy refused and that answer an error meanwhile.
+    pub left_out: Vec<LeftOut>,
+}
+row!(HostForce, (Name, Name), "host_force");
+
+/// A rule that Envoy refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Its route.
+    pub route: RouteKey,
+    /// Position of the rule in the route.
+    pub rule: usize,
+    /// What Envoy said.
+    pub words: String,
+}
+
+/// Name under which a virtual host of a table is known.
+pub fn virtual_host_name(routes: &Name, host: &Name) -> Name {
+    format!("{routes}/{host}").into()
+}
 
 /// Name of the listener resource of a Gateway's port.
 pub fn listener_name(gateway: &GatewayKey, port: u16) -> Name {
@@ -82,8 +176,8 @@ pub enum WireType {
     Secret,
     /// LDS.
     Listener,
-    /// RDS.
-    Routes,
+    /// A virtual host. Travels in the scopes of its table.
+    VirtualHost,
 }
 
 /// One listener of a Gateway.
@@ -365,6 +459,8 @@ pub enum Closes {
 pub struct RouteEntry {
     /// The route it comes from.
     pub route: RouteKey,
+    /// Position of the rule in the route.
+    pub rule: usize,
     /// The match.
     pub r#match: RouteMatch,
     /// Filters of the rule.
@@ -438,13 +534,15 @@ pub struct WireListener {
 row!(WireListener, (GatewayKey, u16), "wire_listeners");
 
 impl WireListener {
-    /// All resources that it consists of: the listener, and of each chain the routes and the certificate.
+    /// The resources that it consists of: the listener, and the certificates of its chains.
     pub fn resources(&self) -> impl Iterator<Item = WireKey> {
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
-        let chains = self.chains.iter().filter(|chain| !chain.refuses()).flat_map(move |chain| {
-            let secrets = chain.secrets.iter().flatten().map(move |name| key(WireType::Secret, name));
-            std::iter::once(key(WireType::Routes, &chain.routes)).chain(secrets)
-        });
+        let secrets = self
+            .chains
+            .iter()
+            .filter(|chain| !chain.refuses())
+            .flat_map(|chain| chain.secrets.iter().flatten());
+        let chains = secrets.map(move |name| key(WireType::Secret, name));
         std::iter::once(key(WireType::Listener, &self.name)).chain(chains)
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let closings = judge::closings(&verdicts, |m| precedence(route.key.kind, m));
     for (at, rule) in route.rules.iter().enumerate() {
         let mut entry = RouteEntry {
+            rule: at,
             filters: rule.filters.clone(),
             request_timeout: rule.request_timeout,
             backend_timeout: rule.backend_timeout,
@@ -122,7 +123,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                         }
                         None => at_host((closing.of.0, closing.of.1, closes), [u32::MAX; 5]),
                     };
-                    let entry = RouteEntry { filters: judge::error(), ..unserved(route) };
+                    let entry = RouteEntry { rule: closing.of.0, filters: judge::error(), ..unserved(route) };
                     cx.emit(HostRule { key, entry: here(&entry, &closing.r#match) });
                 }
             }
@@ -140,6 +141,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
 fn unserved(route: &Route) -> RouteEntry {
     RouteEntry {
         route: route.key.clone(),
+        rule: 0,
         r#match: RouteMatch {
             path: PathMatch::Prefix("/".into()),
             method: None,

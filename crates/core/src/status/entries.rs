@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Name, NamespacedName, Severity,
+    Name, Severity,
     input::{InputProblems, SourceProblems},
 };
 
@@ -14,9 +14,11 @@ use crate::{
         drain::{is_leaving, original},
         rows::Stage,
     },
-    gateway::rows::{
-        GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, Unenforced, Unresolved, WireAck,
-        WireKey, WireType, listener_name, secret_name,
+    gateway::{
+        force,
+        rows::{
+            Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, Unenforced, Unresolved,
+        },
     },
     problem,
     world::{Finding, StatesByHost},
@@ -94,7 +96,6 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    let mut secret: Option<NamespacedName> = None;
     if claim.https {
         match cx
             .get::<ListenerCertificate>(&listener)
@@ -111,7 +112,6 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
                     cx.emit(entry);
                     return;
                 }
-                secret = Some(key);
             }
             Some((Err((_, why)), .., waiting)) => {
                 entry.state = if waiting { State::Pending } else { State::Refused };
@@ -131,30 +131,25 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     };
-    let mut needs = vec![
-        WireKey { r#type: WireType::Listener, name: listener_name(&claim.gateway, claim.port) },
-        WireKey { r#type: WireType::Routes, name: gateway_listener.routes.clone() },
-    ];
-    if let Some(secret) = &secret {
-        needs.push(WireKey { r#type: WireType::Secret, name: secret_name(secret) });
-    }
-    for key in needs {
-        match cx.get::<WireAck>(&key).map(|ack| ack.state.clone()) {
-            None => {
-                entry.why = format!("waiting for Envoy to accept {}", key.name);
-                cx.emit(entry);
-                return;
-            }
-            Some(Err(text)) => {
-                let why = format!("Envoy refused {}: {text}", key.name);
-                let hint = "correct the field that Envoy names; the last good configuration stays in force";
-                problem(cx, claim.key.route.object(), 231, Severity::Error, "", why.clone(), hint);
-                (entry.state, entry.why) = (State::Refused, why);
-                cx.emit(entry);
-                return;
-            }
-            Some(Ok(())) => {}
+    let (state, left_out) = force::at(cx, &listener, &gateway_listener.routes, host);
+    match state {
+        Force::InForce => {}
+        Force::Pending(why) | Force::NotSent(why) => {
+            entry.why = why;
+            cx.emit(entry);
+            return;
         }
+        Force::Refused(why) => {
+            (entry.state, entry.why) = (State::Refused, format!("Envoy refused {why}"));
+            cx.emit(entry);
+            return;
+        }
+    }
+    if let Some(rule) = left_out.iter().find(|rule| rule.route == claim.key.route) {
+        let why = format!("Envoy refused rule {} of {}: {}", rule.rule, rule.route, rule.words);
+        (entry.state, entry.why) = (State::Refused, why);
+        cx.emit(entry);
+        return;
     }
     entry.probe = true;
     match cx.get::<Probe>(host).map(|p| p.state.clone()) {

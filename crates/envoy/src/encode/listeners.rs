@@ -30,17 +30,8 @@ use portolan_model::Name;
 
 use super::{ads, manager::connection_manager, socket};
 
-/// How a listener gets its routes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Design {
-    /// One RouteConfiguration a table, pushed whole.
-    Whole,
-    /// Scopes, one a shard of the table ([`super::scope`]).
-    Scoped,
-}
-
 /// A listener: near-constant, since only listener and chain changes drain connections.
-pub fn listener(row: &WireListener, design: Design) -> Listener {
+pub fn listener(row: &WireListener) -> Listener {
     let tls = row.chains.iter().any(|chain| chain.secrets.is_some());
     let inspector = ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".into(),
@@ -50,7 +41,7 @@ pub fn listener(row: &WireListener, design: Design) -> Listener {
     Listener {
         name: row.name.to_string(),
         address: Some(socket(&row.address, row.port)),
-        filter_chains: row.chains.iter().map(|chain| filter_chain(row, chain, design)).collect(),
+        filter_chains: row.chains.iter().map(|chain| filter_chain(row, chain)).collect(),
         listener_filters: if tls { vec![inspector] } else { vec![] },
         per_connection_buffer_limit_bytes: Some(UInt32Value { value: 32 * 1024 }),
         enable_reuse_port: Some(BoolValue { value: false }),
@@ -58,14 +49,14 @@ pub fn listener(row: &WireListener, design: Design) -> Listener {
     }
 }
 
-fn filter_chain(listener: &WireListener, chain: &FilterChain, design: Design) -> EnvoyChain {
+fn filter_chain(listener: &WireListener, chain: &FilterChain) -> EnvoyChain {
     EnvoyChain {
         name: chain.routes.to_string(),
         filter_chain_match: (!chain.server_names.is_empty()).then(|| FilterChainMatch {
             server_names: chain.server_names.iter().map(ToString::to_string).collect(),
             ..Default::default()
         }),
-        filters: vec![if chain.refuses() { refusal() } else { http(listener, chain, design) }],
+        filters: vec![if chain.refuses() { refusal() } else { http(listener, chain) }],
         transport_socket: chain.secrets.as_ref().filter(|secrets| !secrets.is_empty()).map(|secrets| {
             let tls = pack_any(downstream_tls(secrets));
             TransportSocket {
@@ -77,12 +68,10 @@ fn filter_chain(listener: &WireListener, chain: &FilterChain, design: Design) ->
     }
 }
 
-fn http(listener: &WireListener, chain: &FilterChain, design: Design) -> Filter {
+fn http(listener: &WireListener, chain: &FilterChain) -> Filter {
     Filter {
         name: "envoy.filters.network.http_connection_manager".into(),
-        config_type: Some(filter::ConfigType::TypedConfig(pack_any(connection_manager(
-            listener, chain, design,
-        )))),
+        config_type: Some(filter::ConfigType::TypedConfig(pack_any(connection_manager(listener, chain)))),
     }
 }
 

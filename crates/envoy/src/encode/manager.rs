@@ -12,7 +12,7 @@ use envoy_types::{
             },
             extensions::{
                 filters::network::http_connection_manager::v3::{
-                    HttpConnectionManager, Rds, ScopedRds, ScopedRoutes,
+                    HttpConnectionManager, ScopedRds, ScopedRoutes,
                     http_connection_manager::{
                         CodecType, InternalAddressConfig, PathWithEscapedSlashesAction, RouteSpecifier,
                         ServerHeaderTransformation, UpgradeConfig,
@@ -36,32 +36,18 @@ use envoy_types::{
 };
 use portolan_core::gateway::rows::{FilterChain, WireListener};
 
-use super::{Design, ads, filters::http_filters, inside, seconds, yes};
+use super::{ads, filters::http_filters, inside, seconds, yes};
 use crate::shards;
 
 /// Hardening as Envoy's edge guide recommends; it costs nothing measurable (reference envoy.md §A).
 ///
 /// The port of a Host header stays: a backend sees the name that its client used. Route tables ignore it.
-pub(super) fn connection_manager(
-    listener: &WireListener,
-    chain: &FilterChain,
-    design: Design,
-) -> HttpConnectionManager {
-    let scoped = design == Design::Scoped;
+pub(super) fn connection_manager(listener: &WireListener, chain: &FilterChain) -> HttpConnectionManager {
     HttpConnectionManager {
         codec_type: CodecType::Auto as i32,
         stat_prefix: listener.name.to_string(),
-        route_specifier: Some(if scoped {
-            RouteSpecifier::ScopedRoutes(scoped_routes())
-        } else {
-            RouteSpecifier::Rds(Rds {
-                config_source: Some(ads()),
-                route_config_name: chain.routes.to_string(),
-            })
-        }),
-        early_header_mutation_extensions: std::iter::once(inside::client_headers())
-            .chain(scoped.then(|| scope_header(&chain.routes)))
-            .collect(),
+        route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
+        early_header_mutation_extensions: vec![inside::client_headers(), scope_header(&chain.routes)],
         http_filters: http_filters(),
         strip_trailing_host_dot: true,
         max_request_headers_kb: Some(UInt32Value { value: 60 }),

@@ -361,6 +361,7 @@ mod tests {
                 kind: RouteKind::Http,
                 name: portolan_model::NamespacedName::new("ns", "r"),
             },
+            rule: 0,
             r#match: Wanted {
                 path: PathMatch::Prefix("/".into()),
                 method: None,

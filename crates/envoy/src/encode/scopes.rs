@@ -97,6 +97,16 @@ pub fn scope<'a>(table: &str, shard: u16, pieces: impl Iterator<Item = &'a Piece
     Any { type_url: ScopedRouteConfiguration::type_url(), value }
 }
 
+/// Makes a scope differ from the same one sent before, without another meaning: it removes a header that nobody sets.
+pub fn mark(scope: &mut Any, number: u64) {
+    if number > 0 {
+        let name = format!("{HEADER}-{number}");
+        let routes = RouteConfiguration { response_headers_to_remove: vec![name], ..Default::default() };
+        // A message that comes twice is merged (protobuf encoding, "Last One Wins").
+        field(ROUTE_CONFIGURATION, &routes.encode_to_vec(), &mut scope.value);
+    }
+}
+
 /// Number of the field `RouteConfiguration.virtual_hosts`.
 const VIRTUAL_HOSTS: u32 = 2;
 /// Number of the field `ScopedRouteConfiguration.route_configuration`.

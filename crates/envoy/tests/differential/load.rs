@@ -43,7 +43,7 @@ use envoy_types::{
 };
 use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost, WireListener};
 use portolan_envoy::{
-    encode::{self, Design, Piece},
+    encode::{self, Piece},
     shards::shard_of,
 };
 use portolan_model::NamespacedName;
@@ -156,7 +156,7 @@ fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
         port: 80,
         chains: vec![chain],
     };
-    let mut made = encode::listener(&row, Design::Scoped);
+    let mut made = encode::listener(&row);
     made.address = Some(pipe(&format!("@portolan-differential-{at}")));
     let Some(ConfigType::TypedConfig(any)) = &mut made.filter_chains[0].filters[0].config_type else {
         panic!()
@@ -173,7 +173,7 @@ fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
 
 pub fn listeners(all: &[WireListener]) -> Bootstrap {
     start(StaticResources {
-        listeners: all.iter().map(|row| encode::listener(row, Design::Scoped)).collect(),
+        listeners: all.iter().map(|row| encode::listener(row)).collect(),
         ..Default::default()
     })
 }

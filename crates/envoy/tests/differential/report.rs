@@ -199,6 +199,7 @@ fn plain(text: &str) -> String {
 
 fn entry(route: &RouteKey, r#match: RouteMatch) -> RouteEntry {
     RouteEntry {
+        rule: 0,
         route: route.clone(),
         r#match,
         filters: vec![],

@@ -36,7 +36,7 @@ use envoy_types::{
 };
 use portolan_core::gateway::rows::{Endpoints, VirtualHost, WireListener};
 use portolan_envoy::{
-    encode::{self, Design, Piece, in_every_shard},
+    encode::{self, Piece, in_every_shard},
     shards::{SHARDS, shard_of},
 };
 use prost::Message as _;
@@ -60,7 +60,7 @@ pub fn scopes<'a>(table: &str, hosts: impl IntoIterator<Item = &'a VirtualHost>)
 
 /// The listener with its scopes inside, instead of from a control plane.
 pub fn inline(row: &WireListener, scopes: &[Any]) -> Listener {
-    let mut made = encode::listener(row, Design::Scoped);
+    let mut made = encode::listener(row);
     for chain in &mut made.filter_chains {
         let Some(filter::ConfigType::TypedConfig(any)) = &mut chain.filters[0].config_type else { panic!() };
         let mut manager = HttpConnectionManager::decode(&*any.value).unwrap();

@@ -21,6 +21,7 @@ pub fn entry(path: PathMatch, to: &str) -> RouteEntry {
         status: 302,
     };
     RouteEntry {
+        rule: 0,
         route: RouteKey { kind: RouteKind::Http, name: NamespacedName::new("ns", "route") },
         r#match: RouteMatch { path, method: None, headers: vec![], query: vec![] },
         filters: vec![Filter::Redirect(redirect)],

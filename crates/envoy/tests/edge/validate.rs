@@ -1,10 +1,7 @@
 //! Everything that is encoded is loaded by a real Envoy.
 
 use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost, WeightedCluster};
-use portolan_envoy::{
-    bootstrap::bootstrap as start_configuration,
-    encode::{self, Design},
-};
+use portolan_envoy::{bootstrap::bootstrap as start_configuration, encode};
 use portolan_model::{
     NamespacedName,
     input::{Filter, HeaderChange, PathChange, PathMatch, ValueMatch},
@@ -85,7 +82,7 @@ fn listeners_that_take_all_from_the_control_plane_are_loaded() {
             routes: format!("gw/ns/front/443/{name}").into(),
         })
         .to_vec();
-    let listeners = [listener(10_080), tls].map(|row| encode::listener(&row, Design::Scoped));
+    let listeners = [listener(10_080), tls].map(|row| encode::listener(&row));
     loads(&with_control_plane(bootstrap(listeners.to_vec(), vec![])));
 }
 

@@ -133,7 +133,6 @@ fn a_route_that_moves_to_another_gateway_is_served_at_the_old_one_until_its_reco
     assert!(departed(&edge).is_empty());
     assert!(served(&edge).len() >= 4, "served at both: {:?}", served(&edge));
     edge.ack(crate::gateway::rows::WireType::Listener, "gw/g/two/80", Ok(()));
-    edge.ack(crate::gateway::rows::WireType::Routes, "rc/g/two/80", Ok(()));
     edge.publish();
     assert_eq!(edge.stands(), ["a.example.com A 127.77.1.2", "b.example.com A 127.77.1.2"]);
     assert_eq!(departed(&edge), [false], "nothing points to the old Gateway any more");

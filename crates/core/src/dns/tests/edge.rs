@@ -21,7 +21,8 @@ use crate::{
         },
     },
     engine,
-    gateway::rows::{GatewayAddress, WireAck, WireKey, WireType},
+    gateway::rows::{GatewayAddress, ListenerInForce, Refusal, WireAck, WireKey, WireListener, WireType},
+    simulate::accept,
     status::rows::Probe,
     world,
 };
@@ -150,17 +151,22 @@ impl Edge {
         });
     }
 
-    pub fn ack(&mut self, r#type: WireType, name: &str, state: Result<(), String>) {
+    pub fn ack(&mut self, r#type: WireType, name: &str, state: Result<(), &str>) {
+        if r#type == WireType::Listener && state.is_ok() {
+            self.step();
+            let row = self.engine.rows::<WireListener>().find(|row| row.name == name).cloned();
+            if let Some(row) = row {
+                self.engine.put(ListenerInForce { key: row.key.clone(), row });
+            }
+        }
+        let state = state.map_err(Refusal::of);
         self.engine.put(WireAck { key: WireKey { r#type, name: name.into() }, state });
     }
 
-    /// Everything that Envoy has to accept of Gateway `one`.
+    /// Everything that Envoy has to accept.
     pub fn ack_all(&mut self) {
-        self.ack(WireType::Listener, "gw/g/one/443", Ok(()));
-        self.ack(WireType::Listener, "gw/g/one/80", Ok(()));
-        self.ack(WireType::Routes, "rc/g/one/443/https", Ok(()));
-        self.ack(WireType::Routes, "rc/g/one/80", Ok(()));
-        self.ack(WireType::Secret, "secret/g/tls", Ok(()));
+        self.step();
+        accept(&mut self.engine, |_| None);
     }
 
     pub fn probe(&mut self, host: &str, state: Result<u16, &str>) {

@@ -38,11 +38,9 @@ fn each_missing_piece_keeps_a_name_back_and_is_named() {
     edge.certificate(&["*.example.com"]);
     waits(&mut edge, "accept gw/g/one/443");
     edge.ack(WireType::Listener, "gw/g/one/443", Ok(()));
-    waits(&mut edge, "accept rc/g/one/443/https");
-    edge.ack(WireType::Routes, "rc/g/one/443/https", Err("no".into()));
-    waits(&mut edge, "Envoy refused rc/g/one/443/https: no");
-    edge.ack(WireType::Routes, "rc/g/one/443/https", Ok(()));
     waits(&mut edge, "accept secret/g/tls");
+    edge.ack(WireType::Secret, "secret/g/tls", Err("no"));
+    waits(&mut edge, "Envoy refused secret/g/tls: no");
     edge.ack_all();
     waits(&mut edge, "waiting for app.example.com to answer through Envoy");
     edge.probe("app.example.com", Err("TLS: no"));
@@ -119,7 +117,6 @@ fn a_second_gateway_joins_when_it_is_ready_and_leaves_no_hole() {
     edge.apply(&route("app", &both, "app.example.com", ""));
     assert_eq!(edge.wanted(), [APP], "two is not acked");
     edge.ack(WireType::Listener, "gw/g/two/80", Ok(()));
-    edge.ack(WireType::Routes, "rc/g/two/80", Ok(()));
     edge.publish();
     assert_eq!(edge.stands(), ["app.example.com A 127.77.1.1,127.77.1.2"]);
     edge.address("two", None);

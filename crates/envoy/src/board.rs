@@ -1,0 +1,217 @@
+//! What every Envoy should have: once, with the order in which it changed.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use portolan_core::gateway::rows::{WireKey, WireType};
+use portolan_model::Name;
+use tokio::sync::watch;
+
+use crate::{
+    resources::Resource,
+    tables::{Host, Table},
+};
+
+/// Changes that are remembered; who is further behind looks at everything.
+const MOST_CHANGES: usize = 10_000;
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Change {
+    /// A cluster, endpoints, secret or listener.
+    Flat(WireKey),
+    /// A virtual host of a table.
+    Host(Name, Name),
+    /// Whether a listener names the table.
+    Table(Name),
+}
+
+/// What listeners name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Named {
+    Table(Name),
+    Secret(Name),
+}
+
+impl Named {
+    fn change(&self) -> Change {
+        match self {
+            Self::Table(name) => Change::Table(name.clone()),
+            Self::Secret(name) => Change::Flat(WireKey { r#type: WireType::Secret, name: name.clone() }),
+        }
+    }
+}
+
+/// Everything that is wanted.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    flat: BTreeMap<WireType, BTreeMap<Name, Arc<Resource>>>,
+    tables: BTreeMap<Name, Table>,
+    /// Tables and secrets that wanted listeners name, with how many do.
+    named: BTreeMap<Named, usize>,
+    changes: VecDeque<Change>,
+    /// Changes that were forgotten.
+    forgotten: u64,
+}
+
+impl Wanted {
+    /// Puts or removes a resource; `true` if that changes something.
+    pub fn set(&mut self, key: &WireKey, resource: Option<Arc<Resource>>) -> bool {
+        let all = self.flat.entry(key.r#type).or_default();
+        let before = all.get(&key.name);
+        if before.map(|old| &old.version) == resource.as_ref().map(|new| &new.version) {
+            return false;
+        }
+        let (old, new) = (named(before), named(resource.as_ref()));
+        match resource {
+            Some(resource) => all.insert(key.name.clone(), resource),
+            None => all.remove(&key.name),
+        };
+        for one in &new {
+            let count = self.named.entry(one.clone()).or_default();
+            *count += 1;
+            if *count == 1 {
+                self.note(one.change());
+            }
+        }
+        for one in old {
+            if let Some(count) = self.named.get_mut(&one) {
+                *count -= 1;
+                if *count == 0 {
+                    self.named.remove(&one);
+                    self.note(one.change());
+                }
+            }
+        }
+        self.note(Change::Flat(key.clone()));
+        true
+    }
+
+    /// Puts or removes a virtual host; `true` if that changes something.
+    pub fn set_host(&mut self, table: &Name, name: &Name, host: Option<Arc<Host>>) -> bool {
+        let hosts = self.tables.entry(table.clone()).or_default();
+        let version = |host: Option<&Arc<Host>>| host.map(|host| host.piece.version);
+        let after = version(host.as_ref());
+        // The row is kept even if it comes to the same bytes: what is said of a refused rule reads it.
+        let changed = version(hosts.set(name, host).as_ref()) != after;
+        if hosts.is_empty() {
+            self.tables.remove(table);
+        }
+        if changed {
+            self.note(Change::Host(table.clone(), name.clone()));
+        }
+        changed
+    }
+
+    fn note(&mut self, change: Change) {
+        self.changes.push_back(change);
+        if self.changes.len() > MOST_CHANGES {
+            self.changes.pop_front();
+            self.forgotten += 1;
+        }
+    }
+
+    /// A resource.
+    pub fn get(&self, r#type: WireType, name: &Name) -> Option<&Arc<Resource>> {
+        self.flat.get(&r#type)?.get(name)
+    }
+
+    /// All of one type, in name order.
+    pub fn of(&self, r#type: WireType) -> impl Iterator<Item = (&Name, &Arc<Resource>)> {
+        self.flat.get(&r#type).into_iter().flatten()
+    }
+
+    /// A virtual host.
+    pub fn host(&self, table: &Name, host: &Name) -> Option<&Arc<Host>> {
+        self.tables.get(table)?.get(host)
+    }
+
+    /// The virtual hosts of a table.
+    pub fn table(&self, table: &Name) -> Option<&Table> {
+        self.tables.get(table)
+    }
+
+    /// Every virtual host.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.tables.values().flat_map(Table::all)
+    }
+
+    /// Tables that wanted listeners name: their scopes exist, also the empty ones.
+    pub fn named(&self) -> impl Iterator<Item = &Name> {
+        self.named.keys().filter_map(|named| match named {
+            Named::Table(name) => Some(name),
+            Named::Secret(_) => None,
+        })
+    }
+
+    /// Whether a wanted listener names the table.
+    pub fn is_named(&self, table: &Name) -> bool {
+        self.named.contains_key(&Named::Table(table.clone()))
+    }
+
+    /// Whether a wanted listener names the secret.
+    pub fn is_named_secret(&self, secret: &Name) -> bool {
+        self.named.contains_key(&Named::Secret(secret.clone()))
+    }
+
+    /// How many changes there have been.
+    pub fn sequence(&self) -> u64 {
+        self.forgotten + self.changes.len() as u64
+    }
+
+    /// What changed after the first `seen` changes; `None` if that is not known any more.
+    pub fn since(&self, seen: u64) -> Option<impl Iterator<Item = &Change>> {
+        let from = usize::try_from(seen.checked_sub(self.forgotten)?).ok()?;
+        (from <= self.changes.len()).then(|| self.changes.range(from..))
+    }
+}
+
+fn named(resource: Option<&Arc<Resource>>) -> Vec<Named> {
+    let Some(resource) = resource else { return Vec::new() };
+    let tables = resource.uses.tables.iter().cloned().map(Named::Table);
+    tables.chain(resource.uses.secrets.iter().cloned().map(Named::Secret)).collect()
+}
+
+/// What is wanted, and whether it is known. A change is seen by the streams whole or not at all.
+#[derive(Debug, Default)]
+pub struct Board {
+    wanted: Mutex<(Wanted, bool)>,
+    news: watch::Sender<()>,
+}
+
+impl Board {
+    /// Makes changes, and tells the streams. From the first time on what is wanted counts as known: an Envoy that an
+    /// earlier run left is told nothing before, since all that it has would be taken away.
+    pub fn publish<T>(&self, change: impl FnOnce(&mut Wanted) -> T) -> T {
+        let made = {
+            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+            wanted.1 = true;
+            change(&mut wanted.0)
+        };
+        self.news.send_replace(());
+        made
+    }
+
+    /// Looks at what is wanted.
+    pub fn look<T>(&self, look: impl FnOnce(&Wanted) -> T) -> T {
+        look(&self.wanted.lock().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Looks at what is wanted, once that is known.
+    pub fn look_if_known<T>(&self, look: impl FnOnce(&Wanted) -> T) -> Option<T> {
+        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
+        wanted.1.then(|| look(&wanted.0))
+    }
+
+    /// Whether what is wanted is known.
+    pub fn is_known(&self) -> bool {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    /// Says when something is published.
+    pub fn news(&self) -> watch::Receiver<()> {
+        self.news.subscribe()
+    }
+}

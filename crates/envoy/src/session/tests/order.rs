@@ -1,0 +1,152 @@
+//! In which order things come and go.
+
+use super::envoy::{Envoy, TABLE, cluster, edge, key, put, put_host, remove_host};
+use crate::{
+    board::Wanted,
+    encode::scope_name,
+    session::{Hold, Session, Standing, WireType, virtual_host_name},
+    shards::{SHARDS, shard_of},
+};
+
+fn standing(envoy: &Envoy, host: &str) -> Standing {
+    envoy.standings[&key(WireType::VirtualHost, &virtual_host_name(&TABLE.into(), &host.into()))].clone()
+}
+
+#[test]
+fn an_empty_edge_is_answered_at_once() {
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    assert_eq!(envoy.drain(&mut session, &Wanted::default()), ["", ""], "clusters and listeners: none");
+    assert_eq!(envoy.drain(&mut session, &Wanted::default()), [""; 0], "a bare ACK is not answered");
+}
+
+#[test]
+fn a_start_sends_everything_once_and_scopes_in_one() {
+    let mut wanted = edge();
+    for n in 0..20 {
+        put_host(&mut wanted, &format!("h{n}"), &[("c0", "x"), ("c1", "y")]);
+    }
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    let log = envoy.drain(&mut session, &wanted);
+    assert_eq!(log[..3], ["c0 c1 c2 c3", "l", "c0 c1 c2 c3"]);
+    assert_eq!(log.len(), 4, "{log:?}");
+    assert_eq!(log[3].split(' ').count(), usize::from(SHARDS), "also the empty scopes");
+    assert_eq!(envoy.hosts().len(), 20);
+    assert!(envoy.standings.values().all(|standing| *standing == Standing::InForce));
+}
+
+#[test]
+fn a_host_whose_cluster_is_not_there_is_held_back_alone() {
+    let mut wanted = edge();
+    put_host(&mut wanted, "a", &[("c0", "old")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    // The cluster has no endpoints yet.
+    put(&mut wanted, WireType::Cluster, "late", "x");
+    put_host(&mut wanted, "a", &[("late", "new")]);
+    put_host(&mut wanted, "b", &[("c1", "new")]);
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(envoy.marks("a").unwrap(), ["old"]);
+    assert_eq!(envoy.marks("b").unwrap(), ["new"], "nobody else waits");
+    assert_eq!(standing(&envoy, "a"), Standing::Held(Hold::By(key(WireType::Cluster, "late"))));
+    put(&mut wanted, WireType::Endpoints, "late", "x");
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(envoy.marks("a").unwrap(), ["new"]);
+    assert_eq!(standing(&envoy, "a"), Standing::InForce);
+}
+
+#[test]
+fn a_cluster_goes_after_the_host_that_named_it() {
+    let mut wanted = edge();
+    put_host(&mut wanted, "a", &[("c0", "old")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    cluster(&mut wanted, "new");
+    put_host(&mut wanted, "a", &[("new", "new")]);
+    for t in [WireType::Cluster, WireType::Endpoints] {
+        wanted.set(&key(t, "c0"), None);
+    }
+    let scope = scope_name(TABLE, shard_of("a")).to_string();
+    assert_eq!(envoy.drain(&mut session, &wanted), ["new", "new", &scope, "-c0"]);
+    // The last host goes, and what it used.
+    remove_host(&mut wanted, "a");
+    wanted.set(&key(WireType::Cluster, "new"), None);
+    assert_eq!(envoy.drain(&mut session, &wanted), [&*scope, "-new"]);
+}
+
+#[test]
+fn exact_changes_overtake_a_wildcard() {
+    let mut wanted = edge();
+    put_host(&mut wanted, "*", &[("c0", "old")]);
+    put_host(&mut wanted, "a", &[("c0", "old")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    put_host(&mut wanted, "*", &[("c0", "new")]);
+    put_host(&mut wanted, "a", &[("c0", "new")]);
+    let log = envoy.drain(&mut session, &wanted);
+    let scope = scope_name(TABLE, shard_of("a")).to_string();
+    let at = log.iter().position(|names| names.split(' ').any(|name| name == scope)).unwrap();
+    assert!(at < 2, "at {at} of {}", log.len());
+    assert!(log.iter().all(|names| names.split(' ').count() <= 2), "{log:?}");
+    assert!(log.len() <= usize::from(SHARDS) / 2 + 1, "{}", log.len());
+    assert_eq!(standing(&envoy, "*"), Standing::InForce);
+}
+
+#[test]
+fn a_listener_waits_for_the_scopes_of_its_table_and_they_outlive_it() {
+    let mut wanted = edge();
+    put_host(&mut wanted, "a", &[("c0", "x")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    wanted.set(&key(WireType::Listener, "l"), None);
+    assert_eq!(envoy.drain(&mut session, &wanted), ["-l"], "connections that drain are routed on");
+    envoy.now = session.due().unwrap();
+    let log = envoy.drain(&mut session, &wanted);
+    assert_eq!(log[0].split(' ').count(), usize::from(SHARDS));
+    assert!(envoy.hosts().is_empty());
+    put(&mut wanted, WireType::Listener, "l", "again");
+    let log = envoy.drain(&mut session, &wanted);
+    assert_eq!((log.len(), &*log[1]), (2, "l"), "{log:?}");
+}
+
+#[test]
+fn a_settled_edge_is_not_looked_at_again() {
+    let mut wanted = edge();
+    for n in 0..500 {
+        cluster(&mut wanted, &format!("d{n}"));
+        put_host(&mut wanted, &format!("h{n}"), &[(&format!("d{n}"), "x")]);
+    }
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    let open = |session: &Session| {
+        let flats = [&session.clusters, &session.endpoints, &session.secrets, &session.listeners];
+        flats.iter().map(|flat| flat.open.len()).sum::<usize>()
+            + session.scopes.exact.len()
+            + session.scopes.wild.len()
+    };
+    assert_eq!(open(&session), 0);
+    put_host(&mut wanted, "h7", &[("d7", "y")]);
+    assert_eq!(envoy.drain(&mut session, &wanted).len(), 1);
+    assert_eq!(open(&session), 0);
+}
+
+#[test]
+fn who_is_far_behind_looks_at_everything() {
+    let mut wanted = edge();
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    put_host(&mut wanted, "a", &[("c0", "x")]);
+    for n in 0..20_000 {
+        put(&mut wanted, WireType::Cluster, "c1", ["y", "z"][n % 2]);
+    }
+    assert!(wanted.since(1).is_none());
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(envoy.marks("a").unwrap(), ["x"]);
+}
