@@ -8,13 +8,13 @@ use crate::{
     core::{Core, NONE, Place, ReadKind},
     fault::{Fault, planted},
     key_map::KeyMap,
-    row::{AnyKey, AnyRow, values},
+    row::{AnyKey, AnyRow, Side, values},
     slab::Slab,
     table::Slot,
 };
 
-/// Shows the values that a row stands under.
-type Values = fn(&dyn AnyRow, &mut dyn FnMut(&dyn AnyKey));
+/// Shows the values that a row stood and stands under.
+type Values = fn(Option<&dyn AnyRow>, Option<&dyn AnyRow>, &mut dyn FnMut(&dyn AnyKey, Side));
 
 pub struct IndexStore {
     pub of: TypeId,
@@ -73,18 +73,33 @@ impl IndexStore {
         at
     }
 
-    /// The buckets that a row stands in, in order, each once, in place of what `out` held.
-    fn stands_in(&mut self, row: Option<&Arc<dyn AnyRow>>, out: &mut Vec<u32>) {
-        out.clear();
-        if let Some(row) = row {
-            (self.values)(&**row, &mut |value| {
-                if out.is_empty() || !planted(Fault::SecondValueIgnored) {
-                    out.push(self.bucket(value));
-                }
-            });
+    /// The buckets that a row stood in and stands in, in order, each once, in place of what the lists held.
+    fn stands_in(
+        &mut self,
+        states: [Option<&Arc<dyn AnyRow>>; 2],
+        before: &mut Vec<u32>,
+        after: &mut Vec<u32>,
+    ) {
+        before.clear();
+        after.clear();
+        let [old, new] = states.map(|row| row.map(|row| &**row));
+        (self.values)(old, new, &mut |value, side| {
+            let of_it = if side == Side::After { &*after } else { &*before };
+            if planted(Fault::SecondValueIgnored) && !of_it.is_empty() {
+                return;
+            }
+            let at = self.bucket(value);
+            if side != Side::After {
+                before.push(at);
+            }
+            if side != Side::Before {
+                after.push(at);
+            }
+        });
+        for list in [before, after] {
+            list.sort_unstable();
+            list.dedup();
         }
-        out.sort_unstable();
-        out.dedup();
     }
 
     /// Records a read of the present run and gives the bucket.
@@ -103,8 +118,7 @@ impl IndexStore {
         let mut moves: Vec<(u32, u32, Move)> = Vec::with_capacity(changed.len());
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for (slot, old) in changed {
-            self.stands_in(old.as_ref(), &mut before);
-            self.stands_in(rows[*slot].row.as_ref(), &mut after);
+            self.stands_in([old.as_ref(), rows[*slot].row.as_ref()], &mut before, &mut after);
             for bucket in &before {
                 let what = if after.binary_search(bucket).is_ok() { Move::Changed } else { Move::Out };
                 moves.push((*bucket, *slot, what));

@@ -127,13 +127,38 @@ pub fn mistyped() -> ! {
     unreachable!("a table holds keys and rows of its own type")
 }
 
-/// The values that a row of the index `I` stands under, each shown once or more.
-pub fn values<I: Index>(row: &dyn AnyRow, see: &mut dyn FnMut(&dyn AnyKey)) {
-    let row: &dyn Any = row;
-    let Some(row) = row.downcast_ref() else { mistyped() };
-    let mut values = Vec::new();
-    I::values(row, &mut values);
-    for value in &values {
-        see(value);
+/// Which of two states of a row stands under a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    Before,
+    After,
+    Both,
+}
+
+/// Shows the values that a row of the index `I` stood and stands under, each once or more. Where the two states have the
+/// same values, as most do, each is shown, and looked up, once for both.
+pub fn values<I: Index>(
+    before: Option<&dyn AnyRow>,
+    after: Option<&dyn AnyRow>,
+    see: &mut dyn FnMut(&dyn AnyKey, Side),
+) {
+    let list = |row: Option<&dyn AnyRow>| {
+        let mut values = Vec::new();
+        if let Some(row) = row {
+            let row: &dyn Any = row;
+            let Some(row) = row.downcast_ref() else { mistyped() };
+            I::values(row, &mut values);
+        }
+        values
+    };
+    let (before, after) = (list(before), list(after));
+    let same = before == after;
+    for value in &before {
+        see(value, if same { Side::Both } else { Side::Before });
+    }
+    if !same {
+        for value in &after {
+            see(value, Side::After);
+        }
     }
 }
