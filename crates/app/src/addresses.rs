@@ -87,7 +87,7 @@ impl Addresses {
                     self.ports.remove(&key.to_string());
                 }
                 Some(gateway) => {
-                    present.extend(self.number(key).map(|number| (&**gateway, self.address(number))))
+                    present.extend(self.number(key).map(|number| (&**gateway, self.address(number))));
                 }
             }
         }

@@ -68,7 +68,9 @@ impl Wire {
     /// A new Envoy has nothing: everything waits for its verdict again.
     pub fn forget(&mut self, board: &Board, engine: &mut Engine<World>) {
         let sockets: Vec<_> = engine.rows::<ListenerInForce>().map(|row| row.key.clone()).collect();
-        sockets.iter().for_each(|key| engine.remove::<ListenerInForce>(key));
+        for key in &sockets {
+            engine.remove::<ListenerInForce>(key);
+        }
         let acks: Vec<WireKey> = engine.rows::<WireAck>().map(|row| row.key.clone()).collect();
         let sequence = board.look(portolan_envoy::board::Wanted::sequence);
         for key in acks {

@@ -1,6 +1,6 @@
 //! End to end with the real binary and a real Envoy (`.tools/bin/envoy`, from `scripts/setup demo`).
 //! All traffic is loopback: the Gateways get addresses in 127.77.0.0/16.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::format_push_string, clippy::format_collect, clippy::unwrap_used, missing_docs)]
 
 #[path = "e2e/acme.rs"]
 mod acme;

@@ -207,7 +207,9 @@ impl Run {
             })
             .collect();
         let before: Vec<WireKey> = self.engine.rows::<WirePending>().map(|row| row.key.clone()).collect();
-        before.iter().for_each(|key| self.engine.remove::<WirePending>(key));
+        for key in &before {
+            self.engine.remove::<WirePending>(key);
+        }
         for (key, hold) in held {
             self.engine.put(WirePending { key, hold });
         }

@@ -35,7 +35,7 @@ use crate::{
     board::{Change, Wanted},
     resources::{FLAT, Resource, type_url},
 };
-use compose::Clusters;
+use compose::Backends;
 use flat::{Allows, Flat};
 use scopes::Scopes;
 
@@ -254,7 +254,7 @@ impl Session {
         let Self { clusters, endpoints, listeners, scopes, nonce, .. } = self;
         let settled = listeners.settled(wanted, now);
         let in_motion = in_motion(clusters, endpoints, wanted);
-        let far = Clusters { wanted, clusters, endpoints, in_motion };
+        let far = Backends { wanted, clusters, endpoints, in_motion };
         let out = scopes.next(wanted, &far, settled, now)?;
         *nonce += 1;
         let resources =
@@ -267,7 +267,7 @@ impl Session {
     /// Says how what was judged stands.
     fn judge(&mut self, wanted: &Wanted) {
         let Self { clusters, endpoints, secrets, listeners, scopes, verdicts, taken, .. } = self;
-        let far = Clusters { wanted, clusters, endpoints, in_motion: false };
+        let far = Backends { wanted, clusters, endpoints, in_motion: false };
         for (table, host) in std::mem::take(&mut scopes.judged) {
             if let Some(want) = wanted.host(&table, &host) {
                 let standing = scopes.standing(want, &far);

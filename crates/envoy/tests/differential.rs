@@ -4,7 +4,7 @@
 //! `DIFFERENTIAL` is how many objects are made (2,000 in `make test`, 20,000 and more in `make differential`),
 //! `DIFFERENTIAL_SEED` from which seed; with `DIFFERENTIAL_REPORT` what is refused here and taken by Envoy is written to that
 //! file, by class.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::needless_pass_by_value, clippy::format_push_string, clippy::unwrap_used, missing_docs)]
 
 #[path = "differential/generate.rs"]
 mod generate;

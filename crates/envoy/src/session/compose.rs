@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Where the clusters are.
-pub(super) struct Clusters<'a> {
+pub(super) struct Backends<'a> {
     pub wanted: &'a Wanted,
     pub clusters: &'a Flat,
     pub endpoints: &'a Flat,
@@ -35,7 +35,7 @@ enum Far<'a> {
     Refused(&'a str),
 }
 
-impl Clusters<'_> {
+impl Backends<'_> {
     fn far(&self, name: &Name) -> Far<'_> {
         let (cds, eds) = (self.clusters, self.endpoints);
         if cds.has.contains_key(name) && eds.has.contains_key(name) {
@@ -69,7 +69,7 @@ pub(super) struct Composed {
 }
 
 impl Scopes {
-    pub(super) fn compose(&self, scope: &Scope, wanted: &Wanted, clusters: &Clusters<'_>) -> Composed {
+    pub(super) fn compose(&self, scope: &Scope, wanted: &Wanted, clusters: &Backends<'_>) -> Composed {
         let none = BTreeMap::new();
         let old = self.has.get(scope).and_then(|has| has.pieces.as_ref()).unwrap_or(&none);
         let mut made = Composed::default();
@@ -117,7 +117,7 @@ impl Scopes {
     }
 
     /// How a wanted virtual host stands in all its scopes.
-    pub(super) fn standing(&self, want: &Host, clusters: &Clusters<'_>) -> Standing {
+    pub(super) fn standing(&self, want: &Host, clusters: &Backends<'_>) -> Standing {
         let (table, host) = &want.row.key;
         if !clusters.wanted.is_named(table) {
             return Standing::Held(Hold::NotAsked);

@@ -16,6 +16,7 @@ use crate::{board::Wanted, resources::Resource};
 
 /// What Envoy has of the type, and what is under way.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(super) struct Flat {
     r#type: WireType,
     /// Envoy has asked for the type.

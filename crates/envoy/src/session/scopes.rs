@@ -13,7 +13,7 @@ use envoy_types::pb::{envoy::service::discovery::v3::DeltaDiscoveryRequest, goog
 use portolan_model::Name;
 
 use super::{
-    compose::{Clusters, Composed},
+    compose::{Backends, Composed},
     hunt::{Hunt, Quarantined},
 };
 use crate::{
@@ -51,6 +51,7 @@ enum Waiting {
 }
 
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the stream")]
 pub(super) struct Scopes {
     /// Envoy has asked for scopes.
     pub seen: bool,
@@ -137,7 +138,9 @@ impl Scopes {
                 }
             }
             (Waiting::Scopes(sent), Some(_)) => {
-                sent.iter().for_each(|(_, composed)| self.release(&composed.pieces));
+                for (_, composed) in &sent {
+                    self.release(&composed.pieces);
+                }
                 self.refusals += 1;
                 let all: Vec<Scope> = sent.into_iter().map(|(scope, _)| scope).collect();
                 let (first, second) = all.split_at(all.len() / 2);
@@ -291,7 +294,7 @@ impl Scopes {
     }
 
     /// What is sent next.
-    pub fn next(&mut self, wanted: &Wanted, clusters: &Clusters<'_>, settled: bool, now: u64) -> Option<Out> {
+    pub fn next(&mut self, wanted: &Wanted, clusters: &Backends<'_>, settled: bool, now: u64) -> Option<Out> {
         if !self.seen || self.waiting.is_some() {
             return None;
         }
@@ -318,13 +321,15 @@ impl Scopes {
     pub fn sent(&mut self, nonce: String, out: Out) {
         if let Waiting::Scopes(sent) = &out.waiting {
             let pieces: Vec<Pieces> = sent.iter().map(|(_, composed)| composed.pieces.clone()).collect();
-            pieces.iter().for_each(|pieces| self.hold(pieces));
+            for pieces in &pieces {
+                self.hold(pieces);
+            }
         }
         self.waiting = Some((nonce, out.waiting));
     }
 
     /// The next half of what was refused.
-    fn part(&mut self, wanted: &Wanted, clusters: &Clusters<'_>) -> Option<Out> {
+    fn part(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
         while let Some(part) = self.parts.pop() {
             let sent: Vec<_> =
                 part.into_iter().filter_map(|scope| self.take(scope, wanted, clusters)).collect();
@@ -336,7 +341,7 @@ impl Scopes {
     }
 
     /// Everything that Envoy does not have at all, in one.
-    fn load(&mut self, wanted: &Wanted, clusters: &Clusters<'_>) -> Option<Out> {
+    fn load(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
         if clusters.in_motion {
             return None;
         }
@@ -347,14 +352,14 @@ impl Scopes {
     }
 
     /// One scope with changed exact hosts.
-    fn one(&mut self, wanted: &Wanted, clusters: &Clusters<'_>) -> Option<Out> {
+    fn one(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
         let all: Vec<Scope> = self.exact.iter().cloned().collect();
         let taken = all.into_iter().find_map(|scope| self.take(scope, wanted, clusters))?;
         Some(out(vec![taken], self.refusals))
     }
 
     /// Some scopes with changed wildcards.
-    fn wildcards(&mut self, wanted: &Wanted, clusters: &Clusters<'_>) -> Option<Out> {
+    fn wildcards(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
         let mut sent = Vec::new();
         while sent.len() < WILDCARD_SCOPES
             && let Some(scope) = self.wild.pop_first()
@@ -366,7 +371,7 @@ impl Scopes {
     }
 
     /// Composes a scope, and forgets that it was to be looked at; `None` if there is nothing to send.
-    fn take(&mut self, scope: Scope, wanted: &Wanted, clusters: &Clusters<'_>) -> Option<(Scope, Composed)> {
+    fn take(&mut self, scope: Scope, wanted: &Wanted, clusters: &Backends<'_>) -> Option<(Scope, Composed)> {
         if !wanted.is_named(&scope.0) {
             self.exact.remove(&scope);
             return None;

@@ -172,10 +172,7 @@ fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
 }
 
 pub fn listeners(all: &[WireListener]) -> Bootstrap {
-    start(StaticResources {
-        listeners: all.iter().map(|row| encode::listener(row)).collect(),
-        ..Default::default()
-    })
+    start(StaticResources { listeners: all.iter().map(encode::listener).collect(), ..Default::default() })
 }
 
 pub fn clusters(all: &[Cluster]) -> Bootstrap {

@@ -21,8 +21,10 @@ use crate::{
         },
     },
     engine,
-    gateway::rows::{GatewayAddress, ListenerInForce, Refusal, WireAck, WireKey, WireListener, WireType},
-    simulate::accept,
+    gateway::rows::{
+        GatewayAddress, ListenerInForce, Refusal, VirtualHost, WireAck, WireKey, WireListener, WireType,
+        virtual_host_name,
+    },
     status::rows::Probe,
     world,
 };
@@ -163,13 +165,30 @@ impl Edge {
         self.engine.put(WireAck { key: WireKey { r#type, name: name.into() }, state });
     }
 
-    /// Everything that Envoy has to accept.
+    /// Everything that Envoy has to accept of Gateway `one`.
     pub fn ack_all(&mut self) {
         self.step();
-        accept(&mut self.engine, |_| None);
+        let rows: Vec<_> =
+            self.engine.rows::<WireListener>().filter(|row| row.key.0.name == "one").cloned().collect();
+        for row in rows {
+            for key in row.resources() {
+                self.ack(key.r#type, &key.name, Ok(()));
+            }
+        }
+        self.ack_hosts();
     }
 
+    fn ack_hosts(&mut self) {
+        let hosts: Vec<_> = self.engine.rows::<VirtualHost>().map(|row| row.key.clone()).collect();
+        for (table, host) in hosts {
+            self.ack(WireType::VirtualHost, &virtual_host_name(&table, &host), Ok(()));
+        }
+    }
+
+    /// A host is probed once Envoy has it in force.
     pub fn probe(&mut self, host: &str, state: Result<u16, &str>) {
+        self.step();
+        self.ack_hosts();
         self.engine.put(Probe { key: host.into(), state: state.map_err(str::to_owned) });
     }
 

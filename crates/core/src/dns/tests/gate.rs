@@ -63,12 +63,12 @@ fn nothing_but_a_changed_wish_withdraws_a_published_name() {
     type Loss = (&'static str, fn(&mut Edge));
     let losses: [Loss; 6] = [
         ("expiry", |edge| edge.now = END.0 + 1),
-        ("refusal", |edge| edge.ack(WireType::Listener, "gw/g/one/443", Err("no".into()))),
+        ("refusal", |edge| edge.ack(WireType::Listener, "gw/g/one/443", Err("no"))),
         ("silence", |edge| edge.probe("app.example.com", Err("connect: refused"))),
         ("another certificate", |edge| edge.certificate(&["other.example.com"])),
         ("lost address", |edge| edge.address("one", None)),
         ("address that moved to a listener that is not acked", |edge| {
-            edge.ack(WireType::Listener, "gw/g/one/443", Err("no".into()));
+            edge.ack(WireType::Listener, "gw/g/one/443", Err("no"));
             edge.address("one", Some("127.77.1.9"));
         }),
     ];
@@ -102,7 +102,7 @@ fn after_a_restart_the_kept_zone_is_enough() {
 #[test]
 fn an_address_moves_once_the_new_one_is_served() {
     let mut edge = published();
-    edge.ack(WireType::Listener, "gw/g/one/443", Err("no".into()));
+    edge.ack(WireType::Listener, "gw/g/one/443", Err("no"));
     edge.address("one", Some("127.77.1.9"));
     assert!(edge.publish().is_empty());
     edge.ack_all();

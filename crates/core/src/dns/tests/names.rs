@@ -71,6 +71,8 @@ fn targets_of_the_gateway_replace_its_address() {
     ));
     edge.apply(&route("app", HTTPS, "app.example.com", ""));
     edge.probe("app.example.com", Ok(200));
+    assert_eq!(edge.wanted(), ["app.example.com CNAME lb.example.net httproute/t/app"]);
+    edge.publish();
     edge.address("one", None);
     assert_eq!(edge.wanted(), ["app.example.com CNAME lb.example.net httproute/t/app"]);
     edge.publish();

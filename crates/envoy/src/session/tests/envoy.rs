@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use envoy_types::pb::{
     envoy::config::{
         cluster::v3::Cluster,
-        endpoint::v3::ClusterLoadAssignment,
+        endpoint::v3::{ClusterLoadAssignment, Endpoint, LocalityLbEndpoints},
         listener::v3::Listener,
         route::v3::{
             RouteConfiguration, ScopedRouteConfiguration, VirtualHost, route::Action,
@@ -79,8 +79,8 @@ pub fn put(wanted: &mut Wanted, r#type: WireType, name: &str, content: &str) {
         }
         WireType::Endpoints => Resource::of(&ClusterLoadAssignment {
             cluster_name: name.into(),
-            endpoints: vec![Default::default(); content.len()],
-            named_endpoints: [(content.to_owned(), Default::default())].into(),
+            endpoints: vec![LocalityLbEndpoints::default(); content.len()],
+            named_endpoints: [(content.to_owned(), Endpoint::default())].into(),
             ..Default::default()
         }),
         WireType::Listener => {
@@ -166,7 +166,9 @@ impl Envoy {
             if responses.is_empty() {
                 return self.log.split_off(from);
             }
-            responses.iter().for_each(|response| self.take(session, response));
+            for response in &responses {
+                self.take(session, response);
+            }
         }
         panic!("does not come to rest: {:?}", &self.log[self.log.len() - 20..]);
     }

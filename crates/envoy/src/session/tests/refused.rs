@@ -22,7 +22,9 @@ fn neighbours(n: usize) -> Vec<String> {
 
 fn running(hosts: &[String]) -> (Wanted, Envoy, Session) {
     let mut wanted = edge();
-    hosts.iter().for_each(|host| put_host(&mut wanted, host, &[("c0", "fine"), ("c1", "fine")]));
+    for host in hosts {
+        put_host(&mut wanted, host, &[("c0", "fine"), ("c1", "fine")]);
+    }
     let mut envoy = Envoy::default();
     let mut session = envoy.connect();
     envoy.drain(&mut session, &wanted);
