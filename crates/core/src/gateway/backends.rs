@@ -38,7 +38,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
     }
     let usable = usable(&service, cluster.port, &subsets);
     if usable.is_empty() {
-        unusable(cx, &service, cluster.port, &subsets);
+        unusable(cx, &service, cluster, &subsets);
     }
     let real = cx.get::<DialledBackends>(&Name::default()).is_some_and(|row| row.real);
     let (dialled, replaced): (Vec<_>, Vec<_>) =
@@ -49,7 +49,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
     made.addresses = named(dialled);
     if !replaced.is_empty() {
         let replaced = named(replaced);
-        not_dialled(cx, &service, &replaced);
+        not_dialled(cx, &service, cluster, &replaced);
         made.stand_in = Some(StandIn::Instead(replaced));
     }
     cx.emit(made);
@@ -82,7 +82,8 @@ fn usable(service: &Service, port: u16, subsets: &[&EndpointSubset]) -> BTreeSet
 }
 
 /// Says why a Service with endpoints has no usable one, unless what lists them has a finding for it.
-fn unusable(cx: &mut Cx<'_>, service: &Service, port: u16, subsets: &[&EndpointSubset]) {
+fn unusable(cx: &mut Cx<'_>, service: &Service, cluster: &Cluster, subsets: &[&EndpointSubset]) {
+    let port = cluster.port;
     let listed = subsets.iter().map(|subset| subset.addresses.len()).sum::<usize>();
     if listed == 0 && subsets.iter().any(|subset| subset.left_out) {
         return;
@@ -100,21 +101,28 @@ fn unusable(cx: &mut Cx<'_>, service: &Service, port: u16, subsets: &[&EndpointS
         let have = names.iter().map(|n| format!("{n:?}")).collect::<Vec<_>>().join(", ");
         format!("no endpoint has a port named {name:?} (they have {have})")
     };
-    let message = format!("port {port} of Service {} answers 503: {why}", service.key);
+    let message = format!("{} answers 503: {why}", spoken(cluster));
     let hint = "name ports in slices as in the Service, and list ready endpoints; without any slice the built-in echo backend answers";
     problem(cx, object(service), 241, Severity::Warning, "spec.ports", message, hint);
 }
 
-fn not_dialled(cx: &mut Cx<'_>, service: &Service, replaced: &[(Name, u16)]) {
+fn not_dialled(cx: &mut Cx<'_>, service: &Service, cluster: &Cluster, replaced: &[(Name, u16)]) {
     let some: Vec<String> = replaced.iter().take(3).map(|(address, port)| place(address, *port)).collect();
     let more = if replaced.len() > 3 { format!(" and {} more", replaced.len() - 3) } else { String::new() };
     let message = format!(
-        "endpoints of Service {} that are not loopback are not dialled, the built-in echo backend answers in their place: {}{more}",
-        service.key,
+        "endpoints of {} that are not loopback are not dialled, the built-in echo backend answers in their place: {}{more}",
+        spoken(cluster),
         some.join(", ")
     );
     let hint = "nothing to do; portolan up --real-backends dials them";
     problem(cx, object(service), 242, Severity::Info, "", message, hint);
+}
+
+/// A cluster in words. A Service has a cluster for each port and protocol that routes ask for, each with its own findings:
+/// what does not name all of these would be one finding of two inputs.
+fn spoken(cluster: &Cluster) -> String {
+    let by = if cluster.http2 { ", spoken to by HTTP/2," } else { "" };
+    format!("port {} of Service {}{by}", cluster.port, cluster.service)
 }
 
 /// Address and port as one writes them.

@@ -81,6 +81,8 @@ pub(super) fn host_force(cx: &mut Cx<'_>, host: &Arc<VirtualHost>) {
             Force::InForce
         }
     };
+    // A route stands under one host of several listeners: each has its own finding.
+    let at = format!("host {} in {}", host.key.1, host.key.0);
     for rule in &left_out {
         let field = format!("spec.rules[{}]", rule.rule);
         let closed = refusal.as_ref().is_some_and(|refusal| refusal.closed.is_some());
@@ -89,7 +91,7 @@ pub(super) fn host_force(cx: &mut Cx<'_>, host: &Arc<VirtualHost>) {
         } else {
             "its requests are answered with an error, the other rules are served"
         };
-        let message = format!("host {}: Envoy refused this rule: {}; {what}", host.key.1, rule.words);
+        let message = format!("{at}: Envoy refused this rule: {}; {what}", rule.words);
         problem(cx, rule.route.object(), 231, Severity::Error, &field, message, HINT);
     }
     if let Force::Refused(words) = &state {
@@ -97,7 +99,7 @@ pub(super) fn host_force(cx: &mut Cx<'_>, host: &Arc<VirtualHost>) {
         routes.sort();
         routes.dedup();
         for route in routes {
-            let message = format!("host {}: Envoy refused {words}", host.key.1);
+            let message = format!("{at}: Envoy refused {words}");
             problem(cx, route.object(), 231, Severity::Error, "spec.rules", message, HINT);
         }
     }

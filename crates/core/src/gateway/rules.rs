@@ -288,10 +288,11 @@ fn http2(kind: RouteKind, app_protocol: &str) -> Option<bool> {
     }
 }
 
-/// For virtual hosts: two routes with the same match under one host; the earlier one is served.
-pub(super) fn shadowed(cx: &mut Cx<'_>, host: &str, winner: &RouteKey, loser: &RouteKey) {
+/// For virtual hosts: two routes with the same match under one host; the earlier one is served. They may meet on more than
+/// one listener: each is named, so that each has its own finding.
+pub(super) fn shadowed(cx: &mut Cx<'_>, (routes, host): &(Name, Name), winner: &RouteKey, loser: &RouteKey) {
     let message = format!(
-        "host {host}: {winner} has the same match and is older; this route gets none of those requests"
+        "host {host} in {routes}: {winner} has the same match and comes first (by age, then by name); this route gets none of those requests"
     );
     let hint = "remove the host or the match from one of the two routes";
     problem(cx, loser.object(), 225, Severity::Warning, "spec.rules", message, hint);

@@ -128,7 +128,7 @@ pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<
         }
     }
     for (winner, loser) in shadows {
-        shadowed(cx, &key.1, winner, loser);
+        shadowed(cx, key, winner, loser);
     }
     let entries = members.iter().map(|m| m.entry.clone()).collect();
     cx.emit(VirtualHost { key: key.clone(), entries, misdirected: false });

@@ -84,7 +84,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         let what = entry.unenforced.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
         let why = format!("{what} restricts this host, is not enforced yet, and the address is not loopback");
         let hint = "bind to a loopback address, or remove the restriction on purpose";
-        problem(cx, claim.key.route.object(), 230, Severity::Error, "", why.clone(), hint);
+        // A route has a finding for each of its hosts.
+        problem(cx, claim.key.route.object(), 230, Severity::Error, "", format!("host {host}: {why}"), hint);
         (entry.state, entry.why) = (State::Refused, why);
         cx.emit(entry);
         return;
