@@ -37,9 +37,7 @@ pub(super) fn source_findings(cx: &mut Cx<'_>, found: &Arc<SourceProblems>) {
 }
 
 pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim>]) {
-    // HTTPS before HTTP before refused before the copy of a route that is leaving; then in key order.
-    let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
-    let Some(claim) = claims.iter().min_by_key(|c| (rank(c), c.key.clone())) else { return };
+    let Some(claim) = shown(cx, claims) else { return };
     let (unenforced, closed) = unenforced(cx, claim);
     let listener = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
     let mut entry = EntryPoint {
@@ -90,10 +88,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    let unresolved = cx.get::<Unresolved>(&claim.key.route);
-    let unresolved = unresolved.as_ref().and_then(|row| row.refuses.as_ref());
-    if let Some(why) = claim.unresolved.as_ref().or(unresolved) {
-        (entry.state, entry.why) = (State::Refused, why.clone());
+    if let Some(why) = unresolved(cx, claim) {
+        (entry.state, entry.why) = (State::Refused, why);
         cx.emit(entry);
         return;
     }
@@ -162,6 +158,23 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         }
     }
     cx.emit(entry);
+}
+
+/// The claim that speaks for its host: HTTPS before HTTP before refused before the copy of a route that is leaving; of
+/// those a route that resolves, as one that does not harms only itself; then in key order.
+fn shown<'a>(cx: &mut Cx<'_>, claims: &'a [Arc<HostClaim>]) -> Option<&'a Arc<HostClaim>> {
+    let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
+    let best = claims.iter().map(|c| rank(c)).min()?;
+    let mut best: Vec<_> = claims.iter().filter(|c| rank(c) == best).collect();
+    best.sort_by(|a, b| a.key.cmp(&b.key));
+    let resolved = best.iter().find(|c| c.refused.is_some() || unresolved(cx, c).is_none());
+    resolved.or(best.first()).copied()
+}
+
+/// What of the claimed host does not work until something is edited.
+fn unresolved(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
+    let row = cx.get::<Unresolved>(&claim.key.route);
+    claim.unresolved.clone().or_else(|| row.and_then(|row| row.refuses.clone()))
 }
 
 /// What DNS still lacks for the names that this host serves.
