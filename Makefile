@@ -55,7 +55,7 @@ OBJECTS ?= 20000
 SEED ?= 8
 differential: ## load what is sent into a real Envoy, at and over every limit: [OBJECTS=20000] [SEED=8]
 	@scripts/setup test
-	DIFFERENTIAL=$(OBJECTS) DIFFERENTIAL_SEED=$(SEED) DIFFERENTIAL_REPORT=$(CURDIR)/docs/results/differential.md \
+	DIFFERENTIAL=$(OBJECTS) DIFFERENTIAL_SEED=$(SEED) DIFFERENTIAL_DATE=$$(date +%F) DIFFERENTIAL_REPORT=$(CURDIR)/docs/results/differential.md \
 	  cargo test --locked -p portolan-envoy --test differential -- --nocapture
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing

@@ -202,6 +202,11 @@ mod tests {
             let pair = read.tls.clone().unwrap().unwrap();
             assert!(pair.key_matches, "{kind:?} {encoding:?}: else it would be issued for ever");
             assert_eq!(pair.key, says);
+            assert_eq!(
+                portolan_model::intake::tls::unread(&read.data["tls.key"]),
+                None,
+                "{kind:?}: Envoy reads it"
+            );
             assert_eq!(read.annotations["portolan.dev/certificate-revision"], "7");
             // Kept, it is the same key.
             let kept = prepare(&IssueWanted { keep_key: true, ..wanted }, Some(&read)).unwrap();

@@ -6,6 +6,8 @@
 //! file, by class.
 #![allow(clippy::needless_pass_by_value, clippy::format_push_string, clippy::unwrap_used, missing_docs)]
 
+#[path = "differential/certificates.rs"]
+mod certificates;
 #[path = "differential/generate.rs"]
 mod generate;
 #[path = "differential/limits.rs"]
@@ -17,7 +19,7 @@ mod report;
 
 use portolan_core::{
     World, engine,
-    gateway::rows::{Cluster, Endpoints, GatewayAddress, VirtualHost, WireListener},
+    gateway::rows::{Cluster, Endpoints, GatewayAddress, TlsSecret, VirtualHost, WireListener},
     world,
 };
 use portolan_engine::Engine;
@@ -47,11 +49,14 @@ fn envoy_takes_all_that_is_sent() {
         let listeners: Vec<WireListener> = engine.rows::<WireListener>().map(|row| (**row).clone()).collect();
         let clusters: Vec<Cluster> = engine.rows::<Cluster>().map(|row| (**row).clone()).collect();
         let endpoints: Vec<Endpoints> = engine.rows::<Endpoints>().map(|row| (**row).clone()).collect();
+        let secrets: Vec<TlsSecret> = engine.rows::<TlsSecret>().map(|row| (**row).clone()).collect();
+        assert!(secrets.len() > 5, "only {} certificates were sent", secrets.len());
         totals.sent(&engine);
         let mut refused = envoy.refused(&hosts, load::hosts);
         refused.extend(envoy.refused(&listeners, load::listeners));
         refused.extend(envoy.refused(&clusters, load::clusters));
         refused.extend(envoy.refused(&endpoints, load::endpoints));
+        refused.extend(envoy.refused(&secrets, load::secrets));
         assert!(refused.is_empty(), "accepted here and refused by Envoy: {refused:#?}");
         totals.judged(&engine);
     }

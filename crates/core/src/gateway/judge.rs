@@ -10,6 +10,7 @@ mod headers;
 mod matches;
 mod text;
 
+pub use budget::WILDCARD;
 pub(crate) use budget::{expression_budgets, expression_uses};
 pub(crate) use closings::closings;
 use portolan_model::input::{Filter, LeftOut, Route, RouteMatch, RouteRule};

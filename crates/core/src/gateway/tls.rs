@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_model::{
     Name, Severity,
     input::{Gateway, Maker, Secret},
-    intake::tls::too_weak,
+    intake::tls::{too_weak, unread},
 };
 
 use super::{
@@ -26,7 +26,7 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
     let state = match tls {
         Err(why) => Err(why.clone()),
         // Weakness first: a weak key is not read far enough to compare it.
-        Ok(pair) => match too_weak(&pair.key) {
+        Ok(pair) => match too_weak(&pair.key).or_else(|| secret.data.get("tls.key").and_then(unread)) {
             Some(why) => Err(why),
             None if !pair.key_matches => Err("tls.key does not belong to tls.crt".to_owned()),
             None => {

@@ -60,7 +60,7 @@ impl PrivateKey {
             KeyKind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
         }
         .map_err(|_| KeyError::Generate)?;
-        let pkcs8 = Zeroizing::new(pair.serialize_der());
+        let pkcs8 = version_1(Zeroizing::new(pair.serialize_der()))?;
         Ok(Self { pair, pkcs8 })
     }
 
@@ -70,7 +70,7 @@ impl PrivateKey {
     /// [`KeyError::NotPem`] or [`KeyError::Unsupported`].
     pub fn from_pem(pem: &Redacted) -> Result<Self, KeyError> {
         let der = PrivateKeyDer::from_pem_slice(pem.expose()).map_err(|_| KeyError::NotPem)?;
-        let pkcs8 = to_pkcs8(&der)?;
+        let pkcs8 = version_1(to_pkcs8(&der)?)?;
         let wrapped = PrivatePkcs8KeyDer::from(pkcs8.to_vec());
         let pair = KeyPair::try_from(&wrapped).map_err(|_| KeyError::Unsupported)?;
         Ok(Self { pair, pkcs8 })
@@ -122,6 +122,15 @@ enum Kind {
     Rsa,
     Ec(&'static EcdsaSigningAlgorithm),
     Ed25519,
+}
+
+/// The key without its public half, as Go and so cert-manager write it: Envoy reads no PKCS#8 of version 2 (RFC 5958), which
+/// Ed25519 keys are made in here.
+fn version_1(pkcs8: Zeroizing<Vec<u8>>) -> Result<Zeroizing<Vec<u8>>, KeyError> {
+    match aws_lc_rs::signature::Ed25519KeyPair::from_pkcs8(&pkcs8) {
+        Ok(key) => Ok(Zeroizing::new(key.to_pkcs8v1().map_err(unsupported)?.as_ref().to_vec())),
+        Err(_) => Ok(pkcs8),
+    }
 }
 
 /// Any of the three forms as PKCS#8.

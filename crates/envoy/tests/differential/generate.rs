@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::limits;
+use super::{certificates, limits};
 
 /// SplitMix64: the same objects from the same seed, everywhere.
 pub struct Random(u64);
@@ -41,36 +41,43 @@ pub fn objects(seed: u64, count: usize) -> Vec<Value> {
             "spec": {"controllerName": "portolan.dev/gateway-controller"}}),
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}),
         // Takes every route, so that each one is encoded.
-        gateway("all", json!([{"name": "all", "port": 80, "protocol": "HTTP"}])),
+        gateway("all", &json!([{"name": "all", "port": 80, "protocol": "HTTP"}])),
         service("one"),
         service("two"),
     ];
+    made.extend(certificates::secrets());
+    // Each certificate is served somewhere.
+    let each = certificates::NAMES.iter().enumerate().map(|(at, name)| {
+        json!({"name": format!("l{at}"), "port": 443, "protocol": "HTTPS", "hostname": format!("h{at}.example.com"),
+            "tls": {"certificateRefs": [{"name": name}]}})
+    });
+    made.push(gateway("certificates", &each.collect()));
     for at in 0..count {
         match random.below(10) {
-            0 => made.push(gateway(&format!("g{at}"), listeners(&mut random))),
+            0 => made.push(gateway(&format!("g{at}"), &listeners(&mut random))),
             1 | 2 => {
                 made.push(service(&format!("s{at}")));
                 made.push(slice(&mut random, at));
                 made.push(route(
                     at,
                     "HTTPRoute",
-                    json!([{"backendRefs": [{"name": format!("s{at}"), "port": 80}]}]),
+                    &json!([{"backendRefs": [{"name": format!("s{at}"), "port": 80}]}]),
                 ));
             }
             3 => {
                 let rules = rules(&mut random, grpc_rule);
-                made.push(route(at, "GRPCRoute", rules));
+                made.push(route(at, "GRPCRoute", &rules));
             }
             _ => {
                 let rules = rules(&mut random, http_rule);
-                made.push(route(at, "HTTPRoute", rules));
+                made.push(route(at, "HTTPRoute", &rules));
             }
         }
     }
     made
 }
 
-fn gateway(name: &str, listeners: Value) -> Value {
+fn gateway(name: &str, listeners: &Value) -> Value {
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": {"name": name, "namespace": "a"},
         "spec": {"gatewayClassName": "c", "listeners": listeners}})
 }
@@ -82,6 +89,11 @@ fn listeners(random: &mut Random) -> Value {
             let mut made = json!({"name": format!("l{at}"), "port": random.of(&ports), "protocol": "HTTP"});
             if !random.one_in(4) {
                 made["hostname"] = limits::hostname(random).into();
+            }
+            if random.one_in(2) {
+                made["protocol"] = "HTTPS".into();
+                let names = (0..random.below(3)).map(|_| json!({"name": random.of(&certificates::NAMES)}));
+                made["tls"] = json!({"certificateRefs": names.collect::<Value>()});
             }
             made
         })
@@ -103,7 +115,7 @@ fn slice(random: &mut Random, at: usize) -> Value {
 }
 
 /// A host of its own, so that what is refused is found by its name.
-fn route(at: usize, kind: &str, rules: Value) -> Value {
+fn route(at: usize, kind: &str, rules: &Value) -> Value {
     json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": kind,
         "metadata": {"name": format!("r{at}"), "namespace": "a"},
         "spec": {"parentRefs": [{"name": "all"}], "hostnames": [format!("r{at}.example.com")], "rules": rules}})

@@ -217,17 +217,18 @@ pub fn expression(random: &mut Random) -> String {
     let mut made = String::new();
     for _ in 0..=random.below(3) {
         let piece = *random.of(&PIECES);
-        match random.below(12) {
-            0 => made.push_str(&format!("({piece})")),
-            1 => made.push_str(&format!("(?:{piece}){{{}}}", [1, 10, 100, 1000][random.below(4)])),
-            2 => made.push_str(&format!(
+        let next = match random.below(12) {
+            0 => format!("({piece})"),
+            1 => format!("(?:{piece}){{{}}}", [1, 10, 100, 1000][random.below(4)]),
+            2 => format!(
                 "(({piece}){{{}}}){{{}}}",
                 [9, 10, 31, 100][random.below(4)],
                 [10, 11, 33][random.below(3)]
-            )),
-            3 => made.push_str(&format!("{piece}{}", ["*", "+", "?", "{3}", "{3,}", "*?"][random.below(6)])),
-            _ => made.push_str(piece),
-        }
+            ),
+            3 => format!("{piece}{}", ["*", "+", "?", "{3}", "{3,}", "*?"][random.below(6)]),
+            _ => piece.to_owned(),
+        };
+        made.push_str(&next);
     }
     match random.below(200) {
         0 => made.repeat(400),

@@ -21,9 +21,10 @@ use envoy_types::{
                     cluster::{ClusterDiscoveryType, DiscoveryType},
                 },
                 core::v3::{
-                    Address, ApiConfigSource, ApiVersion, GrpcService, Node, Pipe, address,
+                    Address, ApiConfigSource, ApiVersion, GrpcService, Node, Pipe, TransportSocket, address,
                     api_config_source::ApiType,
                     grpc_service::{EnvoyGrpc, TargetSpecifier},
+                    transport_socket,
                 },
                 endpoint::v3::{
                     ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints,
@@ -32,16 +33,19 @@ use envoy_types::{
                 listener::v3::{Listener, filter::ConfigType},
                 route::v3::ScopedRouteConfiguration,
             },
-            extensions::filters::network::http_connection_manager::v3::{
-                HttpConnectionManager, ScopedRouteConfigurationsList,
-                http_connection_manager::RouteSpecifier, scoped_routes::ConfigSpecifier,
+            extensions::{
+                filters::network::http_connection_manager::v3::{
+                    HttpConnectionManager, ScopedRouteConfigurationsList,
+                    http_connection_manager::RouteSpecifier, scoped_routes::ConfigSpecifier,
+                },
+                transport_sockets::tls::v3::{CommonTlsContext, DownstreamTlsContext, secret},
             },
         },
         google::protobuf::{Any, Duration, Struct, Value, value::Kind},
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost, WireListener};
+use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, VirtualHost, WireListener};
 use portolan_envoy::{
     encode::{self, Piece},
     shards::shard_of,
@@ -70,6 +74,12 @@ impl Subject for WireListener {
 }
 
 impl Subject for Cluster {
+    fn name(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+impl Subject for TlsSecret {
     fn name(&self) -> String {
         format!("{self:?}")
     }
@@ -141,13 +151,13 @@ pub fn hosts(all: &[VirtualHost]) -> Bootstrap {
     }
     let listeners = tables.into_iter().enumerate().map(|(at, (name, scopes))| {
         let scopes = scopes.iter().map(|(shard, pieces)| encode::scope(name, *shard, pieces.iter()));
-        with_scopes(at, scopes.collect())
+        with_scopes(at, &scopes.collect::<Vec<_>>())
     });
     start(StaticResources { listeners: listeners.collect(), ..Default::default() })
 }
 
 /// A listener as it is sent, its scopes in it instead of from a control plane.
-fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
+fn with_scopes(at: usize, scopes: &[Any]) -> Listener {
     let chain = FilterChain { server_names: vec![], secrets: None, routes: "differential".into() };
     let row = WireListener {
         key: (NamespacedName::new("gw", format!("{at}")), 80),
@@ -173,6 +183,24 @@ fn with_scopes(at: usize, scopes: Vec<Any>) -> Listener {
 
 pub fn listeners(all: &[WireListener]) -> Bootstrap {
     start(StaticResources { listeners: all.iter().map(encode::listener).collect(), ..Default::default() })
+}
+
+/// Each certificate in a listener of its own: Envoy reads it when it is used.
+pub fn secrets(all: &[TlsSecret]) -> Bootstrap {
+    let listeners = all.iter().enumerate().map(|(at, row)| {
+        let Some(secret::Type::TlsCertificate(certificate)) = encode::tls_secret(row).r#type else {
+            panic!()
+        };
+        let mut made = with_scopes(at, &[encode::scope("differential", 0, std::iter::empty())]);
+        let common = CommonTlsContext { tls_certificates: vec![certificate], ..Default::default() };
+        let context = DownstreamTlsContext { common_tls_context: Some(common), ..Default::default() };
+        made.filter_chains[0].transport_socket = Some(TransportSocket {
+            name: "envoy.transport_sockets.tls".into(),
+            config_type: Some(transport_socket::ConfigType::TypedConfig(pack_any(context))),
+        });
+        made
+    });
+    start(StaticResources { listeners: listeners.collect(), ..Default::default() })
 }
 
 pub fn clusters(all: &[Cluster]) -> Bootstrap {

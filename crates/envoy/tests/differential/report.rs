@@ -2,17 +2,20 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, sync::atomic::Ordering};
 
+use envoy_types::pb::envoy::config::bootstrap::v3::Bootstrap;
 use portolan_core::{
     World,
     gateway::{
         judge,
-        rows::{Cluster, Endpoints, RouteEntry, VirtualHost, WeightedCluster, WireListener},
+        rows::{
+            Cluster, Endpoints, RouteEntry, TlsReady, TlsSecret, VirtualHost, WeightedCluster, WireListener,
+        },
     },
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    RouteKey, RouteKind,
-    input::{Filter, PathMatch, Route, RouteMatch, RouteRule},
+    Name, Redacted, RouteKey, RouteKind,
+    input::{Filter, PathMatch, Route, RouteMatch, RouteRule, Secret},
     re2,
 };
 
@@ -25,7 +28,7 @@ const SAMPLES: usize = 12;
 const REASONS: [(&str, &str); 20] = [
     (
         "backendRefs[].filters",
-        "no header name or value (RFC 9110): the backend or the client would refuse the message",
+        "no header name or value (RFC 9110); taken too where the backends have no weight, so that they are not sent",
     ),
     ("matches[].path.value: the path does not begin", "no request has such a path; the CRD refuses it"),
     (
@@ -77,7 +80,7 @@ pub struct Totals {
     seed: u64,
     count: usize,
     sent: BTreeMap<&'static str, usize>,
-    samples: BTreeMap<String, (usize, Vec<VirtualHost>)>,
+    samples: BTreeMap<String, (usize, Vec<Bootstrap>)>,
 }
 
 impl Totals {
@@ -91,6 +94,8 @@ impl Totals {
             ("routes in virtual hosts", entries),
             ("virtual hosts", engine.rows::<VirtualHost>().count()),
             ("listeners", engine.rows::<WireListener>().count()),
+            ("filter chains with a certificate", chains(engine, |secrets| !secrets.is_empty())),
+            ("filter chains that refuse handshakes", chains(engine, <[Name]>::is_empty)),
             ("clusters", engine.rows::<Cluster>().count()),
             ("endpoint assignments", engine.rows::<Endpoints>().count()),
             ("rules read", engine.rows::<Route>().map(|route| route.rules.len()).sum()),
@@ -110,11 +115,12 @@ impl Totals {
 
     /// Sorts what was refused by class, each with the value alone, as if nobody had judged it.
     pub fn judged(&mut self, engine: &Engine<World>) {
+        self.certificates(engine);
         for route in engine.rows::<Route>() {
             for rule in &route.rules {
                 for wrong in judge::rule(rule).wrong {
                     let raw = raw(&route.key, rule, &wrong.field);
-                    self.sample(format!("{}: {}", wrong.field, wrong.message), raw);
+                    self.sample(&format!("{}: {}", wrong.field, wrong.message), alone(raw));
                 }
                 if route.key.kind == RouteKind::Grpc {
                     continue;
@@ -123,32 +129,36 @@ impl Totals {
                     if let PathMatch::Regex(text) = &m.path
                         && let Err(why) = re2::check(text)
                     {
-                        let alone =
+                        let only =
                             RouteMatch { path: m.path.clone(), method: None, headers: vec![], query: vec![] };
                         let why = why.split(':').next().unwrap_or_default();
-                        self.sample(format!("expression: {why}"), vec![entry(&route.key, alone)]);
+                        self.sample(&format!("expression: {why}"), alone(vec![entry(&route.key, only)]));
                     }
                 }
             }
         }
     }
 
-    fn sample(&mut self, class: String, entries: Vec<RouteEntry>) {
-        let (seen, samples) = self.samples.entry(plain(&class)).or_default();
-        *seen += 1;
-        if samples.len() < SAMPLES && !entries.is_empty() {
-            let key = ("raw".into(), "raw.example.com".into());
-            samples.push(VirtualHost { key, entries, misdirected: false });
+    /// The same of certificates.
+    fn certificates(&mut self, engine: &Engine<World>) {
+        for ready in engine.rows::<TlsReady>() {
+            let (Err(why), Some(secret)) = (&ready.state, engine.get::<Secret>(&ready.key)) else { continue };
+            let part = |name: &str| secret.data.get(name).cloned().unwrap_or_else(|| Redacted::from(""));
+            let raw = TlsSecret { key: "raw".into(), chain: part("tls.crt"), private_key: part("tls.key") };
+            self.sample(&format!("certificate: {why}"), Some(load::secrets(&[raw])));
         }
+    }
+
+    fn sample(&mut self, class: &str, alone: Option<Bootstrap>) {
+        let (seen, samples) = self.samples.entry(plain(class)).or_default();
+        *seen += 1;
+        samples.extend(alone.filter(|_| samples.len() < SAMPLES));
     }
 
     pub fn classes(&self, envoy: &Envoy) -> String {
         let mut lines = Vec::new();
         for (class, (seen, samples)) in &self.samples {
-            let taken = samples
-                .iter()
-                .filter(|host| envoy.refuses(&load::hosts(&[(*host).clone()])).is_none())
-                .count();
+            let taken = samples.iter().filter(|alone| envoy.refuses(alone).is_none()).count();
             let reason = REASONS.iter().find(|(begin, _)| class.starts_with(begin)).map(|(_, why)| *why);
             assert!(
                 taken == 0 || reason.is_some(),
@@ -165,18 +175,26 @@ impl Totals {
         let sent = self.sent.iter().map(|(what, n)| format!("{n} {what}")).collect::<Vec<_>>().join(", ");
         writeln!(
             text,
-            "Written by `make differential` ({} objects, seed {}, Envoy 1.40 in validate mode, {} runs of it). Accepted here and \
+            "Written by `make differential` on {} ({} objects, seed {}, Envoy 1.40 in validate mode, {} runs of it; {} cores). Accepted here and \
              refused by Envoy: **0**.\n\nJudged and loaded: {sent}.\n\nRefused here, by class. `taken` is how many of the shown \
              samples Envoy would take by themselves.\n\n| class | seen | taken | why it is refused |\n|---|---|---|---|",
+            std::env::var("DIFFERENTIAL_DATE").unwrap_or_default(),
             self.count,
             self.seed,
             envoy.runs.load(Ordering::Relaxed),
+            std::thread::available_parallelism().map_or(0, usize::from),
         )
         .unwrap();
         text.push_str(&lines.join("\n"));
         text.push('\n');
         text
     }
+}
+
+/// Filter chains that end TLS with such secrets.
+fn chains(engine: &Engine<World>, such: fn(&[Name]) -> bool) -> usize {
+    let all = engine.rows::<WireListener>().flat_map(|row| &row.chains);
+    all.filter(|chain| chain.secrets.as_deref().is_some_and(such)).count()
 }
 
 /// A class: the sentence without positions, numbers and quoted values.
@@ -195,6 +213,12 @@ fn plain(text: &str) -> String {
         }
     }
     made.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A host of these alone.
+fn alone(entries: Vec<RouteEntry>) -> Option<Bootstrap> {
+    let host = VirtualHost { key: ("raw".into(), "raw.example.com".into()), entries, misdirected: false };
+    (!host.entries.is_empty()).then(|| load::hosts(&[host]))
 }
 
 fn entry(route: &RouteKey, r#match: RouteMatch) -> RouteEntry {

@@ -19,8 +19,8 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
     if pem.label != "CERTIFICATE" {
         return Err(format!("tls.crt begins with a {} block, not a CERTIFICATE", pem.label));
     }
-    let (_, leaf) =
-        parse_x509_certificate(&pem.contents).map_err(|_| "tls.crt is not a certificate".to_owned())?;
+    let leaf = certificate(&pem.contents).ok_or("tls.crt is not a certificate")?;
+    others(chain.expose())?;
     let key = key.ok_or("tls.key is missing")?;
     readable(key.expose())?;
     let public = leaf.public_key().raw;
@@ -68,6 +68,28 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
     Ok(pair)
 }
 
+/// A certificate with nothing behind it.
+fn certificate(der: &[u8]) -> Option<X509Certificate<'_>> {
+    parse_x509_certificate(der).ok().filter(|(rest, _)| rest.is_empty()).map(|(_, certificate)| certificate)
+}
+
+/// Reads the blocks behind the leaf: a chain is sent whole, and Envoy refuses it for any certificate in it that it cannot read.
+fn others(chain: &[u8]) -> Result<(), String> {
+    use rustls_pki_types::{CertificateDer, pem::PemObject as _};
+    for (at, block) in Pem::iter_from_buffer(chain).enumerate().skip(1) {
+        let whole = block.is_ok_and(|block| {
+            !block.label.ends_with("CERTIFICATE") || certificate(&block.contents).is_some()
+        });
+        if !whole {
+            return Err(format!("block {} of tls.crt is not a certificate", at + 1));
+        }
+    }
+    match CertificateDer::pem_slice_iter(chain).find_map(Result::err) {
+        Some(_) => Err("tls.crt is not PEM: a block does not end as it begins".to_owned()),
+        None => Ok(()),
+    }
+}
+
 /// Whether there is a private key that needs no password.
 fn readable(key: &[u8]) -> Result<(), String> {
     use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
@@ -92,6 +114,20 @@ pub fn too_weak(kind: &str) -> Option<String> {
     };
     let takes = "RSA of 2048 bits or more, ECDSA P-256, P-384 and P-521, and Ed25519";
     (!fits).then(|| format!("its key is {kind}, and Envoy takes {takes}"))
+}
+
+/// Why Envoy 1.40 would not read a private key that others read: BoringSSL (`EVP_parse_private_key`) takes PKCS#8 of version 0
+/// (RFC 5208) only, not the later one that carries the public key too (RFC 5958 §2, `v2`).
+pub fn unread(key: &Redacted) -> Option<String> {
+    use rustls_pki_types::{PrivateKeyDer, pem::PemObject as _};
+    let Ok(PrivateKeyDer::Pkcs8(der)) = PrivateKeyDer::from_pem_slice(key.expose()) else { return None };
+    let der = der.secret_pkcs8_der();
+    // The first element of the sequence is the version; it stands after tag and length.
+    let long = der.get(1).filter(|length| **length > 0x80).map_or(0, |length| usize::from(length & 0x7f));
+    let version = der.get(2 + long..5 + long);
+    let why =
+        "tls.key is PKCS#8 of version 2 (RFC 5958), and Envoy takes version 1; write it with `openssl pkey`";
+    (version == Some(&[2, 1, 1])).then(|| why.to_owned())
 }
 
 /// Kind and size of a key, in the words of `privateKey.algorithm` and `privateKey.size`.
@@ -177,6 +213,8 @@ fn public_of(key: &rustls_pki_types::PrivateKeyDer<'_>) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+
     use super::*;
 
     #[test]
@@ -193,6 +231,45 @@ mod tests {
             why("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").contains("no private key")
         );
         assert!(readable(b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").is_ok());
+    }
+
+    #[test]
+    fn a_chain_is_read_to_its_end() {
+        let leaf = rcgen::generate_simple_self_signed(["a.example.com".into()]).unwrap();
+        let (crt, key) = (leaf.cert.pem(), Redacted::from(&*leaf.signing_key.serialize_pem()));
+        let read = |chain: &str| super::read(&Redacted::from(chain), Some(&key));
+        let block = |content: &str| {
+            format!("{crt}-----BEGIN CERTIFICATE-----\n{content}\n-----END CERTIFICATE-----\n")
+        };
+        for good in
+            [crt.clone(), crt.repeat(2), format!("subject=a\n{crt}and no more\n"), crt.replace('\n', "\r\n")]
+        {
+            assert!(read(&good).is_ok(), "{good}");
+        }
+        for bad in [block("AAAA"), block("%%%"), block("")] {
+            assert!(read(&bad).unwrap_err().starts_with("block 2 of tls.crt"), "{bad}");
+        }
+        let more = STANDARD.encode([leaf.cert.der().as_ref(), &[0; 3]].concat());
+        let more = format!("-----BEGIN CERTIFICATE-----\n{more}\n-----END CERTIFICATE-----\n");
+        assert!(read(&more).unwrap_err().contains("not a certificate"), "more behind it");
+        assert!(read(&format!("{crt}{more}")).unwrap_err().starts_with("block 2"));
+        assert!(read(&crt.replace("END CERTIFICATE", "END X")).unwrap_err().contains("does not end"));
+    }
+
+    #[test]
+    fn a_key_with_its_public_half_is_not_read() {
+        use aws_lc_rs::{encoding::AsDer as _, signature::Ed25519KeyPair};
+        let key = Ed25519KeyPair::generate().unwrap();
+        let pem = |der: &[u8]| {
+            let body = STANDARD.encode(der);
+            Redacted::from(&*format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n"))
+        };
+        assert!(unread(&pem(key.to_pkcs8().unwrap().as_ref())).unwrap().contains("version 2"));
+        assert_eq!(unread(&pem(key.to_pkcs8v1().unwrap().as_ref())), None);
+        let rsa = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa2048).unwrap();
+        let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = rsa.as_der().unwrap();
+        assert_eq!(unread(&pem(der.as_ref())), None, "a length of several bytes");
+        assert_eq!(unread(&Redacted::from("")), None);
     }
 
     #[test]

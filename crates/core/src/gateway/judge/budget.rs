@@ -23,8 +23,9 @@ use crate::{
 const BUDGET: u64 = 1_048_576;
 /// An expression is more than its instructions.
 const EACH: u64 = 100;
-/// A wildcard host is compiled into every part of its table; see `portolan_envoy::shards`.
-const WILDCARD: u64 = 256;
+/// Places where the expressions of a wildcard host are compiled: every shard of its table (`portolan_envoy::shards`, which holds
+/// its number against this one when it is compiled).
+pub const WILDCARD: u64 = 256;
 
 /// What the expressions of a route come to; no row without any.
 pub(crate) fn expression_uses(cx: &mut Cx<'_>, route: &Arc<Route>) {
