@@ -16,7 +16,7 @@ use acme_world::{
 };
 use portolan_core::certificates::acme::{Limits, OrderState, OrderStatus, Reason};
 use portolan_effects::{
-    acme::{AccountKey, Client, Outcome, ProviderChallenges, Reach, Run, drive, drive_until},
+    acme::{AccountKey, Challenges, Client, Outcome, ProviderChallenges, Reach, Run, drive, drive_until},
     acme_ca::{DevCa, Handle, NewOrders, Settings, serve},
     dns::{EmbeddedDns, embedded::Contents},
 };
@@ -404,4 +404,48 @@ async fn somebody_elses_client_is_served_too() {
     for name in ["example.com", "anything.example.com"] {
         assert_chain(&chain, &world.root, name);
     }
+}
+
+/// One lock, handed on in turn, as a store has it whose writes are one after the other.
+struct InTurn {
+    zone: ProviderChallenges,
+    lock: tokio::sync::Mutex<()>,
+    taken_away: std::sync::atomic::AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Challenges for InTurn {
+    async fn present(&self, fqdn: &str, value: &str) -> Result<(), String> {
+        let _turn = self.lock.lock().await;
+        // The last name comes late: others are proven, and their values taken away, while it is being written.
+        let late = if fqdn.contains("late") { 400 } else { 1 };
+        tokio::time::sleep(std::time::Duration::from_millis(late)).await;
+        self.zone.present(fqdn, value).await
+    }
+    async fn visible(&self, fqdn: &str, value: &str) -> Result<(), String> {
+        self.zone.visible(fqdn, value).await
+    }
+    async fn clean_up(&self, fqdn: &str, value: &str) -> Result<(), String> {
+        self.taken_away.fetch_add(1, Ordering::SeqCst);
+        let _turn = self.lock.lock().await;
+        self.zone.clean_up(fqdn, value).await
+    }
+}
+
+#[tokio::test]
+async fn taking_a_value_away_does_not_stop_what_is_being_written() {
+    let world = world(|_| {}).await;
+    let client = world.client(KeyKind::P256);
+    let names = ["a.example.com", "b.example.com", "late.example.com"];
+    let challenges = Arc::new(InTurn {
+        zone: ProviderChallenges::new(Arc::clone(&world.zone) as _),
+        lock: tokio::sync::Mutex::default(),
+        taken_away: 0.into(),
+    });
+    let mut run = Run { challenges: Arc::clone(&challenges) as _, ..run(&client, &world.zone, &names) };
+    run.bounds.dns = std::time::Duration::from_secs(2);
+    let (_, outcome) = drive(world.order(&client, &names), run, |_| {}).await;
+    assert_chain(&issued(outcome), &world.root, "late.example.com");
+    assert_eq!(challenges.taken_away.load(Ordering::SeqCst), names.len(), "none is tried again");
+    assert_eq!(values(&world.zone).await, [""; 0]);
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    pin::pin,
     time::Duration,
 };
 
@@ -123,7 +124,15 @@ impl<'r> Work<'r> {
             self.events.push_back(event);
         }
         let run = self.run;
-        for (value, error) in join_all(values.into_iter().map(|value| take_away(run, value))).await {
+        let mut away = pin!(join_all(values.into_iter().map(|value| take_away(run, value))));
+        // What is under way goes on meanwhile: it may hold, or be next for, a lock that taking away waits for.
+        let taken = loop {
+            tokio::select! {
+                taken = &mut away => break taken,
+                Some(event) = self.finished() => self.events.push_back(event),
+            }
+        };
+        for (value, error) in taken {
             if let Some(error) = error {
                 tracing::warn!("the TXT value at {} cannot be cleaned up: {error}", value.0);
                 self.left.insert(value.clone());

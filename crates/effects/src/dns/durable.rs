@@ -124,9 +124,7 @@ impl DurableDns {
 
     /// Brings the files to what is served, if they are behind.
     async fn save(&self) -> Result<(), ProviderError> {
-        if self.dirty().is_empty() {
-            return Ok(());
-        }
+        // Also with nothing left to write: what another save has taken is on disk only when that one is through.
         let files = self.saving.lock().await;
         // Taken before reading: what changes from here on comes back.
         let dirty = std::mem::take(&mut *self.dirty());
