@@ -12,10 +12,11 @@ pub(super) fn judge(change: &HeaderChange, field: &str) -> Option<Wrong> {
     for (list, pairs) in [("set", &change.set), ("add", &change.add)] {
         for (at, (header, text)) in pairs.iter().enumerate() {
             let here = format!("{field}.{list}[{at}]");
-            if let Some(wrong) =
-                name(header, &format!("{here}.name")).or_else(|| value(text, &format!("{here}.value")))
-            {
-                return Some(wrong);
+            let wrong = name(header, &format!("{here}.name"))
+                .or_else(|| framing(header, &format!("{here}.name")))
+                .or_else(|| value(text, &format!("{here}.value")));
+            if wrong.is_some() {
+                return wrong;
             }
         }
     }
@@ -47,6 +48,14 @@ fn name(text: &str, field: &str) -> Option<Wrong> {
     }
     let message = format!("the header name has {} bytes, and Envoy takes {HEADER_BYTES}", text.len());
     (text.len() > HEADER_BYTES).then(|| Wrong::new(field, message, "shorten it"))
+}
+
+/// Envoy sends what is written here beside the body as it is (tried with 1.40): its end would be taken for the next message
+/// of the connection (RFC 9112 §6.3), which may be another host's.
+fn framing(text: &str, field: &str) -> Option<Wrong> {
+    let frames = ["content-length", "transfer-encoding"].iter().any(|name| text.eq_ignore_ascii_case(name));
+    let message = format!("header {} says where a message ends, and only its sender knows that", shown(text));
+    frames.then(|| Wrong::new(field, message, "leave it out: Envoy writes it"))
 }
 
 fn value(text: &str, field: &str) -> Option<Wrong> {

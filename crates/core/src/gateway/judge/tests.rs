@@ -58,7 +58,12 @@ fn header_changes() {
         assert!(closes(Filter::RequestHeaders(remove.clone())), "{name}");
         assert!(closes(Filter::ResponseHeaders(remove)), "{name}");
     }
-    for name in ["x-a", "hosts", "Server", "x_a"] {
+    for name in ["Content-Length", "transfer-encoding"] {
+        assert!(closes(set(name, "3".into())), "{name}");
+        let remove = HeaderChange { remove: vec![name.into()], ..Default::default() };
+        assert!(!closes(Filter::ResponseHeaders(remove)), "{name}");
+    }
+    for name in ["x-a", "hosts", "Server", "x_a", "content-lengths"] {
         assert!(!closes(set(name, "v".into())), "{name}");
     }
     for (value, bad) in [
