@@ -91,6 +91,8 @@ fn header_values(change: &HeaderChange) -> Vec<HeaderValueOption> {
                 ..Default::default()
             }),
             append_action: action as i32,
+            // Without it Envoy passes over an empty value, and what the client sent stays.
+            keep_empty_value: value.is_empty(),
             ..Default::default()
         };
     let set = change.set.iter().map(|pair| option(pair, HeaderAppendAction::OverwriteIfExistsOrAdd));
@@ -353,6 +355,13 @@ mod tests {
     use super::*;
 
     const HOUR: u64 = 3_600_000;
+
+    #[test]
+    fn an_empty_value_takes_the_place_of_what_the_client_sent() {
+        let set = vec![("x-user".into(), String::new()), ("x-a".into(), "a".into())];
+        let made = header_values(&HeaderChange { set, ..Default::default() });
+        assert_eq!(made.iter().map(|option| option.keep_empty_value).collect::<Vec<_>>(), [true, false]);
+    }
 
     #[test]
     fn the_shorter_timeout_and_an_idle_timeout_that_cuts_none() {
