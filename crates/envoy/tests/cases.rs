@@ -7,7 +7,7 @@
 
 #[path = "cases/case.rs"]
 mod case;
-// Its halving is shared; not all of it is used here.
+#[allow(dead_code, reason = "certificates are loaded by the differential test alone")]
 #[path = "differential/load.rs"]
 mod load;
 #[path = "cases/show.rs"]
