@@ -3,7 +3,7 @@
 //! The case becomes rows as in core's `golden.rs` (what Envoy says of them is no part of it), the rows become messages as
 //! `portolan up` makes them, and these are decoded and shown without defaults. What is the same in all cases stands once,
 //! in `testdata/listener.txt`. Then a real Envoy loads all cases at once. `PORTOLAN_ACCEPT=1` writes the files.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::format_collect, clippy::unwrap_used, missing_docs)]
 
 #[path = "cases/case.rs"]
 mod case;
