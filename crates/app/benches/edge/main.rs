@@ -58,6 +58,8 @@ fn main() {
     let old = std::env::var_os("PORTOLAN_BENCH_OLD").map(PathBuf::from);
     let old_most = number("PORTOLAN_BENCH_OLD_MOST", "5000");
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // Clients and timers of this thread belong to it too.
+    let _entered = runtime.enter();
     let backends = runtime.block_on(async { [load::backend("left").await, load::backend("right").await] });
     let begun = process::load();
     let mut columns = Vec::new();
