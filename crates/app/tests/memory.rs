@@ -238,7 +238,7 @@ fn a_host_takes_little_memory() {
     table::<HostClaim>(&engine, &mut lines);
     table::<EntryPoint>(&engine, &mut lines);
     table::<Probe>(&engine, &mut lines);
-    table::<dns::rows::NameWish>(&engine, &mut lines);
+    table::<dns::rows::DesiredRecord>(&engine, &mut lines);
     table::<dns::rows::WantedName>(&engine, &mut lines);
     table::<dns::rows::DnsState>(&engine, &mut lines);
     table::<dns::rows::PublishedRecord>(&engine, &mut lines);

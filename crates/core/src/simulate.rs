@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
-/// the bound only guards against wishes that never come to rest.
+/// the bound only guards against rows that never come to rest.
 const ROUNDS: usize = 32;
 
 /// Address that every Gateway is assumed to have; it means nothing outside of this.

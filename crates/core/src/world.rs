@@ -24,8 +24,8 @@ use crate::{
     conditions::rows::{ListenerStatus, ObjectStatus},
     dns,
     dns::rows::{
-        Departed, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate, NameWish, PublishedRecord,
-        RecordProblem, WantedName,
+        Departed, DesiredRecord, DnsAnswer, DnsSettings, DnsState, GatewayTargets, ListenerGate,
+        PublishedRecord, RecordProblem, WantedName,
     },
     gateway,
     gateway::conflicts::{self, HostOfKind},
@@ -139,10 +139,10 @@ index!(/** Gateways by the Secrets that they serve. */
 index!(/** Claims by the mirror that they are for. */
     MirrorClaimsByMirror, MirrorClaim, MirrorKey, "mirror claims by mirror", |c| [c.key.mirror.clone()]);
 
-index!(/** Wished names by name. */
-    WishesByName, NameWish, Name, "name wishes by name", |w| [w.key.0.clone()]);
-index!(/** Wished names by route. */
-    WishesByRoute, NameWish, RouteKey, "name wishes by route", |w| [w.key.1.clone()]);
+index!(/** Desired records by name. */
+    DesiredByName, DesiredRecord, Name, "desired records by name", |w| [w.key.0.clone()]);
+index!(/** Desired records by route. */
+    DesiredByRoute, DesiredRecord, RouteKey, "desired records by route", |w| [w.key.1.clone()]);
 index!(/** Published records by name. */
     PublishedByName, PublishedRecord, Name, "published records by name", |p| [p.key.name.clone()]);
 index!(/** Problems with records by name. */
@@ -201,7 +201,7 @@ world! {
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
         clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
         // dns
-        gates: ListenerGate [], targets: GatewayTargets [], wishes: NameWish [WishesByName, WishesByRoute],
+        gates: ListenerGate [], targets: GatewayTargets [], desired_records: DesiredRecord [DesiredByName, DesiredByRoute],
         wanted_names: WantedName [], dns_states: DnsState [StatesByHost], departed: Departed [],
         // status
         claims: HostClaim [ClaimsByHost], entry_points: EntryPoint [], findings: Finding [],

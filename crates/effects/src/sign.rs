@@ -102,7 +102,7 @@ pub fn secret(
     }
     annotations.insert(REVISION.into(), wanted.revision.to_string());
     annotations.insert(ASKED.into(), wanted.asked.clone());
-    // To the millisecond: a wish for renewal may come in the second of the last one.
+    // To the millisecond: a request for renewal may come in the second of the last one.
     annotations.insert(ISSUED_AT.into(), now.timestamp().to_string());
     let mut labels: BTreeMap<String, String> =
         wanted.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();

@@ -17,11 +17,11 @@ use portolan_model::{Kind, ObjectKey, Redacted, certificate::KeyKind};
 use super::{Driver, Event, OURS, now};
 
 impl Driver {
-    /// Does what is newly wished for.
+    /// Does what is newly wanted.
     pub(super) fn follow_accounts(&mut self, step: &Changes) {
-        let wishes: Vec<Arc<AccountWanted>> =
+        let all_wanted: Vec<Arc<AccountWanted>> =
             step.of::<AccountWanted>().iter().filter_map(|change| change.after.clone()).collect();
-        for wanted in wishes {
+        for wanted in all_wanted {
             self.register(wanted);
         }
         for gone in step.of::<IssuerState>().iter().filter(|change| change.after.is_none()) {
@@ -32,7 +32,7 @@ impl Driver {
     fn register(&mut self, wanted: Arc<AccountWanted>) {
         let events = self.events.clone();
         if wanted.fingerprint.is_empty() {
-            // Once the key is there, the wish comes again with its fingerprint.
+            // Once the key is there, the request comes again with its fingerprint.
             tokio::task::spawn_blocking(move || {
                 let made = AccountKey::generate(KeyKind::Rsa2048).and_then(|key| key.to_pem());
                 let made = made.map_err(|error| error.to_string());

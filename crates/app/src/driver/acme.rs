@@ -147,7 +147,7 @@ impl Acme {
 }
 
 impl Driver {
-    /// Begins an order; one for an earlier wish of the same certificate is given up.
+    /// Begins an order; one for an earlier request of the same certificate is given up.
     pub(super) fn order(&mut self, wanted: &Arc<IssueWanted>) {
         let Signer::Acme(acme) = &wanted.signer else { return };
         self.give_up(&wanted.key);

@@ -22,7 +22,7 @@ pub struct Made {
     issued: Issued,
 }
 
-/// A wish that is being fulfilled.
+/// A certificate that is being made.
 pub struct Signing {
     pub wanted: Arc<IssueWanted>,
     /// The request, PEM, once it is made. Kept here too: a fact that was put cannot be read back before the next step.
@@ -38,11 +38,11 @@ impl Made {
 }
 
 impl Driver {
-    /// Begins what is newly wished for, and gives up what no longer is.
+    /// Begins what is newly wanted, and gives up what no longer is.
     pub(super) fn follow_issues(&mut self, step: &Changes) {
-        let wishes: Vec<_> =
+        let all_wanted: Vec<_> =
             step.of::<IssueWanted>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
-        for (certificate, wanted) in wishes {
+        for (certificate, wanted) in all_wanted {
             if let Some(wanted) = wanted {
                 self.sign(wanted);
             } else {
@@ -118,7 +118,7 @@ impl Driver {
         self.facts = true;
     }
 
-    /// Takes out what has ended. Only the latest wish counts: what was made for a request that changed meanwhile is thrown
+    /// Takes out what has ended. Only the latest request counts: what was made for a request that changed meanwhile is thrown
     /// away.
     pub(super) fn end_signing(&mut self, wanted: &IssueWanted) -> Option<Signing> {
         if *self.signing.get(&wanted.key)?.wanted != *wanted {
@@ -139,7 +139,7 @@ impl Driver {
                         let (certificate, ca) = (made.issued.chain, made.issued.ca);
                         self.came_of(&signing, Outcome::Issued { certificate, ca });
                     }
-                    // Not kept, so it counts as not made: the wish stands and is tried again.
+                    // Not kept, so it counts as not made: the request stands and is tried again.
                     Some(problem) => self.issue_failed(&signing, problem.code, problem.message, None),
                 }
             }

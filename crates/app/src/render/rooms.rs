@@ -6,7 +6,7 @@ use portolan_core::{
     World,
     certificates::rows::CertificateState,
     conditions::rows::ListenerStatus,
-    dns::rows::{DnsSettings, NameWish},
+    dns::rows::{DesiredRecord, DnsSettings},
     gateway::rows::{GatewayListener, ListenerCertificate, VirtualHost},
     policy::rows::Denied,
     secrets::rows::{Mirror, MirrorContent, UnsealWanted},
@@ -137,7 +137,7 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
 pub(super) fn dns(engine: &Engine<World>) -> Value {
     let components: Vec<_> = engine.rows::<DnsSettings>().filter(|settings| settings.managed).collect();
     let names: Vec<Value> = engine
-        .rows::<NameWish>()
+        .rows::<DesiredRecord>()
         .map(|row| {
             let (name, route, gateway, component) = &row.key;
             // The assumed address means nothing outside of this run.

@@ -1,4 +1,4 @@
-//! DNS of a hostname: its records in the status, and wish, gate, record, answer in the explanation.
+//! DNS of a hostname: its records in the status, and desired record, gate, record, answer in the explanation.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use portolan_core::{
     World,
     dns::{
         Ownership,
-        rows::{DnsSettings, DnsState, NameWish, PublishedRecord, Stage, WantedName},
+        rows::{DesiredRecord, DnsSettings, DnsState, PublishedRecord, Stage, WantedName},
     },
-    world::{PublishedByName, StatesByHost, WishesByName},
+    world::{DesiredByName, PublishedByName, StatesByHost},
 };
 use portolan_engine::Engine;
 use portolan_model::{Name, dns::RecordSet};
@@ -44,7 +44,7 @@ pub fn summary(dns: &Value) -> String {
     if values.is_empty() { "not published".to_owned() } else { values.join(", ") }
 }
 
-/// The steps from the wish to the answer.
+/// The steps from the desired record to the answer.
 pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, bool, String)) {
     let states = engine.find::<StatesByHost>(host);
     if states.is_empty() {
@@ -62,21 +62,33 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
             continue;
         }
         let published: Vec<Arc<PublishedRecord>> = engine.find::<PublishedByName>(&state.key);
-        for wish in engine.find::<WishesByName>(&state.key) {
-            if let Some(why) = &wish.outside {
-                step("DNS wish", true, format!("{} is not asked for by {}: {why}", state.key, wish.key.1));
+        for desired in engine.find::<DesiredByName>(&state.key) {
+            if let Some(why) = &desired.outside {
+                step(
+                    "DNS desired",
+                    true,
+                    format!("{} is not asked for by {}: {why}", state.key, desired.key.1),
+                );
                 continue;
             }
-            let component = &wish.key.3;
+            let component = &desired.key.3;
             let publishes = engine.get::<WantedName>(&state.key).map(|row| row.component.clone());
             if let Some(other) = publishes.filter(|other| other != component) {
-                let asks = format!("{} asks for external-dns {component}", wish.key.1);
-                step("DNS wish", true, format!("{asks}, and external-dns {other} publishes {}", state.key));
+                let asks = format!("{} asks for external-dns {component}", desired.key.1);
+                step(
+                    "DNS desired",
+                    true,
+                    format!("{asks}, and external-dns {other} publishes {}", state.key),
+                );
                 continue;
             }
-            let (open, gate) = gate(&wish, published.iter().any(|record| record.ours));
-            let targets = wish.targets.iter().map(|target| &**target).collect::<Vec<_>>().join(", ");
-            step("DNS wish", !targets.is_empty(), format!("{} at [{targets}], by {}", state.key, wish.key.1));
+            let (open, gate) = gate(&desired, published.iter().any(|record| record.ours));
+            let targets = desired.targets.iter().map(|target| &**target).collect::<Vec<_>>().join(", ");
+            step(
+                "DNS desired",
+                !targets.is_empty(),
+                format!("{} at [{targets}], by {}", state.key, desired.key.1),
+            );
             step("DNS gate", open, gate);
         }
         for record in &published {
@@ -92,11 +104,11 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
     }
 }
 
-fn gate(wish: &NameWish, published: bool) -> (bool, String) {
-    match (&wish.gate, published) {
-        (Ok(()), _) => (true, format!("open: a listener of {} is acked, valid and answers", wish.key.2)),
+fn gate(desired: &DesiredRecord, published: bool) -> (bool, String) {
+    match (&desired.gate, published) {
+        (Ok(()), _) => (true, format!("open: a listener of {} is acked, valid and answers", desired.key.2)),
         (Err(why), true) => {
-            (true, format!("was open, and only a changed wish withdraws the name now ({why})"))
+            (true, format!("was open, and only a changed desired record withdraws the name now ({why})"))
         }
         (Err(why), false) => (false, why.clone()),
     }

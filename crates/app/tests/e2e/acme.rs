@@ -59,7 +59,7 @@ fn a_wildcard_and_its_apex_are_proven_issued_and_renewed() {
             .entry("app1.dev.example.com")
             .filter(|e| e["state"] == "live" && e["certificate"]["serial"] != serial)
     });
-    // Once is enough: a wish is met by the certificate that was made after it.
+    // Once is enough: a request is met by the certificate that was made after it.
     std::thread::sleep(std::time::Duration::from_millis(1500));
     let again = instance.entry("app1.dev.example.com").unwrap();
     assert_eq!(again["certificate"]["serial"], renewed["certificate"]["serial"]);

@@ -131,7 +131,7 @@ fn records_come_once_the_listener_answers_and_say_whose_they_are() {
     let redirect = instance.reach("*", "live");
     assert_eq!(redirect["dns"], json!({"managed": false, "records": []}));
     let explained = String::from_utf8(instance.run(&["explain", APP]).stdout).unwrap();
-    for step in ["ok  DNS wish", "ok  DNS gate", "ok  DNS record", "owner portolan", "ok  DNS answer"] {
+    for step in ["ok  DNS desired", "ok  DNS gate", "ok  DNS record", "owner portolan", "ok  DNS answer"] {
         assert!(explained.contains(step), "{step} is not in\n{explained}");
     }
     let Some(dig) = suites::program("dig") else {

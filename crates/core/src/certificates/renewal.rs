@@ -17,7 +17,7 @@ pub(super) fn renewal(pair: &TlsPair, certificate: &Certificate) -> Instant {
     Instant(pair.not_after.plus_millis(-before).seconds().saturating_mul(1000))
 }
 
-/// When a certificate was made, so that one made after a wish for renewal satisfies it.
+/// When a certificate was made, so that one made after a request for renewal satisfies it.
 pub(super) fn made_at(secret: Option<&Secret>, pair: &TlsPair) -> Instant {
     let noted = secret.and_then(|s| s.annotations.get(super::ISSUED_AT));
     noted.and_then(|text| Instant::parse(text)).unwrap_or(pair.not_before)

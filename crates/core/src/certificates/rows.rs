@@ -109,7 +109,7 @@ row!(AccountWanted, IssuerKey, "accounts_wanted");
 pub struct AccountState {
     /// The issuer.
     pub key: IssuerKey,
-    /// What was registered; a changed wish makes the rest void.
+    /// What was registered; a changed request makes the rest void.
     pub wanted: AccountWanted,
     /// The account, or why there is none.
     pub result: Result<Account, AccountFailure>,
@@ -134,7 +134,7 @@ pub struct AccountFailure {
     pub message: String,
     /// When.
     pub failed_at: Instant,
-    /// How often in a row this wish has failed.
+    /// How often in a row this request has failed.
     pub attempts: u32,
     /// Not before this time, if the server said so.
     pub not_before: Option<Instant>,
@@ -223,7 +223,7 @@ pub struct IssueWanted {
     pub asked: String,
     /// The Secret.
     pub secret: NamespacedName,
-    /// Fingerprint of what is replaced, so that each renewal is a wish of its own; empty for the first.
+    /// Fingerprint of what is replaced, so that each renewal is a request of its own; empty for the first.
     pub replaces: String,
     /// Keep the private key of the present Secret.
     pub keep_key: bool,

@@ -17,7 +17,7 @@ pub enum Because {
         /// The owner by the registry; `None` without registry entry.
         owner: Option<String>,
     },
-    /// The wish has lost its targets for the moment; what stands is held.
+    /// The desired record has lost its targets for the moment; what stands is held.
     NoTargets,
     /// The policy does not allow what would be needed.
     Policy,
@@ -25,7 +25,7 @@ pub enum Because {
     Filtered,
     /// The deletion breaker is open.
     Breaker,
-    /// Something is wrong with the wish; a finding of the plan says what.
+    /// Something is wrong with the desired record; a finding of the plan says what.
     Problem,
 }
 

@@ -42,7 +42,7 @@ pub fn plan_of<'a>(
         hidden.extend(RecordType::ALL.into_iter().filter_map(entry));
         hidden.insert(row.key.clone());
     }
-    // One that cannot be followed wishes for nothing at the moment: what stands in its scope stays.
+    // One that cannot be followed desires nothing at the moment: what stands in its scope stays.
     let broken = |other: &&DnsSettings| !other.managed && other.plan.owner == component.plan.owner;
     for other in all.iter().filter(broken) {
         let names = observed.sets.iter().map(|set| &set.name);

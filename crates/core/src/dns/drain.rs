@@ -3,7 +3,7 @@
 //!
 //! A route, a hostname of it, or its place at a Gateway is kept as a copy in the store (`route.rs`). A Gateway, a listener of
 //! one and a GatewayClass are kept themselves, with a mark (`gateway.rs`). All are objects like any other, so a killed process
-//! finds them again; nothing wishes for names in their name.
+//! finds them again; nothing desires names in their name.
 
 mod gateway;
 mod route;
@@ -19,10 +19,10 @@ use portolan_model::{
 };
 use serde_json::Value;
 
-use super::rows::{Departed, NameWish, PublishedRecord, WantedName};
+use super::rows::{Departed, DesiredRecord, PublishedRecord, WantedName};
 use crate::{
     Cx, World,
-    world::{PublishedByName, WishesByName, at},
+    world::{DesiredByName, PublishedByName, at},
 };
 
 /// Annotation of what is leaving: until when it is kept at most (RFC 3339).
@@ -66,7 +66,7 @@ pub fn keep(engine: &Engine<World>, old: &Object, new: Option<&Object>, until: I
     }
 }
 
-/// Names of these wishes that stand as ours, and where they point.
+/// Names of these desired records that stand as ours, and where they point.
 #[derive(Default)]
 struct Published {
     names: BTreeSet<Name>,
@@ -75,21 +75,21 @@ struct Published {
 
 fn published<'a>(
     engine: &Engine<World>,
-    wishes: impl Iterator<Item = &'a Arc<NameWish>>,
+    all_desired: impl Iterator<Item = &'a Arc<DesiredRecord>>,
 ) -> Option<Published> {
     let mut found = Published::default();
-    for wish in wishes.filter(|wish| wish.outside.is_none()) {
-        let records = engine.find::<PublishedByName>(&wish.key.0);
+    for desired in all_desired.filter(|desired| desired.outside.is_none()) {
+        let records = engine.find::<PublishedByName>(&desired.key.0);
         let ours: Vec<&Arc<PublishedRecord>> = records.iter().filter(|record| record.ours).collect();
         if ours.is_empty() {
             continue;
         }
-        found.names.insert(wish.key.0.clone());
-        if wish.targets.is_empty() {
+        found.names.insert(desired.key.0.clone());
+        if desired.targets.is_empty() {
             // It has lost its address for the moment: what stands is what points to it.
             found.targets.extend(ours.iter().flat_map(|record| &record.set.values).map(|v| Name::new(v)));
         }
-        found.targets.extend(wish.targets.iter().cloned());
+        found.targets.extend(desired.targets.iter().cloned());
     }
     (!found.names.is_empty()).then_some(found)
 }
@@ -151,14 +151,16 @@ fn departed<'a>(cx: &mut Cx<'_>, key: ObjectKey, annotation: &dyn Fn(&str) -> Op
         held |= if targets.is_empty() {
             ours.next().is_some() && cx.get::<WantedName>(&name).is_none()
         } else {
-            let wishes = cx.find::<WishesByName>(&name);
-            let wished = |target: &Name| {
-                wishes.iter().any(|wish| wish.outside.is_none() && wish.targets.contains(target))
+            let all_desired = cx.find::<DesiredByName>(&name);
+            let desired = |target: &Name| {
+                all_desired
+                    .iter()
+                    .any(|desired| desired.outside.is_none() && desired.targets.contains(target))
             };
             let stands = |target: &&Name| {
                 records.iter().any(|r| r.ours && r.set.values.iter().any(|value| *value == ***target))
             };
-            targets.iter().filter(stands).any(|target| !wished(target))
+            targets.iter().filter(stands).any(|target| !desired(target))
         };
     }
     if !held || cx.due(at(until)) {

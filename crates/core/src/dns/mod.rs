@@ -10,15 +10,15 @@
 //!
 //! ```text
 //!  ListenerForce -> ListenerGate ----------+
-//!  Gateway -> GatewayTargets ---+-> NameWish -> WantedName, DnsState       what is kept of what was removed -> Departed
+//!  Gateway -> GatewayTargets ---+-> DesiredRecord -> WantedName, DnsState       what is kept of what was removed -> Departed
 //!  Route, Attachment, Probe ----+       ^ PublishedRecord, DnsAnswer, RecordProblem (facts)
 //! ```
 //!
 //! The gate: a name is first published when its listener is acked and answers, with a valid certificate where TLS ends
 //! there. "Published" is a fact, the provider's zone as it was kept over restarts: a published name is held whatever its
-//! wish lacks now, and goes only with the wish.
+//! desired record lacks now, and goes only with the desired record.
 //!
-//! Of several external-dns components each is followed: a wish names the component that makes it, and of components that
+//! Of several external-dns components each is followed: a desired record names the component that makes it, and of components that
 //! want one name the one that has it keeps it, else the first by name gets it.
 //!
 //! Invariants: a set is changed or removed only if its registry TXT names our owner; a set and its TXT change in one
@@ -66,7 +66,7 @@ use crate::{
     World,
     gateway::rows::{Attachment, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
     status::rows::Probe,
-    world::{Finding as FindingRow, ProblemsByName, PublishedByName, WishesByName},
+    world::{DesiredByName, Finding as FindingRow, ProblemsByName, PublishedByName},
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
@@ -79,24 +79,24 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(GatewayAddress, GatewayClass)>()
         .writes::<(rows::GatewayTargets, FindingRow)>();
     engine
-        .map("name_wishes", names::name_wishes)
+        .map("desired_records", names::desired_records)
         .reads::<(rows::DnsSettings, Attachment, GatewayListener, rows::GatewayTargets, rows::ListenerGate, Probe)>()
-        .writes::<(rows::NameWish, FindingRow)>();
+        .writes::<(rows::DesiredRecord, FindingRow)>();
     engine.map("record_findings", wanted::record_findings).writes::<(FindingRow,)>();
     engine
-        .group::<WishesByName>("wanted_names", wanted::wanted_names)
+        .group::<DesiredByName>("wanted_names", wanted::wanted_names)
         .reads::<(rows::DnsSettings, PublishedByName, ProblemsByName, rows::DnsAnswer)>()
         .writes::<(rows::WantedName, rows::DnsState, FindingRow)>();
     engine
         .map("departed_routes", drain::departed_routes)
-        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_gateways", drain::departed_gateways)
-        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_classes", drain::departed_classes)
-        .reads::<(PublishedByName, WishesByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
 }

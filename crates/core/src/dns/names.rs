@@ -9,7 +9,7 @@ use portolan_model::{GatewayKey, Name, Severity, input::Route};
 
 use super::{
     Annotations, HostnameSource, annotations, drain,
-    rows::{DnsSettings, GatewayTargets, ListenerGate, NameWish},
+    rows::{DesiredRecord, DnsSettings, GatewayTargets, ListenerGate},
 };
 use crate::{
     Cx,
@@ -36,7 +36,7 @@ impl At {
     }
 }
 
-pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
+pub(super) fn desired_records(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut components: Vec<Arc<DnsSettings>> = cx.find::<AllDnsSettings>(&());
     components.retain(|component| component.managed && component.sources.contains(&route.key.kind));
     components.sort_by(|a, b| a.key.cmp(&b.key));
@@ -61,7 +61,7 @@ pub(super) fn name_wishes(cx: &mut Cx<'_>, route: &Arc<Route>) {
             judged.truncate(1);
         }
         for (component, outside) in judged {
-            cx.emit(NameWish {
+            cx.emit(DesiredRecord {
                 key: (name.clone(), route.key.clone(), gateway.clone(), component.clone()),
                 host: at.host.clone(),
                 targets: targets.clone(),

@@ -20,8 +20,8 @@ pub const BREAKER_PERCENT: usize = 30;
 
 /// Decides what one zone needs.
 ///
-/// `wanted` are the wishes whose names belong to this zone ([`portolan_model::dns::zone_for`]), after [`super::merge`]. A
-/// wish without values means "targets lost for the moment": what we own at that name is held.
+/// `wanted` are the desired records whose names belong to this zone ([`portolan_model::dns::zone_for`]), after [`super::merge`]. A
+/// desired record without values means "targets lost for the moment": what we own at that name is held.
 pub fn plan(wanted: &[WantedRecord], observed: &Snapshot, settings: &Settings) -> Plan {
     decide(wanted, observed, settings, None)
 }
@@ -61,19 +61,23 @@ fn decide(
     for set in owned.iter().filter(|set| settings.in_scope(&set.name)) {
         names.entry(set.name.clone()).or_default();
     }
-    for wish in wanted {
-        if let Some(problem) = unusable(wish, &observed.zone) {
-            leave(&mut plan, wish, Because::Problem);
-            find(&mut plan, wish, problem);
-        } else if settings.in_scope(&wish.set.name) {
-            names.entry(wish.set.name.clone()).or_default().push(wish);
+    for desired in wanted {
+        if let Some(problem) = unusable(desired, &observed.zone) {
+            leave(&mut plan, desired, Because::Problem);
+            find(&mut plan, desired, problem);
+        } else if settings.in_scope(&desired.set.name) {
+            names.entry(desired.set.name.clone()).or_default().push(desired);
         } else {
-            leave(&mut plan, wish, Because::Filtered);
+            leave(&mut plan, desired, Because::Filtered);
         }
     }
     let mut claimed = BTreeSet::new();
-    for (name, wishes) in &names {
-        Row { zone: &observed.zone, name, observed: &zone, settings }.decide(wishes, &mut claimed, &mut plan);
+    for (name, all_desired) in &names {
+        Row { zone: &observed.zone, name, observed: &zone, settings }.decide(
+            all_desired,
+            &mut claimed,
+            &mut plan,
+        );
     }
     breaker(&mut plan, part.map_or(owned.len(), |(_, all)| all.max(owned.len())), settings);
     plan.actions.sort_by(|a, b| {
@@ -84,8 +88,8 @@ fn decide(
     plan
 }
 
-fn unusable(wish: &WantedRecord, zone: &Name) -> Option<DnsProblem> {
-    let name = &wish.set.name;
+fn unusable(desired: &WantedRecord, zone: &Name) -> Option<DnsProblem> {
+    let name = &desired.set.name;
     match normal_name(name) {
         Err(why) => Some(DnsProblem::InvalidName { field: Name::default(), value: name.to_string(), why }),
         Ok(_) if !in_zone(name, zone) => {
@@ -95,7 +99,7 @@ fn unusable(wish: &WantedRecord, zone: &Name) -> Option<DnsProblem> {
     }
 }
 
-/// Refuses all deletions of a plan that deletes too much: most likely the wishes were lost, not withdrawn.
+/// Refuses all deletions of a plan that deletes too much: most likely the desired records were lost, not withdrawn.
 fn breaker(plan: &mut Plan, owned: usize, settings: &Settings) {
     let deletions = plan.actions.iter().filter(|action| action.verb == Verb::Delete).count();
     if settings.allow_mass_deletion || deletions <= BREAKER_SETS || deletions * 100 <= owned * BREAKER_PERCENT
@@ -113,15 +117,19 @@ fn breaker(plan: &mut Plan, owned: usize, settings: &Settings) {
     });
 }
 
-pub(super) fn leave(plan: &mut Plan, wish: &WantedRecord, because: Because) {
+pub(super) fn leave(plan: &mut Plan, desired: &WantedRecord, because: Because) {
     plan.actions.push(Action {
-        set: wish.set.clone(),
-        resource: wish.resource.clone(),
+        set: desired.set.clone(),
+        resource: desired.resource.clone(),
         verb: Verb::Leave { because },
         group: portolan_model::dns::Group::default(),
     });
 }
 
-pub(super) fn find(plan: &mut Plan, wish: &WantedRecord, problem: DnsProblem) {
-    plan.problems.push(Finding { resource: wish.resource.clone(), about: Some(wish.set.key()), problem });
+pub(super) fn find(plan: &mut Plan, desired: &WantedRecord, problem: DnsProblem) {
+    plan.problems.push(Finding {
+        resource: desired.resource.clone(),
+        about: Some(desired.set.key()),
+        problem,
+    });
 }

@@ -257,7 +257,7 @@ impl DnsProblem {
                 "Use annotation-only or defined-hosts-only, or remove the annotation."
             }
             Self::NotOurs { owner: Some(_), .. } => {
-                "Remove the wish in the other cluster first, or give both the same txtOwnerId if they are one."
+                "Remove the route in the other cluster first, or give both the same txtOwnerId if they are one."
             }
             Self::NotOurs { owner: None, .. } => {
                 "Delete the record by hand if this object should have the name."

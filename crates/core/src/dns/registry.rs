@@ -154,7 +154,7 @@ impl Ownership {
         self.labels.get("owner").map(String::as_str).filter(|owner| !owner.is_empty())
     }
 
-    /// Resource label of the object that wished for the set; empty if the entry does not say.
+    /// Resource label of the object that asked for the set; empty if the entry does not say.
     pub fn resource(&self) -> &str {
         self.labels.get("resource").map_or("", String::as_str)
     }

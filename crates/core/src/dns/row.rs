@@ -1,4 +1,4 @@
-//! One name of a zone: all wishes for it, all sets that stand there, and what is done (external-dns `plan/plan.go`,
+//! One name of a zone: all desired records for it, all sets that stand there, and what is done (external-dns `plan/plan.go`,
 //! `plan/conflict.go`, and where we are stricter).
 
 use std::collections::BTreeSet;
@@ -22,36 +22,37 @@ pub(super) struct Row<'r, 'a> {
     pub settings: &'r Settings,
 }
 
-/// A wish that cannot be carried out.
+/// A desired record that cannot be carried out.
 type Blocked = (Because, Option<DnsProblem>);
 
 impl<'a> Row<'_, 'a> {
     /// Decides the row. `claimed` are the registry names that earlier sets of this plan use.
-    pub fn decide(&self, wishes: &[&WantedRecord], claimed: &mut BTreeSet<Name>, plan: &mut Plan) {
+    pub fn decide(&self, all_desired: &[&WantedRecord], claimed: &mut BTreeSet<Name>, plan: &mut Plan) {
         let ours: Vec<(&RecordSet, &RecordSet, Ownership)> = self
             .observed
             .at(self.name)
             .filter_map(|set| self.observed.ours(set, self.settings).map(|(txt, whose)| (set, txt, whose)))
             .collect();
-        let winners = self.winners(wishes, &ours, plan);
+        let winners = self.winners(all_desired, &ours, plan);
         // Targets lost for a moment: whatever we own at the name is held.
         let mut held = None;
-        for wish in wishes.iter().filter(|wish| wish.set.values.is_empty()) {
-            leave(plan, wish, Because::NoTargets);
+        for desired in all_desired.iter().filter(|desired| desired.set.values.is_empty()) {
+            leave(plan, desired, Because::NoTargets);
             held = Some(Because::NoTargets);
         }
         let mut gone: Vec<(&RecordSet, &RecordSet, Ownership)> = ours
             .iter()
-            .filter(|(set, ..)| !winners.iter().any(|wish| wish.set.r#type == set.r#type))
+            .filter(|(set, ..)| !winners.iter().any(|desired| desired.set.r#type == set.r#type))
             .cloned()
             .collect();
-        for wish in &winners {
+        for desired in &winners {
             // A set of the other kind (CNAME against all others) makes way in the same group.
-            let clashing =
-                |set: &RecordSet| (set.r#type == RecordType::Cname) != (wish.set.r#type == RecordType::Cname);
+            let clashing = |set: &RecordSet| {
+                (set.r#type == RecordType::Cname) != (desired.set.r#type == RecordType::Cname)
+            };
             let (replaced, rest): (Vec<_>, Vec<_>) =
                 gone.iter().cloned().partition(|(set, ..)| clashing(set));
-            match self.make(wish, &replaced, claimed) {
+            match self.make(desired, &replaced, claimed) {
                 Ok(action) => {
                     if action.verb != (Verb::Leave { because: Because::AsWanted }) {
                         gone = rest;
@@ -59,9 +60,9 @@ impl<'a> Row<'_, 'a> {
                     plan.actions.push(action);
                 }
                 Err((because, problem)) => {
-                    leave(plan, wish, because.clone());
+                    leave(plan, desired, because.clone());
                     if let Some(problem) = problem {
-                        find(plan, wish, problem);
+                        find(plan, desired, problem);
                     }
                     held.get_or_insert(because);
                 }
@@ -84,24 +85,24 @@ impl<'a> Row<'_, 'a> {
         }
     }
 
-    /// The wish that counts for each type; the others are reported.
+    /// The desired record that counts for each type; the others are reported.
     fn winners<'w>(
         &self,
-        wishes: &[&'w WantedRecord],
+        all_desired: &[&'w WantedRecord],
         ours: &[(&RecordSet, &RecordSet, Ownership)],
         plan: &mut Plan,
     ) -> Vec<&'w WantedRecord> {
-        let with_values = wishes.iter().copied().filter(|wish| !wish.set.values.is_empty());
-        let others = with_values.clone().any(|wish| wish.set.r#type != RecordType::Cname);
+        let with_values = all_desired.iter().copied().filter(|desired| !desired.set.values.is_empty());
+        let others = with_values.clone().any(|desired| desired.set.r#type != RecordType::Cname);
         let mut winners: Vec<&WantedRecord> = Vec::new();
         for r#type in RecordType::ALL {
             let mut candidates: Vec<_> = with_values.clone().filter(|w| w.set.r#type == r#type).collect();
             if r#type == RecordType::Cname && (others || self.name == self.zone) {
-                for wish in candidates {
-                    leave(plan, wish, Because::Problem);
+                for desired in candidates {
+                    leave(plan, desired, Because::Problem);
                     find(
                         plan,
-                        wish,
+                        desired,
                         if self.name == self.zone {
                             DnsProblem::CnameAtApex { zone: self.zone.clone() }
                         } else {
@@ -113,13 +114,13 @@ impl<'a> Row<'_, 'a> {
             }
             let holder =
                 ours.iter().find(|(set, ..)| set.r#type == r#type).map(|(.., whose)| whose.resource());
-            candidates.sort_by_cached_key(|wish| {
+            candidates.sort_by_cached_key(|desired| {
                 (
-                    holder != Some(wish.resource.as_str()),
-                    wish.set.values.len(),
-                    size(&wish.set),
-                    wish.resource.clone(),
-                    wish.set.ttl,
+                    holder != Some(desired.resource.as_str()),
+                    desired.set.values.len(),
+                    size(&desired.set),
+                    desired.resource.clone(),
+                    desired.set.ttl,
                 )
             });
             let Some((winner, losers)) = candidates.split_first() else { continue };
@@ -135,11 +136,11 @@ impl<'a> Row<'_, 'a> {
 
     fn make(
         &self,
-        wish: &WantedRecord,
+        desired: &WantedRecord,
         replaced: &[(&'a RecordSet, &'a RecordSet, Ownership)],
         claimed: &mut BTreeSet<Name>,
     ) -> Result<Action, Blocked> {
-        let set = &wish.set;
+        let set = &desired.set;
         let txt_name = self.registry_name(set)?;
         if !claimed.insert(txt_name.clone()) {
             return Err(taken(set, txt_name));
@@ -174,7 +175,7 @@ impl<'a> Row<'_, 'a> {
         let mut entry_same = false;
         changes.push(match self.observed.entry(&set.name, set.r#type, &txt_name) {
             Entry::Free => {
-                let text = Ownership::new(&self.settings.owner, &wish.resource).text();
+                let text = Ownership::new(&self.settings.owner, &desired.resource).text();
                 Change::create(RecordSet {
                     name: txt_name,
                     r#type: RecordType::Txt,
@@ -183,11 +184,11 @@ impl<'a> Row<'_, 'a> {
                 })
             }
             Entry::Of(txt, whose) if is_owner(&whose, self.settings) => {
-                entry_same = whose.resource() == wish.resource.as_str();
+                entry_same = whose.resource() == desired.resource.as_str();
                 let mut new = txt.clone();
                 if !entry_same {
                     let mut whose = whose;
-                    whose.labels.insert("resource".to_owned(), wish.resource.to_string());
+                    whose.labels.insert("resource".to_owned(), desired.resource.to_string());
                     new.values[0] = whose.text();
                     new.values.sort_unstable();
                 }
@@ -212,7 +213,7 @@ impl<'a> Row<'_, 'a> {
             changes.clear();
         }
         let group = Group { changes };
-        Ok(Action { set: set.clone(), resource: wish.resource.clone(), verb, group })
+        Ok(Action { set: set.clone(), resource: desired.resource.clone(), verb, group })
     }
 
     fn registry_name(&self, set: &RecordSet) -> Result<Name, Blocked> {
@@ -226,7 +227,7 @@ impl<'a> Row<'_, 'a> {
         Err((Because::Problem, Some(problem)))
     }
 
-    /// The set that forbids the wish: the set itself if it is not ours, or, for a new set, any address or alias of the name
+    /// The set that forbids the desired record: the set itself if it is not ours, or, for a new set, any address or alias of the name
     /// that is not ours.
     fn foreign(&self, current: Option<&'a RecordSet>) -> Option<&'a RecordSet> {
         let foreign = |set: &&'a RecordSet| self.observed.ours(set, self.settings).is_none();
@@ -241,7 +242,7 @@ fn taken(set: &RecordSet, txt: Name) -> Blocked {
     (Because::Problem, Some(DnsProblem::RegistryNameTaken { name: set.name.clone(), txt }))
 }
 
-/// Whether the zone holds what is wanted. A TTL that is not wished for is not compared; the values of our own sets are in
+/// Whether the zone holds what is wanted. A TTL that is not desired is not compared; the values of our own sets are in
 /// normal form, those of other writers are brought into it first.
 fn is_same(wanted: &RecordSet, observed: &RecordSet) -> bool {
     let observed_values = RecordSet::new(

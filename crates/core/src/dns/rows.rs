@@ -7,7 +7,7 @@ use portolan_model::{
 use super::{Settings, WantedRecord};
 use crate::gateway::rows::ListenerKey;
 
-/// Fact: what the DNS room is to do for one component. Without such a row nothing is wished for and no zone is changed.
+/// Fact: what the DNS room is to do for one component. Without such a row nothing is desired and no zone is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsSettings {
     /// The external-dns component, by its Application; the empty name for a folder, or where there is none.
@@ -92,14 +92,14 @@ pub struct GatewayTargets {
     pub key: GatewayKey,
     /// IP addresses or names; empty while there is no address.
     pub targets: Vec<Name>,
-    /// The Gateway or its class was removed and is kept for its records only: nothing is wished for at it.
+    /// The Gateway or its class was removed and is kept for its records only: nothing is desired at it.
     pub leaving: bool,
 }
 row!(GatewayTargets, GatewayKey, "gateway_targets");
 
 /// A route asks for a name at a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NameWish {
+pub struct DesiredRecord {
     /// Name, route, Gateway, component.
     pub key: (Name, RouteKey, GatewayKey, Name),
     /// Hostname under which the route serves the name; `None` if an annotation asks for a name that the route does not
@@ -114,7 +114,7 @@ pub struct NameWish {
     /// Whether it may be published for the first time, or what is missing.
     pub gate: Result<(), String>,
 }
-row!(NameWish, (Name, RouteKey, GatewayKey, Name), "name_wishes");
+row!(DesiredRecord, (Name, RouteKey, GatewayKey, Name), "desired_records");
 
 /// Wanted: the record sets of a name, before conflicts between them are decided by [`super::plan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +145,7 @@ pub enum Stage {
     Answered,
 }
 
-/// A name that routes ask for: wish, gate, record, answer in one row.
+/// A name that routes ask for: desired record, gate, record, answer in one row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DnsState {
     /// The name.

@@ -1,5 +1,5 @@
-//! The gate: from wishes to wanted records. A name that stands in its zone as ours is held whatever its wishes lack now
-//! (address, ack, certificate); one that does not stand there waits until one of its wishes may be published.
+//! The gate: from desired records to wanted records. A name that stands in its zone as ours is held whatever its desired records lack now
+//! (address, ack, certificate); one that does not stand there waits until one of its desired records may be published.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -11,7 +11,9 @@ use portolan_model::{
 use super::{
     Policy, WantedRecord, merge,
     registry::resource_label,
-    rows::{DnsAnswer, DnsSettings, DnsState, NameWish, PublishedRecord, RecordProblem, Stage, WantedName},
+    rows::{
+        DesiredRecord, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName,
+    },
     targets::record_sets,
 };
 use crate::{
@@ -23,9 +25,9 @@ pub(super) fn record_findings(cx: &mut Cx<'_>, problem: &Arc<RecordProblem>) {
     cx.emit(Finding { problem: problem.key.1.clone() });
 }
 
-pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>]) {
-    let outside = wishes.iter().find_map(|wish| wish.outside.clone());
-    let hosts: BTreeSet<Name> = wishes.iter().filter_map(|wish| wish.host.clone()).collect();
+pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<DesiredRecord>]) {
+    let outside = all_desired.iter().find_map(|desired| desired.outside.clone());
+    let hosts: BTreeSet<Name> = all_desired.iter().filter_map(|desired| desired.host.clone()).collect();
     let mut state = DnsState {
         key: name.clone(),
         hosts: hosts.into_iter().collect(),
@@ -33,8 +35,9 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
         why: String::new(),
     };
     // A name outside is outside for all; a route outside leaves the name to the others.
-    let mut wishes: Vec<&Arc<NameWish>> = wishes.iter().filter(|wish| wish.outside.is_none()).collect();
-    if wishes.is_empty() {
+    let mut all_desired: Vec<&Arc<DesiredRecord>> =
+        all_desired.iter().filter(|desired| desired.outside.is_none()).collect();
+    if all_desired.is_empty() {
         state.why = outside.unwrap_or_default();
         cx.emit(state);
         return;
@@ -42,12 +45,14 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
     let published = cx.find::<PublishedByName>(name);
     // Who has the name keeps it, as among controllers in a cluster; else the first by name has it.
     let holds = |component: &Name| published.iter().any(|record| record.components.contains(component));
-    let component =
-        wishes.iter().map(|wish| &wish.key.3).min_by_key(|component| (!holds(component), *component));
+    let component = all_desired
+        .iter()
+        .map(|desired| &desired.key.3)
+        .min_by_key(|component| (!holds(component), *component));
     let Some(component) = component.cloned() else { return };
     let Some(settings) = cx.get::<DnsSettings>(&component) else { return };
-    others(cx, name, &wishes, &settings);
-    wishes.retain(|wish| wish.key.3 == component);
+    others(cx, name, &all_desired, &settings);
+    all_desired.retain(|desired| desired.key.3 == component);
     let ours: Vec<Arc<PublishedRecord>> = published
         .into_iter()
         .filter(|record| {
@@ -56,19 +61,20 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
         .collect();
     let mut closed = None;
     let mut records = Vec::new();
-    for wish in wishes {
-        let why = match &wish.gate {
+    for desired in all_desired {
+        let why = match &desired.gate {
             Err(why) => Some(why.clone()),
-            Ok(()) if wish.targets.is_empty() => Some(format!("Gateway {} has no address", wish.key.2)),
+            Ok(()) if desired.targets.is_empty() => Some(format!("Gateway {} has no address", desired.key.2)),
             Ok(()) => None,
         };
         // What is published already with these very targets passed the gate once and stays open.
-        let open = why.is_none() || !wish.targets.is_empty() && wish.targets.iter().all(|t| stands(&ours, t));
+        let open =
+            why.is_none() || !desired.targets.is_empty() && desired.targets.iter().all(|t| stands(&ours, t));
         if open {
-            records.extend(sets(name, wish, &settings));
+            records.extend(sets(name, desired, &settings));
         } else {
             closed = closed.or(why);
-            records.extend(ours.iter().map(|record| held(wish, &record.set)));
+            records.extend(ours.iter().map(|record| held(desired, &record.set)));
         }
     }
     let records = merge(records);
@@ -79,15 +85,15 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, wishes: &[Arc<NameWish>
     }
 }
 
-/// Names the wishes of other components that are not followed: those under another owner, and those that the component
+/// Names the desired records of other components that are not followed: those under another owner, and those that the component
 /// which has the name does not make itself.
-fn others(cx: &mut Cx<'_>, name: &Name, wishes: &[&Arc<NameWish>], settings: &DnsSettings) {
-    for wish in wishes.iter().filter(|wish| wish.key.3 != settings.key) {
-        let Some(other) = cx.get::<DnsSettings>(&wish.key.3) else { continue };
-        let same = |own: &&&Arc<NameWish>| {
-            own.key.3 == settings.key && (&own.key.1, &own.key.2) == (&wish.key.1, &wish.key.2)
+fn others(cx: &mut Cx<'_>, name: &Name, all_desired: &[&Arc<DesiredRecord>], settings: &DnsSettings) {
+    for desired in all_desired.iter().filter(|desired| desired.key.3 != settings.key) {
+        let Some(other) = cx.get::<DnsSettings>(&desired.key.3) else { continue };
+        let same = |own: &&&Arc<DesiredRecord>| {
+            own.key.3 == settings.key && (&own.key.1, &own.key.2) == (&desired.key.1, &desired.key.2)
         };
-        if other.plan.owner == settings.plan.owner && wishes.iter().find(same).is_some() {
+        if other.plan.owner == settings.plan.owner && all_desired.iter().find(same).is_some() {
             continue;
         }
         let message = format!(
@@ -95,25 +101,25 @@ fn others(cx: &mut Cx<'_>, name: &Name, wishes: &[&Arc<NameWish>], settings: &Dn
             settings.key, settings.plan.owner, other.key, other.plan.owner, settings.key
         );
         let hint = "give the two domainFilters, sources or filters of routes that do not overlap";
-        problem(cx, wish.key.1.object(), 437, Severity::Warning, "", message, hint);
+        problem(cx, desired.key.1.object(), 437, Severity::Warning, "", message, hint);
     }
 }
 
-fn sets(name: &Name, wish: &NameWish, settings: &DnsSettings) -> Vec<WantedRecord> {
-    let targets = wish.targets.iter().map(|target| &**target).collect::<Vec<_>>();
-    let resource = resource_label(&wish.key.1.object());
-    record_sets(name, &targets.iter().copied(), wish.ttl)
+fn sets(name: &Name, desired: &DesiredRecord, settings: &DnsSettings) -> Vec<WantedRecord> {
+    let targets = desired.targets.iter().map(|target| &**target).collect::<Vec<_>>();
+    let resource = resource_label(&desired.key.1.object());
+    record_sets(name, &targets.iter().copied(), desired.ttl)
         .into_iter()
         .filter(|set| settings.types.contains(&set.r#type))
         .map(|set| WantedRecord { set, resource: resource.clone() })
         .collect()
 }
 
-/// What stands, wished for again by a wish that cannot say more at the moment.
-fn held(wish: &NameWish, set: &RecordSet) -> WantedRecord {
+/// What stands, kept by a desired record that cannot say more at the moment.
+fn held(desired: &DesiredRecord, set: &RecordSet) -> WantedRecord {
     WantedRecord {
-        set: RecordSet { ttl: wish.ttl, ..set.clone() },
-        resource: resource_label(&wish.key.1.object()),
+        set: RecordSet { ttl: desired.ttl, ..set.clone() },
+        resource: resource_label(&desired.key.1.object()),
     }
 }
 

@@ -109,8 +109,8 @@ pub fn answer(engine: &mut Engine<World>, facts: &Value) {
         };
         engine.put(AccountState { key: wanted.key.clone(), wanted: (*wanted).clone(), result });
     }
-    let wishes: Vec<Arc<IssueWanted>> = engine.rows::<IssueWanted>().cloned().collect();
-    for wanted in wishes {
+    let all_wanted: Vec<Arc<IssueWanted>> = engine.rows::<IssueWanted>().cloned().collect();
+    for wanted in all_wanted {
         let failure = &facts["failures"][wanted.key.to_string()];
         if failure.is_object() {
             engine.put(IssueFailure {

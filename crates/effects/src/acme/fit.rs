@@ -40,7 +40,7 @@ fn dns_names(names: &[GeneralName<'_>]) -> Vec<String> {
     names.iter().filter_map(name).collect()
 }
 
-/// The same wish from the start, with a new order. What was presented stays noted, so that it is cleaned up.
+/// The same request from the start, with a new order. What was presented stays noted, so that it is cleaned up.
 pub(super) fn afresh(old: OrderState, thumbprint: String) -> OrderState {
     let same_key = old.wanted.thumbprint == thumbprint;
     let mut wanted = old.wanted;

@@ -86,7 +86,7 @@ impl Kept {
             && !self.inputs.touched(touched)
     }
 
-    /// Whether it was read for the same wish.
+    /// Whether it was read for the same request.
     pub(super) fn is_of(&self, pending: &Pending, repository: Option<&str>) -> bool {
         self.pending == *pending && self.repository.as_deref() == repository
     }

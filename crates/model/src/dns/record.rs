@@ -48,7 +48,7 @@ pub struct RecordSet {
     pub name: Name,
     /// Type.
     pub r#type: RecordType,
-    /// Seconds; `None` in a wish means the provider's default, and is never compared.
+    /// Seconds; `None` in a desired record means the provider's default, and is never compared.
     pub ttl: Option<u32>,
     /// Sorted, without duplicates. Addresses in canonical text, CNAME targets in the normal form of names, TXT values
     /// as their plain content: no quotes, no escapes, not cut at 255 bytes.

@@ -11,7 +11,7 @@ use portolan_model::{
 use serde_json::Value;
 
 use super::{NAMES, Published, TARGETS, UNTIL, annotations, is_kept, list, published};
-use crate::{World, dns::rows::NameWish, gateway::rows::Attachment};
+use crate::{World, dns::rows::DesiredRecord, gateway::rows::Attachment};
 
 /// Annotation of a Gateway: its listeners that are leaving, separated by commas. Without it the whole Gateway is.
 pub const LISTENERS: &str = "portolan.dev/leaving-listeners";
@@ -22,8 +22,8 @@ pub(super) fn removed(engine: &Engine<World>, old: &Object, until: Instant) -> O
     if is_kept(old) && !partly {
         return None;
     }
-    let wishes = engine.rows::<NameWish>().filter(|wish| wish.key.2 == old.key.name);
-    let mut found = published(engine, wishes).unwrap_or_default();
+    let all_desired = engine.rows::<DesiredRecord>().filter(|desired| desired.key.2 == old.key.name);
+    let mut found = published(engine, all_desired).unwrap_or_default();
     if partly {
         found.add(carried(old));
     }
@@ -38,8 +38,8 @@ pub(super) fn class_removed(engine: &Engine<World>, old: &Object, until: Instant
     let of_class = |key: &GatewayKey| {
         engine.get::<Gateway>(key).is_some_and(|gateway| gateway.class == old.key.name.name)
     };
-    let wishes = engine.rows::<NameWish>().filter(|wish| of_class(&wish.key.2));
-    marked(&published(engine, wishes).unwrap_or_default(), old, until)
+    let all_desired = engine.rows::<DesiredRecord>().filter(|desired| of_class(&desired.key.2));
+    marked(&published(engine, all_desired).unwrap_or_default(), old, until)
 }
 
 fn marked(found: &Published, old: &Object, until: Instant) -> Option<Object> {
@@ -71,10 +71,10 @@ pub(super) fn edited(engine: &Engine<World>, old: &Object, new: &Object, until: 
         if stays.contains(&*name) || before.contains(&name) {
             continue;
         }
-        let wishes = engine
-            .rows::<NameWish>()
-            .filter(|wish| wish.key.2 == old.key.name && is_served_at(engine, wish, &name));
-        if let Some(lost) = published(engine, wishes) {
+        let all_desired = engine
+            .rows::<DesiredRecord>()
+            .filter(|desired| desired.key.2 == old.key.name && is_served_at(engine, desired, &name));
+        if let Some(lost) = published(engine, all_desired) {
             found.add(lost);
             leaving.insert(name);
             ends = None;
@@ -128,14 +128,15 @@ fn name_of(listener: &Value) -> Option<&str> {
     listener.get("name")?.as_str()
 }
 
-/// Whether the route of a wish has a place at this listener of the Gateway. That it serves the name at others too does
-/// not matter: then the name is wished for there, and nothing waits.
-fn is_served_at(engine: &Engine<World>, wish: &NameWish, listener: &Name) -> bool {
-    let parents = engine.get::<Route>(&wish.key.1).map_or(0, |route| route.parents.len());
+/// Whether the route of a desired record has a place at this listener of the Gateway. That it serves the name at others too does
+/// not matter: then the name is desired there, and nothing waits.
+fn is_served_at(engine: &Engine<World>, desired: &DesiredRecord, listener: &Name) -> bool {
+    let parents = engine.get::<Route>(&desired.key.1).map_or(0, |route| route.parents.len());
     (0..parents).any(|at| {
-        let attachment = engine.get::<Attachment>(&(wish.key.1.clone(), at));
+        let attachment = engine.get::<Attachment>(&(desired.key.1.clone(), at));
         attachment.is_some_and(|attachment| {
-            attachment.gateway == wish.key.2 && attachment.taken.iter().any(|(key, _)| key.name == *listener)
+            attachment.gateway == desired.key.2
+                && attachment.taken.iter().any(|(key, _)| key.name == *listener)
         })
     })
 }

@@ -11,7 +11,7 @@ use portolan_model::{
 use serde_json::{Value, json};
 
 use super::{MARK, annotations, is_leaving, published};
-use crate::{World, dns::rows::NameWish, world::WishesByRoute};
+use crate::{World, dns::rows::DesiredRecord, world::DesiredByRoute};
 
 /// The Gateways that a route in `namespace` names, in the order written.
 fn parents(spec: &Value, namespace: &Name) -> Vec<(GatewayKey, Value)> {
@@ -50,12 +50,12 @@ pub(super) fn copy(
         Some(spec) => parents(spec, namespace).into_iter().filter(|(key, _)| left(key)).collect(),
         None => vec![],
     };
-    let goes = |wish: &&Arc<NameWish>| {
-        let host = wish.host.as_ref().is_some_and(|host| hosts.iter().any(|g| serves(g, host)));
-        after.is_none() || host || lost.iter().any(|(key, _)| *key == wish.key.2)
+    let goes = |desired: &&Arc<DesiredRecord>| {
+        let host = desired.host.as_ref().is_some_and(|host| hosts.iter().any(|g| serves(g, host)));
+        after.is_none() || host || lost.iter().any(|(key, _)| *key == desired.key.2)
     };
-    let wishes = engine.find::<WishesByRoute>(&before.key);
-    let published = published(engine, wishes.iter().filter(goes))?;
+    let all_desired = engine.find::<DesiredByRoute>(&before.key);
+    let published = published(engine, all_desired.iter().filter(goes))?;
     let mut json = (*old.json).clone();
     // Labels and annotations stay: policies look at them, and a denial cuts a copy as it cuts a route.
     let mut annotations = annotations(old);

@@ -50,7 +50,7 @@ fn a_removed_route_is_served_until_its_records_are_gone() {
     assert!(is_leaving(&key));
     assert_eq!(original(&key).to_string(), "HTTPRoute/t/app");
     assert_eq!(served(&edge), ["a.example.com", "b.example.com"], "still served");
-    assert!(edge.wanted().is_empty(), "and not wished for");
+    assert!(edge.wanted().is_empty(), "and not desired");
     assert!(departed(&edge).is_empty());
     let entry = edge.engine.get::<EntryPoint>(&"a.example.com".into()).unwrap();
     assert_eq!((entry.state, entry.route.to_string()), (State::Pending, "HTTPRoute/t/app".to_owned()));
@@ -150,12 +150,12 @@ fn a_removed_gateway_is_kept_until_no_name_points_to_it() {
     edge.put(&marked);
     edge.step();
     assert_eq!(served(&edge), ["a.example.com", "b.example.com"], "still served");
-    assert!(edge.wanted().is_empty(), "and nothing is wished for");
+    assert!(edge.wanted().is_empty(), "and nothing is desired");
     assert!(departed(&edge).is_empty());
     edge.publish();
     assert!(edge.stands().is_empty());
     assert_eq!(departed(&edge), [false]);
-    // It comes back before it is gone: no mark, and the wishes are there again.
+    // It comes back before it is gone: no mark, and the desired records are there again.
     edge.put(&gateway);
     edge.publish();
     assert_eq!(edge.stands().len(), 2);

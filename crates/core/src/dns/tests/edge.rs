@@ -17,7 +17,8 @@ use crate::{
         observe::{finding_problem, published},
         plan,
         rows::{
-            DnsAnswer, DnsSettings, DnsState, NameWish, PublishedRecord, RecordProblem, Stage, WantedName,
+            DesiredRecord, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage,
+            WantedName,
         },
     },
     engine,
@@ -226,8 +227,9 @@ impl Edge {
     /// Why the gate is closed for a name.
     pub fn gate(&mut self, name: &str) -> Option<String> {
         self.step();
-        let wish = self.engine.rows::<NameWish>().find(|wish| wish.key.0 == name).cloned().unwrap();
-        wish.gate.clone().err()
+        let desired =
+            self.engine.rows::<DesiredRecord>().find(|desired| desired.key.0 == name).cloned().unwrap();
+        desired.gate.clone().err()
     }
 
     /// What the provider does with what is wanted now; reports what stands afterwards.

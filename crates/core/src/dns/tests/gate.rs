@@ -1,4 +1,4 @@
-//! The gate: what opens it, and that nothing but a changed wish closes it again.
+//! The gate: what opens it, and that nothing but a changed desired record closes it again.
 
 use super::edge::{END, Edge, HTTPS, route};
 use crate::{
@@ -59,7 +59,7 @@ fn each_missing_piece_keeps_a_name_back_and_is_named() {
 }
 
 #[test]
-fn nothing_but_a_changed_wish_withdraws_a_published_name() {
+fn nothing_but_a_changed_desired_record_withdraws_a_published_name() {
     type Loss = (&'static str, fn(&mut Edge));
     let losses: [Loss; 6] = [
         ("expiry", |edge| edge.now = END.0 + 1),
@@ -83,7 +83,10 @@ fn nothing_but_a_changed_wish_withdraws_a_published_name() {
     edge.apply(&route("app", HTTPS, "other.example.com", ""));
     let plan = edge.publish();
     assert!(plan.actions.iter().any(|action| action.verb == Verb::Delete));
-    assert!(edge.stands().is_empty(), "a changed wish withdraws, and the new name waits for its gate");
+    assert!(
+        edge.stands().is_empty(),
+        "a changed desired record withdraws, and the new name waits for its gate"
+    );
 }
 
 #[test]
@@ -128,7 +131,7 @@ fn a_second_gateway_joins_when_it_is_ready_and_leaves_no_hole() {
     );
     edge.apply(&app());
     edge.publish();
-    assert_eq!(edge.stands(), ["app.example.com A 127.77.1.1"], "a changed wish does");
+    assert_eq!(edge.stands(), ["app.example.com A 127.77.1.1"], "a changed desired record does");
 }
 
 #[test]

@@ -172,7 +172,7 @@ fn a_removed_class_is_kept_until_no_name_points_to_its_gateways() {
     edge.put(&kept);
     edge.step();
     assert_eq!(served(&edge, "a.example.com").len(), 1, "still served");
-    assert!(edge.wanted().is_empty(), "and nothing is wished for");
+    assert!(edge.wanted().is_empty(), "and nothing is desired");
     edge.publish();
     assert!(edge.stands().is_empty());
     assert_eq!(departed(&edge), [false]);

@@ -3,7 +3,7 @@
 use super::edge::{Edge, HTTPS, route};
 use crate::dns::{
     Policy,
-    rows::{DnsSettings, NameWish, Stage},
+    rows::{DesiredRecord, DnsSettings, Stage},
 };
 
 const P: &str = "external-dns.kubernetes.io/";
@@ -14,7 +14,7 @@ fn asked(parents: &str, hostnames: &str, annotations: &str) -> Vec<String> {
     let mut edge = Edge::ready();
     edge.apply(&route("app", parents, hostnames, annotations));
     edge.step();
-    edge.engine.rows::<NameWish>().map(|wish| wish.key.0.to_string()).collect()
+    edge.engine.rows::<DesiredRecord>().map(|desired| desired.key.0.to_string()).collect()
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn routes_that_share_a_name_are_united_or_told_apart() {
     assert_eq!(edge.wanted(), ["app.example.com A 127.77.1.1 httproute/t/a"]);
     edge.publish();
     edge.apply(&route("a", HTTPS, "app.example.com", &format!("{P}ttl: '60'")));
-    assert_eq!(edge.wanted().len(), 2, "another TTL is another wish");
+    assert_eq!(edge.wanted().len(), 2, "another TTL is another desired record");
     edge.publish();
     assert_eq!(edge.codes(), ["PTL-0415"]);
     assert_eq!(edge.state("app.example.com").0, Stage::Answered, "one of them is served");
@@ -124,7 +124,7 @@ fn filters_sources_and_types_limit_what_is_asked_for() {
     assert!(edge.wanted().is_empty());
     assert_eq!(edge.state("app.example.com").0, Stage::Outside);
     let mut edge = with(|s| s.sources = vec![portolan_model::RouteKind::Grpc]);
-    assert!(edge.wanted().is_empty() && edge.engine.rows::<NameWish>().len() == 0);
+    assert!(edge.wanted().is_empty() && edge.engine.rows::<DesiredRecord>().len() == 0);
     let mut edge = with(|s| s.types = vec![portolan_model::dns::RecordType::Aaaa]);
     assert!(edge.wanted().is_empty());
     assert_eq!(edge.state("app.example.com").1, "its targets are of a type that is not managed");

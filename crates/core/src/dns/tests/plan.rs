@@ -23,7 +23,7 @@ pub fn set(text: &str) -> RecordSet {
     RecordSet::new(name, r#type, ttl, words)
 }
 
-pub fn wish(resource: &str, text: &str) -> WantedRecord {
+pub fn desired(resource: &str, text: &str) -> WantedRecord {
     WantedRecord { set: set(text), resource: resource.into() }
 }
 
@@ -102,7 +102,7 @@ fn check(wanted: &[WantedRecord], mut observed: Snapshot, settings: &Settings, e
 
 #[test]
 fn a_new_name_gets_its_set_and_its_entry_in_one_group() {
-    let wanted = [wish("httproute/a/app", "app.example.com A 192.0.2.1")];
+    let wanted = [desired("httproute/a/app", "app.example.com A 192.0.2.1")];
     let made = plan(&wanted, &zone([]), &settings());
     let groups = made.change_set().groups;
     assert_eq!(groups.len(), 1);
@@ -121,9 +121,9 @@ fn what_differs_is_updated_and_what_does_not_is_left() {
         ("app.example.com A ttl=61 192.0.2.1", "update app.example.com A [192.0.2.1]"),
         ("app.example.com A 192.0.2.2", "update app.example.com A [192.0.2.2]"),
     ] {
-        check(&[wish("r", text)], ours(), &settings(), &[expected]);
+        check(&[desired("r", text)], ours(), &settings(), &[expected]);
     }
-    let moved = [wish("other", "app.example.com A 192.0.2.1")];
+    let moved = [desired("other", "app.example.com A 192.0.2.1")];
     check(&moved, ours(), &settings(), &["update app.example.com A [192.0.2.1]"]);
 }
 
@@ -136,7 +136,7 @@ fn names_and_addresses_are_compared_without_regard_to_their_spelling() {
         ttl: Some(300),
         values: vec!["LB.Example.NET.".to_owned()],
     };
-    let wanted = [wish("r", "app.example.com CNAME lb.example.net")];
+    let wanted = [desired("r", "app.example.com CNAME lb.example.net")];
     check(
         &wanted,
         zone([spelled, txt]),
@@ -147,7 +147,7 @@ fn names_and_addresses_are_compared_without_regard_to_their_spelling() {
 
 #[test]
 fn what_is_not_ours_is_never_touched() {
-    let wanted = [wish("r", "app.example.com A 192.0.2.9")];
+    let wanted = [desired("r", "app.example.com A 192.0.2.9")];
     let left = "leave(NotOurs { owner: None }) app.example.com A [192.0.2.9]";
     // Made by hand, in the same type or another one.
     check(&wanted, zone([set("app.example.com A 192.0.2.1")]), &settings(), &[left, "PTL-0410"]);
@@ -169,29 +169,29 @@ fn what_is_not_ours_is_never_touched() {
 #[test]
 fn foreign_text_beside_addresses_does_no_harm_but_forbids_an_alias() {
     let spf = || zone([set("app.example.com TXT v=spf1")]);
-    let address = [wish("r", "app.example.com A 192.0.2.1")];
+    let address = [desired("r", "app.example.com A 192.0.2.1")];
     check(&address, spf(), &settings(), &["create app.example.com A [192.0.2.1]"]);
-    let alias = [wish("r", "app.example.com CNAME lb.x")];
+    let alias = [desired("r", "app.example.com CNAME lb.x")];
     check(&alias, spf(), &settings(), &["leave(Problem) app.example.com CNAME [lb.x]", "PTL-0416"]);
 }
 
 #[test]
 fn an_orphaned_entry_of_ours_is_taken_up_again() {
     let [_, txt] = owned("me", "old", "app.example.com A 192.0.2.1");
-    let wanted = [wish("r", "app.example.com A 192.0.2.1")];
+    let wanted = [desired("r", "app.example.com A 192.0.2.1")];
     check(&wanted, zone([txt]), &settings(), &["create app.example.com A [192.0.2.1]"]);
 }
 
 #[test]
 fn a_taken_registry_name_is_a_problem() {
-    let wanted = [wish("r", "app.example.com A 192.0.2.1")];
+    let wanted = [desired("r", "app.example.com A 192.0.2.1")];
     let left = "leave(Problem) app.example.com A [192.0.2.1]";
     check(&wanted, zone([set("a-app.example.com TXT hello")]), &settings(), &[left, "PTL-0411"]);
     check(&wanted, zone([set("a-app.example.com CNAME x.y")]), &settings(), &[left, "PTL-0411"]);
 }
 
 #[test]
-fn a_withdrawn_wish_deletes_set_and_entry() {
+fn a_withdrawn_desired_record_deletes_set_and_entry() {
     let observed = zone(owned("me", "r", "app.example.com A 192.0.2.1"));
     let mut after = observed.clone();
     apply(&plan(&[], &observed, &settings()), &mut after);
@@ -218,7 +218,7 @@ fn policies_limit_what_is_done() {
             "gone.example.com A 192.0.2.1",
         )))
     };
-    let wanted = [wish("r", "app.example.com A 192.0.2.2"), wish("r", "new.example.com A 192.0.2.2")];
+    let wanted = [desired("r", "app.example.com A 192.0.2.2"), desired("r", "new.example.com A 192.0.2.2")];
     let upsert = Settings { policy: Policy::UpsertOnly, ..settings() };
     check(
         &wanted,
@@ -250,7 +250,7 @@ fn a_change_of_type_is_one_group() {
         "r",
         "app.example.com AAAA ::1",
     )));
-    let wanted = [wish("r", "app.example.com CNAME lb.x")];
+    let wanted = [desired("r", "app.example.com CNAME lb.x")];
     assert_eq!(plan(&wanted, &observed, &settings()).change_set().groups.len(), 1);
     check(&wanted, observed.clone(), &settings(), &["update app.example.com CNAME [lb.x]"]);
     let upsert = Settings { policy: Policy::UpsertOnly, ..settings() };
@@ -265,7 +265,7 @@ fn a_change_of_type_is_one_group() {
         ],
     );
     let back = zone(owned("me", "r", "app.example.com CNAME lb.x"));
-    let wanted = [wish("r", "app.example.com A 192.0.2.1"), wish("r", "app.example.com AAAA ::1")];
+    let wanted = [desired("r", "app.example.com A 192.0.2.1"), desired("r", "app.example.com AAAA ::1")];
     check(
         &wanted,
         back,
@@ -278,7 +278,7 @@ fn a_change_of_type_is_one_group() {
 fn lost_targets_hold_what_stands() {
     let observed = zone(owned("me", "r", "app.example.com A 192.0.2.1"));
     check(
-        &[wish("r", "app.example.com A")],
+        &[desired("r", "app.example.com A")],
         observed,
         &settings(),
         &["leave(NoTargets) app.example.com A []", "leave(NoTargets) app.example.com A [192.0.2.1]"],
@@ -292,7 +292,7 @@ fn conflicts_are_decided_as_upstream_decides_them() {
     let low = "app.example.com A 192.0.2.30";
     // On create: fewer targets, then the lower address (by number, not by text).
     check(
-        &[wish("a", many), wish("b", few), wish("c", low)],
+        &[desired("a", many), desired("b", few), desired("c", low)],
         zone([]),
         &settings(),
         &[
@@ -305,7 +305,7 @@ fn conflicts_are_decided_as_upstream_decides_them() {
     );
     // On update: the one that has it keeps it.
     check(
-        &[wish("a", many), wish("b", few)],
+        &[desired("a", many), desired("b", few)],
         zone(owned("me", "a", many)),
         &settings(),
         &[
@@ -314,9 +314,9 @@ fn conflicts_are_decided_as_upstream_decides_them() {
             "PTL-0415",
         ],
     );
-    // Equal wishes are no conflict; an address beats an alias.
+    // Equal desired records are no conflict; an address beats an alias.
     check(
-        &[wish("a", few), wish("b", few), wish("c", "app.example.com CNAME lb.x")],
+        &[desired("a", few), desired("b", few), desired("c", "app.example.com CNAME lb.x")],
         zone([]),
         &settings(),
         &[
@@ -328,33 +328,33 @@ fn conflicts_are_decided_as_upstream_decides_them() {
 }
 
 #[test]
-fn equal_wishes_of_several_routes_are_merged_before() {
+fn equal_desired_records_of_several_routes_are_merged_before() {
     let merged = merge([
-        wish("b", "app.example.com A 192.0.2.2"),
-        wish("a", "app.example.com A 192.0.2.1"),
-        wish("c", "app.example.com A ttl=5 192.0.2.1"),
-        wish("d", "app.example.com CNAME x"),
-        wish("e", "app.example.com CNAME y"),
+        desired("b", "app.example.com A 192.0.2.2"),
+        desired("a", "app.example.com A 192.0.2.1"),
+        desired("c", "app.example.com A ttl=5 192.0.2.1"),
+        desired("d", "app.example.com CNAME x"),
+        desired("e", "app.example.com CNAME y"),
     ]);
     assert_eq!(
         merged,
         [
-            wish("a", "app.example.com A 192.0.2.1 192.0.2.2"),
-            wish("c", "app.example.com A ttl=5 192.0.2.1"),
-            wish("d", "app.example.com CNAME x"),
-            wish("e", "app.example.com CNAME y"),
+            desired("a", "app.example.com A 192.0.2.1 192.0.2.2"),
+            desired("c", "app.example.com A ttl=5 192.0.2.1"),
+            desired("d", "app.example.com CNAME x"),
+            desired("e", "app.example.com CNAME y"),
         ]
     );
 }
 
 #[test]
 fn the_apex_needs_a_prefix_that_ends_in_a_dot() {
-    let wanted = [wish("r", "example.com A 192.0.2.1")];
+    let wanted = [desired("r", "example.com A 192.0.2.1")];
     check(&wanted, zone([]), &settings(), &["leave(Problem) example.com A [192.0.2.1]", "PTL-0412"]);
     let registry = Registry::new("x-%{record_type}.", "", "").unwrap();
     let with_prefix = Settings { registry, ..settings() };
     check(&wanted, zone([]), &with_prefix, &["create example.com A [192.0.2.1]"]);
-    let alias = [wish("r", "example.com CNAME lb.x")];
+    let alias = [desired("r", "example.com CNAME lb.x")];
     check(&alias, zone([]), &with_prefix, &["leave(Problem) example.com CNAME [lb.x]", "PTL-0417"]);
 }
 
@@ -375,7 +375,7 @@ fn filters_end_at_label_boundaries() {
     let filtered = Settings { domain_filter: vec!["dev.example.com".into()], ..settings() };
     let observed = zone(owned("me", "r", "old.example.com A 192.0.2.1"));
     check(
-        &[wish("r", "app.example.com A 192.0.2.1")],
+        &[desired("r", "app.example.com A 192.0.2.1")],
         observed,
         &filtered,
         &["leave(Filtered) app.example.com A [192.0.2.1]"],
@@ -388,7 +388,8 @@ fn deleting_most_of_a_zone_needs_approval() {
         zone((0..count).flat_map(|n| owned("me", "r", &format!("h{n}.example.com A 192.0.2.1"))))
     };
     let deletions = |kept: usize, count: usize, settings: &Settings| {
-        let wanted: Vec<_> = (0..kept).map(|n| wish("r", &format!("h{n}.example.com A 192.0.2.1"))).collect();
+        let wanted: Vec<_> =
+            (0..kept).map(|n| desired("r", &format!("h{n}.example.com A 192.0.2.1"))).collect();
         let made = plan(&wanted, &ours(count), settings);
         (made.change_set().groups.len(), made.problems.first().map(|f| f.problem.code().0))
     };
@@ -403,19 +404,19 @@ fn deleting_most_of_a_zone_needs_approval() {
 #[test]
 fn nothing_is_planned_on_an_incomplete_snapshot() {
     let observed = Snapshot { complete: false, ..zone(owned("me", "r", "old.example.com A 192.0.2.1")) };
-    check(&[wish("r", "app.example.com A 192.0.2.1")], observed, &settings(), &["PTL-0421"]);
+    check(&[desired("r", "app.example.com A 192.0.2.1")], observed, &settings(), &["PTL-0421"]);
 }
 
 #[test]
-fn wishes_that_cannot_be_are_reported() {
+fn desired_records_that_cannot_be_are_reported() {
     check(
-        &[wish("r", "app.example.org A 192.0.2.1")],
+        &[desired("r", "app.example.org A 192.0.2.1")],
         zone([]),
         &settings(),
         &["leave(Problem) app.example.org A [192.0.2.1]", "PTL-0422"],
     );
     check(
-        &[wish("r", "a..example.com A 192.0.2.1")],
+        &[desired("r", "a..example.com A 192.0.2.1")],
         zone([]),
         &settings(),
         &["leave(Problem) a..example.com A [192.0.2.1]", "PTL-0402"],
@@ -428,11 +429,11 @@ fn an_entry_that_could_mean_two_sets_makes_neither_ours() {
     let with_any = Settings { registry, ..settings() };
     let [wild, txt] = owned("me", "r", "any.example.com A 192.0.2.1");
     let wild = RecordSet { name: "*.example.com".into(), ..wild };
-    // A host made by hand beside our wildcard: deleting the wildcard's wish must not delete the host.
+    // A host made by hand beside our wildcard: deleting the wildcard's desired record must not delete the host.
     let both = zone([wild.clone(), txt.clone(), set("any.example.com A 192.0.2.7")]);
     check(&[], both, &with_any, &[]);
-    // A wish for the host is not made while the wildcard holds the entry, nor both at once.
-    let wanted = [wish("r", "*.example.com A 192.0.2.1"), wish("r", "any.example.com A 192.0.2.2")];
+    // A desired record for the host is not made while the wildcard holds the entry, nor both at once.
+    let wanted = [desired("r", "*.example.com A 192.0.2.1"), desired("r", "any.example.com A 192.0.2.2")];
     let left = "leave(Problem) any.example.com A [192.0.2.2]";
     check(&wanted, zone([]), &with_any, &["create *.example.com A [192.0.2.1]", left, "PTL-0411"]);
     // A wildcard made by hand forbids the host: its entry would make the wildcard ours.

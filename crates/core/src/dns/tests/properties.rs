@@ -1,4 +1,4 @@
-//! For any wishes and any zone: an applied plan is followed by an empty one, nothing that is not ours changes, and what is
+//! For any desired records and any zone: an applied plan is followed by an empty one, nothing that is not ours changes, and what is
 //! wanted and not reported stands in the zone.
 
 use std::collections::BTreeMap;
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use portolan_model::dns::{GroupResult, RecordSet, Snapshot};
 use proptest::prelude::*;
 
-use super::plan::{apply, owned, set, settings, wish, zone};
+use super::plan::{apply, desired, owned, set, settings, zone};
 use crate::dns::{
     Ownership, Part, Policy, Registry, Settings, Verb, WantedRecord, observed::Observed, plan, plan_part,
     rows::DnsSettings,
@@ -21,8 +21,8 @@ fn record() -> impl Strategy<Value = String> {
         .prop_map(|(name, data)| format!("{}example.com {}", NAMES[name], DATA[data]))
 }
 
-fn wishes() -> impl Strategy<Value = Vec<WantedRecord>> {
-    prop::collection::vec((record(), 0..3_u8).prop_map(|(text, n)| wish(&format!("r{n}"), &text)), 0..8)
+fn desired_records() -> impl Strategy<Value = Vec<WantedRecord>> {
+    prop::collection::vec((record(), 0..3_u8).prop_map(|(text, n)| desired(&format!("r{n}"), &text)), 0..8)
 }
 
 /// A zone that a server can hold: no CNAME beside anything.
@@ -82,10 +82,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: portolan_testkit::suites::cases(2000), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn an_applied_plan_is_followed_by_an_empty_one(wanted in wishes(), mut observed in zones(), settings in any_settings()) {
+    fn an_applied_plan_is_followed_by_an_empty_one(wanted in desired_records(), mut observed in zones(), settings in any_settings()) {
         let before = observed.clone();
         let made = plan(&wanted, &observed, &settings);
-        // A CNAME wish and the registry entry of another name can meet at one name: then the provider refuses the later one,
+        // A CNAME desired record and the registry entry of another name can meet at one name: then the provider refuses the later one,
         // or the plan leaves it until the other is gone. Such a plan says so, and settles in the next rounds.
         let mut refused = false;
         for result in apply(&made, &mut observed) {
@@ -121,7 +121,7 @@ proptest! {
     /// What a plan of some names says of them is what the plan of the zone says.
     #[test]
     fn a_part_is_planned_as_the_whole(
-        wanted in wishes(),
+        wanted in desired_records(),
         observed in zones(),
         settings in any_settings(),
         registry in registries(),

@@ -269,7 +269,7 @@ async fn a_kept_zone_is_known_from_the_start() {
 }
 
 #[tokio::test]
-async fn the_same_wish_again_looks_at_no_zone() {
+async fn the_same_desired_records_again_looks_at_no_zone() {
     let mut world = World::new(0).await;
     world.order(Some(World::settings(3600)), &[("app.example.com", Some("192.0.2.1"))]);
     world.until("an answer", |w| w.answers.values().any(Result::is_ok)).await;

@@ -27,15 +27,15 @@ async fn an_applied_plan_is_served_and_followed_by_an_empty_one() {
     ])
     .await;
     let settings = Settings { owner: "dev-01".into(), ..Settings::default() };
-    let wish = |name: &str, targets: &[&str], ttl| {
+    let desired = |name: &str, targets: &[&str], ttl| {
         record_sets(&name.into(), &targets.iter().copied(), ttl)
             .into_iter()
             .map(|set| WantedRecord { set, resource: "httproute/a/app".into() })
             .collect::<Vec<_>>()
     };
-    let mut wanted = wish("app.example.com", &["127.77.0.1", "::1"], None);
-    wanted.extend(wish("*.wild.example.com", &["127.77.0.1"], Some(60)));
-    wanted.extend(wish("by-hand.example.com", &["127.77.0.1"], None));
+    let mut wanted = desired("app.example.com", &["127.77.0.1", "::1"], None);
+    wanted.extend(desired("*.wild.example.com", &["127.77.0.1"], Some(60)));
+    wanted.extend(desired("by-hand.example.com", &["127.77.0.1"], None));
     assert_eq!(settle(&server, &wanted, &settings).await, 3);
     let entry = "heritage=external-dns,external-dns/owner=dev-01,external-dns/resource=httproute/a/app";
     for (name, r#type, value) in [
@@ -50,8 +50,8 @@ async fn an_applied_plan_is_served_and_followed_by_an_empty_one() {
         assert!(server.visible(name, r#type, value).await, "{name} {type} {value}");
     }
     assert_eq!(settle(&server, &wanted, &settings).await, 0);
-    // The type of a name changes, then every wish is withdrawn.
-    let alias = wish("app.example.com", &["lb.example.net"], None);
+    // The type of a name changes, then every desired record is withdrawn.
+    let alias = desired("app.example.com", &["lb.example.net"], None);
     assert_eq!(settle(&server, &alias, &settings).await, 2, "one change of type, one deletion");
     assert!(server.visible("app.example.com", RecordType::Cname, "lb.example.net").await);
     settle(&server, &[], &settings).await;

@@ -38,9 +38,9 @@ fn object(name: &str, value: u64, bytes: usize) -> Box<Object> {
 }
 
 /// What batch `n` wants: objects that come, change, grow, shrink and go, held ones among them, and a mark that says `n`.
-fn wishes(n: u64) -> Vec<(String, Option<u64>, usize)> {
+fn writes(n: u64) -> Vec<(String, Option<u64>, usize)> {
     let mut dice = Dice(n);
-    let mut wishes: Vec<_> = (0..=dice.below(4))
+    let mut writes: Vec<_> = (0..=dice.below(4))
         .map(|_| {
             let name = format!("{}{}", dice.pick(["o", "o", "o", "held"]), dice.below(12));
             let value = (dice.below(3) > 0).then(|| n * 10 + dice.below(10));
@@ -48,8 +48,8 @@ fn wishes(n: u64) -> Vec<(String, Option<u64>, usize)> {
             (name, value, dice.pick([10, 300, 3_000, 20_000]))
         })
         .collect();
-    wishes.push(("mark".to_owned(), Some(n), 0));
-    wishes
+    writes.push(("mark".to_owned(), Some(n), 0));
+    writes
 }
 
 /// Does batch `n`; returns once it is acknowledged.
@@ -59,13 +59,13 @@ pub fn play(store: &mut Store, n: u64) {
         Some(value) if name.starts_with("held") => Write::Hold(object(&name, value, bytes), "git"),
         Some(value) => Write::Apply(object(&name, value, bytes), "git"),
     };
-    store.write(wishes(n).into_iter().map(write).collect(), Instant(0)).unwrap();
+    store.write(writes(n).into_iter().map(write).collect(), Instant(0)).unwrap();
 }
 
 /// What stands on disk after batch `n`.
 fn after(n: u64) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
-    for (name, value, _) in (1..=n).flat_map(wishes).filter(|(name, ..)| !name.starts_with("held")) {
+    for (name, value, _) in (1..=n).flat_map(writes).filter(|(name, ..)| !name.starts_with("held")) {
         match value {
             Some(value) => all.insert(name, value),
             None => all.remove(&name),
