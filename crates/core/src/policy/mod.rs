@@ -9,7 +9,7 @@
 //! Invariants: a denied object stands in no table of another room, since the tables that the other rooms read hold only
 //! what this room has let through. An edit of an object runs the policies that are bound to its kind over that object;
 //! an edit of a policy runs that policy over the objects that it matches. A verdict depends on nothing but the rows, and
-//! an evaluation ends (`cel`, budget and depth).
+//! an evaluation ends (`portolan_cel`, budget and depth).
 //!
 //! An object is judged as if it were created now: `request.operation` is CREATE and `oldObject` null. A policy that
 //! matches UPDATE only sees it applied again unchanged: `oldObject` is the object itself. `request` has `kind`,
@@ -17,7 +17,6 @@
 //! `authorizer`.
 
 mod admit;
-pub mod cel;
 pub mod edit;
 pub mod matching;
 mod problems;

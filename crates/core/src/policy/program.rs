@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
+use portolan_cel::{Expression, Fault, Names, Root, Scope};
 use portolan_model::{Name, input::AdmissionPolicy};
-
-use super::cel::{Expression, Fault, Root, Scope};
 
 /// The expressions of a policy.
 #[derive(Debug)]
@@ -12,7 +11,7 @@ pub struct Program {
     /// `matchConditions`.
     pub conditions: Vec<(Name, Expression)>,
     /// `variables`, in their order.
-    pub variables: Vec<(Name, Arc<Expression>)>,
+    pub variables: Vec<(Arc<str>, Arc<Expression>)>,
     /// `validations`.
     pub validations: Vec<Validation>,
     /// Everything that any expression reads.
@@ -53,7 +52,8 @@ impl Program {
                 None
             }
         };
-        let mut scope = Scope { params: policy.param_kind.is_some(), variables: Vec::new() };
+        let mut scope =
+            Scope { names: Names::Policy { params: policy.param_kind.is_some() }, variables: Vec::new() };
         // Conditions are evaluated first and know no variables (Kubernetes, `matchConditions`).
         let mut conditions = Vec::new();
         for (at, (name, source)) in policy.conditions.iter().enumerate() {
@@ -65,7 +65,7 @@ impl Program {
             let made = keep(format!("spec.variables[{at}].expression"), Expression::compile(source, &scope));
             // One that does not compile is declared all the same: its users are not to blame.
             let made = made.or_else(|| Expression::compile("null", &Scope::default()).ok());
-            scope.variables.extend(made.map(|expression| (name.clone(), Arc::new(expression))));
+            scope.variables.extend(made.map(|expression| (Arc::from(name.as_str()), Arc::new(expression))));
         }
         let mut validations = Vec::new();
         for (at, validation) in policy.validations.iter().enumerate() {

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use portolan_cel::{Inputs, Root};
 use portolan_model::{
     Kind, Name, NamespacedName, ObjectKey,
     input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources, Namespace, ParamRef},
@@ -12,7 +13,6 @@ use portolan_model::{
 use serde_json::{Value, json};
 
 use super::{
-    cel::{Inputs, Root},
     matching::{self, Matched, Operation},
     problems,
     program::Program,

@@ -1,10 +1,10 @@
 //! One policy over one object (Kubernetes, `apiserver/pkg/admission/plugin/policy/validating/validator.go`).
 
+use portolan_cel::{Inputs, Run};
 use portolan_model::{Kind, input::Judged};
 use serde_json::{Value, json};
 
 use super::{
-    cel::{Inputs, Run},
     matching::{self, Matched},
     program::{Program, Validation},
 };

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use portolan_model::Name;
 use serde_json::json;
 
 use super::{Expression, Inputs, Run, Scope, compile, object};
@@ -61,7 +60,7 @@ fn over_much(source: &str, variables: &[(&str, &str)]) -> Result<bool, String> {
     let mut scope = Scope::default();
     for (name, source) in variables {
         let expression = Expression::compile(source, &scope).unwrap();
-        scope.variables.push((Name::new(name), Arc::new(expression)));
+        scope.variables.push((Arc::from(*name), Arc::new(expression)));
     }
     let expression = Expression::compile(source, &scope).unwrap();
     let numbers: Vec<usize> = (0..2_000).collect();

@@ -7,7 +7,8 @@
 //!
 //! The crate has no type checker and no cost limit. So names, functions and numbers of arguments are checked here (what
 //! Kubernetes' checker would refuse), and each expression is rewritten so that it pays for its work out of a budget.
-//! Everything in here is pure; the crate's types do not leave this folder.
+//! Everything in here is pure. Policies (`portolan-core`) and the rules of schemas
+//! (`portolan-schema`) share it.
 
 mod bounds;
 mod budget;
@@ -34,7 +35,6 @@ use std::{
 
 use cel::{Env, IdedExpr};
 pub use evaluate::{Failure, Inputs, Run};
-use portolan_model::Name;
 
 /// One environment for all expressions: making one costs more than an evaluation.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(library::env()));
@@ -76,6 +76,10 @@ pub enum Root {
     Params,
     /// `namespaceObject`
     Namespace,
+    /// `self`
+    This,
+    /// `oldSelf`
+    OldThis,
 }
 
 /// Why an expression does not compile.
@@ -98,13 +102,31 @@ impl Fault {
     }
 }
 
+/// The roots that an expression knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Names {
+    /// An expression of a ValidatingAdmissionPolicy: `object`, `oldObject`, `request`, `namespaceObject`.
+    Policy {
+        /// The policy has a `paramKind`, so there is `params`.
+        params: bool,
+    },
+    /// A rule of a schema: `self` and `oldSelf`.
+    Rule,
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::Policy { params: false }
+    }
+}
+
 /// What an expression may name.
 #[derive(Debug, Default)]
 pub struct Scope {
-    /// The policy has a `paramKind`.
-    pub params: bool,
+    /// Roots that it knows.
+    pub names: Names,
     /// Variables that stand before it, compiled.
-    pub variables: Vec<(Name, Arc<Expression>)>,
+    pub variables: Vec<(Arc<str>, Arc<Expression>)>,
 }
 
 impl Expression {

@@ -4,13 +4,12 @@ mod vectors;
 
 use std::sync::Arc;
 
-use portolan_model::Name;
 use serde_json::{Value, json};
 
-use super::{Expression, Fault, Inputs, Run, Scope};
+use super::{Expression, Fault, Inputs, Names, Run, Scope};
 
 fn compile(source: &str) -> Result<Expression, Fault> {
-    Expression::compile(source, &Scope { params: true, ..Scope::default() })
+    Expression::compile(source, &Scope { names: Names::Policy { params: true }, ..Scope::default() })
 }
 
 fn object() -> Value {
@@ -58,7 +57,7 @@ fn variables_are_lazy_and_used_in_order() {
         ("both", "variables.first + variables.missing"),
     ] {
         let expression = Expression::compile(source, &scope).unwrap();
-        scope.variables.push((Name::new(name), Arc::new(expression)));
+        scope.variables.push((Arc::from(name), Arc::new(expression)));
     }
     let object = object();
     let inputs = Inputs { object: &object, old: None, request: None, params: None, namespace: None };

@@ -8,7 +8,7 @@ use cel::{
 };
 
 use super::{
-    Fault, Root, Scope, bounds,
+    Fault, Names, Root, Scope, bounds,
     functions::{self, Call, Style, TYPES},
     patterns,
 };
@@ -109,12 +109,20 @@ impl Checker<'_> {
         if name.starts_with('@') || self.local(name) || TYPES.contains(&name) {
             return Ok(());
         }
+        let rule = self.scope.names == Names::Rule;
+        let params = self.scope.names == Names::Policy { params: true };
         let root = match name {
+            "self" if rule => Root::This,
+            "oldSelf" if rule => Root::OldThis,
+            _ if rule => {
+                let message = format!("undeclared reference to '{name}'");
+                return self.fault(id, message, "use self or oldSelf");
+            }
             "object" => Root::Object,
             "oldObject" => Root::OldObject,
             "request" => Root::Request,
             "namespaceObject" => Root::Namespace,
-            "params" if self.scope.params => Root::Params,
+            "params" if params => Root::Params,
             "params" => {
                 let message = "undeclared reference to 'params': the policy has no paramKind".to_owned();
                 return self.fault(id, message, "set spec.paramKind, and paramRef in the binding");
@@ -138,7 +146,7 @@ impl Checker<'_> {
     }
 
     fn variable(&mut self, id: u64, name: &str) -> Checked {
-        if self.scope.variables.iter().any(|(known, _)| *known == name) {
+        if self.scope.variables.iter().any(|(known, _)| **known == *name) {
             self.found.variables.insert(name.to_owned());
             return Ok(());
         }

@@ -12,7 +12,6 @@ use cel::{
         value::{CowVal, Val},
     },
 };
-use portolan_model::Name;
 
 use super::{ENV, Expression, STACK, budget, rewrite, value::from_json};
 
@@ -39,20 +38,20 @@ pub struct Inputs<'v> {
 /// their failures show where they are used.
 pub struct Run<'v> {
     context: Context<'v, 'v>,
-    variables: &'v [(Name, Arc<Expression>)],
+    variables: &'v [(Arc<str>, Arc<Expression>)],
     done: BTreeSet<usize>,
     failed: BTreeMap<String, Failure>,
 }
 
 impl<'v> Run<'v> {
     /// A run with a full budget.
-    pub fn new(inputs: Inputs<'v>, variables: &'v [(Name, Arc<Expression>)]) -> Self {
+    pub fn new(inputs: Inputs<'v>, variables: &'v [(Arc<str>, Arc<Expression>)]) -> Self {
         Self::with_budget(inputs, variables, budget::LIMIT)
     }
 
     pub(super) fn with_budget(
         inputs: Inputs<'v>,
-        variables: &'v [(Name, Arc<Expression>)],
+        variables: &'v [(Arc<str>, Arc<Expression>)],
         limit: u64,
     ) -> Self {
         budget::open(limit);
