@@ -13,7 +13,7 @@ PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup: ## fetch the outside programs (Envoy, Helm, Pebble, kubeseal, dig) into .tools/bin
+setup: ## pack Kubernetes' schemas and fetch the outside programs (Envoy, Helm, Pebble, kubeseal, dig) into .tools
 	@scripts/setup test
 
 demo: ## build, and bring up examples/platform dev-01 on loopback; Ctrl-C ends it
@@ -26,10 +26,12 @@ test: ## set up, run every test, and name the suites that were skipped
 	@scripts/test
 
 lint: ## formatting and clippy, warnings are errors
+	@scripts/setup schemas
 	cargo fmt --all -- --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 bench: ## run the benchmarks
+	@scripts/setup schemas
 	cargo bench --workspace --locked
 
 # Where `make bench-edge` writes its table.
@@ -41,6 +43,7 @@ bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 100
 # Cases of each property; the tests of `make test` run 256.
 CASES ?= 20000
 fuzz: ## the property tests with many more cases: [CASES=20000]
+	@scripts/setup schemas
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --test any_input
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --lib dns::tests::properties
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-effects --lib dns::embedded::tests::bytes
@@ -64,6 +67,7 @@ golden-accept: ## write what the code gives today into the golden files; read th
 	git --no-pager diff --stat
 
 release: ## build the stripped release binary and print its size and checksum
+	@scripts/setup schemas
 	cargo build --release --locked --package portolan
 	@ls -l "$(PORTOLAN)" && sha256sum "$(PORTOLAN)"
 

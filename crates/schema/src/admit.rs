@@ -1,0 +1,98 @@
+//! What an API server does between reading an object and storing it.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::{
+    cause::Cause,
+    defaults,
+    definitions::{Definition, Definitions, Lookup, metadata as metadata_schema},
+    lists, metadata,
+    path::Path,
+    prune::{self, Unknown},
+    typed::Decoder,
+    validate,
+};
+
+/// An object that an API server would store.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Admitted {
+    /// Without the fields that its kind does not have, with defaults.
+    pub object: Value,
+    /// Fields that were taken away. With `fieldValidation: Strict`, as kubectl and Argo CD ask, they refuse the object.
+    pub warnings: Vec<Unknown>,
+    /// Whether the kind is defined; else the object is as it was.
+    pub known: bool,
+}
+
+/// Takes an object as an API server does that has these definitions; `old` is what is stored.
+///
+/// # Errors
+/// Everything for which the server refuses it.
+pub fn admit(
+    definitions: &Definitions,
+    mut object: Value,
+    old: Option<&Value>,
+) -> Result<Admitted, Vec<Cause>> {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (api_version, kind) = (text("apiVersion").to_owned(), text("kind").to_owned());
+    let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
+    let definition = match definitions.find(group, version, &kind) {
+        Lookup::Found(definition) => definition,
+        Lookup::Unknown => return Ok(Admitted { object, warnings: Vec::new(), known: false }),
+        Lookup::OtherVersions => {
+            let words = format!("no matches for kind \"{kind}\" in version \"{api_version}\"");
+            return Err(vec![Cause { path: "apiVersion".into(), ..Cause::decode(words) }]);
+        }
+    };
+    let mut warnings = decode(&definition, &mut object).map_err(|cause| vec![cause])?;
+    warnings.sort();
+    if definition.status
+        && let Value::Object(map) = &mut object
+    {
+        map.remove("status");
+    }
+    let causes = wrong(&definition, &object, old);
+    if causes.is_empty() { Ok(Admitted { object, warnings, known: true }) } else { Err(causes) }
+}
+
+/// Unknown fields, defaults, null. A value that does not fit a Go type is the end.
+fn decode(definition: &Definition, object: &mut Value) -> Result<Vec<Unknown>, Cause> {
+    let refused = |path: String, words: &str| {
+        let (kind, version) = (&definition.kind, &definition.version);
+        let words = format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");
+        Cause { path, ..Cause::decode(words) }
+    };
+    let mut decoder = Decoder::new();
+    if definition.typed {
+        decoder.decode(definition.schema(), object, &Path::ROOT);
+    } else if let Some(metadata) = object.get_mut("metadata").filter(|metadata| !metadata.is_null()) {
+        decoder.decode(metadata_schema(), metadata, &Path::ROOT.field("metadata"));
+    }
+    if let Some(misfit) = decoder.misfit {
+        return Err(refused(misfit.path, &misfit.words));
+    }
+    let mut unknown = decoder.unknown;
+    if !definition.typed {
+        let schema = definition.schema();
+        defaults::fill(schema, object);
+        prune::prune(schema, object, &Path::ROOT, true, &mut unknown);
+        defaults::drop_nulls(schema, object);
+    }
+    Ok(unknown)
+}
+
+/// Everything for which the object is refused once it is decoded.
+fn wrong(definition: &Arc<Definition>, object: &Value, _old: Option<&Value>) -> Vec<Cause> {
+    let mut out = Vec::new();
+    let none = Map::new();
+    let meta = object.get("metadata").and_then(Value::as_object).unwrap_or(&none);
+    metadata::validate(meta, definition.namespaced, definition.names(), &mut out);
+    if definition.typed {
+        return out;
+    }
+    out.extend(validate::validate(definition.schema(), object, &Path::ROOT));
+    lists::validate(definition.schema(), object, &Path::ROOT, &mut out);
+    out
+}

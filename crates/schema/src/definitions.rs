@@ -1,0 +1,231 @@
+//! The kinds that are known: those packed into the program, and those that a repository defines.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{metadata::NameRule, read, schema::Schema};
+
+static PACK: &str = include_str!(env!("PORTOLAN_SCHEMAS"));
+
+/// One version of a kind.
+#[derive(Debug)]
+pub struct Definition {
+    /// API group; empty for the core one.
+    pub group: Box<str>,
+    /// Version, such as `v1`.
+    pub version: Box<str>,
+    /// Kind.
+    pub kind: Box<str>,
+    /// Name of the resource.
+    pub plural: Box<str>,
+    /// Short names of the resource.
+    pub short: Vec<Box<str>>,
+    /// Whether objects stand in a namespace.
+    pub namespaced: bool,
+    /// A kind of Kubernetes itself: decoded into Go's types, and validated by code.
+    pub typed: bool,
+    /// `status` is not taken from who writes the object.
+    pub status: bool,
+    schema: Source,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// A node of the pack, read when it is asked for.
+    Packed(usize),
+    Whole(Arc<Schema>),
+}
+
+impl Definition {
+    /// Its schema.
+    pub fn schema(&self) -> &Arc<Schema> {
+        match &self.schema {
+            Source::Packed(root) => pack().node(*root),
+            Source::Whole(schema) => schema,
+        }
+    }
+
+    /// What names of its objects look like.
+    pub fn names(&self) -> NameRule {
+        match (&*self.group, &*self.kind) {
+            ("", "Namespace") => NameRule::Label,
+            ("", "Service") => NameRule::Label1035,
+            _ => NameRule::Subdomain,
+        }
+    }
+}
+
+/// Group and kind.
+type GroupKind = (Box<str>, Box<str>);
+
+/// All kinds that are known, by group, kind and version. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Definitions {
+    builtin: bool,
+    /// From the repository: they win, kind by kind.
+    brought: BTreeMap<GroupKind, Vec<Arc<Definition>>>,
+}
+
+/// What is known of a kind and version.
+#[derive(Clone, Debug)]
+pub enum Lookup {
+    /// It is defined.
+    Found(Arc<Definition>),
+    /// The kind is, in other versions.
+    OtherVersions,
+    /// The kind is not.
+    Unknown,
+}
+
+impl Definitions {
+    /// Those that are packed.
+    pub fn builtin() -> Self {
+        Self { builtin: true, brought: BTreeMap::new() }
+    }
+
+    /// None.
+    pub fn none() -> Self {
+        Self { builtin: false, brought: BTreeMap::new() }
+    }
+
+    /// The definition of a kind.
+    pub fn find(&self, group: &str, version: &str, kind: &str) -> Lookup {
+        let of = |all: &[Arc<Definition>]| {
+            let found = all.iter().find(|one| &*one.version == version);
+            found.map_or(Lookup::OtherVersions, |found| Lookup::Found(Arc::clone(found)))
+        };
+        let key = (Box::from(group), Box::from(kind));
+        match self.brought.get(&key) {
+            Some(all) => of(all),
+            None if self.builtin => pack().kinds.get(&key).map_or(Lookup::Unknown, |all| of(all)),
+            None => Lookup::Unknown,
+        }
+    }
+
+    /// The kind that a CustomResourceDefinition defines, and nothing for any other object.
+    pub fn defines(crd: &Value) -> Option<GroupKind> {
+        let text = |pointer| crd.pointer(pointer).and_then(Value::as_str).map(Box::from);
+        let is = crd.get("kind")? == "CustomResourceDefinition";
+        if is { Some((text("/spec/group")?, text("/spec/names/kind")?)) } else { None }
+    }
+
+    /// Takes a CustomResourceDefinition of the repository: it wins over what is packed. Whether it was one.
+    pub fn bring(&mut self, crd: &Value) -> bool {
+        let Some(key) = Self::defines(crd) else { return false };
+        let text = |pointer| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let versions = crd.pointer("/spec/versions").and_then(Value::as_array);
+        let served = versions.into_iter().flatten().filter(|version| version["served"] == true);
+        let short = crd.pointer("/spec/names/shortNames").and_then(Value::as_array);
+        let short = short.into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect::<Vec<_>>();
+        let definitions = served
+            .map(|version| {
+                let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
+                Arc::new(Definition {
+                    group: key.0.clone(),
+                    version: version["name"].as_str().unwrap_or_default().into(),
+                    kind: key.1.clone(),
+                    plural: text("/spec/names/plural").into(),
+                    short: short.clone(),
+                    namespaced: text("/spec/scope") == "Namespaced",
+                    typed: false,
+                    status: version.pointer("/subresources/status").is_some(),
+                    schema: Source::Whole(read::whole(schema, 0)),
+                })
+            })
+            .collect();
+        self.brought.insert(key, definitions);
+        true
+    }
+
+    /// Forgets a definition of the repository.
+    pub fn forget(&mut self, group: &str, kind: &str) {
+        self.brought.remove(&(Box::from(group), Box::from(kind)));
+    }
+
+    /// All that are packed.
+    pub fn packed() -> impl Iterator<Item = &'static Arc<Definition>> {
+        pack().kinds.values().flatten()
+    }
+}
+
+/// The metadata of every object.
+pub(crate) fn metadata() -> &'static Arc<Schema> {
+    let pack = pack();
+    pack.node(pack.metadata)
+}
+
+struct Pack {
+    kinds: BTreeMap<GroupKind, Vec<Arc<Definition>>>,
+    nodes: Vec<(&'static str, OnceLock<Arc<Schema>>)>,
+    metadata: usize,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    group: Box<str>,
+    version: Box<str>,
+    kind: Box<str>,
+    plural: Box<str>,
+    #[serde(default)]
+    short: Vec<Box<str>>,
+    namespaced: bool,
+    #[serde(default)]
+    typed: bool,
+    #[serde(default)]
+    status: bool,
+    root: usize,
+}
+
+fn pack() -> &'static Pack {
+    static READ: OnceLock<Pack> = OnceLock::new();
+    READ.get_or_init(|| {
+        let mut lines = PACK.lines();
+        let entries: Vec<Entry> =
+            serde_json::from_str(lines.next().unwrap_or_default()).expect("the set-up wrote it");
+        let mut pack = Pack {
+            kinds: BTreeMap::new(),
+            nodes: lines.map(|line| (line, OnceLock::new())).collect(),
+            metadata: 0,
+        };
+        for entry in entries {
+            if &*entry.kind == "ObjectMeta" {
+                pack.metadata = entry.root;
+                continue;
+            }
+            let definition = Arc::new(Definition {
+                group: entry.group.clone(),
+                version: entry.version,
+                kind: entry.kind.clone(),
+                plural: entry.plural,
+                short: entry.short,
+                namespaced: entry.namespaced,
+                typed: entry.typed,
+                status: entry.status,
+                schema: Source::Packed(entry.root),
+            });
+            pack.kinds.entry((entry.group, entry.kind)).or_default().push(definition);
+        }
+        pack
+    })
+}
+
+impl Pack {
+    fn node(&self, number: usize) -> &Arc<Schema> {
+        let (line, read) = &self.nodes[number];
+        // Types that hold themselves are none of the kinds that are packed: this ends.
+        read.get_or_init(|| {
+            let value: Value = serde_json::from_str(line).expect("the set-up wrote it");
+            let map = value.as_object().expect("a node is a mapping");
+            let child = &mut |number: &Value| {
+                let number = number.as_u64().and_then(|number| usize::try_from(number).ok());
+                Arc::clone(self.node(number.expect("children are numbers")))
+            };
+            Arc::new(read::schema(map, child))
+        })
+    }
+}
