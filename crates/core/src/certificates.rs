@@ -14,6 +14,7 @@ pub mod acme;
 mod asked;
 mod authority;
 mod issuers;
+mod lifetime;
 pub mod names;
 pub(crate) mod records;
 mod renewal;

@@ -46,6 +46,8 @@ pub const ASSUMED_ADDRESS: &str = "127.0.0.1";
 
 /// Length of validity that is assumed for what comes out of a SealedSecret: nobody knows it before it is opened.
 const VALID: i64 = 90 * 86_400_000;
+/// The same of a CA.
+const VALID_CA: i64 = 3650 * 86_400_000;
 
 /// Steps, and assumes what effects would report, until nothing follows any more; `false` if it never came to rest.
 pub fn simulate(engine: &mut Engine<World>, now: Instant) -> bool {
@@ -74,8 +76,9 @@ fn open(engine: &mut Engine<World>, now: Instant) {
             let listeners = engine.find::<GatewaysBySecret>(&row.key);
             let listeners = listeners.iter().flat_map(|gateway| &gateway.listeners);
             let names: BTreeSet<Name> = listeners.filter_map(|listener| listener.hostname.clone()).collect();
-            let pair = pair(&row.key, names.into_iter().collect(), (now, now.plus_millis(VALID)));
-            Ok(TlsPair { is_ca: signs(engine, &row.key), ..pair })
+            let is_ca = signs(engine, &row.key);
+            let until = now.plus_millis(if is_ca { VALID_CA } else { VALID });
+            Ok(TlsPair { is_ca, ..pair(&row.key, names.into_iter().collect(), (now, until)) })
         });
         engine.put(Secret {
             key: row.key.clone(),
@@ -161,8 +164,7 @@ fn pair(
         key_matches: true,
         is_ca: false,
         key: Name::default(),
-        subject_key_id: Name::default(),
-        authority_key_id: Name::default(),
+        ..TlsPair::default()
     }
 }
 

@@ -248,8 +248,7 @@ fn certificate(key: NamespacedName, names: &Value) -> Secret {
         key_matches: true,
         is_ca: false,
         key: Name::default(),
-        subject_key_id: Name::default(),
-        authority_key_id: Name::default(),
+        ..TlsPair::default()
     };
     Secret {
         key,

@@ -137,8 +137,7 @@ fn secret(version: u8) -> Secret {
         key_matches: true,
         is_ca: false,
         key: Name::default(),
-        subject_key_id: Name::default(),
-        authority_key_id: Name::default(),
+        ..TlsPair::default()
     };
     Secret {
         key: NamespacedName::new("infra", "tls"),

@@ -13,9 +13,6 @@ use zeroize::Zeroizing;
 
 use crate::issue::{Issued, PrivateKey, certificate_request, self_signed, sign_with_ca};
 
-/// Certificates begin a little before they are made, for clocks that are behind. Milliseconds.
-const BACKDATE: i64 = 60_000;
-
 /// A private key with the signing request for what is wanted.
 #[derive(Debug)]
 pub struct Prepared {
@@ -45,15 +42,14 @@ pub fn sign(
     key: &PrivateKey,
     now: Instant,
 ) -> Result<Issued, String> {
-    let from = now.plus_millis(-BACKDATE);
     match (&wanted.signer, ca) {
-        (Signer::SelfSigned, _) => self_signed(&wanted.request, key, from).map_err(|e| e.to_string()),
+        (Signer::SelfSigned, _) => self_signed(&wanted.request, key, now).map_err(|e| e.to_string()),
         (Signer::Ca(name), None) => Err(format!("Secret {name} of the CA is gone")),
         (Signer::Ca(name), Some(ca)) => {
             let part = |k: &str| ca.data.get(k).ok_or_else(|| format!("Secret {name} of the CA has no {k}"));
             let text = |pem: &Redacted| String::from_utf8(pem.expose().to_vec());
             let chain = text(part("tls.crt")?).map_err(|_| format!("tls.crt of Secret {name} is not PEM"))?;
-            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, key, from)
+            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, key, now)
                 .map_err(|e| format!("Secret {name} of the CA: {e}"))?;
             // The Secret may know a root above its own chain.
             if let Some(root) = ca.data.get("ca.crt").and_then(|pem| text(pem).ok()) {

@@ -29,15 +29,9 @@ pub(super) fn authority_changed(cx: &mut Cx<'_>, certificate: &Arc<Certificate>)
     if signed_with.is_empty() || holds.is_empty() || signed_with == holds {
         return;
     }
-    let object = portolan_model::ObjectKey::new(
-        "cert-manager.io",
-        "Certificate",
-        certificate.key.namespace.clone(),
-        certificate.key.name.clone(),
-    );
     let message = format!(
         "the certificate in Secret {leaf} was signed with a key that {key} no longer has (Secret {ca} was given another); it is served with its old chain until it is renewed"
     );
     let hint = format!("run: portolan renew {}; let clients trust both CAs meanwhile", certificate.key);
-    problem(cx, object, 316, Severity::Warning, "spec.issuerRef", message, &hint);
+    problem(cx, certificate.object(), 316, Severity::Warning, "spec.issuerRef", message, &hint);
 }

@@ -10,7 +10,7 @@ use portolan_model::{
 
 use super::{
     rows::{Account, AccountFailure, AccountState, AccountWanted, IssuerState},
-    signers::secrets_of,
+    signers::{not_now, secrets_of},
 };
 use crate::{Cx, problem, world::at};
 
@@ -54,7 +54,16 @@ fn key_pair(cx: &mut Cx<'_>, issuer: &IssuerKey, secret: &Name) -> Condition {
         Some(Some(Ok(pair))) if !pair.key_matches => {
             ("ErrInvalidKeyPair", "tls.key does not belong to tls.crt".to_owned())
         }
-        Some(Some(Ok(_))) => return Condition::new("Ready", true, "KeyPairVerified", "Signing CA verified"),
+        Some(Some(Ok(pair))) => match not_now(cx, &pair) {
+            Some(why) => {
+                let message = format!("the CA in Secret {key} {why}");
+                let hint =
+                    "put a CA certificate that is valid into the Secret; what it signed has to be made anew";
+                problem(cx, issuer.object(), 318, Severity::Error, "spec.ca.secretName", message, hint);
+                ("ErrInvalidKeyPair", format!("certificate {why}"))
+            }
+            None => return Condition::new("Ready", true, "KeyPairVerified", "Signing CA verified"),
+        },
     };
     Condition::new("Ready", false, reason, format!("Error getting keypair for CA issuer: {why}"))
 }

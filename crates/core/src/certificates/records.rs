@@ -36,13 +36,7 @@ pub(super) fn certificate_requests(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
         let usages: Vec<&str> = wanted.request.usages.iter().copied().map(Usage::as_str).collect();
         spec.insert("usages".into(), json!(usages));
     }
-    let owner = ObjectKey::new(
-        "cert-manager.io",
-        "Certificate",
-        certificate.key.namespace.clone(),
-        certificate.key.name.clone(),
-    );
-    record(cx, issuance, &certificate, request_key(issuance), owner, &spec.into());
+    record(cx, issuance, &certificate, request_key(issuance), certificate.object(), &spec.into());
 }
 
 pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {

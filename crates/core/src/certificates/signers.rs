@@ -2,14 +2,14 @@
 
 use portolan_model::{
     IssuerKey, Name, NamespacedName,
-    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret},
+    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret, TlsPair},
 };
 
 use super::{
     rows::{IssuerState, Settings, Signer},
     solvers as acme,
 };
-use crate::Cx;
+use crate::{Cx, world::at};
 
 /// Code, field, message and hint of a problem with the issuer.
 pub(super) type Refused = (u16, &'static str, String, &'static str);
@@ -43,6 +43,10 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
             match cx.get::<Secret>(&secret).and_then(|s| s.tls.clone()) {
                 None => Ok(Found::Waiting(format!("waiting for the CA of {key}: Secret {secret}"))),
                 Some(Ok(pair)) if pair.is_ca && pair.key_matches => {
+                    if let Some(why) = not_now(cx, &pair) {
+                        let hint = "put a CA certificate that is valid into the Secret, or renew it";
+                        return Err((318, FIELD, format!("the CA in Secret {secret} of {key} {why}"), hint));
+                    }
                     Ok(Found::Signer(key, Signer::Ca(secret)))
                 }
                 Some(_) => {
@@ -67,6 +71,15 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
             Err((301, FIELD, format!("{key} configures {kind}, which is not served"), hint))
         }
     }
+}
+
+/// Why a CA signs nothing now: what it signed would be valid for nobody.
+pub(super) fn not_now(cx: &mut Cx<'_>, pair: &TlsPair) -> Option<String> {
+    if cx.due(at(pair.not_after)) {
+        return Some(format!("has expired on {}, so it signs nothing", pair.not_after));
+    }
+    (!cx.due(at(pair.not_before)))
+        .then(|| format!("is not valid before {}, so it signs nothing yet", pair.not_before))
 }
 
 /// Namespace in which the Secrets of an issuer stand: its own, or the cluster resource namespace of a ClusterIssuer.

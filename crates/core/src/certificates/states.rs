@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Instant, NamespacedName, ObjectKey, Severity,
+    Instant, NamespacedName, Severity,
     certificate::CertificateRequestParams,
     input::{Certificate, Maker, Secret, TlsPair},
 };
@@ -11,7 +11,8 @@ use portolan_model::{
 use super::{
     acme::OrderState,
     asked,
-    renewal::{made_at, renewal},
+    lifetime::{self, Authority},
+    renewal::Life,
     rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer},
     signers::{Found, signer},
     trigger::{Trigger, asked_for, expired, renewing, trigger},
@@ -29,6 +30,9 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
     let secret = cx.get::<Secret>(&secret_key);
     let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
     let wrong = trigger(secret.as_deref(), certificate);
+    let life = pair.map(|pair| Life::of(secret.as_deref(), pair));
+    let authority = Authority::of(cx, certificate);
+    lifetime::check(cx, certificate, authority.as_ref(), life.zip(pair).filter(|_| wrong.is_none()));
     let (ready, (reason, message)) = readiness(cx, wrong.as_ref(), pair);
     let mut state = CertificateState {
         key: certificate.key.clone(),
@@ -41,7 +45,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         secret: secret_key.clone(),
         not_before: pair.map(|pair| pair.not_before),
         not_after: pair.map(|pair| pair.not_after),
-        renewal: pair.map(|pair| renewal(pair, certificate)),
+        renewal: life.map(|life| life.renewal(certificate)),
         revision: secret.as_deref().and_then(|secret| revision(secret, certificate)),
         failures: None,
     };
@@ -53,7 +57,11 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         cx.emit(state);
         return;
     }
-    state.trigger = wrong.or_else(|| time(cx, secret.as_deref(), pair, &state, certificate));
+    state.trigger = wrong.or_else(|| time(cx, life, &state, certificate));
+    let by_time = state.trigger.as_ref().is_some_and(|(reason, _)| reason == "Renewing");
+    if by_time && authority.zip(pair).is_some_and(|(authority, pair)| authority.gives_no_more(cx, pair)) {
+        state.trigger = None;
+    }
     if state.trigger.is_some() {
         replace(cx, certificate, &mut state, secret.as_deref());
     }
@@ -62,13 +70,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
 
 fn complain(cx: &mut Cx<'_>, certificate: &Certificate, at: (u16, &str), message: String, hint: &str) {
     let (code, field) = at;
-    let object = ObjectKey::new(
-        "cert-manager.io",
-        "Certificate",
-        certificate.key.namespace.clone(),
-        certificate.key.name.clone(),
-    );
-    problem(cx, object, code, Severity::Error, field, message, hint);
+    problem(cx, certificate.object(), code, Severity::Error, field, message, hint);
 }
 
 /// The Ready condition: the same chain as the trigger's, ending in "has it expired" instead of "is renewal due".
@@ -104,13 +106,12 @@ fn revision(secret: &Secret, certificate: &Certificate) -> Option<u32> {
 /// Renewal by time, or because somebody asked for it.
 fn time(
     cx: &mut Cx<'_>,
-    secret: Option<&Secret>,
-    pair: Option<&TlsPair>,
+    life: Option<Life>,
     state: &CertificateState,
     certificate: &Certificate,
 ) -> Option<Trigger> {
-    let pair = pair?;
-    let asked = certificate.renew_at.filter(|asked| made_at(secret, pair) < *asked);
+    let life = life?;
+    let asked = certificate.renew_at.filter(|asked| life.made < *asked);
     if asked.is_some_and(|asked| cx.due(at(asked))) {
         return Some(asked_for());
     }

@@ -88,7 +88,7 @@ pub async fn drive(
         // Before the state is shown: a crash in here leaves the note of what is still to be cleaned up.
         work.clean_up(&mut state, cleaned.collect()).await;
         if let Some(End::Done(chain)) = &state.end
-            && let Err(why) = fit::check(chain, &run.csr)
+            && let Err(why) = fit::check(chain, &run.csr, now())
         {
             let detail = format!("the certificate that the server issued {why}");
             if renewed {

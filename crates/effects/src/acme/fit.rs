@@ -1,17 +1,18 @@
 //! Whether what came back is what was asked for, and how to begin again when it is not.
 
 use portolan_core::certificates::acme::OrderState;
+use portolan_model::Instant;
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::{
     FromDer as _, GeneralName, ParsedExtension, X509CertificationRequest, parse_x509_certificate,
 };
 
-/// Checks a downloaded chain against the request: the same key and every name. A server's order that was finalized
+/// Checks a downloaded chain against the request: the same key, every name, and not expired. A server's order that was finalized
 /// before a restart holds a certificate for the key of then, which may be gone.
 ///
 /// # Errors
 /// One sentence that begins with what is wrong.
-pub(super) fn check(chain: &str, csr: &[u8]) -> Result<(), String> {
+pub(super) fn check(chain: &str, csr: &[u8], now: Instant) -> Result<(), String> {
     let leaf = CertificateDer::from_pem_slice(chain.as_bytes()).map_err(|_| "holds no certificate")?;
     let (_, leaf) =
         parse_x509_certificate(&leaf).map_err(|_| "begins with something that is no certificate")?;
@@ -19,6 +20,10 @@ pub(super) fn check(chain: &str, csr: &[u8]) -> Result<(), String> {
         X509CertificationRequest::from_der(csr).map_err(|_| "cannot be compared: the request is damaged")?;
     if leaf.public_key().raw != request.certification_request_info.subject_pki.raw {
         return Err("is for another key than the request's".to_owned());
+    }
+    let end = Instant(leaf.validity().not_after.timestamp().saturating_mul(1000));
+    if end.seconds() <= now.seconds() {
+        return Err(format!("has expired on {end} already"));
     }
     let has = leaf.subject_alternative_name().ok().flatten();
     let has = has.map(|extension| dns_names(&extension.value.general_names)).unwrap_or_default();

@@ -19,8 +19,8 @@ pub struct Issued {
     pub ca: String,
 }
 
-/// Signs with the key pair of a `ca` issuer. Validity begins at `now` and ends with the CA's own at the latest, since
-/// a certificate that outlives its issuer cannot be validated.
+/// Signs with the key pair of a `ca` issuer. Validity begins at `now`, as cert-manager's, and ends with the CA's own at the
+/// latest, since a certificate that outlives its issuer cannot be validated. Nothing is signed that would not be valid.
 ///
 /// # Errors
 /// [`IssueError::Issuer`] when the pair is unusable: not PEM, key and certificate do not fit, not a CA, expired.
@@ -44,8 +44,13 @@ pub fn sign_with_ca(
     if ca.public_key().subject_public_key.data != ca_key.pair().public_key_raw() {
         return Err(unusable("tls.key does not belong to tls.crt"));
     }
-    let end = Instant(ca.validity().not_after.timestamp().saturating_mul(1000));
-    if end <= now {
+    let [begin, end] = [ca.validity().not_before, ca.validity().not_after]
+        .map(|time| Instant(time.timestamp().saturating_mul(1000)));
+    if begin > now {
+        return Err(IssueError::Issuer(format!("its certificate is not valid before {begin}")));
+    }
+    // In whole seconds, as certificates have them.
+    if end.seconds() <= now.seconds() {
         return Err(IssueError::Issuer(format!("its certificate expired at {end}")));
     }
     let issuer = Issuer::from_ca_cert_der(first, ca_key.pair())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Instant, IssuerKey, Name, NamespacedName, row};
+use crate::{Instant, IssuerKey, Name, NamespacedName, ObjectKey, row};
 
 /// An Issuer or ClusterIssuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +90,13 @@ pub struct Certificate {
     pub renew_at: Option<Instant>,
 }
 row!(Certificate, NamespacedName, "certificates");
+
+impl Certificate {
+    /// As an object.
+    pub fn object(&self) -> ObjectKey {
+        ObjectKey::new("cert-manager.io", "Certificate", self.key.namespace.clone(), self.key.name.clone())
+    }
+}
 
 /// `issuerRef`.
 #[derive(Clone, Debug, PartialEq, Eq)]

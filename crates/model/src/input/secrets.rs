@@ -40,7 +40,7 @@ pub enum Maker {
 }
 
 /// What is decided on of a certificate and its key.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsPair {
     /// DNS names of the leaf (SAN only), lower-case, sorted.
     pub dns_names: Vec<Name>,

@@ -140,8 +140,7 @@ impl Edge {
             key_matches: true,
             is_ca: false,
             key: Name::default(),
-            subject_key_id: Name::default(),
-            authority_key_id: Name::default(),
+            ..TlsPair::default()
         };
         self.engine.put(Secret {
             key: NamespacedName::new("g", "tls"),
