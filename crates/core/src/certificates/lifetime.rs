@@ -1,6 +1,8 @@
 //! What is wrong with lifetimes, told before anything is issued and as long as it is so: a lifetime that the CA cuts, a CA
 //! that ends before what it signed, a `renewBefore` that the lifetime leaves no room for.
 
+use std::fmt::Write as _;
+
 use portolan_model::{
     Instant, NamespacedName, Severity,
     input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret, TlsPair},
@@ -93,10 +95,9 @@ fn renewal(
             Some(shorter(&format!("the duration {}", words(asked))))
         } else if let Some(life) = present.map(|(life, _)| life).filter(|life| before >= life.length()) {
             Some(shorter(&format!("the {} that the present certificate lasts", words(life.length()))))
-        } else if let Some(authority) = authority.filter(|a| cx.due(at(a.end.plus_millis(-before)))) {
-            Some(shorter(&format!("what is left of the CA, which ends at {}", authority.end)))
         } else {
-            None
+            let authority = authority.filter(|authority| cx.due(at(authority.end.plus_millis(-before))));
+            authority.map(|ca| shorter(&format!("what is left of the CA, which ends at {}", ca.end)))
         };
         if let Some(message) = message {
             problem(cx, certificate.object(), 319, Severity::Warning, field, message, hint);
@@ -118,7 +119,10 @@ fn renewal(
 pub(super) fn words(millis: i64) -> String {
     let seconds = millis / 1000;
     let parts = [(seconds / 3600, 'h'), (seconds / 60 % 60, 'm'), (seconds % 60, 's')];
-    let text: String = parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect();
+    let mut text = String::new();
+    for (number, unit) in parts.into_iter().filter(|(number, _)| *number > 0) {
+        let _ = write!(text, "{number}{unit}");
+    }
     if text.is_empty() { "0s".to_owned() } else { text }
 }
 

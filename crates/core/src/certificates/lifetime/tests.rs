@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 //! No values, and no end of a CA, make certificates without end.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use portolan_engine::Engine;
 use portolan_model::{
@@ -128,10 +128,10 @@ proptest! {
         // Around what leaves little or nothing, too.
         let seconds = before.map(|n| if n % 3 == 0 { hours * 3600 - n % 300 + 100 } else { n });
         if let Some(seconds) = seconds {
-            spec += &format!(", renewBefore: {seconds}s");
+            let _ = write!(spec, ", renewBefore: {seconds}s");
         }
         if let Some(percentage) = percentage {
-            spec += &format!(", renewBeforePercentage: {percentage}");
+            let _ = write!(spec, ", renewBeforePercentage: {percentage}");
         }
         let ca_end = ca.map(|seconds| T0.plus_millis(seconds * SECOND));
         let mut engine = case(&spec, ca_end);
