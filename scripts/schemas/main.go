@@ -1,10 +1,10 @@
 // Packs what API servers know of kinds into one file, for crates/schema: CustomResourceDefinitions and the published OpenAPI
 // of Kubernetes, from the modules that modules.txt pins, without prose. Equal schemas are written once.
 //
-//	go run . OUTPUT
+//	go run . OUTPUT [FOLDER]
 //
 // The file: a line of JSON with all kinds (`root` is the number of a node), then a line of JSON for each node, a schema whose
-// children are numbers of nodes.
+// children are numbers of nodes. FOLDER gets the CustomResourceDefinitions as they are, for a real API server.
 package main
 
 import (
@@ -51,13 +51,15 @@ type pack struct {
 	known map[string]int
 	refs  map[string]int
 	have  map[string]bool
+	// whole are the definitions as they are, by name.
+	whole map[string]object
 }
 
 func main() {
-	if len(os.Args) != 2 {
-		fail("usage: go run . OUTPUT")
+	if len(os.Args) < 2 || len(os.Args) > 3 {
+		fail("usage: go run . OUTPUT [FOLDER]")
 	}
-	p := &pack{known: map[string]int{}, refs: map[string]int{}, have: map[string]bool{}}
+	p := &pack{known: map[string]int{}, refs: map[string]int{}, have: map[string]bool{}, whole: map[string]object{}}
 	for _, line := range strings.Split(modules, "\n") {
 		words := strings.Fields(line)
 		if len(words) == 0 || strings.HasPrefix(line, "#") {
@@ -83,6 +85,12 @@ func main() {
 		out.Write(node)
 	}
 	check(os.WriteFile(os.Args[1], out.Bytes(), 0o644))
+	if len(os.Args) == 3 {
+		check(os.MkdirAll(os.Args[2], 0o755))
+		for name, definition := range p.whole {
+			check(os.WriteFile(path.Join(os.Args[2], name+".json"), encode(definition), 0o644))
+		}
+	}
 }
 
 type file struct {
@@ -168,6 +176,9 @@ func (p *pack) definitions(f file) {
 			}
 			k.Root = p.node(v.Schema.OpenAPIV3Schema)
 			p.add(k)
+			var whole object
+			check(yaml.Unmarshal([]byte(text), &whole))
+			p.whole[k.Plural+"."+k.Group] = whole
 		}
 	}
 }

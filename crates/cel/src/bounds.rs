@@ -11,8 +11,10 @@ const DEPTH: usize = 80;
 /// One level of brackets.
 #[derive(Default)]
 struct Level {
-    /// Depth of the present operand chain: operators since the last separator, and what stands in brackets there.
+    /// Operators of the present chain of operands, since the last separator.
     chain: usize,
+    /// Deepest brackets in the present chain: of several operands the deepest counts.
+    inner: usize,
     /// Deepest chain so far.
     deepest: usize,
     /// Conditionals, which nest to the right.
@@ -21,12 +23,12 @@ struct Level {
 
 impl Level {
     fn separate(&mut self) {
-        self.deepest = self.deepest.max(self.chain);
-        self.chain = 0;
+        self.deepest = self.deepest.max(self.chain + self.inner);
+        (self.chain, self.inner) = (0, 0);
     }
 
     fn depth(&self) -> usize {
-        self.deepest.max(self.chain) + self.conditionals
+        self.deepest.max(self.chain + self.inner) + self.conditionals
     }
 }
 
@@ -59,7 +61,8 @@ pub fn check(source: &str) -> Result<(), Fault> {
             }
             b')' | b']' | b'}' if !outermost => {
                 let inner = levels.pop().expect("more than one level").depth();
-                levels.last_mut().expect("the outermost level stays").chain += inner;
+                let around = levels.last_mut().expect("the outermost level stays");
+                around.inner = around.inner.max(inner);
             }
             b',' | b':' => level.separate(),
             b'?' => {

@@ -37,6 +37,9 @@ pub fn spent() -> bool {
 }
 
 /// Takes `cost`, or says that nothing is left.
+///
+/// # Errors
+/// Nothing is left, now and for the rest of the evaluation.
 pub fn pay(cost: u64) -> Result<(), ExecutionError> {
     if let Some(left) = LEFT.get().checked_sub(cost) {
         LEFT.set(left);

@@ -114,7 +114,7 @@ impl<'v> Run<'v> {
         if let Some(function) = &expression.unserved {
             return Err(failure(format!("{function} is not served by Portolan")));
         }
-        let value = self.resolve(expression);
+        let value = resolve(expression, &self.context);
         if budget::spent() {
             return Err(failure(format!("it takes more than {} steps", budget::LIMIT)));
         }
@@ -127,31 +127,33 @@ impl<'v> Run<'v> {
     }
 }
 
-impl<'v> Run<'v> {
-    fn resolve(&self, expression: &Expression) -> Result<Box<dyn Val + 'v>, ExecutionError> {
-        let resolve = || Value::resolve_val(&expression.tree, &self.context).map(CowVal::into_owned);
-        if !expression.deep {
-            return resolve();
-        }
-        let account = budget::state();
-        let deep = move || {
-            budget::resume(account);
-            (resolve(), budget::state())
-        };
-        let ended = std::thread::scope(|threads| {
-            let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, deep);
-            thread.ok().and_then(|thread| thread.join().ok())
-        });
-        let Some((value, account)) = ended else {
-            return Err(ExecutionError::function_error("cel", "no thread, or a bug of the evaluation"));
-        };
-        budget::resume(account);
-        value
+/// The value of an expression out of the open budget; a deep one gets a stack of its own.
+pub(crate) fn resolve<'v>(
+    expression: &Expression,
+    context: &Context<'v, 'v>,
+) -> Result<Box<dyn Val + 'v>, ExecutionError> {
+    let resolve = || Value::resolve_val(&expression.tree, context).map(CowVal::into_owned);
+    if !expression.deep {
+        return resolve();
     }
+    let account = budget::state();
+    let deep = move || {
+        budget::resume(account);
+        (resolve(), budget::state())
+    };
+    let ended = std::thread::scope(|threads| {
+        let thread = std::thread::Builder::new().stack_size(STACK).spawn_scoped(threads, deep);
+        thread.ok().and_then(|thread| thread.join().ok())
+    });
+    let Some((value, account)) = ended else {
+        return Err(ExecutionError::function_error("cel", "no thread, or a bug of the evaluation"));
+    };
+    budget::resume(account);
+    value
 }
 
 /// In one line and without values that have no fixed order.
-fn describe(error: &ExecutionError) -> String {
+pub(crate) fn describe(error: &ExecutionError) -> String {
     let text = match error {
         ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
         ExecutionError::NoSuchOverload(overload) => overload.to_string(),

@@ -11,7 +11,7 @@
 //! (`portolan-schema`) share it.
 
 mod bounds;
-mod budget;
+pub mod budget;
 mod check;
 mod evaluate;
 mod field;
@@ -24,6 +24,7 @@ mod functions;
 mod library;
 mod patterns;
 mod rewrite;
+mod rule;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -35,6 +36,8 @@ use std::{
 
 use cel::{Env, IdedExpr};
 pub use evaluate::{Failure, Inputs, Run};
+pub use rule::{RuleFault, RuleRun};
+pub use value::items;
 
 /// One environment for all expressions: making one costs more than an evaluation.
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(library::env()));
@@ -169,7 +172,7 @@ impl Expression {
             reads.extend(&variable.reads);
             unserved = unserved.or_else(|| variable.unserved.clone());
         }
-        let tree = rewrite::rewrite(program.expression().clone());
+        let tree = rewrite::rewrite(program.expression().clone(), scope.names);
         Ok(Self {
             deep: rewrite::depth(&tree) > SHALLOW,
             source: source.to_owned(),

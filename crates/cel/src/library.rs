@@ -1,6 +1,7 @@
 //! The environment: standard CEL, the strings extension, and what Kubernetes adds
 //! (`apiserver/pkg/cel/library/{regex,lists,urls,ip,cidr}.go`, cel-go's sets).
 
+mod format;
 mod lists;
 mod net;
 mod paid;
@@ -31,6 +32,7 @@ pub fn env() -> Env {
     lists::add(&mut env);
     net::add(&mut env);
     url::add(&mut env);
+    format::add(&mut env);
     env
 }
 

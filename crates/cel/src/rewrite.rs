@@ -11,6 +11,8 @@ use cel::{
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue},
 };
 
+use super::Names;
+
 /// Prefix of the names that the policy's variables have in the evaluation's context; no expression can write it.
 const VARIABLE: &str = "@variable_";
 
@@ -20,13 +22,14 @@ pub fn variable(name: &str) -> String {
 }
 
 /// Rewrites a checked expression.
-pub fn rewrite(mut tree: IdedExpr) -> IdedExpr {
-    Rewriter::default().expression(&mut tree);
+pub fn rewrite(mut tree: IdedExpr, names: Names) -> IdedExpr {
+    Rewriter { shadowed: 0, rule: names == Names::Rule }.expression(&mut tree);
     tree
 }
 
-#[derive(Default)]
 struct Rewriter {
+    /// Values have types of ours, which the crate's own do not know how to compare with themselves.
+    rule: bool,
     /// Loops around that call their variable `variables`.
     shadowed: usize,
 }
@@ -61,6 +64,16 @@ impl Rewriter {
                 }
             }
             Expr::Comprehension(loops) => self.loops(loops),
+            Expr::Call(call) if self.rule && matches!(&*call.func_name, "_==_" | "_!=_") => {
+                let unequal = call.func_name == "_!=_";
+                for part in &mut call.args {
+                    self.expression(part);
+                }
+                "@equals".clone_into(&mut call.func_name);
+                if unequal {
+                    wrap(node, "!_", None);
+                }
+            }
             Expr::Call(call) => {
                 for part in call.target.iter_mut().map(|target| &mut **target).chain(&mut call.args) {
                     self.expression(part);

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cause::Cause,
-    defaults,
+    cel, defaults,
     definitions::{Definition, Definitions, Lookup, metadata as metadata_schema},
     lists, metadata,
     path::Path,
@@ -84,7 +84,7 @@ fn decode(definition: &Definition, object: &mut Value) -> Result<Vec<Unknown>, C
 }
 
 /// Everything for which the object is refused once it is decoded.
-fn wrong(definition: &Arc<Definition>, object: &Value, _old: Option<&Value>) -> Vec<Cause> {
+fn wrong(definition: &Arc<Definition>, object: &Value, old: Option<&Value>) -> Vec<Cause> {
     let mut out = Vec::new();
     let none = Map::new();
     let meta = object.get("metadata").and_then(Value::as_object).unwrap_or(&none);
@@ -94,5 +94,6 @@ fn wrong(definition: &Arc<Definition>, object: &Value, _old: Option<&Value>) -> 
     }
     out.extend(validate::validate(definition.schema(), object, &Path::ROOT));
     lists::validate(definition.schema(), object, &Path::ROOT, &mut out);
+    cel::validate(definition.schema(), object, old, &mut out);
     out
 }

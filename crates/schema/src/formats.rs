@@ -69,6 +69,8 @@ formats! {
     Uuid5 = "uuid5", |text| uuid(text, Some('5'));
     /// An EUI-48 or EUI-64.
     Mac = "mac", mac;
+    /// `1h30m`.
+    Duration = "duration", |text| duration(text).is_some();
     /// Any text.
     Password = "password";
     /// A label of DNS in lower case.
@@ -88,6 +90,29 @@ impl Format {
         };
         fits.then_some(format)
     }
+}
+
+/// `1h30m`, as Go reads it, in nanoseconds.
+pub(crate) fn duration(text: &str) -> Option<i64> {
+    const UNITS: [(&str, f64); 7] =
+        [("ns", 1.0), ("us", 1e3), ("µs", 1e3), ("ms", 1e6), ("s", 1e9), ("m", 6e10), ("h", 3.6e12)];
+    let (sign, mut rest) = text.strip_prefix('-').map_or((1.0, text), |rest| (-1.0, rest));
+    let mut sum = 0.0;
+    if rest == "0" {
+        return Some(0);
+    }
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let (number, after) = rest.split_at(end);
+        let (unit, size) = UNITS.into_iter().find(|(unit, _)| after.starts_with(unit))?;
+        sum += number.parse::<f64>().ok()? * size;
+        rest = &after[unit.len()..];
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
+    Some((sign * sum) as i64)
 }
 
 fn digits(text: &str) -> bool {

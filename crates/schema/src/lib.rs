@@ -5,6 +5,7 @@
 //! why an object is refused.
 
 pub mod cause;
+pub mod cel;
 pub mod defaults;
 pub mod formats;
 pub mod lists;

@@ -66,6 +66,7 @@ pub(crate) fn schema(map: &Map<String, Value>, child: &mut dyn FnMut(&Value) -> 
         list,
         unions: some.then(|| Box::new(unions)),
         rules: rules.and_then(|rules| serde_json::from_value::<Vec<Rule>>(rules).ok()).unwrap_or_default(),
+        program: crate::cel::Program::default(),
         go_type: text("go").map(Box::from),
     }
 }

@@ -182,6 +182,8 @@ pub struct Schema {
     pub list: ListType,
     pub unions: Option<Box<Unions>>,
     pub rules: Vec<Rule>,
+    /// `rules`, compiled when they are needed first.
+    pub program: crate::cel::Program,
     /// The Go type that an object of Kubernetes itself is decoded into: `v1.ServicePort`.
     pub go_type: Option<Box<str>>,
 }

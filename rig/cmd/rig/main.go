@@ -3,6 +3,7 @@
 //	rig up [flags] [-- COMMAND...]    run a command, or a shell, inside a fresh rig
 //	rig conformance [flags]           run the official Gateway API suite in a fresh rig
 //	rig mint [flags]                  inside: write a kubeconfig for any user, group or service account
+//	rig judge [flags]                 inside: ask the API server about objects without storing them
 //	rig check                         tell whether this machine lets a rig start
 package main
 
@@ -27,7 +28,7 @@ func main() {
 		name, args = args[0], args[1:]
 	}
 	verbs := map[string]func([]string) error{
-		"up": up, "check": check, "mint": mint, "conformance": conformance,
+		"up": up, "check": check, "mint": mint, "judge": judge, "conformance": conformance,
 		// The rest is started by the rig itself.
 		"init": initProcess, "inside": inside, "conformance-inside": conformanceInside, "stub-gateway": stubGateway,
 		"dns-answer":     func([]string) error { return dnsanswer.Serve() },

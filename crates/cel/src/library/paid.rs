@@ -8,10 +8,13 @@ use cel::{
     },
 };
 
-use super::{Arguments, Result, arg, budget, global, member, string, text, value};
+use super::{Arguments, Result, arg, boolean, budget, global, member, string, text, value};
 
 pub(super) fn add(env: &mut Env) {
     global(env, "@made", vec![DYN_TYPE], made);
+    global(env, "@equals", vec![DYN_TYPE, DYN_TYPE], |args| {
+        boolean(equals(args[0].as_ref(), args[1].as_ref())?)
+    });
     global(env, "@range", vec![DYN_TYPE, INT_TYPE], range);
     member(env, "@replace", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], replace);
     member(env, "@replace", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE, INT_TYPE], replace);
@@ -23,6 +26,36 @@ fn made<'b, 'v>(mut args: Arguments<'b, 'v>) -> Result<'b, 'v> {
     let made = args.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
     budget::pay(value::weight(made.as_ref()))?;
     Ok(made)
+}
+
+/// Equality of lists and maps that may be of this crate's types or of somebody else's.
+fn equals(a: &dyn Val, b: &dyn Val) -> std::result::Result<bool, ExecutionError> {
+    budget::pay(1)?;
+    let kind = |value: &dyn Val| (value.as_iterable().is_some(), value.as_indexer().is_some());
+    let builtin = a.downcast_ref::<CelList<'_>>().is_some() || a.downcast_ref::<CelMap<'_>>().is_some();
+    if !builtin || kind(a) != kind(b) || a.get_type().name() != b.get_type().name() {
+        return Ok(a.equals(b));
+    }
+    let (mine, theirs) = (value::items(a), value::items(b));
+    if mine.len() != theirs.len() {
+        return Ok(false);
+    }
+    if a.downcast_ref::<CelList<'_>>().is_some() {
+        for (a, b) in mine.into_iter().zip(theirs) {
+            if !equals(a, b)? {
+                return Ok(false);
+            }
+        }
+        return Ok(true);
+    }
+    let (Some(mine_at), Some(theirs_at)) = (a.as_indexer(), b.as_indexer()) else { return Ok(false) };
+    for key in mine {
+        let (Ok(a), Ok(b)) = (mine_at.get(key), theirs_at.get(key)) else { return Ok(false) };
+        if !equals(a.as_ref(), b.as_ref())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Each element is copied for the loop and the body runs over it.

@@ -15,7 +15,7 @@ use super::{arg, boolean, global, member, string, text};
 static URL: Type = Type::new_unspecified_type("net.URL");
 
 #[derive(Clone, Debug, PartialEq)]
-struct Url {
+pub(super) struct Url {
     scheme: String,
     host: String,
     path: String,
@@ -58,7 +58,7 @@ pub(super) fn add(env: &mut Env) {
     member(env, "getQuery", url(), vec![], |args| Ok(CowVal::owned(query(&arg::<Url>(&args, 0)?.query))));
 }
 
-fn parse(text: &str) -> Option<Url> {
+pub(super) fn parse(text: &str) -> Option<Url> {
     if text.is_empty() || text.chars().any(|c| c.is_ascii_control() || c == ' ') || broken_escape(text) {
         return None;
     }

@@ -133,6 +133,50 @@ const VECTORS: &[(&str, &str)] = &[
         "isURL('https://a.b/c') && isURL('/a') && !isURL('a/b') && !isURL('https://a b') && !isURL('../x')",
         "true",
     ),
+    // names
+    (
+        "!format.dns1123Label().validate('a-b').hasValue() && format.dns1123Label().validate('a.b').hasValue()",
+        "true",
+    ),
+    (
+        "!format.dns1123Subdomain().validate('a.b').hasValue() && format.dns1123Subdomain().validate('a..b').hasValue()",
+        "true",
+    ),
+    (
+        "!format.dns1035Label().validate('a').hasValue() && format.dns1035Label().validate('1a').hasValue()",
+        "true",
+    ),
+    (
+        "!format.dns1123LabelPrefix().validate('a-').hasValue() && format.dns1123Label().validate('a-').hasValue()",
+        "true",
+    ),
+    (
+        "!format.qualifiedName().validate('a.b/C_d').hasValue() && format.qualifiedName().validate('a/b/c').hasValue()",
+        "true",
+    ),
+    ("!format.labelValue().validate('').hasValue() && format.labelValue().validate('-').hasValue()", "true"),
+    (
+        "!format.uuid().validate('123e4567-e89b-12d3-a456-426614174000').hasValue() && format.uuid().validate('x').value() == ['does not match the UUID format']",
+        "true",
+    ),
+    (
+        "!format.byte().validate('aGk=').hasValue() && format.byte().validate('a').value() == ['invalid base64']",
+        "true",
+    ),
+    (
+        "!format.date().validate('2026-02-28').hasValue() && format.date().validate('2026-02-30').value() == ['invalid date']",
+        "true",
+    ),
+    (
+        "!format.datetime().validate('2026-11-29T08:00:00Z').hasValue() && format.datetime().validate('x').hasValue()",
+        "true",
+    ),
+    ("!format.uri().validate('https://a.b').hasValue() && format.uri().validate('a b').hasValue()", "true"),
+    (
+        "!format.named('dns1123Label').value().validate('a').hasValue() && !format.named('x').hasValue()",
+        "true",
+    ),
+    ("(format.dns1123Label().validate('a') == null) == false", "true"),
     // time
     ("duration('10s') < duration('1m') && duration('90s').getMinutes() == 1", "true"),
     ("duration(object.spec.rules[1].timeouts.request) <= duration('30s')", "true"),
@@ -154,10 +198,6 @@ const VECTORS: &[(&str, &str)] = &[
     (
         "authorizer.group('').resource('pods').check('get').allowed()",
         "fails: authorizer is not served by Portolan",
-    ),
-    (
-        "format.dns1123Label().validate('a').hasValue()",
-        "fails: format.dns1123Label is not served by Portolan",
     ),
     ("{'a': 1}.all(k, v, v > 0)", "fails: all is not served by Portolan"),
     ("semver('1.2.3').major() == 1", "fails: semver is not served by Portolan"),

@@ -1,0 +1,103 @@
+//! Evaluation of the rules of a schema over one value.
+
+use std::sync::Arc;
+
+use cel::{
+    Context, ExecutionError,
+    common::{
+        types::{CelBool, CelOptional, CelString},
+        value::Val,
+    },
+};
+
+use super::{ENV, Expression, budget, evaluate};
+
+/// Why a rule has no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RuleFault {
+    /// It costs more than it may.
+    Budget,
+    /// Values of types that do not go together.
+    Overload,
+    /// In cel-go's words.
+    Other(String),
+}
+
+/// Evaluations over one `self` and `oldSelf`.
+pub struct RuleRun<'v> {
+    context: Context<'v, 'v>,
+    spent: u64,
+}
+
+impl<'v> RuleRun<'v> {
+    /// `old` is what rules that read `oldSelf` may read.
+    pub fn new(this: Box<dyn Val + 'v>, old: Option<Box<dyn Val + 'v>>) -> Self {
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.add_variable_as_val("self", this);
+        if let Some(old) = old {
+            context.add_variable_as_val("oldSelf", old);
+        }
+        Self { context, spent: 0 }
+    }
+
+    /// For rules with `optionalOldSelf`: theirs is an optional.
+    pub fn with_optional_old(this: Box<dyn Val + 'v>, old: Option<Box<dyn Val + 'v>>) -> Self {
+        let old: CelOptional<'v> = old.map_or_else(CelOptional::none, CelOptional::of);
+        Self::new(this, Some(Box::new(old)))
+    }
+
+    /// What the last evaluation cost.
+    pub fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// Whether the rule holds.
+    ///
+    /// # Errors
+    /// It has no value.
+    pub fn holds(&mut self, rule: &Expression, limit: u64) -> Result<bool, RuleFault> {
+        let value = self.value(rule, limit)?;
+        // Kubernetes takes a rule that gives something else for one that does not hold; its compiler refuses it before.
+        Ok(value.downcast_ref::<CelBool>().is_some_and(|flag| *flag.inner()))
+    }
+
+    /// The text that a message expression makes, trimmed; `None` if it makes none.
+    pub fn text(&mut self, message: &Expression, limit: u64) -> Option<String> {
+        let value = self.value(message, limit).ok()?;
+        value.downcast_ref::<CelString<'_>>().map(|text| text.inner().trim().to_owned())
+    }
+
+    fn value(&mut self, expression: &Expression, limit: u64) -> Result<Box<dyn Val + 'v>, RuleFault> {
+        if let Some(function) = &expression.unserved {
+            return Err(RuleFault::Other(format!("{function} is not served by Portolan")));
+        }
+        budget::open(limit);
+        let value = evaluate::resolve(expression, &self.context);
+        let (left, overdrawn) = budget::state();
+        self.spent = limit.saturating_sub(left);
+        if overdrawn {
+            return Err(RuleFault::Budget);
+        }
+        value.map_err(|error| fault(&error))
+    }
+}
+
+/// In cel-go's words.
+fn fault(error: &ExecutionError) -> RuleFault {
+    RuleFault::Other(match error {
+        ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
+        ExecutionError::NoSuchOverload(_)
+        | ExecutionError::UnexpectedType { .. }
+        | ExecutionError::UnsupportedBinaryOperator(..)
+        | ExecutionError::ValuesNotComparable(..) => return RuleFault::Overload,
+        ExecutionError::IndexOutOfBounds(index) => match index {
+            cel::Value::Int(index) => format!("index out of bounds: {index}"),
+            _ => "index out of bounds".to_owned(),
+        },
+        ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
+        ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
+        ExecutionError::Overflow(..) => "integer overflow".to_owned(),
+        ExecutionError::FunctionError { message, .. } => message.clone(),
+        other => evaluate::describe(other),
+    })
+}

@@ -1,0 +1,298 @@
+//! `x-kubernetes-validations`: rules in CEL, run over every value whose schema has some (Kubernetes,
+//! `apiextensions-apiserver/pkg/apiserver/schema/cel/validation.go`).
+//!
+//! ```text
+//!  schema + object (+ old one) --walk--> value with rules --compile once per schema--> true, or a cause in the server's words
+//! ```
+//!
+//! A rule that reads `oldSelf` runs only where an older value can be told (by name of a field, or by the keys of a list
+//! of type `map`). What is as it was before keeps its faults: such an update is let through. Evaluation is bounded.
+
+mod escape;
+mod list;
+mod program;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::collections::HashSet;
+
+use portolan_cel::{RuleFault, RuleRun};
+use program::Compiled;
+pub use program::Program;
+use serde_json::{Map, Value};
+
+use crate::{
+    cause::Cause,
+    path::Path,
+    schema::{Additional, ListType, Rule, Schema, Types},
+};
+
+/// What all rules of one object may cost, and one rule (`apiserver/pkg/apis/cel/config.go`).
+const OBJECT: u64 = 10_000_000;
+const RULE: u64 = 1_000_000;
+
+/// Adds what the rules say against an object, or that they were not asked because of what is known of it already.
+pub fn validate(schema: &Schema, object: &Value, old: Option<&Value>, causes: &mut Vec<Cause>) {
+    if causes.iter().any(Cause::blocks_rules) {
+        if has_rules(schema, &mut HashSet::new()) {
+            let words = "some validation rules were not checked because the object was invalid; correct the existing \
+                         errors to complete validation";
+            causes.push(Cause::invalid(Path::ROOT.text(), Value::Null, words));
+        }
+        return;
+    }
+    let ratchet = Ratchet { current: old.map(|old| (object, old)), parent: None };
+    Walk { causes, left: OBJECT }.value(schema, schema, (object, old), &Path::ROOT, true, ratchet);
+}
+
+/// Whether any value of this schema has a rule.
+fn has_rules(schema: &Schema, seen: &mut HashSet<*const Schema>) -> bool {
+    if !schema.rules.is_empty() {
+        return true;
+    }
+    if !seen.insert(std::ptr::from_ref(schema)) {
+        return false;
+    }
+    let properties = schema.properties.iter().map(|(_, child)| child);
+    properties.chain(&schema.items).chain(schema.additional()).any(|child| has_rules(child, seen))
+}
+
+/// Whether CEL has a type for the values. Those it has none for have no rules either.
+fn has_type(schema: &Schema) -> bool {
+    if schema.int_or_string {
+        return true;
+    }
+    if schema.types == Types::ARRAY {
+        return schema.items.as_deref().is_some_and(has_type);
+    }
+    if schema.types == Types::OBJECT
+        && let Additional::Schema(child) = &schema.additional
+    {
+        return has_type(child);
+    }
+    !schema.types.is_any()
+}
+
+/// A value and what stood there, where that can be told: here, or nearest above.
+#[derive(Clone, Copy)]
+struct Ratchet<'v> {
+    current: Option<(&'v Value, &'v Value)>,
+    parent: Option<(&'v Value, &'v Value)>,
+}
+
+impl<'v> Ratchet<'v> {
+    /// Nothing has changed: faults are old ones.
+    fn unchanged(&self) -> bool {
+        self.current.or(self.parent).is_some_and(|(new, old)| new == old)
+    }
+
+    fn child(self, pair: Option<(&'v Value, &'v Value)>) -> Self {
+        if self.current.is_none() { self } else { Self { current: pair, parent: self.current } }
+    }
+}
+
+struct Walk<'c> {
+    causes: &'c mut Vec<Cause>,
+    left: u64,
+}
+
+/// The budget is spent; the cause for it is there.
+struct Spent;
+
+impl Walk<'_> {
+    /// `rules` has the rules, `node` the types: they differ inside of `allOf` only.
+    fn value(
+        &mut self,
+        rules: &Schema,
+        node: &Schema,
+        (value, old): (&Value, Option<&Value>),
+        path: &Path<'_>,
+        root: bool,
+        ratchet: Ratchet<'_>,
+    ) -> bool {
+        if value.is_null() || !has_type(node) {
+            return true;
+        }
+        if !rules.rules.is_empty() && self.rules(rules, node, (value, old), path, root, ratchet).is_err() {
+            return false;
+        }
+        for part in rules.unions.iter().flat_map(|unions| &unions.all_of) {
+            let above = Ratchet { current: None, parent: ratchet.parent };
+            if !self.value(part, node, (value, old), path, root, above) {
+                return false;
+            }
+        }
+        match value {
+            Value::Array(items) => {
+                self.list(rules, node, items, old.and_then(Value::as_array), path, ratchet)
+            }
+            Value::Object(map) => {
+                self.map(rules, node, map, old.and_then(Value::as_object), path, (root, ratchet))
+            }
+            _ => true,
+        }
+    }
+
+    fn map(
+        &mut self,
+        rules: &Schema,
+        node: &Schema,
+        map: &Map<String, Value>,
+        old: Option<&Map<String, Value>>,
+        path: &Path<'_>,
+        (root, ratchet): (bool, Ratchet<'_>),
+    ) -> bool {
+        for (key, value) in map {
+            let before = old.and_then(|old| old.get(key));
+            let (path, rules, node) =
+                if let (Some(rules), Some(node)) = (rules.property(key), node.property(key)) {
+                    (path.field(key), rules, node)
+                } else if let (Some(rules), Some(node)) = (rules.additional(), node.additional()) {
+                    (path.key(key), rules, node)
+                } else {
+                    continue;
+                };
+            let below = if root && ratchet.parent.is_none() && matches!(key.as_str(), "apiVersion" | "kind") {
+                Ratchet { current: None, parent: None }
+            } else {
+                ratchet.child(before.map(|before| (value, before)))
+            };
+            if !self.value(rules, node, (value, before), &path, node.embedded, below) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn list(
+        &mut self,
+        rules: &Schema,
+        node: &Schema,
+        items: &[Value],
+        old: Option<&Vec<Value>>,
+        path: &Path<'_>,
+        ratchet: Ratchet<'_>,
+    ) -> bool {
+        let (Some(rules), Some(below)) = (&rules.items, &node.items) else { return true };
+        for (at, item) in items.iter().enumerate() {
+            let before = old.and_then(|old| same_item(node, old, item));
+            let ratchet = ratchet.child(before.map(|before| (item, before)));
+            if !self.value(rules, below, (item, before), &path.index(at), below.embedded, ratchet) {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn rules(
+        &mut self,
+        rules: &Schema,
+        node: &Schema,
+        (value, old): (&Value, Option<&Value>),
+        path: &Path<'_>,
+        root: bool,
+        ratchet: Ratchet<'_>,
+    ) -> Result<(), Spent> {
+        let spent =
+            "validation failed due to running out of cost budget, no further validation rules will be run";
+        let typed = |value| value::typed(value, node, root);
+        // What the server prints of a rule that has no value is the type of what it judges.
+        let name = if node.int_or_string { String::new() } else { node.types.names() };
+        let mut plain = None;
+        for (rule, compiled) in rules.rules.iter().zip(rules.program.of(rules)) {
+            let failed = |words: String| Cause::invalid(path.text(), name.clone(), words);
+            let Compiled { expression, uses_old, message } = compiled;
+            let expression = match expression {
+                Ok(expression) => expression,
+                Err(why) => {
+                    self.causes.push(failed(format!("rule compile error: {why}")));
+                    continue;
+                }
+            };
+            let optional = rule.optional_old_self == Some(true);
+            if *uses_old && old.is_none() && !optional {
+                continue;
+            }
+            if self.left == 0 {
+                self.causes.push(failed(spent.to_owned()));
+                return Err(Spent);
+            }
+            let mut own;
+            let run = if optional {
+                own = RuleRun::with_optional_old(typed(value), old.map(typed));
+                &mut own
+            } else {
+                plain.get_or_insert_with(|| RuleRun::new(typed(value), old.map(typed)))
+            };
+            let outcome = run.holds(expression, RULE.min(self.left));
+            self.left = self.left.saturating_sub(run.spent());
+            match outcome {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(RuleFault::Budget) => {
+                    self.causes.push(failed(format!(
+                        "'operation cancelled: actual cost limit exceeded': no further validation rules will be run \
+                         due to call cost exceeds limit for rule: {}",
+                        shown(rule)
+                    )));
+                    return Err(Spent);
+                }
+                Err(RuleFault::Overload) => {
+                    self.causes.push(failed(format!(
+                        "'no such overload': call arguments did not match a supported operator, function or macro \
+                         signature for rule: {}",
+                        shown(rule)
+                    )));
+                    continue;
+                }
+                Err(RuleFault::Other(why)) => {
+                    self.causes.push(failed(format!("{why} evaluating rule: {}", shown(rule))));
+                    continue;
+                }
+            }
+            if !uses_old && ratchet.unchanged() {
+                continue;
+            }
+            let made = message.as_ref().and_then(|message| run.text(message, RULE.min(self.left)));
+            let detail = made.filter(|text| usable(text)).unwrap_or_else(|| {
+                if rule.message.is_empty() {
+                    format!("failed rule: {}", rule.rule.trim())
+                } else {
+                    rule.message.trim().to_owned()
+                }
+            });
+            let at = program::field_path(&rule.field_path, node, path);
+            self.causes.push(cause(rule, at, value, detail));
+        }
+        Ok(())
+    }
+}
+
+/// Longest message that an expression may make, in bytes.
+const MESSAGE: usize = 5 * 1024;
+
+fn usable(text: &str) -> bool {
+    !text.is_empty() && text.len() <= MESSAGE && !text.contains('\n')
+}
+
+/// What stands for a rule in the words for its failure.
+fn shown(rule: &Rule) -> &str {
+    if rule.message.is_empty() { rule.rule.trim() } else { rule.message.trim() }
+}
+
+fn cause(rule: &Rule, path: String, value: &Value, detail: String) -> Cause {
+    let value = (!value.is_object() && !value.is_array()).then(|| value.clone());
+    match &*rule.reason {
+        "FieldValueForbidden" => Cause::forbidden(path, detail),
+        "FieldValueRequired" => Cause::required(path, detail),
+        "FieldValueDuplicate" => Cause { value, ..Cause::duplicate(path, Value::Null) },
+        _ => Cause { value, ..Cause::invalid(path, Value::Null, detail) },
+    }
+}
+
+/// The item of a list of type `map` that has the same keys; other lists tell nothing.
+fn same_item<'v>(schema: &Schema, old: &'v [Value], item: &Value) -> Option<&'v Value> {
+    let ListType::Map(keys) = &schema.list else { return None };
+    old.iter().find(|other| keys.iter().all(|key| other.get(&**key) == item.get(&**key)))
+}

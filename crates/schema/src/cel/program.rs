@@ -1,0 +1,81 @@
+//! The rules of a schema, compiled when the first value needs them.
+
+use std::sync::OnceLock;
+
+use portolan_cel::{Expression, Names, Root, Scope};
+
+use crate::{
+    path::Path,
+    schema::{Rule, Schema},
+};
+
+/// The compiled rules of one schema.
+#[derive(Debug, Default)]
+pub struct Program(OnceLock<Vec<Compiled>>);
+
+/// One rule.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// Or why it does not compile: such a definition would not have been taken by an API server.
+    pub expression: Result<Expression, String>,
+    /// It reads `oldSelf`.
+    pub uses_old: bool,
+    /// `messageExpression`.
+    pub message: Option<Expression>,
+}
+
+impl Program {
+    /// Compiles on first use.
+    pub(super) fn of(&self, schema: &Schema) -> &[Compiled] {
+        self.0.get_or_init(|| schema.rules.iter().map(compile).collect())
+    }
+}
+
+fn compile(rule: &Rule) -> Compiled {
+    let scope = Scope { names: Names::Rule, ..Scope::default() };
+    let expression = Expression::compile(&rule.rule, &scope).map_err(|fault| fault.text());
+    let message = Some(&rule.message_expression).filter(|source| !source.is_empty());
+    Compiled {
+        uses_old: expression.as_ref().is_ok_and(|expression| expression.reads.contains(&Root::OldThis)),
+        expression,
+        message: message.and_then(|source| Expression::compile(source, &scope).ok()),
+    }
+}
+
+/// `path` with a rule's `fieldPath` (`.spec.host`, `.labels['a']`) behind it.
+pub(super) fn field_path(field_path: &str, schema: &Schema, path: &Path<'_>) -> String {
+    let mut out = path.text();
+    if field_path.is_empty() {
+        return out;
+    }
+    if out == Path::ROOT.text() {
+        out.clear();
+    }
+    let mut at = Some(schema);
+    let mut rest = field_path;
+    while !rest.is_empty() {
+        let (name, after) = if let Some(quoted) = rest.strip_prefix("['") {
+            quoted.split_once("']").unwrap_or((quoted, ""))
+        } else {
+            let plain = rest.strip_prefix('.').unwrap_or(rest);
+            plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()))
+        };
+        if name.is_empty() {
+            break;
+        }
+        let is_key = at.is_some_and(|schema| schema.properties.is_empty() && schema.additional().is_some());
+        if is_key {
+            out.extend(["[", name, "]"]);
+        } else {
+            if !out.is_empty() {
+                out.push('.');
+            }
+            out.push_str(name);
+        }
+        at = at
+            .and_then(|schema| schema.property(name).or_else(|| schema.additional()))
+            .map(|schema| &**schema);
+        rest = after;
+    }
+    out
+}
