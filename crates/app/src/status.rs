@@ -125,6 +125,7 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
         "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
         "message": row.why, "route": row.route.to_string(), "certificate": certificate,
         "dns": dns::records(engine, &row.key),
+        "broken": row.broken,
         "unenforced": row.unenforced,
         "findings": findings.iter().filter(|(key, _)| *key == object).map(|(_, f)| f).collect::<Vec<_>>(),
     })
@@ -175,6 +176,9 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
             }
             certificates::explain(engine, &row.key, &mut step);
         }
+    }
+    for broken in &entry.broken {
+        step("also asked for", false, broken.clone());
     }
     let hosts: Vec<_> =
         engine.rows::<VirtualHost>().filter(|v| v.key.1 == name && !v.entries.is_empty()).collect();

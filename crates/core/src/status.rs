@@ -9,8 +9,8 @@ use crate::{
     World,
     dns::rows::DnsState,
     gateway::rows::{
-        GatewayAddress, GatewayListener, HostForce, ListenerCertificate, ListenerForce, Unenforced,
-        Unresolved,
+        GatewayAddress, GatewayListener, HostForce, ListenerCertificate, ListenerForce, ParentVerdict,
+        Unenforced, Unresolved,
     },
     world::{ClaimsByHost, Finding},
 };
@@ -25,6 +25,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             GatewayListener,
             ListenerCertificate,
             Unresolved,
+            ParentVerdict,
             ListenerForce,
             HostForce,
             rows::Probe,

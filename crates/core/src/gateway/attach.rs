@@ -41,7 +41,7 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
             let hint = "give the two routes hostnames that do not overlap, or listeners of their own";
             problem(cx, route.key.object(), 227, Severity::Error, "spec.hostnames", first.clone(), hint);
         }
-        claims(cx, route, at, outcome.as_ref(), &lost, &invalid);
+        claims(cx, route, at, outcome.as_ref(), &lost);
         let conditions = conditions(outcome.as_ref(), &invalid);
         let accepted = conditions.first().is_some_and(|c| c.status == Status::True);
         let taken = outcome.unwrap_or_default();
@@ -86,14 +86,7 @@ fn hint(refused: &Refused) -> &'static str {
 }
 
 /// Claims of one parentRef: what its listeners serve, and what was asked for and is not served.
-fn claims(
-    cx: &mut Cx<'_>,
-    route: &Route,
-    at: usize,
-    outcome: Result<&Taken, &Refused>,
-    lost: &[String],
-    invalid: &[Invalid<'_>],
-) {
+fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Refused>, lost: &[String]) {
     let gateway = &route.parents[at].name;
     let claim = |host: &Name, listener: &Name| HostClaim {
         key: ClaimKey {
@@ -106,16 +99,13 @@ fn claims(
         https: false,
         port: 0,
         refused: None,
-        unresolved: None,
     };
     let taken = outcome.map_or(&[][..], |taken| &taken[..]);
-    let unresolved = invalid.iter().find(|i| i.unserved).map(|i| i.why.to_string());
     for (listener, hosts) in taken {
         let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
         for host in hosts {
-            let (https, port, unresolved) =
-                (gateway_listener.https, gateway_listener.port, unresolved.clone());
-            cx.emit(HostClaim { https, port, unresolved, ..claim(host, &listener.name) });
+            let (https, port) = (gateway_listener.https, gateway_listener.port);
+            cx.emit(HostClaim { https, port, ..claim(host, &listener.name) });
         }
     }
     for host in &route.hostnames {
@@ -159,8 +149,6 @@ fn conditions(outcome: Result<&Taken, &Refused>, invalid: &[Invalid<'_>]) -> Vec
 struct Invalid<'a> {
     rule: usize,
     why: Cow<'a, str>,
-    /// Requests that match it are answered with 500: it asks for a filter that is not served.
-    unserved: bool,
     /// No rule of the route is valid.
     whole: bool,
 }
@@ -174,14 +162,13 @@ fn invalid<'a>(route: &'a Route, verdicts: &'a [Verdict<'_>]) -> Vec<Invalid<'a>
             _ => None,
         });
         valid |= unserved.is_none() && !verdict.closed && !verdict.matches.is_empty();
-        let closed = unserved.is_some() || verdict.closed;
         let why: Option<Cow<'_, str>> = match (unserved, verdict.wrong.first()) {
             (Some(why), _) => Some(why.into()),
             (None, Some(wrong)) => Some(wrong.message.as_str().into()),
             (None, None) => rule.invalid.first().map(|why| why.as_str().into()),
         };
         if let Some(why) = why {
-            found.push(Invalid { rule: at, why, unserved: closed, whole: false });
+            found.push(Invalid { rule: at, why, whole: false });
         }
     }
     for invalid in &mut found {

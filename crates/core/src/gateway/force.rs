@@ -15,14 +15,20 @@ use super::{
 };
 use crate::{Cx, problem};
 
+/// Of what Envoy had not taken before.
+const NEW: &str = "correct what Envoy names; there is no earlier configuration that could stay in force";
+
 const HINT: &str = "correct what Envoy names; the last good configuration stays in force";
 
 pub(super) fn listener_force(cx: &mut Cx<'_>, listener: &Arc<GatewayListener>) {
     let state = of_chain(cx, listener);
     if let Force::Refused(words) = &state {
         let object = ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: listener.key.gateway.clone() };
-        let message = format!("listener {}: Envoy refused {words}", listener.key.name);
-        problem(cx, object, 231, Severity::Error, "spec.listeners", message, HINT);
+        let stands = cx.get::<ListenerInForce>(&(listener.key.gateway.clone(), listener.port)).is_some();
+        let what = if stands { "" } else { "; nothing is served on that port" };
+        let message = format!("listener {}: Envoy refused {words}{what}", listener.key.name);
+        let hint = if stands { HINT } else { NEW };
+        problem(cx, object, 231, Severity::Error, "spec.listeners", message, hint);
     }
     cx.emit(ListenerForce { key: listener.key.clone(), state });
 }
@@ -123,7 +129,7 @@ fn rules(host: &VirtualHost, refusal: &Refusal) -> Vec<LeftOut> {
     let mut made: Vec<LeftOut> = Vec::new();
     for entry in refusal.rules.iter().filter_map(|at| host.entries.get(*at)) {
         if !made.iter().any(|rule| rule.route == entry.route && rule.rule == entry.rule) {
-            let words = refusal.words.clone();
+            let words = one_line(&refusal.words);
             made.push(LeftOut { route: entry.route.clone(), rule: entry.rule, words });
         }
     }
@@ -143,7 +149,12 @@ fn of(cx: &mut Cx<'_>, key: &WireKey) -> Result<(), Force> {
 }
 
 fn refused(key: &WireKey, words: &str) -> String {
-    format!("{}: {words}", key.name)
+    format!("{}: {}", key.name, one_line(words))
+}
+
+/// Envoy's words on one line: they stand in tables and logs.
+fn one_line(words: &str) -> String {
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn waiting(key: &WireKey, hold: &Hold) -> String {

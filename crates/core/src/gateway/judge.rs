@@ -39,8 +39,8 @@ impl Wrong {
 #[derive(Debug)]
 struct Partly {
     wrong: Wrong,
-    /// What of it can be expressed.
-    rest: RouteMatch,
+    /// What of it can be expressed, by each form in which a request for it may come; never empty.
+    rest: Vec<RouteMatch>,
 }
 
 /// What is served of a rule.
@@ -68,11 +68,14 @@ pub fn rule(rule: &RouteRule) -> Verdict<'_> {
 }
 
 fn judge<'a>(rule: &'a RouteRule, over: Option<&OverBudget>) -> Verdict<'a> {
-    let mut left_out = rule.left_out.clone();
-    for left_out in &mut left_out {
+    let mut left_out = Vec::new();
+    for known in &rule.left_out {
         // Beside what the intake could not read stands what only the judge refuses: none of it is sent.
-        if let Err(partly) = matches::judge(&left_out.rest, left_out.at) {
-            left_out.rest = partly.rest;
+        match matches::judge(&known.rest, known.at) {
+            Ok(()) => left_out.push(known.clone()),
+            Err(partly) => {
+                left_out.extend(partly.rest.into_iter().map(|rest| LeftOut { rest, ..known.clone() }));
+            }
         }
     }
     let (mut matches, mut wrong) = (Vec::new(), Vec::new());
@@ -84,7 +87,8 @@ fn judge<'a>(rule: &'a RouteRule, over: Option<&OverBudget>) -> Verdict<'a> {
             Ok(()) => matches.push((at, m)),
             Err(partly) => {
                 wrong.push(partly.wrong);
-                left_out.push(LeftOut { at, rest: partly.rest, written: Some(m.clone()) });
+                let written = |rest| LeftOut { at, rest, written: Some(m.clone()) };
+                left_out.extend(partly.rest.into_iter().map(written));
             }
         }
     }

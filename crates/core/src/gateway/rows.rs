@@ -445,11 +445,11 @@ pub struct HostRuleKey {
 }
 
 /// Whether an entry is a match of a rule, or closes what a match that is left out was for
-/// ([`super::judge`]): the rule and position of that one.
+/// ([`super::judge`]): the rule and position of that one, and which form of its requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Closes {
     /// Answers with an error what the match at that rule and position was for.
-    For(usize, usize),
+    For(usize, usize, usize),
     /// A match as it was written.
     Nothing,
 }

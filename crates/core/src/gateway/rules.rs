@@ -35,7 +35,8 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         };
         for (position, backend) in rule.backends.iter().enumerate() {
             let field = format!("spec.rules[{at}].backendRefs[{position}]");
-            match resolve(cx, route, &backend.target, &field) {
+            let of = if backend.weight == 0 { Use::None } else { Use::Share };
+            match resolve(cx, route, &backend.target, &field, of) {
                 Ok(cluster) => {
                     entry.clusters.push(WeightedCluster {
                         cluster: cluster.key.clone(),
@@ -56,7 +57,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         for (position, filter) in rule.filters.iter().enumerate() {
             if let Filter::Mirror { backend, parts_per_million } = filter {
                 let field = format!("spec.rules[{at}].filters[{position}].requestMirror.backendRef");
-                match resolve(cx, route, backend, &field) {
+                match resolve(cx, route, backend, &field, Use::Mirror) {
                     Ok(cluster) => {
                         entry.mirrors.push((cluster.key.clone(), *parts_per_million));
                         uses.insert(cluster.key.clone(), cluster);
@@ -114,7 +115,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     }
                 }
                 for closing in &closings {
-                    let closes = Closes::For(closing.of.0, closing.of.1);
+                    let closes = Closes::For(closing.of.0, closing.of.1, closing.form);
                     let key = match closing.before {
                         Some((at, position)) => {
                             let wider = verdicts[at].matches.iter().find(|(known, _)| *known == position);
@@ -194,6 +195,17 @@ fn precedence(kind: RouteKind, m: &RouteMatch) -> [u32; 5] {
     }
 }
 
+/// What a reference to a backend is for.
+#[derive(Clone, Copy)]
+enum Use {
+    /// It gets a share of the requests.
+    Share,
+    /// Its weight is 0.
+    None,
+    /// It gets copies.
+    Mirror,
+}
+
 /// The cluster of a reference, or why there is none: reason of the specification (`RouteConditionResolvedRefs`) and
 /// message.
 fn resolve(
@@ -201,6 +213,7 @@ fn resolve(
     route: &Route,
     target: &BackendTarget,
     field: &str,
+    of: Use,
 ) -> Result<Cluster, (Name, String)> {
     let refused = |cx: &mut Cx<'_>, code, field: &str, reason: &str, message: String, hint| {
         problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
@@ -215,12 +228,27 @@ fn resolve(
     {
         let message =
             format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
-        let hint = "add a ReferenceGrant in the Service's namespace; until then this share of requests gets an error";
+        let hint = match of {
+            Use::Share => {
+                "add a ReferenceGrant in the Service's namespace; until then this share of requests gets an error"
+            }
+            Use::None => {
+                "add a ReferenceGrant in the Service's namespace; its weight is 0, so no request needs it"
+            }
+            Use::Mirror => {
+                "add a ReferenceGrant in the Service's namespace; until then nothing is copied to it"
+            }
+        };
         return refused(cx, 222, field, "RefNotPermitted", message, hint);
     }
     let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
     let Some(service) = cx.get::<Service>(&target.name) else {
-        let message = format!("Service {} does not exist; this share of requests gets {error}", target.name);
+        let effect = match of {
+            Use::Share => format!("this share of requests gets {error}"),
+            Use::None => "its weight is 0, so no request needs it".to_owned(),
+            Use::Mirror => "no request is copied to it".to_owned(),
+        };
+        let message = format!("Service {} does not exist; {effect}", target.name);
         let hint = "create the Service or correct the name";
         return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
     };

@@ -38,7 +38,6 @@ pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
             https: false,
             port: 0,
             refused: Some(why.clone()),
-            unresolved: None,
         });
     }
 }

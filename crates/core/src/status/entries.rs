@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portolan_model::{
     Name, Severity,
+    condition::Status,
     input::{InputProblems, SourceProblems},
 };
 
@@ -17,7 +18,8 @@ use crate::{
     gateway::{
         force,
         rows::{
-            Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, Unenforced, Unresolved,
+            Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, ParentVerdict,
+            Unenforced, Unresolved,
         },
     },
     problem,
@@ -50,6 +52,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         route: claim.key.route.clone(),
         listener: listener.clone(),
         certificate: None,
+        broken: broken(cx, claim, claims),
         unenforced,
         probe: false,
     };
@@ -88,7 +91,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    if let Some(why) = unresolved(cx, claim) {
+    if let Some(why) = wrong(cx, claim) {
         (entry.state, entry.why) = (State::Refused, why);
         cx.emit(entry);
         return;
@@ -154,27 +157,92 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
         Some(Ok(status)) => {
             (entry.state, entry.why) =
-                dns(cx, host).unwrap_or_else(|| (State::Live, format!("answers {status}")));
+                dns(cx, host).unwrap_or_else(|| (State::Live, answers(status, &entry.broken)));
         }
     }
     cx.emit(entry);
 }
 
+/// What a host that works answers, and what else of it does not.
+fn answers(status: u16, broken: &[String]) -> String {
+    match broken {
+        [] => format!("answers {status}"),
+        [one] => format!("answers {status}, but {one}"),
+        [first, others @ ..] => format!("answers {status}, but {first}, and {} more", others.len()),
+    }
+}
+
 /// The claim that speaks for its host: HTTPS before HTTP before refused before the copy of a route that is leaving; of
-/// those a route that resolves, as one that does not harms only itself; then in key order.
+/// those one that works, as one that does not harms only itself; then in key order.
 fn shown<'a>(cx: &mut Cx<'_>, claims: &'a [Arc<HostClaim>]) -> Option<&'a Arc<HostClaim>> {
     let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
     let best = claims.iter().map(|c| rank(c)).min()?;
     let mut best: Vec<_> = claims.iter().filter(|c| rank(c) == best).collect();
     best.sort_by(|a, b| a.key.cmp(&b.key));
-    let resolved = best.iter().find(|c| c.refused.is_some() || unresolved(cx, c).is_none());
-    resolved.or(best.first()).copied()
+    if best.len() > 1 {
+        // Stable: of equal ones the first by key.
+        best.sort_by_cached_key(|c| {
+            c.refused.is_none() && (wrong(cx, c).is_some() || uncertified(cx, c).is_some())
+        });
+    }
+    best.first().copied()
 }
 
-/// What of the claimed host does not work until something is edited.
-fn unresolved(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
-    let row = cx.get::<Unresolved>(&claim.key.route);
-    claim.unresolved.clone().or_else(|| row.and_then(|row| row.refuses.clone()))
+/// What of the host does not work beside what is shown of it: of the shown route the rules that are left out, of other
+/// routes and listeners anything.
+fn broken(cx: &mut Cx<'_>, shown: &HostClaim, claims: &[Arc<HostClaim>]) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    for claim in claims.iter().filter(|claim| !is_leaving(&claim.key.route)) {
+        let other = claim.key != shown.key;
+        let whole = claim.refused.clone().or_else(|| wrong(cx, claim)).or_else(|| uncertified(cx, claim));
+        let why = match whole {
+            Some(_) if !other => None,
+            None => partly(cx, claim),
+            whole => whole,
+        };
+        let text = why.map(|why| format!("{}: {why}", claim.key.route));
+        found.extend(text.filter(|text| !found.contains(text)));
+    }
+    found.sort();
+    found
+}
+
+/// Why nothing that is claimed works until something is edited: no rule of the route is valid, or its backends do not
+/// resolve.
+fn wrong(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
+    let refused = condition(cx, claim, "Accepted", Status::False);
+    refused.or_else(|| cx.get::<Unresolved>(&claim.key.route).and_then(|row| row.refuses.clone()))
+}
+
+/// What of the claimed route is left out.
+fn partly(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
+    let dropped = condition(cx, claim, "PartiallyInvalid", Status::True)?;
+    Some(dropped.strip_prefix("Dropped Rule: ").unwrap_or(&dropped).to_owned())
+}
+
+fn condition(cx: &mut Cx<'_>, claim: &HostClaim, r#type: &str, status: Status) -> Option<String> {
+    let verdict = cx.get::<ParentVerdict>(&(claim.key.route.clone(), claim.key.parent))?;
+    let found = verdict.conditions.iter().find(|c| *c.r#type == *r#type && c.status == status)?;
+    Some(found.message.clone())
+}
+
+/// Why the listener of a claim can show no certificate for it, if TLS ends there.
+fn uncertified(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
+    if !claim.https {
+        return None;
+    }
+    let key = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
+    let Some(row) = cx.get::<ListenerCertificate>(&key) else {
+        return Some(format!("listener {key} has no certificate"));
+    };
+    match &row.secret {
+        Err((_, why)) => Some(format!("listener {key}: {why}")),
+        Ok(_) if row.covers.iter().any(|name| crate::gateway::covers(name, &claim.key.host)) => None,
+        Ok(secret) => {
+            let names = row.covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+            Some(format!("the certificate in Secret {secret} covers {names}, not {}", claim.key.host))
+        }
+    }
 }
 
 /// What DNS still lacks for the names that this host serves.

@@ -17,8 +17,6 @@ pub struct HostClaim {
     pub port: u16,
     /// Why it is not served: needs an edit.
     pub refused: Option<String>,
-    /// Why a part of it does not work: needs an edit.
-    pub unresolved: Option<String>,
 }
 row!(HostClaim, ClaimKey, "host_claims");
 
@@ -89,6 +87,9 @@ pub struct EntryPoint {
     pub listener: ListenerKey,
     /// Secret of the certificate that is served, with its end.
     pub certificate: Option<(NamespacedName, Option<Instant>)>,
+    /// What else of the host does not work and needs an edit: rules that are left out, other routes and listeners that
+    /// claim it.
+    pub broken: Vec<String>,
     /// Restrictions that are not enforced.
     pub unenforced: Vec<Name>,
     /// What the probe has to ask: only set once Envoy has acked everything.

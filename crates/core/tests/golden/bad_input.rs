@@ -63,6 +63,8 @@ impl Base {
             (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
+                // A host says of every object that asks for it what is broken there, and stays as it is.
+                || (key.0 == EntryPoint::NAME && rows.get(key).is_some_and(|row| row.contains(&format!("{object}: "))))
         };
         let mut harmed: Vec<String> = others.filter(|key| !own(key)).map(|key| format!("{key:?}")).collect();
         for key in changed(&self.hosts, &hosts).into_iter().filter(|key| !self.depends.1.contains(key)) {

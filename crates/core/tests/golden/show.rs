@@ -192,7 +192,11 @@ fn entries(engine: &Engine<World>) -> Groups {
             format!(" unenforced [{}]", unenforced.join(", "))
         };
         let url = if row.url.is_empty() { "-" } else { &row.url };
-        (row.key.to_string(), format!("{} {url} by {}{unenforced}: {}", row.state.word(), row.route, row.why))
+        let mut shown = format!("{} {url} by {}{unenforced}: {}", row.state.word(), row.route, row.why);
+        for broken in row.broken.iter().filter(|broken| !row.why.contains(&***broken)) {
+            shown = format!("{shown}; broken: {broken}");
+        }
+        (row.key.to_string(), shown)
     }))
 }
 

@@ -25,7 +25,7 @@ pub(super) fn virtual_host(row: &VirtualHost, without: &BTreeSet<usize>) -> Vec<
     }
     let entries = row.entries.iter().enumerate();
     let routes: Vec<Route> = entries
-        .map(|(at, entry)| if without.contains(&at) { refused(entry) } else { route(entry) })
+        .map(|(at, entry)| if without.contains(&at) { refused(entry) } else { route(&row.key.1, entry) })
         .collect();
     let Some(matcher) = index::of(&row.entries, &routes) else { return with_routes(row, routes) };
     let mut made = with_routes(row, Vec::new());

@@ -49,6 +49,9 @@ pub(super) fn table() -> RouteConfiguration {
         ignore_port_in_host_matching: true,
         request_headers_to_remove: names(&REQUEST_HEADERS),
         response_headers_to_remove: names(&RESPONSE_HEADERS),
+        // Filters of a backend are applied after those of its rule (Gateway API, `HTTPBackendRef.filters`), so where both set
+        // a header the backend's is seen.
+        most_specific_header_mutations_wins: true,
         ..Default::default()
     }
 }

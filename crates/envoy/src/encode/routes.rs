@@ -58,11 +58,12 @@ pub(super) fn refused(entry: &RouteEntry) -> Route {
     }
 }
 
-pub(super) fn route(entry: &RouteEntry) -> Route {
+/// The route of an entry under a hostname (`*` for any, `*.x`).
+pub(super) fn route(host: &str, entry: &RouteEntry) -> Route {
     let mut made = Route {
         name: entry.route.to_string(),
         r#match: Some(route_match(&entry.r#match)),
-        action: Some(action(entry)),
+        action: Some(action(host, entry)),
         ..Default::default()
     };
     for filter in &entry.filters {
@@ -154,7 +155,7 @@ pub(super) fn direct(status: u32) -> Action {
     Action::DirectResponse(DirectResponseAction { status, ..Default::default() })
 }
 
-fn action(entry: &RouteEntry) -> Action {
+fn action(host: &str, entry: &RouteEntry) -> Action {
     let (status, missing) = unserved(entry);
     if entry.filters.iter().any(|f| matches!(f, Filter::Unsupported(_))) {
         return direct(status);
@@ -163,7 +164,7 @@ fn action(entry: &RouteEntry) -> Action {
         Filter::Redirect(redirect) => Some(redirect),
         _ => None,
     }) {
-        return Action::Redirect(redirect_action(entry, redirect));
+        return Action::Redirect(redirect_action(host, entry, redirect));
     }
     let total: u64 =
         entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
@@ -319,14 +320,16 @@ fn prefix_rewrite(matched: &PathMatch, to: &str) -> Rewrite {
     }
 }
 
-fn redirect_action(entry: &RouteEntry, redirect: &Redirect) -> RedirectAction {
+fn redirect_action(host: &str, entry: &RouteEntry, redirect: &Redirect) -> RedirectAction {
     let scheme = redirect.scheme.as_deref().unwrap_or(if entry.https { "https" } else { "http" });
     let known = if scheme == "https" { 443 } else { 80 };
     let written =
         redirect.port.unwrap_or(if redirect.scheme.is_some() { known } else { entry.listener_port });
     let bound = entry.moved_ports.get(&written).copied().unwrap_or(written);
+    // Without a port of its own Envoy keeps that of the request's Host, whatever it is. A wildcard has no name to write.
+    let same = (bound == known && !host.starts_with('*')).then_some(host);
     let mut made = RedirectAction {
-        host_redirect: redirect.hostname.as_ref().map(ToString::to_string).unwrap_or_default(),
+        host_redirect: redirect.hostname.as_deref().or(same).unwrap_or_default().to_owned(),
         port_redirect: if bound == known { 0 } else { u32::from(bound) },
         response_code: match redirect.status {
             301 => RedirectResponseCode::MovedPermanently,

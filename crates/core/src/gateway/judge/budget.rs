@@ -69,7 +69,7 @@ pub(super) fn judge(m: &RouteMatch, at: usize, over: &OverBudget) -> Result<(), 
         over.cost, over.left
     );
     let hint = "use PathPrefix or Exact where that is enough, or name hosts instead of wildcards";
-    Err(Box::new(Partly { wrong: Wrong::new(format!("matches[{at}]"), message, hint), rest }))
+    Err(Box::new(Partly { wrong: Wrong::new(format!("matches[{at}]"), message, hint), rest: vec![rest] }))
 }
 
 /// Expressions of a match.

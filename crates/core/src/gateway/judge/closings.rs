@@ -14,6 +14,8 @@ use super::Verdict;
 pub(crate) struct Closing {
     /// The match that is left out: its rule and its position there.
     pub of: (usize, usize),
+    /// Which of the forms in which requests for it may come.
+    pub form: usize,
     /// Which requests.
     pub r#match: RouteMatch,
     /// In front of this match of this rule; at the end of the host if none.
@@ -25,12 +27,14 @@ const PAIRS: usize = 4096;
 
 /// All closings of a route. `order` is the precedence of a match, smallest first.
 pub(crate) fn closings<O: Ord>(rules: &[Verdict<'_>], order: impl Fn(&RouteMatch) -> O) -> Vec<Closing> {
-    let left_out = || rules.iter().enumerate().flat_map(|(at, v)| v.left_out.iter().map(move |l| (at, l)));
+    let left_out =
+        || rules.iter().enumerate().flat_map(|(at, v)| forms(v).map(move |(form, l)| (at, form, l)));
     let wider =
         || rules.iter().enumerate().flat_map(|(at, v)| v.matches.iter().map(move |(n, m)| ((at, *n), *m)));
     let mut made: Vec<Closing> = left_out()
-        .map(|(rule, left_out)| Closing {
+        .map(|(rule, form, left_out)| Closing {
             of: (rule, left_out.at),
+            form,
             r#match: left_out.rest.clone(),
             before: None,
         })
@@ -38,21 +42,32 @@ pub(crate) fn closings<O: Ord>(rules: &[Verdict<'_>], order: impl Fn(&RouteMatch
     let Some(first) = made.first().map(|closing| closing.of) else { return made };
     if made.len().saturating_mul(wider().count()) > PAIRS {
         // Too many to tell them apart: whatever the route has is closed.
-        made.extend(wider().map(|(at, m)| Closing { of: first, r#match: m.clone(), before: Some(at) }));
+        made.extend(wider().map(|(at, m)| Closing {
+            of: first,
+            form: 0,
+            r#match: m.clone(),
+            before: Some(at),
+        }));
         return made;
     }
-    for (rule, left_out) in left_out() {
+    for (rule, form, left_out) in left_out() {
         let of = (rule, left_out.at);
         for (at, m) in wider().filter(|((other, _), _)| *other != rule) {
             if comes_first(m, at, left_out, of, &order) {
                 continue;
             }
             if let Some(both) = both(&left_out.rest, m) {
-                made.push(Closing { of, r#match: both, before: Some(at) });
+                made.push(Closing { of, form, r#match: both, before: Some(at) });
             }
         }
     }
     made
+}
+
+/// The matches of a rule that are left out, each with which of its forms it is.
+fn forms<'a>(verdict: &'a Verdict<'_>) -> impl Iterator<Item = (usize, &'a LeftOut)> {
+    let all = &verdict.left_out;
+    (0..all.len()).map(|n| (all[..n].iter().filter(|other| other.at == all[n].at).count(), &all[n]))
 }
 
 /// Whether a match would have come before the one that is left out anyway.

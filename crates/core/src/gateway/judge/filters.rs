@@ -61,7 +61,10 @@ fn count(filters: &[Filter], field: &str) -> Option<Wrong> {
 
 fn one(filter: &Filter, rule: &RouteRule, field: &str) -> Option<Wrong> {
     match filter {
-        Filter::RequestHeaders(change) => headers::judge(change, &format!("{field}.requestHeaderModifier")),
+        Filter::RequestHeaders(change) => {
+            let field = format!("{field}.requestHeaderModifier");
+            headers::judge(change, &field).or_else(|| headers::orders(change, &field))
+        }
         Filter::ResponseHeaders(change) => headers::judge(change, &format!("{field}.responseHeaderModifier")),
         Filter::Redirect(redirect) => self::redirect(redirect, rule, &format!("{field}.requestRedirect")),
         Filter::Rewrite { hostname, path } => {

@@ -28,6 +28,20 @@ pub(super) fn judge(change: &HeaderChange, field: &str) -> Option<Wrong> {
     None
 }
 
+/// Judges what only a RequestHeaderModifier may not set: by headers under this name Envoy takes orders (timeouts, retries,
+/// where to send), also by one that a rule has written. To remove one is nothing: a client's never arrives.
+pub(super) fn orders(change: &HeaderChange, field: &str) -> Option<Wrong> {
+    for (list, pairs) in [("set", &change.set), ("add", &change.add)] {
+        let order = |name: &str| name.to_ascii_lowercase().starts_with("x-envoy-");
+        if let Some(at) = pairs.iter().position(|(name, _)| order(name)) {
+            let message = format!("header {} would be an order to Envoy itself", shown(&pairs[at].0));
+            let hint = "use timeouts and other fields of the rule, or another name";
+            return Some(Wrong::new(format!("{field}.{list}[{at}].name"), message, hint));
+        }
+    }
+    None
+}
+
 /// Counts what several filters of one rule or backend add together.
 pub(super) fn count<'a>(changes: impl Iterator<Item = &'a HeaderChange>, field: &str) -> Option<Wrong> {
     let all: usize = changes.map(|change| change.set.len() + change.add.len()).sum();

@@ -4,7 +4,7 @@ use portolan_model::input::{PathMatch, RouteMatch, ValueMatch};
 
 use super::{
     Partly, Wrong,
-    text::{QUERY_BYTES, TEXT_BYTES, is_token, shown},
+    text::{QUERY_BYTES, TEXT_BYTES, breaks, is_token, shown},
 };
 
 /// Methods of `HTTPMethod`. Envoy takes any text; another one would match nothing.
@@ -13,9 +13,10 @@ const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "
 /// Judges the match at position `at`; if it cannot be served, gives what of it can be expressed.
 pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), Box<Partly>> {
     let mut rest = m.clone();
+    let mut paths = vec![m.path.clone()];
     let mut found = Vec::new();
-    if let Some((wrong, path)) = path(&m.path, &format!("matches[{at}].path.value")) {
-        rest.path = path;
+    if let Some((wrong, sent)) = path(&m.path, &format!("matches[{at}].path.value")) {
+        paths = sent;
         found.push(wrong);
     }
     if let Some(method) = m.method.as_ref().filter(|method| !METHODS.contains(&&***method)) {
@@ -25,7 +26,10 @@ pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), Box<Partly>> {
             message,
             "use GET, POST or another in capital letters",
         ));
-        rest.method = None;
+        // HTTP/2 carries any text as a method, so that this one can be sent, and no other was meant.
+        if method.len() > TEXT_BYTES {
+            rest.method = None;
+        }
     }
     let mut values =
         |list: &str,
@@ -49,7 +53,10 @@ pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), Box<Partly>> {
     values("queryParams", &mut rest.query, query);
     match found.into_iter().next() {
         None => Ok(()),
-        Some(wrong) => Err(Box::new(Partly { wrong, rest })),
+        Some(wrong) => {
+            let rest = paths.into_iter().map(|path| RouteMatch { path, ..rest.clone() }).collect();
+            Err(Box::new(Partly { wrong, rest }))
+        }
     }
 }
 
@@ -81,14 +88,13 @@ fn long(value: &ValueMatch) -> Option<(&'static str, String, &'static str)> {
 /// Gateway API's CRDs take a path that begins with a slash, has neither `//` nor `/./` nor `/../` nor an escaped slash, and
 /// consists of what may stand in a path (RFC 3986 `pchar`). Envoy refuses of that only `?` and `#` in a prefix; it matches
 /// what is left of a path after merging slashes and resolving dots, so that the others match nothing.
-fn path(path: &PathMatch, field: &str) -> Option<(Wrong, PathMatch)> {
+fn path(path: &PathMatch, field: &str) -> Option<(Wrong, Vec<PathMatch>)> {
     let (text, exact) = match path {
         PathMatch::Exact(text) => (text, true),
         PathMatch::Prefix(text) => (text, false),
         PathMatch::Regex(_) => return None,
     };
     let whole = if text.ends_with('/') { text.to_string() } else { format!("{text}/") };
-    let bad = |c: char| !(c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c));
     let (message, hint) = if !text.starts_with('/') {
         ("does not begin with a slash", "begin it with a slash")
     } else if text.contains('?') {
@@ -102,32 +108,57 @@ fn path(path: &PathMatch, field: &str) -> Option<(Wrong, PathMatch)> {
         )
     } else if whole.to_ascii_lowercase().contains("%2f") {
         ("has an escaped slash, which is decoded before a path is matched", "write a slash")
-    } else if text.chars().any(bad) {
+    } else if !text.chars().all(is_of_path) {
         ("has a character that a path cannot have", "write it percent-encoded (RFC 3986)")
     } else if text.len() > TEXT_BYTES {
         ("is longer than any path can be", "shorten it")
     } else {
         return None;
     };
-    Some((Wrong::new(field, format!("the path {} {message}", shown(text)), hint), rest(text, exact)))
+    Some((Wrong::new(field, format!("the path {} {message}", shown(text)), hint), sent(text, exact)))
 }
 
-/// What of such a path surely begins or is the path of a request.
-fn rest(text: &str, exact: bool) -> PathMatch {
-    let text = format!("/{}", text.trim_start_matches('/'));
-    let query = text.find(['?', '#']).unwrap_or(text.len());
-    let clean = |part: &str| {
-        let ok = |c: char| c.is_ascii_alphanumeric() || "-_~!$&'()*+,;=:@".contains(c);
-        !part.is_empty() && part.chars().all(ok)
+/// The paths that Envoy sees of requests for what is written: after escaped slashes, dots and double slashes are resolved,
+/// without what is no part of a path, and with other characters as they are or percent-encoded, in either case of hex.
+fn sent(text: &str, exact: bool) -> Vec<PathMatch> {
+    let text = &text[..text.find(['?', '#']).unwrap_or(text.len())];
+    let text = text.replace("%2f", "/").replace("%2F", "/");
+    let mut parts: Vec<&str> = Vec::new();
+    for part in text.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    let mut path = format!("/{}", parts.join("/"));
+    if exact && text.ends_with('/') && path.len() > 1 {
+        path.push('/');
+    }
+    let encoded = |hex: fn(u8) -> String| -> String {
+        let one = |c: char| {
+            let mut bytes = [0; 4];
+            let bytes = c.encode_utf8(&mut bytes).bytes();
+            if is_of_path(c) { c.to_string() } else { bytes.map(hex).collect() }
+        };
+        path.chars().map(one).collect()
     };
-    let head = &text[..query];
-    let mut sure = String::new();
-    for part in head.split('/').skip(1).take_while(|part| clean(part)) {
-        sure.push('/');
-        sure.push_str(part);
+    let mut all = vec![encoded(|byte| format!("%{byte:02X}")), encoded(|byte| format!("%{byte:02x}"))];
+    if !path.chars().any(breaks) {
+        all.push(path);
     }
-    if sure == head && exact && sure.len() <= TEXT_BYTES {
-        return PathMatch::Exact(sure.into());
+    all.dedup();
+    for path in &mut all {
+        // No request has a longer one; what is cut matches none either.
+        let end = (0..=path.len().min(TEXT_BYTES)).rev().find(|at| path.is_char_boundary(*at));
+        path.truncate(end.unwrap_or(0));
     }
-    PathMatch::Prefix(if sure.is_empty() || sure.len() > TEXT_BYTES { "/".into() } else { sure.into() })
+    all.into_iter()
+        .map(|path| if exact { PathMatch::Exact(path.into()) } else { PathMatch::Prefix(path.into()) })
+        .collect()
+}
+
+/// `pchar` of RFC 3986 and the slash; `%` begins an encoded character.
+fn is_of_path(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@%".contains(c)
 }

@@ -63,8 +63,16 @@ fn header_changes() {
         let remove = HeaderChange { remove: vec![name.into()], ..Default::default() };
         assert!(!closes(Filter::ResponseHeaders(remove)), "{name}");
     }
-    for name in ["x-a", "hosts", "Server", "x_a", "content-lengths"] {
+    for name in ["x-a", "hosts", "Server", "x_a", "content-lengths", "x-envoy"] {
         assert!(!closes(set(name, "v".into())), "{name}");
+    }
+    // An order to Envoy: of a request only, and to take it away harms nothing.
+    for name in ["x-envoy-upstream-rq-timeout-ms", "X-Envoy-Retry-On"] {
+        let change = HeaderChange { add: vec![(name.into(), "1".into())], ..Default::default() };
+        assert!(closes(set(name, "1".into())) && closes(Filter::RequestHeaders(change.clone())), "{name}");
+        assert!(!closes(Filter::ResponseHeaders(change)), "{name}");
+        let remove = HeaderChange { remove: vec![name.into()], ..Default::default() };
+        assert!(!closes(Filter::RequestHeaders(remove)), "{name}");
     }
     for (value, bad) in [
         (String::new(), false),
@@ -128,24 +136,34 @@ fn weights_timeouts_and_shares() {
 }
 
 #[test]
-fn what_is_left_of_a_path() {
+fn what_is_left_of_a_path_are_the_requests_that_it_was_for() {
+    let exact = |text: &str| PathMatch::Exact(text.into());
     for (path, rest) in [
-        (prefix("/find?kind=a"), prefix("/find")),
-        (PathMatch::Exact("/a?b".into()), PathMatch::Exact("/a".into())),
-        (prefix("a/b"), prefix("/a/b")),
-        (prefix("/a#b"), prefix("/a")),
-        (prefix("/a//b"), prefix("/a")),
-        (prefix("/a/../b"), prefix("/a")),
-        (prefix("/a b"), prefix("/")),
-        (prefix("/x/a%2Fb"), prefix("/x")),
-        (PathMatch::Exact("".into()), prefix("/")),
+        (prefix("/find?kind=a"), vec![prefix("/find")]),
+        (exact("/a?b"), vec![exact("/a")]),
+        (prefix("a/b"), vec![prefix("/a/b")]),
+        (prefix("/a#b"), vec![prefix("/a")]),
+        (prefix("/a//b"), vec![prefix("/a/b")]),
+        (prefix("/a/../b"), vec![prefix("/b")]),
+        (prefix("/v1.2/./b/"), vec![prefix("/v1.2/b")]),
+        (exact("/a/.//b/"), vec![exact("/a/b/")]),
+        (prefix("/a b"), vec![prefix("/a%20b"), prefix("/a b")]),
+        (prefix("/é"), vec![prefix("/%C3%A9"), prefix("/%c3%a9"), prefix("/é")]),
+        (exact("/a\nb"), vec![exact("/a%0Ab"), exact("/a%0ab")]),
+        (prefix("/x/a%2Fb%2f..%2fc"), vec![prefix("/x/a/c")]),
+        (exact(""), vec![exact("/")]),
     ] {
         let made = with(vec![path.clone()], vec![]);
         let verdict = rule(&made);
         assert!(verdict.matches.is_empty() && !verdict.closed, "{path:?}");
-        assert_eq!(verdict.left_out[0].rest.path, rest, "{path:?}");
+        let left: Vec<_> = verdict.left_out.iter().map(|left_out| left_out.rest.path.clone()).collect();
+        assert_eq!(left, rest, "{path:?}");
         assert_eq!(verdict.wrong[0].field, "matches[0].path.value");
     }
+    let long = with(vec![prefix(&format!("/{}", "é".repeat(9000)))], vec![]);
+    assert!(
+        rule(&long).left_out.iter().all(|l| matches!(&l.rest.path, PathMatch::Prefix(p) if p.len() > 16_000))
+    );
     for good in ["/", "/a", "/a.b/c-d_e~f", "/%41", "/a:b@c", "/a;b=c"] {
         assert_eq!(rule(&with(vec![prefix(good)], vec![])).wrong, [], "{good}");
     }
@@ -160,7 +178,7 @@ fn a_bad_part_of_a_match_leaves_the_others() {
     made.matches[0].method = Some("get".into());
     let verdict = rule(&made);
     let rest = &verdict.left_out[0].rest;
-    assert_eq!((rest.headers.len(), rest.query.len(), &rest.method), (1, 1, &None));
+    assert_eq!((rest.headers.len(), rest.query.len(), rest.method.as_deref()), (1, 1, Some("get")));
     assert_eq!(verdict.wrong.len(), 1);
 }
 
@@ -172,7 +190,7 @@ fn what_is_left_of_a_match_that_could_not_be_read_is_judged_too() {
     made.left_out = vec![portolan_model::input::LeftOut { at: 0, rest, written: None }];
     let verdict = rule(&made);
     let rest = &verdict.left_out[0].rest;
-    assert_eq!((&rest.path, rest.headers.len()), (&prefix("/"), 0));
+    assert_eq!((&rest.path, rest.headers.len()), (&prefix("/%C3%A9/b"), 0));
     assert!(super::matches::judge(rest, 0).is_ok());
 }
 
@@ -197,6 +215,30 @@ fn a_match_that_is_left_out_opens_nothing_of_its_route() {
         shown,
         [(prefix("/admin/x"), None), (prefix("/admin/x"), Some((1, 0))), (prefix("/admin/x"), Some((4, 0)))]
     );
+}
+
+#[test]
+fn only_the_requests_of_a_match_that_is_left_out_are_closed() {
+    let method = |text: &str| {
+        let mut made = with(vec![prefix("/")], vec![]);
+        made.matches[0].method = Some(text.into());
+        made
+    };
+    let rules =
+        [with(vec![prefix("/a b")], vec![]), method("get"), method("POST"), with(vec![prefix("/a")], vec![])];
+    let verdicts: Vec<_> = rules.iter().map(rule).collect();
+    let made = closings(&verdicts, |m| (m.path.clone(), m.method.is_none()));
+    let before = |of| -> Vec<_> {
+        let some = made.iter().filter(|c| c.of == of && c.before.is_some());
+        some.map(|c| (c.form, c.r#match.path.clone(), c.r#match.method.as_deref(), c.before)).collect()
+    };
+    // What is sent encoded or as it stands, and nothing beside it below `/a`, which is not within it.
+    let post = Some("POST");
+    assert_eq!(
+        before((0, 0)),
+        [(0, prefix("/a%20b"), post, Some((2, 0))), (1, prefix("/a b"), post, Some((2, 0)))]
+    );
+    assert_eq!(before((1, 0)), [(0, prefix("/a"), Some("get"), Some((3, 0)))]);
 }
 
 #[test]
