@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge fuzz bad-input differential golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge fuzz bad-input differential schema-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -60,6 +60,13 @@ differential: ## load what is sent into a real Envoy, at and over every limit: [
 	@scripts/setup test
 	DIFFERENTIAL=$(OBJECTS) DIFFERENTIAL_SEED=$(SEED) DIFFERENTIAL_DATE=$$(date +%F) DIFFERENTIAL_REPORT=$(CURDIR)/docs/results/differential.md \
 	  cargo test --locked -p portolan-envoy --test differential -- --nocapture
+
+# Cases of each kind, and which; RECORD=1 renews the sample that `make test` compares with.
+OF_KIND ?= 600
+RECORD ?=
+schema-diff: ## what we say to objects beside a real API server: [OF_KIND=600] [SEED=9] [RECORD=1]; needs root
+	@scripts/setup rig
+	@OF_KIND=$(OF_KIND) SEED=$(if $(filter file,$(origin SEED)),9,$(SEED)) RECORD=$(RECORD) scripts/schema-diff
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing
 	@scripts/setup test

@@ -1,0 +1,77 @@
+//! `docs/results/schemas.md`.
+
+use std::{collections::BTreeMap, env, fmt::Write as _};
+
+use super::{answers::Answer, bases, cases::Case, compare::Outcome};
+
+pub struct Report {
+    pub text: String,
+    pub differences: String,
+    pub met: bool,
+}
+
+/// Differences with a reason, which are counted apart: why, or nothing.
+fn reason(_case: &Case, _outcome: &Outcome) -> Option<&'static str> {
+    None
+}
+
+pub fn known(case: &Case, outcome: &Outcome) -> bool {
+    reason(case, outcome).is_some()
+}
+
+pub fn report(cases: &[Case], answers: &[Answer], outcomes: &[Outcome]) -> Report {
+    let bases = bases::read();
+    let mut kinds: BTreeMap<String, [usize; 6]> = BTreeMap::new();
+    let mut whole = [0; 6];
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut differences = String::new();
+    for ((case, answer), outcome) in cases.iter().zip(answers).zip(outcomes) {
+        let definition = &bases[case.base].definition;
+        let name = format!("{}/{} {}", definition.group, definition.version, definition.kind);
+        let kind = kinds.entry(name).or_default();
+        let counts = [
+            true,
+            answer.refused,
+            !outcome.verdict,
+            outcome.verdict && !outcome.paths,
+            outcome.verdict && outcome.paths && !outcome.words,
+            outcome.verdict && !outcome.object,
+        ];
+        for (at, count) in counts.into_iter().enumerate() {
+            kind[at] += usize::from(count);
+            whole[at] += usize::from(count);
+        }
+        if !outcome.same() {
+            differences.push_str(&outcome.text(case));
+            if let Some(reason) = reason(case, outcome) {
+                *reasons.entry(reason).or_default() += 1;
+            }
+        }
+    }
+    let [all, refused, verdicts, paths, words, objects] = whole;
+    let say = |name: &str| env::var(name).unwrap_or_else(|_| "not said".into());
+    let mut text = format!(
+        "# What a real API server says, and what we say\n\n\
+         Written by `{}` on {}, {}. kube-apiserver 1.36.3 with the definitions of `scripts/schemas/modules.txt`, every case by \
+         `dryRun=All`; how the cases are made: `crates/schema/tests/server`.\n\n\
+         {all} cases, {refused} of them refused by the server. Another verdict: **{verdicts}**. Other fields: **{paths}**. Other words for the \
+         same fields: **{words}**. Another object with defaults, or other dropped fields: **{objects}**.\n\n\
+         | kind | cases | refused | verdict | fields | words | object |\n|---|---|---|---|---|---|---|\n",
+        say("SCHEMA_DIFF_COMMAND"),
+        say("SCHEMA_DIFF_DATE"),
+        say("SCHEMA_DIFF_MACHINE")
+    );
+    for (kind, [all, refused, verdicts, paths, words, objects]) in kinds {
+        writeln!(
+            text,
+            "| {} | {all} | {refused} | {verdicts} | {paths} | {words} | {objects} |",
+            kind.trim_start_matches('/')
+        )
+        .unwrap();
+    }
+    for (reason, count) in reasons {
+        write!(text, "\n- {count}: {reason}").unwrap();
+    }
+    let met = verdicts == 0 && paths == 0 && words * 20 <= refused && objects == 0;
+    Report { text, differences, met }
+}
