@@ -105,9 +105,9 @@ index!(/** Costs of expressions by the namespace that spends them. */
     ExpressionsByNamespace, ExpressionUse, Name, "expression uses by namespace", |e| [e.key.0.clone()]);
 index!(/** Contenders by listener. */
     ContendersByListener, Contender, ListenerKey, "contenders by listener", |c| [c.key.0.clone()]);
-index!(/** Restrictions that choose their targets by labels, by namespace. */
+index!(/** Restrictions that choose their targets by labels, by namespace; under no name those that look into all. */
     RestrictionsBySelector, Restriction, Name, "restrictions by selector",
-    |r| (!r.selectors.is_empty()).then(|| r.key.name.namespace.clone()));
+    |r| (!r.selectors.is_empty()).then(|| if r.everywhere { Name::default() } else { r.key.name.namespace.clone() }));
 index!(/** Restrictions by the object they target. */
     RestrictionsByTarget, Restriction, NamespacedName, "restrictions by target",
     |r| r.targets.iter().map(|t| t.name.clone()).collect::<Vec<_>>());

@@ -2,6 +2,8 @@
 
 mod certificates;
 mod endpoints;
+mod fields;
+mod foreign;
 mod gateway;
 mod node;
 mod policy;
@@ -90,25 +92,8 @@ pub fn intake(object: &Object) -> Intake {
         // All that is decided about these is that they are not enforced.
         ("gateway.envoyproxy.io", name) if restrictions::POLICIES.contains(&name) => None,
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => None,
-        (group, name) => {
-            // A kind that later issues bring is stored and said so once; a kind of a group that is ours but unknown is
-            // most likely a typing error.
-            const KNOWN: [&str; 5] = [
-                "gateway.networking.k8s.io",
-                "cert-manager.io",
-                "acme.cert-manager.io",
-                "bitnami.com",
-                "gateway.envoyproxy.io",
-            ];
-            if KNOWN.contains(&group) {
-                root.problem(
-                    2,
-                    crate::Severity::Warning,
-                    "kind",
-                    format!("kind {name} of {group} is not acted on; the object is stored and left alone"),
-                    "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md",
-                );
-            }
+        _ => {
+            foreign::foreign(&mut root);
             return Intake { judged, problems: root.problems, ..Intake::default() };
         }
     };

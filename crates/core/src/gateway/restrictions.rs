@@ -59,9 +59,10 @@ fn is(target: &ParentRef, kind: &str, name: &NamespacedName) -> bool {
     target.kind.kind == kind && target.kind.group == GROUP && target.name == *name
 }
 
-/// Restrictions that choose the object by its labels, in its own namespace.
+/// Restrictions that choose the object by its labels, in its own namespace or in all.
 fn by_labels(cx: &mut Cx<'_>, object: &ObjectKey) -> Vec<Arc<Restriction>> {
     let mut found = cx.find::<RestrictionsBySelector>(&object.name.namespace);
+    found.extend(cx.find::<RestrictionsBySelector>(&Name::default()));
     if found.is_empty() {
         return found;
     }

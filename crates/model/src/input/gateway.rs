@@ -402,6 +402,8 @@ pub struct Restriction {
     pub targets: Vec<ParentRef>,
     /// What it targets by labels, in its own namespace (`targetSelectors`).
     pub selectors: Vec<(Kind, LabelSelector)>,
+    /// A selector looks into other namespaces too (`targetSelectors[].namespaces`): it is taken to choose in all.
+    pub everywhere: bool,
     /// Names of the restricting features, such as `SecurityPolicy`.
     pub features: Vec<Name>,
     /// The same of those that concern only listeners which end TLS, such as `ClientTrafficPolicy.tls.clientValidation`.

@@ -2,6 +2,7 @@
 //! Source: Envoy Gateway v1.9 `api/v1alpha1`, Gateway API v1.6 `apis/v1`.
 
 use super::{
+    fields::{self, Field},
     gateway::{reference, selector},
     node::Root,
 };
@@ -19,19 +20,13 @@ pub(super) const POLICIES: [&str; 5] = [
     "EnvoyExtensionPolicy",
 ];
 
-/// Fields of ClientTrafficPolicy and BackendTrafficPolicy that restrict, below `spec`. Their other fields tune; of circuit
-/// breakers Envoy has its own.
-const CLIENT_TLS: [&str; 5] =
-    ["tls.clientValidation", "tls.ciphers", "tls.ecdhCurves", "tls.signatureAlgorithms", "tls.maxVersion"];
-const CLIENT: [&str; 2] = ["connection.connectionLimit", "headers.withUnderscoresAction"];
-const BACKEND: [&str; 4] = ["rateLimit", "bandwidthLimit", "admissionControl", "requestBuffer"];
-
 pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
     let ObjectKey { kind, name } = root.object.key.clone();
     let mut made = Restriction {
         key: root.object.key.clone(),
         targets: vec![],
         selectors: vec![],
+        everywhere: false,
         features: vec![],
         tls_features: vec![],
     };
@@ -45,17 +40,8 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
             made.features.push(kind.kind.clone());
             fields.push("spec".into());
         }
-        ("gateway.envoyproxy.io", "ClientTrafficPolicy") => {
-            made.tls_features = found(root, &kind, &CLIENT_TLS, &mut fields);
-            made.features = found(root, &kind, &CLIENT, &mut fields);
-            // Envoy takes TLS 1.2 and newer by itself.
-            if root.spec().get("tls").get("minVersion").value.as_str() == Some("1.3") {
-                made.tls_features.push("ClientTrafficPolicy.tls.minVersion".into());
-                fields.push("spec.tls.minVersion".into());
-            }
-        }
-        ("gateway.envoyproxy.io", "BackendTrafficPolicy") => {
-            made.features = found(root, &kind, &BACKEND, &mut fields);
+        ("gateway.envoyproxy.io", "ClientTrafficPolicy" | "BackendTrafficPolicy") => {
+            fields = traffic(root, &kind, &mut made);
         }
         _ => return None,
     }
@@ -77,17 +63,24 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
     Some(made)
 }
 
-fn found(root: &Root<'_>, kind: &Kind, known: &[&str], fields: &mut Vec<String>) -> Vec<Name> {
-    let mut features = Vec::new();
-    for field in known {
-        let node = field.split('.').fold(root.spec(), |node, part| node.get(part));
-        // `Allow` is the one value of an action that restricts nothing.
-        if node.present() && node.text() != Some("Allow") {
-            features.push(format!("{}.{field}", kind.kind).into());
-            fields.push(node.path);
-        }
+/// Fields that restrict; what only tunes is listed.
+fn traffic(root: &mut Root<'_>, kind: &Kind, made: &mut Restriction) -> Vec<String> {
+    let spec = root.spec();
+    let all = fields::of(&kind.kind, spec.value);
+    let of = |class| all.iter().filter(move |(_, is)| *is == class).map(|(path, _)| path);
+    let mut restricting = Vec::new();
+    for path in of(Field::Refused) {
+        let list = if path.starts_with("tls.") { &mut made.tls_features } else { &mut made.features };
+        list.push(format!("{}.{path}", kind.kind).into());
+        restricting.push(format!("spec.{path}"));
     }
-    features
+    let tuning: Vec<&str> = of(Field::Tuning).map(String::as_str).collect();
+    if let Some(first) = tuning.first() {
+        let message = format!("{} of {} has no effect here", tuning.join(", "), kind.kind);
+        let hint = "nothing that it asks for is open because of that; what Envoy does without it is in docs/concepts/wire.md";
+        root.problem(245, Severity::Warning, &format!("spec.{first}"), message, hint);
+    }
+    restricting
 }
 
 /// Client certificates at the listeners of a Gateway: for all, by port, or as older releases had it by listener.
@@ -135,6 +128,7 @@ fn targets(root: &mut Root<'_>, own: &Name, made: &mut Restriction) {
     }
     for node in spec.get("targetSelectors").items() {
         let kind = reference(&node, own).kind;
+        made.everywhere |= node.get("namespaces").present();
         // One that cannot be read is taken to choose everything: here that is the careful side.
         let before = root.problems.len();
         let selector = selector(root, &node);
@@ -169,6 +163,11 @@ mod tests {
         let (none, client): (Vec<&str>, _) = (vec![], "ClientTrafficPolicy");
         assert_eq!(features(client, &json!({"tls": {"minVersion": "1.2"}, "timeout": {}})), none);
         assert_eq!(features(client, &json!({"headers": {"withUnderscoresAction": "Allow"}})), none);
+        assert_eq!(features(client, &json!({"path": {"escapedSlashesAction": "UnescapeAndRedirect"}})), none);
+        assert_eq!(
+            features(client, &json!({"enableProxyProtocol": false, "tls": {"maxVersion": "1.3"}})),
+            none
+        );
         assert_eq!(features("BackendTrafficPolicy", &json!({"retry": {}, "loadBalancer": {}})), none);
         assert_eq!(features("EnvoyProxy", &json!({})), none);
         assert_eq!(read("gateway.networking.k8s.io", "Gateway", &json!({"listeners": []})), None);
@@ -189,6 +188,17 @@ mod tests {
             features("BackendTrafficPolicy", &json!({"rateLimit": {}, "requestBuffer": {}, "retry": {}})),
             ["BackendTrafficPolicy.rateLimit", "BackendTrafficPolicy.requestBuffer"]
         );
+        for (field, value) in [
+            ("clientIPDetection", json!({"xForwardedFor": {"numTrustedHops": 1}})),
+            ("enableProxyProtocol", json!(true)),
+            ("proxyProtocol", json!({})),
+            ("path", json!({"escapedSlashesAction": "RejectRequest"})),
+            ("headers", json!({"earlyRequestHeaders": {"remove": ["x-internal"]}})),
+            ("headers", json!({"withUnderscoresAction": "RejectRequest"})),
+            ("unheardOf", json!({})),
+        ] {
+            assert_eq!(features("ClientTrafficPolicy", &json!({field: value})).len(), 1, "{field} {value}");
+        }
         for kind in ["SecurityPolicy", "EnvoyPatchPolicy", "EnvoyExtensionPolicy"] {
             assert_eq!(features(kind, &json!({})), [kind]);
         }

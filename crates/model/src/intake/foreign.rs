@@ -1,0 +1,318 @@
+//! Kinds that are stored and not acted on, where a cluster has somebody who does: what they ask for is said, never silent.
+
+use super::node::Root;
+use crate::{ObjectKey, Severity};
+
+/// What objects of a kind do in a cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Does {
+    /// Keeps objects out, or changes them, before they are stored.
+    Admits,
+    /// Decides who may reach what.
+    Guards,
+    /// Routes requests or serves hosts.
+    Routes,
+    /// Makes DNS records.
+    Names,
+    /// Brings other objects.
+    Brings,
+    /// Fills Secrets or `ConfigMaps`.
+    Fills,
+}
+
+/// Group, kinds (none stands for all of the group), what they do.
+const KINDS: [(&str, &[&str], Does); 59] = [
+    ("kyverno.io", &[], Does::Admits),
+    ("policies.kyverno.io", &[], Does::Admits),
+    ("constraints.gatekeeper.sh", &[], Does::Admits),
+    ("templates.gatekeeper.sh", &[], Does::Admits),
+    ("mutations.gatekeeper.sh", &[], Does::Admits),
+    ("config.gatekeeper.sh", &[], Does::Admits),
+    ("expansion.gatekeeper.sh", &[], Does::Admits),
+    ("policies.kubewarden.io", &[], Does::Admits),
+    ("policy.cert-manager.io", &[], Does::Admits),
+    (
+        "admissionregistration.k8s.io",
+        &["MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"],
+        Does::Admits,
+    ),
+    ("networking.k8s.io", &["NetworkPolicy"], Does::Guards),
+    ("policy.networking.k8s.io", &[], Does::Guards),
+    (
+        "cilium.io",
+        &["CiliumNetworkPolicy", "CiliumClusterwideNetworkPolicy", "CiliumCIDRGroup"],
+        Does::Guards,
+    ),
+    ("cilium.io", &["CiliumEnvoyConfig", "CiliumClusterwideEnvoyConfig"], Does::Routes),
+    ("crd.projectcalico.org", &["NetworkPolicy", "GlobalNetworkPolicy", "StagedNetworkPolicy"], Does::Guards),
+    ("projectcalico.org", &["NetworkPolicy", "GlobalNetworkPolicy"], Does::Guards),
+    ("crd.antrea.io", &["NetworkPolicy", "ClusterNetworkPolicy"], Does::Guards),
+    ("security.istio.io", &[], Does::Guards),
+    ("extensions.istio.io", &["WasmPlugin"], Does::Guards),
+    ("networking.istio.io", &["EnvoyFilter", "Sidecar"], Does::Guards),
+    ("networking.istio.io", &[], Does::Routes),
+    ("policy.linkerd.io", &[], Does::Guards),
+    ("kuadrant.io", &["AuthPolicy", "RateLimitPolicy", "TokenRateLimitPolicy"], Does::Guards),
+    ("kuadrant.io", &["DNSPolicy", "DNSRecord"], Does::Names),
+    ("kuadrant.io", &[], Does::Routes),
+    ("traefik.io", &["Middleware", "MiddlewareTCP", "TLSOption"], Does::Guards),
+    ("traefik.io", &[], Does::Routes),
+    ("traefik.containo.us", &["Middleware", "MiddlewareTCP", "TLSOption"], Does::Guards),
+    ("traefik.containo.us", &[], Does::Routes),
+    ("networking.gke.io", &["GCPBackendPolicy", "GCPGatewayPolicy", "FrontendConfig"], Does::Guards),
+    ("networking.gke.io", &["ManagedCertificate", "HealthCheckPolicy"], Does::Routes),
+    ("gateway.kgateway.dev", &[], Does::Guards),
+    ("gateway.nginx.org", &[], Does::Guards),
+    ("networking.k8s.io", &["Ingress", "IngressClass"], Does::Routes),
+    ("extensions", &["Ingress"], Does::Routes),
+    ("gateway.networking.k8s.io", &["TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet"], Does::Routes),
+    ("gateway.networking.x-k8s.io", &[], Does::Routes),
+    ("gateway.envoyproxy.io", &["Backend", "EnvoyProxy", "HTTPRouteFilter"], Does::Routes),
+    ("route.openshift.io", &["Route"], Does::Routes),
+    ("projectcontour.io", &[], Does::Routes),
+    ("getambassador.io", &[], Does::Routes),
+    ("configuration.konghq.com", &[], Does::Routes),
+    ("k8s.nginx.org", &[], Does::Routes),
+    ("serving.knative.dev", &["Service", "DomainMapping", "Route"], Does::Routes),
+    ("multicluster.x-k8s.io", &["ServiceImport", "ServiceExport"], Does::Routes),
+    ("externaldns.k8s.io", &[], Does::Names),
+    ("externaldns.nginx.org", &[], Does::Names),
+    ("argoproj.io", &["ApplicationSet"], Does::Brings),
+    ("helm.toolkit.fluxcd.io", &[], Does::Brings),
+    ("kustomize.toolkit.fluxcd.io", &[], Does::Brings),
+    ("helm.cattle.io", &["HelmChart", "HelmChartConfig"], Does::Brings),
+    ("fleet.cattle.io", &["Bundle", "GitRepo"], Does::Brings),
+    ("external-secrets.io", &["ExternalSecret", "ClusterExternalSecret", "PushSecret"], Does::Fills),
+    ("kubernetes-client.io", &["ExternalSecret"], Does::Fills),
+    ("secrets.hashicorp.com", &[], Does::Fills),
+    ("isindir.github.com", &["SopsSecret"], Does::Fills),
+    ("onepassword.com", &["OnePasswordItem"], Does::Fills),
+    ("trust.cert-manager.io", &["Bundle"], Does::Fills),
+    ("certmanager.k8s.io", &[], Does::Fills),
+];
+
+/// Groups whose kinds are all known, with those that are acted on.
+const OURS: [(&str, &[&str]); 8] = [
+    (
+        "gateway.networking.k8s.io",
+        &["GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "ReferenceGrant", "BackendTLSPolicy"],
+    ),
+    ("cert-manager.io", &["Certificate", "CertificateRequest", "Issuer", "ClusterIssuer"]),
+    ("acme.cert-manager.io", &["Order", "Challenge"]),
+    ("bitnami.com", &["SealedSecret"]),
+    ("gateway.envoyproxy.io", &super::restrictions::POLICIES),
+    ("discovery.k8s.io", &["EndpointSlice"]),
+    ("admissionregistration.k8s.io", &["ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"]),
+    ("", &["Secret", "Service", "ConfigMap", "Namespace", "Endpoints"]),
+];
+
+/// Groups of [`OURS`] in which nobody else has kinds.
+const WHOLE: [&str; 5] = [
+    "gateway.networking.k8s.io",
+    "cert-manager.io",
+    "acme.cert-manager.io",
+    "bitnami.com",
+    "gateway.envoyproxy.io",
+];
+
+/// Most letters that a misspelt kind differs in.
+const MISSPELT: usize = 2;
+
+/// Says what the object asks for and does not get here.
+pub(super) fn foreign(root: &mut Root<'_>) {
+    let ObjectKey { kind, .. } = root.object.key.clone();
+    let (group, name) = (&*kind.group, &*kind.kind);
+    let known =
+        KINDS.iter().find(|(of, kinds, _)| *of == group && (kinds.is_empty() || kinds.contains(&name)));
+    if let Some((_, _, does)) = known {
+        said(root, *does);
+    } else if ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"].contains(&name) {
+        if group == "admissionregistration.k8s.io" && concerns_ours(root) {
+            said(root, Does::Admits);
+        }
+    } else if let Some(near) = near(group, name) {
+        let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
+        root.problem(2, Severity::Error, "kind", message, &format!("did you mean {near}?"));
+    } else if WHOLE.contains(&group) {
+        let message = format!("there is no kind {name} in {group}: nothing is made of the object");
+        let hint = "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md";
+        root.problem(2, Severity::Error, "kind", message, hint);
+    } else if let Some((of, _)) = elsewhere(name) {
+        let message =
+            format!("kind {name} of {} is not acted on; the object is stored and left alone", spoken(group));
+        root.problem(
+            2,
+            Severity::Warning,
+            "apiVersion",
+            message,
+            &format!("kind {name} is acted on in {of}"),
+        );
+    }
+}
+
+fn said(root: &mut Root<'_>, does: Does) {
+    let kind = root.object.key.kind.to_string();
+    let (code, what, hint) = match does {
+        Does::Admits => (
+            510,
+            "decides what is admitted and is not evaluated: what it would deny or change is not denied or changed here, and every verdict is incomplete",
+            "judge it in the cluster; ValidatingAdmissionPolicies are evaluated here",
+        ),
+        Does::Guards => (
+            510,
+            "restricts who may reach what and is not enforced: what it forbids is open here",
+            "keep the hosts that it covers on loopback",
+        ),
+        Does::Routes => (
+            4,
+            "routes requests and is not acted on: its hosts are not served here",
+            "write Gateways, HTTPRoutes or GRPCRoutes for the hosts that are to be served",
+        ),
+        Does::Names => (
+            4,
+            "makes DNS records and is not acted on: its names are not published here",
+            "names of HTTPRoutes and GRPCRoutes are published",
+        ),
+        Does::Brings => (
+            4,
+            "brings other objects and is not acted on: what it would bring is missing here",
+            "bring the objects by an Argo CD Application, or put them into the folder",
+        ),
+        Does::Fills => (
+            4,
+            "fills Secrets or ConfigMaps and is not acted on: they stay as the repository has them",
+            "bring the Secret as a SealedSecret, or by a Certificate of cert-manager.io",
+        ),
+    };
+    root.problem(code, Severity::Warning, "", format!("{kind} {what}"), hint);
+}
+
+/// Whether a webhook is asked about kinds that are acted on here. One for the kinds of its own program is nobody's concern.
+fn concerns_ours(root: &Root<'_>) -> bool {
+    let hooks = root.node().get("webhooks").items();
+    let rules = hooks.iter().flat_map(|hook| hook.get("rules").items());
+    let mut groups = rules.flat_map(|rule| rule.get("apiGroups").names_and_empty());
+    groups.any(|group| &*group == "*" || OURS.iter().any(|(ours, _)| !ours.is_empty() && *ours == &*group))
+}
+
+/// The kind of the group that was most likely meant.
+fn near(group: &str, name: &str) -> Option<&'static str> {
+    let (_, kinds) = OURS.iter().find(|(of, _)| *of == group)?;
+    let distance = |kind: &str| strsim::levenshtein(&kind.to_ascii_lowercase(), &name.to_ascii_lowercase());
+    let nearest = kinds.iter().copied().min_by_key(|kind| distance(kind))?;
+    (distance(nearest) <= MISSPELT).then_some(nearest)
+}
+
+/// The group in which a kind of this very name is acted on, if the name says that it was meant.
+fn elsewhere(name: &str) -> Option<(&'static str, &'static [&'static str])> {
+    let telling = |(group, kinds): &&(&'static str, &'static [&'static str])| {
+        !group.is_empty()
+            && name != "Certificate"
+            && name != "Gateway"
+            && name != "Order"
+            && kinds.contains(&name)
+    };
+    OURS.iter().find(telling).copied()
+}
+
+fn spoken(group: &str) -> &str {
+    if group.is_empty() { "the core group" } else { group }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::{Value, json};
+
+    use crate::{Object, Origin, Severity, intake::intake};
+
+    /// Code, severity and hint of the findings for an object.
+    fn findings(api_version: &str, kind: &str, more: &Value) -> Vec<(u16, Severity, String)> {
+        let mut json = json!({
+            "apiVersion": api_version, "kind": kind, "metadata": {"name": "p", "namespace": "ns"}, "spec": {},
+        });
+        json.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let taken = intake(&Object::from_json(json, Origin::default()).unwrap());
+        taken.problems.into_iter().map(|p| (p.code.0, p.severity, p.hint)).collect()
+    }
+
+    #[test]
+    fn what_restricts_and_is_not_evaluated_is_said_once() {
+        for (api_version, kind) in [
+            ("kyverno.io/v1", "ClusterPolicy"),
+            ("policies.kyverno.io/v1", "ValidatingPolicy"),
+            ("constraints.gatekeeper.sh/v1beta1", "K8sAllowedHosts"),
+            ("templates.gatekeeper.sh/v1", "ConstraintTemplate"),
+            ("admissionregistration.k8s.io/v1beta1", "MutatingAdmissionPolicy"),
+            ("networking.k8s.io/v1", "NetworkPolicy"),
+            ("cilium.io/v2", "CiliumNetworkPolicy"),
+            ("security.istio.io/v1", "AuthorizationPolicy"),
+            ("security.istio.io/v1", "RequestAuthentication"),
+            ("security.istio.io/v1", "PeerAuthentication"),
+        ] {
+            let found = findings(api_version, kind, &json!({}));
+            assert_eq!(
+                found.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>(),
+                [(510, Severity::Warning)],
+                "{kind}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_routes_names_brings_or_fills_is_said_once() {
+        for (api_version, kind) in [
+            ("networking.k8s.io/v1", "Ingress"),
+            ("gateway.networking.k8s.io/v1", "TLSRoute"),
+            ("networking.istio.io/v1", "VirtualService"),
+            ("externaldns.k8s.io/v1alpha1", "DNSEndpoint"),
+            ("argoproj.io/v1alpha1", "ApplicationSet"),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+            ("external-secrets.io/v1", "ExternalSecret"),
+            ("trust.cert-manager.io/v1alpha1", "Bundle"),
+            ("certmanager.k8s.io/v1alpha1", "Certificate"),
+        ] {
+            let found = findings(api_version, kind, &json!({}));
+            assert_eq!(
+                found.iter().map(|f| (f.0, f.1)).collect::<Vec<_>>(),
+                [(4, Severity::Warning)],
+                "{kind}"
+            );
+        }
+        for (api_version, kind) in
+            [("apps/v1", "Deployment"), ("v1", "Pod"), ("v1", "ServiceAccount"), ("v1", "Event")]
+        {
+            assert_eq!(findings(api_version, kind, &json!({})), [], "{kind}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_kind_is_no_kind() {
+        for (api_version, kind, meant) in [
+            ("gateway.networking.k8s.io/v1", "HttpRoute", "did you mean HTTPRoute?"),
+            ("gateway.networking.k8s.io/v1", "HTTPRoutes", "did you mean HTTPRoute?"),
+            ("cert-manager.io/v1", "Certficate", "did you mean Certificate?"),
+            ("v1", "Sercet", "did you mean Secret?"),
+            ("v1", "Configmap", "did you mean ConfigMap?"),
+        ] {
+            assert_eq!(
+                findings(api_version, kind, &json!({})),
+                [(2, Severity::Error, meant.to_owned())],
+                "{kind}"
+            );
+        }
+        let found = findings("gateway.networking.k8s.io/v1", "Nonsense", &json!({}));
+        assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Error));
+        let found = findings("networking.k8s.io/v1", "HTTPRoute", &json!({}));
+        assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Warning));
+    }
+
+    #[test]
+    fn a_webhook_is_said_where_it_is_asked_about_our_kinds() {
+        let hook = |group: &str| json!({"webhooks": [{"name": "a", "rules": [{"apiGroups": [group]}]}]});
+        let kind = "ValidatingWebhookConfiguration";
+        let said = |group: &str| findings("admissionregistration.k8s.io/v1", kind, &hook(group)).len();
+        assert_eq!(["*", "gateway.networking.k8s.io", "monitoring.coreos.com"].map(said), [1, 1, 0]);
+    }
+}
