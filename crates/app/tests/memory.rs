@@ -177,14 +177,9 @@ fn a_host_takes_little_memory() {
     let ports = BTreeMap::from([(443, 8443)]);
     engine.put(GatewayAddress { key, address: "127.77.0.1".into(), ports, loopback: true });
     engine.put(dns::rows::DnsSettings {
-        key: Name::default(),
-        managed: true,
         sources: vec![portolan_model::RouteKind::Http],
-        labels: portolan_model::LabelSelector::default(),
-        annotations: portolan_model::LabelSelector::default(),
-        types: vec![RecordType::A],
-        interval_seconds: 60,
-        plan: dns::Settings::default(),
+        plan: dns::Settings { types: vec![RecordType::A], ..dns::Settings::default() },
+        ..dns::rows::DnsSettings::of_folder("")
     });
     step(&mut engine);
     let start = in_use();

@@ -154,7 +154,7 @@ pub(super) fn dns(engine: &Engine<World>) -> Value {
                 .collect();
             json!({
                 "name": name, "route": route.to_string(), "targets": targets, "ttl": row.ttl,
-                "component": component, "outside": row.outside, "gate": row.gate.as_ref().err(),
+                "component": component, "outside": row.outside.as_ref().map(|outside| &outside.why), "gate": row.gate.as_ref().err(),
             })
         })
         .collect();

@@ -58,7 +58,7 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
     }
     for state in states {
         if state.stage == Stage::Outside {
-            step("DNS", true, format!("{} is not managed: {}", state.key, state.why));
+            step("DNS", true, format!("{} is not published: {}", state.key, state.why));
             continue;
         }
         let published: Vec<Arc<PublishedRecord>> = engine.find::<PublishedByName>(&state.key);
@@ -67,7 +67,7 @@ pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, 
                 step(
                     "DNS desired",
                     true,
-                    format!("{} is not asked for by {}: {why}", state.key, desired.key.1),
+                    format!("{} is not asked for by {}: {}", state.key, desired.key.1, why.why),
                 );
                 continue;
             }

@@ -1,9 +1,15 @@
-//! The annotations of external-dns on routes and Gateways, under both prefixes at once: `external-dns.kubernetes.io/` (since
-//! v0.22) and `external-dns.alpha.kubernetes.io/` (before). The newer prefix wins where both are set.
+//! The annotations of external-dns on routes and Gateways: under both prefixes at once, `external-dns.kubernetes.io/` (since
+//! v0.22) and `external-dns.alpha.kubernetes.io/` (before), or under the one that a component is told. The newer prefix
+//! wins where both are set. What has no effect is named ([`family`]).
 
-use std::collections::BTreeMap;
+pub mod family;
 
-use portolan_model::{Name, dns::normal_name};
+use std::{collections::BTreeMap, net::IpAddr};
+
+use portolan_model::{
+    Name,
+    dns::{InvalidName, normal_name},
+};
 
 use super::DnsProblem;
 
@@ -11,6 +17,26 @@ use super::DnsProblem;
 pub const STABLE: &str = "external-dns.kubernetes.io/";
 /// Prefix before external-dns v0.22.
 pub const ALPHA: &str = "external-dns.alpha.kubernetes.io/";
+
+/// Under which prefix annotations are read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Prefix {
+    /// Both of external-dns' own.
+    #[default]
+    Both,
+    /// This one alone (`--annotation-prefix`), slash included.
+    One(Name),
+}
+
+impl Prefix {
+    /// The prefixes, the one that wins first.
+    pub fn all(&self) -> Vec<&str> {
+        match self {
+            Self::Both => vec![STABLE, ALPHA],
+            Self::One(prefix) => vec![prefix],
+        }
+    }
+}
 
 /// Which hostnames of a route are published (`gateway-hostname-source`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,35 +63,42 @@ pub struct Annotations {
     pub ignored: bool,
     /// `gateway-hostname-source`.
     pub hostname_source: HostnameSource,
+    /// `set-identifier`; empty: none.
+    pub set_identifier: Name,
+    /// `aws-weight`, with a set identifier.
+    pub weight: Option<u32>,
 }
 
+/// Annotations, and what is wrong with them.
+pub type Read = (Annotations, Vec<DnsProblem>);
+
 /// Reads the annotations of an object. What is not valid is reported and left out; the rest counts.
-pub fn read(annotations: &BTreeMap<Name, String>) -> (Annotations, Vec<DnsProblem>) {
+pub fn read(annotations: &BTreeMap<Name, String>, prefix: &Prefix) -> Read {
     let mut problems = Vec::new();
     let mut found = Annotations::default();
+    let prefixes = prefix.all();
     let pick = |key: &str, problems: &mut Vec<DnsProblem>| {
-        let stable = annotations.get(format!("{STABLE}{key}").as_str());
-        let alpha = annotations.get(format!("{ALPHA}{key}").as_str());
-        if let (Some(used), Some(unused)) = (stable, alpha)
-            && used != unused
-        {
+        let mut values = prefixes
+            .iter()
+            .filter_map(|prefix| Some((*prefix, annotations.get(format!("{prefix}{key}").as_str())?)));
+        let (prefix, used) = values.next()?;
+        if let Some((_, unused)) = values.next().filter(|(_, other)| *other != used) {
             problems.push(DnsProblem::PrefixConflict {
                 annotation: key.into(),
                 used: used.clone(),
                 unused: unused.clone(),
             });
         }
-        let prefix = if stable.is_some() { STABLE } else { ALPHA };
-        stable.or(alpha).map(|value| (field(prefix, key), value.as_str()))
+        Some((field(prefix, key), used.as_str()))
     };
     if let Some((_, value)) = pick("controller", &mut problems) {
         found.ignored = value != "dns-controller";
     }
     if let Some((field, value)) = pick("hostname", &mut problems) {
-        found.hostnames = names(&field, value, &mut problems);
+        found.hostnames = list(&field, value, hostname, &mut problems);
     }
     if let Some((field, value)) = pick("target", &mut problems) {
-        found.targets = names(&field, value, &mut problems);
+        found.targets = list(&field, value, target, &mut problems);
     }
     if let Some((field, value)) = pick("ttl", &mut problems) {
         found.ttl = ttl(value);
@@ -83,6 +116,12 @@ pub fn read(annotations: &BTreeMap<Name, String>) -> (Annotations, Vec<DnsProble
             }
         };
     }
+    if let Some((_, value)) = pick("set-identifier", &mut problems) {
+        found.set_identifier = value.into();
+    }
+    if let Some((_, value)) = pick("aws-weight", &mut problems) {
+        found.weight = value.parse().ok().filter(|_| !found.set_identifier.is_empty());
+    }
     (found, problems)
 }
 
@@ -91,16 +130,17 @@ pub(super) fn field(prefix: &str, key: &str) -> Name {
     Name::new(&format!("metadata.annotations[{prefix}{key}]"))
 }
 
-/// A comma list of names or addresses; blanks are removed, empty items ignored, duplicates dropped, order kept.
-fn names(field: &Name, value: &str, problems: &mut Vec<DnsProblem>) -> Vec<Name> {
+/// A comma list; blanks are removed, empty items ignored, duplicates dropped, order kept.
+fn list(
+    field: &Name,
+    value: &str,
+    read: fn(&str) -> Result<Name, InvalidName>,
+    problems: &mut Vec<DnsProblem>,
+) -> Vec<Name> {
     let mut found: Vec<Name> = Vec::new();
     let text: String = value.chars().filter(|c| !c.is_whitespace()).collect();
     for item in text.split(',').filter(|item| !item.is_empty()) {
-        let name = match item.parse::<std::net::IpAddr>() {
-            Ok(ip) => Ok(Name::new(&ip.to_string())),
-            Err(_) => normal_name(item),
-        };
-        match name {
+        match read(item) {
             Ok(name) if !found.contains(&name) => found.push(name),
             Ok(_) => {}
             Err(why) => {
@@ -109,6 +149,34 @@ fn names(field: &Name, value: &str, problems: &mut Vec<DnsProblem>) -> Vec<Name>
         }
     }
     found
+}
+
+/// A name that a record may have (external-dns `gwHost`): no address, and labels of letters, digits and inner hyphens, the
+/// first of which may be `*`.
+///
+/// # Errors
+/// Which rule it breaks.
+pub fn hostname(text: &str) -> Result<Name, InvalidName> {
+    if text.parse::<IpAddr>().is_ok() {
+        return Err(InvalidName::Address);
+    }
+    let name = normal_name(text)?;
+    let host = name.strip_prefix("*.").unwrap_or(&name);
+    let label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if host.split('.').all(label) { Ok(name) } else { Err(InvalidName::NotHost) }
+}
+
+/// An address or a name.
+fn target(text: &str) -> Result<Name, InvalidName> {
+    match text.parse::<IpAddr>() {
+        Ok(ip) => Ok(Name::new(&ip.to_string())),
+        Err(_) => normal_name(text),
+    }
 }
 
 /// Whole seconds, or a duration as Go writes it (`1h30m`, `1.5h`, `90s`), cut to whole seconds.

@@ -38,7 +38,8 @@ pub fn plan_of<'a>(
         }
         let other = all.iter().find(|other| other.key == row.component);
         let Some(other) = other.filter(|other| other.plan.owner == component.plan.owner) else { continue };
-        let entry = |r#type| other.plan.registry.txt_name(&row.key, r#type).ok();
+        let registry = other.plan.registry.at(&observed.zone);
+        let entry = |r#type| registry.txt_name(&row.key, r#type).ok();
         hidden.extend(RecordType::ALL.into_iter().filter_map(entry));
         hidden.insert(row.key.clone());
     }

@@ -2,10 +2,18 @@
 
 use portolan_model::{
     LabelSelector, Name, RouteKind,
-    dns::{RecordType, normal_name},
+    dns::{InvalidName, RecordType, normal_name},
 };
 
-use super::{DnsProblem, Registry, Settings, rows::DnsSettings, selector};
+use super::{
+    DnsProblem, Registry, Settings,
+    annotations::Prefix,
+    pattern::Pattern,
+    rows::DnsSettings,
+    scope::{Net, Scope},
+    selector,
+    template::Templates,
+};
 use crate::gitops::adapters::ExternalDns;
 
 /// Owner id where nothing names one.
@@ -13,6 +21,8 @@ pub const OWNER: &str = "portolan";
 /// external-dns' own default for `--interval`, in seconds.
 const INTERVAL: u64 = 60;
 const ADDRESSES: [RecordType; 3] = [RecordType::A, RecordType::Aaaa, RecordType::Cname];
+/// Types that external-dns knows and of which routes make none.
+const NOT_MADE: [&str; 7] = ["TXT", "NS", "SRV", "MX", "PTR", "NAPTR", "DNAME"];
 
 impl DnsSettings {
     /// For a folder without an external-dns component: every name is managed, and owned under the environment's name.
@@ -22,11 +32,9 @@ impl DnsSettings {
             key: Name::default(),
             managed: true,
             sources: vec![RouteKind::Http, RouteKind::Grpc],
-            labels: LabelSelector::default(),
-            annotations: LabelSelector::default(),
-            types: ADDRESSES.to_vec(),
+            scope: Scope { gateway_controller: true, ..Scope::default() },
             interval_seconds: INTERVAL,
-            plan: Settings { owner: owner.into(), ..Settings::default() },
+            plan: Settings { owner: owner.into(), registry: Registry::of_folder(), ..Settings::default() },
         }
     }
 
@@ -35,71 +43,173 @@ impl DnsSettings {
         Self { managed: false, ..Self::of_folder("") }
     }
 
-    /// As external-dns was told; the second part is what cannot be done that way. `wildcard_replacement` is left unset:
-    /// the adapter lists it among the values without effect. With a filter of routes that cannot be read nothing is managed:
-    /// external-dns does not start with one, so what stands stays as it is.
+    /// As external-dns was told; the second part is what cannot be done that way. With a filter that cannot be read nothing
+    /// is managed: what stands stays as it is.
     pub fn of_external_dns(from: &ExternalDns) -> (Self, Vec<DnsProblem>) {
-        let mut problems = Vec::new();
-        let registry = Registry::new(&from.txt_prefix, &from.txt_suffix, "").unwrap_or_else(|problem| {
-            problems.push(problem);
-            Registry::default()
-        });
+        let mut reader = Reader { problems: Vec::new(), closed: from.stopped };
+        let registry = Registry::new(&from.txt_prefix, &from.txt_suffix, &from.wildcard_replacement);
         let source = |source: &Name| match &**source {
             "gateway-httproute" => Some(RouteKind::Http),
             "gateway-grpcroute" => Some(RouteKind::Grpc),
             _ => None,
         };
-        let known = |text: &Name| ADDRESSES.into_iter().find(|known| known.as_str() == &**text);
-        let types: Vec<RecordType> = from.record_types.iter().filter_map(known).collect();
-        let mut filters = |field: &str, list: &[Name]| -> Vec<Name> {
-            let mut kept = Vec::new();
-            for text in list {
-                let name = text.trim();
-                let (dot, rest) = name.strip_prefix('.').map_or(("", name), |rest| (".", rest));
-                match normal_name(rest) {
-                    Ok(name) => kept.push(format!("{dot}{name}").into()),
-                    Err(why) => {
-                        problems.push(DnsProblem::InvalidName {
-                            field: field.into(),
-                            value: text.to_string(),
-                            why,
-                        });
-                        // A filter that cannot be read matches nothing: dropping it could widen the scope to every name.
-                        kept.push(text.clone());
-                    }
-                }
-            }
-            kept
-        };
-        let domain_filter = filters("domainFilters", &from.domain_filters);
-        let exclude = filters("excludeDomains", &from.exclude_domains);
-        let labels = selector::parse(&from.label_filter);
-        let annotations = selector::parse_plain(&from.annotation_filter);
-        let managed = labels.is_ok() && annotations.is_ok();
-        let mut selects = |field: &str, text: &Name, selector: Result<LabelSelector, String>| {
-            selector.unwrap_or_else(|why| {
-                let (field, value) = (field.into(), text.to_string());
-                problems.push(DnsProblem::InvalidSelector { field, value, why });
-                LabelSelector::default()
-            })
-        };
         let settings = Self {
             key: from.application.clone(),
-            managed,
-            labels: selects("labelFilter", &from.label_filter, labels),
-            annotations: selects("annotationFilter", &from.annotation_filter, annotations),
+            scope: reader.scope(from),
             sources: from.sources.iter().filter_map(source).collect(),
-            types: if from.record_types.is_empty() { ADDRESSES.to_vec() } else { types },
             interval_seconds: from.interval_seconds,
             plan: Settings {
                 owner: from.owner.clone(),
+                old_owner: from.old_owner.clone(),
                 policy: from.policy,
-                domain_filter,
-                exclude,
-                registry,
+                domain_filter: reader.domains("domainFilters", &from.domain_filters, false),
+                exclude: reader.domains("excludeDomains", &from.exclude_domains, true),
+                pattern: reader.pattern("--regex-domain-filter", &from.regex_filter),
+                excluded_pattern: reader.pattern("--regex-domain-exclusion", &from.regex_exclusion),
+                types: reader.types(from),
+                // Both set are a problem of the component, which is stopped.
+                registry: registry.unwrap_or_default(),
                 allow_mass_deletion: false,
             },
+            managed: !reader.closed,
         };
-        (settings, problems)
+        (settings, reader.problems)
     }
+}
+
+/// Reads filters; one that cannot be read closes the component.
+struct Reader {
+    problems: Vec<DnsProblem>,
+    closed: bool,
+}
+
+impl Reader {
+    fn close(&mut self, field: &str, value: &str, why: impl Into<String>) {
+        self.closed = true;
+        let (field, value) = (field.into(), value.to_owned());
+        self.problems.push(DnsProblem::InvalidFilter { field, value, why: why.into() });
+    }
+
+    fn scope(&mut self, from: &ExternalDns) -> Scope {
+        let prefix = match &*from.annotation_prefix {
+            "" => Prefix::Both,
+            prefix if prefix.ends_with('/') => Prefix::One(prefix.into()),
+            prefix => {
+                self.close("--annotation-prefix", prefix, "it does not end with a slash");
+                Prefix::Both
+            }
+        };
+        let mut templates = Templates::default();
+        for template in from.templates.iter().filter(|template| !template.trim().is_empty()) {
+            if let Err(why) = templates.add(template) {
+                self.close("--fqdn-template", template, why);
+            }
+        }
+        Scope {
+            labels: self.selects("labelFilter", &from.label_filter, selector::parse),
+            annotations: self.selects("annotationFilter", &from.annotation_filter, selector::parse_plain),
+            namespaces: from.namespaces.clone(),
+            gateway_name: from.gateway_name.clone(),
+            gateway_namespace: from.gateway_namespace.clone(),
+            gateway_labels: self.selects(
+                "--gateway-label-filter",
+                &from.gateway_label_filter,
+                selector::parse_plain,
+            ),
+            gateway_controller: from.version.is_none_or(|version| version >= 23),
+            nets: self.nets("--target-net-filter", &from.target_nets),
+            excluded_nets: self.nets("--exclude-target-net", &from.excluded_nets),
+            prefix,
+            ignore_hostnames: from.ignore_hostnames,
+            templates,
+            combine: from.combine,
+            always_listener: from.version.is_some_and(|version| version < 24),
+            ttl: u32::try_from(from.min_ttl).ok().filter(|seconds| *seconds > 0),
+        }
+    }
+
+    fn selects(
+        &mut self,
+        field: &str,
+        text: &Name,
+        parse: fn(&str) -> Result<LabelSelector, String>,
+    ) -> LabelSelector {
+        parse(text).unwrap_or_else(|why| {
+            self.close(field, text, format!("it is no label selector: {why}"));
+            LabelSelector::default()
+        })
+    }
+
+    fn nets(&mut self, field: &str, texts: &[Name]) -> Vec<Net> {
+        let mut nets = Vec::new();
+        for text in texts.iter().filter(|text| !text.trim().is_empty()) {
+            match Net::parse(text) {
+                Some(net) => nets.push(net),
+                None => self.close(field, text, "it is no network such as 10.0.0.0/8"),
+            }
+        }
+        nets
+    }
+
+    fn pattern(&mut self, field: &str, text: &Name) -> Option<Pattern> {
+        if text.is_empty() {
+            return None;
+        }
+        Pattern::new(text).map_err(|why| self.close(field, text, why)).ok()
+    }
+
+    /// Suffixes; blank ones count as none. One that cannot be read matches nothing; as an exclusion it closes.
+    fn domains(&mut self, field: &str, list: &[Name], exclusion: bool) -> Vec<Name> {
+        let mut kept = Vec::new();
+        for text in list {
+            let name = text.trim();
+            let (dot, rest) = name.strip_prefix('.').map_or(("", name), |rest| (".", rest));
+            if name.is_empty() || name == "." {
+                continue;
+            }
+            match suffix(rest) {
+                Ok(name) => kept.push(format!("{dot}{name}").into()),
+                Err(why) if exclusion => self.close(field, text, why.to_string()),
+                Err(why) => {
+                    let (field, value) = (field.into(), text.to_string());
+                    self.problems.push(DnsProblem::InvalidName { field, value, why });
+                    // Dropping it could widen the scope to every name.
+                    kept.push(text.clone());
+                }
+            }
+        }
+        kept
+    }
+
+    fn types(&mut self, from: &ExternalDns) -> Vec<RecordType> {
+        let mut read = |field: &str, texts: &[Name]| -> Vec<RecordType> {
+            let known = |text: &str| ADDRESSES.into_iter().find(|known| known.as_str() == text);
+            let mut types = Vec::new();
+            for text in texts {
+                match known(text) {
+                    Some(r#type) => types.push(r#type),
+                    None if NOT_MADE.contains(&&**text) => {}
+                    None => {
+                        let all = "write A, AAAA, CNAME or another type, each as an item of its own";
+                        self.close(field, text, format!("it is no record type; {all}"));
+                    }
+                }
+            }
+            types
+        };
+        let excluded = read("--exclude-record-types", &from.excluded_types);
+        let mut types = read("managedRecordTypes", &from.record_types);
+        if from.record_types.is_empty() {
+            types = ADDRESSES.to_vec();
+        }
+        types.retain(|r#type| !excluded.contains(r#type));
+        types
+    }
+}
+
+/// A name as a suffix of others: it cannot hold what no name below it holds.
+fn suffix(text: &str) -> Result<Name, InvalidName> {
+    let name = normal_name(text)?;
+    let holds = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.chars().all(holds) { Ok(name) } else { Err(InvalidName::NotHost) }
 }

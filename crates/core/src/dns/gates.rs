@@ -1,22 +1,25 @@
 //! What opens a listener's gate, and where a Gateway's names point.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use portolan_model::{
-    Instant, Kind, Name, ObjectKey, Severity,
+    Code, Instant, Kind, Name, ObjectKey, Problem, Severity,
     input::{Gateway, GatewayClass},
 };
 
 use super::{
-    annotations,
+    annotations::{self, family::On},
     drain::{LISTENERS, UNTIL},
-    rows::{GatewayTargets, ListenerGate},
+    rows::{DnsSettings, GatewaySeen, GatewayTargets, ListenerGate},
 };
 use crate::{
     Cx,
     gateway::rows::{Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
-    problem,
-    world::{Finding, at},
+    world::{AllDnsSettings, Finding, at},
 };
 
 pub(super) fn listener_gates(cx: &mut Cx<'_>, gateway_listener: &Arc<GatewayListener>) {
@@ -49,28 +52,65 @@ fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Ve
 pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let object =
         || ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name: gateway.key.clone() };
-    let (notes, problems) = annotations::read(&gateway.annotations);
-    for problem in problems {
-        cx.emit(Finding { problem: problem.on(object()) });
-    }
-    let mut targets = notes.targets;
-    if targets.is_empty()
-        && let Some(address) = cx.get::<GatewayAddress>(&gateway.key)
-    {
-        if address.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
-            let message = format!(
-                "Gateway {} is bound to {}, which is no address that a name can point to",
-                gateway.key, address.address
-            );
-            let hint = "set the annotation external-dns.kubernetes.io/target to the public address";
-            problem(cx, object(), 432, Severity::Warning, "metadata.annotations", message, hint);
-        } else {
-            targets.push(address.address.clone());
+    let mut components: Vec<Arc<DnsSettings>> = cx.find::<AllDnsSettings>(&());
+    components.retain(|component| component.managed);
+    let mut findings = BTreeSet::new();
+    let mut seen = BTreeMap::new();
+    for component in components {
+        let scope = &component.scope;
+        let (notes, problems) = scope.read(&gateway.annotations);
+        let mut found = GatewaySeen {
+            targets: notes.targets,
+            outside: scope
+                .leaves_out_gateway(gateway)
+                .map(|filter| format!("the {filter} filter leaves Gateway {} out", gateway.key)),
+        };
+        if found.outside.is_none() && notes.ignored && scope.gateway_controller {
+            found.outside = Some(format!("Gateway {} is left to another controller", gateway.key));
         }
+        if found.outside.is_none() {
+            let unused = annotations::family::unused(&gateway.annotations, &scope.prefix, On::Gateway);
+            let problems = problems.into_iter().chain(unused);
+            findings.extend(problems.map(|problem| problem.on(object())));
+        }
+        if found.targets.is_empty()
+            && let Some(address) = cx.get::<GatewayAddress>(&gateway.key)
+        {
+            if address.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+                findings.insert(unspecified(&object(), gateway, &address.address));
+            } else {
+                found.targets.push(address.address.clone());
+            }
+        }
+        let all = found.targets.len();
+        let left = found.targets.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        found.targets.retain(|target| scope.lets_in(target));
+        if found.targets.is_empty() && all > 0 && found.outside.is_none() {
+            found.outside =
+                Some(format!("the filter of target networks leaves out {left} of Gateway {}", gateway.key));
+        }
+        seen.insert(component.key.clone(), found);
+    }
+    for problem in findings {
+        cx.emit(Finding { problem });
     }
     // With a list of listeners only those are leaving.
     let whole = gateway.annotations.contains_key(UNTIL) && !gateway.annotations.contains_key(LISTENERS);
     let class = cx.get::<GatewayClass>(&gateway.class);
     let leaving = whole || class.is_some_and(|class| class.annotations.contains_key(UNTIL));
-    cx.emit(GatewayTargets { key: gateway.key.clone(), targets, leaving });
+    cx.emit(GatewayTargets { key: gateway.key.clone(), seen, leaving });
+}
+
+fn unspecified(object: &ObjectKey, gateway: &Gateway, address: &str) -> Problem {
+    Problem {
+        object: object.clone(),
+        code: Code(432),
+        field: "metadata.annotations".into(),
+        severity: Severity::Warning,
+        message: format!(
+            "Gateway {} is bound to {address}, which is no address that a name can point to",
+            gateway.key
+        ),
+        hint: "set the annotation external-dns.kubernetes.io/target to the public address".to_owned(),
+    }
 }

@@ -34,11 +34,14 @@ pub mod merge;
 mod names;
 pub mod observe;
 mod part;
+pub mod pattern;
 pub mod plan;
 pub mod problems;
 pub mod registry;
 pub mod rows;
+pub mod scope;
 pub mod targets;
+pub(crate) mod template;
 mod wanted;
 
 mod action;
@@ -76,7 +79,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::ListenerGate,)>();
     engine
         .map("gateway_targets", gates::gateway_targets)
-        .reads::<(GatewayAddress, GatewayClass)>()
+        .reads::<(rows::DnsSettings, GatewayAddress, GatewayClass)>()
         .writes::<(rows::GatewayTargets, FindingRow)>();
     engine
         .map("desired_records", names::desired_records)

@@ -1,15 +1,20 @@
 //! Which names the routes ask for, and whether each may be published (external-dns `source/gateway.go`).
 //!
-//! Different on purpose: a route without hostnames does not publish its listener's wildcard; HTTPS waits for a valid
-//! certificate, and every name for an answer through Envoy.
+//! Different on purpose: HTTPS waits for a valid certificate, and every name for an answer through Envoy.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use portolan_model::{GatewayKey, Name, Severity, input::Route};
+use portolan_model::{Code, GatewayKey, Name, Problem, Severity, input::Route};
 
 use super::{
-    Annotations, HostnameSource, annotations, drain,
-    rows::{DesiredRecord, DnsSettings, GatewayTargets, ListenerGate},
+    Annotations, HostnameSource,
+    annotations::{self, family::On},
+    drain,
+    rows::{DesiredRecord, DnsSettings, GatewayTargets, ListenerGate, Outside},
+    scope::Scope,
 };
 use crate::{
     Cx,
@@ -18,12 +23,12 @@ use crate::{
         rows::{Attachment, GatewayListener},
         takes,
     },
-    problem,
     status::rows::Probe,
     world::{AllDnsSettings, Finding},
 };
 
 /// A listener at which a name is asked for.
+#[derive(Clone)]
 struct At {
     gateway_listener: Arc<GatewayListener>,
     host: Option<Name>,
@@ -36,6 +41,14 @@ impl At {
     }
 }
 
+/// A component that asks for a name of the route.
+struct Asks {
+    component: Arc<DnsSettings>,
+    notes: Annotations,
+    targets: Vec<Name>,
+    outside: Option<Outside>,
+}
+
 pub(super) fn desired_records(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut components: Vec<Arc<DnsSettings>> = cx.find::<AllDnsSettings>(&());
     components.retain(|component| component.managed && component.sources.contains(&route.key.kind));
@@ -43,113 +56,153 @@ pub(super) fn desired_records(cx: &mut Cx<'_>, route: &Arc<Route>) {
     if components.is_empty() || drain::is_leaving(&route.key) {
         return;
     }
-    let (notes, problems) = annotations::read(&route.annotations);
-    for problem in problems {
-        cx.emit(Finding { problem: problem.on(route.key.object()) });
-    }
-    if notes.ignored {
-        return;
-    }
-    for ((name, gateway), at) in asked(cx, route, &notes) {
-        let gate = gate(cx, &name, &at);
-        let targets = cx.get::<GatewayTargets>(&gateway).map(|row| row.targets.clone()).unwrap_or_default();
-        let mut judged: Vec<(&Name, Option<String>)> =
-            components.iter().map(|component| (&component.key, outside(&name, route, component))).collect();
-        if judged.iter().any(|(_, outside)| outside.is_none()) {
-            judged.retain(|(_, outside)| outside.is_none());
-        } else {
-            judged.truncate(1);
+    let mut findings: BTreeSet<Problem> = BTreeSet::new();
+    let mut asked: BTreeMap<(Name, GatewayKey), (At, Vec<Asks>)> = BTreeMap::new();
+    for component in components {
+        let (notes, problems) = component.scope.read(&route.annotations);
+        let unused = annotations::family::unused(&route.annotations, &component.scope.prefix, On::Route);
+        findings.extend(problems.into_iter().chain(unused).map(|problem| problem.on(route.key.object())));
+        if notes.ignored {
+            continue;
         }
-        for (component, outside) in judged {
+        let names = Names::new(route, &notes, &component.scope);
+        for ((name, gateway), at) in names.at(cx, route, &mut findings) {
+            let seen = cx.get::<GatewayTargets>(&gateway);
+            let seen = seen.and_then(|row| row.seen.get(&component.key).cloned()).unwrap_or_default();
+            let asks = Asks {
+                component: Arc::clone(&component),
+                notes: notes.clone(),
+                targets: seen.targets,
+                outside: outside(&name, route, &component).or_else(|| seen.outside.map(Outside::chosen)),
+            };
+            asked.entry((name, gateway)).or_insert_with(|| (at, Vec::new())).1.push(asks);
+        }
+    }
+    for ((name, gateway), (at, mut asks)) in asked {
+        let inside = asks.iter().any(|asks| asks.outside.is_none());
+        if inside {
+            asks.retain(|asks| asks.outside.is_none());
+        } else {
+            asks.truncate(1);
+        }
+        if at.host.is_none() && inside {
+            let message = format!(
+                "{name} is published because the hostname annotation names it, and this route does not serve it"
+            );
+            let hint = "add the name to spec.hostnames, unless another route serves it";
+            findings.insert(annotated(route, 431, Severity::Info, message, hint));
+        }
+        let gate = gate(cx, &name, &at);
+        for Asks { component, notes, targets, outside } in asks {
             cx.emit(DesiredRecord {
-                key: (name.clone(), route.key.clone(), gateway.clone(), component.clone()),
+                key: (name.clone(), route.key.clone(), gateway.clone(), component.key.clone()),
                 host: at.host.clone(),
-                targets: targets.clone(),
-                ttl: notes.ttl,
+                targets,
+                ttl: notes.ttl.or(component.scope.ttl),
+                identifier: notes.set_identifier,
+                weight: notes.weight,
                 outside,
                 gate: gate.clone(),
             });
         }
     }
+    for problem in findings {
+        cx.emit(Finding { problem });
+    }
+}
+
+fn annotated(route: &Route, code: u16, severity: Severity, message: String, hint: &str) -> Problem {
+    let (object, field) = (route.key.object(), "metadata.annotations".into());
+    Problem { object, code: Code(code), field, severity, message, hint: hint.to_owned() }
 }
 
 /// Why the filters of a component leave the name or the route out.
-fn outside(name: &Name, route: &Route, component: &DnsSettings) -> Option<String> {
+fn outside(name: &Name, route: &Route, component: &DnsSettings) -> Option<Outside> {
     if !component.plan.in_scope(name) {
-        return Some(format!("the domain filter leaves {name} out"));
+        return Some(Outside { why: format!("the domain filter leaves {name} out"), chosen: false });
     }
-    filtered(route, component).map(|filter| format!("the {filter} filter leaves {} out", route.key))
+    let filter = component.scope.leaves_out(route)?;
+    Some(Outside::chosen(format!("the {filter} filter leaves {} out", route.key)))
 }
 
-/// The filter of routes that leaves this one out.
-fn filtered(route: &Route, settings: &DnsSettings) -> Option<&'static str> {
-    let annotation = |key: &Name| route.annotations.get(key).map(String::as_str);
-    if !settings.labels.matches(&route.labels) {
-        return Some("label");
-    }
-    (!settings.annotations.matches_values(annotation)).then_some("annotation")
+/// Which names a route asks for, before its listeners are looked at.
+struct Names {
+    /// Those of `spec.hostnames`, as the listeners take them; without any, those of the listeners.
+    own: bool,
+    /// Of annotation and templates.
+    more: BTreeSet<Name>,
+    /// Those of the annotation, for which a listener has to be found.
+    annotation: Vec<Name>,
 }
 
-/// The names, by Gateway, with the listener that counts for each.
-fn asked(cx: &mut Cx<'_>, route: &Route, notes: &Annotations) -> BTreeMap<(Name, GatewayKey), At> {
-    let mut found: BTreeMap<(Name, GatewayKey), At> = BTreeMap::new();
-    let mut add = |name: Name, at: At| {
-        let key = (name, at.gateway_listener.key.gateway.clone());
-        if found.get(&key).is_none_or(|present| at.rank() < present.rank()) {
-            found.insert(key, at);
+impl Names {
+    fn new(route: &Route, notes: &Annotations, scope: &Scope) -> Self {
+        let none = route.hostnames.is_empty();
+        let only = notes.hostname_source == HostnameSource::AnnotationOnly;
+        let defined = notes.hostname_source == HostnameSource::DefinedHostsOnly;
+        let templates =
+            if only || !(none || scope.combine) { Vec::new() } else { scope.templates.names(route) };
+        let annotation = if defined || scope.ignore_hostnames { Vec::new() } else { notes.hostnames.clone() };
+        // Since 0.24 a route that has a name from elsewhere does not have its listener's.
+        let listener = !defined && (scope.always_listener || annotation.is_empty() && templates.is_empty());
+        let made = templates.iter().filter_map(|name| annotations::hostname(name).ok());
+        Self {
+            own: !only && (!none || listener),
+            more: made.chain(annotation.iter().cloned()).collect(),
+            annotation,
         }
-    };
-    let mut unmatched: Vec<&Name> = notes.hostnames.iter().collect();
-    let mut attached = false;
-    for parent in 0..route.parents.len() {
-        let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
-        if cx.get::<GatewayTargets>(&attachment.gateway).is_some_and(|row| row.leaving) {
-            continue;
-        }
-        for (listener, hosts) in &attachment.taken {
-            let Some(gateway_listener) =
-                cx.get::<GatewayListener>(listener).filter(|gateway_listener| !gateway_listener.leaving)
-            else {
+    }
+
+    /// The names, by Gateway, with the listener that counts for each.
+    fn at(
+        &self,
+        cx: &mut Cx<'_>,
+        route: &Route,
+        findings: &mut BTreeSet<Problem>,
+    ) -> BTreeMap<(Name, GatewayKey), At> {
+        let mut found: BTreeMap<(Name, GatewayKey), At> = BTreeMap::new();
+        let mut add = |name: Name, at: At| {
+            let key = (name, at.gateway_listener.key.gateway.clone());
+            if found.get(&key).is_none_or(|present| at.rank() < present.rank()) {
+                found.insert(key, at);
+            }
+        };
+        let mut unmatched: Vec<&Name> = self.annotation.iter().collect();
+        let mut attached = false;
+        for parent in 0..route.parents.len() {
+            let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
+            if cx.get::<GatewayTargets>(&attachment.gateway).is_some_and(|row| row.leaving) {
                 continue;
-            };
-            attached = true;
-            // Without hostnames of its own the route has its listener's: served, but nobody wrote it as a name to publish.
-            if notes.hostname_source != HostnameSource::AnnotationOnly && !route.hostnames.is_empty() {
-                for host in hosts.iter().filter(|host| **host != "*") {
-                    add(
-                        host.clone(),
-                        At { gateway_listener: Arc::clone(&gateway_listener), host: Some(host.clone()) },
-                    );
+            }
+            for (listener, hosts) in &attachment.taken {
+                let Some(gateway_listener) =
+                    cx.get::<GatewayListener>(listener).filter(|gateway_listener| !gateway_listener.leaving)
+                else {
+                    continue;
+                };
+                attached = true;
+                // A listener without a hostname gives none.
+                for host in hosts.iter().filter(|host| self.own && **host != "*") {
+                    let gateway_listener = Arc::clone(&gateway_listener);
+                    add(host.clone(), At { gateway_listener, host: Some(host.clone()) });
+                }
+                for name in &self.more {
+                    let Some(narrow) = narrower(gateway_listener.hostname.as_ref(), name) else { continue };
+                    unmatched.retain(|other| *other != name);
+                    let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
+                    let host = serving.max_by_key(|host| host.len()).cloned();
+                    add(narrow.clone(), At { gateway_listener: Arc::clone(&gateway_listener), host });
                 }
             }
-            if notes.hostname_source == HostnameSource::DefinedHostsOnly {
-                unmatched.clear();
-                continue;
-            }
-            for name in &notes.hostnames {
-                let Some(narrow) = narrower(gateway_listener.hostname.as_ref(), name) else { continue };
-                unmatched.retain(|other| *other != name);
-                let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
-                let host = serving.max_by_key(|host| host.len()).cloned();
-                add(narrow.clone(), At { gateway_listener: Arc::clone(&gateway_listener), host });
-            }
         }
-    }
-    for name in unmatched.into_iter().filter(|_| attached) {
-        let message = format!("no listener of this route takes {name}, which the hostname annotation names");
-        let hint = "use a name inside the listener's hostname, or attach the route to another listener";
-        problem(cx, route.key.object(), 430, Severity::Warning, "metadata.annotations", message, hint);
-    }
-    for ((name, _), at) in &found {
-        if at.host.is_none() {
-            let message = format!(
-                "{name} is published because the hostname annotation names it, and this route does not serve it"
-            );
-            let hint = "add the name to spec.hostnames, unless another route serves it";
-            problem(cx, route.key.object(), 431, Severity::Info, "metadata.annotations", message, hint);
+        for name in unmatched.into_iter().filter(|_| attached) {
+            let message =
+                format!("no listener of this route takes {name}, which the hostname annotation names");
+            let hint = "use a name inside the listener's hostname, or attach the route to another listener";
+            findings.insert(annotated(route, 430, Severity::Warning, message, hint));
         }
+        found
     }
-    found
 }
 
 fn takes_any(pattern: &str, name: &str) -> bool {

@@ -21,7 +21,7 @@ pub fn published(snapshot: &Snapshot, components: &[DnsSettings]) -> Vec<Publish
         let settings = &component.plan;
         let zone = Observed::new(snapshot, settings);
         for set in zone.data() {
-            let owner = zone.owner(set, settings);
+            let owner = zone.owner(set);
             if set.r#type == RecordType::Txt && owner.is_none() {
                 continue;
             }

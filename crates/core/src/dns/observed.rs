@@ -7,7 +7,7 @@ use portolan_model::{
     dns::{RecordSet, RecordType, Snapshot},
 };
 
-use super::{Ownership, Settings};
+use super::{Ownership, Registry, Settings};
 
 /// What the registry says about a set.
 #[derive(Clone, Debug)]
@@ -26,24 +26,27 @@ pub(super) struct Observed<'a> {
     /// Registry TXT name to the one set that it speaks of. With a wildcard replacement two names can map to one TXT; nobody
     /// can say then which of the two it means (`None`), so neither counts as ours.
     speaks_of: BTreeMap<Name, Option<(Name, RecordType)>>,
+    /// How registry TXT sets are named in this zone.
+    pub registry: Registry,
 }
 
 impl<'a> Observed<'a> {
     pub fn new(snapshot: &'a Snapshot, settings: &Settings) -> Self {
         let sets: BTreeMap<_, _> = snapshot.sets.iter().map(|set| (set.key(), set)).collect();
+        let registry = settings.registry.at(&snapshot.zone);
         let mut speaks_of = BTreeMap::new();
         for ((name, r#type), set) in &sets {
             if is_registry(set) {
                 continue;
             }
-            if let Ok(txt) = settings.registry.txt_name(name, *r#type) {
+            if let Ok(txt) = registry.txt_name(name, *r#type) {
                 speaks_of
                     .entry(txt)
                     .and_modify(|one| *one = None)
                     .or_insert_with(|| Some((name.clone(), *r#type)));
             }
         }
-        Self { sets, speaks_of }
+        Self { sets, speaks_of, registry }
     }
 
     pub fn set(&self, name: &Name, r#type: RecordType) -> Option<&'a RecordSet> {
@@ -73,8 +76,8 @@ impl<'a> Observed<'a> {
     }
 
     /// Owner of an observed set by the registry, with its TXT.
-    pub fn owner(&self, set: &RecordSet, settings: &Settings) -> Option<(&'a RecordSet, Ownership)> {
-        let txt = settings.registry.txt_name(&set.name, set.r#type).ok()?;
+    pub fn owner(&self, set: &RecordSet) -> Option<(&'a RecordSet, Ownership)> {
+        let txt = self.registry.txt_name(&set.name, set.r#type).ok()?;
         match self.entry(&set.name, set.r#type, &txt) {
             Entry::Of(txt, ownership) => Some((txt, ownership)),
             Entry::Free | Entry::Taken => None,
@@ -83,13 +86,13 @@ impl<'a> Observed<'a> {
 
     /// As [`Observed::owner`], if it is us.
     pub fn ours(&self, set: &RecordSet, settings: &Settings) -> Option<(&'a RecordSet, Ownership)> {
-        self.owner(set, settings).filter(|(_, ownership)| is_owner(ownership, settings))
+        self.owner(set).filter(|(_, ownership)| is_owner(ownership, settings))
     }
 }
 
-/// Whether an entry names our owner. An empty owner id owns nothing.
+/// Whether an entry names our owner, or the one whose records become ours. An empty owner id owns nothing.
 pub(super) fn is_owner(ownership: &Ownership, settings: &Settings) -> bool {
-    ownership.owner().is_some_and(|owner| owner == settings.owner.as_str())
+    ownership.owner().is_some_and(|owner| owner == &*settings.owner || owner == &*settings.old_owner)
 }
 
 fn is_registry(set: &RecordSet) -> bool {

@@ -23,15 +23,21 @@ pub struct Part {
 }
 
 impl Part {
-    /// These names, with all that have a registry TXT in common with one of them under one of the components.
-    pub fn of<'n>(names: impl IntoIterator<Item = &'n Name>, components: &[DnsSettings]) -> Self {
+    /// These names of a zone, with all that have a registry TXT in common with one of them under one of the components.
+    pub fn of<'n>(
+        names: impl IntoIterator<Item = &'n Name>,
+        zone: &Name,
+        components: &[DnsSettings],
+    ) -> Self {
+        let registries: Vec<_> =
+            components.iter().map(|component| component.plan.registry.at(zone)).collect();
         let mut part = Self::default();
         let mut open: Vec<Name> = names.into_iter().cloned().collect();
         while let Some(name) = open.pop() {
             if !part.names.insert(name.clone()) {
                 continue;
             }
-            for registry in components.iter().map(|component| &component.plan.registry) {
+            for registry in &registries {
                 for txt in
                     RecordType::ALL.into_iter().filter_map(|r#type| registry.txt_name(&name, r#type).ok())
                 {

@@ -58,7 +58,8 @@ fn decide(
     let ours = zone.data().filter(within).filter(|set| zone.ours(set, settings).is_some());
     let owned: Vec<&RecordSet> = ours.collect();
     let mut names: BTreeMap<Name, Vec<&WantedRecord>> = BTreeMap::new();
-    for set in owned.iter().filter(|set| settings.in_scope(&set.name)) {
+    let managed = |set: &&&RecordSet| settings.types.contains(&set.r#type) && settings.in_scope(&set.name);
+    for set in owned.iter().filter(managed) {
         names.entry(set.name.clone()).or_default();
     }
     for desired in wanted {

@@ -40,8 +40,17 @@ pub enum DnsProblem {
         /// As written.
         value: String,
     },
-    /// 436: external-dns' `labelFilter` or `annotationFilter` is no selector.
-    InvalidSelector {
+    /// 404: an annotation of external-dns has no effect.
+    UnusedAnnotation {
+        /// Field of the annotation.
+        field: Name,
+        /// Why.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// 436: a filter of external-dns cannot be read.
+    InvalidFilter {
         /// Field of the component's values.
         field: Name,
         /// As written.
@@ -104,6 +113,15 @@ pub enum DnsProblem {
         /// The zone.
         zone: Name,
     },
+    /// 418: the policy forbids a change that is needed.
+    PolicyForbids {
+        /// Record name.
+        name: Name,
+        /// What would be done.
+        what: String,
+        /// The policy as external-dns spells it.
+        policy: &'static str,
+    },
     /// 420: the plan deletes too much at once.
     TooManyDeletions {
         /// The zone.
@@ -135,6 +153,7 @@ impl DnsProblem {
             Self::InvalidTtl { .. } => 401,
             Self::InvalidName { .. } => 402,
             Self::UnknownHostnameSource { .. } => 403,
+            Self::UnusedAnnotation { .. } => 404,
             Self::NotOurs { .. } => 410,
             Self::RegistryNameTaken { .. } => 411,
             Self::RegistryOutsideZone { .. } => 412,
@@ -143,7 +162,8 @@ impl DnsProblem {
             Self::Conflict { .. } => 415,
             Self::CnameBesideOther { .. } => 416,
             Self::CnameAtApex { .. } => 417,
-            Self::InvalidSelector { .. } => 436,
+            Self::PolicyForbids { .. } => 418,
+            Self::InvalidFilter { .. } => 436,
             Self::TooManyDeletions { .. } => 420,
             Self::IncompleteSnapshot { .. } => 421,
             Self::OutsideZone { .. } => 422,
@@ -151,9 +171,13 @@ impl DnsProblem {
     }
 
     /// How bad.
-    pub const fn severity(&self) -> Severity {
+    pub fn severity(&self) -> Severity {
         match self {
+            // external-dns drops them, and goes on.
+            Self::InvalidName { field, .. } if field.starts_with("metadata.annotations") => Severity::Warning,
             Self::PrefixConflict { .. }
+            | Self::UnusedAnnotation { .. }
+            | Self::PolicyForbids { .. }
             | Self::InvalidTtl { .. }
             | Self::UnknownHostnameSource { .. }
             | Self::Conflict { .. }
@@ -171,7 +195,8 @@ impl DnsProblem {
             }
             Self::InvalidTtl { field, .. }
             | Self::InvalidName { field, .. }
-            | Self::InvalidSelector { field, .. }
+            | Self::UnusedAnnotation { field, .. }
+            | Self::InvalidFilter { field, .. }
             | Self::UnknownHostnameSource { field, .. } => field.clone(),
             _ => Name::default(),
         }
@@ -189,7 +214,14 @@ impl DnsProblem {
                     "TTL {value:?} is neither whole seconds nor a duration between 1s and 2147483647s; the default TTL is used."
                 )
             }
-            Self::InvalidName { value, why, .. } => format!("{value:?} is not a domain name: {why}."),
+            Self::InvalidName { value, why, field } => {
+                let then = if field.starts_with("metadata.annotations") { " It is left out." } else { "" };
+                format!("{value:?} is not a domain name: {why}.{then}")
+            }
+            Self::UnusedAnnotation { field, why, .. } => {
+                let name = field.trim_start_matches("metadata.annotations[").trim_end_matches(']');
+                format!("Annotation {name} has no effect: {why}.")
+            }
             Self::UnknownHostnameSource { value, .. } => {
                 format!(
                     "Hostname source {value:?} is not known; both the annotation and the route's hostnames are used."
@@ -230,6 +262,9 @@ impl DnsProblem {
                     "A CNAME cannot stand at {zone}, the apex of its zone, beside SOA and NS; it is not made."
                 )
             }
+            Self::PolicyForbids { name, what, policy } => {
+                format!("Policy {policy} forbids to {what} at {name}; what stands stays as it is.")
+            }
             Self::TooManyDeletions { zone, deletions, owned } => {
                 format!(
                     "The plan would delete {deletions} of the {owned} record sets that we own in zone {zone}; none is deleted."
@@ -239,16 +274,16 @@ impl DnsProblem {
                 format!("Zone {zone} could not be read to its end; nothing is changed in it.")
             }
             Self::OutsideZone { name, zone } => format!("{name} is not in zone {zone}."),
-            Self::InvalidSelector { field, value, why } => {
+            Self::InvalidFilter { field, value, why } => {
                 format!(
-                    "{field} {value:?} is no label selector: {why}. External-dns would not start, so no record is made, changed or removed."
+                    "{field} {value:?} cannot be read: {why}. No record of this external-dns is made, changed or removed."
                 )
             }
         }
     }
 
     /// What to do about it, one sentence.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::PrefixConflict { .. } => "Remove the annotation under external-dns.alpha.kubernetes.io/.",
             Self::InvalidTtl { .. } => "Write whole seconds such as \"300\", or a duration such as \"5m\".",
@@ -273,15 +308,15 @@ impl DnsProblem {
             Self::Conflict { .. } => "Give the objects the same targets and TTL, or different hostnames.",
             Self::CnameBesideOther { .. } => "Use IP targets for this name, or remove the other records.",
             Self::CnameAtApex { .. } => "Use IP targets for the apex.",
+            Self::PolicyForbids { .. } => "Set policy: sync, or change the record by hand.",
             Self::TooManyDeletions { .. } => {
                 "Check that nothing was lost; if it is meant, start once with --allow-mass-deletion."
             }
             Self::IncompleteSnapshot { .. } => {
                 "It is read again by itself; see the provider's errors if this stays."
             }
-            Self::InvalidSelector { .. } => {
-                "Write requirements such as team=a, stage in (dev, prod) or !private, joined by commas."
-            }
+            Self::UnusedAnnotation { hint, .. } => hint,
+            Self::InvalidFilter { .. } => "Correct the value, or remove it.",
             Self::OutsideZone { .. } => "Add the zone to the provider, or change the hostname.",
         }
     }

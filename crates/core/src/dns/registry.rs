@@ -19,6 +19,10 @@ pub struct Registry {
     prefix: String,
     suffix: String,
     wildcard_replacement: String,
+    /// The apex of a zone has an entry below itself, where its ordinary name would stand outside of the zone.
+    apex: bool,
+    /// The zone, if it counts.
+    zone: Name,
 }
 
 impl Registry {
@@ -35,7 +39,19 @@ impl Registry {
             prefix: prefix.to_lowercase(),
             suffix: suffix.to_lowercase(),
             wildcard_replacement: wildcard_replacement.to_lowercase(),
+            ..Self::default()
         })
+    }
+
+    /// Where no external-dns is followed: its names, and one for the apex, for which it has none.
+    pub fn of_folder() -> Self {
+        Self { apex: true, ..Self::default() }
+    }
+
+    /// The same in this zone.
+    #[must_use]
+    pub fn at(&self, zone: &Name) -> Self {
+        if self.apex { Self { zone: zone.clone(), ..self.clone() } } else { self.clone() }
     }
 
     /// Name of the TXT set that belongs to the set `name` of `type`: `a-app.example.com` for A of `app.example.com`.
@@ -44,6 +60,14 @@ impl Registry {
     /// [`DnsProblem::RegistryNameInvalid`]: the type and the affix can make the label longer than 63 bytes.
     pub fn txt_name(&self, name: &Name, r#type: RecordType) -> Result<Name, DnsProblem> {
         let kind = r#type.as_str().to_ascii_lowercase();
+        if self.apex && !name.is_empty() && *name == self.zone {
+            let txt = format!("_external-dns-{kind}.{name}");
+            return normal_name(&txt).map_err(|why| DnsProblem::RegistryNameInvalid {
+                name: name.clone(),
+                txt,
+                why,
+            });
+        }
         let (first, rest) = split_first(name);
         let first = if first == "*" && !self.wildcard_replacement.is_empty() {
             self.wildcard_replacement.as_str()
@@ -64,6 +88,9 @@ impl Registry {
         let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
         let mut found = Vec::new();
         for r#type in RecordType::ALL {
+            if self.apex && self.txt_name(&self.zone, r#type).as_ref() == Ok(txt) {
+                found.push(self.zone.clone());
+            }
             let kind = r#type.as_str().to_ascii_lowercase();
             let prefix = self.prefix.replace(TEMPLATE, &kind);
             let suffix = self.suffix.replace(TEMPLATE, &kind);

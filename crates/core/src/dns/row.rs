@@ -31,6 +31,7 @@ impl<'a> Row<'_, 'a> {
         let ours: Vec<(&RecordSet, &RecordSet, Ownership)> = self
             .observed
             .at(self.name)
+            .filter(|set| self.settings.types.contains(&set.r#type))
             .filter_map(|set| self.observed.ours(set, self.settings).map(|(txt, whose)| (set, txt, whose)))
             .collect();
         let winners = self.winners(all_desired, &ours, plan);
@@ -45,6 +46,7 @@ impl<'a> Row<'_, 'a> {
             .filter(|(set, ..)| !winners.iter().any(|desired| desired.set.r#type == set.r#type))
             .cloned()
             .collect();
+        let mut removed: Vec<RecordType> = Vec::new();
         for desired in &winners {
             // A set of the other kind (CNAME against all others) makes way in the same group.
             let clashing = |set: &RecordSet| {
@@ -52,8 +54,9 @@ impl<'a> Row<'_, 'a> {
             };
             let (replaced, rest): (Vec<_>, Vec<_>) =
                 gone.iter().cloned().partition(|(set, ..)| clashing(set));
-            match self.make(desired, &replaced, claimed) {
+            match self.make(desired, &replaced, &removed, claimed) {
                 Ok(action) => {
+                    removed.extend(replaced.iter().map(|(set, ..)| set.r#type));
                     if action.verb != (Verb::Leave { because: Because::AsWanted }) {
                         gone = rest;
                     }
@@ -69,6 +72,11 @@ impl<'a> Row<'_, 'a> {
             }
         }
         for (set, txt, whose) in gone {
+            if let (None, Some(desired)) = (&held, winners.first())
+                && self.settings.policy != Policy::Sync
+            {
+                find(plan, desired, self.forbidden(format!("delete {}", set.r#type)));
+            }
             let because = match (&held, self.settings.policy) {
                 (Some(because), _) => Some(because.clone()),
                 (None, Policy::Sync) => None,
@@ -138,6 +146,7 @@ impl<'a> Row<'_, 'a> {
         &self,
         desired: &WantedRecord,
         replaced: &[(&'a RecordSet, &'a RecordSet, Ownership)],
+        removed: &[RecordType],
         claimed: &mut BTreeSet<Name>,
     ) -> Result<Action, Blocked> {
         let set = &desired.set;
@@ -147,15 +156,20 @@ impl<'a> Row<'_, 'a> {
         }
         let current = self.observed.set(&set.name, set.r#type);
         if let Some(foreign) = self.foreign(current) {
-            let owner = self.observed.owner(foreign, self.settings);
+            let owner = self.observed.owner(foreign);
             let owner = owner.and_then(|(_, whose)| whose.owner().map(str::to_owned));
             let problem =
                 DnsProblem::NotOurs { name: set.name.clone(), r#type: foreign.r#type, owner: owner.clone() };
             return Err((Because::NotOurs { owner }, Some(problem)));
         }
-        if current.is_none() && set.r#type == RecordType::Cname {
+        if current.is_none() {
             // Not only managed types: a CNAME may not stand beside a TXT either (RFC 1034 section 3.6.2).
-            let stays = |at: &RecordSet| !replaced.iter().any(|(gone, ..)| gone.r#type == at.r#type);
+            let alias = set.r#type == RecordType::Cname;
+            let stays = |at: &RecordSet| {
+                (alias || at.r#type == RecordType::Cname)
+                    && !removed.contains(&at.r#type)
+                    && !replaced.iter().any(|(gone, ..)| gone.r#type == at.r#type)
+            };
             if self.observed.at(&set.name).any(stays) {
                 let problem = DnsProblem::CnameBesideOther { name: set.name.clone() };
                 return Err((Because::Problem, Some(problem)));
@@ -184,10 +198,13 @@ impl<'a> Row<'_, 'a> {
                 })
             }
             Entry::Of(txt, whose) if is_owner(&whose, self.settings) => {
-                entry_same = whose.resource() == desired.resource.as_str();
+                let owner = self.settings.owner.to_string();
+                entry_same =
+                    whose.resource() == desired.resource.as_str() && whose.owner() == Some(owner.as_str());
                 let mut new = txt.clone();
                 if !entry_same {
                     let mut whose = whose;
+                    whose.labels.insert("owner".to_owned(), owner);
                     whose.labels.insert("resource".to_owned(), desired.resource.to_string());
                     new.values[0] = whose.text();
                     new.values.sort_unstable();
@@ -205,8 +222,15 @@ impl<'a> Row<'_, 'a> {
         let verb = match (from.is_empty(), self.settings.policy) {
             (true, _) => Verb::Create,
             _ if same && entry_same && replaced.is_empty() => Verb::Leave { because: Because::AsWanted },
-            (false, Policy::CreateOnly) => return Err((Because::Policy, None)),
-            (false, Policy::UpsertOnly) if !replaced.is_empty() => return Err((Because::Policy, None)),
+            (false, policy)
+                if policy == Policy::CreateOnly || policy != Policy::Sync && !replaced.is_empty() =>
+            {
+                let what = match from.iter().find(|from| from.r#type != set.r#type) {
+                    Some(old) => format!("replace {} by {}", old.r#type, set.r#type),
+                    None => format!("change {}", set.r#type),
+                };
+                return Err((Because::Policy, Some(self.forbidden(what))));
+            }
             (false, _) => Verb::Update { from },
         };
         if matches!(verb, Verb::Leave { .. }) {
@@ -216,8 +240,12 @@ impl<'a> Row<'_, 'a> {
         Ok(Action { set: set.clone(), resource: desired.resource.clone(), verb, group })
     }
 
+    fn forbidden(&self, what: String) -> DnsProblem {
+        DnsProblem::PolicyForbids { name: self.name.clone(), what, policy: self.settings.policy.as_str() }
+    }
+
     fn registry_name(&self, set: &RecordSet) -> Result<Name, Blocked> {
-        let txt = self.settings.registry.txt_name(&set.name, set.r#type);
+        let txt = self.observed.registry.txt_name(&set.name, set.r#type);
         let txt = txt.map_err(|problem| (Because::Problem, Some(problem)))?;
         if in_zone(&txt, self.zone) {
             return Ok(txt);
@@ -231,10 +259,12 @@ impl<'a> Row<'_, 'a> {
     /// that is not ours.
     fn foreign(&self, current: Option<&'a RecordSet>) -> Option<&'a RecordSet> {
         let foreign = |set: &&'a RecordSet| self.observed.ours(set, self.settings).is_none();
-        match current {
-            Some(current) => Some(current).filter(foreign),
-            None => self.observed.at(self.name).filter(|set| set.r#type != RecordType::Txt).find(foreign),
+        if current.is_some() {
+            return current.filter(foreign);
         }
+        let counts =
+            |set: &&RecordSet| set.r#type == RecordType::Cname || self.settings.types.contains(&set.r#type);
+        self.observed.at(self.name).filter(counts).find(foreign)
     }
 }
 

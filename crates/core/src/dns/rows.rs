@@ -1,10 +1,12 @@
 //! Rows of the DNS room.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{
-    GatewayKey, Instant, LabelSelector, Name, ObjectKey, Problem, RouteKey, RouteKind, dns::RecordSet, row,
+    GatewayKey, Instant, Name, ObjectKey, Problem, RouteKey, RouteKind, dns::RecordSet, row,
 };
 
-use super::{Settings, WantedRecord};
+use super::{Settings, WantedRecord, scope::Scope};
 use crate::gateway::rows::ListenerKey;
 
 /// Fact: what the DNS room is to do for one component. Without such a row nothing is desired and no zone is changed.
@@ -16,12 +18,8 @@ pub struct DnsSettings {
     pub managed: bool,
     /// Kinds of routes whose names are published (external-dns `sources`).
     pub sources: Vec<RouteKind>,
-    /// Only routes whose labels match are published (`--label-filter`); empty: all.
-    pub labels: LabelSelector,
-    /// Only routes whose annotations match are published (`--annotation-filter`); empty: all.
-    pub annotations: LabelSelector,
-    /// Record types that are managed (`--managed-record-types`).
-    pub types: Vec<portolan_model::dns::RecordType>,
+    /// What it looks at.
+    pub scope: Scope,
     /// How often each zone is compared with what is wanted although nothing changed, in seconds.
     pub interval_seconds: u64,
     /// Owner, policy, filters, registry names.
@@ -90,12 +88,21 @@ row!(ListenerGate, ListenerKey, "listener_gates");
 pub struct GatewayTargets {
     /// The Gateway.
     pub key: GatewayKey,
-    /// IP addresses or names; empty while there is no address.
-    pub targets: Vec<Name>,
+    /// What each component sees of it, by component; without one that makes records it is empty.
+    pub seen: BTreeMap<Name, GatewaySeen>,
     /// The Gateway or its class was removed and is kept for its records only: nothing is desired at it.
     pub leaving: bool,
 }
 row!(GatewayTargets, GatewayKey, "gateway_targets");
+
+/// A Gateway as a component sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GatewaySeen {
+    /// IP addresses or names; empty while there is no address.
+    pub targets: Vec<Name>,
+    /// Why its filters leave out the Gateway or all of its targets.
+    pub outside: Option<String>,
+}
 
 /// A route asks for a name at a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,12 +116,32 @@ pub struct DesiredRecord {
     pub targets: Vec<Name>,
     /// TTL in seconds, if asked for.
     pub ttl: Option<u32>,
+    /// Which of several record sets of the name it is (`set-identifier`); empty: the one.
+    pub identifier: Name,
+    /// Its weight among them (`aws-weight`).
+    pub weight: Option<u32>,
     /// Why the filters leave the name or the route out; `None`: it is in scope.
-    pub outside: Option<String>,
+    pub outside: Option<Outside>,
     /// Whether it may be published for the first time, or what is missing.
     pub gate: Result<(), String>,
 }
 row!(DesiredRecord, (Name, RouteKey, GatewayKey, Name), "desired_records");
+
+/// Why the filters of a component leave a name out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// One sentence.
+    pub why: String,
+    /// By a filter that chooses among routes and Gateways, so it may well be meant; else by one of names.
+    pub chosen: bool,
+}
+
+impl Outside {
+    /// By a filter of routes or Gateways.
+    pub fn chosen(why: String) -> Self {
+        Self { why, chosen: true }
+    }
+}
 
 /// Wanted: the record sets of a name, before conflicts between them are decided by [`super::plan`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,6 +166,8 @@ pub enum Stage {
     Writing,
     /// It cannot be written until somebody edits something.
     Refused,
+    /// The policy forbids the change that would be needed: what stands stays.
+    Kept,
     /// In its zone, and not answered yet.
     Asking,
     /// Answered by every server of the provider.

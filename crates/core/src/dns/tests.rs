@@ -12,3 +12,4 @@ mod properties;
 mod registry;
 mod selector;
 mod settings;
+mod template;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
-    Name, Severity,
+    Code, Name, Severity,
     dns::{RecordSet, RecordType},
 };
 
@@ -21,12 +21,15 @@ use crate::{
     world::{Finding, ProblemsByName, PublishedByName},
 };
 
+/// The policy forbids a change ([`super::DnsProblem::PolicyForbids`]).
+const POLICY: Code = Code(418);
+
 pub(super) fn record_findings(cx: &mut Cx<'_>, problem: &Arc<RecordProblem>) {
     cx.emit(Finding { problem: problem.key.1.clone() });
 }
 
 pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<DesiredRecord>]) {
-    let outside = all_desired.iter().find_map(|desired| desired.outside.clone());
+    let all = all_desired;
     let hosts: BTreeSet<Name> = all_desired.iter().filter_map(|desired| desired.host.clone()).collect();
     let mut state = DnsState {
         key: name.clone(),
@@ -38,7 +41,7 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<Desi
     let mut all_desired: Vec<&Arc<DesiredRecord>> =
         all_desired.iter().filter(|desired| desired.outside.is_none()).collect();
     if all_desired.is_empty() {
-        state.why = outside.unwrap_or_default();
+        state.why = left_out(cx, name, all);
         cx.emit(state);
         return;
     }
@@ -56,9 +59,23 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<Desi
     let ours: Vec<Arc<PublishedRecord>> = published
         .into_iter()
         .filter(|record| {
-            record.components.contains(&component) && settings.types.contains(&record.set.r#type)
+            record.components.contains(&component) && settings.plan.types.contains(&record.set.r#type)
         })
         .collect();
+    weighted(cx, name, &mut all_desired);
+    let unmanaged = |desired: &&Arc<DesiredRecord>| {
+        !desired.targets.is_empty() && sets(name, desired, &settings).is_empty()
+    };
+    if all_desired.iter().all(unmanaged) {
+        "its targets are of types that are not managed".clone_into(&mut state.why);
+        let message = format!("{name} is not published: {}", state.why);
+        let hint = "add the type to managedRecordTypes, or give the Gateway other targets";
+        for desired in &all_desired {
+            problem(cx, desired.key.1.object(), 438, Severity::Warning, "", message.clone(), hint);
+        }
+        cx.emit(state);
+        return;
+    }
     let mut closed = None;
     let mut records = Vec::new();
     for desired in all_desired {
@@ -82,6 +99,49 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<Desi
     cx.emit(state);
     if !records.is_empty() {
         cx.emit(WantedName { key: name.clone(), component, records });
+    }
+}
+
+/// Why nobody publishes the name; its routes are told.
+fn left_out(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<DesiredRecord>]) -> String {
+    let mut first = None;
+    for desired in all_desired {
+        let Some(outside) = &desired.outside else { continue };
+        let severity = if outside.chosen { Severity::Info } else { Severity::Warning };
+        let message = format!("{name} is not published: {}", outside.why);
+        let hint = "nothing to do if that is meant; else widen the filter of external-dns";
+        problem(cx, desired.key.1.object(), 438, severity, "", message, hint);
+        first.get_or_insert_with(|| outside.why.clone());
+    }
+    first.unwrap_or_default()
+}
+
+/// Of several record sets of one name (set identifiers) those with weight 0 are not answered while another has more.
+fn weighted(cx: &mut Cx<'_>, name: &Name, all_desired: &mut Vec<&Arc<DesiredRecord>>) {
+    let apart: BTreeSet<&Name> = all_desired.iter().map(|desired| &desired.identifier).collect();
+    if apart.len() < 2 {
+        return;
+    }
+    let weights: Vec<String> = all_desired
+        .iter()
+        .filter(|desired| !desired.identifier.is_empty())
+        .map(|desired| {
+            let weight =
+                desired.weight.map_or_else(|| "without a weight".to_owned(), |weight| weight.to_string());
+            format!("{} {weight}", desired.identifier)
+        })
+        .collect();
+    let message = format!(
+        "{name} is asked for as several record sets ({}), and is one here: all targets whose weight is not 0 are answered \
+         alike",
+        weights.join(", ")
+    );
+    let hint = "nothing to do, if only the provider in the cloud is to choose among them";
+    for desired in all_desired.iter() {
+        problem(cx, desired.key.1.object(), 439, Severity::Warning, "", message.clone(), hint);
+    }
+    if all_desired.iter().any(|desired| desired.weight != Some(0)) {
+        all_desired.retain(|desired| desired.weight != Some(0));
     }
 }
 
@@ -110,12 +170,12 @@ fn sets(name: &Name, desired: &DesiredRecord, settings: &DnsSettings) -> Vec<Wan
     let resource = resource_label(&desired.key.1.object());
     record_sets(name, &targets.iter().copied(), desired.ttl)
         .into_iter()
-        .filter(|set| settings.types.contains(&set.r#type))
+        .filter(|set| settings.plan.types.contains(&set.r#type))
         .map(|set| WantedRecord { set, resource: resource.clone() })
         .collect()
 }
 
-/// What stands, kept by a desired record that cannot say more at the moment.
+/// What stands, desired again by a desired record that cannot say more at the moment.
 fn held(desired: &DesiredRecord, set: &RecordSet) -> WantedRecord {
     WantedRecord {
         set: RecordSet { ttl: desired.ttl, ..set.clone() },
@@ -156,7 +216,10 @@ fn stage(
         let error = problems.iter().find(|problem| problem.key.1.severity == Severity::Error);
         return match error {
             Some(problem) => (Stage::Refused, problem.key.1.message.clone()),
-            None => (Stage::Writing, "its record is being written".to_owned()),
+            None => match problems.iter().find(|problem| problem.key.1.code == POLICY) {
+                Some(problem) => (Stage::Kept, problem.key.1.message.clone()),
+                None => (Stage::Writing, "its record is being written".to_owned()),
+            },
         };
     }
     match cx.get::<DnsAnswer>(name).map(|answer| answer.state.clone()) {

@@ -26,6 +26,8 @@ pub struct ComponentValues {
     pub application: Name,
     /// Namespace of the component.
     pub namespace: Name,
+    /// Version of the chart as it is asked for; empty if it is not known.
+    pub version: Name,
     /// The chart's values.
     pub values: Value,
 }
@@ -95,19 +97,6 @@ impl<'a> Reader<'a> {
                 None
             }
         }
-    }
-
-    /// A list of texts.
-    fn list(&mut self, path: &str) -> Option<Vec<String>> {
-        let Value::Array(items) = self.take(path)? else {
-            self.unusable(path, &format!("{path} is no list"));
-            return None;
-        };
-        let (texts, rest): (Vec<_>, Vec<_>) = items.iter().partition(|item| item.is_string());
-        if let Some(other) = rest.first() {
-            self.unusable(path, &format!("{path} holds {}, not text", kind(other)));
-        }
-        Some(texts.into_iter().filter_map(|text| text.as_str().map(str::to_owned)).collect())
     }
 
     /// A value that cannot be used, or means something that is not done.

@@ -108,6 +108,7 @@ mod tests {
             object: application_key(application),
             application: application.into(),
             namespace: format!("{application}-ns").into(),
+            version: Name::default(),
             values,
         }
     }
@@ -165,7 +166,7 @@ mod tests {
         assert!(!made.dns[0].managed);
         let problems: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.object.to_string())).collect();
         let dns = || "Application/argocd/dns".to_owned();
-        assert_eq!(problems, [(402, dns()), (436, dns())]);
+        assert_eq!(problems, [(436, dns()), (402, dns())]);
     }
 
     #[test]

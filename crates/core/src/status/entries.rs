@@ -249,7 +249,7 @@ fn uncertified(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
 fn dns(cx: &mut Cx<'_>, host: &Name) -> Option<(State, String)> {
     cx.find::<StatesByHost>(host).iter().find_map(|state| {
         let how = match state.stage {
-            Stage::Outside | Stage::Answered => return None,
+            Stage::Outside | Stage::Kept | Stage::Answered => return None,
             Stage::Refused => State::Refused,
             Stage::Waiting | Stage::Writing | Stage::Asking => State::Pending,
         };

@@ -5,12 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use portolan_core::{
     World,
     dns::{
-        Ownership, Plan, Policy,
+        Ownership, Plan,
         observe::{finding_problem, published},
         plan_of,
         rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
     },
-    gitops::adapters::ExternalDns,
+    gitops::adapters::{Component, ComponentValues, adapt},
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{
@@ -21,7 +21,7 @@ use portolan_core::{
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, NamespacedName, ObjectKey, Redacted,
+    Name, NamespacedName, ObjectKey, Problem, Redacted, Severity,
     dns::{Content, RecordSet, RecordType, Snapshot},
     input::{ConfigMap, Maker, SealingScope, Secret},
 };
@@ -40,29 +40,37 @@ pub fn dns_settings(facts: &Value) -> Option<Vec<DnsSettings>> {
     })
 }
 
+/// As the chart's values say it; `owner`, `types` and `version` are short for the owner's id, the record types and the chart's
+/// version; with `folder` there is no external-dns. What the facts say of the zone is none of its values.
 fn component(name: &str, dns: &Value) -> DnsSettings {
-    let text = |field: &str, default: &str| Name::new(dns[field].as_str().unwrap_or(default));
-    let sources = texts(&dns["sources"]);
-    let both = || vec!["gateway-httproute".into(), "gateway-grpcroute".into()];
-    let (settings, problems) = DnsSettings::of_external_dns(&ExternalDns {
+    if let Some(folder) = dns["folder"].as_str() {
+        return DnsSettings::of_folder(folder);
+    }
+    let mut values = serde_json::json!({
+        "provider": {"name": "google"}, "sources": ["gateway-httproute", "gateway-grpcroute"], "policy": "sync",
+        "txtOwnerId": "me",
+    });
+    for (field, value) in dns.as_object().into_iter().flatten() {
+        let field = match field.as_str() {
+            "owner" => "txtOwnerId",
+            "types" => "managedRecordTypes",
+            "zone" | "write" | "version" => continue,
+            other => other,
+        };
+        values[field] = value.clone();
+    }
+    let made = adapt(&ComponentValues {
+        component: "external-dns".into(),
         object: ObjectKey::new("argoproj.io", "Application", "argocd", name),
         application: name.into(),
         namespace: "external-dns".into(),
-        provider: "google".into(),
-        sources: if sources.is_empty() { both() } else { sources },
-        domain_filters: texts(&dns["domainFilters"]),
-        exclude_domains: texts(&dns["excludeDomains"]),
-        policy: Policy::parse(&text("policy", "sync")).unwrap(),
-        registry: "txt".into(),
-        owner: text("owner", "me"),
-        txt_prefix: text("txtPrefix", ""),
-        txt_suffix: text("txtSuffix", ""),
-        interval_seconds: 60,
-        record_types: texts(&dns["types"]),
-        annotation_filter: text("annotationFilter", ""),
-        label_filter: text("labelFilter", ""),
-        credentials: vec![],
+        version: Name::new(dns["version"].as_str().unwrap_or_default()),
+        values,
     });
+    let (Some(Component::ExternalDns(told)), adapted) = made else { panic!("{made:?}") };
+    let serious = |problem: &Problem| problem.severity == Severity::Error;
+    assert!(!adapted.iter().any(serious), "{adapted:?}");
+    let (settings, problems) = DnsSettings::of_external_dns(&told);
     assert_eq!(problems, []);
     settings
 }

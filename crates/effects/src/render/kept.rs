@@ -63,8 +63,8 @@ pub(super) struct KeptSource {
     pub(super) unsure: bool,
     /// Not for a reason that stands in the work tree: it is tried again with each reading.
     pub(super) again: bool,
-    /// Replaced components and their values.
-    pub(super) values: Vec<(String, Value)>,
+    /// Replaced components: chart, version as it is asked for, and values.
+    pub(super) values: Vec<(String, String, Value)>,
     pub(super) parts: BTreeMap<PathBuf, KeptPart>,
     /// Applications that its parts bring.
     pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,

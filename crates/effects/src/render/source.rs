@@ -260,7 +260,11 @@ impl Reader<'_> {
                 ..helm
             };
             if let Template::Read(_, manifests) = self.template(&staged, &helm, None, chart) {
-                self.out.values.push((chart.to_owned(), manifests.values.unwrap_or(Value::Null)));
+                self.out.values.push((
+                    chart.to_owned(),
+                    source.target_revision.clone(),
+                    manifests.values.unwrap_or(Value::Null),
+                ));
             }
             return;
         }
@@ -295,7 +299,7 @@ impl Reader<'_> {
                 .get(dependency.values_key())
                 .cloned()
                 .unwrap_or_else(|| Value::Object(serde_json::Map::default()));
-            self.out.values.push((dependency.name.clone(), own));
+            self.out.values.push((dependency.name.clone(), dependency.version.clone(), own));
         }
         for dependency in staged.left_out.iter().filter(|dependency| dependency.enabled(&values)) {
             let message = format!(

@@ -191,12 +191,15 @@ impl Walk<'_> {
             if source.unsure {
                 self.out.unsure.insert(name.clone());
             }
-            self.out.adapters.extend(source.values.iter().map(|(component, values)| ComponentValues {
-                component: component.as_str().into(),
-                object: object.clone(),
-                application: name.clone(),
-                namespace: namespace.clone(),
-                values: values.clone(),
+            self.out.adapters.extend(source.values.iter().map(|(component, version, values)| {
+                ComponentValues {
+                    component: component.as_str().into(),
+                    object: object.clone(),
+                    application: name.clone(),
+                    namespace: namespace.clone(),
+                    version: version.as_str().into(),
+                    values: values.clone(),
+                }
             }));
             for object in source.applications.values().flatten() {
                 if follow {

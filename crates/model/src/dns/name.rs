@@ -25,6 +25,12 @@ pub enum InvalidName {
     /// A backslash that no character or byte value follows.
     #[error("a backslash is not followed by a character or by three digits up to 255")]
     Escape,
+    /// An address where a name belongs.
+    #[error("it is an address")]
+    Address,
+    /// RFC 1123 section 2.1.
+    #[error("its labels are not of letters, digits and inner hyphens, as those of a host are")]
+    NotHost,
 }
 
 /// Splits a name in presentation format into its labels as bytes, lower-cased, leftmost first. A trailing dot is

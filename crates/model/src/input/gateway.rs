@@ -42,7 +42,9 @@ pub struct Gateway {
     pub listeners: Vec<Listener>,
     /// `spec.addresses`: type and value.
     pub addresses: Vec<(Name, Name)>,
-    /// Annotations of external-dns (either prefix) and `portolan.dev/`.
+    /// `metadata.labels`: external-dns' `--gateway-label-filter` looks at them.
+    pub labels: BTreeMap<Name, Name>,
+    /// All annotations: external-dns may be told any prefix.
     pub annotations: BTreeMap<Name, String>,
 }
 row!(Gateway, GatewayKey, "gateways");

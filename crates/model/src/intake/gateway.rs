@@ -56,7 +56,8 @@ pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
             .iter()
             .map(|node| (node.get("type").name_or("IPAddress"), node.get("value").name()))
             .collect(),
-        annotations: root.edge_annotations(),
+        labels: root.labels(),
+        annotations: root.annotations(),
     }
 }
 

@@ -7,7 +7,11 @@ use portolan_model::{
 
 use crate::dns::{
     DnsProblem, HostnameSource,
-    annotations::{ALPHA, Annotations, STABLE, read},
+    annotations::{
+        ALPHA, Annotations, Prefix, STABLE,
+        family::{On, unused},
+        read,
+    },
     targets::record_sets,
 };
 
@@ -16,7 +20,7 @@ fn of(pairs: &[(&str, &str, &str)]) -> (Annotations, Vec<DnsProblem>) {
         .iter()
         .map(|(prefix, key, value)| (format!("{prefix}{key}").into(), (*value).to_owned()))
         .collect();
-    read(&map)
+    read(&map, &Prefix::Both)
 }
 
 #[test]
@@ -36,6 +40,7 @@ fn both_prefixes_are_read() {
             ttl: Some(300),
             ignored: false,
             hostname_source: HostnameSource::AnnotationOnly,
+            ..Annotations::default()
         };
         assert_eq!(found, expected);
     }
@@ -111,4 +116,67 @@ fn targets_choose_the_type() {
             (RecordType::Cname, "lb.y".to_owned()),
         ]
     );
+}
+
+#[test]
+fn what_is_no_host_is_left_out() {
+    let text = "https://a.lab.example.net, my_app.x, ,10.0.0.5, B.LAB.example.net., -x.y, a.x/api, c.x:8443, *.w.x, a.*.x";
+    let (found, problems) = of(&[(ALPHA, "hostname", text)]);
+    assert_eq!(found.hostnames, ["b.lab.example.net", "*.w.x"]);
+    let bad: Vec<_> = problems
+        .iter()
+        .filter_map(|p| match p {
+            DnsProblem::InvalidName { value, why, .. } => Some((value.as_str(), *why)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        bad,
+        [
+            ("https://a.lab.example.net", InvalidName::NotHost),
+            ("my_app.x", InvalidName::NotHost),
+            ("10.0.0.5", InvalidName::Address),
+            ("-x.y", InvalidName::NotHost),
+            ("a.x/api", InvalidName::NotHost),
+            ("c.x:8443", InvalidName::NotHost),
+            ("a.*.x", InvalidName::NotHost),
+        ]
+    );
+    assert!(problems.iter().all(|problem| problem.severity() == portolan_model::Severity::Warning));
+}
+
+#[test]
+fn annotations_without_effect_are_named() {
+    let said = |on, pairs: &[(&str, &str)]| -> Vec<String> {
+        let map = pairs.iter().map(|(k, v)| (format!("{STABLE}{k}").into(), (*v).to_owned())).collect();
+        let problems = unused(&map, &Prefix::Both, on);
+        problems.iter().map(|problem| format!("{} {}", problem.message(), problem.hint())).collect()
+    };
+    let used = [("hostname", "a.x"), ("ttl", "5"), ("controller", "x"), ("gateway-hostname-source", "")];
+    assert!(said(On::Route, &used).is_empty());
+    assert!(said(On::Gateway, &[("target", "a.x"), ("controller", "x")]).is_empty());
+    for (on, key, part) in [
+        (On::Route, "target", "read on Gateways only"),
+        (On::Route, "hostnames", "hostname may be meant"),
+        (On::Route, "aws-weight", "no whole number from 0 to 255"),
+        (On::Route, "set-identifier", "which are one here"),
+        (On::Gateway, "set-identifier", "read on routes only"),
+        (On::Route, "aws-region", "records of a cloud provider"),
+        (On::Route, "cloudflare-proxied", "records of a cloud provider"),
+        (On::Route, "cloudflare-proxed", "cloudflare-proxied may be meant"),
+        (On::Route, "alias", "records of a cloud provider"),
+        (On::Route, "internal-hostname", "Services, Pods or Ingresses"),
+        (On::Route, "weight", "remove it"),
+        (On::Gateway, "ttl", "read on routes only"),
+        (On::Gateway, "aws-evaluate-target-health", "records of a cloud provider"),
+    ] {
+        let said = said(on, &[(key, "x")]);
+        assert!(said.len() == 1 && said[0].contains(part), "{key}: {said:?}");
+    }
+    let own = Prefix::One("dns.example.com/".into());
+    let map = [
+        ("dns.example.com/targets".into(), String::new()),
+        (format!("{STABLE}targets").into(), String::new()),
+    ];
+    assert_eq!(unused(&map.into(), &own, On::Route).len(), 1, "the prefix that is read");
 }

@@ -22,8 +22,13 @@ fn hostnames_and_annotations_under_both_prefixes() {
     let none: [&str; 0] = [];
     let a = "a.example.com";
     assert_eq!(asked(HTTPS, a, ""), [a]);
-    assert_eq!(asked(HTTPS, "", ""), none, "a listener's wildcard is not published by itself");
-    assert_eq!(asked(HTTPS, "'*.example.com'", ""), ["*.example.com"], "unless the route names it");
+    assert_eq!(asked(HTTPS, "", ""), ["*.example.com"], "its listener's");
+    assert_eq!(
+        asked("{name: one, namespace: g, sectionName: http}", "", ""),
+        none,
+        "a listener without a hostname"
+    );
+    assert_eq!(asked(HTTPS, "'*.example.com'", ""), ["*.example.com"]);
     for prefix in [P, ALPHA] {
         let more = format!("{prefix}hostname: 'b.example.com, c.example.com'");
         assert_eq!(asked(HTTPS, "", &more), ["b.example.com", "c.example.com"]);
@@ -125,9 +130,13 @@ fn filters_sources_and_types_limit_what_is_asked_for() {
     assert_eq!(edge.state("app.example.com").0, Stage::Outside);
     let mut edge = with(|s| s.sources = vec![portolan_model::RouteKind::Grpc]);
     assert!(edge.wanted().is_empty() && edge.engine.rows::<DesiredRecord>().len() == 0);
-    let mut edge = with(|s| s.types = vec![portolan_model::dns::RecordType::Aaaa]);
+    let mut edge = with(|s| s.plan.types = vec![portolan_model::dns::RecordType::Aaaa]);
     assert!(edge.wanted().is_empty());
-    assert_eq!(edge.state("app.example.com").1, "its targets are of a type that is not managed");
+    assert_eq!(edge.state("app.example.com").1, "its targets are of types that are not managed");
+    assert_eq!(
+        (edge.state("app.example.com").0, edge.codes()),
+        (Stage::Outside, vec!["PTL-0438".to_owned()])
+    );
     let mut edge = with(|s| s.managed = false);
     assert!(edge.wanted().is_empty());
     // create-only: what stands is never changed, and the host is live with it.
@@ -137,4 +146,108 @@ fn filters_sources_and_types_limit_what_is_asked_for() {
     edge.publish();
     assert_eq!(edge.stands(), ["app.example.com A 127.77.1.1"]);
     assert_eq!(edge.state("app.example.com").0, Stage::Answered);
+}
+
+/// Names of a route without hostnames, or with `a.example.com`, under settings that were changed.
+fn under(change: fn(&mut DnsSettings), parents: &str, hostnames: &str, annotations: &str) -> Vec<String> {
+    let mut edge = Edge::ready();
+    change(&mut edge.settings);
+    edge.engine.put(edge.settings.clone());
+    edge.apply(&route("app", parents, hostnames, annotations));
+    edge.step();
+    let inside = |desired: &&std::sync::Arc<DesiredRecord>| desired.outside.is_none();
+    edge.engine.rows::<DesiredRecord>().filter(inside).map(|desired| desired.key.0.to_string()).collect()
+}
+
+#[test]
+fn a_listeners_name_beside_others_depends_on_the_version() {
+    let annotated = format!("{P}hostname: b.example.com");
+    assert_eq!(under(|_| {}, HTTPS, "", &annotated), ["b.example.com"], "since 0.24");
+    let older = |s: &mut DnsSettings| s.scope.always_listener = true;
+    assert_eq!(under(older, HTTPS, "", &annotated), ["*.example.com", "b.example.com"], "before 0.24");
+    assert_eq!(under(older, HTTPS, "a.example.com", &annotated), ["a.example.com", "b.example.com"]);
+    let defined = format!("{annotated}, {P}gateway-hostname-source: defined-hosts-only");
+    assert!(under(older, HTTPS, "", &defined).is_empty());
+}
+
+#[test]
+fn templates_make_names_and_the_annotation_can_be_ignored() {
+    let template = |s: &mut DnsSettings| {
+        s.scope.templates.add("{{.Name}}.example.com,{{.Labels.x}}.example.com").unwrap();
+    };
+    assert_eq!(under(template, HTTPS, "", ""), ["app.example.com"], "what is no name is left out");
+    assert_eq!(under(template, HTTPS, "a.example.com", ""), ["a.example.com"]);
+    let combined = |s: &mut DnsSettings| {
+        s.scope.templates.add("{{.Name}}.example.com").unwrap();
+        s.scope.combine = true;
+        s.scope.ignore_hostnames = true;
+    };
+    let annotated = format!("{P}hostname: b.example.com");
+    assert_eq!(under(combined, HTTPS, "a.example.com", &annotated), ["a.example.com", "app.example.com"]);
+    let only = format!("{annotated}, {P}gateway-hostname-source: annotation-only");
+    assert!(under(combined, HTTPS, "a.example.com", &only).is_empty());
+}
+
+#[test]
+fn annotations_are_read_under_the_prefix_of_the_component() {
+    let own = |s: &mut DnsSettings| {
+        s.scope.prefix = crate::dns::annotations::Prefix::One("dns.example.com/".into());
+    };
+    let annotations = format!("dns.example.com/hostname: b.example.com, {P}hostname: c.example.com");
+    assert_eq!(under(own, HTTPS, "a.example.com", &annotations), ["a.example.com", "b.example.com"]);
+    assert!(under(own, HTTPS, "a.example.com", "dns.example.com/controller: other").is_empty());
+    assert_eq!(under(own, HTTPS, "a.example.com", &format!("{P}controller: other")), ["a.example.com"]);
+}
+
+#[test]
+fn gateways_and_routes_are_chosen() {
+    let a = "a.example.com";
+    let none: [&str; 0] = [];
+    for (change, names) in [
+        ((|s| s.scope.gateway_name = "one".into()) as fn(&mut DnsSettings), &[a][..]),
+        (|s| s.scope.gateway_name = "two".into(), &none),
+        (|s| s.scope.gateway_namespace = "g".into(), &[a]),
+        (|s| s.scope.gateway_namespace = "t".into(), &none),
+        (|s| s.scope.gateway_labels = crate::dns::selector::parse("a=b").unwrap(), &none),
+        (|s| s.scope.gateway_labels = crate::dns::selector::parse("!a").unwrap(), &[a]),
+        (|s| s.scope.namespaces = vec!["x".into(), "t".into()], &[a]),
+        (|s| s.scope.namespaces = vec!["x".into()], &none),
+        (|s| s.scope.excluded_nets.extend(crate::dns::scope::Net::parse("127.0.0.0/8")), &none),
+        (|s| s.scope.excluded_nets.extend(crate::dns::scope::Net::parse("10.0.0.0/8")), &[a]),
+    ] {
+        assert_eq!(under(change, HTTPS, a, ""), names);
+    }
+}
+
+#[test]
+fn a_target_that_is_filtered_leaves_the_others() {
+    let mut edge = Edge::ready();
+    edge.settings.scope.excluded_nets.extend(crate::dns::scope::Net::parse("10.0.0.0/8"));
+    edge.engine.put(edge.settings.clone());
+    let both = format!("annotations: {{{P}target: '198.51.100.10,10.9.9.9'}}");
+    edge.apply(
+        &super::edge::GATEWAYS
+            .replace("{name: one, namespace: g}", &format!("{{name: one, namespace: g, {both}}}")),
+    );
+    edge.apply(&route("app", HTTPS, "app.example.com", ""));
+    edge.probe("app.example.com", Ok(200));
+    assert_eq!(edge.wanted(), ["app.example.com A 198.51.100.10 httproute/t/app"]);
+}
+
+#[test]
+fn of_weighted_twins_one_with_weight_0_is_not_answered() {
+    let mut edge = Edge::ready();
+    edge.apply(&super::edge::GATEWAYS.replace(
+        "{name: two, namespace: g}",
+        &format!("{{name: two, namespace: g, annotations: {{{P}target: 192.0.2.2}}}}"),
+    ));
+    let twin = |id: &str, weight: &str| format!("{P}set-identifier: {id}, {P}aws-weight: '{weight}'");
+    edge.apply(&route("a", HTTPS, "w.example.com", &twin("a", "100")));
+    edge.apply(&route("b", "{name: two, namespace: g}", "w.example.com", &twin("b", "0")));
+    edge.probe("w.example.com", Ok(200));
+    edge.ack(crate::gateway::rows::WireType::Listener, "gw/g/two/80", Ok(()));
+    assert_eq!(edge.wanted(), ["w.example.com A 127.77.1.1 httproute/t/a"]);
+    assert_eq!(edge.codes().iter().filter(|code| *code == "PTL-0439").count(), 2);
+    edge.apply(&route("b", "{name: two, namespace: g}", "w.example.com", &twin("b", "1")));
+    assert_eq!(edge.wanted(), ["w.example.com A 127.77.1.1,192.0.2.2 httproute/t/a"]);
 }

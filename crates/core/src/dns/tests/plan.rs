@@ -239,6 +239,7 @@ fn policies_limit_what_is_done() {
             "leave(Policy) app.example.com A [192.0.2.2]",
             "leave(Policy) gone.example.com A [192.0.2.1]",
             "create new.example.com A [192.0.2.2]",
+            "PTL-0418",
         ],
     );
 }
@@ -262,6 +263,7 @@ fn a_change_of_type_is_one_group() {
             "leave(Policy) app.example.com A [192.0.2.1]",
             "leave(Policy) app.example.com AAAA [::1]",
             "leave(Policy) app.example.com CNAME [lb.x]",
+            "PTL-0418",
         ],
     );
     let back = zone(owned("me", "r", "app.example.com CNAME lb.x"));

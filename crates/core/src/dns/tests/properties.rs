@@ -130,7 +130,7 @@ proptest! {
         let settings = Settings { registry, ..settings };
         let component = DnsSettings { plan: settings.clone(), ..DnsSettings::of_folder("me") };
         let chosen: Vec<_> = chosen.into_iter().map(|n| format!("{}example.com", NAMES[n]).into()).collect();
-        let part = Part::of(&chosen, &[component]);
+        let part = Part::of(&chosen, &observed.zone, &[component]);
         let whole = plan(&wanted, &observed, &settings);
         let mut sets = observed.sets.clone();
         sets.retain(|set| part.holds(set));

@@ -1,13 +1,23 @@
-//! external-dns: chart values and flags to DNS settings. Flags are what the program gets in the end, so `extraArgs` win
-//! over the chart's own values. Source: kubernetes-sigs/external-dns `charts/external-dns`, `docs/flags.md`.
+//! external-dns: what it is told by chart values, flags and environment ([`given`]), and which of it is followed. What
+//! narrows or changes what it publishes and is not followed, and what would keep it from starting, stops the component: no
+//! record of it is made, changed or removed.
 
-use portolan_model::{Name, ObjectKey, Severity};
+mod flags;
+mod given;
+mod text;
+mod values;
 
-use super::{Reader, arguments};
+use portolan_model::{Code, Name, ObjectKey, Severity};
+
+use super::{ComponentValues, Reader};
 use crate::dns::{Policy, annotations::go_duration_seconds};
+
+/// The component publishes nothing.
+const STOPPED: Code = Code(645);
 
 /// What external-dns is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a switch of external-dns")]
 pub struct ExternalDns {
     /// What problems are filed on: the Application that brings it, or `File/<chart>` for a root chart.
     pub object: ObjectKey,
@@ -15,112 +25,151 @@ pub struct ExternalDns {
     pub application: Name,
     /// Namespace of the component: where its credential stands.
     pub namespace: Name,
-    /// `provider`, such as `google`; empty if not set.
+    /// Minor version of external-dns (24 is 0.24), if one is declared: by the image's tag, else by the chart's version.
+    pub version: Option<u32>,
+    /// Something that it is told is not followed, or would keep it from starting: nothing is published, and findings say so.
+    pub stopped: bool,
+    /// `--provider`.
     pub provider: Name,
-    /// `sources`, in the order given.
+    /// `--source`, in the order given.
     pub sources: Vec<Name>,
-    /// `domainFilters`; empty means every name.
+    /// `--domain-filter`; empty means every name.
     pub domain_filters: Vec<Name>,
-    /// `excludeDomains`.
+    /// `--exclude-domains`.
     pub exclude_domains: Vec<Name>,
-    /// `policy`; the chart's default is `upsert-only`. One that cannot be read is `create-only`: nothing is touched.
+    /// `--regex-domain-filter`; empty if not set.
+    pub regex_filter: Name,
+    /// `--regex-domain-exclusion`; empty if not set.
+    pub regex_exclusion: Name,
+    /// `--policy`; before 0.22 the chart's default is `upsert-only`.
     pub policy: Policy,
-    /// `registry`; `txt` unless set.
+    /// `--registry`.
     pub registry: Name,
-    /// `txtOwnerId`; external-dns' own default is `default`.
+    /// `--txt-owner-id`; external-dns' own default is `default`.
     pub owner: Name,
-    /// `txtPrefix`; empty if not set.
+    /// `--migrate-from-txt-owner`; empty if not set.
+    pub old_owner: Name,
+    /// `--txt-prefix`; empty if not set.
     pub txt_prefix: Name,
-    /// `txtSuffix`; empty if not set.
+    /// `--txt-suffix`; empty if not set.
     pub txt_suffix: Name,
-    /// `interval`, seconds; the chart's default is one minute.
+    /// `--txt-wildcard-replacement`; empty if not set.
+    pub wildcard_replacement: Name,
+    /// `--interval`, seconds.
     pub interval_seconds: u64,
+    /// `--min-ttl`, seconds; 0 if not set.
+    pub min_ttl: u64,
     /// `--managed-record-types`; empty means external-dns' default (A, AAAA, CNAME).
     pub record_types: Vec<Name>,
-    /// `annotationFilter`; empty if not set.
+    /// `--exclude-record-types`.
+    pub excluded_types: Vec<Name>,
+    /// `--annotation-filter`; empty if not set.
     pub annotation_filter: Name,
-    /// `labelFilter`; empty if not set.
+    /// `--annotation-prefix`; empty if not set: both of external-dns' own are read.
+    pub annotation_prefix: Name,
+    /// `--label-filter`; empty if not set.
     pub label_filter: Name,
+    /// `--namespace`; empty if not set.
+    pub namespaces: Vec<Name>,
+    /// `--gateway-name`; empty if not set.
+    pub gateway_name: Name,
+    /// `--gateway-namespace`; empty if not set.
+    pub gateway_namespace: Name,
+    /// `--gateway-label-filter`; empty if not set.
+    pub gateway_label_filter: Name,
+    /// `--target-net-filter`.
+    pub target_nets: Vec<Name>,
+    /// `--exclude-target-net`.
+    pub excluded_nets: Vec<Name>,
+    /// `--fqdn-template`.
+    pub templates: Vec<Name>,
+    /// `--combine-fqdn-annotation`.
+    pub combine: bool,
+    /// `--ignore-hostname-annotation`.
+    pub ignore_hostnames: bool,
     /// Secrets that it takes its credential from: those of `env`, `envFrom` and `extraVolumes`.
     pub credentials: Vec<Name>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
-    let names = |list: Option<Vec<String>>| list.unwrap_or_default().into_iter().map(Name::from).collect();
-    // `provider: google` in older charts, `provider: {name: google}` since.
-    let old_form = reader.values.values.get("provider").is_some_and(serde_json::Value::is_string);
-    let provider = if old_form { reader.text("provider") } else { reader.text("provider.name") };
+    let given = given::read(reader);
+    let names = |flag: &str| given.list(flag).into_iter().map(Name::from).collect::<Vec<_>>();
+    let name = |flag: &str| Name::from(given.text(flag));
+    let seconds = |flag: &str| go_duration_seconds(&given.text(flag));
+    let version = version(reader.values);
     let mut settings = ExternalDns {
         object: reader.values.object.clone(),
         application: reader.values.application.clone(),
         namespace: reader.values.namespace.clone(),
-        provider: provider.unwrap_or_default().into(),
-        sources: names(reader.list("sources")),
-        domain_filters: names(reader.list("domainFilters")),
-        exclude_domains: names(reader.list("excludeDomains")),
-        policy: Policy::UpsertOnly,
-        registry: reader.text("registry").unwrap_or_else(|| "txt".into()).into(),
-        owner: reader.text("txtOwnerId").unwrap_or_default().into(),
-        txt_prefix: reader.text("txtPrefix").unwrap_or_default().into(),
-        txt_suffix: reader.text("txtSuffix").unwrap_or_default().into(),
-        interval_seconds: 60,
-        record_types: names(reader.list("managedRecordTypes")),
-        annotation_filter: reader.text("annotationFilter").unwrap_or_default().into(),
-        label_filter: reader.text("labelFilter").unwrap_or_default().into(),
+        version,
+        stopped: false,
+        provider: name("provider"),
+        sources: names("source"),
+        domain_filters: names("domain-filter"),
+        exclude_domains: names("exclude-domains"),
+        regex_filter: name("regex-domain-filter"),
+        regex_exclusion: name("regex-domain-exclusion"),
+        policy: Policy::parse(&given.text("policy")).unwrap_or(Policy::UpsertOnly),
+        registry: name("registry"),
+        owner: name("txt-owner-id"),
+        old_owner: name("migrate-from-txt-owner"),
+        txt_prefix: name("txt-prefix"),
+        txt_suffix: name("txt-suffix"),
+        wildcard_replacement: name("txt-wildcard-replacement"),
+        interval_seconds: seconds("interval").unwrap_or(60).max(1),
+        min_ttl: seconds("min-ttl").unwrap_or(0),
+        record_types: names("managed-record-types"),
+        excluded_types: names("exclude-record-types"),
+        annotation_filter: name("annotation-filter"),
+        annotation_prefix: name("annotation-prefix"),
+        label_filter: name("label-filter"),
+        namespaces: names("namespace"),
+        gateway_name: name("gateway-name"),
+        gateway_namespace: name("gateway-namespace"),
+        gateway_label_filter: name("gateway-label-filter"),
+        target_nets: names("target-net-filter"),
+        excluded_nets: names("exclude-target-net"),
+        templates: names("fqdn-template"),
+        combine: given.on("combine-fqdn-annotation"),
+        ignore_hostnames: given.on("ignore-hostname-annotation"),
         credentials: credentials(&reader.values.values),
     };
-    if let Some(text) = reader.text("policy") {
-        policy(reader, &mut settings, "policy", &text);
+    settings.namespaces.retain(|namespace| !namespace.is_empty());
+    if given.text("policy").is_empty() && version.is_some_and(|version| version >= 22) {
+        let message = "it would not start: since 0.22 a policy must be chosen";
+        stop(reader, "policy", message);
     }
-    if let Some(text) = reader.text("interval") {
-        interval(reader, &mut settings, "interval", &text);
+    if given.on("dry-run") {
+        stop(reader, &given.field("dry-run"), "--dry-run changes no record");
     }
-    if let Some(value) = reader.take("extraArgs") {
-        let (flags, rest) = arguments::flags(value);
-        reader.ignored.extend(rest.into_iter().map(|text| format!("extraArgs {text}")));
-        apply(reader, &mut settings, flags);
+    if !settings.txt_prefix.is_empty() && !settings.txt_suffix.is_empty() {
+        let message = "it would not start: txtPrefix and txtSuffix exclude each other";
+        stop(reader, "txtSuffix", message);
+    }
+    if settings.ignore_hostnames && settings.templates.iter().all(|template| template.trim().is_empty()) {
+        let message = "it would not start: --ignore-hostname-annotation needs --fqdn-template";
+        stop(reader, &given.field("ignore-hostname-annotation"), message);
     }
     check(reader, &mut settings);
+    settings.stopped = reader.problems.iter().any(|problem| problem.code == STOPPED);
     settings
 }
 
-fn apply(reader: &mut Reader<'_>, settings: &mut ExternalDns, flags: Vec<arguments::Flag>) {
-    // A repeated flag replaces the chart's list once, then adds to it.
-    let mut begun: Vec<String> = Vec::new();
-    for (name, value) in flags {
-        let field = format!("extraArgs.{name}");
-        let list = match name.as_str() {
-            "source" => Some(&mut settings.sources),
-            "domain-filter" => Some(&mut settings.domain_filters),
-            "exclude-domains" => Some(&mut settings.exclude_domains),
-            "managed-record-types" => Some(&mut settings.record_types),
-            _ => None,
-        };
-        let Some(value) = value else {
-            reader.ignored.push(format!("extraArgs --{name}"));
-            continue;
-        };
-        if let Some(list) = list {
-            if !begun.contains(&name) {
-                list.clear();
-                begun.push(name);
-            }
-            list.push(value.into());
-            continue;
-        }
-        match name.as_str() {
-            "provider" => settings.provider = value.into(),
-            "registry" => settings.registry = value.into(),
-            "txt-owner-id" => settings.owner = value.into(),
-            "txt-prefix" => settings.txt_prefix = value.into(),
-            "txt-suffix" => settings.txt_suffix = value.into(),
-            "annotation-filter" => settings.annotation_filter = value.into(),
-            "label-filter" => settings.label_filter = value.into(),
-            "policy" => policy(reader, settings, &field, &value),
-            "interval" => interval(reader, settings, &field, &value),
-            _ => reader.ignored.push(format!("extraArgs --{name}")),
-        }
-    }
+/// Files that the component publishes nothing because of a field.
+fn stop(reader: &mut Reader<'_>, field: &str, message: &str) {
+    let message = format!("{message}; no record of this external-dns is made, changed or removed");
+    let hint = "correct it, or leave it out of the values for this environment";
+    reader.problem(STOPPED.0, Severity::Error, field, &message, hint);
+}
+
+/// The image's tag (`v0.20.0`), else the chart's version: that of the chart 1.N is 0.N.
+fn version(values: &ComponentValues) -> Option<u32> {
+    let tag = values.values.pointer("/image/tag").and_then(serde_json::Value::as_str);
+    let minor = |text: &str, major: &str| {
+        let text = text.trim_start_matches(|c: char| !c.is_ascii_digit());
+        text.strip_prefix(major)?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+    };
+    tag.and_then(|tag| minor(tag, "0.")).or_else(|| minor(&values.version, "1."))
 }
 
 /// Names of Secrets in the places where the chart takes them. The values have no effect here, and are listed as such.
@@ -141,22 +190,6 @@ fn credentials(values: &serde_json::Value) -> Vec<Name> {
     names
 }
 
-fn policy(reader: &mut Reader<'_>, settings: &mut ExternalDns, field: &str, text: &str) {
-    settings.policy = Policy::parse(text).unwrap_or_else(|| {
-        let message =
-            format!("{field} is {text:?}; it must be sync, upsert-only or create-only; create-only is used");
-        reader.unusable(field, &message);
-        Policy::CreateOnly
-    });
-}
-
-fn interval(reader: &mut Reader<'_>, settings: &mut ExternalDns, field: &str, text: &str) {
-    match go_duration_seconds(text).filter(|seconds| *seconds > 0) {
-        Some(seconds) => settings.interval_seconds = seconds,
-        None => reader.unusable(field, &format!("{field} is {text:?}, not a duration such as 5m")),
-    }
-}
-
 fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
     const WARNING: Severity = Severity::Warning;
     if &*settings.registry != "txt" {
@@ -170,10 +203,6 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
         let hint =
             "set txtOwnerId to the cluster's name: clusters with one owner delete each other's records";
         reader.problem(643, WARNING, "txtOwnerId", &message, hint);
-    }
-    if !settings.txt_prefix.is_empty() && !settings.txt_suffix.is_empty() {
-        settings.txt_suffix = Name::default();
-        reader.unusable("txtSuffix", "txtPrefix and txtSuffix exclude each other; the prefix is used");
     }
     let unread: Vec<_> = settings
         .sources

@@ -10,6 +10,7 @@ fn values(component: &str, values: Value) -> ComponentValues {
         object: ObjectKey::new("argoproj.io", "Application", "argocd", "app"),
         application: "app".into(),
         namespace: "ns".into(),
+        version: Name::default(),
         values,
     }
 }
@@ -31,15 +32,13 @@ fn both_forms_of_values_and_arguments_mean_the_same() {
         "--source=gateway-httproute",
         "--domain-filter",
         "a.example",
-        "--policy=sync",
         "--txt-owner-id=dev-01",
-        "--txt-prefix=p-",
-        "--interval=300s"
+        "--txt-prefix=p-"
     ]);
-    let map = json!({"source": ["gateway-httproute"], "domain-filter": "a.example", "policy": "sync",
-        "txt-owner-id": "dev-01", "txt-prefix": "p-", "interval": "5m"});
+    let map = json!({"source": ["gateway-httproute"], "domain-filter": "a.example",
+        "txt-owner-id": "dev-01", "txt-prefix": "p-"});
     for arguments in [list, map] {
-        let input = json!({"provider": "google", "sources": ["service"], "policy": "upsert-only", "extraArgs": arguments});
+        let input = json!({"provider": "google", "sources": [], "policy": "sync", "interval": "300s", "extraArgs": arguments});
         let (same, problems) = external_dns(input);
         assert_eq!((same, problems), (values.clone(), vec![]));
     }
@@ -49,31 +48,126 @@ fn both_forms_of_values_and_arguments_mean_the_same() {
 fn nothing_is_dropped_in_silence() {
     let (settings, problems) = external_dns(json!({
         "provider": {"name": "google", "webhook": {"image": {}}}, "txtOwnerId": "x", "sources": ["service", "crd"],
-        "resources": {"limits": {}}, "labelFilter": "a=b", "annotationFilter": "c", "extraArgs": ["loose", 7, "--google-project=p", "--once"]}));
+        "resources": {"limits": {}}, "labelFilter": "a=b", "annotationFilter": "c", "logLevel": "debug",
+        "extraArgs": ["--google-project=p", "--events"]}));
     assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(!settings.stopped);
     assert_eq!((&*settings.label_filter, &*settings.annotation_filter), ("a=b", "c"));
     let of = |code| problems.iter().find(|p| p.0 == code).unwrap().1.clone();
     assert_eq!(
         of(640),
-        "external-dns: these values have no effect on one machine: provider.webhook, resources, extraArgs 7, extraArgs loose, \
-         extraArgs --google-project, extraArgs --once"
+        "external-dns: these values have no effect on one machine: provider.webhook, resources, logLevel, \
+         extraArgs --google-project, extraArgs --events"
     );
     assert!(of(644).ends_with("service, crd"));
 }
 
+/// Stopped, and the first words of why.
+fn stopped(input: Value) -> Option<String> {
+    let (settings, problems) = external_dns(input);
+    let said: Vec<_> = problems.into_iter().filter(|(code, _)| *code == 645).collect();
+    assert_eq!(settings.stopped, !said.is_empty());
+    said.into_iter().next().map(|(_, message)| message)
+}
+
 #[test]
-fn what_cannot_be_used_falls_to_the_safe_side() {
+fn what_narrows_and_is_not_followed_stops_the_component() {
+    for (input, part) in [
+        (
+            json!({"extraArgs": ["--zone-id-filter=Z1"]}),
+            "--zone-id-filter is not followed: it limits the zones",
+        ),
+        (json!({"extraArgs": {"zone-name-filter": ["a.example"]}}), "--zone-name-filter is not followed"),
+        (json!({"extraArgs": ["--aws-zone-type=private"]}), "stand for the public ones"),
+        (json!({"aws": {"zoneType": "private"}}), "stand for the public ones"),
+        (json!({"zoneIdFilters": ["Z1"]}), "--zone-id-filter is not followed"),
+        (json!({"extraArgs": ["--once"]}), "--once is not followed"),
+        (json!({"extraArgs": ["--dry-run"]}), "--dry-run changes no record"),
+        (json!({"extraArgs": ["--ignore-hostname-annotation"]}), "needs --fqdn-template"),
+        (
+            json!({"extraArgs": ["--policy=sync"], "policy": "sync"}),
+            "--policy is set twice, by policy and by extraArgs[0]",
+        ),
+        (json!({"extraArgs": ["--interval=5m"]}), "--interval is set twice, by interval and by extraArgs[0]"),
+        (
+            json!({"extraArgs": ["--gateway-nam=public"]}),
+            "no flag --gateway-nam; --gateway-name may be meant",
+        ),
+        (json!({"extraArgs": ["--gateway-name"]}), "--gateway-name needs a value"),
+        (json!({"extraArgs": ["--dry-run=false"]}), "--dry-run takes no value"),
+        (json!({"extraArgs": ["--no-gateway-name=x"]}), "--no-gateway-name is no switch"),
+        (json!({"extraArgs": ["loose"]}), "\"loose\" is no flag"),
+        (json!({"extraArgs": [7]}), "extraArgs[0] is a number, not text"),
+        (json!({"extraArgs": "--a"}), "extraArgs is text, not text"),
+        (json!({"extraArgs": ["--gateway-name={{ .Values.x }}"]}), "cannot be filled in"),
+        (json!({"policy": "everything"}), "--policy has a value that is not one of those"),
+        (json!({"interval": "soon"}), "--interval is no duration"),
+        (json!({"domainFilters": "a.example"}), "domainFilters is text, not a list"),
+        (json!({"domainFilters": [{"a": 1}]}), "domainFilters[0] is a mapping, not text"),
+        (json!({"labelFilter": ["a"]}), "labelFilter is a list, not text"),
+        (json!({"txtPrefix": "a", "txtSuffix": "b"}), "exclude each other"),
+        (json!({"domainFilter": ["a.example"]}), "domainFilters may be meant"),
+        (json!({"image": {"tag": "v0.22.0"}}), "since 0.22 a policy must be chosen"),
+        (
+            json!({"env": [{"name": "EXTERNAL_DNS_GATEWAY_NAME", "valueFrom": {"configMapKeyRef": {}}}]}),
+            "EXTERNAL_DNS_GATEWAY_NAME is set from elsewhere",
+        ),
+    ] {
+        let said = stopped(input.clone());
+        assert!(said.as_ref().is_some_and(|said| said.contains(part)), "{input}: {said:?}");
+    }
+    for harmless in [
+        json!({"extraArgs": ["--aws-zone-type=public", "--zone-id-filter=", "--no-dry-run", "--batch-change-size=5"]}),
+        json!({"extraArgs": {"dry-run": false, "events": null, "aws-zone-type": ""}}),
+        json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "false"}, {"name": "AWS_REGION"}], "logLevels": 1}),
+        json!({"domainFilters": null, "extraArgs": null}),
+    ] {
+        assert_eq!(stopped(harmless.clone()), None, "{harmless}");
+    }
+}
+
+#[test]
+fn lists_add_up_and_variables_stand_for_what_is_not_set() {
     let (settings, problems) = external_dns(json!({
-        "policy": "everything", "interval": "soon", "registry": "noop", "domainFilters": "a.example", "txtOwnerId": 7}));
-    assert_eq!(settings.policy, Policy::CreateOnly);
-    assert_eq!((settings.interval_seconds, &*settings.owner), (60, "7"));
-    let codes: Vec<_> = problems.iter().map(|p| p.0).collect();
-    assert_eq!(codes, [641, 641, 641, 642]);
+        "domainFilters": ["a.example"], "excludeDomains": ["x.a.example"], "txtOwnerId": "x", "sources": ["gateway-httproute"],
+        "namespaced": true,
+        "extraArgs": ["--exclude-domains=y.a.example", "--domain-filter", "b.example", "--min-ttl=2m",
+            "--fqdn-template={{ `{{.Name}}` }}.{{ .Release.Namespace }}.example"],
+        "env": [{"name": "EXTERNAL_DNS_GATEWAY_NAME", "value": "public"}, {"name": "EXTERNAL_DNS_DOMAIN_FILTER", "value": "c.example"},
+            {"name": "EXTERNAL_DNS_EXCLUDE_TARGET_NET", "value": "10.0.0.0/8\n172.16.0.0/12"}]}));
+    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [640], "{problems:?}");
+    assert_eq!(settings.domain_filters, ["a.example", "b.example"]);
+    assert_eq!(settings.exclude_domains, ["x.a.example", "y.a.example"]);
+    assert_eq!((&*settings.gateway_name, settings.namespaces.as_slice()), ("public", &["ns".into()][..]));
+    assert_eq!(settings.excluded_nets, ["10.0.0.0/8", "172.16.0.0/12"]);
+    assert_eq!(
+        (settings.templates.as_slice(), settings.min_ttl),
+        (&["{{.Name}}.ns.example".into()][..], 120)
+    );
+}
+
+#[test]
+fn the_version_is_that_of_the_image_else_of_the_chart() {
+    let of = |version: &str, input: Value| {
+        let made = adapt(&ComponentValues { version: version.into(), ..values("external-dns", input) });
+        let Some(Component::ExternalDns(settings)) = made.0 else { panic!("no external-dns") };
+        settings.version
+    };
+    assert_eq!(of("1.20.0", json!({})), Some(20));
+    assert_eq!(of("~1.24", json!({})), Some(24));
+    assert_eq!(of("1.20.0", json!({"image": {"tag": "v0.24.1"}})), Some(24));
+    assert_eq!(of("*", json!({})), None);
+    assert_eq!(of("", json!({"image": {"tag": "latest"}})), None);
+}
+
+#[test]
+fn defaults() {
     let (settings, problems) = external_dns(json!({}));
     assert_eq!((settings.policy, &*settings.owner), (Policy::UpsertOnly, "default"));
-    assert_eq!(problems[0].0, 643);
+    assert_eq!(problems.iter().map(|(code, _)| *code).collect::<Vec<_>>(), [643, 644]);
+    assert_eq!(settings.sources, ["service", "ingress"]);
     // No mapping at all must not panic either.
-    assert_eq!(external_dns(Value::Null).1.len(), 1);
+    assert_eq!(external_dns(Value::Null).1.len(), 2);
 }
 
 #[test]

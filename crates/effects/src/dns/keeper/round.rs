@@ -32,7 +32,7 @@ impl Keeper {
                 Ok(zones) => {
                     self.problems.remove(&Name::default());
                     for (zone, names) in due(&zones, names) {
-                        let part = names.map(|names| Part::of(names, &components));
+                        let part = names.map(|names| Part::of(names, zone, &components));
                         self.zone(zone, &zones, &components, part, &mut report).await;
                     }
                 }

@@ -1,0 +1,102 @@
+//! Annotations of external-dns that have no effect: misspelt ones, those of another kind of object, those of a provider.
+
+use std::collections::BTreeMap;
+
+use portolan_model::{Name, nearest};
+
+use super::{super::DnsProblem, Prefix, field};
+
+/// What an annotation stands on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// An HTTPRoute or GRPCRoute.
+    Route,
+    /// A Gateway.
+    Gateway,
+}
+
+/// Read on routes.
+const ROUTES: [&str; 4] = ["hostname", "ttl", "controller", "gateway-hostname-source"];
+/// Read on routes as far as it goes here.
+const SETS: [&str; 2] = ["set-identifier", "aws-weight"];
+/// Read on Gateways.
+const GATEWAYS: [&str; 2] = ["target", "controller"];
+/// Read on Services, Pods, Ingresses and the like only.
+const OTHERS: [&str; 5] =
+    ["access", "endpoints-type", "internal-hostname", "ingress", "ingress-hostname-source"];
+/// About the provider's kind of record.
+const PROVIDERS: [&str; 3] = ["alias", "record-type", "azure-tags"];
+const PROVIDER_PREFIXES: [&str; 5] = ["aws-", "scw-", "webhook-", "coredns-", "cloudflare-"];
+/// Those that external-dns knows under `cloudflare-`.
+const CLOUDFLARE: [&str; 5] = [
+    "cloudflare-proxied",
+    "cloudflare-custom-hostname",
+    "cloudflare-region-key",
+    "cloudflare-record-comment",
+    "cloudflare-tags",
+];
+
+/// A problem for each annotation under these prefixes that has no effect.
+pub fn unused(annotations: &BTreeMap<Name, String>, prefix: &Prefix, on: On) -> Vec<DnsProblem> {
+    let mut problems = Vec::new();
+    for prefix in prefix.all() {
+        for (key, _) in annotations.range(Name::new(prefix)..).take_while(|(key, _)| key.starts_with(prefix))
+        {
+            let Some(key) = key.strip_prefix(prefix) else { continue };
+            if let Some((why, hint)) = judge(key, on, annotations, prefix) {
+                problems.push(DnsProblem::UnusedAnnotation { field: field(prefix, key), why, hint });
+            }
+        }
+    }
+    problems
+}
+
+fn judge(key: &str, on: On, annotations: &BTreeMap<Name, String>, prefix: &str) -> Option<(String, String)> {
+    let said = |why: &str, hint: &str| Some((why.to_owned(), hint.to_owned()));
+    let known = match on {
+        On::Route => &ROUTES[..],
+        On::Gateway => &GATEWAYS[..],
+    };
+    if SETS.contains(&key) && on == On::Route {
+        let weight =
+            key == "aws-weight" && annotations.get(format!("{prefix}{key}").as_str())?.parse::<u8>().is_err();
+        if weight {
+            return said("it is no whole number from 0 to 255", "write a number such as \"100\"");
+        }
+        return said(
+            "only the provider in the cloud chooses among several record sets of a name, which are one here (without those of \
+             weight 0)",
+            "nothing to do, if that is meant",
+        );
+    }
+    if known.contains(&key) {
+        return None;
+    }
+    if GATEWAYS.contains(&key) {
+        return said(
+            "it is read on Gateways only, so the route's names point to the addresses of its Gateways",
+            "set it on the Gateway, or on a Gateway of its own",
+        );
+    }
+    if ROUTES.contains(&key) || SETS.contains(&key) {
+        return said("it is read on routes only, so it has no effect on a Gateway", "set it on the routes");
+    }
+    if OTHERS.contains(&key) {
+        return said("it is about Services, Pods or Ingresses, and has no effect here", "remove it");
+    }
+    let provider =
+        PROVIDER_PREFIXES.iter().any(|prefix| key.strip_prefix(prefix).is_some_and(|k| !k.is_empty()));
+    let provider = provider && (!key.starts_with("cloudflare-") || CLOUDFLARE.contains(&key));
+    if provider || PROVIDERS.contains(&key) {
+        return said(
+            "it is about the records of a cloud provider, which the zones here do not have: an ordinary record is made",
+            "nothing to do, if only the provider in the cloud is to act on it",
+        );
+    }
+    let all = ROUTES.iter().chain(&SETS).chain(&GATEWAYS).chain(&OTHERS).chain(&PROVIDERS).chain(&CLOUDFLARE);
+    let meant = nearest(key, all.copied());
+    Some((
+        "external-dns does not know it".to_owned(),
+        meant.map_or_else(|| "remove it".to_owned(), |meant| format!("{meant} may be meant")),
+    ))
+}

@@ -1,0 +1,336 @@
+//! What external-dns is given in the end: the chart's values as the flags that the chart makes of them, then `extraArgs`, then
+//! variables of the environment (`EXTERNAL_DNS_…`) for flags that are not set. Read as its own parser does (kingpin): a flag
+//! that it does not know, that is repeated although it is no list, or whose value is of another form, ends it.
+
+use std::collections::BTreeMap;
+
+use portolan_model::nearest;
+use serde_json::Value;
+
+use super::{
+    super::Reader,
+    flags::{self, Effect, Form},
+    stop, text, values,
+};
+use crate::dns::annotations::go_duration_seconds;
+
+/// One argument as it was written.
+struct Argument {
+    name: String,
+    value: Option<String>,
+    field: String,
+}
+
+/// Flags by name, with their values in order, and where each was set first.
+#[derive(Default)]
+pub(super) struct Given {
+    flags: BTreeMap<&'static str, (Vec<String>, String)>,
+}
+
+impl Given {
+    /// Values of a list.
+    pub fn list(&self, name: &str) -> Vec<String> {
+        self.flags.get(name).map(|(values, _)| values.clone()).unwrap_or_default()
+    }
+
+    /// Value of a flag that is no list; empty if it is not set.
+    pub fn text(&self, name: &str) -> String {
+        self.list(name).pop().unwrap_or_default()
+    }
+
+    /// Whether a switch is on.
+    pub fn on(&self, name: &str) -> bool {
+        self.text(name) == "true"
+    }
+
+    /// Where a flag is set.
+    pub fn field(&self, name: &str) -> String {
+        self.flags.get(name).map_or_else(|| format!("extraArgs.{name}"), |(_, field)| field.clone())
+    }
+}
+
+/// Reads all arguments. What ends or narrows external-dns and is not followed is filed.
+pub(super) fn read(reader: &mut Reader<'_>) -> Given {
+    let mut arguments = chart(reader);
+    extra(reader, &mut arguments);
+    let mut given = Given::default();
+    for argument in arguments {
+        take(reader, &mut given, argument);
+    }
+    environment(reader, &mut given);
+    given
+}
+
+/// The chart's own values.
+fn chart(reader: &mut Reader<'_>) -> Vec<Argument> {
+    let mut arguments = Vec::new();
+    for (path, flag) in values::FLAGS {
+        let Some((name, form, _)) = flags::find(flag) else { continue };
+        let Some(value) = reader.take(path) else { continue };
+        let mut add = |value| {
+            arguments.push(Argument { name: name.to_owned(), value, field: (*path).to_owned() });
+        };
+        match (form, value) {
+            (Form::Switch, Value::Bool(true)) => add(None),
+            (Form::Switch, Value::Bool(false)) => {}
+            (Form::List, Value::Array(items)) => {
+                for (at, item) in items.iter().enumerate() {
+                    match scalar(item) {
+                        Some(text) => add(Some(text)),
+                        None => not_text(reader, &format!("{path}[{at}]"), item),
+                    }
+                }
+            }
+            (Form::Switch | Form::List, other) => {
+                let wanted = if form == Form::List { "a list" } else { "a boolean" };
+                let is = super::super::kind(other);
+                stop(reader, path, &format!("{path} is {is}, not {wanted}"));
+            }
+            (_, other) => match scalar(other) {
+                Some(text) if text.is_empty() => {}
+                Some(text) => add(Some(text)),
+                None => not_text(reader, path, other),
+            },
+        }
+    }
+    // `provider: google` in older charts, `provider: {name: google}` since.
+    let path = if reader.values.values.get("provider").is_some_and(Value::is_string) {
+        "provider"
+    } else {
+        "provider.name"
+    };
+    let provider = reader.text(path).unwrap_or_else(|| "aws".to_owned());
+    arguments.push(Argument { name: "provider".into(), value: Some(provider), field: path.into() });
+    namespace(reader, &mut arguments);
+    // What the chart says where nobody else does.
+    for (path, name, value) in [
+        ("registry", "registry", "txt"),
+        ("interval", "interval", "1m"),
+        ("logLevel", "log-level", "info"),
+        ("logFormat", "log-format", "text"),
+    ] {
+        if !arguments.iter().any(|argument| argument.field == path) {
+            arguments.push(Argument { name: name.into(), value: Some(value.into()), field: path.into() });
+        }
+    }
+    if reader.values.values.get("sources").is_none() {
+        for source in ["service", "ingress"] {
+            let (name, value) = ("source".to_owned(), Some(source.to_owned()));
+            arguments.push(Argument { name, value, field: "sources".into() });
+        }
+    }
+    let keys = reader.values.values.as_object().into_iter().flatten();
+    let misspelt: Vec<_> = keys.filter_map(|(key, _)| Some((key, values::meant(key)?))).collect();
+    for (key, meant) in misspelt {
+        let message = format!("{key} is no value of the chart; {meant} may be meant");
+        stop(reader, key, &message);
+    }
+    arguments
+}
+
+/// `namespaced` and `sourceNamespace`.
+fn namespace(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
+    let other = reader.text("sourceNamespace");
+    for path in ["namespaced", "watchReleaseNamespace"] {
+        if reader.take(path).is_some_and(|value| !matches!(value, Value::Bool(false))) {
+            let namespace = reader.text("namespaceOverride");
+            let namespace =
+                other.clone().or(namespace).unwrap_or_else(|| reader.values.namespace.to_string());
+            arguments.push(Argument { name: "namespace".into(), value: Some(namespace), field: path.into() });
+        }
+    }
+}
+
+fn not_text(reader: &mut Reader<'_>, field: &str, value: &Value) {
+    let is = super::super::kind(value);
+    stop(reader, field, &format!("{field} is {is}, not text"));
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+/// `extraArgs`, as a list (`--a=b`, or `--a` and `b` apart) or as a mapping, with Helm's templates filled in.
+fn extra(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
+    let values = reader.values;
+    let filled = |reader: &mut Reader<'_>, field: &str, value: &str| match text::fill(value, values) {
+        Ok(text) => Some(text),
+        Err(why) => {
+            stop(reader, field, &format!("{field} {value:?} cannot be filled in: {why}"));
+            None
+        }
+    };
+    match reader.take("extraArgs") {
+        None => {}
+        Some(Value::Array(items)) => {
+            let mut words = Vec::new();
+            for (at, item) in items.iter().enumerate() {
+                let field = format!("extraArgs[{at}]");
+                match item.as_str() {
+                    Some(item) => words.extend(filled(reader, &field, item).map(|text| (field, text))),
+                    // The chart gives it to `tpl`, which takes text alone.
+                    None => not_text(reader, &field, item),
+                }
+            }
+            let mut words = words.into_iter().peekable();
+            while let Some((field, word)) = words.next() {
+                let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else {
+                    stop(reader, &field, &format!("{field} {word:?} is no flag"));
+                    continue;
+                };
+                let (name, value) = match flag.split_once('=') {
+                    Some((name, value)) => (name, Some(value.to_owned())),
+                    None => (flag, words.next_if(|(_, next)| !next.starts_with('-')).map(|(_, value)| value)),
+                };
+                arguments.push(Argument { name: name.to_owned(), value, field });
+            }
+        }
+        Some(Value::Object(map)) => {
+            for (name, value) in map {
+                let field = format!("extraArgs.{name}");
+                let mut add = |name: String, value| {
+                    arguments.push(Argument { name, value, field: field.clone() });
+                };
+                match value {
+                    Value::Null | Value::Bool(true) => add(name.clone(), None),
+                    Value::Bool(false) => add(format!("no-{name}"), None),
+                    Value::Array(items) => {
+                        for item in items {
+                            match scalar(item) {
+                                Some(text) => {
+                                    if let Some(text) = filled(reader, &field, &text) {
+                                        add(name.clone(), Some(text));
+                                    }
+                                }
+                                None => not_text(reader, &field, item),
+                            }
+                        }
+                    }
+                    other => match scalar(other) {
+                        Some(text) => {
+                            if let Some(text) = filled(reader, &field, &text) {
+                                add(name.clone(), Some(text));
+                            }
+                        }
+                        None => not_text(reader, &field, other),
+                    },
+                }
+            }
+        }
+        Some(other) => not_text(reader, "extraArgs", other),
+    }
+}
+
+/// Takes one argument, as external-dns would.
+fn take(reader: &mut Reader<'_>, given: &mut Given, argument: Argument) {
+    let Argument { name, value, field } = argument;
+    let found = flags::find(&name).map(|found| (found, true));
+    let negated = || Some((flags::find(name.strip_prefix("no-")?)?, false));
+    let Some(((flag, form, effect), positive)) = found.or_else(negated) else {
+        let meant = nearest(&name, flags::all().map(|(name, ..)| name));
+        let meant = meant.map(|meant| format!("; --{meant} may be meant")).unwrap_or_default();
+        stop(reader, &field, &format!("it has no flag --{name}{meant}"));
+        return;
+    };
+    let wrong = match (form, &value) {
+        (Form::Switch, Some(_)) => Some("takes no value"),
+        (Form::Switch, None) => None,
+        (_, None) => Some("needs a value"),
+        _ if !positive => Some("is no switch, so it has no such form"),
+        (_, Some(value)) => of_form(form, value),
+    };
+    if let Some(wrong) = wrong {
+        stop(reader, &field, &format!("it would not start: --{name} {wrong}"));
+        return;
+    }
+    let value = value.unwrap_or_else(|| positive.to_string());
+    if form != Form::List && given.flags.contains_key(flag) {
+        let first = given.field(flag);
+        let message = format!("it would not start: --{flag} is set twice, by {first} and by {field}");
+        stop(reader, &field, &message);
+        return;
+    }
+    effective(reader, flag, effect, &value, &field);
+    let (values, _) = given.flags.entry(flag).or_insert_with(|| (Vec::new(), field));
+    values.push(value);
+}
+
+fn of_form(form: Form, value: &str) -> Option<&'static str> {
+    let fits = match form {
+        Form::Number => value.parse::<i64>().is_ok(),
+        Form::Duration => {
+            go_duration_seconds(value.strip_prefix('-').unwrap_or(value)).is_some() || value == "0"
+        }
+        Form::Choice(choices) => choices.contains(&value),
+        Form::Text | Form::List | Form::Switch => true,
+    };
+    match form {
+        _ if fits => None,
+        Form::Number => Some("is no whole number"),
+        Form::Duration => Some("is no duration such as 5m"),
+        _ => Some("has a value that is not one of those that it may have"),
+    }
+}
+
+/// Says what a flag narrows that is not followed, or that it has no effect.
+fn effective(reader: &mut Reader<'_>, flag: &str, effect: Effect, value: &str, field: &str) {
+    match effect {
+        Effect::Stops(_) if value.is_empty() || value == "false" => {}
+        Effect::Stops(what) => {
+            stop(reader, field, &format!("--{flag} is not followed: {what}"));
+        }
+        Effect::Zones if value.eq_ignore_ascii_case("private") => {
+            let message = format!(
+                "--{flag}={value} is not followed: the zones here stand for the public ones of the provider"
+            );
+            stop(reader, field, &message);
+        }
+        Effect::Zones | Effect::Read => {}
+        Effect::Nothing if field.starts_with("extraArgs") => {
+            reader.ignored.push(format!("extraArgs --{flag}"));
+        }
+        Effect::Nothing
+            if reader.values.values.pointer(&format!("/{}", field.replace('.', "/"))).is_none() => {}
+        Effect::Nothing => reader.ignored.push(field.to_owned()),
+    }
+}
+
+/// `env`: a variable stands for a flag that is not set otherwise.
+fn environment(reader: &mut Reader<'_>, given: &mut Given) {
+    let variables = reader.values.values.get("env").and_then(Value::as_array);
+    for (at, variable) in variables.into_iter().flatten().enumerate() {
+        let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+        let Some(flag) = name.strip_prefix("EXTERNAL_DNS_") else { continue };
+        let flag = flag.to_ascii_lowercase().replace('_', "-");
+        let Some((flag, form, effect)) =
+            flags::find(&flag).filter(|(flag, ..)| !given.flags.contains_key(flag))
+        else {
+            continue;
+        };
+        let field = format!("env[{at}]");
+        let Some(value) = variable.get("value").and_then(Value::as_str) else {
+            if effect != Effect::Nothing {
+                let message = format!("{name} is set from elsewhere, and stands for --{flag}");
+                stop(reader, &field, &message);
+            }
+            continue;
+        };
+        let values: Vec<&str> = match form {
+            Form::List => value.trim_end_matches('\n').split('\n').collect(),
+            _ => vec![value],
+        };
+        for value in values {
+            let value = if form == Form::Switch {
+                matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True").then_some(None)
+            } else {
+                Some(Some(value.to_owned()))
+            };
+            let Some(value) = value else { continue };
+            take(reader, given, Argument { name: flag.to_owned(), value, field: field.clone() });
+        }
+    }
+}
