@@ -6,8 +6,8 @@
 //!  Issuance, OrderProgress -> RecordWanted: the CertificateRequest, Order and Challenges that users look at
 //! ```
 //!
-//! Invariants: a default never causes a re-issue (only what the user wrote is compared); a Secret that somebody else
-//! wrote is never overwritten; the present Secret stays in use until the new one is there; nothing is ever decided by a
+//! Invariants: a default never causes a re-issue (only what the user wrote is compared); what is in a
+//! Secret that somebody else writes (`secrets::owner`) is never overwritten; the present Secret stays in use until the new one is there; nothing is ever decided by a
 //! CertificateRequest, Order or Challenge object.
 
 pub mod acme;
@@ -26,7 +26,7 @@ mod template;
 mod trigger;
 
 use portolan_engine::Engine;
-use portolan_model::input::{Certificate, Issuer, Secret};
+use portolan_model::input::{Certificate, Issuer, SealedSecret, Secret};
 
 use crate::{
     World,
@@ -43,13 +43,14 @@ pub const ASKED: &str = "portolan.dev/certificate-asked";
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("issuer_states", issuers::issuer_states)
-        .reads::<(Secret, rows::AccountState, rows::Settings)>()
+        .reads::<(Secret, Certificate, rows::AccountState, rows::Settings)>()
         .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
     engine
         .map("certificate_states", states::certificate_states)
         .reads::<(
             Issuer,
             Secret,
+            SealedSecret,
             Certificate,
             rows::IssuerState,
             rows::IssueFailure,

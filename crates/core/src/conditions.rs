@@ -26,7 +26,7 @@ use crate::{
         GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, ListenerForce, ListenerState,
         ParentVerdict, Unresolved,
     },
-    secrets::rows::UnsealFailure,
+    secrets::rows::{UnsealFailure, UnsealWanted},
     world::AttachmentsByListener,
 };
 
@@ -59,6 +59,6 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ObjectStatus,)>();
     engine
         .map("sealed_status", sealed::sealed_status)
-        .reads::<(Secret, UnsealFailure)>()
+        .reads::<(Secret, UnsealFailure, UnsealWanted)>()
         .writes::<(ObjectStatus,)>();
 }

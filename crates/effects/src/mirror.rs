@@ -6,7 +6,7 @@ use portolan_core::secrets::{
     AUTO_REFLECTS, REFLECTED_AT, REFLECTED_VERSION, REFLECTS,
     rows::{Mirror, MirrorContent},
 };
-use portolan_model::{Instant, Object, Origin, intake::MANAGED_BY};
+use portolan_model::{Instant, Object, ObjectKey, Origin, intake::MANAGED_BY};
 use serde_json::{Value, json};
 
 use crate::store::Fill;
@@ -48,6 +48,17 @@ pub fn fill(mirror: &Mirror, asked: &str, version: &str, now: Instant) -> Fill {
         merge: false,
         while_annotated: (REFLECTS.to_owned(), asked.to_owned()),
         volatile: mirror.volatile,
+    }
+}
+
+/// Takes what was filled in out of a mirror that a user wrote.
+pub fn unfill(key: &ObjectKey, asked: &str) -> Fill {
+    Fill {
+        key: key.clone(),
+        fields: json!({}),
+        merge: false,
+        while_annotated: (REFLECTS.to_owned(), asked.to_owned()),
+        volatile: false,
     }
 }
 

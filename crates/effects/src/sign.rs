@@ -124,7 +124,7 @@ pub fn secret(
 }
 
 /// The Secret that keeps an ACME account key, as cert-manager writes it.
-pub fn account_secret(key: &NamespacedName, pem: &Redacted) -> Object {
+pub fn account_secret(key: &NamespacedName, entry: &str, pem: &Redacted) -> Object {
     let encoded = Zeroizing::new(STANDARD.encode(pem.expose()));
     let json = json!({
         "apiVersion": "v1",
@@ -134,7 +134,7 @@ pub fn account_secret(key: &NamespacedName, pem: &Redacted) -> Object {
             "labels": {MANAGED_BY.0: MANAGED_BY.1},
         },
         "type": "Opaque",
-        "data": {"tls.key": *encoded},
+        "data": {entry: *encoded},
     });
     Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above")
 }

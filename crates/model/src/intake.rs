@@ -54,6 +54,19 @@ pub struct Intake {
     pub ours: bool,
 }
 
+impl Intake {
+    /// The same of an object that the store has from `manager`: marks can be copied.
+    #[must_use]
+    pub fn written_by(mut self, manager: &str) -> Self {
+        match &mut self.fact {
+            Some(Fact::Secret(secret)) => secret.maker = secret.maker.by(manager),
+            Some(Fact::ConfigMap(map)) => map.maker = map.maker.by(manager),
+            _ => {}
+        }
+        self
+    }
+}
+
 /// Reads an object.
 pub fn intake(object: &Object) -> Intake {
     let mut root = node::Root::new(object);

@@ -12,7 +12,7 @@ use portolan_effects::{
     store::Write,
 };
 use portolan_engine::Changes;
-use portolan_model::{Kind, ObjectKey, Redacted, certificate::KeyKind};
+use portolan_model::{Kind, ObjectKey, Redacted, certificate::KeyKind, input::Maker};
 
 use super::{Driver, Event, OURS, now};
 
@@ -40,7 +40,7 @@ impl Driver {
             });
             return;
         }
-        let client = match self.client(&wanted.account_key) {
+        let client = match self.client(&wanted.account_key, &wanted.entry) {
             Ok(client) => client,
             Err(why) => return self.account_failed((*wanted).clone(), false, why, None),
         };
@@ -57,12 +57,14 @@ impl Driver {
     pub(super) fn account_key_made(&mut self, wanted: &AccountWanted, made: Result<Redacted, String>) {
         // Another issuer with the same Secret may have been first: its key stays.
         let name = wanted.account_key.clone();
-        if self.store.get(&ObjectKey { kind: Kind::new("", "Secret"), name }).is_some() {
+        // What a mirror left gives way.
+        let key = ObjectKey { kind: Kind::new("", "Secret"), name };
+        if self.store.get(&key).is_some_and(|stored| !Maker::takes_over(OURS, &stored.manager)) {
             return;
         }
         let problem = match made {
             Ok(pem) => {
-                let object = sign::account_secret(&wanted.account_key, &pem);
+                let object = sign::account_secret(&wanted.account_key, &wanted.entry, &pem);
                 self.write(vec![Write::Apply(Box::new(object), OURS)]).into_iter().next().map(|p| p.message)
             }
             Err(why) => Some(why),

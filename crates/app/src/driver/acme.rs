@@ -151,7 +151,7 @@ impl Driver {
     pub(super) fn order(&mut self, wanted: &Arc<IssueWanted>) {
         let Signer::Acme(acme) = &wanted.signer else { return };
         self.give_up(&wanted.key);
-        let ready = self.client(&acme.account_key).and_then(|client| {
+        let ready = self.client(&acme.account_key, &acme.entry).and_then(|client| {
             acme.proofs.iter().try_for_each(|proof| self.acme.hold(&proof.name)).map(|()| client)
         });
         let client = match ready {
@@ -228,10 +228,14 @@ impl Driver {
     }
 
     /// The client of an account, whose key stands in a Secret as cert-manager keeps it.
-    pub(super) fn client(&mut self, account_key: &NamespacedName) -> Result<Arc<Client>, String> {
+    pub(super) fn client(
+        &mut self,
+        account_key: &NamespacedName,
+        entry: &Name,
+    ) -> Result<Arc<Client>, String> {
         let secret = self.engine.get::<Secret>(account_key);
-        let pem = secret.as_ref().and_then(|s| s.data.get("tls.key"));
-        let pem = pem.ok_or_else(|| format!("Secret {account_key} holds no account key (tls.key)"))?;
+        let pem = secret.as_ref().and_then(|s| s.data.get(entry));
+        let pem = pem.ok_or_else(|| format!("Secret {account_key} holds no account key ({entry})"))?;
         let key = AccountKey::from_pem(pem)
             .map_err(|error| format!("the account key in Secret {account_key}: {error}"))?;
         if let Some(client) = self.acme.clients.get(account_key)

@@ -26,7 +26,7 @@ impl Driver {
                     // Made by us for want of this one.
                     writes.push(Write::Delete(object.key.clone(), OURS));
                 }
-            } else if stored.is_some_and(|stored| stored.manager != GIT) {
+            } else if !self.store.may_apply(&object.key, GIT) {
                 self.reading.refused.insert(object.key.clone(), object.clone());
             }
             namespaces.insert(object.key.name.namespace.clone());

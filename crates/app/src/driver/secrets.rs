@@ -15,14 +15,14 @@ use portolan_effects::{
 use portolan_engine::Changes;
 use portolan_model::{
     Code, NamespacedName, ObjectKey, Problem, Severity, Stamp,
-    input::{InputProblems, SourceProblems},
+    input::{InputProblems, Maker, SourceProblems},
 };
 
 use super::{Driver, GIT, now};
 
-/// Managers of what is opened and of what is mirrored: neither may overwrite the other, or an issued Secret.
-const OPENED: &str = "portolan-sealed-secrets";
-const MIRRORED: &str = "portolan-reflector";
+/// Managers of what is opened and of what is mirrored.
+const OPENED: &str = Maker::Unsealed.manager();
+const MIRRORED: &str = Maker::Mirrored.manager();
 
 impl Driver {
     /// Opens, mirrors and removes what the step asks for; after a refused write, all that is still wanted.
@@ -42,6 +42,8 @@ impl Driver {
             step.of::<MirrorUnwanted>().iter().filter(|c| c.after.is_some()).map(|c| c.key.object()).collect()
         };
         for key in unwanted {
+            // One that a user wrote keeps its owner, and loses what was filled in.
+            writes.extend(self.unfill(&key));
             self.delete(&mut writes, key, MIRRORED);
         }
         if !writes.is_empty() {
@@ -111,6 +113,12 @@ impl Driver {
         }
         let object = Box::new(mirror::object(row, &version, now()));
         Some(if row.volatile { Write::Hold(object, MIRRORED) } else { Write::Apply(object, MIRRORED) })
+    }
+
+    fn unfill(&self, key: &ObjectKey) -> Option<Write> {
+        let stored = self.store.get(key).filter(|stored| stored.is_filled())?;
+        let asked = stored.object.annotation(REFLECTS)?;
+        Some(Write::Fill(Box::new(mirror::unfill(key, asked))))
     }
 
     /// Removes what we made. Somebody else who wanted the name and was refused gets it: the work tree is read again.

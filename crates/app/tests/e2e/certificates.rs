@@ -72,3 +72,54 @@ fn an_edit_of_the_request_or_the_key_makes_another_certificate() {
     });
     assert_eq!(instance.reach("app1.dev.example.com", "live")["certificate"]["serial"], serial);
 }
+
+/// A second Certificate of an earlier name does not freeze the owner's template, and takes nothing away.
+#[test]
+fn the_template_of_the_owner_alone_counts() {
+    let Some(envoy) = envoy("e2e template of the owner") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let certificate = |name: &str, template: &str| {
+        format!(
+            "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {{name: own, namespace: shop}}\nspec: {{selfSigned: {{}}}}\n---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {{name: {name}, namespace: shop}}\nspec:\n  secretName: shared\n  dnsNames: [{name}.shop.test]\n  privateKey: {{algorithm: ECDSA}}\n  issuerRef: {{name: own}}\n{template}"
+        )
+    };
+    let label = |of: &str| {
+        let output = instance.run(&["get", "secret", "shop/shared", "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).ok()?;
+        json["metadata"]["labels"].get(of).map(|value| value.as_str().unwrap_or_default().to_owned())
+    };
+    instance.write("b.yaml", &certificate("b", "  secretTemplate: {labels: {step: one}}\n"));
+    instance.wait("the template", || label("step").filter(|step| step == "one"));
+    let second = certificate("a", "  secretTemplate: {labels: {mine: x}}\n");
+    instance.write("a.yaml", second.split_once("---\n").unwrap().1);
+    instance.wait("the finding", || finding(&instance, "PTL-0310"));
+    instance.write("b.yaml", &certificate("b", "  secretTemplate: {labels: {step: two}}\n"));
+    instance.wait("the owner's edit", || label("step").filter(|step| step == "two"));
+    assert_eq!(label("mine"), None);
+}
+
+/// The Secret that a Certificate writes is never an account's: nothing is registered, and one finding says why.
+#[test]
+fn an_account_key_and_a_tls_key_never_share_a_secret() {
+    let Some(envoy) = envoy("e2e account key") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.write(
+        "pub.yaml",
+        "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: pub, namespace: shop}\nspec:\n  acme:\n    server: https://acme.example.com/directory\n    privateKeySecretRef: {name: shop-tls}\n    solvers: [{dns01: {cloudDNS: {project: p}}}]\n---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: shop, namespace: shop}\nspec:\n  secretName: shop-tls\n  dnsNames: [shop.dev.example.com]\n  privateKey: {algorithm: ECDSA}\n  issuerRef: {name: pub}\n",
+    );
+    let told = instance.wait("the finding", || finding(&instance, "PTL-0355"));
+    assert_eq!(told["object"], "Issuer/shop/pub");
+    assert!(!instance.run(&["get", "secret", "shop/shop-tls"]).status.success(), "neither key is there");
+    instance.edit(
+        "pub.yaml",
+        "privateKeySecretRef: {name: shop-tls}",
+        "privateKeySecretRef: {name: account}",
+    );
+    let kind = |secret: &str| {
+        let output = instance.run(&["get", "secret", secret, "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).ok()?;
+        json["type"].as_str().map(str::to_owned)
+    };
+    instance.wait("the certificate", || kind("shop/shop-tls").filter(|kind| kind == "kubernetes.io/tls"));
+    assert_eq!(kind("shop/account").as_deref(), Some("Opaque"));
+}

@@ -353,3 +353,34 @@ fn a_managed_secret_is_written_over_as_long_as_its_sealed_secret_is_there() {
     std::fs::remove_file(instance.dir.path().join("taken-sealed.yaml")).unwrap();
     instance.reach(HOST, "refused");
 }
+
+/// Manager-independent: who a Secret is from, by what it holds.
+fn value(instance: &Instance, secret: &str, key: &str) -> Option<String> {
+    let output = instance.run(&["get", "secret", secret, "--output", "json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).ok()?;
+    // Values are not shown: their keys are.
+    json["data"].get(key).or_else(|| json["stringData"].get(key)).map(ToString::to_string)
+}
+
+/// A mirror that was first gives way to the repository's own Secret, and takes the name again when that goes.
+#[test]
+fn the_repository_takes_a_name_from_a_mirror_that_was_first() {
+    let Some(envoy) = envoy("e2e mirror gives way") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let own =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: dup, namespace: web-1}\nstringData: {mine: x}\n";
+    instance.write(
+        "mirror.yaml",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: web-1}\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: dup\n  namespace: src\n  annotations:\n    reflector.v1.k8s.emberstack.com/reflection-allowed: \"true\"\n    reflector.v1.k8s.emberstack.com/reflection-auto-enabled: \"true\"\n    reflector.v1.k8s.emberstack.com/reflection-auto-namespaces: web-1\nstringData: {k: v}\n",
+    );
+    instance.wait("the mirror", || value(&instance, "web-1/dup", "k"));
+    assert_eq!(findings(&instance), []);
+    instance.write("own.yaml", own);
+    instance.wait("the repository's own", || value(&instance, "web-1/dup", "mine"));
+    let told = ("PTL-0160".to_owned(), "warning".to_owned(), "Secret/src/dup".to_owned());
+    instance.wait("the word about it", || (findings(&instance) == [told.clone()]).then_some(()));
+    assert_eq!(value(&instance, "web-1/dup", "k"), None);
+    std::fs::remove_file(instance.dir.path().join("own.yaml")).unwrap();
+    instance.wait("the mirror again", || value(&instance, "web-1/dup", "k"));
+    instance.wait("no word", || findings(&instance).is_empty().then_some(()));
+}

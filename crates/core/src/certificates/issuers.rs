@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use portolan_model::{
     Condition, IssuerKey, Name, NamespacedName, Severity,
-    input::{Issuer, IssuerSpec, Secret},
+    input::{Issuer, IssuerSpec, Maker, Secret},
 };
 
 use super::{
     rows::{Account, AccountFailure, AccountState, AccountWanted, IssuerState},
     signers::{not_now, secrets_of},
 };
-use crate::{Cx, problem, world::at};
+use crate::{Cx, problem, secrets::owner, world::at};
 
 /// Pause after the first failed registration, in milliseconds; doubled up to an hour. The embedded server has no limits
 /// that a longer one would spare.
@@ -30,14 +30,26 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
                 format!("issuers of type {kind} are not served; use acme, ca or selfSigned"),
             );
         }
-        IssuerSpec::Acme { server, email, account_key, .. } => {
+        IssuerSpec::Acme { server, email, account_key, entry, make_key, .. } => {
             if let Some((reason, message)) = unusable(server, account_key) {
                 let hint = "set acme.server to the URL of a directory, and acme.privateKeySecretRef.name";
                 problem(cx, issuer.key.object(), 350, Severity::Error, "spec.acme", message.clone(), hint);
                 state.ready = not(reason, message);
             } else {
                 let account_key = NamespacedName::new(secrets_of(cx, &issuer.key), account_key.clone());
-                acme(cx, &mut state, server, email.clone().unwrap_or_default(), account_key);
+                if let Some(certificate) = owner::certificate(cx, &account_key) {
+                    let message = format!(
+                        "privateKeySecretRef names Secret {account_key}, which Certificate {certificate} writes: an account's key and a certificate's never share one"
+                    );
+                    let hint = "name another Secret in acme.privateKeySecretRef";
+                    let field = "spec.acme.privateKeySecretRef.name";
+                    problem(cx, issuer.key.object(), 355, Severity::Error, field, message.clone(), hint);
+                    state.ready = not("ErrVerifyACMEAccount", message);
+                    cx.emit(state);
+                    return;
+                }
+                let key = AccountKey { secret: account_key, entry: entry.clone(), make: *make_key };
+                acme(cx, &mut state, server, email.clone().unwrap_or_default(), key);
             }
         }
     }
@@ -96,13 +108,39 @@ fn unusable(server: &Name, account_key: &Name) -> Option<(&'static str, String)>
     Some(("InvalidConfig", message))
 }
 
-fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, account_key: NamespacedName) {
-    let secret = cx.get::<Secret>(&account_key);
-    let key = secret.as_ref().map(|secret| secret.data.get("tls.key"));
-    if let Some(None) = key {
-        let message =
-            format!("Account private key is invalid: no data for \"tls.key\" in secret '{account_key}'");
-        let hint = "put the account's private key under tls.key, or remove the Secret and one is made";
+/// Where an issuer says that its account's key is.
+struct AccountKey {
+    secret: NamespacedName,
+    entry: Name,
+    make: bool,
+}
+
+/// Why the key of the account cannot be used as it is there, and what to do.
+fn no_key(account: &AccountKey, present: Option<&Secret>) -> Option<(String, &'static str)> {
+    let AccountKey { secret, entry, make } = account;
+    match present {
+        Some(present) if present.data.contains_key(entry) => None,
+        Some(_) => Some((
+            format!("Account private key is invalid: no data for \"{entry}\" in secret '{secret}'"),
+            "put the account's private key under privateKeySecretRef.key (tls.key unless it is written), or remove the Secret and one is made",
+        )),
+        None if *make => None,
+        None => Some((
+            format!(
+                "Failed to verify ACME account: the ACME issuer config has 'disableAccountKeyGeneration' set to true, but the secret was not found: secret \"{}\" not found",
+                secret.name
+            ),
+            "create the Secret with the key of the account, or leave disableAccountKeyGeneration out",
+        )),
+    }
+}
+
+fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, account: AccountKey) {
+    let secret = cx.get::<Secret>(&account.secret);
+    // What a mirror left is not the account's: its key is made anew, unless it is to be brought.
+    let secret = secret.filter(|secret| secret.maker != Maker::Mirrored || !account.make);
+    let key = secret.as_ref().and_then(|secret| secret.data.get(&account.entry));
+    if let Some((message, hint)) = no_key(&account, secret.as_deref()) {
         problem(cx, state.key.object(), 354, Severity::Error, "spec.acme", message.clone(), hint);
         state.ready = Some(Condition::new("Ready", false, "ErrVerifyACMEAccount", message));
         return;
@@ -115,8 +153,9 @@ fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, ac
             .map(|e| Name::from(format!("mailto:{e}")))
             .into_iter()
             .collect(),
-        account_key,
-        fingerprint: key.flatten().map(|pem| Name::from(pem.fingerprint())).unwrap_or_default(),
+        account_key: account.secret,
+        entry: account.entry,
+        fingerprint: key.map(|pem| Name::from(pem.fingerprint())).unwrap_or_default(),
     };
     match cx.get::<AccountState>(&state.key).filter(|known| known.wanted == wanted).map(|s| s.result.clone())
     {

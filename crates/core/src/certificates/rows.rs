@@ -97,8 +97,10 @@ pub struct AccountWanted {
     pub server: Name,
     /// Contact URLs.
     pub contact: Vec<Name>,
-    /// Secret of the account key (`tls.key`).
+    /// Secret of the account key.
     pub account_key: NamespacedName,
+    /// The key in that Secret: `tls.key`, unless the issuer says another.
+    pub entry: Name,
     /// Fingerprint of the key; empty if the key is to be made first.
     pub fingerprint: Name,
 }
@@ -252,8 +254,10 @@ pub struct AcmeOrder {
     pub server: Name,
     /// Contact URLs.
     pub contact: Vec<Name>,
-    /// Secret of the account key (`tls.key`).
+    /// Secret of the account key.
     pub account_key: NamespacedName,
+    /// The key in that Secret: `tls.key`, unless the issuer says another.
+    pub entry: Name,
     /// The names, sorted, with how each is proven.
     pub proofs: Vec<Proof>,
 }

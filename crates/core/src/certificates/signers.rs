@@ -6,10 +6,10 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{IssuerState, Settings, Signer},
+    rows::{AcmeOrder, IssuerState, Signer},
     solvers as acme,
 };
-use crate::{Cx, world::at};
+use crate::{Cx, secrets::owner::cluster_namespace, world::at};
 
 /// Code, field, message and hint of a problem with the issuer.
 pub(super) type Refused = (u16, &'static str, String, &'static str);
@@ -55,9 +55,15 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
                 }
             }
         }
-        IssuerSpec::Acme { server, email, account_key, solvers } => {
+        IssuerSpec::Acme { server, email, account_key, entry, solvers, .. } => {
             let account_key = NamespacedName::new(secrets_of(cx, &key), account_key.clone());
-            let acme = acme::order(&key, certificate, server, email.as_ref(), account_key, solvers)?;
+            let acme = AcmeOrder {
+                server: server.clone(),
+                contact: email.iter().map(|email| Name::from(format!("mailto:{email}"))).collect(),
+                account_key,
+                entry: entry.clone(),
+                proofs: acme::proofs(&key, certificate, solvers)?,
+            };
             let state = cx.get::<IssuerState>(&key);
             if state.as_ref().is_some_and(|state| state.is_ready()) {
                 return Ok(Found::Signer(key, Signer::Acme(Box::new(acme))));
@@ -87,6 +93,5 @@ pub(super) fn secrets_of(cx: &mut Cx<'_>, issuer: &IssuerKey) -> Name {
     if !issuer.0.namespace.is_empty() {
         return issuer.0.namespace.clone();
     }
-    cx.get::<Settings>(&Name::default())
-        .map_or_else(|| "cert-manager".into(), |s| s.cluster_resource_namespace.clone())
+    cluster_namespace(cx)
 }

@@ -4,27 +4,21 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{
-    IssuerKey, Name, NamespacedName,
+    IssuerKey, Name,
     input::{Certificate, Solver},
 };
 
-use super::{
-    rows::{AcmeOrder, Proof},
-    signers::Refused,
-};
+use super::{rows::Proof, signers::Refused};
 
 /// Where a problem with the issuer shows on the Certificate.
 const FIELD: &str = "spec.issuerRef";
 
-/// What the ACME server is asked for.
-pub(super) fn order(
+/// The names that the ACME server is asked for, and how each is proven.
+pub(super) fn proofs(
     issuer: &IssuerKey,
     certificate: &Certificate,
-    server: &Name,
-    email: Option<&Name>,
-    account_key: NamespacedName,
     solvers: &[Solver],
-) -> Result<AcmeOrder, Refused> {
+) -> Result<Vec<Proof>, Refused> {
     let request = &certificate.request;
     if !request.ip_addresses.is_empty() {
         let hint = "leave ipAddresses out, or use a ca issuer";
@@ -46,14 +40,7 @@ pub(super) fn order(
     }
     names.sort();
     names.dedup();
-    let proofs: Result<Vec<Proof>, Refused> =
-        names.iter().map(|name| proof(issuer, &certificate.labels, name, solvers)).collect();
-    Ok(AcmeOrder {
-        server: server.clone(),
-        contact: email.map(|email| Name::from(format!("mailto:{email}"))).into_iter().collect(),
-        account_key,
-        proofs: proofs?,
-    })
+    names.iter().map(|name| proof(issuer, &certificate.labels, name, solvers)).collect()
 }
 
 /// By which solver a name is proven. All of a selector must fit; an exact `dnsNames` beats the longest `dnsZones`, which
@@ -120,6 +107,8 @@ fn rank(solver: &Solver, labels: &BTreeMap<Name, Name>, name: &Name) -> Option<(
 
 #[cfg(test)]
 mod tests {
+    use portolan_model::NamespacedName;
+
     use super::*;
 
     fn solver(names: &[&str], zones: &[&str], provider: Option<&str>) -> Solver {

@@ -17,17 +17,16 @@ use super::{
     signers::{Found, signer},
     trigger::{Trigger, asked_for, expired, renewing, trigger},
 };
-use crate::{
-    Cx, problem,
-    world::{CertificatesByTarget, at},
-};
+use crate::{Cx, problem, secrets::owner::Owner, world::at};
 
 /// Message that scripts look for (cert-manager, readiness controller).
 const UP_TO_DATE: &str = "Certificate is up to date and has not expired";
 
 pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let secret_key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
-    let secret = cx.get::<Secret>(&secret_key);
+    let owner = Owner::of(cx, &secret_key);
+    // What a mirror or an account left there is not ours, and gives way.
+    let secret = cx.get::<Secret>(&secret_key).filter(|secret| secret.maker <= Maker::Issued);
     let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
     let wrong = trigger(secret.as_deref(), certificate);
     let life = pair.map(|pair| Life::of(secret.as_deref(), pair));
@@ -49,7 +48,9 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         revision: secret.as_deref().and_then(|secret| revision(secret, certificate)),
         failures: None,
     };
-    if let Some(owner) = owner(cx, secret.as_deref(), certificate).filter(|owner| *owner != certificate.key) {
+    if let Owner::Certificate(owner) = &owner
+        && *owner != certificate.key
+    {
         let message = format!("Secret {secret_key} is already written by Certificate {owner}");
         let hint = "give each Certificate its own secretName";
         complain(cx, certificate, (310, "spec.secretName"), message.clone(), hint);
@@ -63,7 +64,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         state.trigger = None;
     }
     if state.trigger.is_some() {
-        replace(cx, certificate, &mut state, secret.as_deref());
+        replace(cx, certificate, &mut state, secret.as_deref(), &owner);
     }
     cx.emit(state);
 }
@@ -82,16 +83,6 @@ fn readiness(cx: &mut Cx<'_>, wrong: Option<&Trigger>, pair: Option<&TlsPair>) -
         Some(pair) if cx.due(at(pair.not_after)) => (false, expired(pair.not_after)),
         _ => (true, ("Ready".into(), UP_TO_DATE.into())),
     }
-}
-
-/// Which of the Certificates that name a Secret writes it: the one that it was made for, else the first by name. (cert-manager
-/// takes the oldest; in a repository all are of one age.)
-fn owner(cx: &mut Cx<'_>, secret: Option<&Secret>, certificate: &Certificate) -> Option<NamespacedName> {
-    let key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
-    let rivals = cx.keys::<CertificatesByTarget>(&key);
-    let made_for = secret.and_then(|secret| secret.annotations.get("cert-manager.io/certificate-name"));
-    let named = made_for.and_then(|name| rivals.iter().find(|rival| rival.name == **name));
-    named.or_else(|| rivals.iter().min()).cloned()
 }
 
 /// The revision of the present certificate, if Portolan made it for this Certificate.
@@ -124,16 +115,12 @@ fn replace(
     certificate: &Certificate,
     state: &mut CertificateState,
     secret: Option<&Secret>,
+    owner: &Owner,
 ) {
-    // A Secret that something else made is not ours to overwrite.
-    if let Some(secret) = secret.filter(|secret| secret.maker != Maker::Issued) {
-        let maker = match secret.maker {
-            Maker::Unsealed => "is made from a SealedSecret",
-            Maker::Mirrored => "is a mirror",
-            _ => "comes from the repository",
-        };
+    // A Secret that something else makes is not ours to overwrite, even where it is not there yet.
+    if !matches!(owner, Owner::Certificate(_)) {
         let why = state.trigger.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
-        state.detail = format!("Secret {} {maker} and is not overwritten", secret.key);
+        state.detail = format!("Secret {} {} and is not overwritten", state.secret, owner.words());
         let hint = "remove the other source of the Secret, or choose another secretName";
         complain(cx, certificate, (311, "spec.secretName"), format!("{}: {why}", state.detail), hint);
         return;

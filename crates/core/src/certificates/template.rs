@@ -9,7 +9,7 @@ use portolan_model::{
 };
 
 use super::rows::TemplateWanted;
-use crate::{Cx, world::CertificatesByTarget};
+use crate::{Cx, secrets::owner};
 
 /// What issuing itself writes, by prefix or whole key; all else comes from the template.
 const OWN: [&str; 4] =
@@ -17,7 +17,8 @@ const OWN: [&str; 4] =
 
 pub(super) fn template_wanted(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
-    if cx.keys::<CertificatesByTarget>(&key).first() != Some(&certificate.key) {
+    // The template of the one that writes the Secret counts, and no other's.
+    if owner::certificate(cx, &key).as_ref() != Some(&certificate.key) {
         return;
     }
     let Some(secret) = cx.get::<Secret>(&key).filter(|secret| secret.maker == Maker::Issued) else { return };

@@ -9,7 +9,10 @@ use portolan_model::{
 use serde_json::json;
 
 use super::rows::ObjectStatus;
-use crate::{Cx, secrets::rows::UnsealFailure};
+use crate::{
+    Cx,
+    secrets::rows::{Over, UnsealFailure, UnsealWanted},
+};
 
 pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     let key =
@@ -18,18 +21,22 @@ pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         let why = failure.failures.iter().map(|(name, why)| format!("{name}: {why}"));
         why.collect::<Vec<_>>().join("; ")
     });
+    let over = cx.get::<UnsealWanted>(&sealed.key).map(|wanted| wanted.over);
     let maker = cx.get::<Secret>(&sealed.key).map(|secret| secret.maker);
-    let synced = match (failed, maker) {
-        // The upstream controller's own word is an empty message.
-        (None, Some(Maker::Unsealed)) => Condition::new("Synced", true, "Unsealed", ""),
-        (_, Some(maker)) if maker != Maker::Unsealed => Condition::new(
+    let synced = match (over, failed, maker) {
+        (None, _, Some(Maker::Repository)) => Condition::new(
             "Synced",
             false,
             "AlreadyExists",
             format!("Secret {} exists already and is not managed by this SealedSecret", sealed.key),
         ),
-        (Some(why), _) => Condition::new("Synced", false, "UnsealFailed", why),
-        (None, _) => return,
+        (_, Some(why), _) => Condition::new("Synced", false, "UnsealFailed", why),
+        // The upstream controller's own word is an empty message.
+        (Some(Over::Nothing), None, Some(Maker::Unsealed)) => Condition::new("Synced", true, "Unsealed", ""),
+        (Some(Over::Managed { .. } | Over::Patched), None, Some(_)) => {
+            Condition::new("Synced", true, "Unsealed", "")
+        }
+        _ => return,
     };
     cx.emit(ObjectStatus {
         conditions: vec![synced],

@@ -4,15 +4,13 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Name, NamespacedName, Severity,
+    NamespacedName, Severity,
     input::{Issuer, IssuerSpec, SealedSecret, Secret},
 };
 
-use super::rows::ComponentCredential;
+use super::{owner::cluster_namespace, rows::ComponentCredential};
 use crate::{
-    Cx,
-    certificates::rows::Settings,
-    problem,
+    Cx, problem,
     world::{GatewaysBySecret, IssuersBySecret},
 };
 
@@ -60,9 +58,4 @@ pub(super) fn missing(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
             problem(cx, issuer.key.object(), 154, Severity::Info, &field, message, hint);
         }
     }
-}
-
-fn cluster_namespace(cx: &mut Cx<'_>) -> Name {
-    cx.get::<Settings>(&Name::default())
-        .map_or_else(|| "cert-manager".into(), |settings| settings.cluster_resource_namespace.clone())
 }

@@ -8,6 +8,7 @@ use portolan_model::{
 };
 
 use super::{
+    owner::Owner,
     problems,
     reflection::{self, AUTO_REFLECTS, REFLECTS, Reflection},
     rows::{
@@ -76,7 +77,11 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
     }
     let Some(reflection) = Reflection::read(cx, &seen.key, &seen.annotations) else { return };
     if let Some(source) = &reflection.reflects {
-        if let Err(why) = by_hand(cx, seen, source) {
+        if let Err((refused, why)) = by_hand(cx, seen, source) {
+            // What was filled in while it was allowed goes at once; it stays if its source is merely gone.
+            if refused && seen.annotations.contains_key(super::REFLECTED_AT) {
+                cx.emit(MirrorUnwanted { key: seen.key.clone() });
+            }
             let hint = "name the source as namespace/name and let it allow this namespace; until then the object stays as it is";
             problems::annotation(cx, &seen.key, (162, Severity::Warning), REFLECTS, why, hint);
         }
@@ -101,34 +106,33 @@ fn claim(cx: &mut Cx<'_>, source: &Seen, mirror: MirrorKey, auto: bool) {
     });
 }
 
-/// A mirror that a user wrote: it asks, and the source must allow it.
-fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), String> {
+/// A mirror that a user wrote: it asks, and the source must allow it. Else: whether the source is there and does not, and
+/// why.
+fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), (bool, String)> {
+    let other = |why: String| (false, why);
     if seen.maker != Maker::Repository {
-        return Err(format!("the object {} and can be no mirror as well", problems::made(seen.maker)));
+        return Err(other(format!("the object {} and can be no mirror as well", problems::made(seen.maker))));
     }
-    let name = reflection::source(text).ok_or_else(|| format!("{text:?} is not namespace/name"))?;
+    let name = reflection::source(text).ok_or_else(|| other(format!("{text:?} is not namespace/name")))?;
     if name == seen.key.name {
-        return Err("the object names itself as its source".to_owned());
+        return Err(other("the object names itself as its source".to_owned()));
     }
     let key = MirrorKey { kind: seen.key.kind, name };
     let Some(source) = Seen::get(cx, &key) else {
-        return Err(format!("the source {} does not exist", key.object()));
+        return Err(other(format!("the source {} does not exist", key.object())));
     };
     // Whoever wants a mirror of a mirror means its source; a chain could be a circle.
     let allowed = Reflection::read(cx, &key, &source.annotations);
     if source.maker == Maker::Mirrored || allowed.as_ref().is_some_and(|r| r.reflects.is_some()) {
-        return Err(format!("the source {} is itself a mirror", key.object()));
+        return Err(other(format!("the source {} is itself a mirror", key.object())));
     }
     let namespace = seen.key.name.namespace.clone();
     let namespace = cx
         .get::<Namespace>(&namespace)
         .unwrap_or_else(|| Arc::new(Namespace { name: namespace, labels: BTreeMap::new() }));
     if !allowed.is_some_and(|reflection| reflection.allows(&namespace)) {
-        return Err(format!(
-            "the source {} does not allow mirrors in namespace {}",
-            key.object(),
-            namespace.name
-        ));
+        let (source, namespace) = (key.object(), &namespace.name);
+        return Err((true, format!("the source {source} does not allow mirrors in namespace {namespace}")));
     }
     claim(cx, &source, seen.key.clone(), false);
     Ok(())
@@ -138,13 +142,12 @@ fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), String> {
 /// the name, else the first gets it.
 pub(super) fn mirrors(cx: &mut Cx<'_>, key: &MirrorKey, claims: &[Arc<MirrorClaim>]) {
     let present = Seen::get(cx, key);
-    let written = present.as_ref().filter(|present| present.maker != Maker::Mirrored);
     let by_hand = claims.iter().find(|claim| !claim.key.auto);
-    let chosen = if let Some(written) = written {
+    let chosen = if let Some(owner) = other_owner(cx, key, present.as_ref()) {
         if by_hand.is_none() {
             for claim in claims {
                 let source = MirrorKey { kind: key.kind, name: claim.key.source.clone() };
-                problems::in_the_way(cx, &source, key, problems::made(written.maker));
+                problems::in_the_way(cx, &source, key, &owner.words());
             }
         }
         by_hand
@@ -165,6 +168,18 @@ pub(super) fn mirrors(cx: &mut Cx<'_>, key: &MirrorKey, claims: &[Arc<MirrorClai
         content: Arc::clone(&chosen.content),
         volatile: chosen.volatile,
     });
+}
+
+/// Who writes the object, if it is not the mirror.
+fn other_owner(cx: &mut Cx<'_>, key: &MirrorKey, present: Option<&Seen>) -> Option<Owner> {
+    let owner = match key.kind {
+        MirrorKind::Secret => Owner::of(cx, &key.name),
+        MirrorKind::ConfigMap if present.is_some_and(|seen| seen.maker != Maker::Mirrored) => {
+            Owner::Repository
+        }
+        MirrorKind::ConfigMap => Owner::Nobody,
+    };
+    (owner != Owner::Nobody).then_some(owner)
 }
 
 /// What is not there, or has drifted.

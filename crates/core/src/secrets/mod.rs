@@ -5,12 +5,13 @@
 //!  Secret, ConfigMap with reflector annotations -> MirrorClaim -> Mirror -> MirrorWanted -> (effect) -> Secret, ConfigMap
 //! ```
 //!
-//! Invariants: a Secret that something else made is never overwritten; the data of a SealedSecret that does not open is
+//! Invariants: who writes a Secret is decided in one place ([`owner`]), and nobody else does; the data of a SealedSecret that does not open is
 //! never invented; what came out of a SealedSecret stays in memory, its mirrors too; only what Portolan mirrored by
 //! itself is ever removed; a mirror is no source.
 
 mod credentials;
 mod mirrors;
+pub(crate) mod owner;
 mod problems;
 mod reflection;
 pub mod rows;
@@ -20,7 +21,7 @@ mod tests;
 mod unseal;
 
 use portolan_engine::Engine;
-use portolan_model::input::{ConfigMap, Gateway, Issuer, Namespace, SealedSecret, Secret};
+use portolan_model::input::{Certificate, ConfigMap, Gateway, Issuer, Namespace, SealedSecret, Secret};
 use rows::{
     ComponentCredential, Mirror, MirrorClaim, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted,
 };
@@ -43,17 +44,19 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("missing_credentials", credentials::missing)
         .reads::<(Secret, SealedSecret, Settings)>()
         .writes::<(Finding,)>();
-    engine
-        .map("secret_mirrors", mirrors::of_secret)
-        .reads::<(Secret, Namespace)>()
-        .writes::<(MirrorClaim, Finding)>();
-    engine
-        .map("config_map_mirrors", mirrors::of_config_map)
-        .reads::<(ConfigMap, Namespace)>()
-        .writes::<(MirrorClaim, Finding)>();
+    engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace)>().writes::<(
+        MirrorClaim,
+        MirrorUnwanted,
+        Finding,
+    )>();
+    engine.map("config_map_mirrors", mirrors::of_config_map).reads::<(ConfigMap, Namespace)>().writes::<(
+        MirrorClaim,
+        MirrorUnwanted,
+        Finding,
+    )>();
     engine
         .group::<MirrorClaimsByMirror>("mirrors", mirrors::mirrors)
-        .reads::<(Secret, ConfigMap)>()
+        .reads::<(Secret, ConfigMap, SealedSecret, Certificate, Issuer, Settings)>()
         .writes::<(Mirror, Finding)>();
     engine.map("mirror_wanted", mirrors::wanted).reads::<(Secret, ConfigMap)>().writes::<(MirrorWanted,)>();
     engine

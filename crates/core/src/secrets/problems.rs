@@ -60,9 +60,9 @@ pub(super) fn unopened(
     problem(cx, sealed_secret(key), 151, Severity::Error, &field, message, &hint);
 }
 
-/// The Secret is there and was made by something else.
-pub(super) fn not_ours(cx: &mut Cx<'_>, key: &NamespacedName, maker: Maker) {
-    let message = format!("Secret {key} {} and is not overwritten", made(maker));
+/// The Secret stands in the repository too.
+pub(super) fn not_ours(cx: &mut Cx<'_>, key: &NamespacedName) {
+    let message = format!("Secret {key} comes from the repository and is not overwritten");
     let hint = "remove the other source of the Secret, or rename the SealedSecret (and seal it again)";
     problem(cx, sealed_secret(key), 152, Severity::Error, "metadata.name", message, hint);
 }
@@ -100,6 +100,7 @@ pub(super) fn made(maker: Maker) -> &'static str {
     match maker {
         Maker::Repository => "comes from the repository",
         Maker::Issued => "is made for a Certificate",
+        Maker::Account => "holds the account key of an ACME issuer",
         Maker::Unsealed => "is made from a SealedSecret",
         Maker::Mirrored => "is a mirror of another source",
     }

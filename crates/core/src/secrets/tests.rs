@@ -2,6 +2,7 @@
 //! Cases over the whole engine: objects in as YAML, rows of this room out.
 
 mod mirrors;
+mod owner;
 mod unseal;
 
 use portolan_engine::Engine;

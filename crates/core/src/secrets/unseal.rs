@@ -21,10 +21,10 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         problems::templated(cx, &sealed.key, name);
         wanted.template.remove(name);
     }
-    let over = match cx.get::<Secret>(&sealed.key).filter(|secret| secret.maker != Maker::Unsealed) {
+    let over = match cx.get::<Secret>(&sealed.key).filter(|secret| secret.maker < Maker::Unsealed) {
         None => Over::Nothing,
         Some(present) => match over(&present) {
-            Over::Nothing => return problems::not_ours(cx, &sealed.key, present.maker),
+            Over::Nothing => return problems::not_ours(cx, &sealed.key),
             over => over,
         },
     };
@@ -35,13 +35,11 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: wanted, over });
 }
 
-/// What a Secret that is there lets a SealedSecret do with it. One that Portolan makes for something else lets nothing be
-/// done. As upstream: `patch` is looked at first.
+/// What a Secret of the repository lets a SealedSecret do with it. As upstream: `patch` is looked at first.
 fn over(present: &Secret) -> Over {
     let says = |annotation: &str| present.annotations.get(annotation).is_some_and(|value| value == "true");
     let asked = |over: Over| over.annotation().is_some_and(says);
     let managed = Over::Managed { independent: says(INDEPENDENT) };
     let all = [Over::Patched, managed];
-    let found = all.into_iter().find(|over| present.maker == Maker::Repository && asked(*over));
-    found.unwrap_or_default()
+    all.into_iter().find(|over| asked(*over)).unwrap_or_default()
 }

@@ -7,7 +7,8 @@
 //! - **Generation** grows when anything besides `metadata` and `status` changes. An object that is removed and made again
 //!   has another uid and begins at 1.
 //! - **Apply** is by manager, and an object has one: the first who applied it. What another applies is
-//!   [`Written::OwnedBy`] and changes nothing. Applying what is there already is [`Written::Unchanged`] and gives no new
+//!   [`Written::OwnedBy`] and changes nothing, but for Secrets and ConfigMaps whose makers have an order
+//!   ([`Maker`](portolan_model::input::Maker)): one that stands before takes over. Applying what is there already is [`Written::Unchanged`] and gives no new
 //!   version.
 //! - **Delete** removes what its manager applied, and with a precondition only the very object, or the very state of it,
 //!   that was seen; else [`Written::Stale`].

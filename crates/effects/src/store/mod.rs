@@ -35,6 +35,11 @@ pub struct Stored {
 }
 
 impl Stored {
+    /// Whether somebody else's fields lie over it.
+    pub fn is_filled(&self) -> bool {
+        self.filled.is_some()
+    }
+
     /// The object as its owner applied it.
     fn base(&self) -> &Object {
         self.filled.as_ref().map_or(&self.object, |filled| &filled.0)

@@ -27,6 +27,10 @@ pub enum IssuerSpec {
         email: Option<Name>,
         /// `privateKeySecretRef.name`: holds the account key.
         account_key: Name,
+        /// The key in that Secret (`privateKeySecretRef.key`).
+        entry: Name,
+        /// Whether the account's key is made where there is none (not `disableAccountKeyGeneration`).
+        make_key: bool,
         /// Solvers in the order written.
         solvers: Vec<Solver>,
     },

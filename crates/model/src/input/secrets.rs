@@ -24,19 +24,55 @@ pub struct Secret {
 }
 row!(Secret, NamespacedName, "secrets");
 
-/// Who made a Secret or ConfigMap. Read from the marks that the makers leave, so it serves decisions and messages only;
-/// that nobody overwrites what another wrote is held by the store.
+/// Who made a Secret or ConfigMap, by whom the store has it from, else by the marks that makers leave. In order: who stands
+/// before another takes over what that one made, and nobody else overwrites anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Maker {
     /// The repository.
     #[default]
     Repository,
-    /// Portolan, for a Certificate.
-    Issued,
     /// Portolan, from a SealedSecret: its values are kept in memory only.
     Unsealed,
+    /// Portolan, for a Certificate.
+    Issued,
+    /// Portolan, for an ACME issuer: the key of its account.
+    Account,
     /// Portolan, as a mirror of another object.
     Mirrored,
+}
+
+impl Maker {
+    /// The name under which the store has what it makes.
+    pub const fn manager(self) -> &'static str {
+        match self {
+            Self::Repository => "git",
+            Self::Unsealed => "portolan-sealed-secrets",
+            Self::Issued | Self::Account => "portolan",
+            Self::Mirrored => "portolan-reflector",
+        }
+    }
+
+    /// The makers of that name, the first to stand for them.
+    fn of(manager: &str) -> Option<Self> {
+        [Self::Repository, Self::Unsealed, Self::Issued, Self::Mirrored]
+            .into_iter()
+            .find(|maker| maker.manager() == manager)
+    }
+
+    /// Who made it, where the store has it from `manager` and its marks say `self`.
+    #[must_use]
+    pub fn by(self, manager: &str) -> Self {
+        match Self::of(manager) {
+            Some(Self::Issued) if self == Self::Account => self,
+            Some(maker) => maker,
+            None => self,
+        }
+    }
+
+    /// Whether `manager` may write over what the store has from `other`.
+    pub fn takes_over(manager: &str, other: &str) -> bool {
+        Self::of(manager).zip(Self::of(other)).is_some_and(|(maker, other)| maker < other)
+    }
 }
 
 /// What is decided on of a certificate and its key.

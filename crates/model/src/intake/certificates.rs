@@ -32,6 +32,8 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
             server: acme.get("server").name(),
             email: acme.get("email").opt(),
             account_key: acme.get("privateKeySecretRef").get("name").name(),
+            entry: acme.get("privateKeySecretRef").get("key").name_or("tls.key"),
+            make_key: !acme.get("disableAccountKeyGeneration").flag(),
             solvers: acme.get("solvers").items().iter().map(solver).collect(),
         }
     } else {

@@ -15,6 +15,9 @@ use crate::{
 /// Label on every object that Portolan makes.
 pub const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", "portolan");
 
+/// Annotations of a Secret that was issued.
+const MADE_FOR: [&str; 2] = ["portolan.dev/issued-at", "cert-manager.io/certificate-name"];
+
 pub(super) fn secret(root: &mut Root<'_>) -> Secret {
     let node = root.node();
     let mut data = std::collections::BTreeMap::new();
@@ -45,7 +48,7 @@ pub(super) fn secret(root: &mut Root<'_>) -> Secret {
     }
 }
 
-/// Who made the object, by the marks that we leave on what we make.
+/// Who made the object, by the marks that we leave on what we make. The store knows better ([`super::Intake::written_by`]).
 fn maker(root: &Root<'_>) -> Maker {
     if root.labels().get(MANAGED_BY.0).is_none_or(|by| *by != MANAGED_BY.1) {
         return Maker::Repository;
@@ -53,10 +56,13 @@ fn maker(root: &Root<'_>) -> Maker {
     let owners = root.node().get("metadata").get("ownerReferences").items();
     if owners.iter().any(|owner| owner.get("kind").text() == Some("SealedSecret")) {
         Maker::Unsealed
+    } else if MADE_FOR.iter().any(|key| root.object.annotation(key).is_some()) {
+        // Before the marks of mirrors: a Certificate's template may carry those too.
+        Maker::Issued
     } else if root.object.annotation("reflector.v1.k8s.emberstack.com/reflects").is_some() {
         Maker::Mirrored
     } else {
-        Maker::Issued
+        Maker::Account
     }
 }
 

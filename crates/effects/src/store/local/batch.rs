@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use portolan_model::{Instant, Json, Name, Object, ObjectKey, Stamp};
+use portolan_model::{Instant, Json, Name, Object, ObjectKey, Stamp, input::Maker};
 use serde_json::{Map, Value};
 
 use super::{Fill, Stored, Write, Written};
@@ -46,10 +46,10 @@ impl<'a> Batch<'a> {
     fn apply(&mut self, object: Box<Object>, manager: &str, volatile: bool) -> Written {
         let old = self.present(&object.key);
         if let Some(old) = old {
-            if old.manager != *manager {
+            if old.manager != *manager && !takes_over(&object.key, manager, &old.manager) {
                 return Written::OwnedBy(object.key, old.manager.clone());
             }
-            if old.volatile == volatile && same(&old.base().json, &object.json) {
+            if old.manager == *manager && old.volatile == volatile && same(&old.base().json, &object.json) {
                 let moved = old.base().json != object.json || old.object.origin != object.origin;
                 if moved {
                     self.moved.push(*object);
@@ -140,6 +140,13 @@ fn stamp(object: &Object, old: Option<&Object>, version: u64, now: Instant) -> S
         generation,
         version,
     }
+}
+
+/// Whether a manager may write over an object of another: of Secrets and ConfigMaps, by the order of their makers.
+pub(super) fn takes_over(key: &ObjectKey, manager: &str, other: &str) -> bool {
+    key.kind.group.is_empty()
+        && matches!(&*key.kind.kind, "Secret" | "ConfigMap")
+        && Maker::takes_over(manager, other)
 }
 
 fn rest<'a>(map: &'a Map<String, Value>, out: &[&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {

@@ -88,6 +88,12 @@ impl Store {
         self.objects.get(key)
     }
 
+    /// Whether what `manager` applies under the key is taken.
+    pub fn may_apply(&self, key: &ObjectKey, manager: &str) -> bool {
+        let other = self.objects.get(key).map(|stored| &stored.manager);
+        other.is_none_or(|other| *other == *manager || batch::takes_over(key, manager, other))
+    }
+
     /// The version of the latest change.
     pub fn version(&self) -> u64 {
         self.version

@@ -80,6 +80,42 @@ fn secret(name: &str, value: &str) -> Object {
     Object::from_json(json, Origin::default()).unwrap()
 }
 
+/// A Secret goes to whoever stands first in the order of makers, whoever wrote it first.
+#[test]
+fn who_stands_first_takes_a_secret_over() {
+    const ORDER: [&str; 4] = ["git", "portolan-sealed-secrets", "portolan", "portolan-reflector"];
+    let dir = tempfile::tempdir().unwrap();
+    let mut store = Store::open(dir.path()).unwrap();
+    let key = secret("s", "").key;
+    for first in ORDER {
+        for second in ORDER {
+            let write = |store: &mut Store, manager: &'static str| {
+                let write = Write::Apply(Box::new(secret("s", manager)), manager);
+                store.write(vec![write], Instant(0)).unwrap().remove(0)
+            };
+            let before = |manager| ORDER.iter().position(|other| *other == manager);
+            write(&mut store, first);
+            let wins = before(second) < before(first);
+            assert_eq!(store.may_apply(&key, second), wins || second == first, "{second} over {first}");
+            let written = write(&mut store, second);
+            let owner = if wins { second } else { first };
+            match written {
+                Written::Changed(_) => assert!(wins, "{second} over {first}"),
+                Written::Unchanged => assert_eq!(second, first),
+                other => assert_eq!(other, Written::OwnedBy(key.clone(), first.into())),
+            }
+            let stored = store.get(&key).unwrap();
+            assert_eq!((&*stored.manager, &stored.object.json["data"]["k"]), (owner, &owner.into()));
+            store.write(vec![Write::Delete(key.clone(), owner)], Instant(0)).unwrap();
+        }
+    }
+    // Only of Secrets and ConfigMaps: of anything else the first keeps it.
+    let thing = |manager| Write::Apply(Box::new(object("a", 1)), manager);
+    store.write(vec![thing("portolan-reflector")], Instant(0)).unwrap();
+    let refused = store.write(vec![thing("git")], Instant(0)).unwrap().remove(0);
+    assert!(matches!(refused, Written::OwnedBy(..)), "{refused:?}");
+}
+
 #[test]
 fn held_objects_are_like_others_but_never_on_disk() {
     const PLAIN: &str = "cGxhaW50ZXh0LW9mLWEtc2VhbGVkLXNlY3JldA==";
