@@ -99,6 +99,18 @@ pub struct Fault {
 }
 
 impl Fault {
+    /// As cel-go prints it, with the line of the expression.
+    pub fn cel_go(&self, source: &str) -> String {
+        let Self { line, column, message, .. } = self;
+        let message = match message.strip_prefix("syntax error: ") {
+            Some(syntax) => syntax.to_owned(),
+            None if message.starts_with("undeclared reference") => format!("{message} (in container '')"),
+            None => message.replace("undefined variable", "undefined field"),
+        };
+        let text = source.lines().nth(line - 1).unwrap_or_default();
+        format!("ERROR: <input>:{line}:{column}: {message}\n | {text}\n | {}^", ".".repeat(column - 1))
+    }
+
     /// Where it is in the expression, and what is wrong.
     pub fn text(&self) -> String {
         format!("line {}, column {}: {}", self.line, self.column, self.message)

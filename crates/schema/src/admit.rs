@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cause::Cause,
-    cel, defaults,
+    cel, core_kinds, defaults,
     definitions::{Definition, Definitions, Lookup, metadata as metadata_schema},
     lists, metadata,
     path::Path,
@@ -74,6 +74,12 @@ fn decode(definition: &Definition, object: &mut Value) -> Result<Vec<Unknown>, C
         return Err(refused(misfit.path, &misfit.words));
     }
     let mut unknown = decoder.unknown;
+    if definition.typed {
+        core_kinds::fill(&definition.kind, object);
+        core_kinds::tidy(definition.schema(), object);
+    } else {
+        core_kinds::tidy_metadata(metadata_schema(), object);
+    }
     if !definition.typed {
         let schema = definition.schema();
         defaults::fill(schema, object);
@@ -90,6 +96,7 @@ fn wrong(definition: &Arc<Definition>, object: &Value, old: Option<&Value>) -> V
     let meta = object.get("metadata").and_then(Value::as_object).unwrap_or(&none);
     metadata::validate(meta, definition.namespaced, definition.names(), &mut out);
     if definition.typed {
+        core_kinds::check(definition, object, old, &mut out);
         return out;
     }
     out.extend(validate::validate(definition.schema(), object, &Path::ROOT));

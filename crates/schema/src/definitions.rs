@@ -53,8 +53,8 @@ impl Definition {
     /// What names of its objects look like.
     pub fn names(&self) -> NameRule {
         match (&*self.group, &*self.kind) {
-            ("", "Namespace") => NameRule::Label,
-            ("", "Service") => NameRule::Label1035,
+            // Since 1.36 a Service may begin with a digit.
+            ("", "Namespace" | "Service") => NameRule::Label,
             _ => NameRule::Subdomain,
         }
     }

@@ -6,6 +6,7 @@
 
 pub mod cause;
 pub mod cel;
+mod core_kinds;
 pub mod defaults;
 pub mod formats;
 pub mod lists;

@@ -19,6 +19,11 @@ impl<'a> Path<'a> {
     /// The object itself.
     pub const ROOT: Path<'static> = Path { parent: None, step: Step::Root };
 
+    /// A field of the object itself.
+    pub const fn top(name: &'static str) -> Path<'static> {
+        Path { parent: Some(&Path::ROOT), step: Step::Field(name) }
+    }
+
     /// A named field.
     #[must_use]
     pub fn field(&'a self, name: &'a str) -> Path<'a> {

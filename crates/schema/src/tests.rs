@@ -140,7 +140,14 @@ fn kinds_of_kubernetes_are_decoded_as_go_does() {
         ]
     );
     let taken = try_it(service(json!({"ports": [{"port": 80, "prot": "x"}], "selector": null}))).unwrap();
-    assert_eq!(taken.object["spec"], json!({"ports": [{"port": 80}]}));
+    assert_eq!(
+        taken.object["spec"],
+        json!({
+            "ports": [{"port": 80, "protocol": "TCP", "targetPort": 80}], "type": "ClusterIP",
+            "sessionAffinity": "None", "internalTrafficPolicy": "Cluster",
+            "ipFamilies": ["IPv4"], "ipFamilyPolicy": "SingleStack",
+        })
+    );
     assert_eq!(taken.warnings[0].path, "spec.ports[0].prot");
     let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a", "namespace": "b"}, "data": {"a": "Y!=="}});
     assert_eq!(

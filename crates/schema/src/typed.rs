@@ -70,21 +70,21 @@ impl Decoder {
             }
             Value::String(text) if schema.types.has(Types::STRING) => self.text(schema, text, path),
             Value::Bool(_) if schema.types == Types::BOOLEAN => {}
-            other => {
-                let is = match other {
-                    Value::Bool(_) => "bool",
-                    Value::Number(_) => "number",
-                    Value::String(_) => "string",
-                    Value::Array(_) => "array",
-                    _ => "object",
-                };
-                self.misfit(schema, is, path);
+            // Bytes may be written as a list of numbers.
+            Value::Array(items) if schema.format == Some(Format::Byte) => {
+                let wrong = items.iter().find(|item| item.as_u64().is_none_or(|item| item > 255));
+                let byte = Schema { go_type: Some("uint8".into()), ..Schema::default() };
+                if let Some(wrong) = wrong {
+                    self.misfit(&byte, kind(wrong), path);
+                }
             }
+            other => self.misfit(schema, kind(other), path),
         }
     }
 
     fn object(&mut self, schema: &Schema, map: &mut Map<String, Value>, path: &Path<'_>) {
-        map.retain(|_, value| !value.is_null());
+        // A field that the type does not have is named, be it null or not.
+        map.retain(|name, value| !value.is_null() || schema.property(name).is_none());
         if let Some(name) = &schema.go_type {
             self.structs.push(short(name).to_owned());
         }
@@ -94,7 +94,8 @@ impl Decoder {
                 lost.push(name.clone());
                 continue;
             };
-            self.fields.push(name.clone());
+            let within = embedded(self.structs.last().map(String::as_str), name);
+            self.fields.push(format!("{within}{name}"));
             self.decode(property, value, &path.field(name));
             self.fields.pop();
         }
@@ -148,7 +149,13 @@ impl Decoder {
             Some(name) => format!("Go struct field {name}.{}", self.fields.join(".")),
             None => "Go value".to_owned(),
         };
-        let words = format!("json: cannot unmarshal {is} into {into} of type {}", go_type(schema));
+        let field = self.fields.last().map(String::as_str).unwrap_or_default();
+        let named = self.structs.last().and_then(|of| named(of, field));
+        let go_type = match (go_type(schema), named) {
+            (plain, Some(named)) if plain.ends_with("string") => plain.replace("string", named),
+            (plain, _) => plain,
+        };
+        let words = format!("json: cannot unmarshal {is} into {into} of type {go_type}");
         self.misfit = Some(Misfit { path: path.text(), words });
     }
 }
@@ -156,6 +163,58 @@ impl Decoder {
 impl Default for Decoder {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Structs without a name of their own between a struct and its field, which Go prints all the same.
+fn embedded(of: Option<&str>, field: &str) -> &'static str {
+    match (of, field) {
+        (Some("IngressRule"), "http") => "IngressRuleValue.",
+        (Some("NamedRuleWithOperations"), "operations") => "RuleWithOperations.",
+        (Some("NamedRuleWithOperations"), "apiGroups" | "apiVersions" | "resources" | "scope") => {
+            "RuleWithOperations.Rule."
+        }
+        _ => "",
+    }
+}
+
+/// Types of Go that are texts and have names of their own.
+fn named(of: &str, field: &str) -> Option<&'static str> {
+    let field = field.rsplit('.').next().unwrap_or(field);
+    Some(match (of, field) {
+        ("EndpointSlice", "addressType") => "v1.AddressType",
+        ("EndpointPort" | "NetworkPolicyPort" | "ServicePort", "protocol") => "v1.Protocol",
+        ("HTTPIngressPath", "pathType") => "v1.PathType",
+        ("LabelSelectorRequirement", "operator") => "v1.LabelSelectorOperator",
+        ("MatchResources", "matchPolicy") => "v1.MatchPolicyType",
+        ("NamedRuleWithOperations", "operations") => "v1.OperationType",
+        ("NamedRuleWithOperations", "scope") => "v1.ScopeType",
+        ("NamespaceSpec", "finalizers") => "v1.FinalizerName",
+        ("NetworkPolicySpec", "policyTypes") => "v1.PolicyType",
+        ("ObjectMeta" | "ObjectReference" | "OwnerReference", "uid") => "types.UID",
+        ("ParamRef", "parameterNotFoundAction") => "v1.ParameterNotFoundActionType",
+        ("Secret", "type") => "v1.SecretType",
+        ("ServiceSpec", "externalTrafficPolicy") => "v1.ServiceExternalTrafficPolicy",
+        ("ServiceSpec", "internalTrafficPolicy") => "v1.ServiceInternalTrafficPolicy",
+        ("ServiceSpec", "ipFamilies") => "v1.IPFamily",
+        ("ServiceSpec", "ipFamilyPolicy") => "v1.IPFamilyPolicy",
+        ("ServiceSpec", "sessionAffinity") => "v1.ServiceAffinity",
+        ("ServiceSpec", "type") => "v1.ServiceType",
+        ("Validation", "reason") => "v1.StatusReason",
+        ("ValidatingAdmissionPolicyBindingSpec", "validationActions") => "v1.ValidationAction",
+        ("ValidatingAdmissionPolicySpec", "failurePolicy") => "v1.FailurePolicyType",
+        _ => return None,
+    })
+}
+
+/// As Go names what is in JSON.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        _ => "object",
     }
 }
 
@@ -169,7 +228,7 @@ fn is_raw(schema: &Schema) -> bool {
 
 /// As Go prints a type.
 fn go_type(schema: &Schema) -> String {
-    if let Some(name) = &schema.go_type {
+    if let Some(name) = schema.go_type.as_ref().filter(|_| !schema.int_or_string) {
         return name.to_string();
     }
     match schema.types {
@@ -184,7 +243,8 @@ fn go_type(schema: &Schema) -> String {
         Types::INTEGER if schema.format == Some(Format::Int32) => "int32".to_owned(),
         Types::INTEGER => "int64".to_owned(),
         Types::NUMBER => "float64".to_owned(),
-        _ => "intstr.IntOrString".to_owned(),
+        // `intstr.IntOrString` reads what is no text as a number.
+        _ => "int32".to_owned(),
     }
 }
 

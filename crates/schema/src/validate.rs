@@ -101,6 +101,9 @@ fn is_integer(number: &serde_json::Number) -> bool {
     number.is_i64()
 }
 
+/// Above it a float is no exact number any more (`swag.IsFloat64AJSONInteger`).
+const EXACT: f64 = 9_007_199_254_740_991.0;
+
 fn of_type(schema: &Schema, value: &Value, path: &Path<'_>) -> Option<Cause> {
     let (is, name, format) = match value {
         Value::Bool(_) => (Types::BOOLEAN, "boolean", ""),
@@ -111,7 +114,7 @@ fn of_type(schema: &Schema, value: &Value, path: &Path<'_>) -> Option<Cause> {
         Value::Object(_) | Value::Null => (Types::OBJECT, "object", ""),
     };
     let types = schema.types;
-    let whole = value.as_f64().is_some_and(|number| number.fract() == 0.0);
+    let whole = value.as_f64().is_some_and(|number| number.fract() == 0.0 && number.abs() <= EXACT);
     let fits = types.has(is)
         || (is == Types::NUMBER && whole && types.has(Types::INTEGER))
         || (is == Types::INTEGER && types.has(Types::NUMBER));

@@ -27,6 +27,11 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
+/// Whether CEL keeps the word for itself.
+pub fn is_reserved(word: &str) -> bool {
+    RESERVED.contains(&word)
+}
+
 /// The name as CEL writes it; `None` if it cannot.
 pub fn escape(name: &str) -> Option<Cow<'_, str>> {
     if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) {

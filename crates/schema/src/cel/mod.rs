@@ -17,6 +17,7 @@ mod value;
 
 use std::collections::HashSet;
 
+pub(crate) use escape::is_reserved;
 use portolan_cel::{RuleFault, RuleRun};
 use program::Compiled;
 pub use program::Program;

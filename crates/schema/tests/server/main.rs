@@ -14,6 +14,7 @@ mod mutations;
 mod record;
 mod report;
 mod sample;
+mod values;
 
 use std::{env, fs, path::PathBuf};
 
