@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use portolan_core::{
     World,
     gitops::{
-        health::{Health, Status},
+        health::{self, Health, Status},
         rows::ObjectHealth,
     },
+    policy::rows::Denied,
+    world::Finding,
 };
-use portolan_effects::{render::ApplicationInfo, store::Store};
+use portolan_effects::{
+    render::ApplicationInfo,
+    store::{Store, Stored},
+};
 use portolan_engine::Engine;
 use portolan_model::Name;
 use serde_json::{Value, json};
@@ -22,26 +27,31 @@ struct Tally {
     unhealthy: Vec<(String, Health)>,
 }
 
-/// One entry an Application, parents first. Its health is the worst of its objects; kinds without a rule count as
-/// healthy (argoproj/gitops-engine `pkg/health`).
+/// One entry an Application, parents first. Its health is the worst of its objects, and what stood in the way of reading
+/// it; kinds without a rule count as healthy (argoproj/argo-cd `controller/health.go`).
 pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationInfo]) -> Value {
     let mut tallies: BTreeMap<&Name, Tally> = BTreeMap::new();
     for stored in store.list().filter(|stored| stored.object.origin.source.is_some()) {
         let tally = tallies.entry(&stored.object.origin.application).or_default();
         tally.objects += 1;
-        let health = engine.get::<ObjectHealth>(&stored.object.key);
-        if let Some(row) = health.filter(|row| row.health.status != Status::Healthy) {
-            tally.unhealthy.push((row.key.to_string(), row.health.clone()));
+        if let Some(health) = of_object(engine, stored).filter(|health| health.status != Status::Healthy) {
+            tally.unhealthy.push((stored.object.key.to_string(), health));
+        }
+    }
+    for app in known {
+        let name = name(app);
+        if let Some(health) = unread(engine, store, app) {
+            let tally = tallies.entry(name).or_default();
+            tally.unhealthy.insert(0, (app.key.to_string(), health));
         }
     }
     let none = Tally::default();
     known
         .iter()
         .map(|app| {
-            let is_application = &*app.key.kind.kind == "Application";
-            let name = if is_application { app.key.name.name.clone() } else { Name::default() };
-            let tally = tallies.get(&name).unwrap_or(&none);
-            let worst = tally.unhealthy.iter().max_by_key(|(_, health)| health.status);
+            let tally = tallies.get(name(app)).unwrap_or(&none);
+            // Of equally bad ones the first.
+            let worst = tally.unhealthy.iter().rev().max_by_key(|(_, health)| health.status);
             let objects: Vec<Value> = tally
                 .unhealthy
                 .iter()
@@ -58,4 +68,51 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
             })
         })
         .collect()
+}
+
+/// What objects of an Application are marked with; nothing for those of a root that is none.
+fn name(app: &ApplicationInfo) -> &Name {
+    static NONE: std::sync::LazyLock<Name> = std::sync::LazyLock::new(Name::default);
+    if &*app.key.kind.kind == "Application" { &app.key.name.name } else { &NONE }
+}
+
+/// Health of a stored object: by its status; of a kind whose status we write and of which there is none yet, as Argo CD
+/// has it for an object without one. What a policy keeps out is not there.
+fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
+    let key = &stored.object.key;
+    if let Some(denied) = engine.get::<Denied>(key) {
+        let message = format!("policy {} keeps it out: {}", denied.policy, denied.message);
+        return Some(Health { status: Status::Missing, message });
+    }
+    if let Some(row) = engine.get::<ObjectHealth>(key) {
+        return Some(row.health.clone());
+    }
+    // A Gateway or a class without a status is another controller's.
+    let ours = matches!(
+        (&*key.kind.group, &*key.kind.kind),
+        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
+            | ("cert-manager.io", "Certificate" | "Issuer" | "ClusterIssuer")
+            | ("bitnami.com", "SealedSecret")
+    );
+    let bare = json!({"apiVersion": format!("{}/", key.kind.group), "kind": key.kind.kind});
+    ours.then(|| health::health(&bare)).flatten()
+}
+
+/// Why the objects of an Application are not all known: it was not read whole, or it is not stored itself.
+fn unread(engine: &Engine<World>, store: &Store, app: &ApplicationInfo) -> Option<Health> {
+    let said =
+        engine.rows::<Finding>().find(|row| row.problem.object == app.key && not_rendered(row.problem.code));
+    if let Some(row) = said {
+        let message = format!("was not rendered: {}", row.problem.message);
+        return Some(Health { status: Status::Unknown, message });
+    }
+    let stored =
+        &*app.key.kind.kind != "Application" || app.parent.is_empty() || store.get(&app.key).is_some();
+    (!stored)
+        .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })
+}
+
+/// Findings that mean that a source was not read, or only in part (docs/reference/findings.md).
+fn not_rendered(code: portolan_model::Code) -> bool {
+    matches!(code.0, 600..=609 | 612)
 }

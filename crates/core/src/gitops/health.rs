@@ -43,26 +43,40 @@ pub fn health(object: &Value) -> Option<Health> {
     let version = object.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
     let group = version.split_once('/').map_or("", |(group, _)| group);
     let kind = object.get("kind").and_then(Value::as_str).unwrap_or_default();
+    if object.pointer("/metadata/deletionTimestamp").is_some_and(|time| !time.is_null()) {
+        return Some(Health::new(Status::Progressing, "Pending deletion"));
+    }
     Some(match (group, kind) {
         ("cert-manager.io", "Certificate") => certificate(object),
-        ("cert-manager.io", "Issuer" | "ClusterIssuer") => one(object, "Ready", "Initializing issuer"),
+        ("cert-manager.io", "Issuer") => one(object, "Ready", "Initializing issuer"),
+        ("cert-manager.io", "ClusterIssuer") => one(object, "Ready", "Initializing ClusterIssuer"),
         ("bitnami.com", "SealedSecret") => one(object, "Synced", "Waiting for Sealed Secret to be decrypted"),
         ("gateway.networking.k8s.io", "GatewayClass") => gateway_class(object),
         ("gateway.networking.k8s.io", "Gateway") => gateway(object),
-        ("gateway.networking.k8s.io", "HTTPRoute") => route(object, true),
-        ("gateway.networking.k8s.io", "GRPCRoute") => route(object, false),
-        ("", "Service") => service(object)?,
+        ("gateway.networking.k8s.io", "HTTPRoute") => route(object, kind, true),
+        ("gateway.networking.k8s.io", "GRPCRoute") => route(object, kind, false),
+        ("gateway.networking.k8s.io", "BackendTLSPolicy") => backend_tls_policy(object),
+        ("", "Service") => service(object),
         ("networking.k8s.io" | "extensions", "Ingress") => address(object),
         _ => return None,
     })
 }
 
 fn conditions(at: &Value) -> impl Iterator<Item = &Value> {
-    at.get("conditions").and_then(Value::as_array).into_iter().flatten()
+    list(at, "conditions").iter()
+}
+
+fn list<'a>(at: &'a Value, field: &str) -> &'a [Value] {
+    at.get(field).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
 fn text<'a>(condition: &'a Value, field: &str) -> &'a str {
     condition.get(field).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The message of a condition that has one.
+fn message<'a>(condition: &'a Value, else_: &'a str) -> &'a str {
+    condition.get("message").and_then(Value::as_str).unwrap_or(else_)
 }
 
 fn is(condition: &Value, r#type: &str, status: &str) -> bool {
@@ -82,98 +96,110 @@ fn current(object: &Value, condition: &Value) -> bool {
 
 /// `Issuing` is looked at first: a certificate that is renewed is on its way, whatever `Ready` says.
 fn certificate(object: &Value) -> Health {
-    let status = status(object);
-    if let Some(issuing) = conditions(status).find(|c| is(c, "Issuing", "True")) {
+    if let Some(issuing) = conditions(status(object)).find(|c| is(c, "Issuing", "True")) {
         return Health::new(Status::Progressing, text(issuing, "message"));
     }
     one(object, "Ready", "Waiting for certificate")
 }
 
-/// False is Degraded, True is Healthy, anything else is on its way.
+/// The first condition of the type that is False or True decides; anything else is on its way.
 fn one(object: &Value, r#type: &str, waiting: &str) -> Health {
-    match conditions(status(object)).find(|c| text(c, "type") == r#type) {
-        Some(c) if text(c, "status") == "False" => Health::new(Status::Degraded, text(c, "message")),
+    let decides = |c: &&Value| is(c, r#type, "False") || is(c, r#type, "True");
+    match conditions(status(object)).find(decides) {
         Some(c) if text(c, "status") == "True" => Health::new(Status::Healthy, text(c, "message")),
-        _ => Health::new(Status::Progressing, waiting),
+        Some(c) => Health::new(Status::Degraded, text(c, "message")),
+        None => Health::new(Status::Progressing, waiting),
     }
 }
 
 fn gateway_class(object: &Value) -> Health {
+    let waiting = "Waiting for GatewayClass status";
     let accepted = conditions(status(object)).find(|c| text(c, "type") == "Accepted" && current(object, c));
-    match accepted {
-        Some(c) if text(c, "status") == "True" => Health::new(Status::Healthy, text(c, "message")),
-        Some(c) if text(c, "status") == "False" => Health::new(Status::Degraded, text(c, "message")),
-        _ => Health::new(Status::Progressing, "Waiting for GatewayClass status"),
+    let Some(c) = accepted else { return Health::new(Status::Progressing, waiting) };
+    match text(c, "status") {
+        "True" => Health::new(Status::Healthy, message(c, "GatewayClass is accepted")),
+        "False" => Health::new(Status::Degraded, message(c, "GatewayClass is not accepted")),
+        _ => Health::new(Status::Progressing, message(c, waiting)),
     }
 }
 
-/// Refused: Accepted or ResolvedRefs is False.
-fn refused(condition: &Value) -> bool {
-    is(condition, "Accepted", "False") || is(condition, "ResolvedRefs", "False")
-}
-
-fn gateway(object: &Value) -> Health {
-    let status = status(object);
-    let listeners = status.get("listeners").and_then(Value::as_array).into_iter().flatten();
-    if let Some(c) = conditions(status).find(|c| refused(c)) {
-        return Health::new(Status::Degraded, text(c, "message"));
-    }
-    for listener in listeners {
-        if let Some(c) = conditions(listener).find(|c| refused(c)) {
-            return Health::new(
-                Status::Degraded,
-                format!("Listener {}: {}", text(listener, "name"), text(c, "message")),
-            );
+/// What the conditions of a Gateway, a listener or a route's parent say, in Argo CD's order: references, then whether it
+/// is accepted, then whether it is programmed. `None` when nothing is wrong with them.
+fn wrong(conditions: &[Value], what: &str) -> Option<(Status, String)> {
+    for r#type in ["ResolvedRefs", "Accepted"] {
+        if let Some(c) = conditions.iter().find(|c| is(c, r#type, "False")) {
+            let fixed = format!("Failed condition: {type}");
+            return Some((Status::Degraded, message(c, &fixed).to_owned()));
         }
     }
-    if let Some(c) =
-        conditions(status).find(|c| text(c, "type") == "Programmed" && text(c, "status") != "True")
-    {
-        return Health::new(Status::Progressing, text(c, "message"));
+    let waits = |c: &&Value| text(c, "type") == "Programmed" && text(c, "status") != "True";
+    let c = conditions.iter().find(waits)?;
+    Some((Status::Progressing, message(c, &format!("{what} is still being programmed")).to_owned()))
+}
+
+/// The Gateway's own conditions come first: one that is not programmed is on its way, whatever its listeners say.
+fn gateway(object: &Value) -> Health {
+    let status = status(object);
+    if let Some((status, message)) = wrong(list(status, "conditions"), "Gateway") {
+        return Health::new(status, message);
     }
-    if conditions(status).next().is_some() {
+    let listeners = list(status, "listeners");
+    if let Some((status, message)) = listeners.iter().find_map(|l| wrong(list(l, "conditions"), "Listener")) {
+        return Health::new(status, format!("Listener: {message}"));
+    }
+    if status.get("conditions").is_some_and(Value::is_array) || !listeners.is_empty() {
         return Health::new(Status::Healthy, "Gateway is healthy");
     }
     Health::new(Status::Progressing, "Waiting for Gateway status")
 }
 
-fn route(object: &Value, by_generation: bool) -> Health {
-    let parents = status(object).get("parents").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let usable = |parent: &&Value| !by_generation || conditions(parent).all(|c| current(object, c));
-    let parents: Vec<_> = parents.iter().filter(|p| conditions(p).next().is_some()).filter(usable).collect();
-    if parents.is_empty() {
-        return Health::new(Status::Progressing, "Waiting for route status");
-    }
-    let name = |parent: &Value| {
-        parent.pointer("/parentRef/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+fn route(object: &Value, kind: &str, by_generation: bool) -> Health {
+    let parents = list(status(object), "parents");
+    let usable = |parent: &&Value| {
+        let all = list(parent, "conditions");
+        !all.is_empty() && (!by_generation || all.iter().all(|c| current(object, c)))
     };
-    for parent in &parents {
-        if let Some(c) = conditions(parent).find(|c| refused(c)) {
-            return Health::new(Status::Degraded, format!("Parent {}: {}", name(parent), text(c, "message")));
+    let usable: Vec<&Value> = parents.iter().filter(usable).collect();
+    for parent in &usable {
+        if let Some((status, message)) = wrong(list(parent, "conditions"), "Route") {
+            let name = parent.pointer("/parentRef/name").and_then(Value::as_str).unwrap_or_default();
+            return Health::new(status, format!("Parent {name}: {message}"));
         }
     }
-    for parent in &parents {
-        let waits = |c: &&Value| text(c, "type") == "Programmed" && text(c, "status") != "True";
-        if let Some(c) = conditions(parent).find(waits) {
-            return Health::new(
-                Status::Progressing,
-                format!("Parent {}: {}", name(parent), text(c, "message")),
-            );
-        }
+    if usable.is_empty() {
+        return Health::new(Status::Progressing, format!("Waiting for {kind} status"));
     }
-    Health::new(Status::Healthy, "Route is healthy")
+    Health::new(Status::Healthy, format!("{kind} is healthy"))
 }
 
-fn service(object: &Value) -> Option<Health> {
+fn backend_tls_policy(object: &Value) -> Health {
+    let ancestors = list(status(object), "ancestors");
+    let name = |ancestor: &Value| {
+        ancestor.pointer("/ancestorRef/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let all = || ancestors.iter().flat_map(|a| conditions(a).map(move |c| (a, c)));
+    if let Some((ancestor, _)) = all().find(|(_, c)| !current(object, c)) {
+        let said = format!("Waiting for Ancestor {} to update BackendTLSPolicy status", name(ancestor));
+        return Health::new(Status::Progressing, said);
+    }
+    let bad =
+        |c: &Value| matches!(text(c, "type"), "Accepted" | "ResolvedRefs") && text(c, "status") != "True";
+    if let Some((ancestor, c)) = all().find(|(_, c)| bad(c)) {
+        return Health::new(Status::Degraded, format!("Ancestor {}: {}", name(ancestor), text(c, "message")));
+    }
+    if all().any(|(_, c)| text(c, "type") == "Accepted") {
+        return Health::new(Status::Healthy, "BackendTLSPolicy is healthy");
+    }
+    Health::new(Status::Progressing, "Waiting for BackendTLSPolicy status")
+}
+
+fn service(object: &Value) -> Health {
     let kind = object.pointer("/spec/type").and_then(Value::as_str);
-    (kind == Some("LoadBalancer")).then(|| address(object))
+    if kind == Some("LoadBalancer") { address(object) } else { Health::new(Status::Healthy, "") }
 }
 
 fn address(object: &Value) -> Health {
     let addresses = object.pointer("/status/loadBalancer/ingress").and_then(Value::as_array);
-    if addresses.is_some_and(|list| !list.is_empty()) {
-        Health::new(Status::Healthy, "")
-    } else {
-        Health::new(Status::Progressing, "Waiting for an address")
-    }
+    let there = addresses.is_some_and(|list| !list.is_empty());
+    Health::new(if there { Status::Healthy } else { Status::Progressing }, "")
 }
