@@ -75,6 +75,12 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     } else {
         format!("{scheme}://{host}:{}/", entry.port)
     };
+    if claim.https {
+        let shown = cx.get::<ListenerCertificate>(&listener).map(|row| (row.secret.clone(), row.not_after));
+        if let Some((Ok(secret), not_after)) = shown {
+            entry.certificate = Some((secret, not_after));
+        }
+    }
     if is_leaving(&claim.key.route) {
         entry.route = original(&claim.key.route);
         "leaving: served until its DNS records are gone".clone_into(&mut entry.why);
@@ -99,10 +105,9 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     if claim.https {
         match cx
             .get::<ListenerCertificate>(&listener)
-            .map(|c| (c.secret.clone(), c.not_after, c.covers.clone(), c.waiting))
+            .map(|c| (c.secret.clone(), c.covers.clone(), c.waiting))
         {
-            Some((Ok(key), not_after, covers, _)) => {
-                entry.certificate = Some((key.clone(), not_after));
+            Some((Ok(key), covers, _)) => {
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
                     let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
                     (entry.state, entry.why) = (
@@ -113,7 +118,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
                     return;
                 }
             }
-            Some((Err((_, why)), .., waiting)) => {
+            Some((Err((_, why)), _, waiting)) => {
                 entry.state = if waiting { State::Pending } else { State::Refused };
                 entry.why = format!("listener {listener}: {why}");
                 cx.emit(entry);
