@@ -318,3 +318,89 @@ fn roots_are_found_in_order() {
     write(&repo, &[("charts/app-of-apps/values.prod.yaml", "a: 1\n")]);
     assert_eq!(codes(&render(&repo, "prod", None, &tools)), [(606, "File/charts/app-of-apps".to_owned())]);
 }
+
+/// A Helm of the test's own that tries what no chart may: it reads a file of the user, connects, and shows what it was
+/// given.
+#[test]
+fn helm_reads_no_file_of_the_user_reaches_nobody_and_is_told_nothing() {
+    use landlock::{Access as _, Compatible as _, RulesetAttr as _};
+    let outside = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (secret, helm) = (outside.path().join("secret"), outside.path().join("helm"));
+    fs::write(&secret, "of the user").unwrap();
+    let script = format!(
+        "#!/bin/bash\n\
+         [ \"$(cat {secret} 2>/dev/null)\" ] && file=read || file=closed\n\
+         (: >/dev/tcp/127.0.0.1/{port}) 2>/dev/null && net=open || net=closed\n\
+         (echo x >{outside}/written) 2>/dev/null && out=open || out=closed\n\
+         plugins=$(ls $HELM_PLUGINS)\n\
+         seen=$(env | grep -v -E '^(HOME|HELM_[A-Z_]*|TMPDIR|[A-Z]*_PROXY|PWD|SHLVL|_)=' | tr '\\n' ' ')\n\
+         echo \"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: seen, namespace: n}}, data: {{file: $file, net: $net, out: $out, env: '$seen', plugins: '$plugins'}}}}\"\n",
+        secret = secret.display(),
+        outside = outside.path().display(),
+    );
+    fs::write(&helm, script).unwrap();
+    fs::set_permissions(&helm, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    write(
+        dir.path(),
+        &[("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"), ("templates/a.yaml", "")],
+    );
+    let tools = Tools::new(Some(helm), outside.path().join("cache"));
+    let rendered = render(dir.path(), "dev-01", Some("."), &tools);
+    let seen = rendered.objects.iter().find(|o| &*o.key.name.name == "seen");
+    let data = &seen.unwrap_or_else(|| panic!("{:?}", rendered.problems)).json["data"];
+    assert_eq!((&data["env"], &data["plugins"]), (&"".into(), &"".into()), "{data}");
+    let abi = landlock::ABI::V6;
+    let able = landlock::Ruleset::default()
+        .set_compatibility(landlock::CompatLevel::HardRequirement)
+        .handle_access(landlock::AccessNet::from_all(abi))
+        .and_then(|rules| rules.handle_access(landlock::AccessFs::from_all(abi)));
+    if able.is_err() {
+        testkit::skip_optional("effects/render confinement", "this kernel has no Landlock");
+        return;
+    }
+    assert_eq!(
+        (&data["file"], &data["net"], &data["out"]),
+        (&"closed".into(), &"closed".into(), &"closed".into())
+    );
+    assert!(!outside.path().join("written").exists());
+}
+
+/// What a chart's schema refers to is not fetched: Helm would ask from the machine that renders.
+#[test]
+fn a_schema_that_leads_out_of_the_chart_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let url = format!("http://{}/schema.json", listener.local_addr().unwrap());
+    let root = dir.path().join("repo");
+    let chart = [
+        ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+        ("values.yaml", "a: 1\n"),
+        (
+            "templates/a.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made, namespace: n}\ndata: {a: '{{ .Values.a }}'}\n",
+        ),
+    ];
+    write(&root, &chart);
+    let with = |schema: &str| {
+        write(&root, &[("values.schema.json", schema)]);
+        let rendered = render(&root, "dev-01", Some("."), &tools);
+        (rendered.objects.iter().any(|o| &*o.key.name.name == "made"), rendered.problems)
+    };
+    for to in [&url, "file:///etc/hostname"] {
+        let (made, problems) = with(&format!("{{\"properties\": {{\"a\": {{\"$ref\": \"{to}\"}}}}}}"));
+        let problem = problems.iter().find(|p| p.code.to_string() == "PTL-0605").unwrap();
+        assert!(!made && problem.message.contains(to), "{problem:?}");
+    }
+    assert!(listener.accept().is_err(), "somebody was asked");
+    let (made, problems) = with(
+        "{\"$defs\": {\"n\": {\"type\": \"integer\"}}, \"properties\": {\"a\": {\"$ref\": \"#/$defs/n\"}}}",
+    );
+    assert!(made, "{problems:?}");
+    let (made, problems) = with("{\"properties\": {\"a\": {\"type\": \"string\"}}}");
+    assert!(!made && problems.iter().any(|p| p.code.to_string() == "PTL-0605"), "Helm judges: {problems:?}");
+}

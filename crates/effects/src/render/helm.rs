@@ -1,5 +1,5 @@
-//! One run of the real `helm template`: from a temporary copy, with empty Helm folders, no kubeconfig and no way to the
-//! network; the result is kept by content.
+//! One run of the real `helm template`: from a temporary copy, with nothing of our environment, empty Helm folders (so no
+//! plugins), no kubeconfig and no way to the network (`confine`, `schema`); the result is kept by content.
 //! Source of the arguments: argoproj/argo-cd `util/helm/cmd.go`.
 
 use std::{
@@ -16,6 +16,7 @@ use aws_lc_rs::digest;
 use super::{
     Tools,
     application::{Helm, Parameter},
+    confine, schema,
     stage::Staged,
 };
 
@@ -71,15 +72,20 @@ pub(super) enum Failure {
 
 /// Names the content that is to be rendered, and the Helm that does it.
 pub(super) fn key(tools: &Tools, request: &Request<'_>) -> String {
-    hash(tools.helm.as_deref().unwrap_or(Path::new("")), request)
+    hash(tools.helm.as_deref().unwrap_or_else(|_| Path::new("")), request)
 }
 
 /// Renders, or takes the kept result of the same content (`key`).
 pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Result<String, Failure> {
-    let Some(helm) = &tools.helm else { return Err(Failure::Tool("helm was not found".into())) };
+    let helm = tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?;
     let kept = tools.cache.join(format!("{key}.yaml"));
     if let Ok(text) = fs::read_to_string(&kept) {
         return Ok(text);
+    }
+    if !request.helm.skip_schema_validation
+        && let Some(why) = schema::leads_out(request.staged, request.shown)
+    {
+        return Err(Failure::Chart(why));
     }
     let text = run(helm, tools.timeout, request)?;
     // Secret values are kept in the store alone.
@@ -137,7 +143,7 @@ fn run(helm: &Path, timeout: Duration, request: &Request<'_>) -> Result<String, 
         fs::create_dir_all(&folder).map_err(|why| tool("a temporary folder cannot be made", why))?;
         command.env(name, folder);
     }
-    // Schemas may refer to URLs: every connection goes to a port that nobody serves.
+    // Where the kernel cannot hold it: every connection that is not to loopback goes to a port that nobody serves.
     for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
         command.env(name, "http://127.0.0.1:9");
     }
@@ -150,7 +156,8 @@ fn run(helm: &Path, timeout: Duration, request: &Request<'_>) -> Result<String, 
             command.stderr(file)
         };
     }
-    let mut child = command.spawn().map_err(|why| tool(&format!("{} cannot be run", helm.display()), why))?;
+    let mut child = confine::spawn(&mut command, helm, work.path())
+        .map_err(|why| tool(&format!("{} cannot be run", helm.display()), why))?;
     let deadline = Instant::now() + timeout;
     let mut pause = Duration::from_millis(2);
     let status = loop {

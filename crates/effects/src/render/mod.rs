@@ -16,6 +16,7 @@
 
 pub mod application;
 mod checkout;
+mod confine;
 pub mod dependencies;
 pub mod discover;
 mod glob;
@@ -30,6 +31,7 @@ mod order;
 mod part;
 mod place;
 pub mod problems;
+mod schema;
 mod source;
 mod stage;
 mod stamp;
@@ -49,8 +51,8 @@ pub use tree::{Difference, Tree, Whole, Work, render};
 /// The outside program and where its results are kept.
 #[derive(Clone, Debug)]
 pub struct Tools {
-    /// The `helm` program; without it every chart is a problem, plain folders still work.
-    pub helm: Option<PathBuf>,
+    /// The `helm` program, or why there is none: then every chart is a problem, and plain folders still work.
+    pub helm: Result<PathBuf, String>,
     /// Folder for rendered charts, by content; created with mode 0700. It may hold whatever charts put in manifests.
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
@@ -58,9 +60,14 @@ pub struct Tools {
 }
 
 impl Tools {
-    /// `helm` from `PATH`, and the usual time limit of one minute.
+    /// This `helm`, and the usual time limit of one minute.
     pub fn new(helm: Option<PathBuf>, cache: PathBuf) -> Self {
-        Self { helm, cache, timeout: Duration::from_mins(1) }
+        Self::found(helm.ok_or("helm was not found"), cache)
+    }
+
+    /// The same with the words of who looked for it.
+    pub fn found(helm: Result<PathBuf, impl ToString>, cache: PathBuf) -> Self {
+        Self { helm: helm.map_err(|why| why.to_string()), cache, timeout: Duration::from_mins(1) }
     }
 }
 

@@ -49,7 +49,7 @@ problems! {
     /// Helm refused the chart.
     helm_failed = 605, Error, "correct the chart or the values of this environment; `helm template` shows the same";
     /// Helm is not there, or did not answer in time.
-    helm_unusable = 606, Error, "run `scripts/setup demo`, or put helm 4 in PATH";
+    helm_unusable = 606, Error, "install Helm 3.18 or newer and put it in PATH, or name it with --helm PROGRAM";
     /// A source in another repository.
     remote_source = 607, Warning,
         "remote sources are never fetched: vendor it into the repository, or leave it to the cluster";
