@@ -71,7 +71,7 @@ fn reads() -> Router<Driver> {
         .route(
             "/v1/objects/{kind}/{name}",
             get(|State(d): State<Driver>, Path((kind, name)): Path<(String, String)>| async move {
-                let query = Query { kind, namespace: Some(String::new()), name: Some(name) };
+                let query = Query { kind, namespace: None, name: Some(name) };
                 ask(&d, What::Objects(query)).await
             }),
         )

@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{client, driver, instance, objects, render};
+use crate::{ask, client, complete, driver, host, instance, objects, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -15,7 +15,7 @@ use crate::{client, driver, instance, objects, render};
     max_term_width = 100,
     after_help = "Exit codes: 0 ok, 1 findings or not live, 2 error"
 )]
-struct Cli {
+pub struct Cli {
     #[command(subcommand)]
     verb: Verb,
 }
@@ -23,8 +23,8 @@ struct Cli {
 #[derive(Subcommand)]
 enum Verb {
     /// Bring up the edge that a Git checkout or a folder of YAML describes, and keep it as the files say
-    Up(Up),
-    /// Show what a repository wants in an environment, room by room, without running anything
+    Up(Box<Up>),
+    /// Show what a repository wants in an environment, and what would be refused, without running anything
     Render(render::Render),
     /// Show each hostname: URL, certificate, route, state and why
     Status(Status),
@@ -32,12 +32,19 @@ enum Verb {
     Get(objects::Get),
     /// Show step by step why a hostname is as it is
     Explain(Explain),
-    /// Renew a certificate now (NAMESPACE/NAME of the Certificate)
+    /// Ask the embedded DNS server what it answers for a name
+    Dns(ask::Dns),
+    /// Renew a certificate now
     Renew(Renew),
     /// Turn a Secret into a SealedSecret, as kubeseal does, without a cluster
     Seal(crate::seal::Seal),
-    /// Stop the running instance and its Envoy; the state stays and the next `up` resumes it
+    /// Stop the running instance and its Envoy, or the Envoy that a killed one left; the state stays and the next `up`
+    /// resumes it
     Down(Instance),
+    /// Print what a shell needs to complete this command line
+    Completion(complete::Completion),
+    /// Print the manual page, or write those of all verbs into a folder
+    Man(complete::Man),
 }
 
 /// Arguments of `up`.
@@ -55,9 +62,12 @@ pub struct Up {
     /// State directory (0700): store, keys, sockets. Default: a directory for DIR and ENV in the user's state folder
     #[arg(long)]
     pub state: Option<PathBuf>,
-    /// Envoy program. Default: PORTOLAN_ENVOY, .tools/bin/envoy, then PATH
-    #[arg(long, env = "PORTOLAN_ENVOY")]
+    /// Envoy program. Default: the one beside this program, then PATH; never one that stands in DIR
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY")]
     pub envoy: Option<PathBuf>,
+    /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
+    pub helm: Option<PathBuf>,
     /// Bind all Gateways to this address instead of one loopback address each
     #[arg(long)]
     pub bind: Option<IpAddr>,
@@ -93,6 +103,9 @@ pub struct Up {
     /// Approve, for this run, that more than ten DNS record sets and more than 30 % of ours in a zone are deleted at once
     #[arg(long)]
     pub allow_mass_deletion: bool,
+    /// Form of what --once shows at its end
+    #[arg(long, short, value_enum, default_value = "table", requires = "once")]
+    pub output: Output,
     /// Longest wait of --once, such as 120s
     #[arg(long, default_value = "120s", value_parser = seconds)]
     pub timeout: Duration,
@@ -103,16 +116,20 @@ fn seconds(text: &str) -> Result<Duration, String> {
     digits.parse().map(Duration::from_secs).map_err(|_| "write seconds, such as 120s".into())
 }
 
+/// Which instance is meant.
 #[derive(clap::Args)]
-struct Instance {
+pub struct Instance {
     /// State directory of the instance. Default: the only one that runs
     #[arg(long)]
-    state: Option<PathBuf>,
+    pub state: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Output {
+/// Form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
     Table,
+    /// For programs.
     Json,
 }
 
@@ -120,6 +137,9 @@ enum Output {
 struct Status {
     #[command(flatten)]
     instance: Instance,
+    /// Show also findings that are only for information
+    #[arg(long)]
+    info: bool,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -127,7 +147,7 @@ struct Status {
 
 #[derive(clap::Args)]
 struct Explain {
-    /// Hostname
+    /// Hostname, or an address such as https://HOST:8443/path; also a name under a wildcard that is served
     host: String,
     #[command(flatten)]
     instance: Instance,
@@ -138,8 +158,11 @@ struct Explain {
 
 #[derive(clap::Args)]
 struct Renew {
-    /// NAMESPACE/NAME of the Certificate
+    /// NAMESPACE/NAME of the Certificate; NAME alone with --namespace
     certificate: String,
+    /// Namespace of the Certificate
+    #[arg(long, short)]
+    namespace: Option<String>,
     #[command(flatten)]
     instance: Instance,
 }
@@ -152,7 +175,9 @@ pub fn run() -> anyhow::Result<u8> {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    // Nobody reads colours in a file.
+    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -160,43 +185,67 @@ pub fn run() -> anyhow::Result<u8> {
         .context("the runtime cannot be started")?;
     runtime.block_on(async {
         match cli.verb {
-            Verb::Up(up) => Box::pin(driver::up(up)).await,
+            Verb::Up(up) => Box::pin(driver::up(*up)).await,
+            Verb::Completion(args) => Ok(complete::completion(&args)),
+            Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),
             Verb::Render(args) => render::run(&args),
             Verb::Status(args) => {
-                let json =
-                    client::Client::new(&instance::find(args.instance.state)?)?.get("/v1/status").await?;
-                if args.output == Output::Json {
-                    anstream::println!("{}", serde_json::to_string_pretty(&json)?);
-                } else {
-                    anstream::print!("{}", crate::status::table(&json));
-                }
-                Ok(0)
+                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
+                    .get(&["status"])
+                    .await?;
+                crate::status::print(&json, args.output, args.info)?;
+                Ok(crate::status::code(&json))
             }
+            Verb::Dns(args) => ask::run(args).await,
             Verb::Get(args) => objects::get(args).await,
             Verb::Explain(args) => {
-                let path = format!("/v1/explain/{}", args.host);
-                let json = client::Client::new(&instance::find(args.instance.state)?)?.get(&path).await?;
+                let host = host::parse(&args.host).map_err(anyhow::Error::msg)?;
+                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
+                    .get(&["explain", &host])
+                    .await?;
                 if args.output == Output::Json {
                     anstream::println!("{}", serde_json::to_string_pretty(&json)?);
                 } else {
                     anstream::print!("{}", crate::status::explanation(&json));
                 }
-                Ok(u8::from(json["state"] != "live"))
+                let steps = json["steps"].as_array().into_iter().flatten();
+                Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
             }
             Verb::Renew(args) => {
-                let path = format!("/v1/renew/{}", args.certificate);
-                let json = client::Client::new(&instance::find(args.instance.state)?)?.post(&path).await?;
+                let (namespace, name) =
+                    objects::named(Some(&args.certificate), args.namespace.as_deref())?.unwrap_or_default();
+                anyhow::ensure!(
+                    !namespace.is_empty(),
+                    "write NAMESPACE/NAME of the Certificate; they are listed by: portolan get certificates"
+                );
+                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
+                    .post(&["renew", &namespace, &name])
+                    .await?;
                 anstream::println!("{}", json["message"].as_str().unwrap_or("asked for"));
                 Ok(0)
             }
-            Verb::Down(args) => {
-                let state = instance::find(args.state)?;
-                client::Client::new(&state)?.post("/v1/down").await?;
-                instance::wait_until_gone(&state).await?;
-                anstream::println!("stopped; the state is kept in {}", state.display());
-                Ok(0)
-            }
+            Verb::Down(args) => down(args).await,
         }
     })
+}
+
+async fn down(args: Instance) -> anyhow::Result<u8> {
+    let state = instance::find_to_stop(args.state.as_deref())?;
+    if let Ok(client) = client::Client::new(&state)
+        && client.post(&["down"]).await.is_ok()
+    {
+        instance::wait_until_gone(&state).await?;
+        anstream::println!("stopped; the state is kept in {}", state.display());
+        return Ok(0);
+    }
+    // Nobody answers: a killed instance, or one that is still starting; the latter holds the lock.
+    match instance::end(&state).await? {
+        instance::Ended::Envoy(pid) => {
+            anstream::println!("ended Envoy (process {pid}), which a killed instance had left");
+        }
+        instance::Ended::Files => anstream::println!("no process was left of a killed instance"),
+    }
+    anstream::println!("the state is kept in {}", state.display());
+    Ok(0)
 }

@@ -7,6 +7,7 @@ mod answers;
 mod batch;
 mod conditions;
 mod dns;
+mod envoy;
 mod events;
 mod held;
 mod keep;
@@ -56,6 +57,7 @@ use tokio::sync::{Semaphore, mpsc};
 
 use acme::Acme;
 use dns::Dns;
+use envoy::EnvoyState;
 use reaction::Reaction;
 use reload::Reading;
 use signing::{Made, Signing};
@@ -65,6 +67,7 @@ use crate::{
     addresses::{Addresses, Claim, only_loopback, range_of},
     api,
     cli::Up,
+    instance,
     wire::Wire,
 };
 
@@ -94,7 +97,10 @@ pub enum Event {
     ProbeAgain,
     Dns(Box<keeper::Report>),
     Ask(api::Ask),
-    EnvoyEnded(String),
+    /// How, and the end of its log.
+    EnvoyEnded(String, String),
+    /// It had time to connect.
+    EnvoyAwaited,
     Interrupt,
 }
 
@@ -128,6 +134,7 @@ pub struct Driver {
     /// Objects with a problem of what Portolan writes itself; until the next reading.
     own_problems: BTreeSet<ObjectKey>,
     acme: Acme,
+    envoy: EnvoyState,
     view: View,
     dns: Dns,
     /// The store refused a write: the work tree is read again in a while.
@@ -151,16 +158,16 @@ fn now() -> Instant {
 /// # Errors
 /// When it cannot run at all: exit code 2.
 pub async fn up(args: Up) -> anyhow::Result<u8> {
-    let root =
-        args.dir.canonicalize().with_context(|| format!("folder {} cannot be read", args.dir.display()))?;
-    anyhow::ensure!(root.is_dir(), "{} is not a folder", root.display());
+    let root = crate::folder::of(&args.dir)?;
     let state = match &args.state {
         Some(state) => state.clone(),
-        None => crate::instance::default_state(&root, &args.env)?,
+        None => instance::default_state(&root, &args.env)?,
     };
     // Everything below is private unless a mode says otherwise, Envoy's files included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
+    let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
+    instance::belongs(state.path(), &owner)?;
     let store = Store::open(state.path())?;
     let keys = SealingKeys::load(&args.sealing_key)?;
     // Whatever may refuse comes before Envoy is started: it would be left running.
@@ -172,12 +179,13 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let outside = outside::start(&args, &state, &root).await?;
     let outside::Outside { events, wake, board, mut envoy, run, stop } = outside;
     let saved = std::fs::read(state.path().join("addresses.json")).ok();
-    let range = range_of(saved.as_deref(), crate::instance::number_of(state.path()));
+    let range = range_of(saved.as_deref(), instance::number_of(state.path()));
     let bind = args.bind.or_else(|| only_loopback(range));
     // Two states may come to the same range: the later one takes the next, and keeps it.
     let claim = if bind.is_none() { Claim::of(range) } else { None };
     let range = claim.as_ref().map_or(range, |claim| claim.range);
-    let tools = Tools::new(crate::tools::tool("helm"), state.path().join("charts"));
+    let helm = crate::tools::find("helm", args.helm.as_deref(), &root);
+    let tools = Tools::found(helm, state.path().join("charts"));
     let reading = Reading::new(
         &root,
         args.env.clone(),
@@ -214,6 +222,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         reaction: Reaction::default(),
         own_problems: BTreeSet::new(),
         acme,
+        envoy: EnvoyState::default(),
         view: View::new(!args.once),
         dns,
         unwritten: false,
@@ -228,11 +237,14 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     for key in &kept {
         driver.put_stored(key);
     }
+    driver.await_envoy();
     driver.tell_exposed_keys();
     driver.reload();
     driver.settle();
     driver.run["acme"] = driver.acme.address().to_string().into();
     driver.run["dns"] = driver.dns.address().to_string().into();
+    driver.state.write(instance::OWNER, &serde_json::to_vec_pretty(&owner)?)?;
+    let registration = instance::register(driver.state.path());
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
     if !args.once {
         anstream::println!("portolan: serving {} ({})", driver.root.display(), args.env);
@@ -249,7 +261,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         envoy.stop().await;
     }
     let _ = std::fs::remove_file(driver.state.path().join("run.json"));
-    let _ = std::fs::remove_dir_all(driver.run["sockets"]["directory"].as_str().unwrap_or("/nonexistent"));
+    instance::remove_sockets(driver.state.path());
+    registration.end();
     Ok(code)
 }
 
@@ -260,7 +273,7 @@ impl Driver {
         let mut rewrite: Option<tokio::time::Instant> = None;
         loop {
             if args.once && self.at_rest() {
-                return Ok(self.result());
+                return self.result(args.output);
             }
             self.tell();
             let sleep = match self.next_due {
@@ -276,7 +289,7 @@ impl Driver {
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = tokio::time::sleep_until(wake) => None,
-                () = tokio::time::sleep_until(deadline), if args.once => return Ok(self.result()),
+                () = tokio::time::sleep_until(deadline), if args.once => return self.result(args.output),
             };
             if let Some(event) = event
                 && let Some(code) = self.take(event)
@@ -304,8 +317,8 @@ impl Driver {
         match event {
             Event::Folder(burst) => self.noticed(burst),
             Event::Read(tree, difference) => self.take_reading(tree, *difference),
-            Event::Xds(Report::Connected) => tracing::info!("Envoy is connected"),
-            Event::Xds(Report::Disconnected) => tracing::info!("Envoy has disconnected"),
+            Event::Xds(Report::Connected) => self.envoy_connected(),
+            Event::Xds(Report::Disconnected) => self.envoy_disconnected(),
             Event::Xds(Report::Verdicts(verdicts)) => {
                 self.facts |= self.wire.verdicts(verdicts, &mut self.engine);
                 if self.wire.settled() {
@@ -329,10 +342,8 @@ impl Driver {
                     return Some(0);
                 }
             }
-            Event::EnvoyEnded(how) => {
-                tracing::warn!("{how}");
-                self.wire.forget(&self.board, &mut self.engine);
-            }
+            Event::EnvoyEnded(how, said) => self.envoy_ended(&how, &said),
+            Event::EnvoyAwaited => self.envoy_awaited(),
             Event::Interrupt => return Some(0),
         }
         None

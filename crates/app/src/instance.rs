@@ -1,18 +1,30 @@
-//! Where instances keep their state, and how the verbs find the running one.
+//! Where instances keep their state, and how the verbs find the running one, wherever its state is.
+
+mod left;
+mod registry;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use anyhow::{Context as _, bail};
+use serde::{Deserialize, Serialize};
+
+pub use left::{Ended, end, remove_sockets};
+pub use registry::register;
 
 /// Folder with one state directory an instance.
 fn states() -> anyhow::Result<PathBuf> {
     if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|d| !d.is_empty()) {
         return Ok(PathBuf::from(dir).join("portolan"));
     }
-    let home = std::env::var_os("HOME").context("HOME is not set: name a state directory with --state")?;
+    let home = std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .context("HOME is not set: name a state directory with --state")?;
     Ok(PathBuf::from(home).join(".local/state/portolan"))
 }
 
@@ -30,7 +42,41 @@ pub fn number_of(path: &Path) -> u64 {
 /// When there is no home directory.
 pub fn default_state(dir: &Path, env: &str) -> anyhow::Result<PathBuf> {
     let name = dir.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    // An environment is a word of the user's: it never leads out of the folder of states.
+    let env = env.replace(['/', '\0'], "-");
     Ok(states()?.join(format!("{name}-{env}-{:08x}", number_of(dir) & 0xffff_ffff)))
+}
+
+/// Whose state a directory holds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// What `up` was called with.
+    pub root: PathBuf,
+    /// `--env`.
+    pub env: String,
+}
+
+/// File of a state directory that says whose it is.
+pub const OWNER: &str = "repository.json";
+
+/// Refuses the state of another repository or environment: everything that is stored there would be taken for removed.
+///
+/// # Errors
+/// A sentence that says whose it is.
+pub fn belongs(state: &Path, owner: &Owner) -> anyhow::Result<()> {
+    let Ok(text) = std::fs::read(state.join(OWNER)) else { return Ok(()) };
+    let Ok(kept) = serde_json::from_slice::<Owner>(&text) else { return Ok(()) };
+    if kept == *owner {
+        return Ok(());
+    }
+    bail!(
+        "state directory {} holds the state of {} (--env {}), and all of it would count as removed; leave --state away \
+         or name another directory. If it is the same repository under another name, remove {} first",
+        state.display(),
+        kept.root.display(),
+        kept.env,
+        state.join(OWNER).display()
+    )
 }
 
 /// Whether an instance runs on this state: it holds the lock.
@@ -40,32 +86,110 @@ fn runs(state: &Path) -> bool {
     })
 }
 
-/// The instance that is meant: the one named, else the only one that runs.
+/// What a list of instances says of one.
+fn described(state: &Path) -> String {
+    let owner = std::fs::read(state.join(OWNER)).ok();
+    let owner = owner.and_then(|text| serde_json::from_slice::<Owner>(&text).ok());
+    let of = owner.map_or_else(String::new, |o| format!("   ({}, --env {})", o.root.display(), o.env));
+    format!("\n  --state {}{of}", state.display())
+}
+
+/// The running instance that is meant: the one named, else the only one that runs.
 ///
 /// # Errors
 /// When none or several run.
-pub fn find(state: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+pub fn find(state: Option<&Path>) -> anyhow::Result<PathBuf> {
     if let Some(state) = state {
+        let state = named(state)?;
         if !runs(&state) {
-            bail!("no instance runs on {}; start one with: portolan up DIR --state {0}", state.display());
+            let left = if left::is_left(&state) {
+                "; one that was killed has left its Envoy serving: `portolan up` takes it over, `portolan down` ends it"
+            } else {
+                ""
+            };
+            bail!(
+                "no instance runs on {}{left}; start one with: portolan up DIR --state {0}",
+                state.display()
+            );
         }
-        return Ok(state.canonicalize()?);
+        return Ok(state);
     }
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(states()?).into_iter().flatten().flatten() {
-        if runs(&entry.path()) {
-            found.push(entry.path());
+    let known = registry::known()?;
+    let running: Vec<&PathBuf> = known.iter().filter(|state| runs(state)).collect();
+    match &running[..] {
+        [one] => Ok((*one).clone()),
+        [] => {
+            let left: String =
+                known.iter().filter(|state| left::is_left(state)).map(|state| described(state)).collect();
+            if left.is_empty() {
+                bail!("no instance runs; start one with: portolan up DIR");
+            }
+            bail!(
+                "no instance runs. One that was killed has left its Envoy serving: `portolan up DIR` takes it over, \
+                 `portolan down` ends it:{left}"
+            )
         }
-    }
-    match &found[..] {
-        [one] => Ok(one.clone()),
-        [] => bail!("no instance runs; start one with: portolan up DIR"),
         several => {
-            let list =
-                several.iter().map(|p| format!("\n  --state {}", p.display())).collect::<Vec<_>>().concat();
+            let list: String = several.iter().map(|state| described(state)).collect();
             bail!("several instances run; choose one:{list}")
         }
     }
+}
+
+/// The instance to stop: one that runs, else what a killed one has left.
+///
+/// # Errors
+/// When there is none, or several.
+pub fn find_to_stop(state: Option<&Path>) -> anyhow::Result<PathBuf> {
+    if let Some(state) = state {
+        let state = named(state)?;
+        if runs(&state) || left::is_left(&state) {
+            return Ok(state);
+        }
+        bail!(
+            "no instance runs on {}, and none has left anything there: nothing is to be stopped",
+            state.display()
+        );
+    }
+    let known = registry::known()?;
+    if known.iter().any(|state| runs(state)) {
+        return find(None);
+    }
+    let left: Vec<&PathBuf> = known.iter().filter(|state| left::is_left(state)).collect();
+    match &left[..] {
+        [one] => Ok((*one).clone()),
+        [] => bail!("no instance runs: nothing is to be stopped"),
+        several => {
+            let list: String = several.iter().map(|state| described(state)).collect();
+            bail!("several killed instances have left an Envoy; choose one:{list}")
+        }
+    }
+}
+
+/// A state directory that the user named.
+fn named(state: &Path) -> anyhow::Result<PathBuf> {
+    let shown = state.display();
+    let real = match state.canonicalize() {
+        Ok(real) => real,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => {
+            bail!(
+                "there is no state directory {shown}; without --state the running instance is found by itself"
+            )
+        }
+        Err(why) => bail!("state directory {shown} cannot be looked into: {why}"),
+    };
+    let meta = real.metadata()?;
+    if !meta.is_dir() {
+        bail!("--state {shown} is a file; name the directory that `portolan up` printed as its state");
+    }
+    let me = rustix::process::getuid().as_raw();
+    if meta.uid() != me && me != 0 {
+        bail!(
+            "state directory {shown} belongs to user {}; call portolan as that user, or name another with --state",
+            meta.uid()
+        );
+    }
+    Ok(real)
 }
 
 /// Waits until the lock is free, at most 20 seconds.

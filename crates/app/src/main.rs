@@ -1,11 +1,16 @@
 //! The `portolan` binary: wiring, verbs, HTTP API. Exit codes: 0 ok, 1 findings or differences, 2 error.
 
 mod addresses;
+mod age;
 mod api;
+mod ask;
 mod cli;
 mod client;
 mod columns;
+mod complete;
 mod driver;
+mod folder;
+mod host;
 mod instance;
 mod objects;
 mod render;

@@ -1,14 +1,13 @@
 //! `portolan get`: stored objects with their computed status. No secret value leaves through here.
 
 mod events;
-
-use std::path::PathBuf;
+mod kinds;
 
 use portolan_effects::store::{Store, Stored};
 use portolan_model::intake::{Fact, intake};
 use serde_json::{Value, json};
 
-use crate::{client::Client, columns, instance};
+use crate::{age, cli::Instance, client::Client, columns, instance};
 
 /// Which objects are asked for.
 #[derive(Debug)]
@@ -24,13 +23,19 @@ pub struct Query {
 /// Arguments of `get`.
 #[derive(clap::Args)]
 pub struct Get {
-    /// Kind or its plural, in any case: gateway, httproutes, Certificate; `events` for what happened to objects
+    /// Kind, its plural or its short name, in any case: gateway, httproutes, cert; `events` for what happened to
+    /// objects. KIND/NAME names one object
     kind: String,
-    /// NAMESPACE/NAME of one object, or of the object that events are about (NAME alone for kinds without a namespace); all if left out
+    /// NAME or NAMESPACE/NAME of one object, or of the object that events are about; all if left out
     name: Option<String>,
-    /// State directory of the instance. Default: the only one that runs
-    #[arg(long)]
-    state: Option<PathBuf>,
+    /// Only what stands in this namespace
+    #[arg(long, short)]
+    namespace: Option<String>,
+    /// What stands in all namespaces; so it is without --namespace too
+    #[arg(long, short = 'A', conflicts_with = "namespace")]
+    all_namespaces: bool,
+    #[command(flatten)]
+    instance: Instance,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -48,21 +53,56 @@ enum Output {
 /// # Errors
 /// When the instance does not answer, or has no such object.
 pub async fn get(args: Get) -> anyhow::Result<u8> {
-    let mut path = format!("/v1/objects/{}", args.kind);
-    if let Some(name) = &args.name {
-        path = format!("{path}/{name}");
+    let (kind, name) = match (args.kind.split_once('/'), &args.name) {
+        (Some((kind, name)), None) => (kind.to_owned(), Some(name.to_owned())),
+        (Some(_), Some(_)) => anyhow::bail!("write KIND/NAME or KIND NAME, not both"),
+        (None, name) => (args.kind.clone(), name.clone()),
+    };
+    let named = named(name.as_deref(), args.namespace.as_deref())?;
+    let mut path = vec!["objects", &*kind];
+    match &named {
+        Some((namespace, name)) if namespace.is_empty() => path.push(name),
+        Some((namespace, name)) => path.extend([&**namespace, &**name]),
+        None => {}
     }
-    let json = Client::new(&instance::find(args.state)?)?.get(&path).await?;
+    let mut json = Client::new(&instance::find(args.instance.state.as_deref())?)?.get(&path).await?;
+    if let (None, Some(namespace), Some(items)) = (&named, &args.namespace, json["items"].as_array_mut()) {
+        items.retain(|item| item["metadata"]["namespace"] == **namespace);
+    }
     // One object by name is shown alone, as kubectl does.
-    let alone = args.name.is_some() && !events::asked_for(&args.kind);
+    let alone = named.is_some() && !events::asked_for(&kind);
     let shown = if alone { &json["items"][0] } else { &json };
     match args.output {
-        Output::Table if events::asked_for(&args.kind) => anstream::print!("{}", events::table(&json)),
+        Output::Table if events::asked_for(&kind) => anstream::print!("{}", events::table(&json)),
         Output::Table => anstream::print!("{}", table(&json)),
         Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(shown)?),
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(shown)?),
     }
     Ok(0)
+}
+
+/// Namespace and name of what is written as NAME, NAMESPACE/NAME, or NAME with a namespace.
+///
+/// # Errors
+/// When it is none of them.
+pub fn named(name: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Option<(String, String)>> {
+    let Some(name) = name else { return Ok(None) };
+    let (in_name, name) = name.split_once('/').map_or((None, name), |(ns, name)| (Some(ns), name));
+    let namespace = match (in_name, namespace) {
+        (Some(one), Some(other)) if one != other => {
+            anyhow::bail!("{one}/{name} is not in namespace {other}; leave one of the two away")
+        }
+        (one, other) => one.or(other).unwrap_or_default(),
+    };
+    for (what, text) in [("name", name), ("namespace", namespace)] {
+        let good = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | ':'));
+        let empty = text.is_empty() && (what == "name" || in_name.is_some());
+        anyhow::ensure!(
+            good && !empty && !matches!(text, "." | ".."),
+            "{text:?} is no {what} of an object; write NAME or NAMESPACE/NAME"
+        );
+    }
+    Ok(Some((namespace.to_owned(), name.to_owned())))
 }
 
 /// The objects that a query names.
@@ -73,7 +113,7 @@ pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
     if events::asked_for(&query.kind) {
         return Ok(events::find(store, query));
     }
-    let wanted = query.kind.to_ascii_lowercase();
+    let wanted = kinds::full(&query.kind.to_ascii_lowercase()).to_owned();
     let of_kind: Vec<&Stored> =
         store.list().filter(|stored| is_kind(&stored.object.key.kind.kind, &wanted)).collect();
     if of_kind.is_empty() {
@@ -83,12 +123,20 @@ pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
         return Err(format!("no object of kind {} is stored; stored are: {}", query.kind, kinds.join(", ")));
     }
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
-    let items: Vec<Value> = of_kind
+    let items: Vec<&Stored> = of_kind
         .into_iter()
         .filter(|s| fits(&query.namespace, &s.object.key.name.namespace))
         .filter(|s| fits(&query.name, &s.object.key.name.name))
-        .map(|stored| show(store, stored))
         .collect();
+    let items = match (&items[..], &query.name, &query.namespace) {
+        // NAME alone of a kind with namespaces: the only one of that name is meant.
+        ([one, two, ..], Some(name), None) => {
+            let places = [one, two].map(|stored| stored.object.key.name.to_string()).join(", ");
+            return Err(format!("several are called {name} ({places}, …); write NAMESPACE/NAME"));
+        }
+        _ => items,
+    };
+    let items: Vec<Value> = items.into_iter().map(|stored| show(store, stored)).collect();
     if items.is_empty() {
         let namespace = query.namespace.as_ref().map(|n| format!("{n}/")).unwrap_or_default();
         return Err(format!(
@@ -143,14 +191,16 @@ fn show(store: &Store, stored: &Stored) -> Value {
 }
 
 fn table(json: &Value) -> String {
-    let mut table = columns::table(["NAMESPACE", "NAME", "CONDITIONS", "MESSAGE"]);
+    let heads = ["NAMESPACE", "NAME", "AGE", "CONDITIONS", "MESSAGE"];
+    let mut table = columns::Columns::new(heads).optional(&["AGE", "NAMESPACE"]);
     for item in json["items"].as_array().into_iter().flatten() {
         let (words, message) = summary(&item["status"]);
         let text =
             |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
-        table.add_row([text("/metadata/namespace"), text("/metadata/name"), words, message]);
+        let age = age::since(&text("/metadata/creationTimestamp"));
+        table.row([text("/metadata/namespace"), text("/metadata/name"), age, words, message]);
     }
-    columns::lines(&table)
+    table.lines()
 }
 
 /// All conditions in one line, and the message of the first that is not good.

@@ -1,4 +1,4 @@
-//! `portolan render`: what an environment wants, room by room, without running anything. Effects are assumed to succeed
+//! `portolan render`: what an environment wants, without running anything. Effects are assumed to succeed
 //! (`core::simulate`), so what is refused here needs an edit.
 
 mod rooms;
@@ -25,7 +25,7 @@ use portolan_model::{
 };
 use serde_json::{Value, json};
 
-use crate::status;
+use crate::{cli::Output, status};
 
 /// Arguments of `render`.
 #[derive(clap::Args)]
@@ -38,37 +38,40 @@ pub struct Render {
     /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
     #[arg(long)]
     root: Option<String>,
+    /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
+    helm: Option<PathBuf>,
     /// List every object with its Application, wave and file instead of what follows from them
     #[arg(long)]
     objects: bool,
+    /// Show also findings that are only for information
+    #[arg(long)]
+    info: bool,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 /// Renders with the real Helm and shows what is wanted; values are never shown, they may be secret.
 ///
 /// # Errors
-/// When no folder for rendered charts can be made.
+/// When there is no such folder, or none for rendered charts can be made.
 pub fn run(args: &Render) -> anyhow::Result<u8> {
+    let dir = crate::folder::of(&args.dir)?;
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let tools = Tools::new(crate::tools::tool("helm"), cache.path().join("charts"));
-    let rendered = render(&args.dir, &args.env, args.root.as_deref(), &tools);
+    let helm = crate::tools::find("helm", args.helm.as_deref(), &dir);
+    let tools = Tools::found(helm, cache.path().join("charts"));
+    let mut rendered = render(&dir, &args.env, args.root.as_deref(), &tools);
+    if rendered.objects.is_empty() && rendered.problems.is_empty() {
+        rendered.problems.push(crate::folder::empty(&dir));
+    }
     let wanted = wanted(&args.env, rendered);
     match args.output {
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&wanted)?),
         Output::Table if args.objects => anstream::print!("{}", table::objects(&wanted)),
-        Output::Table => anstream::print!("{}", table::all(&wanted)),
+        Output::Table => anstream::print!("{}", table::all(&wanted, args.info)),
     }
-    let errors =
-        wanted["findings"].as_array().is_some_and(|all| all.iter().any(|f| f["severity"] == "error"));
-    Ok(u8::from(errors))
+    Ok(status::code(&wanted))
 }
 
 /// Everything as JSON: docs/reference/cli.md, "render".

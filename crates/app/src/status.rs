@@ -1,9 +1,14 @@
 //! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
 
 mod applications;
+mod backends;
 mod certificates;
 mod dns;
 mod sources;
+mod table;
+mod wildcard;
+
+pub use table::{explanation, findings, line as finding_line};
 
 use std::fmt::Write as _;
 
@@ -12,22 +17,18 @@ use portolan_core::{
     conditions::rows::ListenerStatus,
     gateway::backends::place,
     gateway::rows::{
-        Cluster, Endpoints, Force, GatewayListener, HostForce, ListenerCertificate, ListenerForce,
-        ListenerKey, ParentVerdict, StandIn, VirtualHost,
+        Endpoints, Force, GatewayListener, HostForce, ListenerCertificate, ListenerForce, ListenerKey,
+        ParentVerdict, StandIn, VirtualHost,
     },
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
 };
 use portolan_effects::{render::ApplicationInfo, store::Store};
 use portolan_engine::Engine;
-use portolan_model::{
-    Name, ObjectKey, Origin, Problem,
-    condition::Status,
-    input::{Route, Secret},
-};
+use portolan_model::{ObjectKey, Origin, Problem, condition::Status, input::Secret};
 use serde_json::{Value, json};
 
-use crate::columns;
+use crate::cli::Output;
 
 /// The whole status.
 pub fn status(
@@ -120,25 +121,34 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
             "serial": pair.map(|p| p.serial),
         })
     });
-    let object = row.route.object();
+    let mut routes: Vec<ObjectKey> =
+        engine.find::<ClaimsByHost>(&row.key).iter().map(|claim| claim.key.route.object()).collect();
+    routes.push(row.route.object());
     json!({
         "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
         "message": row.why, "route": row.route.to_string(), "certificate": certificate,
         "dns": dns::records(engine, &row.key),
         "broken": row.broken,
         "unenforced": row.unenforced,
-        "findings": findings.iter().filter(|(key, _)| *key == object).map(|(_, f)| f).collect::<Vec<_>>(),
+        "findings": findings.iter().filter(|(key, _)| routes.contains(key)).map(|(_, f)| f).collect::<Vec<_>>(),
     })
 }
 
 /// Each step from the file to the live probe, with evidence.
-pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Value> {
-    let name = Name::new(host);
-    let entry = engine.get::<EntryPoint>(&name)?;
+///
+/// # Errors
+/// A sentence when nothing asks for the name.
+pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Value, String> {
+    let entry = wildcard::entry(engine, asked)?;
+    let name = entry.key.clone();
+    let host = &*name;
     let mut steps = Vec::new();
     let mut step = |what: &str, ok: bool, evidence: String| {
         steps.push(json!({"step": what, "ok": ok, "evidence": evidence}));
     };
+    if host != asked {
+        step("wildcard", true, format!("{host} takes every name below it that nothing nearer asks for"));
+    }
     let route = entry.route.object();
     let place = store.get(&route).and_then(|s| s.object.origin.source.clone());
     step(
@@ -185,30 +195,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
     for host in &hosts {
         step("routed", true, format!("{} rules in {}", host.entries.len(), host.key.0));
     }
-    if let Some(row) = engine.get::<Route>(&entry.route) {
-        for backend in row.rules.iter().flat_map(|r| &r.backends) {
-            let target = &backend.target;
-            let cluster =
-                engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
-            let evidence = match cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) {
-                None => (false, format!("Service {} does not resolve", target.name)),
-                Some(e) => match &e.stand_in {
-                    Some(StandIn::NoEndpoints) => {
-                        (true, format!("Service {} has no endpoints: echo stand-in", target.name))
-                    }
-                    Some(StandIn::Instead(all)) => {
-                        let (own, other) = (e.addresses.len(), all.len());
-                        (true, format!("Service {}: {own} endpoints, echo stand-in for {other}", target.name))
-                    }
-                    None if e.addresses.is_empty() => {
-                        (false, format!("Service {} has no usable endpoint: 503", target.name))
-                    }
-                    None => (true, format!("Service {}: {} endpoints", target.name, e.addresses.len())),
-                },
-            };
-            step("backend", evidence.0, evidence.1);
-        }
-    }
+    backends::explain(engine, &entry.route, &claims, &mut step);
     if let Some(claim) = claim {
         let key = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };
         let row = engine.get::<ListenerForce>(&key);
@@ -244,9 +231,10 @@ pub fn explain(engine: &Engine<World>, store: &Store, host: &str) -> Option<Valu
             json!({"rule": r.rule, "input": r.input, "reads": reads})
         })
         .collect();
-    Some(
-        json!({"hostname": host, "state": entry.state, "message": entry.why, "steps": steps, "reasons": reasons}),
-    )
+    Ok(json!({
+        "hostname": asked, "entryPoint": host, "state": entry.state, "message": entry.why, "steps": steps,
+        "reasons": reasons,
+    }))
 }
 
 /// Whether it is in force, and why not.
@@ -258,96 +246,26 @@ fn force(state: &Force) -> (bool, String) {
     }
 }
 
-/// The status as a table with the findings below.
-pub fn table(status: &Value) -> String {
-    let text = |value: &Value| value.as_str().unwrap_or("").to_owned();
-    let mut table = columns::table(["HOSTNAME", "URL", "CERTIFICATE", "DNS", "ROUTE", "STATE", "WHY"]);
-    for entry in status["entryPoints"].as_array().into_iter().flatten() {
-        let certificate = &entry["certificate"];
-        let until = text(&certificate["notAfter"]);
-        let certificate = if certificate.is_null() {
-            "-".to_owned()
-        } else {
-            format!("{}, until {}", text(&certificate["issuer"]), until.get(..10).unwrap_or("?"))
-        };
-        table.add_row([
-            text(&entry["hostname"]),
-            text(&entry["url"]),
-            certificate,
-            dns::summary(&entry["dns"]),
-            text(&entry["route"]),
-            text(&entry["state"]),
-            text(&entry["message"]),
-        ]);
+/// Shows the status.
+///
+/// # Errors
+/// None that a status can cause.
+pub fn print(status: &Value, output: Output, info: bool) -> anyhow::Result<()> {
+    match output {
+        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(status)?),
+        Output::Table => anstream::print!("{}", table::table(status, info)),
     }
-    let mut out = columns::lines(&table);
-    let named = status["applications"].as_array().into_iter().flatten();
-    let named: Vec<&Value> =
-        named.filter(|app| text(&app["application"]).starts_with("Application/")).collect();
-    if !named.is_empty() {
-        let mut table = columns::table(["WAVE", "APPLICATION", "OBJECTS", "HEALTH", "WHY"]);
-        for app in named {
-            table.add_row([
-                app["wave"].to_string(),
-                text(&app["application"]),
-                app["objects"].to_string(),
-                text(&app["health"]),
-                text(&app["message"]),
-            ]);
-        }
-        let _ = write!(out, "\n{}", columns::lines(&table));
-    }
-    let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);
-    if stood_in > 0 {
-        let _ = writeln!(
-            out,
-            "{stood_in} substitutions (CA, DNS, backends, revisions); each is listed by: portolan status --output json"
-        );
-    }
-    for finding in status["findings"].as_array().into_iter().flatten() {
-        let _ = writeln!(out, "{}", finding_line(finding));
-    }
-    out
+    Ok(())
 }
 
-/// A finding in lines for people.
-pub fn finding_line(finding: &Value) -> String {
-    let text = |key: &str| finding[key].as_str().unwrap_or("");
-    let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
-        (Some(file), Some(line)) => format!(" ({file}:{line})"),
-        (Some(file), None) => format!(" ({file})"),
-        _ => String::new(),
-    };
-    let field = if text("field").is_empty() { String::new() } else { format!(" {}", text("field")) };
-    let mut out = format!(
-        "{} {} {}{field}{place}: {}",
-        text("severity"),
-        text("code"),
-        text("object"),
-        text("message")
-    );
-    if !text("hint").is_empty() {
-        let _ = write!(out, "\n    hint: {}", text("hint"));
-    }
-    out
-}
-
-/// An explanation in lines for people.
-pub fn explanation(json: &Value) -> String {
-    let mut out = format!(
-        "{} is {}: {}\n",
-        json["hostname"].as_str().unwrap_or(""),
-        json["state"].as_str().unwrap_or(""),
-        json["message"].as_str().unwrap_or("")
-    );
-    for step in json["steps"].as_array().into_iter().flatten() {
-        let mark = if step["ok"] == true { "ok " } else { "NO " };
-        let _ = writeln!(
-            out,
-            "  {mark} {:<15} {}",
-            step["step"].as_str().unwrap_or(""),
-            step["evidence"].as_str().unwrap_or("")
-        );
-    }
-    out
+/// The exit code that a status means: 0 when every host is live and no finding is an error.
+pub fn code(status: &Value) -> u8 {
+    let any = |list: &Value, is: fn(&Value) -> bool| list.as_array().is_some_and(|all| all.iter().any(is));
+    let host = |host: &Value| host["state"] != "live";
+    let error = |finding: &Value| finding["severity"] == "error";
+    u8::from(
+        any(&status["entryPoints"], host)
+            || any(&status["gateway"]["hosts"], host)
+            || any(&status["findings"], error),
+    )
 }

@@ -20,6 +20,8 @@ mod conditions;
 mod contract;
 #[path = "e2e/dns.rs"]
 mod dns;
+#[path = "e2e/first_hour.rs"]
+mod first_hour;
 #[path = "e2e/instance.rs"]
 mod instance;
 #[path = "e2e/isolation.rs"]
@@ -42,3 +44,5 @@ mod seal;
 mod secrets;
 #[path = "e2e/state.rs"]
 mod state;
+#[path = "e2e/trusted.rs"]
+mod trusted;

@@ -7,7 +7,7 @@ use portolan_model::{NamespacedName, input::Certificate};
 use serde_json::{Value, json};
 
 use super::{Driver, now};
-use crate::{api, objects, status};
+use crate::{api, host, objects, status};
 
 impl Driver {
     pub(super) fn status(&self) -> Value {
@@ -19,8 +19,10 @@ impl Driver {
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
         match what {
             api::What::Status => Ok(self.status()),
-            api::What::Explain(host) => status::explain(&self.engine, &self.store, &host)
-                .ok_or_else(|| format!("no route asks for {host}; hostnames are listed by: portolan status")),
+            api::What::Explain(asked) => {
+                let host = host::parse(&asked)?;
+                status::explain(&self.engine, &self.store, &host)
+            }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
             api::What::Down => Ok(json!({"message": "stopping"})),

@@ -81,7 +81,8 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
 }
 
 pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<Outside> {
-    let program = crate::tools::envoy_program(args.envoy.as_deref());
+    let program = crate::tools::find("envoy", args.envoy.as_deref(), root)
+        .map_err(|missing| envoy_process::EnvoyError::Missing(missing.to_string()))?;
     let version = envoy_process::check(&program).await?;
     let (wake, events) = mpsc::unbounded_channel();
     let sockets = socket_directory(state)?;
@@ -178,7 +179,7 @@ fn keep(
                     if let Ok(done) = done { let _ = done.send(()); }
                     return;
                 }
-                how = envoy.ended() => { let _ = events.send(Event::EnvoyEnded(how)); }
+                how = envoy.ended() => { let _ = events.send(Event::EnvoyEnded(how, envoy.said())); }
             }
             backoff = if begun.elapsed() > Duration::from_secs(30) {
                 Duration::from_millis(100)

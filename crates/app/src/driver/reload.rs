@@ -165,6 +165,9 @@ impl Driver {
         say(self.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.unwritten);
         say(self.write(writes));
+        if !self.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
+            say(vec![crate::folder::empty(&self.root)]);
+        }
         self.reading.forget = self.unwritten;
         self.unwritten |= unwritten;
         self.reading.applications = read.whole.applications;

@@ -18,7 +18,7 @@ use portolan_engine::{Changes, Engine};
 use portolan_model::{Name, Problem, Severity};
 
 use super::Driver;
-use crate::status;
+use crate::{cli::Output, columns, status};
 
 /// Hosts that the live view names; the rest is a number.
 const NAMED: usize = 10;
@@ -30,6 +30,9 @@ pub struct View {
     told: BTreeMap<Name, (State, String)>,
     changed: BTreeSet<Name>,
     found: BTreeSet<Problem>,
+    /// Findings that were told, and those of them that have gone since.
+    standing: BTreeSet<Problem>,
+    gone: BTreeSet<Problem>,
     /// Whether lines are printed; `--once` prints a table at its end instead.
     lines: bool,
 }
@@ -50,7 +53,15 @@ impl View {
             summary.enable_steady_tick(Duration::from_millis(120));
             Screen { all, summary, waiting: Vec::new() }
         });
-        Self { screen, told: BTreeMap::new(), changed: BTreeSet::new(), found: BTreeSet::new(), lines }
+        Self {
+            screen,
+            told: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            found: BTreeSet::new(),
+            standing: BTreeSet::new(),
+            gone: BTreeSet::new(),
+            lines,
+        }
     }
 
     /// Takes note of what a step changed.
@@ -58,9 +69,15 @@ impl View {
         self.changed.extend(step.of::<EntryPoint>().iter().map(|change| change.key.clone()));
         for change in step.of::<Finding>() {
             if change.after.is_some() {
-                self.found.insert(change.key.clone());
+                self.gone.remove(&change.key);
+                if !self.standing.contains(&change.key) {
+                    self.found.insert(change.key.clone());
+                }
             } else {
                 self.found.remove(&change.key);
+                if self.standing.contains(&change.key) {
+                    self.gone.insert(change.key.clone());
+                }
             }
         }
     }
@@ -68,8 +85,15 @@ impl View {
     fn line(&self, line: &str) {
         match &self.screen {
             // Above the live view, which is drawn on stderr.
-            Some(screen) => drop(screen.all.println(line)),
-            None => anstream::println!("{line}"),
+            Some(screen) => {
+                // Drawn by another library than what takes colours out elsewhere.
+                let plain = anstream::AutoStream::choice(&std::io::stderr()) == anstream::ColorChoice::Never;
+                for line in columns::folded_text(line).lines() {
+                    let bare = plain.then(|| anstream::adapter::strip_str(line).to_string());
+                    drop(screen.all.println(bare.as_deref().unwrap_or(line)));
+                }
+            }
+            None => anstream::print!("{}", columns::folded_text(line)),
         }
     }
 
@@ -92,10 +116,20 @@ impl View {
             }
             self.told.insert(host, now);
         }
-        for problem in std::mem::take(&mut self.found) {
-            if self.lines {
+        let found = std::mem::take(&mut self.found);
+        for problem in std::mem::take(&mut self.gone) {
+            self.standing.remove(&problem);
+            // The same in other words is not resolved.
+            let again = |new: &Problem| (&new.object, new.code) == (&problem.object, problem.code);
+            if self.lines && problem.severity != Severity::Info && !found.iter().any(again) {
+                self.line(&format!("resolved {} {}: {}", problem.code, problem.object, problem.message));
+            }
+        }
+        for problem in found {
+            if self.lines && problem.severity != Severity::Info {
                 self.line(&finding(&problem));
             }
+            self.standing.insert(problem);
         }
         self.draw();
     }
@@ -134,11 +168,11 @@ impl View {
 
     /// Takes the live view off the screen.
     pub fn clear(&mut self) {
-        if let Some(screen) = &self.screen {
-            let _ = screen.all.clear();
-            screen.summary.finish_and_clear();
+        let Some(screen) = self.screen.take() else { return };
+        for bar in screen.waiting.iter().chain([&screen.summary]) {
+            bar.finish_and_clear();
         }
-        self.screen = None;
+        let _ = screen.all.clear();
     }
 }
 
@@ -157,13 +191,12 @@ impl Driver {
             && self.engine.rows::<EntryPoint>().all(|e| e.state != State::Pending || !e.probe)
     }
 
-    pub(super) fn result(&mut self) -> u8 {
+    /// Shows the outcome; the exit code.
+    pub(super) fn result(&mut self, output: Output) -> anyhow::Result<u8> {
         self.view.clear();
         let status = self.status();
-        anstream::print!("{}", status::table(&status));
-        let pending = self.engine.rows::<EntryPoint>().any(|e| e.state == State::Pending);
-        let errors = self.engine.rows::<Finding>().any(|f| f.problem.severity == Severity::Error);
-        u8::from(pending || errors)
+        status::print(&status, output, false)?;
+        Ok(status::code(&status))
     }
 
     /// Says what is new.

@@ -1,10 +1,10 @@
 //! `portolan get events`: what happened to objects, as `kubectl get events` shows it.
 
-use comfy_table::Table;
 use portolan_effects::store::{Recorded, Store};
 use serde_json::{Value, json};
 
 use super::Query;
+use crate::{age, columns::Columns};
 
 /// Whether a query asks for events.
 pub(super) fn asked_for(kind: &str) -> bool {
@@ -24,21 +24,21 @@ pub(super) fn find(store: &Store, query: &Query) -> Value {
 
 /// The table of a list of events.
 pub(super) fn table(json: &Value) -> String {
-    let mut table = Table::new();
-    table.set_header(["LAST SEEN", "TIMES", "TYPE", "REASON", "OBJECT", "MESSAGE"]);
+    let heads = ["LAST SEEN", "TYPE", "REASON", "OBJECT", "COUNT", "MESSAGE"];
+    let mut table = Columns::new(heads).optional(&["COUNT", "TYPE"]);
     for item in json["items"].as_array().into_iter().flatten() {
         let text =
             |pointer: &str| item.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let object = ["/involvedObject/kind", "/involvedObject/namespace", "/involvedObject/name"].map(text);
         let object: Vec<&str> = object.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
-        table.add_row([
-            text("/lastTimestamp"),
-            item["count"].to_string(),
+        table.row([
+            age::since(&text("/lastTimestamp")),
             text("/type"),
             text("/reason"),
             object.join("/"),
+            item["count"].to_string(),
             text("/message"),
         ]);
     }
-    format!("{table}\n")
+    table.lines()
 }

@@ -77,7 +77,7 @@ fn events_are_listed_by_what_they_are_about() {
     assert_eq!((found["items"].as_array().unwrap().len(), &found["items"][0]["count"]), (1, &json!(2)));
     let lines = events::table(&found);
     let line = lines.lines().find(|line| line.contains("PTL-0314")).unwrap();
-    for part in ["1970-01-01T00:00:03Z", "Warning", "Certificate/n/a", "the issuer of a does not exist"] {
+    for part in ["y  ", "Warning", "Certificate/n/a", "the issuer of a does not exist"] {
         assert!(line.contains(part), "{part} in {line}");
     }
 }

@@ -17,13 +17,15 @@ fn text(value: &Value) -> String {
 }
 
 /// A table of some fields of some rows; nothing if there are none.
-fn section(out: &mut String, title: &str, rows: &Value, fields: &[(&str, &str)]) {
+fn section(out: &mut String, title: &str, rows: &Value, fields: &[(&'static str, &str)]) {
     let Some(rows) = rows.as_array().filter(|rows| !rows.is_empty()) else { return };
-    let mut table = columns::table(fields.iter().map(|(head, _)| *head));
+    let optional =
+        ["READ FROM", "NAMESPACE", "PROTOCOL", "ROUTES", "TTL", "RULES", "KEYS", "CERTIFICATE", "ROUTE"];
+    let mut table = columns::Columns::new(fields.iter().map(|(head, _)| *head)).optional(&optional);
     for row in rows {
-        table.add_row(fields.iter().map(|(_, field)| text(row.pointer(field).unwrap_or(&Value::Null))));
+        table.row(fields.iter().map(|(_, field)| text(row.pointer(field).unwrap_or(&Value::Null))));
     }
-    let _ = writeln!(out, "{title}\n{}", columns::lines(&table));
+    let _ = writeln!(out, "{title}\n{}", table.lines());
 }
 
 /// Whose records they are: the owner, or with several components each with its own.
@@ -37,7 +39,7 @@ fn owners(components: &Value) -> String {
 }
 
 /// Every room.
-pub(super) fn all(wanted: &Value) -> String {
+pub(super) fn all(wanted: &Value, info: bool) -> String {
     let mut out = String::new();
     let count = |field: &str| wanted[field].as_array().map_or(0, Vec::len);
     let _ = writeln!(
@@ -104,13 +106,13 @@ pub(super) fn all(wanted: &Value) -> String {
         "Hosts, once all that they wait for is there",
         &wanted["gateway"]["hosts"],
         &[
-            ("HOSTNAME", "/hostname"),
-            ("ROUTE", "/route"),
-            ("RULES", "/rules"),
-            ("CERTIFICATE", "/secret"),
             ("STATE", "/state"),
+            ("HOSTNAME", "/hostname"),
             ("WHY", "/message"),
             ("NOT ENFORCED", "/unenforced"),
+            ("CERTIFICATE", "/secret"),
+            ("RULES", "/rules"),
+            ("ROUTE", "/route"),
         ],
     );
     section(
@@ -125,15 +127,13 @@ pub(super) fn all(wanted: &Value) -> String {
             ("LEFT OUT", "/outside"),
         ],
     );
-    for (title, field) in [("Listed and not run:", "hooks"), ("Taken for something else:", "substitutions")] {
+    for (title, field) in [("Listed and not run:", "hooks"), ("Substituted:", "substitutions")] {
         let lines: Vec<String> = wanted[field].as_array().into_iter().flatten().map(text).collect();
         if !lines.is_empty() {
             let _ = writeln!(out, "{title}\n  {}\n", lines.join("\n  "));
         }
     }
-    for finding in wanted["findings"].as_array().into_iter().flatten() {
-        let _ = writeln!(out, "{}", status::finding_line(finding));
-    }
+    status::findings(&mut out, &wanted["findings"], info);
     out
 }
 

@@ -132,7 +132,7 @@ fn what_cannot_run_says_why_and_exits_with_2() {
     let text = fails(&free, &mut |c| {
         c.arg("--state").arg(state.path()).args(["--envoy", "/nonexistent/envoy"]);
     });
-    assert!(text.contains("run scripts/setup"), "{text}");
+    assert!(text.contains("--envoy PROGRAM"), "{text}");
     let text = fails(&free, &mut |c| {
         c.arg("--state").arg(state.path()).args(["--envoy", "/bin/true"]);
     });

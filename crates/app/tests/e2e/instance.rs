@@ -30,6 +30,11 @@ pub fn portolan() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
     // Marked rows are encoded as what Envoy refuses (envoy/src/fault.rs).
     command.stdin(Stdio::null()).env_remove("PORTOLAN_ENVOY").env("PORTOLAN_PLANT_FAULTS", "1");
+    // Helm is taken from PATH alone; instances of tests are not found by a user's verbs.
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let tools = suites::repository().join(".tools/bin");
+    let path = std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap();
+    command.env("PATH", path).env("XDG_STATE_HOME", Path::new(env!("CARGO_TARGET_TMPDIR")).join("states"));
     command
 }
 
@@ -49,6 +54,8 @@ pub struct Instance {
     envoy: PathBuf,
     /// Further arguments of `up`.
     pub arguments: Vec<String>,
+    /// `XDG_STATE_HOME` of `up`, if it is not that of all tests.
+    home: Option<PathBuf>,
 }
 
 impl Instance {
@@ -59,14 +66,22 @@ impl Instance {
     /// With further arguments of `up`.
     pub fn start_with(dir: TempDir, envoy: PathBuf, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
-        let mut made = Self { dir, state: private(), child: None, envoy, arguments };
+        let mut made = Self { dir, state: private(), child: None, envoy, arguments, home: None };
+        made.up();
+        made
+    }
+
+    /// With a state home of its own.
+    pub fn start_in(dir: TempDir, envoy: PathBuf, home: &Path) -> Self {
+        let home = Some(home.to_owned());
+        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![], home };
         made.up();
         made
     }
 
     /// Lets `prepare` put something into the state directory before the first start.
     pub fn prepare(dir: TempDir, envoy: PathBuf, prepare: impl FnOnce(&Path)) -> Self {
-        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![] };
+        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![], home: None };
         prepare(made.state.path());
         made.up();
         made
@@ -96,6 +111,7 @@ impl Instance {
             .arg("--envoy")
             .arg(&self.envoy)
             .args(&self.arguments)
+            .envs(self.home.iter().map(|home| ("XDG_STATE_HOME", home)))
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()

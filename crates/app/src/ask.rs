@@ -1,0 +1,81 @@
+//! `portolan dns`: asks the embedded DNS server what it answers, as a resolver would.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, bail};
+use portolan_effects::dns::query;
+use portolan_model::dns::RecordType;
+
+use crate::{cli, client::Client, columns, host, instance};
+
+/// Arguments of `dns`.
+#[derive(clap::Args)]
+pub struct Dns {
+    /// Name, or an address such as https://HOST/
+    host: String,
+    /// Types to ask for; all four if left out
+    #[arg(value_enum, ignore_case = true)]
+    types: Vec<Type>,
+    #[command(flatten)]
+    instance: cli::Instance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Type {
+    A,
+    Aaaa,
+    Cname,
+    Txt,
+}
+
+impl Type {
+    fn asked(self) -> RecordType {
+        match self {
+            Self::A => RecordType::A,
+            Self::Aaaa => RecordType::Aaaa,
+            Self::Cname => RecordType::Cname,
+            Self::Txt => RecordType::Txt,
+        }
+    }
+}
+
+/// Exit code 1 when there is no record.
+///
+/// # Errors
+/// When the server does not answer.
+pub async fn run(args: Dns) -> anyhow::Result<u8> {
+    let client = Client::new(&instance::find(args.instance.state.as_deref())?)?;
+    let server: SocketAddr = client.run()["dns"]
+        .as_str()
+        .and_then(|address| address.parse().ok())
+        .context("the instance names no DNS server")?;
+    let name = host::parse(&args.host).map_err(anyhow::Error::msg)?;
+    if name.contains('*') {
+        bail!("a resolver asks for a name, not for a pattern: portolan dns {}", name.replace('*', "www"));
+    }
+    let types =
+        if args.types.is_empty() { vec![Type::A, Type::Aaaa, Type::Cname, Type::Txt] } else { args.types };
+    let mut table = columns::Columns::new(["NAME", "TTL", "TYPE", "VALUE"]);
+    let (mut sets, mut said) = (Vec::new(), String::new());
+    for asked in types {
+        let answer = query::ask(server, &name, asked.asked()).await?;
+        said = answer.rcode.to_string();
+        for set in answer.sets {
+            if !sets.contains(&set) {
+                sets.push(set);
+            }
+        }
+    }
+    if sets.is_empty() {
+        anstream::println!("{name}: {said} from {server}; why is said by: portolan explain {name}");
+        return Ok(1);
+    }
+    for set in &sets {
+        for value in &set.values {
+            let ttl = set.ttl.map_or_else(String::new, |ttl| ttl.to_string());
+            table.row([set.name.to_string(), ttl, set.r#type.to_string(), value.clone()]);
+        }
+    }
+    anstream::print!("{}", table.lines());
+    Ok(0)
+}

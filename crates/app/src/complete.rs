@@ -1,0 +1,74 @@
+//! Completion of the command line and manual pages, from the definitions that `--help` shows.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+
+use crate::cli::Cli;
+
+/// Arguments of `completion`.
+#[derive(clap::Args)]
+pub struct Completion {
+    /// The shell. For bash: source <(portolan completion bash)
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+/// Arguments of `man`.
+#[derive(clap::Args)]
+pub struct Man {
+    /// Folder for portolan.1, portolan-up.1 and so on; the main page is printed if left out
+    dir: Option<PathBuf>,
+}
+
+/// `portolan completion`.
+pub fn completion(args: &Completion) -> u8 {
+    let shell = match args.shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Fish => clap_complete::Shell::Fish,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+    };
+    let mut out = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "portolan", &mut out);
+    anstream::print!("{}", String::from_utf8_lossy(&out));
+    0
+}
+
+/// `portolan man`.
+///
+/// # Errors
+/// When the folder cannot be written.
+pub fn man(args: &Man) -> anyhow::Result<u8> {
+    let mut command = Cli::command();
+    command.build();
+    let Some(dir) = &args.dir else {
+        let mut out = Vec::new();
+        clap_mangen::Man::new(command).render(&mut out)?;
+        anstream::print!("{}", String::from_utf8_lossy(&out));
+        return Ok(0);
+    };
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(dir)?;
+        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
+        let pages = verbs.map(|verb| {
+            let name = format!("portolan-{}", verb.get_name());
+            (name.clone(), verb.clone().name(name))
+        });
+        for (name, page) in pages.chain([("portolan".to_owned(), command.clone())]) {
+            let mut out = Vec::new();
+            clap_mangen::Man::new(page).render(&mut out)?;
+            std::fs::write(dir.join(format!("{name}.1")), out)?;
+        }
+        Ok(())
+    };
+    write().with_context(|| format!("the manual pages cannot be written to {}", dir.display()))?;
+    Ok(0)
+}

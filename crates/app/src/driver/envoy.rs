@@ -1,0 +1,94 @@
+//! Whether Envoy runs and asks for its configuration. If it does not, nothing is served, and that is a finding.
+
+use std::time::Duration;
+
+use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems};
+use tokio::sync::mpsc;
+
+use super::{Driver, Event};
+
+/// How long a started Envoy may take to connect: it takes less than a second where it works.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn key() -> ObjectKey {
+    ObjectKey::new("", "Program", "", "envoy")
+}
+
+/// What is known of the connection.
+#[derive(Debug, Default)]
+pub struct EnvoyState {
+    /// Streams that are open: after a restart the new one may come before the old one has gone.
+    streams: usize,
+    /// The wait for a connection.
+    wait: Option<tokio::task::AbortHandle>,
+}
+
+impl Driver {
+    /// From now on Envoy has to connect.
+    pub(super) fn await_envoy(&mut self) {
+        let events: mpsc::UnboundedSender<Event> = self.events.clone();
+        let task = tokio::spawn(async move {
+            tokio::time::sleep(PATIENCE).await;
+            let _ = events.send(Event::EnvoyAwaited);
+        });
+        if let Some(before) = self.envoy.wait.replace(task.abort_handle()) {
+            before.abort();
+        }
+    }
+
+    pub(super) fn envoy_connected(&mut self) {
+        tracing::info!("Envoy is connected");
+        self.envoy.streams += 1;
+        if let Some(wait) = self.envoy.wait.take() {
+            wait.abort();
+        }
+        if self.engine.get::<SourceProblems>(&key()).is_some() {
+            self.engine.remove::<SourceProblems>(&key());
+            self.facts = true;
+        }
+    }
+
+    pub(super) fn envoy_disconnected(&mut self) {
+        tracing::info!("Envoy has disconnected");
+        self.envoy.streams = self.envoy.streams.saturating_sub(1);
+        if self.envoy.streams == 0 {
+            self.await_envoy();
+        }
+    }
+
+    pub(super) fn envoy_awaited(&mut self) {
+        // What is said of one that ended says more.
+        if self.envoy.streams == 0 && self.engine.get::<SourceProblems>(&key()).is_none() {
+            let log = self.state.path().join("envoy.log");
+            let message = format!(
+                "Envoy runs and has not connected to Portolan for {} s, so nothing new is served",
+                PATIENCE.as_secs()
+            );
+            let said = portolan_effects::envoy_process::tail(&log, 0);
+            self.envoy_problem(92, &message, &said);
+        }
+    }
+
+    pub(super) fn envoy_ended(&mut self, how: &str, said: &str) {
+        tracing::warn!("{how}");
+        let message = format!("{how}; it is started again, and until then nothing is served");
+        self.envoy_problem(91, &message, said);
+        self.wire.forget(&self.board, &mut self.engine);
+        self.await_envoy();
+    }
+
+    fn envoy_problem(&mut self, code: u16, message: &str, said: &str) {
+        let said = if said.is_empty() { String::new() } else { format!(". The end of its log: {said}") };
+        let log = self.state.path().join("envoy.log");
+        let problem = Problem {
+            object: key(),
+            code: Code(code),
+            field: "".into(),
+            severity: Severity::Error,
+            message: format!("{message}{said}"),
+            hint: format!("its whole log is {}; another Envoy is named with --envoy PROGRAM", log.display()),
+        };
+        self.engine.put(SourceProblems { key: key(), problems: vec![problem] });
+        self.facts = true;
+    }
+}

@@ -1,0 +1,59 @@
+//! What a hostname's requests go to: the backends of its route, and the other routes that ask for it.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use portolan_core::{
+    World,
+    gateway::rows::{Cluster, Endpoints, StandIn},
+    status::rows::HostClaim,
+};
+use portolan_engine::Engine;
+use portolan_model::{
+    RouteKey,
+    input::{BackendRef, Route},
+};
+
+/// The backends of the route that speaks for the host, then those of the other routes.
+pub fn explain(
+    engine: &Engine<World>,
+    route: &RouteKey,
+    claims: &[Arc<HostClaim>],
+    step: &mut impl FnMut(&str, bool, String),
+) {
+    of_route(engine, route, step);
+    let others: BTreeSet<&RouteKey> = claims.iter().map(|claim| &claim.key.route).collect();
+    for other in others.into_iter().filter(|other| *other != route) {
+        of_route(engine, other, step);
+    }
+}
+
+fn of_route(engine: &Engine<World>, route: &RouteKey, step: &mut impl FnMut(&str, bool, String)) {
+    let Some(row) = engine.get::<Route>(route) else { return };
+    for backend in row.rules.iter().flat_map(|rule| &rule.backends) {
+        let (ok, evidence) = of_backend(engine, backend);
+        step("backend", ok, evidence);
+    }
+}
+
+fn of_backend(engine: &Engine<World>, backend: &BackendRef) -> (bool, String) {
+    let target = &backend.target;
+    let cluster = engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
+    let Some(endpoints) = cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) else {
+        return (false, format!("Service {} does not resolve", target.name));
+    };
+    match &endpoints.stand_in {
+        Some(StandIn::NoEndpoints) => {
+            (true, format!("Service {} has no endpoints: the built-in echo backend answers", target.name))
+        }
+        Some(StandIn::Instead(all)) => {
+            let (own, other) = (endpoints.addresses.len(), all.len());
+            let said =
+                format!("Service {}: {own} endpoints, the built-in echo backend for {other}", target.name);
+            (true, said)
+        }
+        None if endpoints.addresses.is_empty() => {
+            (false, format!("Service {} has no usable endpoint: 503", target.name))
+        }
+        None => (true, format!("Service {}: {} endpoints", target.name, endpoints.addresses.len())),
+    }
+}

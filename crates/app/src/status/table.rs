@@ -1,0 +1,121 @@
+//! The status and an explanation in lines for people: what is wrong comes first.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use super::dns;
+use crate::{age, columns};
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or("").to_owned()
+}
+
+/// The status as tables with the findings below; `info`: also findings that are only for information.
+pub fn table(status: &Value, info: bool) -> String {
+    let heads = ["STATE", "HOSTNAME", "WHY", "URL", "CERTIFICATE", "EXPIRES", "DNS", "ROUTE"];
+    let mut table = columns::Columns::new(heads).optional(&["ROUTE", "CERTIFICATE", "DNS", "EXPIRES", "URL"]);
+    let rank = |entry: &Value| match entry["state"].as_str() {
+        Some("refused") => 0,
+        Some("pending") => 1,
+        _ => 2,
+    };
+    let mut entries: Vec<&Value> = status["entryPoints"].as_array().into_iter().flatten().collect();
+    entries.sort_by_key(|entry| rank(entry));
+    for entry in entries {
+        let certificate = &entry["certificate"];
+        table.row([
+            text(&entry["state"]),
+            text(&entry["hostname"]),
+            text(&entry["message"]),
+            text(&entry["url"]),
+            text(&certificate["issuer"]),
+            age::until(&text(&certificate["notAfter"])),
+            dns::summary(&entry["dns"]),
+            text(&entry["route"]),
+        ]);
+    }
+    let mut out = if table.is_empty() { "no route asks for a hostname\n".to_owned() } else { table.lines() };
+    let mut table = columns::Columns::new(["HEALTH", "APPLICATION", "WHY", "OBJECTS", "WAVE"])
+        .optional(&["WAVE", "OBJECTS"]);
+    for app in status["applications"].as_array().into_iter().flatten() {
+        let Some(name) = app["application"].as_str().and_then(|name| name.strip_prefix("Application/"))
+        else {
+            continue;
+        };
+        table.row([
+            text(&app["health"]),
+            name.to_owned(),
+            text(&app["message"]),
+            app["objects"].to_string(),
+            app["wave"].to_string(),
+        ]);
+    }
+    if !table.is_empty() {
+        let _ = write!(out, "\n{}", table.lines());
+    }
+    let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);
+    if stood_in > 0 {
+        let _ = writeln!(
+            out,
+            "\n{stood_in} substitutions (CA, DNS, backends, revisions); each is listed by: portolan status -o json"
+        );
+    }
+    findings(&mut out, &status["findings"], info);
+    out
+}
+
+/// The findings: errors, then warnings; what is for information only if it is asked for.
+pub fn findings(out: &mut String, findings: &Value, info: bool) {
+    let all: Vec<&Value> = findings.as_array().into_iter().flatten().collect();
+    for severity in ["error", "warning", "info"] {
+        let of: Vec<&&Value> = all.iter().filter(|finding| finding["severity"] == severity).collect();
+        if severity == "info" && !info && !of.is_empty() {
+            let (many, them) = if of.len() == 1 { ("finding", "it") } else { ("findings", "them") };
+            let _ = writeln!(out, "{} {many} for information; --info shows {them}", of.len());
+            continue;
+        }
+        for finding in of {
+            out.push_str(&columns::folded_text(&line(finding)));
+        }
+    }
+}
+
+/// A finding in lines for people.
+pub fn line(finding: &Value) -> String {
+    let text = |key: &str| finding[key].as_str().unwrap_or("");
+    let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
+        (Some(file), Some(line)) => format!(" ({file}:{line})"),
+        (Some(file), None) => format!(" ({file})"),
+        _ => String::new(),
+    };
+    let field = if text("field").is_empty() { String::new() } else { format!(" {}", text("field")) };
+    let mut out = format!(
+        "{} {} {}{field}{place}: {}",
+        text("severity"),
+        text("code"),
+        text("object"),
+        text("message")
+    );
+    if !text("hint").is_empty() {
+        let _ = write!(out, "\n    hint: {}", text("hint"));
+    }
+    out
+}
+
+/// An explanation in lines for people.
+pub fn explanation(json: &Value) -> String {
+    let mut out = columns::folded_text(&format!(
+        "{} is {}: {}",
+        json["hostname"].as_str().unwrap_or(""),
+        json["state"].as_str().unwrap_or(""),
+        json["message"].as_str().unwrap_or("")
+    ));
+    let mut table = columns::Columns::new(["OK", "STEP", "WHAT IS KNOWN"]);
+    for step in json["steps"].as_array().into_iter().flatten() {
+        let mark = if step["ok"] == true { "ok" } else { "NO" };
+        table.row([mark.to_owned(), text(&step["step"]), text(&step["evidence"])]);
+    }
+    out.push_str(&table.lines());
+    out
+}

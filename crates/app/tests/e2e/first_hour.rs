@@ -1,0 +1,186 @@
+//! What a new user tries: exit codes, an Envoy that does not work, what is shown where.
+
+use std::{os::unix::fs::PermissionsExt as _, path::Path, process::Output};
+
+use serde_json::Value;
+
+use crate::instance::{Instance, envoy, first_steps, portolan, private};
+
+const ROUTE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: NAME, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system, sectionName: https}]\n  hostnames: [HOST]\n  rules: [{matches: [{path: {type: PathPrefix, value: PATH}}], backendRefs: [{name: SERVICE, port: 80}]}]\n";
+
+fn route(name: &str, host: &str, path: &str, service: &str) -> String {
+    ROUTE.replace("NAME", name).replace("HOST", host).replace("PATH", path).replace("SERVICE", service)
+}
+
+fn text(output: &Output) -> String {
+    (String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr)).into_owned()
+}
+
+fn render(dir: &Path) -> Output {
+    portolan().arg("render").arg(dir).output().unwrap()
+}
+
+/// `render` is a check before a merge: it ends with 0 only where every host would be served.
+#[test]
+fn render_tells_by_its_exit_code() {
+    let dir = first_steps();
+    assert_eq!(render(dir.path()).status.code(), Some(0));
+
+    let missing = render(&dir.path().join("nowhere"));
+    assert!(missing.status.code() == Some(2) && text(&missing).contains("there is no folder"), "{missing:?}");
+    let file = render(&dir.path().join("team-a.yaml"));
+    assert!(file.status.code() == Some(2) && text(&file).contains("is a file"), "{file:?}");
+    let empty = tempfile::tempdir().unwrap();
+    let output = render(empty.path());
+    assert!(output.status.code() == Some(1) && text(&output).contains("PTL-0613"), "{output:?}");
+    std::fs::write(empty.path().join("notes.txt"), "kind: Gateway\n").unwrap();
+    assert_eq!(render(empty.path()).status.code(), Some(1));
+
+    let good = std::fs::read_to_string(dir.path().join("team-a.yaml")).unwrap();
+    let gateway = std::fs::read_to_string(dir.path().join("gateway.yaml")).unwrap();
+    let bad = [
+        (
+            "an unknown kind that routes",
+            "team-a.yaml",
+            good.replace("kind: HTTPRoute", "kind: HttpRoute"),
+            "write kind: HTTPRoute",
+        ),
+        (
+            "a group that nobody has",
+            "team-a.yaml",
+            good.replace("gateway.networking.k8s.io", "gateway.networking.k8s.oi"),
+            "is a kind of gateway.networking.k8s.io",
+        ),
+        (
+            "a listener that is not served",
+            "gateway.yaml",
+            gateway.replace("protocol: HTTPS", "protocol: TLS"),
+            "listener",
+        ),
+        (
+            "a Secret that nobody makes",
+            "gateway.yaml",
+            gateway.replace("name: ingress-tls", "name: no-such"),
+            "no-such",
+        ),
+    ];
+    for (what, name, broken, said) in bad {
+        let before = std::fs::read_to_string(dir.path().join(name)).unwrap();
+        assert_ne!(before, broken, "{what} changes nothing");
+        std::fs::write(dir.path().join(name), &broken).unwrap();
+        let output = render(dir.path());
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", text(&output));
+        assert!(text(&output).contains(said), "{what}: {}", text(&output));
+        std::fs::write(dir.path().join(name), before).unwrap();
+    }
+}
+
+/// A host with a route that does not work is not all well, and says which of its routes it is (cases/first-hour/01).
+#[test]
+fn a_broken_route_of_a_served_host_is_said() {
+    let Some(envoy) = envoy("e2e two routes") else { return };
+    let dir = first_steps();
+    std::fs::write(
+        dir.path().join("second.yaml"),
+        route("zz-second", "app1.dev.example.com", "/v2", "nowhere"),
+    )
+    .unwrap();
+    std::fs::write(dir.path().join("third.yaml"), route("lost", "lost.dev.example.com", "/", "nowhere"))
+        .unwrap();
+    let instance = Instance::start(dir, envoy);
+    let entry = instance.reach("app1.dev.example.com", "live");
+    let found = entry["findings"].as_array().unwrap();
+    assert!(found.iter().any(|f| f["object"] == "HTTPRoute/team-a/zz-second"), "{entry}");
+    let explained = instance.run(&["explain", "app1.dev.example.com"]);
+    assert_eq!(explained.status.code(), Some(1), "{}", text(&explained));
+    assert!(text(&explained).contains("team-a/zz-second"), "{}", text(&explained));
+    let status = instance.run(&["status"]);
+    assert_eq!(status.status.code(), Some(1), "{}", text(&status));
+    let shown = text(&status);
+    let (first, _) = shown.split_once("app1.dev.example.com").unwrap();
+    assert!(first.contains("refused   lost.dev.example.com"), "what is wrong comes first: {shown}");
+    // A refused host that is served is shown with its certificate.
+    let lost = instance.reach("lost.dev.example.com", "refused");
+    assert_eq!(lost["certificate"]["secret"], "gateway-system/ingress-tls", "{lost}");
+    std::fs::remove_file(instance.dir.path().join("second.yaml")).unwrap();
+    std::fs::remove_file(instance.dir.path().join("third.yaml")).unwrap();
+    instance.wait("all well", || {
+        let output = instance.run(&["status"]);
+        (output.status.code() == Some(0)).then_some(())
+    });
+    assert_eq!(instance.run(&["explain", "app1.dev.example.com"]).status.code(), Some(0));
+    let log = std::fs::read_to_string(instance.dir.path().join("up.log")).unwrap();
+    assert!(log.contains("resolved PTL-0223 HTTPRoute/team-a/zz-second"), "{log}");
+    assert!(!log.contains('\u{1b}'), "no colours in a file: {log}");
+}
+
+/// An Envoy that ends, and one that never asks for its configuration, are findings with what they said
+/// (cases/first-hour/dead-envoy and fake-envoy).
+#[test]
+fn an_envoy_that_does_not_work_is_a_finding() {
+    let (dir, programs) = (first_steps(), tempfile::tempdir().unwrap());
+    for (name, code, end, said) in [
+        ("dead", "PTL-0091", "echo 'boom: cannot allocate' >&2; exit 1", "boom: cannot allocate"),
+        ("fake", "PTL-0092", "echo 'waiting' >&2; exec sleep 60", "waiting"),
+    ] {
+        let program = programs.path().join(name);
+        let script = format!(
+            "#!/bin/sh\ncase \"$1\" in --version) echo 'envoy  version: 0/1.40.0/Clean/RELEASE/BoringSSL'; exit 0;; esac\n{end}\n"
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let state = private();
+        let output = portolan()
+            .arg("up")
+            .arg(dir.path())
+            .args(["--once", "--timeout", "13s", "--output", "json", "--envoy"])
+            .arg(&program)
+            .args([
+                "--api-listen",
+                "127.0.0.1:0",
+                "--dns-listen",
+                "127.0.0.1:0",
+                "--acme-listen",
+                "127.0.0.1:0",
+            ])
+            .arg("--state")
+            .arg(state.path())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let findings = status["findings"].as_array().unwrap();
+        let finding = findings.iter().find(|finding| finding["code"] == code);
+        let finding = finding.unwrap_or_else(|| panic!("{name}: {findings:?}"));
+        assert!(finding["message"].as_str().unwrap().contains(said), "{finding}");
+        assert!(finding["hint"].as_str().unwrap().contains("envoy.log"), "{finding}");
+    }
+}
+
+/// Completion and manual pages come from what `--help` shows.
+#[test]
+fn completion_and_manual_pages_know_every_verb() {
+    let help = portolan().arg("--help").output().unwrap();
+    let help = text(&help);
+    let verbs: Vec<&str> = help
+        .lines()
+        .skip_while(|line| !line.starts_with("Commands:"))
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix("  ").filter(|rest| !rest.starts_with(' '))?.split(' ').next())
+        .collect();
+    assert!(verbs.contains(&"up") && verbs.contains(&"dns"), "{help}");
+    for shell in ["bash", "zsh", "fish"] {
+        let output = portolan().args(["completion", shell]).output().unwrap();
+        for verb in &verbs {
+            assert!(text(&output).contains(verb), "{shell} does not know {verb}");
+        }
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert!(portolan().arg("man").arg(dir.path()).status().unwrap().success());
+    for verb in verbs.iter().filter(|verb| **verb != "help") {
+        let page = std::fs::read_to_string(dir.path().join(format!("portolan-{verb}.1"))).unwrap();
+        assert!(page.contains(".SH OPTIONS") || page.contains(".SH \"OPTIONS\""), "{verb}: {page}");
+    }
+    assert!(text(&portolan().arg("man").output().unwrap()).contains(".TH"));
+}
