@@ -43,13 +43,7 @@ fn render_tells_by_its_exit_code() {
             "an unknown kind that routes",
             "team-a.yaml",
             good.replace("kind: HTTPRoute", "kind: HttpRoute"),
-            "write kind: HTTPRoute",
-        ),
-        (
-            "a group that nobody has",
-            "team-a.yaml",
-            good.replace("gateway.networking.k8s.io", "gateway.networking.k8s.oi"),
-            "is a kind of gateway.networking.k8s.io",
+            "did you mean HTTPRoute",
         ),
         (
             "a listener that is not served",
