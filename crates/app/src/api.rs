@@ -37,6 +37,16 @@ pub enum What {
     Down,
 }
 
+impl What {
+    /// Whether something may follow from it.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Renew(_) | Self::Down => true,
+            Self::Status | Self::Explain(_) | Self::Objects(_) | Self::Metrics => false,
+        }
+    }
+}
+
 type Driver = mpsc::Sender<Ask>;
 
 async fn ask(driver: &Driver, what: What) -> Response {

@@ -104,6 +104,17 @@ pub enum Event {
     Interrupt,
 }
 
+impl Event {
+    /// Whether facts may come with it. Who only asks causes no step, nor does what begins with it: a reading, probes.
+    fn stirs(&self) -> bool {
+        match self {
+            Self::Ask(ask) => ask.what.changes(),
+            Self::Folder(_) | Self::ProbeAgain | Self::Xds(Report::Connected | Report::Disconnected) => false,
+            _ => true,
+        }
+    }
+}
+
 pub struct Driver {
     engine: Engine<World>,
     store: Store,
@@ -291,13 +302,11 @@ impl Driver {
                 () = tokio::time::sleep_until(wake) => None,
                 () = tokio::time::sleep_until(deadline), if args.once => return self.result(args.output),
             };
-            if let Some(event) = event
-                && let Some(code) = self.take(event)
-            {
-                return Ok(code);
-            }
+            // An instant that a rule waits for.
+            let mut stirred = event.is_none();
             // What piled up meanwhile goes into the same step.
-            while let Ok(event) = events.try_recv() {
+            for event in event.into_iter().chain(std::iter::from_fn(|| events.try_recv().ok())) {
+                stirred |= event.stirs();
                 if let Some(code) = self.take(event) {
                     return Ok(code);
                 }
@@ -308,8 +317,11 @@ impl Driver {
                 self.keep_again();
                 self.rewrite_secrets = true;
                 self.reload();
+                stirred = true;
             }
-            self.settle();
+            if stirred {
+                self.settle();
+            }
         }
     }
 

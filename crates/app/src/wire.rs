@@ -1,6 +1,9 @@
 //! Glue between the engine and the streams: what steps change goes on the board, and what Envoy says becomes facts.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_core::{
     World,
@@ -8,6 +11,7 @@ use portolan_core::{
         Hold, ListenerInForce, VirtualHost, WireAck, WireKey, WireListener, WirePending, WireType,
         virtual_host_name,
     },
+    status::rows::Probe,
 };
 use portolan_effects::echo::Echo;
 use portolan_engine::{Changes, Engine};
@@ -23,6 +27,8 @@ pub struct Wire {
     staged: Staged,
     /// Wanted and not judged yet, each with the change on the board that it waits for.
     pending: BTreeMap<WireKey, u64>,
+    /// Those of them that are not on the board yet.
+    unpublished: BTreeSet<WireKey>,
     echo: Echo,
 }
 
@@ -46,6 +52,14 @@ impl Wire {
                 engine.remove::<WirePending>(&key);
             } else {
                 self.pending.insert(key.clone(), u64::MAX);
+                self.unpublished.insert(key.clone());
+                // What was seen of a host that changes says nothing of what it will be. Taken away with the same facts
+                // that say that it waits for Envoy: one step less for each edit.
+                if key.r#type == WireType::VirtualHost
+                    && let Some((_, host)) = key.name.rsplit_once('/')
+                {
+                    engine.remove::<Probe>(&host.into());
+                }
                 if is_told(&key) {
                     engine.put(WirePending { key, hold: Hold::Sent });
                 }
@@ -61,7 +75,10 @@ impl Wire {
         let staged = &mut self.staged;
         let (published, sequence) =
             (!nothing).then(|| board.publish(|wanted| (staged.publish(wanted), wanted.sequence())))?;
-        self.pending.values_mut().filter(|at| **at == u64::MAX).for_each(|at| *at = sequence);
+        for key in std::mem::take(&mut self.unpublished) {
+            // What went again before it was published waits for nothing.
+            self.pending.entry(key).and_modify(|at| *at = sequence);
+        }
         Some(published)
     }
 

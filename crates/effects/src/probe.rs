@@ -12,10 +12,10 @@ use std::{
     collections::VecDeque,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, task::JoinSet};
 
 use connection::{Connection, Connector};
 
@@ -23,9 +23,10 @@ use connection::{Connection, Connector};
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// Connections of one lane at once.
 const CONNECTIONS: usize = 8;
-/// Outcomes are handed on together, after at most so many or this time.
-const TOGETHER: usize = 256;
-const WAIT: Duration = Duration::from_millis(20);
+/// Outcomes are handed on together: after this time at first, then ever later, since each time is a step of the engine and
+/// a round of DNS for whoever takes them. A start of many hosts is so in as few parts as it takes long.
+const WAIT: Duration = Duration::from_millis(40);
+const LONGEST_WAIT: Duration = Duration::from_millis(320);
 
 /// How probes name themselves.
 pub(crate) const USER_AGENT: &str = "portolan-probe";
@@ -58,20 +59,30 @@ pub async fn probe<K: Send + 'static>(
     let work = Arc::new(Work {
         connector: Connector::new(lane.address, lane.roots.as_deref()),
         hosts: Mutex::new(hosts),
-        outcomes: Mutex::new((Vec::new(), Instant::now())),
-        hand_on: outcomes,
+        outcomes: Mutex::default(),
     });
-    let workers = (0..connections).map(|_| {
-        let (work, permits) = (Arc::clone(&work), Arc::clone(&permits));
-        tokio::spawn(async move {
-            let _permit = permits.acquire().await;
-            work.run().await;
+    let mut workers: JoinSet<()> = (0..connections)
+        .map(|_| {
+            let (work, permits) = (Arc::clone(&work), Arc::clone(&permits));
+            async move {
+                let _permit = permits.acquire().await;
+                work.run().await;
+            }
         })
-    });
-    for worker in workers.collect::<Vec<_>>() {
-        let _ = worker.await;
+        .collect();
+    let mut wait = WAIT;
+    loop {
+        let done = async { while workers.join_next().await.is_some() {} };
+        let done = tokio::time::timeout(wait, done).await.is_ok();
+        let seen = std::mem::take(&mut *work.outcomes.lock().unwrap_or_else(PoisonError::into_inner));
+        if !seen.is_empty() {
+            outcomes(seen);
+        }
+        if done {
+            return;
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
     }
-    work.flush();
 }
 
 /// The name that is asked for.
@@ -83,14 +94,14 @@ fn name_of(host: &str) -> String {
     }
 }
 
-struct Work<K, F> {
+struct Work<K> {
     connector: Result<Connector, String>,
     hosts: Mutex<VecDeque<(K, String)>>,
-    outcomes: Mutex<(Outcomes<K>, Instant)>,
-    hand_on: F,
+    /// What is not handed on yet.
+    outcomes: Mutex<Outcomes<K>>,
 }
 
-impl<K, F: Fn(Outcomes<K>)> Work<K, F> {
+impl<K> Work<K> {
     async fn run(&self) {
         let mut open: Option<Connection> = None;
         loop {
@@ -111,29 +122,7 @@ impl<K, F: Fn(Outcomes<K>)> Work<K, F> {
                 // Half of an answer may be on its way.
                 open = None;
             }
-            self.note(key, outcome);
-        }
-    }
-
-    fn note(&self, key: K, outcome: Result<u16, String>) {
-        let ready = {
-            let mut held = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-            held.0.push((key, outcome));
-            held.0.len() >= TOGETHER || held.1.elapsed() >= WAIT
-        };
-        if ready {
-            self.flush();
-        }
-    }
-
-    fn flush(&self) {
-        let outcomes = {
-            let mut held = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
-            held.1 = Instant::now();
-            std::mem::take(&mut held.0)
-        };
-        if !outcomes.is_empty() {
-            (self.hand_on)(outcomes);
+            self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((key, outcome));
         }
     }
 }

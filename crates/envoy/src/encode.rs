@@ -41,7 +41,7 @@ use envoy_types::pb::{
 use envoy_types::util::pack_any;
 pub use listeners::listener;
 use portolan_core::gateway::rows::{Cluster, Endpoints, TlsSecret};
-pub use scopes::{Piece, closed, in_every_shard, mark, piece, scope, scope_name, scope_version};
+pub use scopes::{Piece, closed, in_every_shard, mark, piece, scope, scope_name};
 
 /// Everything arrives over the one ADS stream.
 fn ads() -> ConfigSource {

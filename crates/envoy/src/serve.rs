@@ -1,5 +1,7 @@
 //! The gRPC server: one delta ADS stream for each Envoy, over a Unix socket.
 
+mod unreported;
+
 use std::{
     pin::Pin,
     sync::Arc,
@@ -18,13 +20,14 @@ use crate::{
     board::Board,
     session::{Session, Verdict},
 };
+use unreported::Unreported;
 
 /// What streams report.
 #[derive(Clone, Debug)]
 pub enum Report {
     /// A stream has begun.
     Connected,
-    /// How resources stand now.
+    /// How resources stand now; of each the latest.
     Verdicts(Vec<Verdict>),
     /// The stream has ended.
     Disconnected,
@@ -87,14 +90,15 @@ async fn converse(
     let begun = Instant::now();
     let now = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut session = Session::default();
+    let mut unreported = Unreported::default();
     let mut news = board.news();
     let _ = reports.send(Report::Connected);
     'stream: loop {
         news.mark_unchanged();
         // Nothing is said before it is known what is wanted: an Envoy of an earlier run keeps what it has meanwhile.
         let responses = board.look_if_known(|wanted| session.responses(wanted, now()));
-        let verdicts = session.verdicts();
-        if !verdicts.is_empty() {
+        unreported.note(session.verdicts(), now());
+        if let Some(verdicts) = unreported.take(session.is_waiting(), now()) {
             let _ = reports.send(Report::Verdicts(verdicts));
         }
         for response in responses.unwrap_or_default() {
@@ -114,8 +118,8 @@ async fn converse(
                 break 'stream;
             }
         }
-        let due = session
-            .due()
+        let due = [session.due(), unreported.due()].into_iter().flatten().min();
+        let due = due
             .map_or(Duration::from_hours(1), |due| Duration::from_millis(due.saturating_sub(now()).max(1)));
         tokio::select! {
             request = requests.next() => {

@@ -139,6 +139,12 @@ impl Session {
         std::mem::take(&mut self.verdicts)
     }
 
+    /// Whether Envoy's verdict on something that was sent is still to come.
+    pub fn is_waiting(&self) -> bool {
+        let flat = [&self.clusters, &self.endpoints, &self.secrets, &self.listeners];
+        flat.into_iter().any(Flat::waits) || self.scopes.is_waiting()
+    }
+
     /// When [`Self::responses`] is to be called although nothing has happened.
     pub fn due(&self) -> Option<u64> {
         [self.listeners.due(), self.scopes.due()].into_iter().flatten().min()

@@ -21,13 +21,27 @@ pub struct Host {
     pub clusters: Box<[Name]>,
     /// Made without a part that Envoy refused: the version of the whole one.
     pub instead_of: Option<u64>,
+    /// Answers an error to everything.
+    pub closed: bool,
 }
 
 impl Host {
     /// A virtual host as wanted.
     pub fn of(row: &Arc<VirtualHost>) -> Self {
         let piece = encode::piece(row, &std::collections::BTreeSet::new());
-        Self { row: Arc::clone(row), piece, clusters: clusters(row), instead_of: None }
+        Self { row: Arc::clone(row), piece, clusters: clusters(row), instead_of: None, closed: false }
+    }
+
+    /// A virtual host that answers `status` to everything, in place of this one.
+    #[must_use]
+    pub fn closed(&self, status: u32) -> Self {
+        Self {
+            row: Arc::clone(&self.row),
+            piece: encode::closed(&self.row, status),
+            clusters: Box::default(),
+            instead_of: Some(self.piece.version),
+            closed: true,
+        }
     }
 
     /// The hostname.
@@ -85,6 +99,18 @@ impl Table {
     /// What belongs into a shard's scope: its exact hosts, then all wildcards, each in name order.
     pub fn of_shard(&self, shard: u16) -> impl Iterator<Item = &Arc<Host>> {
         self.shards.get(&shard).into_iter().flat_map(BTreeMap::values).chain(self.wildcards.values())
+    }
+
+    /// Whether a wildcard takes the requests of a host while that is not there.
+    pub fn covers(&self, host: &str) -> bool {
+        let mut rest = host.strip_prefix("*.").unwrap_or(host);
+        while let Some((_, parent)) = rest.split_once('.') {
+            if self.wildcards.contains_key(&*format!("*.{parent}")) {
+                return true;
+            }
+            rest = parent;
+        }
+        host != "*" && self.wildcards.contains_key("*")
     }
 
     /// Every virtual host.

@@ -3,7 +3,7 @@
 //! `make bench-edge`, or `cargo bench -p portolan --bench edge` with these variables:
 //!
 //! - `PORTOLAN_BENCH_HOSTS`: sizes ("100 1000", so that `make bench` has an end; `make bench-edge` takes "100 1000 5000 50000")
-//! - `PORTOLAN_BENCH_EDITS`: edits that are measured (50)
+//! - `PORTOLAN_BENCH_EDITS`: edits of ten hosts that are measured, and as many of one (50)
 //! - `PORTOLAN_BENCH_REQUESTS`: requests under churn, at the first size; one edit for 500 of them (20000)
 //! - `PORTOLAN_BENCH_RULES`: rules of the host with many, at the first size (10000)
 //! - `PORTOLAN_BENCH_OLD`: an older program, measured beside it: both run, and take turns block by block
@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 
 use instance::Edge;
 use load::Target;
-use measure::{Edits, Figures};
+use measure::{Edits, Figures, Of};
 use portolan_testkit::suites;
 use report::Column;
 use tokio::runtime::Runtime;
@@ -94,7 +94,9 @@ fn measure(
     }
     for first in (0..settings.edits).step_by(BLOCK) {
         for (edge, _, edits, _) in &mut running {
-            edits.block(runtime, edge, BLOCK.min(settings.edits - first));
+            for of in [Of::Ten, Of::One] {
+                edits.block(runtime, edge, BLOCK.min(settings.edits - first), of);
+            }
         }
     }
     let names = programs.iter().map(|(name, _)| *name);

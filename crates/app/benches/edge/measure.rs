@@ -44,9 +44,26 @@ impl Figures {
 
 /// Edits of one edge, made in blocks so that two edges can take turns.
 pub struct Edits {
-    pub number: usize,
+    number: usize,
+    /// The last edit that changed all hosts of the file.
+    all: usize,
     client: reqwest::Client,
     url: String,
+    /// Of all hosts of the file, and of one.
+    measured: [Measured; 2],
+}
+
+/// How many hosts an edit changes.
+#[derive(Clone, Copy)]
+pub enum Of {
+    /// All of one file.
+    Ten,
+    /// One of them.
+    One,
+}
+
+#[derive(Default)]
+struct Measured {
     noticed: Vec<f64>,
     written: Vec<f64>,
     /// Seconds of CPU: Portolan, Envoy's main thread, Portolan for `/metrics` alone.
@@ -58,39 +75,48 @@ impl Edits {
     pub fn new(target: &Target) -> Self {
         Self {
             number: 0,
+            all: 0,
             client: target.client(EDITED),
             url: target.url(EDITED, "/"),
-            noticed: Vec::new(),
-            written: Vec::new(),
-            spent: [0.0; 3],
-            counts: BTreeMap::new(),
+            measured: Default::default(),
         }
     }
 
+    /// Writes the next edit.
+    pub fn next(&mut self, edge: &Edge, of: Of) {
+        self.number += 1;
+        if matches!(of, Of::Ten) {
+            self.all = self.number;
+        }
+        edge.tree().edit(self.number, self.all);
+    }
+
     /// Makes some edits, each after the other is served, and apart from each other as a person's are.
-    pub fn block(&mut self, runtime: &Runtime, edge: &Edge, edits: usize) {
+    pub fn block(&mut self, runtime: &Runtime, edge: &Edge, edits: usize, of: Of) {
         let (own, envoy) = (edge.pid(), edge.envoy_pid());
         let before = edge.metrics().unwrap();
         let cpu = (process::cpu(own), process::main_thread(envoy));
         for _ in 0..edits {
-            self.number += 1;
             let begun = Instant::now();
-            edge.tree().edit(self.number);
+            self.next(edge, of);
             let want = self.number.to_string();
             until("the edit to be served", || {
                 let answer = runtime.block_on(self.client.get(&self.url).send()).ok()?;
                 (answer.headers().get("x-edit")?.to_str().ok()? == want).then_some(())
             });
-            self.written.push(begun.elapsed().as_secs_f64() * 1000.0);
+            let took = begun.elapsed().as_secs_f64() * 1000.0;
             let answered = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();
             std::thread::sleep(Duration::from_millis(150));
             let at = edge.metrics().unwrap()["portolan_reaction_noticed_timestamp_seconds"];
-            self.noticed.push((answered - at) * 1000.0);
+            let measured = &mut self.measured[of as usize];
+            measured.written.push(took);
+            measured.noticed.push((answered - at) * 1000.0);
         }
-        self.spent[0] += process::cpu(own) - cpu.0;
-        self.spent[1] += process::main_thread(envoy) - cpu.1;
+        let measured = &mut self.measured[of as usize];
+        measured.spent[0] += process::cpu(own) - cpu.0;
+        measured.spent[1] += process::main_thread(envoy) - cpu.1;
         for (name, value) in edge.metrics().unwrap() {
-            *self.counts.entry(name.clone()).or_default() +=
+            *measured.counts.entry(name.clone()).or_default() +=
                 value - before.get(&name).copied().unwrap_or(0.0);
         }
         // What asking for the numbers costs is not the edits'.
@@ -98,15 +124,23 @@ impl Edits {
         for _ in 0..edits {
             edge.metrics().unwrap();
         }
-        self.spent[2] += process::cpu(own) - asking;
+        measured.spent[2] += process::cpu(own) - asking;
     }
 
-    pub fn tell(mut self, figures: &mut Figures) {
+    pub fn tell(self, figures: &mut Figures) {
+        let [ten, one] = self.measured;
+        ten.tell("ten hosts", figures);
+        one.tell("one host", figures);
+    }
+}
+
+impl Measured {
+    fn tell(mut self, of: &str, figures: &mut Figures) {
         let edits = self.written.len() as f64;
         for (name, took) in [("change noticed", &mut self.noticed), ("file written", &mut self.written)] {
             took.sort_by(f64::total_cmp);
             figures.note(
-                &format!("{name} → first correct answer, median ms"),
+                &format!("{of}: {name} → first correct answer, median ms"),
                 format!("{:.1}", percentile(took, 0.5)),
             );
             figures.note(
@@ -115,8 +149,8 @@ impl Edits {
             );
         }
         let each = |value: f64| format!("{:.2}", value * 1000.0 / edits);
-        figures.note("CPU of Portolan an edit, ms", each(self.spent[0] - self.spent[2]));
-        figures.note("CPU of Envoy's main thread an edit, ms", each(self.spent[1]));
+        figures.note("    CPU of Portolan an edit, ms", each(self.spent[0] - self.spent[2]));
+        figures.note("    CPU of Envoy's main thread an edit, ms", each(self.spent[1]));
         for stage in STAGES {
             let name = format!("portolan_reaction_spent_seconds{{stage=\"{stage}\"}}");
             figures.note(
@@ -126,7 +160,7 @@ impl Edits {
         }
         for (name, metric) in COUNTS {
             let count = self.counts.get(metric).copied().unwrap_or(f64::NAN) / edits;
-            figures.note(&format!("{name} an edit"), format!("{count:.1}"));
+            figures.note(&format!("    {name} an edit"), format!("{count:.1}"));
         }
     }
 }
@@ -172,8 +206,7 @@ pub fn latency(runtime: &Runtime, edge: &Edge, target: &Target, edits: &mut Edit
         async move { load::ask(&target, &demand).await }
     });
     for _ in 0..60 {
-        edits.number += 1;
-        edge.tree().edit(edits.number);
+        edits.next(edge, Of::Ten);
         std::thread::sleep(Duration::from_millis(100));
     }
     demand.stop.store(true, Ordering::Relaxed);
@@ -246,8 +279,7 @@ pub fn churn(
     });
     let (mut renewals, mut restarts) = (0, 0);
     for nth in 1..=moves {
-        edits.number += 1;
-        edge.tree().edit(edits.number);
+        edits.next(edge, Of::Ten);
         std::thread::sleep(Duration::from_millis(60));
         if nth % 25 == 0 {
             edge.renew("gateway-system/wildcard-dev");

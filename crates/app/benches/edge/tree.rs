@@ -38,23 +38,24 @@ impl Tree<'_> {
         }
         self.replace("backends.yaml", &text);
         for file in 0..self.hosts.div_ceil(PER_FILE) {
-            self.write_file(file, 0);
+            self.write_file(file, 0, 0);
         }
     }
 
     /// Writes the file of the edited host anew. Its answers name the edit; they come from `left` after even edits and from
-    /// `right` after odd ones.
-    pub fn edit(&self, edit: usize) {
-        self.write_file(0, edit);
+    /// `right` after odd ones. The answers of the file's other hosts name the edit `others`: as before, or they change too.
+    pub fn edit(&self, edit: usize, others: usize) {
+        self.write_file(0, edit, others);
     }
 
-    fn write_file(&self, file: usize, edit: usize) {
+    fn write_file(&self, file: usize, edit: usize, others: usize) {
         let mut text = String::new();
         for n in file * PER_FILE..((file + 1) * PER_FILE).min(self.hosts) {
             let backend = match n {
                 0 => ["left", "right"][edit % 2].to_owned(),
                 _ => format!("s{n}"),
             };
+            let edit = if n == 0 { edit } else { others };
             // The order of the rules changes too: both have the same meaning for the request that is asked.
             let rule = |path: &str| {
                 format!(

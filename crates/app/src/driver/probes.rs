@@ -25,10 +25,12 @@ impl Driver {
         for change in step.of::<EntryPoint>() {
             match &change.after {
                 Some(entry) if entry.probe => {
-                    let before = change.before.as_ref();
-                    let same = before
-                        .is_some_and(|b| b.probe && b.url == entry.url && b.certificate == entry.certificate);
-                    if !same {
+                    let same = change.before.as_ref().is_some_and(|before| {
+                        before.probe && before.url == entry.url && before.certificate == entry.certificate
+                    });
+                    let known = self.probing.contains_key(&change.key)
+                        || self.engine.get::<Probe>(&change.key).is_some();
+                    if !(same && known) {
                         self.to_probe.insert(change.key.clone());
                     }
                 }

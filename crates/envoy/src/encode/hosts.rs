@@ -34,8 +34,8 @@ pub(super) fn virtual_host(row: &VirtualHost, without: &BTreeSet<usize>) -> Vec<
 }
 
 /// A virtual host that answers an error to everything.
-pub(super) fn closed(row: &VirtualHost) -> Vec<u8> {
-    with_routes(row, vec![all(500)])
+pub(super) fn closed(row: &VirtualHost, status: u32) -> Vec<u8> {
+    with_routes(row, vec![all(status)])
 }
 
 /// Answers everything with this status.

@@ -1,9 +1,9 @@
 //! Scopes: what Envoy gets of a route table. A table is [`SHARDS`](crate::shards::SHARDS) scoped route configurations, and
 //! one of them is the encoded virtual hosts of its shard one after the other.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::collections::BTreeSet;
 
-use aws_lc_rs::digest::{Context, SHA256, digest};
+use aws_lc_rs::digest::{SHA256, digest};
 use envoy_types::pb::{
     envoy::config::route::v3::{
         RouteConfiguration, ScopedRouteConfiguration,
@@ -48,9 +48,9 @@ pub fn piece(row: &VirtualHost, without: &BTreeSet<usize>) -> Piece {
     Piece::of(&hosts::virtual_host(row, without))
 }
 
-/// A virtual host that answers an error to everything: for one that Envoy refuses whatever rule is taken out.
-pub fn closed(row: &VirtualHost) -> Piece {
-    Piece::of(&hosts::closed(row))
+/// A virtual host that answers `status` to everything.
+pub fn closed(row: &VirtualHost, status: u32) -> Piece {
+    Piece::of(&hosts::closed(row, status))
 }
 
 /// Whether a host stands in every shard of its table: requests for it have hosts of any hash.
@@ -65,16 +65,6 @@ pub fn in_every_shard(host: &str) -> bool {
 /// listener comes; its scopes are pushed unprompted, and before the listener, which does not wait for them.
 pub fn scope_name(table: &str, shard: impl std::fmt::Display) -> Name {
     format!("{table}#{shard}").into()
-}
-
-/// Version of a scope that holds pieces of these versions, in this order.
-pub fn scope_version(pieces: impl Iterator<Item = u64>) -> String {
-    let mut hash = Context::new(&SHA256);
-    pieces.for_each(|version| hash.update(&version.to_be_bytes()));
-    hash.finish().as_ref()[..8].iter().fold(String::with_capacity(16), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// A shard of a table. Encoded messages that stand one after the other are one message with the fields of all (protobuf
@@ -142,8 +132,7 @@ mod tests {
         let [a, b] = ["a", "b"].map(|name| piece(&host(name), &BTreeSet::new()).version);
         assert_ne!(a, b);
         assert_eq!(a, piece(&host("a"), &BTreeSet::new()).version);
-        assert_ne!(scope_version([a, b].into_iter()), scope_version([b, a].into_iter()));
-        assert_ne!(scope_version(std::iter::empty()), scope_version([a].into_iter()));
-        assert_ne!(a, closed(&host("a")).version);
+        assert_ne!(a, closed(&host("a"), 500).version);
+        assert_ne!(closed(&host("a"), 503).version, closed(&host("a"), 500).version);
     }
 }

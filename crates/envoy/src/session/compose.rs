@@ -68,13 +68,21 @@ pub(super) struct Composed {
     pub held: Vec<(Name, Name)>,
 }
 
+impl Composed {
+    /// What it counts for among what one response may hold: its virtual hosts, and a share of its own.
+    pub fn size(&self) -> usize {
+        8 + self.pieces.len()
+    }
+}
+
 impl Scopes {
     pub(super) fn compose(&self, scope: &Scope, wanted: &Wanted, clusters: &Backends<'_>) -> Composed {
         let none = BTreeMap::new();
         let old = self.has.get(scope).and_then(|has| has.pieces.as_ref()).unwrap_or(&none);
         let mut made = Composed::default();
         for want in wanted.table(&scope.0).into_iter().flat_map(|table| table.of_shard(scope.1)) {
-            let old = old.get(want.host());
+            // One that answers errors only is no last good one.
+            let old = old.get(want.host()).filter(|old| !old.closed);
             let offer = match self.quarantined(want).map(|(made, _)| made) {
                 // The host as such is refused.
                 Some(None) => None,
@@ -99,8 +107,8 @@ impl Scopes {
                     }
                 }
             });
-            if let Some(offer) = offer.or(old) {
-                made.pieces.insert(want.host().clone(), Arc::clone(offer));
+            if let Some(offer) = offer.or(old).map(Arc::clone).or_else(|| self.closed(want, wanted)) {
+                made.pieces.insert(want.host().clone(), offer);
             }
         }
         // What stands around the virtual hosts belongs to the content too.
@@ -108,6 +116,14 @@ impl Scopes {
         made.pieces.values().for_each(|host| content.extend(host.piece.version.to_be_bytes()));
         made.version = version(&content);
         made
+    }
+
+    /// What answers for a new virtual host that is held back or refused, if else a wildcard that covers it would: an error.
+    fn closed(&self, want: &Host, wanted: &Wanted) -> Option<Arc<Host>> {
+        let (table, host) = &want.row.key;
+        let covered = wanted.table(table).is_some_and(|table| table.covers(host));
+        let status = if self.quarantined(want).is_some() { 500 } else { 503 };
+        (covered && !self.unclosed.contains(&want.row.key)).then(|| Arc::new(want.closed(status)))
     }
 
     /// What is served in place of a virtual host that is refused at this version, and what Envoy said.

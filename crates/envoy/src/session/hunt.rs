@@ -214,6 +214,7 @@ fn without(host: &Arc<Host>, errors: &BTreeSet<usize>, closed: &BTreeSet<usize>)
         row: Arc::clone(&host.row),
         clusters: host.clusters.clone(),
         instead_of: Some(host.piece.version),
+        closed: false,
     })
 }
 

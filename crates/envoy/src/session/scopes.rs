@@ -28,8 +28,8 @@ pub(super) type Scope = (Name, u16);
 /// Virtual hosts of a scope by hostname.
 pub(super) type Pieces = BTreeMap<Name, Arc<Host>>;
 
-/// Scopes of a wildcard's change in one response: measured, more of them stop the workers (envoy-scoped-routes.md §1).
-const WILDCARD_SCOPES: usize = 2;
+/// How much one response holds of scopes that Envoy has already, by [`Composed::size`]; the last of them may be over it.
+const MOST: usize = 512;
 
 /// How long scopes that no listener names any more are kept, in milliseconds: connections of a filter chain that drains
 /// are still routed by them. Longer than Envoy's drain time, which `effects` sets.
@@ -71,6 +71,8 @@ pub(super) struct Scopes {
     pub refused: BTreeMap<Scope, (String, String)>,
     /// Virtual hosts that are refused at a version.
     pub quarantine: BTreeMap<(Name, Name), (u64, Quarantined)>,
+    /// Virtual hosts that Envoy refuses also when they answer errors only.
+    pub unclosed: BTreeSet<(Name, Name)>,
     pub hunts: VecDeque<Hunt>,
     /// A scope of a search is in Envoy.
     scratch: Option<Name>,
@@ -187,24 +189,37 @@ impl Scopes {
         let is_new = |(name, host): &(&Name, &Arc<Host>)| {
             old.and_then(|old| old.get(*name)).is_none_or(|old| old.piece.version != host.piece.version)
         };
-        let suspects: Vec<Arc<Host>> =
-            composed.pieces.iter().filter(is_new).map(|(_, host)| Arc::clone(host)).collect();
-        self.judged.extend(suspects.iter().map(|host| host.row.key.clone()));
-        // What was made without the bad rules is refused too: then the host as such is left out.
-        let mut again = false;
-        for host in suspects.iter().filter(|host| host.instead_of.is_some()) {
-            if let Some((_, quarantined)) = self.quarantine.get_mut(&host.row.key) {
-                quarantined.made = None;
-                again = true;
-            }
-        }
-        if suspects.is_empty() {
-            self.refused.insert(scope.clone(), (composed.version, words));
-        } else if !again {
+        let new = composed.pieces.iter().filter(is_new).map(|(_, host)| Arc::clone(host));
+        let (made, suspects): (Vec<_>, Vec<_>) = new.partition(|host| host.instead_of.is_some());
+        self.judged.extend(made.iter().chain(&suspects).map(|host| host.row.key.clone()));
+        if !suspects.is_empty() {
             self.hunts.push_back(Hunt::new(scope.clone(), composed.version, suspects, words));
+        } else if made.is_empty() {
+            self.refused.insert(scope.clone(), (composed.version, words));
+        } else {
+            self.give_up(&made);
         }
         // What is not suspected goes at once.
         self.exact.insert(scope);
+    }
+
+    /// What was made in place of virtual hosts is refused too. Without the bad rules: then all requests get an error. That as
+    /// well: then the host as such is left out.
+    fn give_up(&mut self, made: &[Arc<Host>]) {
+        let open: Vec<&Arc<Host>> = made.iter().filter(|host| !host.closed).collect();
+        for host in &open {
+            if let Some((_, quarantined)) = self.quarantine.get_mut(&host.row.key) {
+                quarantined.made = Some(Arc::new(host.closed(500)));
+            }
+        }
+        if open.is_empty() {
+            for host in made {
+                if let Some((_, quarantined)) = self.quarantine.get_mut(&host.row.key) {
+                    quarantined.made = None;
+                }
+                self.unclosed.insert(host.row.key.clone());
+            }
+        }
     }
 
     /// Whether a virtual host is under suspicion: what is in force stays meanwhile.
@@ -216,6 +231,7 @@ impl Scopes {
     /// A virtual host has changed.
     pub fn changed(&mut self, table: &Name, host: &Name) {
         self.judged.insert((table.clone(), host.clone()));
+        self.unclosed.remove(&(table.clone(), host.clone()));
         if in_every_shard(host) {
             self.wild.extend((0..SHARDS).map(|shard| (table.clone(), shard)));
         } else {
@@ -303,7 +319,7 @@ impl Scopes {
         let out = out
             .or_else(|| self.part(wanted, clusters))
             .or_else(|| self.load(wanted, clusters))
-            .or_else(|| self.one(wanted, clusters))
+            .or_else(|| self.changes(wanted, clusters))
             .or_else(|| self.search())
             .or_else(|| self.wildcards(wanted, clusters))
             .or_else(|| self.gone(settled, now));
@@ -315,6 +331,11 @@ impl Scopes {
             self.first = true;
         }
         out
+    }
+
+    /// A response is under way.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.is_some()
     }
 
     /// Notes what was sent.
@@ -351,21 +372,32 @@ impl Scopes {
         (!sent.is_empty()).then(|| out(sent, self.refusals))
     }
 
-    /// One scope with changed exact hosts.
-    fn one(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
-        let all: Vec<Scope> = self.exact.iter().cloned().collect();
-        let taken = all.into_iter().find_map(|scope| self.take(scope, wanted, clusters))?;
-        Some(out(vec![taken], self.refusals))
+    /// Scopes with changed exact hosts.
+    fn changes(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
+        let (mut sent, mut size) = (Vec::new(), 0);
+        for scope in self.exact.iter().cloned().collect::<Vec<Scope>>() {
+            if let Some(taken) = self.take(scope, wanted, clusters) {
+                size += taken.1.size();
+                sent.push(taken);
+            }
+            if size >= MOST {
+                break;
+            }
+        }
+        (!sent.is_empty()).then(|| out(sent, self.refusals))
     }
 
-    /// Some scopes with changed wildcards.
+    /// Scopes with changed wildcards.
     fn wildcards(&mut self, wanted: &Wanted, clusters: &Backends<'_>) -> Option<Out> {
-        let mut sent = Vec::new();
-        while sent.len() < WILDCARD_SCOPES
+        let (mut sent, mut size) = (Vec::new(), 0);
+        while size < MOST
             && let Some(scope) = self.wild.pop_first()
         {
             self.exact.insert(scope.clone());
-            sent.extend(self.take(scope, wanted, clusters));
+            if let Some(taken) = self.take(scope, wanted, clusters) {
+                size += taken.1.size();
+                sent.push(taken);
+            }
         }
         (!sent.is_empty()).then(|| out(sent, self.refusals))
     }

@@ -64,7 +64,7 @@ fn listeners_routes_clusters_and_endpoints_are_loaded() {
         let endpoints = Endpoints { key: name.into(), service, addresses, stand_in: None };
         (encode::cluster(&cluster), endpoints)
     });
-    let closed = hosts.each_ref().map(encode::closed);
+    let closed = hosts.each_ref().map(|host| encode::closed(host, 503));
     let scope = encode::scope(TABLE, 0, closed.iter());
     loads(&bootstrap(vec![inline(&listener(10_080), &[scope])], clusters.to_vec()));
     loads(&bootstrap(vec![inline(&listener(10_080), &scopes(TABLE, &hosts))], clusters.to_vec()));

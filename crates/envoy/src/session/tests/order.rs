@@ -1,5 +1,9 @@
 //! In which order things come and go.
 
+use std::collections::BTreeSet;
+
+use envoy_types::pb::envoy::config::route::v3::route::Action;
+
 use super::envoy::{Envoy, TABLE, cluster, edge, key, put, put_host, remove_host};
 use crate::{
     board::Wanted,
@@ -78,22 +82,104 @@ fn a_cluster_goes_after_the_host_that_named_it() {
 }
 
 #[test]
+fn changes_of_small_scopes_go_together() {
+    let mut wanted = edge();
+    for n in 0..300 {
+        put_host(&mut wanted, &format!("h{n}"), &[("c0", "old")]);
+    }
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    let scopes: BTreeSet<u16> = (0..10).map(|n| shard_of(&format!("h{n}"))).collect();
+    for n in 0..10 {
+        put_host(&mut wanted, &format!("h{n}"), &[("c0", "new")]);
+    }
+    let log = envoy.drain(&mut session, &wanted);
+    assert_eq!((log.len(), log[0].split(' ').count()), (1, scopes.len()), "{log:?}");
+    assert!((0..10).all(|n| envoy.marks(&format!("h{n}")).unwrap() == ["new"]));
+    assert!((0..10).all(|n| standing(&envoy, &format!("h{n}")) == Standing::InForce));
+}
+
+#[test]
+fn changes_of_large_scopes_go_in_parts() {
+    let mut wanted = edge();
+    let hosts: Vec<String> = (0..60_000).map(|n| format!("h{n}")).filter(|h| shard_of(h) < 8).collect();
+    for host in &hosts {
+        put_host(&mut wanted, host, &[("c0", "old")]);
+    }
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    for shard in 0..8 {
+        let host = hosts.iter().find(|host| shard_of(host) == shard).unwrap();
+        put_host(&mut wanted, host, &[("c0", "new")]);
+    }
+    let log = envoy.drain(&mut session, &wanted);
+    // A scope of this table holds about 230 hosts.
+    assert!(log.iter().all(|names| (1..=3).contains(&names.split(' ').count())), "{log:?}");
+    assert!(log.len() >= 3, "{log:?}");
+}
+
+#[test]
 fn exact_changes_overtake_a_wildcard() {
     let mut wanted = edge();
     put_host(&mut wanted, "*", &[("c0", "old")]);
-    put_host(&mut wanted, "a", &[("c0", "old")]);
+    let hosts: Vec<String> = (0..30_000).map(|n| format!("h{n}")).filter(|h| shard_of(h) > 200).collect();
+    for host in &hosts {
+        put_host(&mut wanted, host, &[("c0", "old")]);
+    }
     let mut envoy = Envoy::default();
     let mut session = envoy.connect();
     envoy.drain(&mut session, &wanted);
     put_host(&mut wanted, "*", &[("c0", "new")]);
-    put_host(&mut wanted, "a", &[("c0", "new")]);
+    let last = hosts.iter().max_by_key(|host| scope_name(TABLE, shard_of(host))).unwrap();
+    put_host(&mut wanted, last, &[("c0", "new")]);
     let log = envoy.drain(&mut session, &wanted);
-    let scope = scope_name(TABLE, shard_of("a")).to_string();
+    let scope = scope_name(TABLE, shard_of(last)).to_string();
     let at = log.iter().position(|names| names.split(' ').any(|name| name == scope)).unwrap();
     assert!(at < 2, "at {at} of {}", log.len());
-    assert!(log.iter().all(|names| names.split(' ').count() <= 2), "{log:?}");
-    assert!(log.len() <= usize::from(SHARDS) / 2 + 1, "{}", log.len());
+    assert!(log.len() > 10 && log.len() < 40, "{}: {log:?}", log.len());
     assert_eq!(standing(&envoy, "*"), Standing::InForce);
+}
+
+/// Answers an error to everything, with this status.
+fn is_closed(envoy: &Envoy, host: &str) -> Option<u32> {
+    let host = envoy.hosts().remove(host)?;
+    let [route] = &*host.routes else { return None };
+    match &route.action {
+        Some(Action::DirectResponse(direct)) => Some(direct.status),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_wildcard_does_not_answer_for_a_new_host_that_waits_for_its_cluster() {
+    let mut wanted = edge();
+    put_host(&mut wanted, "*.example.com", &[("c0", "wild")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    put(&mut wanted, WireType::Cluster, "late", "x");
+    put_host(&mut wanted, "a.example.com", &[("late", "new")]);
+    put_host(&mut wanted, "a.example.org", &[("late", "new")]);
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(is_closed(&envoy, "a.example.com"), Some(503));
+    assert_eq!(envoy.marks("a.example.org"), None, "no other host would answer for it");
+    let waits = Standing::Held(Hold::By(key(WireType::Cluster, "late")));
+    assert_eq!(standing(&envoy, "a.example.com"), waits);
+    put(&mut wanted, WireType::Endpoints, "late", "x");
+    envoy.drain(&mut session, &wanted);
+    for host in ["a.example.com", "a.example.org"] {
+        assert_eq!(
+            (envoy.marks(host).unwrap(), standing(&envoy, host)),
+            (vec!["new".into()], Standing::InForce)
+        );
+    }
+    // What was served before stays while the next version waits.
+    put(&mut wanted, WireType::Cluster, "later", "x");
+    put_host(&mut wanted, "a.example.com", &[("later", "newer")]);
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(envoy.marks("a.example.com").unwrap(), ["new"]);
 }
 
 #[test]

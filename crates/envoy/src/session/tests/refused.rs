@@ -80,6 +80,40 @@ fn a_host_that_is_refused_as_such_leaves_the_last_good_one() {
     assert_eq!(envoy.hosts().len(), 3);
 }
 
+/// This Envoy refuses every host of that name, also one that answers errors only: nothing can close it, and nothing is
+/// sent again and again.
+#[test]
+fn a_host_that_is_refused_as_such_under_a_wildcard_ends_in_rest() {
+    let hosts = neighbours(3);
+    let (mut wanted, mut envoy, mut session) = running(&hosts);
+    put_host(&mut wanted, "*", &[("c0", "wild")]);
+    envoy.drain(&mut session, &wanted);
+    put_host(&mut wanted, "bad-host", &[("c0", "a")]);
+    put_host(&mut wanted, &hosts[0], &[("c2", "changed")]);
+    let log = envoy.drain(&mut session, &wanted);
+    assert!(log.len() < 20, "{log:#?}");
+    assert_eq!(envoy.marks("bad-host"), None);
+    assert_eq!(refusal(&envoy, "bad-host").rules, [0_usize; 0]);
+    assert_eq!(envoy.marks(&hosts[0]).unwrap(), ["changed"]);
+    assert_eq!(envoy.drain(&mut session, &wanted), [""; 0]);
+}
+
+/// Of ten scopes in one response one is bad: the others are in force, and so is the rest of the bad host.
+#[test]
+fn one_bad_scope_of_a_response_harms_no_other() {
+    let hosts: Vec<String> = (0..300).map(|n| format!("h{n}")).collect();
+    let (mut wanted, mut envoy, mut session) = running(&hosts);
+    for (n, host) in hosts.iter().enumerate().take(10) {
+        put_host(&mut wanted, host, &[("c0", "a"), ("c1", if n == 6 { "bad" } else { "b" })]);
+    }
+    let log = envoy.drain(&mut session, &wanted);
+    assert!(log.len() <= 20, "{log:#?}");
+    for (n, host) in hosts.iter().enumerate().take(10) {
+        assert_eq!(envoy.marks(host).unwrap(), ["a", if n == 6 { "error" } else { "b" }], "{host}");
+    }
+    assert_eq!(envoy.drain(&mut session, &wanted), [""; 0]);
+}
+
 #[test]
 fn every_bad_one_of_a_start_is_found_and_the_others_are_served() {
     let mut wanted = edge();
