@@ -30,6 +30,7 @@ use portolan_model::input::{Certificate, Issuer, SealedSecret, Secret};
 
 use crate::{
     World,
+    policy::rows::Denied,
     world::{Finding, IssuancesByCertificate},
 };
 
@@ -43,7 +44,7 @@ pub const ASKED: &str = "portolan.dev/certificate-asked";
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("issuer_states", issuers::issuer_states)
-        .reads::<(Secret, Certificate, rows::AccountState, rows::Settings)>()
+        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings)>()
         .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
     engine
         .map("certificate_states", states::certificate_states)

@@ -59,13 +59,14 @@ pub const CONTROLLERS: [&str; 2] =
     ["portolan.dev/gateway-controller", "gateway.envoyproxy.io/gatewayclass-controller"];
 
 pub(crate) fn register(engine: &mut Engine<World>) {
-    engine.map("tls_ready", tls::tls_ready).reads::<(CutsBySecret, Secret)>().writes::<(TlsReady, Finding)>();
-    engine.map("gateway_listeners", listeners::gateway_listeners).reads::<(GatewayClass,)>().writes::<(
-        GatewayListener,
-        GatewayOwner,
-        ListenerState,
-        Finding,
-    )>();
+    engine
+        .map("tls_ready", tls::tls_ready)
+        .reads::<(CutsBySecret, Secret, Denied)>()
+        .writes::<(TlsReady, Finding)>();
+    engine
+        .map("gateway_listeners", listeners::gateway_listeners)
+        .reads::<(GatewayClass, Denied)>()
+        .writes::<(GatewayListener, GatewayOwner, ListenerState, Finding)>();
     engine
         .map("listener_certificates", tls::listener_certificates)
         .reads::<(ReferenceGrant, TlsReady, GatewayListener)>()

@@ -41,7 +41,8 @@ use crate::{
     policy,
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
-        SubmittedGateway, SubmittedRoute,
+        SubmittedClass, SubmittedEndpoints, SubmittedGateway, SubmittedGrant, SubmittedIssuer,
+        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSlice,
     },
     secrets,
     secrets::rows::{
@@ -149,9 +150,9 @@ index!(/** Problems with records by name. */
     ProblemsByName, RecordProblem, Name, "record problems by name", |p| [p.key.0.clone()]);
 index!(/** Names by the hostname that serves them. */
     StatesByHost, DnsState, Name, "dns states by host", |s| s.hosts.clone());
-index!(/** Objects that no policy judges, by kind and namespace: parameters are among them. */
+index!(/** Objects that may be parameters of a policy, by kind and namespace. */
     JudgedByKind, Judged, (Kind, Name), "parameters by kind",
-    |j| j.resource.is_empty().then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
+    |j| (!NO_PARAMETERS.contains(&&*j.key.kind.kind)).then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
 index!(/** Bindings by policy. */
     BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
 index!(/** Bindings by resource that they judge. */
@@ -161,17 +162,30 @@ index!(/** Secrets of denied Certificates by Secret. */
 index!(/** Judgements by object. */
     JudgementsByObject, Judgement, ObjectKey, "judgements by object", |d| [d.key.0.clone()]);
 
+/// Kinds of which there are many, and whose objects are no parameter that a policy would choose by labels.
+const NO_PARAMETERS: [&str; 8] = [
+    "HTTPRoute",
+    "GRPCRoute",
+    "Gateway",
+    "Certificate",
+    "Secret",
+    "Service",
+    "EndpointSlice",
+    "SealedSecret",
+];
+
 world! {
     /// Every table.
     pub struct World {
         // facts from objects
-        namespaces: Namespace [AllNamespaces], gateway_classes: GatewayClass [],
-        grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService], endpoints_objects: EndpointsObject [],
+        namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
-        sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
+        submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
+        submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
+        submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
@@ -182,7 +196,9 @@ world! {
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],
-        gateways: Gateway [GatewaysBySecret], routes: Route [],
+        gateways: Gateway [GatewaysBySecret], routes: Route [], gateway_classes: GatewayClass [],
+        grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
+        endpoints_objects: EndpointsObject [], sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         certificates: Certificate [CertificatesByTarget],
         // secrets
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
@@ -268,17 +284,17 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
     match taken.fact {
         None => {}
         Some(Fact::Namespace(row)) => engine.put(row),
-        Some(Fact::GatewayClass(row)) => engine.put(row),
+        Some(Fact::GatewayClass(row)) => engine.put(Submitted(Arc::new(row))),
         Some(Fact::Gateway(row)) => engine.put(Submitted(Arc::new(row))),
         Some(Fact::Route(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::ReferenceGrant(row)) => engine.put(row),
-        Some(Fact::Service(row)) => engine.put(row),
-        Some(Fact::EndpointSlice(row)) => engine.put(row),
-        Some(Fact::Endpoints(row)) => engine.put(row),
+        Some(Fact::ReferenceGrant(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::Service(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::EndpointSlice(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::Endpoints(row)) => engine.put(Submitted(Arc::new(row))),
         Some(Fact::Secret(row)) => engine.put(row),
         Some(Fact::ConfigMap(row)) => engine.put(row),
-        Some(Fact::SealedSecret(row)) => engine.put(row),
-        Some(Fact::Issuer(row)) => engine.put(row),
+        Some(Fact::SealedSecret(row)) => engine.put(Submitted(Arc::new(row))),
+        Some(Fact::Issuer(row)) => engine.put(Submitted(Arc::new(row))),
         Some(Fact::Certificate(row)) => engine.put(Submitted(Arc::new(row))),
         Some(Fact::AdmissionPolicy(row)) => engine.put(row),
         Some(Fact::AdmissionBinding(row)) => engine.put(row),
@@ -291,7 +307,7 @@ pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
     let name = &key.name;
     match &*key.kind.kind {
         "Namespace" => engine.remove::<Namespace>(&name.name),
-        "GatewayClass" => engine.remove::<GatewayClass>(&name.name),
+        "GatewayClass" => engine.remove::<SubmittedClass>(&name.name),
         "Gateway" => engine.remove::<SubmittedGateway>(name),
         "HTTPRoute" => {
             engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Http, name: name.clone() });
@@ -299,14 +315,14 @@ pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
         "GRPCRoute" => {
             engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() });
         }
-        "ReferenceGrant" => engine.remove::<ReferenceGrant>(name),
-        "Service" => engine.remove::<Service>(name),
-        "EndpointSlice" => engine.remove::<EndpointSlice>(name),
-        "Endpoints" => engine.remove::<EndpointsObject>(name),
+        "ReferenceGrant" => engine.remove::<SubmittedGrant>(name),
+        "Service" => engine.remove::<SubmittedService>(name),
+        "EndpointSlice" => engine.remove::<SubmittedSlice>(name),
+        "Endpoints" => engine.remove::<SubmittedEndpoints>(name),
         "Secret" => engine.remove::<Secret>(name),
         "ConfigMap" => engine.remove::<ConfigMap>(name),
-        "SealedSecret" => engine.remove::<SealedSecret>(name),
-        "Issuer" | "ClusterIssuer" => engine.remove::<Issuer>(&IssuerKey(name.clone())),
+        "SealedSecret" => engine.remove::<SubmittedSealed>(name),
+        "Issuer" | "ClusterIssuer" => engine.remove::<SubmittedIssuer>(&IssuerKey(name.clone())),
         "Certificate" => engine.remove::<SubmittedCertificate>(name),
         "ValidatingAdmissionPolicy" => engine.remove::<AdmissionPolicy>(&name.name),
         "ValidatingAdmissionPolicyBinding" => engine.remove::<AdmissionBinding>(&name.name),

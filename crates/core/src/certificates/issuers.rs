@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Condition, IssuerKey, Name, NamespacedName, Severity,
+    Condition, IssuerKey, Kind, Name, NamespacedName, ObjectKey, Severity,
     input::{Issuer, IssuerSpec, Maker, Secret},
 };
 
@@ -12,7 +12,7 @@ use super::{
     rows::{Account, AccountFailure, AccountState, AccountWanted, IssuerState},
     signers::{not_now, secrets_of},
 };
-use crate::{Cx, problem, secrets::owner, world::at};
+use crate::{Cx, policy::rows::Denied, problem, secrets::owner, world::at};
 
 /// Pause after the first failed registration, in milliseconds; doubled up to an hour. The embedded server has no limits
 /// that a longer one would spare.
@@ -58,6 +58,10 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
 
 fn key_pair(cx: &mut Cx<'_>, issuer: &IssuerKey, secret: &Name) -> Condition {
     let key = NamespacedName::new(secrets_of(cx, issuer), secret.clone());
+    if let Some(denied) = cx.get::<Denied>(&ObjectKey { kind: Kind::new("", "Secret"), name: key.clone() }) {
+        let message = format!("Secret {key} is denied by ValidatingAdmissionPolicy {}", denied.policy);
+        return Condition::new("Ready", false, "ErrGetKeyPair", message);
+    }
     let (reason, why) = match cx.get::<Secret>(&key).map(|secret| secret.tls.clone()) {
         None => ("ErrGetKeyPair", format!("secret \"{secret}\" not found")),
         Some(None) => ("ErrGetKeyPair", format!("no data for \"tls.crt\" in secret '{key}'")),

@@ -12,7 +12,7 @@ use super::{
     addresses::unsupported,
     rows::{GatewayListener, GatewayOwner, ListenerKey, ListenerState},
 };
-use crate::{Cx, dns::drain::LISTENERS, problem};
+use crate::{Cx, dns::drain::LISTENERS, policy::rows::Denied, problem};
 
 pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
@@ -25,7 +25,16 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let (missing, ours) = (class.is_none(), owner.ours().is_some());
     cx.emit(owner);
     if missing {
-        let message = format!("GatewayClass {} does not exist", gateway.class);
+        let key = ObjectKey::new(GROUP, "GatewayClass", "", gateway.class.clone());
+        let message = match cx.get::<Denied>(&key) {
+            None => format!("GatewayClass {} does not exist", gateway.class),
+            Some(denied) => {
+                format!(
+                    "GatewayClass {} is denied by ValidatingAdmissionPolicy {}",
+                    gateway.class, denied.policy
+                )
+            }
+        };
         let hint = "create the GatewayClass, or correct spec.gatewayClassName";
         problem(cx, object(gateway), 201, Severity::Error, "spec.gatewayClassName", message, hint);
     }

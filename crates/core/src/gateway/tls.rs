@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Name, Severity,
+    Kind, Name, ObjectKey, Severity,
     input::{Gateway, Maker, Secret},
     intake::tls::{too_weak, unread},
 };
@@ -15,7 +15,9 @@ use super::{
     takes,
 };
 use crate::{
-    Cx, problem,
+    Cx,
+    policy::rows::Denied,
+    problem,
     secrets::{REFLECTS, source},
     world::CutsBySecret,
 };
@@ -42,8 +44,12 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
     cx.emit(TlsReady { key: secret.key.clone(), state, denied });
 }
 
-/// Whether the Certificate that the Secret, or the source that it mirrors, was issued for is denied by now.
+/// Whether the Secret is denied, or the Certificate that it, or the source that it mirrors, was issued for is by now.
 fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
+    let key = ObjectKey { kind: Kind::new("", "Secret"), name: secret.key.clone() };
+    if let Some(denied) = cx.get::<Denied>(&key) {
+        return Some(format!("it is denied by ValidatingAdmissionPolicy {}", denied.policy));
+    }
     let (source, issued) = match secret.annotations.get(REFLECTS).and_then(|text| source(text)) {
         None => (secret.key.clone(), Some(Arc::clone(secret))),
         Some(source) => (source, None),
@@ -127,7 +133,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
                     _ if denied.is_some() => {
                         let why = denied.unwrap_or_default();
                         let message = format!("Secret {secret} is not served any longer: {why}");
-                        let hint = "change the Certificate so that the policy admits it";
+                        let hint = "change the Secret or its Certificate so that the policy admits it";
                         problem(cx, object(gateway), 217, Severity::Error, &field, message.clone(), hint);
                         row.secret = Err(("InvalidCertificateRef".into(), message));
                     }

@@ -2,11 +2,17 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Kind, Name, NamespacedName, ObjectKey, input::Judged};
+use portolan_model::{
+    Kind, Name, NamespacedName, ObjectKey,
+    input::{
+        EndpointSlice, EndpointsObject, GatewayClass, Issuer, Judged, ReferenceGrant, SealedSecret, Service,
+    },
+};
 
-use super::rows::{CutSecret, Denied, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
+use super::rows::{CutSecret, Denied, Submitted, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
 use crate::{
     Cx,
+    gateway::GROUP,
     status::rows::{ClaimKey, HostClaim},
 };
 
@@ -48,6 +54,37 @@ pub(super) fn gateways(cx: &mut Cx<'_>, submitted: &Arc<SubmittedGateway>) {
     if kept_out(cx, &key).is_none() {
         cx.pass(Arc::clone(&submitted.0));
     }
+}
+
+/// Lets an object through unless it is denied.
+macro_rules! admit {
+    ($($rule:ident: $row:ty, |$r:ident| $key:expr;)*) => {$(
+        pub(super) fn $rule(cx: &mut Cx<'_>, submitted: &Arc<Submitted<$row>>) {
+            let $r = &submitted.0;
+            let key: ObjectKey = $key;
+            if cx.get::<Denied>(&key).is_none() {
+                cx.pass(Arc::clone(&submitted.0));
+            }
+        }
+    )*};
+}
+
+/// Key of an object of a group.
+fn key(group: &str, kind: &str, name: &NamespacedName) -> ObjectKey {
+    ObjectKey { kind: Kind::new(group, kind), name: name.clone() }
+}
+
+admit! {
+    classes: GatewayClass, |row| ObjectKey::new(GROUP, "GatewayClass", "", row.name.clone());
+    grants: ReferenceGrant, |row| key(GROUP, "ReferenceGrant", &row.key);
+    services: Service, |row| key("", "Service", &row.key);
+    slices: EndpointSlice, |row| key("discovery.k8s.io", "EndpointSlice", &row.key);
+    endpoints: EndpointsObject, |row| key("", "Endpoints", &row.key);
+    sealed_secrets: SealedSecret, |row| key("bitnami.com", "SealedSecret", &row.key);
+    issuers: Issuer, |row| {
+        let kind = if row.key.0.namespace.is_empty() { "ClusterIssuer" } else { "Issuer" };
+        key("cert-manager.io", kind, &row.key.0)
+    };
 }
 
 /// What a denied Certificate was issued before is not served any longer either.

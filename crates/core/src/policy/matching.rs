@@ -2,9 +2,9 @@
 
 use portolan_model::{
     Kind, Name,
-    input::{Judged, MatchResources, ResourceRule},
+    input::{Judged, MatchResources, ResourceRule, Scope},
 };
-/// A resource that is judged.
+/// A resource that is served in several versions.
 struct Resource {
     group: &'static str,
     plural: &'static str,
@@ -13,17 +13,43 @@ struct Resource {
     versions: &'static [&'static str],
 }
 
-const fn resource(group: &'static str, plural: &'static str, versions: &'static [&'static str]) -> Resource {
-    Resource { group, plural, versions }
+const fn resource(plural: &'static str, versions: &'static [&'static str]) -> Resource {
+    Resource { group: "gateway.networking.k8s.io", plural, versions }
 }
 
-/// What is judged. Versions: Gateway API v1.6 `config/crd/standard`, cert-manager.
-const JUDGED: [Resource; 4] = [
-    resource("gateway.networking.k8s.io", "httproutes", &["v1", "v1beta1"]),
-    resource("gateway.networking.k8s.io", "grpcroutes", &["v1"]),
-    resource("gateway.networking.k8s.io", "gateways", &["v1", "v1beta1"]),
-    resource("cert-manager.io", "certificates", &["v1"]),
+/// Versions: Gateway API v1.6 `config/crd/standard`. All other kinds that are acted on have one.
+const VERSIONS: [Resource; 4] = [
+    resource("httproutes", &["v1", "v1beta1"]),
+    resource("gateways", &["v1", "v1beta1"]),
+    resource("gatewayclasses", &["v1", "v1beta1"]),
+    resource("referencegrants", &["v1", "v1beta1"]),
 ];
+
+/// Resources on which decisions are made here.
+const OURS: [&str; 19] = [
+    "backendtlspolicies",
+    "backendtrafficpolicies",
+    "certificates",
+    "clienttrafficpolicies",
+    "clusterissuers",
+    "configmaps",
+    "endpoints",
+    "endpointslices",
+    "gatewayclasses",
+    "gateways",
+    "grpcroutes",
+    "httproutes",
+    "issuers",
+    "namespaces",
+    "referencegrants",
+    "sealedsecrets",
+    "secrets",
+    "securitypolicies",
+    "services",
+];
+
+/// Stands for every resource.
+pub const EVERY: &str = "*";
 
 /// What the object in the repository stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,20 +81,44 @@ pub struct Matched {
     pub version: Name,
 }
 
-/// Judged resources that both may match; versions, selectors and names of objects aside.
+/// Resources that both may match, [`EVERY`] for all of them; groups, versions, selectors and names of objects aside.
 pub fn resources(policy: &MatchResources, binding: &MatchResources) -> Vec<Name> {
-    let matched = |kind: &&Resource| {
-        OPERATIONS.iter().any(|operation| {
-            let may = |rule: &ResourceRule| covers(rule, kind.group, kind.plural, *operation);
-            policy.rules.iter().any(may) && (binding.rules.is_empty() || binding.rules.iter().any(may))
-        })
+    let of = |resources: &MatchResources| -> Vec<Name> {
+        let judged = |rule: &&ResourceRule| OPERATIONS.iter().any(|o| one_of(&rule.operations, o.name()));
+        let names = resources.rules.iter().filter(judged).flat_map(|rule| &rule.resources);
+        names.filter_map(|item| whole(item)).map(Name::new).collect()
     };
-    JUDGED.iter().filter(matched).map(|kind| Name::new(kind.plural)).collect()
+    let all = of(policy);
+    let bound = if binding.rules.is_empty() { vec![Name::new(EVERY)] } else { of(binding) };
+    let in_both = |one: &Vec<Name>, other: &[Name]| -> Vec<Name> {
+        let every = other.iter().any(|name| **name == *EVERY);
+        one.iter().filter(|name| every || other.contains(name)).cloned().collect()
+    };
+    let mut made = in_both(&all, &bound);
+    made.extend(in_both(&bound, &all));
+    made.sort();
+    made.dedup();
+    if made.iter().any(|name| **name == *EVERY) { vec![Name::new(EVERY)] } else { made }
 }
 
-/// Whether the policy may match any judged resource.
+/// The resource that an item of `resources` is for; `None` for subresources.
+fn whole(item: &str) -> Option<&str> {
+    match item.split_once('/') {
+        None => Some(item),
+        Some((resource, "*")) => Some(resource),
+        Some(_) => None,
+    }
+}
+
+/// Whether the policy may match any object.
 pub fn concerns(policy: &MatchResources) -> bool {
     !resources(policy, &MatchResources::default()).is_empty()
+}
+
+/// Whether the policy may match an object on which decisions are made here.
+pub fn concerns_ours(policy: &MatchResources) -> bool {
+    let ours = |name: &Name| **name == *EVERY || OURS.contains(&&**name);
+    resources(policy, &MatchResources::default()).iter().any(ours)
 }
 
 /// How the object is judged; `None`: it is not. Namespace and object selectors aside.
@@ -103,7 +153,7 @@ fn version<'a>(
     let Kind { group, .. } = &object.key.kind;
     let rules = || {
         rules.iter().filter(|rule| {
-            covers(rule, group, &object.resource, operation)
+            covers(rule, group, object, operation)
                 && (rule.names.is_empty() || rule.names.contains(&object.key.name.name))
         })
     };
@@ -112,7 +162,7 @@ fn version<'a>(
         return Some(own);
     }
     let kind =
-        JUDGED.iter().find(|kind| !exact && *group == *kind.group && *object.resource == *kind.plural)?;
+        VERSIONS.iter().find(|kind| !exact && *group == *kind.group && *object.resource == *kind.plural)?;
     kind.versions.iter().copied().find(|version| names(version))
 }
 
@@ -120,13 +170,15 @@ fn one_of(list: &[Name], wanted: &str) -> bool {
     list.iter().any(|item| **item == *"*" || **item == *wanted)
 }
 
-fn covers(rule: &ResourceRule, group: &str, resource: &str, operation: Operation) -> bool {
-    let resources = rule.resources.iter().any(|item| {
-        let item: &str = item;
-        item == "*" || item == "*/*" || item.strip_suffix("/*").unwrap_or(item) == resource
-    });
-    !rule.cluster_only
+fn covers(rule: &ResourceRule, group: &str, object: &Judged, operation: Operation) -> bool {
+    let hits = |item: &Name| whole(item).is_some_and(|name| name == EVERY || *name == *object.resource);
+    let scope = match rule.scope {
+        Scope::All => true,
+        Scope::Cluster => object.key.name.namespace.is_empty(),
+        Scope::Namespaced => !object.key.name.namespace.is_empty(),
+    };
+    scope
         && one_of(&rule.groups, group)
-        && resources
+        && rule.resources.iter().any(hits)
         && one_of(&rule.operations, operation.name())
 }

@@ -1,10 +1,14 @@
-//! Room: which routes, Gateways and Certificates are let in. ValidatingAdmissionPolicies, as Kubernetes has them.
+//! Room: which objects are let in. ValidatingAdmissionPolicies, as Kubernetes has them, over every kind that is stored.
 //!
 //! ```text
 //!  AdmissionPolicy --compile once--> CompiledPolicy <- AdmissionBinding -> ActiveBinding
 //!  Judged x ActiveBinding -> Case -> Judgement -> Denied
-//!  SubmittedRoute, SubmittedGateway, SubmittedCertificate --(Denied?)--> Route, Gateway, Certificate, or refused claims
+//!  SubmittedRoute, SubmittedGateway, SubmittedGrant, … --(Denied?)--> Route, Gateway, ReferenceGrant, …, or refused claims
 //! ```
+//!
+//! Three kinds are in their tables also when they are denied. A Secret: whoever would use it asks for the denial, since one
+//! that Portolan makes and does not find would be made again and again. A policy that restricts: a denial opens nothing. A
+//! Namespace or ConfigMap: nothing is served by it.
 //!
 //! Invariants: a denied object stands in no table of another room, since the tables that the other rooms read hold only
 //! what this room has let through. An edit of an object runs the policies that are bound to its kind over that object;
@@ -29,7 +33,8 @@ pub mod verdict;
 
 use portolan_engine::Engine;
 use portolan_model::input::{
-    AdmissionBinding, AdmissionPolicy, Certificate, Gateway, Judged, Namespace, Route,
+    AdmissionBinding, AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass,
+    Issuer, Judged, Namespace, ReferenceGrant, Route, SealedSecret, Service,
 };
 use rows::{ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement};
 
@@ -56,6 +61,13 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.group::<JudgementsByObject>("denied", rules::denied).writes::<(Denied, Finding)>();
     engine.map("routes", admit::routes).reads::<(Judged, Denied)>().writes::<(Route, HostClaim)>();
     engine.map("gateways", admit::gateways).reads::<(Judged, Denied)>().writes::<(Gateway,)>();
+    engine.map("gateway_classes", admit::classes).reads::<(Denied,)>().writes::<(GatewayClass,)>();
+    engine.map("reference_grants", admit::grants).reads::<(Denied,)>().writes::<(ReferenceGrant,)>();
+    engine.map("services", admit::services).reads::<(Denied,)>().writes::<(Service,)>();
+    engine.map("endpoint_slices", admit::slices).reads::<(Denied,)>().writes::<(EndpointSlice,)>();
+    engine.map("endpoints_objects", admit::endpoints).reads::<(Denied,)>().writes::<(EndpointsObject,)>();
+    engine.map("sealed_secrets", admit::sealed_secrets).reads::<(Denied,)>().writes::<(SealedSecret,)>();
+    engine.map("issuers", admit::issuers).reads::<(Denied,)>().writes::<(Issuer,)>();
     engine
         .map("certificates", admit::certificates)
         .reads::<(Judged, Denied)>()

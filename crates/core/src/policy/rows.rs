@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use portolan_engine::Row;
 use portolan_model::{
-    GatewayKey, Name, NamespacedName, ObjectKey, RouteKey,
-    input::{AdmissionPolicy, Certificate, Gateway, Route},
+    GatewayKey, IssuerKey, Name, NamespacedName, ObjectKey, RouteKey,
+    input::{
+        AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Issuer,
+        ReferenceGrant, Route, SealedSecret, Service,
+    },
     row,
 };
 
@@ -22,6 +25,20 @@ pub type SubmittedRoute = Submitted<Route>;
 pub type SubmittedGateway = Submitted<Gateway>;
 /// A Certificate as submitted.
 pub type SubmittedCertificate = Submitted<Certificate>;
+/// A GatewayClass as submitted.
+pub type SubmittedClass = Submitted<GatewayClass>;
+/// A ReferenceGrant as submitted.
+pub type SubmittedGrant = Submitted<ReferenceGrant>;
+/// A Service as submitted.
+pub type SubmittedService = Submitted<Service>;
+/// An EndpointSlice as submitted.
+pub type SubmittedSlice = Submitted<EndpointSlice>;
+/// An Endpoints object as submitted.
+pub type SubmittedEndpoints = Submitted<EndpointsObject>;
+/// A SealedSecret as submitted.
+pub type SubmittedSealed = Submitted<SealedSecret>;
+/// An Issuer or ClusterIssuer as submitted.
+pub type SubmittedIssuer = Submitted<Issuer>;
 
 /// A row whose key stands in another row that it holds.
 macro_rules! row_of {
@@ -39,6 +56,13 @@ macro_rules! row_of {
 row_of!(SubmittedRoute, RouteKey, "submitted_routes", |row| row.0.key.clone());
 row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| row.0.key.clone());
 row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| row.0.key.clone());
+row_of!(SubmittedClass, Name, "submitted_classes", |row| row.0.name.clone());
+row_of!(SubmittedGrant, NamespacedName, "submitted_grants", |row| row.0.key.clone());
+row_of!(SubmittedService, NamespacedName, "submitted_services", |row| row.0.key.clone());
+row_of!(SubmittedSlice, NamespacedName, "submitted_slices", |row| row.0.key.clone());
+row_of!(SubmittedEndpoints, NamespacedName, "submitted_endpoints", |row| row.0.key.clone());
+row_of!(SubmittedSealed, NamespacedName, "submitted_sealed_secrets", |row| row.0.key.clone());
+row_of!(SubmittedIssuer, IssuerKey, "submitted_issuers", |row| row.0.key.clone());
 
 /// A policy that concerns a judged kind and compiles.
 #[derive(Clone, Debug)]

@@ -39,7 +39,9 @@ pub(super) fn compiled_policies(cx: &mut Cx<'_>, policy: &Arc<AdmissionPolicy>) 
             }
         }
         Ok(program) => {
-            if let Some((field, function)) = program.unserved() {
+            if let Some((field, function)) =
+                program.unserved().filter(|_| matching::concerns_ours(&policy.constraints))
+            {
                 problems::unserved(cx, &policy.name, &field, &function, policy.fail_closed);
             }
             if cx.count::<BindingsByPolicy>(&policy.name) == 0 {
@@ -65,10 +67,10 @@ pub(super) fn active_bindings(cx: &mut Cx<'_>, binding: &Arc<AdmissionBinding>) 
 
 /// Reads keys only: an edit of a policy makes no object look for its bindings again.
 pub(super) fn cases(cx: &mut Cx<'_>, object: &Arc<Judged>) {
-    if !object.resource.is_empty() {
-        for binding in cx.keys::<BindingsByResource>(&object.resource) {
-            cx.emit(Case { key: (object.key.clone(), binding) });
-        }
+    let mut bindings = cx.keys::<BindingsByResource>(&object.resource);
+    bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
+    for binding in bindings {
+        cx.emit(Case { key: (object.key.clone(), binding) });
     }
 }
 
@@ -143,12 +145,24 @@ fn selected(cx: &mut Cx<'_>, object: &Judged, constraints: [&MatchResources; 2])
     if constraints.iter().all(open) {
         return true;
     }
-    let name = &object.key.name.namespace;
+    // "If the object itself is a namespace, the matching is performed on object.metadata.labels. If the object is another
+    // cluster scoped resource, it never skips the policy" (`MatchResources.namespaceSelector`).
+    let name = if is_namespace(object) { &object.key.name.name } else { &object.key.name.namespace };
+    if name.is_empty() {
+        return true;
+    }
     let labels = match cx.get::<Namespace>(name) {
         Some(namespace) => namespace.labels.clone(),
-        None => BTreeMap::from([(Name::new("kubernetes.io/metadata.name"), name.clone())]),
+        None => BTreeMap::from([(NAME_LABEL.into(), name.clone())]),
     };
     constraints.iter().all(|resources| resources.namespaces.matches(&labels))
+}
+
+/// The label that every Namespace has.
+const NAME_LABEL: &str = "kubernetes.io/metadata.name";
+
+fn is_namespace(object: &Judged) -> bool {
+    object.key.kind.group.is_empty() && &*object.key.kind.kind == "Namespace"
 }
 
 /// The objects for each of which the policy is evaluated once; `None` stands for null.
@@ -161,9 +175,9 @@ fn parameters(
     let (Some(kind), Some(param)) = (&policy.param_kind, &binding.param) else { return Ok(vec![None]) };
     let own = &object.key.name.namespace;
     let namespace = if param.namespace.is_empty() { own } else { &param.namespace };
-    let mut found = named(cx, kind, param, namespace);
+    let mut found = params(cx, kind, param, namespace);
     if found.is_empty() && param.namespace.is_empty() {
-        found = named(cx, kind, param, &Name::default());
+        found = params(cx, kind, param, &Name::default());
     }
     if found.is_empty() && param.deny_if_missing {
         return Err(format!("no {kind} found that paramRef names, and parameterNotFoundAction is Deny"));
@@ -171,7 +185,11 @@ fn parameters(
     Ok(found.into_iter().map(Some).collect())
 }
 
-fn named(cx: &mut Cx<'_>, kind: &Kind, param: &ParamRef, namespace: &Name) -> Vec<Arc<Judged>> {
+fn params(cx: &mut Cx<'_>, kind: &Kind, param: &ParamRef, namespace: &Name) -> Vec<Arc<Judged>> {
+    if kind.group.is_empty() && &*kind.kind == "Secret" {
+        // Its values are not seen, so it could not say what it is there to say.
+        return Vec::new();
+    }
     if let Some(name) = &param.name {
         let name = NamespacedName::new(namespace.clone(), name.clone());
         return cx.get::<Judged>(&ObjectKey { kind: kind.clone(), name }).into_iter().collect();
@@ -190,7 +208,9 @@ fn judge(
 ) -> Vec<Complaint> {
     let reads = |root| compiled.program.reads.contains(&root);
     let json = in_version(object, &matched.version);
-    let namespace = reads(Root::Namespace).then(|| namespace(cx, &object.key.name.namespace));
+    // Null for what stands in no namespace, Namespaces themselves included.
+    let within = &object.key.name.namespace;
+    let namespace = (reads(Root::Namespace) && !within.is_empty()).then(|| namespace(cx, within));
     let parameter = parameter.map(|parameter| parameter.json.unpack());
     let request = reads(Root::Request).then(|| verdict::request(object, matched));
     let inputs = Inputs {
@@ -203,22 +223,49 @@ fn judge(
     verdict::complaints(&compiled.program, inputs)
 }
 
-/// The object as the API server would convert it for the policy: the served versions of the judged kinds have one schema.
+/// The object as the API server has it when it asks its policies: converted to the version of the rule (those of the
+/// judged kinds have one schema), and with the metadata of one that is created (`rest.BeforeCreate`).
 fn in_version(object: &Judged, version: &str) -> Value {
     let mut json = object.json.unpack();
     if matching::own_version(object) != version {
         json["apiVersion"] = format!("{}/{version}", object.key.kind.group).into();
     }
+    // Of the core kinds none that is stored here counts its generations.
+    created(&mut json, !object.key.kind.group.is_empty());
+    if is_namespace(object) {
+        named(&mut json, &object.key.name.name);
+    }
     json
+}
+
+/// What an API server writes into the metadata of a new object. Uid and time are of none that exists: no rule sees a clock.
+fn created(json: &mut Value, counted: bool) {
+    let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    metadata.entry("uid").or_insert_with(|| "00000000-0000-4000-8000-000000000000".into());
+    metadata.entry("creationTimestamp").or_insert_with(|| "1970-01-01T00:00:00Z".into());
+    if counted {
+        metadata.entry("generation").or_insert_with(|| 1.into());
+    }
+}
+
+/// A Namespace always has its name among its labels.
+fn named(json: &mut Value, name: &Name) {
+    if !json["metadata"]["labels"].is_object() {
+        json["metadata"]["labels"] = json!({});
+    }
+    json["metadata"]["labels"][NAME_LABEL] = name.as_str().into();
 }
 
 /// The Namespace as an object; one that is not written down has its name.
 fn namespace(cx: &mut Cx<'_>, name: &Name) -> Value {
-    match cx.get::<Judged>(&ObjectKey::new("", "Namespace", "", name.clone())) {
+    let written = cx.get::<Judged>(&ObjectKey::new("", "Namespace", "", name.clone()));
+    let mut json = match written {
         Some(namespace) => namespace.json.unpack(),
-        None => json!({
-            "apiVersion": "v1", "kind": "Namespace",
-            "metadata": {"name": name, "labels": {"kubernetes.io/metadata.name": name}},
-        }),
-    }
+        None => json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}),
+    };
+    created(&mut json, false);
+    named(&mut json, name);
+    json["spec"] = json!({"finalizers": ["kubernetes"]});
+    json["status"] = json!({"phase": "Active"});
+    json
 }

@@ -3,6 +3,7 @@
 
 mod admit;
 mod edits;
+mod kinds;
 mod matches;
 mod params;
 mod platform;
@@ -39,7 +40,7 @@ fn remove(engine: &mut Engine<World>, kind: &str, name: &str) {
     world::remove(engine, &ObjectKey::new(group, kind, "", name));
 }
 
-/// A policy over all judged kinds with `spec` (two spaces deep) besides, and a binding of the same name.
+/// A policy over routes, Gateways and Certificates with `spec` (two spaces deep) besides, and a binding of the same name.
 fn policy(name: &str, actions: &str, spec: &str) -> String {
     format!(
         r#"
@@ -48,7 +49,7 @@ kind: ValidatingAdmissionPolicy
 metadata: {{name: {name}}}
 spec:
   matchConstraints:
-    resourceRules: [{{apiGroups: ["*"], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: ["*"]}}]
+    resourceRules: [{{apiGroups: ["*"], apiVersions: ["*"], operations: [CREATE, UPDATE], resources: [httproutes, grpcroutes, gateways, certificates]}}]
 {spec}
 ---
 apiVersion: admissionregistration.k8s.io/v1

@@ -16,7 +16,7 @@ use super::{
         MirrorWanted,
     },
 };
-use crate::{Cx, world::AllNamespaces};
+use crate::{Cx, policy::rows::Denied, world::AllNamespaces};
 
 /// A Secret or ConfigMap, as far as mirroring goes.
 struct Seen {
@@ -75,6 +75,10 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
     if seen.maker == Maker::Mirrored {
         return;
     }
+    if cx.get::<Denied>(&seen.key.object()).is_some() {
+        // In a cluster it is not there.
+        return;
+    }
     let Some(reflection) = Reflection::read(cx, &seen.key, &seen.annotations) else { return };
     if let Some(source) = &reflection.reflects {
         if let Err((refused, why)) = by_hand(cx, seen, source) {
@@ -118,6 +122,13 @@ fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), (bool, String
         return Err(other("the object names itself as its source".to_owned()));
     }
     let key = MirrorKey { kind: seen.key.kind, name };
+    if let Some(denied) = cx.get::<Denied>(&key.object()) {
+        let policy = &denied.policy;
+        return Err((
+            true,
+            format!("the source {} is denied by ValidatingAdmissionPolicy {policy}", key.object()),
+        ));
+    }
     let Some(source) = Seen::get(cx, &key) else {
         return Err(other(format!("the source {} does not exist", key.object())));
     };

@@ -29,6 +29,7 @@ use rows::{
 use crate::{
     World,
     certificates::rows::Settings,
+    policy::rows::Denied,
     world::{Finding, MirrorClaimsByMirror},
 };
 
@@ -44,16 +45,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("missing_credentials", credentials::missing)
         .reads::<(Secret, SealedSecret, Settings)>()
         .writes::<(Finding,)>();
-    engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace)>().writes::<(
+    engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace, Denied)>().writes::<(
         MirrorClaim,
         MirrorUnwanted,
         Finding,
     )>();
-    engine.map("config_map_mirrors", mirrors::of_config_map).reads::<(ConfigMap, Namespace)>().writes::<(
-        MirrorClaim,
-        MirrorUnwanted,
-        Finding,
-    )>();
+    engine
+        .map("config_map_mirrors", mirrors::of_config_map)
+        .reads::<(ConfigMap, Namespace, Denied)>()
+        .writes::<(MirrorClaim, MirrorUnwanted, Finding)>();
     engine
         .group::<MirrorClaimsByMirror>("mirrors", mirrors::mirrors)
         .reads::<(Secret, ConfigMap, SealedSecret, Certificate, Issuer, Settings)>()

@@ -65,8 +65,19 @@ pub struct ResourceRule {
     pub operations: Vec<Name>,
     /// `resourceNames`; empty means all.
     pub names: Vec<Name>,
-    /// `scope` is Cluster: matches none of the judged kinds, which all have a namespace.
-    pub cluster_only: bool,
+    /// `scope`.
+    pub scope: Scope,
+}
+
+/// `scope` of a resource rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// `*`, and what cannot be read.
+    All,
+    /// Objects without a namespace.
+    Cluster,
+    /// Objects in a namespace.
+    Namespaced,
 }
 
 /// A ValidatingAdmissionPolicyBinding.
@@ -100,18 +111,18 @@ pub struct ParamRef {
     pub deny_if_missing: bool,
 }
 
-/// An object that policies judge, whole (routes, gateways, certificates), or may read: a parameter, a Namespace.
+/// An object that policies judge, and may read as a parameter: each one that is stored but for policies themselves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Judged {
     /// The object.
     pub key: ObjectKey,
-    /// Plural resource name (`httproutes`) of a kind that is judged; empty for all others.
+    /// Plural resource name (`httproutes`).
     pub resource: Name,
     /// API version without the group, such as `v1`.
     pub version: Name,
     /// Labels.
     pub labels: BTreeMap<Name, Name>,
-    /// The object without `status`, `managedFields` and `resourceVersion`.
+    /// The object without `status`, `managedFields` and `resourceVersion`; of a Secret without its values.
     pub json: Packed,
 }
 row!(Judged, ObjectKey, "judged");

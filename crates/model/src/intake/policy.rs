@@ -8,7 +8,9 @@ use super::{
 };
 use crate::{
     Json, Kind, ObjectKey, Packed,
-    input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources, ParamRef, ResourceRule, Validation},
+    input::{
+        AdmissionBinding, AdmissionPolicy, Judged, MatchResources, ParamRef, ResourceRule, Scope, Validation,
+    },
 };
 
 const MATCH: [&str; 5] =
@@ -130,7 +132,11 @@ fn rules(root: &mut Root<'_>, list: &Node<'_>) -> Vec<ResourceRule> {
             resources: node.get("resources").names(),
             operations: node.get("operations").names(),
             names: node.get("resourceNames").names(),
-            cluster_only: node.get("scope").text() == Some("Cluster"),
+            scope: match node.get("scope").text() {
+                Some("Cluster") => Scope::Cluster,
+                Some("Namespaced") => Scope::Namespaced,
+                _ => Scope::All,
+            },
         });
     }
     all
@@ -175,45 +181,71 @@ pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
     }
 }
 
-/// Kinds whose content no expression may see, that change too often to be a parameter, or are the policies themselves.
-const NEVER: [(&str, &str); 5] = [
-    ("", "Secret"),
-    ("bitnami.com", "SealedSecret"),
-    ("discovery.k8s.io", "EndpointSlice"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
-    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
-];
+/// What no ValidatingAdmissionPolicy is asked about: what configures admission (Kubernetes,
+/// `rules.IsExemptAdmissionConfigurationResource`).
+const EXEMPT: &str = "admissionregistration.k8s.io";
 
 pub(super) fn judged(root: &Root<'_>) -> Option<Judged> {
     let object = root.object;
     let ObjectKey { kind, .. } = &object.key;
-    if NEVER.contains(&(&*kind.group, &*kind.kind)) {
+    if &*kind.group == EXEMPT {
         return None;
     }
-    let resource = match (&*kind.group, &*kind.kind) {
-        ("gateway.networking.k8s.io", "HTTPRoute") => "httproutes",
-        ("gateway.networking.k8s.io", "GRPCRoute") => "grpcroutes",
-        ("gateway.networking.k8s.io", "Gateway") => "gateways",
-        ("cert-manager.io", "Certificate") => "certificates",
-        _ => "",
-    };
+    let secret = kind.group.is_empty() && &*kind.kind == "Secret";
     Some(Judged {
         key: object.key.clone(),
-        resource: resource.into(),
+        resource: plural(&kind.kind).into(),
         version: object.version.clone(),
         labels: root.labels(),
-        json: bare(&object.json),
+        json: if secret { concealed(&object.json) } else { bare(&object.json) },
     })
+}
+
+/// The resource of a kind, as those who define kinds form it.
+fn plural(kind: &str) -> String {
+    let kind = kind.to_ascii_lowercase();
+    let before = |end: &str| kind.strip_suffix(end).and_then(|stem| stem.chars().last());
+    if kind == "endpoints" {
+        kind
+    } else if before("y").is_some_and(|c| !"aeiou".contains(c)) {
+        format!("{}ies", &kind[..kind.len() - 1])
+    } else if ["s", "x", "z", "ch", "sh"].iter().any(|end| kind.ends_with(end)) {
+        format!("{kind}es")
+    } else {
+        format!("{kind}s")
+    }
+}
+
+/// What of a Secret expressions see: their messages stand in findings, so each value is the same placeholder.
+fn concealed(json: &Json) -> Packed {
+    const PLACEHOLDER: &str = "AAAA";
+    let mut json = (**json).clone();
+    for field in ["data", "stringData"] {
+        for value in
+            json.get_mut(field).and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut())
+        {
+            *value = PLACEHOLDER.into();
+        }
+    }
+    if let Some(annotations) = json.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut) {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    stripped(json)
 }
 
 /// Without what a controller or the store writes, so that a status or a stored version changes no verdict.
 fn bare(json: &Json) -> Packed {
-    const STORED: [&str; 2] = ["managedFields", "resourceVersion"];
     let stored = json.get("metadata").is_some_and(|m| STORED.iter().any(|field| m.get(field).is_some()));
     if !stored && json.get("status").is_none() {
         return json.packed();
     }
-    let mut json = (**json).clone();
+    stripped((**json).clone())
+}
+
+/// Metadata that the store writes.
+const STORED: [&str; 2] = ["managedFields", "resourceVersion"];
+
+fn stripped(mut json: Value) -> Packed {
     if let Some(map) = json.as_object_mut() {
         map.remove("status");
     }
@@ -223,4 +255,47 @@ fn bare(json: &Json) -> Packed {
         }
     }
     Packed::of(&json)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::plural;
+    use crate::{Object, Origin, intake::intake};
+
+    #[test]
+    fn resources_of_kinds() {
+        for definition in portolan_schema::Definitions::packed() {
+            // A list names no resource.
+            if !definition.plural.is_empty() {
+                assert_eq!(plural(&definition.kind), *definition.plural, "{}", definition.kind);
+            }
+        }
+        for (kind, resource) in
+            [("Ingress", "ingresses"), ("NetworkPolicy", "networkpolicies"), ("Gateway", "gateways")]
+        {
+            assert_eq!(plural(kind), resource);
+        }
+    }
+
+    #[test]
+    fn a_policy_sees_no_value_of_a_secret() {
+        let json = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": "s", "namespace": "ns", "annotations": {"kubectl.kubernetes.io/last-applied-configuration": "aHVzaA==", "a": "b"}},
+            "data": {"key": "aHVzaA=="}, "stringData": {"other": "hush"},
+        });
+        let taken = intake(&Object::from_json(json, Origin::default()).unwrap());
+        let shown = taken.judged.unwrap().json.unpack();
+        assert_eq!(
+            shown,
+            json!({
+                "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+                "metadata": {"name": "s", "namespace": "ns", "annotations": {"a": "b"}},
+                "data": {"key": "AAAA"}, "stringData": {"other": "AAAA"},
+            })
+        );
+    }
 }

@@ -86,13 +86,14 @@ fn an_admission_policy_and_its_binding() {
 }
 
 #[test]
-fn a_judged_object_has_no_status_and_secrets_are_never_one() {
+fn a_judged_object_has_no_status_and_what_configures_admission_is_none() {
     let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns, resourceVersion: '7'}\nspec: {parentRefs: [{name: g}]}\nstatus: {parents: []}\n";
     let judged = read(route).judged.unwrap();
     assert_eq!(&*judged.resource, "httproutes");
     let json = judged.json.unpack();
     assert!(json.get("status").is_none() && json.pointer("/metadata/resourceVersion").is_none());
-    assert_eq!(read("apiVersion: v1\nkind: Secret\nmetadata: {name: s, namespace: ns}\n").judged, None);
+    let policy = "apiVersion: admissionregistration.k8s.io/v1\nkind: ValidatingAdmissionPolicyBinding\nmetadata: {name: s}\n";
+    assert_eq!(read(policy).judged, None);
 }
 
 #[test]

@@ -224,10 +224,18 @@ fn only_the_requests_of_a_match_that_is_left_out_are_closed() {
         made.matches[0].method = Some(text.into());
         made
     };
-    let rules =
-        [with(vec![prefix("/a b")], vec![]), method("get"), method("POST"), with(vec![prefix("/a")], vec![])];
+    let rules = [
+        with(vec![prefix("/a b")], vec![]),
+        method("get"),
+        method("POST"),
+        with(vec![prefix("/a")], vec![]),
+        with(vec![prefix("/")], vec![]),
+    ];
     let verdicts: Vec<_> = rules.iter().map(rule).collect();
-    let made = closings(&verdicts, |m| (m.path.clone(), m.method.is_none()));
+    let length = |path: &PathMatch| match path {
+        PathMatch::Exact(p) | PathMatch::Prefix(p) | PathMatch::Regex(p) => p.len(),
+    };
+    let made = closings(&verdicts, |m| (usize::MAX - length(&m.path), m.method.is_none()));
     let before = |of| -> Vec<_> {
         let some = made.iter().filter(|c| c.of == of && c.before.is_some());
         some.map(|c| (c.form, c.r#match.path.clone(), c.r#match.method.as_deref(), c.before)).collect()
@@ -236,9 +244,15 @@ fn only_the_requests_of_a_match_that_is_left_out_are_closed() {
     let post = Some("POST");
     assert_eq!(
         before((0, 0)),
-        [(0, prefix("/a%20b"), post, Some((2, 0))), (1, prefix("/a b"), post, Some((2, 0)))]
+        [
+            (0, prefix("/a%20b"), post, Some((2, 0))),
+            (0, prefix("/a%20b"), None, Some((4, 0))),
+            (1, prefix("/a b"), post, Some((2, 0))),
+            (1, prefix("/a b"), None, Some((4, 0))),
+        ]
     );
-    assert_eq!(before((1, 0)), [(0, prefix("/a"), Some("get"), Some((3, 0)))]);
+    // The longer path comes first anyway.
+    assert_eq!(before((1, 0)), [(0, prefix("/"), Some("get"), Some((4, 0)))]);
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use super::{apply, edge, findings, policy, step};
 
 const NEVER: &str = "  validations:\n  - {expression: 'false', message: nope}\n";
-const RULES: &str =
-    "[{apiGroups: [\"*\"], apiVersions: [\"*\"], operations: [CREATE, UPDATE], resources: [\"*\"]}]";
+const RULES: &str = "[{apiGroups: [\"*\"], apiVersions: [\"*\"], operations: [CREATE, UPDATE], resources: [httproutes, grpcroutes, gateways, certificates]}]";
 
 /// Objects that are denied when the policy's rules and the binding's `matchResources` are these.
 fn denied(rules: &str, binding: &str, spec: &str) -> Vec<String> {
@@ -32,7 +31,10 @@ fn rules_of_resources() {
     let (routes, none): (Vec<&str>, Vec<&str>) = (vec!["HTTPRoute/bad", "HTTPRoute/good"], vec![]);
     assert_eq!(rule(""), routes);
     assert_eq!(rule("resources: [gateways, pods]"), ["Gateway/edge"]);
-    assert_eq!(rule("resources: ['*/*']").len(), 3);
+    assert_eq!(
+        rule("resources: ['*/*']"),
+        ["Gateway/edge", "GatewayClass/edge", "HTTPRoute/bad", "HTTPRoute/good"]
+    );
     assert_eq!(rule("resources: ['httproutes/*']"), routes);
     assert_eq!(rule("resources: [httproutes/status]"), none);
     assert_eq!(rule("apiGroups: ['']"), none);
@@ -41,6 +43,8 @@ fn rules_of_resources() {
     assert_eq!(rule("operations: [DELETE, CONNECT]"), none);
     assert_eq!(rule("resourceNames: [good, other]"), ["HTTPRoute/good"]);
     assert_eq!(rule("scope: Cluster"), none);
+    assert_eq!(rule("scope: Cluster, resources: ['*']"), ["GatewayClass/edge"]);
+    assert_eq!(rule("scope: Namespaced, resources: ['*']").len(), 3);
     assert_eq!(rule("scope: Namespaced"), routes);
     // Equivalent versions match, unless the API server serves no such version of the resource.
     assert_eq!(rule("apiVersions: [v1beta1]"), routes);
