@@ -252,7 +252,11 @@ impl Session {
             .map(|(name, resource)| wire(name, resource.version.clone(), resource.body.clone()))
             .collect();
         let response = response(r#type, *nonce, resources, &removed);
+        let gone = if r#type == WireType::Cluster { removed.clone() } else { vec![] };
         flat.sent(nonce.to_string(), (send, removed));
+        for name in &gone {
+            self.endpoints.forget(name);
+        }
         Some(response)
     }
 

@@ -166,10 +166,15 @@ impl Flat {
         let Waiting { sent, removed, .. } = waiting;
         self.open.extend(sent.keys().chain(&removed).cloned());
         self.judged.extend(sent.keys().cloned());
+        if words.is_some() && !sent.is_empty() {
+            // What was to go beside what is refused may be there still, in whatever version.
+            for name in &removed {
+                self.has.entry(name.clone()).or_default();
+            }
+        }
         match words {
             None => {
                 for name in removed {
-                    self.has.remove(&name);
                     self.uses.remove(&name);
                 }
                 for (name, resource) in sent {
@@ -186,7 +191,7 @@ impl Flat {
                 }
             }
             // A removal that is refused is not asked for again and again.
-            Some(_) if sent.is_empty() => removed.iter().for_each(|name| _ = self.has.remove(name)),
+            Some(_) if sent.is_empty() => {}
             Some(words) if sent.len() == 1 => {
                 for (name, resource) in sent {
                     let version = resource.version.clone();
@@ -316,9 +321,18 @@ impl Flat {
         Some((send, removed))
     }
 
-    /// Notes what was sent.
+    /// Notes what was sent. What goes counts as gone from here on: who comes to want it again waits until it is back.
     pub fn sent(&mut self, nonce: String, (send, removed): Out) {
+        for name in &removed {
+            self.has.remove(name);
+        }
         self.waiting = Some(Waiting { nonce, sent: send.into_iter().collect(), removed });
+    }
+
+    /// Who asked for it goes. One that comes again asks anew, and is warmed with what it gets then.
+    pub fn forget(&mut self, name: &Name) {
+        self.names.remove(name);
+        self.has.remove(name);
     }
 
     /// How a wanted resource stands; `on_demand`: nothing names it, it is asked for when it is needed.

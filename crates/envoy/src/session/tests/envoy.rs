@@ -173,7 +173,8 @@ impl Envoy {
         panic!("does not come to rest: {:?}", &self.log[self.log.len() - 20..]);
     }
 
-    fn take(&mut self, session: &mut Session, response: &DeltaDiscoveryResponse) {
+    /// Takes one response.
+    pub fn take(&mut self, session: &mut Session, response: &DeltaDiscoveryResponse) {
         let r#type = type_of(&response.type_url);
         self.responses += 1;
         self.bytes +=

@@ -81,6 +81,69 @@ fn a_cluster_goes_after_the_host_that_named_it() {
     assert_eq!(envoy.drain(&mut session, &wanted), [&*scope, "-new"]);
 }
 
+/// Hosts flip between two backends, and each flip takes the other's cluster away. Whatever is under way when the next flip
+/// comes: no host is sent that names a cluster which goes ([`Envoy`] checks it).
+#[test]
+fn a_cluster_that_is_wanted_again_while_it_goes_is_waited_for() {
+    let flip = |wanted: &mut Wanted, to: usize| {
+        cluster(wanted, ["left", "right"][to % 2]);
+        put_host(wanted, "a", &[(["left", "right"][to % 2], "x")]);
+        for t in [WireType::Cluster, WireType::Endpoints] {
+            wanted.set(&key(t, ["right", "left"][to % 2]), None);
+        }
+    };
+    for delay in 0..12 {
+        let mut wanted = edge();
+        flip(&mut wanted, 0);
+        let mut envoy = Envoy::default();
+        let mut session = envoy.connect();
+        envoy.drain(&mut session, &wanted);
+        // Responses that are on their way to Envoy, one a turn is taken.
+        let mut way = std::collections::VecDeque::new();
+        for turn in 0..60 {
+            if turn % 12 == delay {
+                flip(&mut wanted, turn / 12 + 1);
+            }
+            way.extend(session.responses(&wanted, envoy.now));
+            if let Some(response) = way.pop_front() {
+                envoy.take(&mut session, &response);
+            }
+            way.extend(session.responses(&wanted, envoy.now));
+            if turn % 12 == delay {
+                // The next one comes while what follows from this one is under way.
+                flip(&mut wanted, turn / 12);
+                way.extend(session.responses(&wanted, envoy.now));
+            }
+        }
+        for response in way {
+            envoy.take(&mut session, &response);
+        }
+        envoy.drain(&mut session, &wanted);
+        assert_eq!(envoy.marks("a").unwrap(), ["x"]);
+    }
+    // Just then: the removal is sent, and not judged yet.
+    let mut wanted = edge();
+    flip(&mut wanted, 0);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    flip(&mut wanted, 1);
+    let removal = loop {
+        let responses = session.responses(&wanted, envoy.now);
+        if let Some(removal) = responses.iter().find(|response| !response.removed_resources.is_empty()) {
+            break removal.clone();
+        }
+        for response in &responses {
+            envoy.take(&mut session, response);
+        }
+    };
+    flip(&mut wanted, 0);
+    assert!(session.responses(&wanted, envoy.now).is_empty(), "its cluster is not there any more");
+    envoy.take(&mut session, &removal);
+    assert_eq!(envoy.drain(&mut session, &wanted).len(), 4, "cluster, endpoints, scope, and the other goes");
+    assert_eq!(standing(&envoy, "a"), Standing::InForce);
+}
+
 #[test]
 fn changes_of_small_scopes_go_together() {
     let mut wanted = edge();
