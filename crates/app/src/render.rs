@@ -102,8 +102,9 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
     if !simulate(&mut engine, now) {
         tracing::error!("the rooms did not come to rest");
     }
-    let origins: BTreeMap<&ObjectKey, &Origin> =
+    let mut origins: BTreeMap<&ObjectKey, &Origin> =
         rendered.objects.iter().map(|o| (&o.key, &o.origin)).collect();
+    origins.extend(&rendered.whole.refused);
     let findings: Vec<Value> = engine
         .rows::<world::Finding>()
         .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))

@@ -89,7 +89,7 @@ fn stand_in(cluster: &str, why: &StandIn) -> String {
 
 /// Where the object of a problem stands now.
 pub fn origin<'a>(store: &'a Store, problem: &Problem) -> Option<&'a Origin> {
-    store.get(&problem.object).map(|stored| &stored.object.origin)
+    store.origin(&problem.object)
 }
 
 /// A finding with file and line, looked up from where the object stands.

@@ -20,6 +20,8 @@ mod conditions;
 mod contract;
 #[path = "e2e/dns.rs"]
 mod dns;
+#[path = "e2e/door.rs"]
+mod door;
 #[path = "e2e/first_hour.rs"]
 mod first_hour;
 #[path = "e2e/instance.rs"]

@@ -9,6 +9,7 @@
 pub mod certificates;
 pub mod conditions;
 pub mod dns;
+pub mod door;
 pub mod gateway;
 pub mod gitops;
 pub mod policy;

@@ -40,9 +40,9 @@ use portolan_core::{
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Instant, Name, NamespacedName, Object,
+    Instant, Name, NamespacedName, Object, Problem,
     dns::Snapshot,
-    input::{Gateway, Secret, TlsPair},
+    input::{Gateway, Secret, SourceProblems, TlsPair},
     intake::intake,
     yaml,
 };
@@ -86,8 +86,16 @@ impl Run {
     fn of(case: &Case) -> Self {
         let mut run = Self::new(case);
         case.objects.iter().for_each(|object| run.put(object));
+        run.tell(&case.refused);
         run.observe(&case.facts, true);
         run
+    }
+
+    /// Why objects of the repository were not taken.
+    fn tell(&mut self, refused: &[Problem]) {
+        for problem in refused {
+            self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem.clone()] });
+        }
     }
 
     fn step(&mut self) {
@@ -299,6 +307,7 @@ fn every_change_changes_what_is_expected_with_the_work_that_is_expected() {
             run.work = 0;
             change.removed.iter().for_each(|object| run.change(object, None));
             change.objects.iter().for_each(|object| run.change(object, Some(object)));
+            run.tell(&change.refused);
             merge(&mut facts, &change.facts);
             run.observe(&facts, true);
             let after = run.lines();
@@ -312,6 +321,8 @@ fn every_change_changes_what_is_expected_with_the_work_that_is_expected() {
             let mut again = Run::new(case);
             again.zone.clone_from(&run.zone);
             run.objects.iter().for_each(|object| again.put(object));
+            again.tell(&case.refused);
+            again.tell(&change.refused);
             again.observe(&facts, true);
             assert_eq!(again.shown(), run.shown(), "{}: steps differ from a rebuild", change.out.display());
         }
@@ -352,6 +363,7 @@ fn the_order_and_the_steps_in_which_objects_come_change_nothing() {
                 order.swap(at, usize::try_from(random % (at as u64 + 1)).unwrap());
             }
             let mut run = Run::new(case);
+            run.tell(&case.refused);
             for (at, object) in order.iter().enumerate() {
                 run.put(object);
                 if at % usize::try_from(seed).unwrap() == 0 {

@@ -14,6 +14,7 @@ mod tests;
 pub mod tls;
 
 pub use gateway::hostname;
+pub use restrictions::POLICIES;
 pub use secrets::MANAGED_BY;
 
 use crate::{Object, ObjectKey, Problem, input};

@@ -108,8 +108,17 @@ impl Object {
     /// A sentence that says which of `apiVersion`, `kind`, `metadata.name` is missing or not text.
     pub fn from_json(json: impl Into<Json>, origin: Origin) -> Result<Self, String> {
         let json: Json = json.into();
+        let (key, version) = Self::identity(&json)?;
+        Ok(Self { key, version, json, origin, stamp: None })
+    }
+
+    /// Which object it is, and the API version without the group.
+    ///
+    /// # Errors
+    /// As [`from_json`](Self::from_json).
+    pub fn identity(json: &Value) -> Result<(ObjectKey, Name), String> {
         let text = |path: &[&str]| {
-            let mut at = &*json;
+            let mut at = json;
             for part in path {
                 at = at.get(part)?;
             }
@@ -125,16 +134,9 @@ impl Object {
             Some(other) => return Err(format!("metadata.namespace is {other}, not text: put it in quotes")),
         };
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
-        Ok(Self {
-            key: ObjectKey {
-                kind: Kind::new(group, kind.as_str()),
-                name: NamespacedName::new(namespace, name),
-            },
-            version: version.into(),
-            json,
-            origin,
-            stamp: None,
-        })
+        let key =
+            ObjectKey { kind: Kind::new(group, kind.as_str()), name: NamespacedName::new(namespace, name) };
+        Ok((key, version.into()))
     }
 
     /// An annotation's value.

@@ -19,6 +19,8 @@ pub struct Document {
     pub line: u32,
     /// Lines of the fields.
     pub lines: Lines,
+    /// Keys that stand twice in one mapping, with the line of the last, which counts.
+    pub repeated: Vec<(String, u32)>,
 }
 
 /// Why a document could not be read. Other documents of the file still are.
@@ -36,11 +38,19 @@ pub struct YamlError {
 const DEPTH: usize = 200;
 /// Most nodes that aliases may add up to in one file (the "billion laughs" limit).
 const NODES: usize = 1_000_000;
+/// Most bytes of text that aliases may add up to in one file.
+const BYTES: usize = 16 << 20;
 
 /// Reads all documents. Empty documents are left out.
 pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
-    let mut loader =
-        Loader { parser: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0, lines: Vec::new() };
+    let mut loader = Loader {
+        parser: Parser::new_from_str(text),
+        anchors: HashMap::new(),
+        nodes: 0,
+        bytes: 0,
+        lines: Vec::new(),
+        repeated: Vec::new(),
+    };
     let (mut documents, mut errors) = (Vec::new(), Vec::new());
     loop {
         match loader.next() {
@@ -48,10 +58,12 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
             Ok((Event::DocumentStart(..), _)) => {
                 loader.anchors.clear();
                 loader.lines.clear();
+                loader.repeated.clear();
                 match loader.root() {
                     Ok(Some((json, line))) => {
                         let lines = loader.lines.drain(..).collect();
-                        documents.push(Document { json, line, lines });
+                        let repeated = std::mem::take(&mut loader.repeated);
+                        documents.push(Document { json, line, lines, repeated });
                     }
                     Ok(None) => {}
                     Err(error) => {
@@ -76,10 +88,21 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
 
 struct Loader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
-    anchors: HashMap<usize, (Value, usize)>,
+    anchors: HashMap<usize, Anchor>,
     nodes: usize,
+    /// Of texts that aliases brought.
+    bytes: usize,
     /// In the order in which they were met.
     lines: Vec<(String, u32)>,
+    repeated: Vec<(String, u32)>,
+}
+
+/// What an alias stands for, and what it costs.
+#[derive(Clone)]
+struct Anchor {
+    value: Value,
+    nodes: usize,
+    bytes: usize,
 }
 
 type At = (u32, u32);
@@ -144,14 +167,19 @@ impl<'a> Loader<'a> {
             }
             Event::MappingStart(_, anchor, _) => (self.mapping(path, depth)?, anchor),
             Event::Alias(id) => {
-                let (value, size) = self.anchors.get(&id).cloned().ok_or_else(|| wrong("unknown alias"))?;
-                self.nodes += size;
-                return Ok(value);
+                let anchor = self.anchors.get(&id).ok_or_else(|| wrong("unknown alias"))?;
+                self.nodes += anchor.nodes;
+                self.bytes += anchor.bytes;
+                if self.nodes > NODES || self.bytes > BYTES {
+                    return Err(wrong("aliases add up to too many nodes or too much text"));
+                }
+                return Ok(anchor.value.clone());
             }
             _ => return Err(wrong("a value is missing here")),
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), self.nodes - first + 1));
+            let (nodes, bytes) = (self.nodes - first + 1, text_of(&value));
+            self.anchors.insert(anchor, Anchor { value: value.clone(), nodes, bytes });
         }
         Ok(value)
     }
@@ -166,14 +194,9 @@ impl<'a> Loader<'a> {
             }
             let key = match self.value(event, at, path, depth + 1)? {
                 Value::String(text) => text,
-                Value::Bool(_) | Value::Number(_) | Value::Null => {
-                    // Go's converter turns scalar keys to text too.
-                    return Err(YamlError {
-                        line: at.0,
-                        column: at.1,
-                        message: "a key must be text: put it in quotes".into(),
-                    });
-                }
+                // As Go's converter to JSON writes them.
+                Value::Bool(flag) => flag.to_string(),
+                Value::Number(number) => number_key(&number),
                 _ => {
                     return Err(YamlError { line: at.0, column: at.1, message: "a key must be text".into() });
                 }
@@ -184,12 +207,9 @@ impl<'a> Loader<'a> {
             let value = self.value(event, value_at, &child, depth + 1)?;
             if key == "<<" {
                 merged.push(value);
-            } else if map.insert(key.clone(), value).is_some() {
-                return Err(YamlError {
-                    line: at.0,
-                    column: at.1,
-                    message: format!("key {key} stands twice"),
-                });
+            } else if map.insert(key, value).is_some() {
+                // Go's reader takes the last one.
+                self.repeated.push((child, at.0));
             }
         }
         for value in merged.into_iter().flat_map(|v| if let Value::Array(all) = v { all } else { vec![v] }) {
@@ -201,6 +221,30 @@ impl<'a> Loader<'a> {
         }
         Ok(Value::Object(map))
     }
+}
+
+/// Bytes of all texts in a value.
+fn text_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(text_of).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + text_of(value)).sum(),
+        _ => 0,
+    }
+}
+
+/// A number as the key of a mapping: what is not whole as `strconv.FormatFloat(key, 'g', -1, 32)` writes it.
+fn number_key(number: &Number) -> String {
+    let Some(float) = number.as_f64().filter(|_| number.is_f64()) else { return number.to_string() };
+    #[expect(clippy::cast_possible_truncation, reason = "as Go does")]
+    let float = float as f32;
+    if float == 0.0 || (1e-4..1e6).contains(&float.abs()) {
+        return float.to_string();
+    }
+    let text = format!("{float:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, exponent) = exponent.strip_prefix('-').map_or(('+', exponent), |rest| ('-', rest));
+    format!("{digits}e{sign}{exponent:0>2}")
 }
 
 /// A plain scalar by the rules of Go's YAML: YAML 1.1 booleans, octal with a leading 0, underscores in numbers.
@@ -299,8 +343,25 @@ mod tests {
     }
 
     #[test]
-    fn duplicate_keys_are_errors() {
-        let (_, errors) = load("a: 1\nb: 2\na: 3\n");
-        assert_eq!((errors[0].line, errors[0].message.as_str()), (3, "key a stands twice"));
+    fn texts_of_aliases_are_bounded() {
+        let mut bomb = format!("a: &a {}\nall:\n", "x".repeat(100_000));
+        (0..200).for_each(|_| bomb.push_str("- *a\n"));
+        let (documents, errors) = load(&bomb);
+        assert_eq!((documents.len(), errors.len()), (0, 1));
+        assert!(errors[0].message.contains("too much text"), "{}", errors[0].message);
+    }
+
+    #[test]
+    fn keys_are_texts_as_go_writes_them_and_the_last_of_two_counts() {
+        assert_eq!(
+            one("{9000: a, 1.5: b, on: c, 017: d, 'x': e, 1e6: f, 1e3: g}"),
+            json!({"9000": "a", "1.5": "b", "true": "c", "15": "d", "x": "e", "1e+06": "f", "1000": "g"})
+        );
+        let (documents, errors) = load("a: 1\nb:\n  c: 2\n  c: 3\na: 3\n");
+        assert_eq!(errors, []);
+        assert_eq!(documents[0].json, json!({"a": 3, "b": {"c": 3}}));
+        assert_eq!(documents[0].repeated, [("b.c".to_owned(), 4), ("a".to_owned(), 5)]);
+        let (_, errors) = load("a: 1\n? [1]\n: 2\n");
+        assert_eq!(errors[0].message, "a key must be text");
     }
 }

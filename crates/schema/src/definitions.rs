@@ -1,7 +1,8 @@
 //! The kinds that are known: those packed into the program, and those that a repository defines.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, hash_map::DefaultHasher},
+    hash::{Hash as _, Hasher as _},
     sync::{Arc, OnceLock},
 };
 
@@ -64,11 +65,67 @@ impl Definition {
 type GroupKind = (Box<str>, Box<str>);
 
 /// All kinds that are known, by group, kind and version. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Definitions {
     builtin: bool,
     /// From the repository: they win, kind by kind.
-    brought: BTreeMap<GroupKind, Vec<Arc<Definition>>>,
+    brought: BTreeMap<GroupKind, Arc<Brought>>,
+}
+
+/// What a CustomResourceDefinition of a repository defines. Equal if all that it defines is.
+#[derive(Debug)]
+pub struct Brought {
+    /// API group.
+    pub group: Box<str>,
+    /// Kind.
+    pub kind: Box<str>,
+    versions: Vec<Arc<Definition>>,
+    namespaced: bool,
+    print: u64,
+}
+
+impl PartialEq for Brought {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.group, &self.kind, self.print) == (&other.group, &other.kind, other.print)
+    }
+}
+
+impl Brought {
+    /// Reads one; `None` if the object is none.
+    pub fn read(crd: &Value) -> Option<Self> {
+        let text = |pointer| crd.pointer(pointer).and_then(Value::as_str);
+        if crd.get("kind")? != "CustomResourceDefinition" {
+            return None;
+        }
+        let (group, kind): (Box<str>, Box<str>) =
+            (text("/spec/group")?.into(), text("/spec/names/kind")?.into());
+        let namespaced = text("/spec/scope") != Some("Cluster");
+        let all = |pointer| crd.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        let short: Vec<Box<str>> =
+            all("/spec/names/shortNames").filter_map(Value::as_str).map(Box::from).collect();
+        let served = all("/spec/versions").filter(|version| version["served"] == true);
+        let versions = served
+            .map(|version| {
+                let schema = version.pointer("/schema/openAPIV3Schema");
+                Arc::new(Definition {
+                    group: group.clone(),
+                    version: version["name"].as_str().unwrap_or_default().into(),
+                    kind: kind.clone(),
+                    plural: text("/spec/names/plural").unwrap_or_default().into(),
+                    short: short.clone(),
+                    namespaced,
+                    typed: false,
+                    status: version.pointer("/subresources/status").is_some(),
+                    schema: Source::Whole(
+                        schema.map_or_else(read::anything, |schema| read::whole(schema, 0)),
+                    ),
+                })
+            })
+            .collect();
+        let mut hasher = DefaultHasher::new();
+        crd.get("spec").map(Value::to_string).hash(&mut hasher);
+        Some(Self { group, kind, versions, namespaced, print: hasher.finish() })
+    }
 }
 
 /// What is known of a kind and version.
@@ -80,6 +137,13 @@ pub enum Lookup {
     OtherVersions,
     /// The kind is not.
     Unknown,
+}
+
+/// Those that are packed.
+impl Default for Definitions {
+    fn default() -> Self {
+        Self::builtin()
+    }
 }
 
 impl Definitions {
@@ -101,45 +165,25 @@ impl Definitions {
         };
         let key = (Box::from(group), Box::from(kind));
         match self.brought.get(&key) {
-            Some(all) => of(all),
+            Some(brought) => of(&brought.versions),
             None if self.builtin => pack().kinds.get(&key).map_or(Lookup::Unknown, |all| of(all)),
             None => Lookup::Unknown,
         }
     }
 
-    /// The kind that a CustomResourceDefinition defines, and nothing for any other object.
-    pub fn defines(crd: &Value) -> Option<GroupKind> {
-        let text = |pointer| crd.pointer(pointer).and_then(Value::as_str).map(Box::from);
-        let is = crd.get("kind")? == "CustomResourceDefinition";
-        if is { Some((text("/spec/group")?, text("/spec/names/kind")?)) } else { None }
+    /// Whether objects of a kind stand in a namespace; `None` if the kind is not known.
+    pub fn namespaced(&self, group: &str, kind: &str) -> Option<bool> {
+        let key = (Box::from(group), Box::from(kind));
+        match self.brought.get(&key) {
+            Some(brought) => Some(brought.namespaced),
+            None if self.builtin => pack().kinds.get(&key)?.first().map(|one| one.namespaced),
+            None => None,
+        }
     }
 
-    /// Takes a CustomResourceDefinition of the repository: it wins over what is packed. Whether it was one.
-    pub fn bring(&mut self, crd: &Value) -> bool {
-        let Some(key) = Self::defines(crd) else { return false };
-        let text = |pointer| crd.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        let versions = crd.pointer("/spec/versions").and_then(Value::as_array);
-        let served = versions.into_iter().flatten().filter(|version| version["served"] == true);
-        let short = crd.pointer("/spec/names/shortNames").and_then(Value::as_array);
-        let short = short.into_iter().flatten().filter_map(Value::as_str).map(Box::from).collect::<Vec<_>>();
-        let definitions = served
-            .map(|version| {
-                let schema = version.pointer("/schema/openAPIV3Schema").unwrap_or(&Value::Null);
-                Arc::new(Definition {
-                    group: key.0.clone(),
-                    version: version["name"].as_str().unwrap_or_default().into(),
-                    kind: key.1.clone(),
-                    plural: text("/spec/names/plural").into(),
-                    short: short.clone(),
-                    namespaced: text("/spec/scope") == "Namespaced",
-                    typed: false,
-                    status: version.pointer("/subresources/status").is_some(),
-                    schema: Source::Whole(read::whole(schema, 0)),
-                })
-            })
-            .collect();
-        self.brought.insert(key, definitions);
-        true
+    /// Takes a definition of the repository: it wins over what is packed.
+    pub fn bring(&mut self, brought: Arc<Brought>) {
+        self.brought.insert((brought.group.clone(), brought.kind.clone()), brought);
     }
 
     /// Forgets a definition of the repository.

@@ -26,7 +26,7 @@ mod read;
 
 pub use admit::{Admitted, admit};
 pub use cause::{Cause, CauseKind};
-pub use definitions::{Definition, Definitions, Lookup};
+pub use definitions::{Brought, Definition, Definitions, Lookup};
 pub use prune::Unknown;
 #[cfg(test)]
 mod tests;

@@ -107,6 +107,11 @@ fn bounds(map: &Map<String, Value>) -> Option<Bounds> {
     })
 }
 
+/// Of a definition that says nothing: every field is kept.
+pub(crate) fn anything() -> Arc<Schema> {
+    Arc::new(Schema { preserve: true, ..Schema::default() })
+}
+
 /// A schema as it stands in a CustomResourceDefinition. `depth` bounds what a hostile one can nest.
 pub(crate) fn whole(value: &Value, depth: usize) -> Arc<Schema> {
     const DEPTH: usize = 100;

@@ -1,9 +1,11 @@
 //! What is refused, in which words, and what an object looks like that is taken.
 #![allow(clippy::unwrap_used, clippy::needless_pass_by_value)]
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
-use crate::{Admitted, Definitions, admit};
+use crate::{Admitted, Brought, Definitions, admit};
 
 fn try_it(object: Value) -> Result<Admitted, Vec<String>> {
     admit(&Definitions::builtin(), object, None)
@@ -165,10 +167,11 @@ fn definitions_of_the_repository_win_and_other_versions_are_refused() {
         ["no matches for kind \"Certificate\" in version \"cert-manager.io/v1alpha2\""]
     );
     let mut own = Definitions::builtin();
-    assert!(own.bring(&json!({"kind": "CustomResourceDefinition", "spec": {
+    let crd = json!({"kind": "CustomResourceDefinition", "spec": {
         "group": "cert-manager.io", "scope": "Cluster", "names": {"kind": "Certificate"},
         "versions": [{"name": "v1alpha2", "served": true, "schema": {"openAPIV3Schema": {"type": "object"}}}],
-    }})));
+    }});
+    own.bring(Arc::new(Brought::read(&crd).unwrap()));
     assert!(admit(&own, old, None).unwrap().known);
     let other = json!({"apiVersion": "example.org/v1", "kind": "Thing", "any": 1});
     assert_eq!(try_it(other.clone()).unwrap(), Admitted { object: other, warnings: vec![], known: false });
@@ -178,7 +181,7 @@ fn definitions_of_the_repository_win_and_other_versions_are_refused() {
 fn every_kind_that_is_packed_can_be_read_and_its_patterns_are_patterns() {
     let mut patterns = 0;
     for definition in Definitions::packed() {
-        let mut todo = vec![std::sync::Arc::clone(definition.schema())];
+        let mut todo = vec![Arc::clone(definition.schema())];
         let mut left = 200_000;
         while let Some(schema) = todo.pop() {
             left -= 1;

@@ -18,7 +18,7 @@ impl Driver {
         let mut namespaces: BTreeSet<Name> = BTreeSet::new();
         let mut here: BTreeSet<Name> = BTreeSet::new();
         for object in objects {
-            let object = self.admitted(object);
+            let object = self.admitted(object, &whole.definitions);
             let stored = self.store.get(&object.key);
             if is_namespace(&object.key) {
                 here.insert(object.key.name.name.clone());
@@ -80,6 +80,9 @@ impl Driver {
 
 /// Whether an object that is no longer wanted may go: not if it may stand in something that could not be read.
 fn may_prune(stored: &Stored, whole: &Whole) -> bool {
+    if whole.refused.contains_key(&stored.object.key) {
+        return false;
+    }
     let Some(source) = &stored.object.origin.source else {
         // Where it stood is not known since the last start.
         return whole.unsure.is_empty() && whole.unsure_files.is_empty();

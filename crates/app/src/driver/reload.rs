@@ -170,6 +170,7 @@ impl Driver {
         }
         self.reading.forget = self.unwritten;
         self.unwritten |= unwritten;
+        self.store.set_refused(read.whole.refused);
         self.reading.applications = read.whole.applications;
         self.source_problems(read.problems, more);
         self.reaction.written();

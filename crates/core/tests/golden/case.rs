@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use portolan_model::{Object, Origin, yaml};
+use portolan_core::door::{self, Definitions, Door};
+use portolan_model::{Object, Origin, Problem, yaml};
 use serde_json::Value;
 
 /// One folder `src/<room>/testdata/<case>`.
@@ -10,6 +11,8 @@ pub struct Case {
     pub room: String,
     pub folder: PathBuf,
     pub objects: Vec<Object>,
+    /// Objects that the door refuses.
+    pub refused: Vec<Problem>,
     pub facts: Value,
     pub changes: Vec<Change>,
 }
@@ -20,6 +23,8 @@ pub struct Change {
     pub out: PathBuf,
     /// Objects that come or change.
     pub objects: Vec<Object>,
+    /// Objects that the door refuses: what was there stays.
+    pub refused: Vec<Problem>,
     /// Objects that go: documents with `remove: true`.
     pub removed: Vec<Object>,
     /// Replace those of the case, field by field.
@@ -33,8 +38,21 @@ fn documents(path: &Path) -> Vec<Value> {
     documents.into_iter().map(|document| document.json).collect()
 }
 
-fn object(json: Value) -> Object {
-    Object::from_json(json, Origin::default()).unwrap()
+/// The objects that the door takes, and why it does not take the others.
+fn objects(documents: Vec<Value>) -> (Vec<Object>, Vec<Problem>) {
+    let definitions = Definitions::builtin();
+    let (mut objects, mut refused) = (vec![], vec![]);
+    for json in documents {
+        match door::enter(&definitions, json, Origin::default()).unwrap() {
+            Door::Taken(object) => objects.push(object),
+            Door::Refused(_, problem) => refused.push(problem),
+            Door::Restricts(object, problem) => {
+                objects.push(object);
+                refused.push(problem);
+            }
+        }
+    }
+    (objects, refused)
 }
 
 fn changes(folder: &Path) -> Vec<Change> {
@@ -47,10 +65,13 @@ fn changes(folder: &Path) -> Vec<Change> {
         }
         let (removed, objects): (Vec<Value>, Vec<Value>) =
             documents(&change).into_iter().partition(|json| json["remove"] == true);
+        let (objects, refused) = self::objects(objects);
+        let removed = removed.into_iter().map(|json| Object::from_json(json, Origin::default()).unwrap());
         found.push(Change {
             out: folder.join(format!("{number}.out.yaml")),
-            objects: objects.into_iter().map(object).collect(),
-            removed: removed.into_iter().map(object).collect(),
+            objects,
+            refused,
+            removed: removed.collect(),
             facts: documents(&facts).pop().unwrap_or(Value::Null),
         });
     }
@@ -71,9 +92,11 @@ pub fn cases() -> Vec<Case> {
         for folder in folders(&room).into_iter().filter(|folder| folder.join("input.yaml").is_file()) {
             let mut objects = documents(&room.join("base.yaml"));
             objects.extend(documents(&folder.join("input.yaml")));
+            let (objects, refused) = self::objects(objects);
             cases.push(Case {
                 room: name.clone(),
-                objects: objects.into_iter().map(object).collect(),
+                objects,
+                refused,
                 facts: documents(&folder.join("facts.yaml")).pop().unwrap_or(Value::Null),
                 changes: changes(&folder),
                 folder,

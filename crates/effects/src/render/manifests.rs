@@ -27,6 +27,14 @@ pub(super) struct Manifests {
     pub(super) unsure_file: Option<String>,
 }
 
+/// A key stands twice in one mapping.
+const REPEATED: u16 = 12;
+const ONCE: &str = "remove one of the two: readers other than Kubernetes' take the first, or none";
+
+fn twice(key: &str) -> String {
+    format!("{key} stands twice; the last one counts, as for kubectl and Argo CD")
+}
+
 /// Larger files are not read, as in plain folders.
 const MOST_BYTES: u64 = 16 << 20;
 
@@ -57,6 +65,10 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
             out.values = document.json.get("values").cloned();
             continue;
         }
+        for (key, _) in &document.repeated {
+            let file = problems::file(&template(document.line));
+            out.problems.push(problems::problem(file, "", REPEATED, Severity::Warning, twice(key), ONCE));
+        }
         let source = Some(Source { file: template(document.line).into(), line: 1 });
         let origin = Origin { source, lines: Lines::default(), application: application.clone(), wave: 0 };
         out.documents.extend(
@@ -72,14 +84,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     let file = checkout.show(path);
     let mut problem = |line: u32, code: u16, message: String, hint: &str| {
         let field = if line > 0 { format!("line {line}") } else { String::new() };
-        out.problems.push(problems::problem(
-            problems::file(&file),
-            &field,
-            code,
-            Severity::Error,
-            message,
-            hint,
-        ));
+        let severity = if code == REPEATED { Severity::Warning } else { Severity::Error };
+        out.problems.push(problems::problem(problems::file(&file), &field, code, severity, message, hint));
     };
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
     let text = if size > MOST_BYTES {
@@ -106,6 +112,9 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     }
     if !errors.is_empty() {
         out.unsure_file = Some(file.clone());
+    }
+    for (key, line) in documents.iter().flat_map(|document| &document.repeated) {
+        problem(*line, REPEATED, twice(key), ONCE);
     }
     for document in documents {
         let first = document.line;

@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::{path::PathBuf, sync::Arc};
 
-use portolan_model::{Kind, Name, Object, ObjectKey, Problem, Source};
+use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem, Source};
+use portolan_schema::{Brought, Definitions};
 
 use super::{
     order,
@@ -20,8 +21,9 @@ pub(super) struct Merged {
     parts: BTreeMap<Arc<PartKey>, Part>,
     /// Where each object stands; more than one place is a conflict, and the first wins.
     places: BTreeMap<ObjectKey, Vec<Rank>>,
-    /// Cluster-scoped kinds of CRDs, with how many define each.
-    defined: BTreeMap<Kind, usize>,
+    /// Kinds that CustomResourceDefinitions define; of several the first counts.
+    defined: BTreeMap<Kind, BTreeMap<(Arc<PartKey>, usize), Arc<Brought>>>,
+    definitions: Definitions,
     subjects: Subjects,
     /// Conflicts that were told.
     twice: BTreeMap<ObjectKey, Vec<Problem>>,
@@ -38,16 +40,27 @@ pub(super) struct Merged {
 /// What is kept of a part.
 #[derive(Debug, Default)]
 struct Part {
-    brought: Vec<Brought>,
+    brought: Vec<Standing>,
     problems: Vec<Problem>,
     unapplied: Vec<ObjectKey>,
-    defines: Vec<Kind>,
+    defines: Vec<Arc<Brought>>,
+    /// Objects that an API server would not store.
+    refused: Vec<(ObjectKey, Origin)>,
     unsure: bool,
     unsure_file: Option<String>,
 }
 
+impl Part {
+    /// Kinds of everything that stands in it.
+    fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        let brought = self.brought.iter().map(|brought| &brought.key);
+        let refused = self.refused.iter().map(|(key, _)| key);
+        brought.chain(refused).chain(&self.unapplied).map(|key| &key.kind)
+    }
+}
+
 #[derive(Debug)]
-struct Brought {
+struct Standing {
     key: ObjectKey,
     wave: i32,
     place: Option<Source>,
@@ -69,7 +82,7 @@ impl Merged {
         // What is gone and then read is only read.
         let changes: BTreeMap<Arc<PartKey>, Change> =
             changes.into_iter().map(|change| (Arc::clone(&change.key), change)).collect();
-        let rescoped = self.define(&changes);
+        let redefined = self.define(&changes);
         let here: BTreeSet<Arc<PartKey>> = changes.keys().cloned().collect();
         for (key, change) in changes {
             self.remove(&key);
@@ -78,9 +91,11 @@ impl Merged {
             }
         }
         let mut again = BTreeSet::new();
-        if rescoped {
-            let others = self.parts.keys().filter(|key| !here.contains(*key));
-            again.extend(others.map(|key| key.path.clone()));
+        if !redefined.is_empty() {
+            let others = self.parts.iter().filter(|(key, part)| {
+                !here.contains(*key) && part.kinds().any(|kind| redefined.contains(kind))
+            });
+            again.extend(others.map(|(key, _)| key.path.clone()));
         }
         for (key, before) in &self.touched {
             let Some(first) = self.places.get(key).and_then(|ranks| ranks.first()) else { continue };
@@ -91,28 +106,46 @@ impl Merged {
         again
     }
 
-    /// Counts the kinds that parts define; `true` if another set of kinds is cluster-scoped than before.
-    fn define(&mut self, changes: &BTreeMap<Arc<PartKey>, Change>) -> bool {
-        let mut before: BTreeMap<Kind, bool> = BTreeMap::new();
+    /// Takes over what parts define. Gives the kinds that have another definition than before.
+    fn define(&mut self, changes: &BTreeMap<Arc<PartKey>, Change>) -> BTreeSet<Kind> {
+        let mut before: BTreeMap<Kind, Option<Arc<Brought>>> = BTreeMap::new();
         for (key, change) in changes {
             let old = self.parts.get(key).map(|part| part.defines.clone()).unwrap_or_default();
-            let new = change.read.iter().flat_map(|read| &read.documents);
-            let new: Vec<Kind> = new.filter_map(|d| order::defines_cluster_scoped(&d.json)).collect();
-            for kind in &new {
-                before.entry(kind.clone()).or_insert_with(|| self.defined.contains_key(kind));
-                *self.defined.entry(kind.clone()).or_default() += 1;
+            let new = change.defines();
+            for one in old.iter().chain(&new) {
+                let kind = Kind::new(&*one.group, &*one.kind);
+                before.entry(kind).or_insert_with_key(|kind| self.defining(kind));
             }
-            for kind in old {
-                before.entry(kind.clone()).or_insert_with(|| self.defined.contains_key(&kind));
-                if let Some(count) = self.defined.get_mut(&kind) {
-                    *count -= 1;
-                    if *count == 0 {
-                        self.defined.remove(&kind);
-                    }
+            for (number, one) in old.iter().enumerate() {
+                let kind = Kind::new(&*one.group, &*one.kind);
+                if let Some(all) = self.defined.get_mut(&kind) {
+                    all.remove(&(Arc::clone(key), number));
                 }
             }
+            for (number, one) in new.into_iter().enumerate() {
+                let kind = Kind::new(&*one.group, &*one.kind);
+                self.defined.entry(kind).or_default().insert((Arc::clone(key), number), one);
+            }
         }
-        before.into_iter().any(|(kind, was)| was != self.defined.contains_key(&kind))
+        let mut changed = BTreeSet::new();
+        for (kind, before) in before {
+            let now = self.defining(&kind);
+            match &now {
+                Some(now) => self.definitions.bring(Arc::clone(now)),
+                None => {
+                    self.defined.remove(&kind);
+                    self.definitions.forget(&kind.group, &kind.kind);
+                }
+            }
+            if now != before {
+                changed.insert(kind);
+            }
+        }
+        changed
+    }
+
+    fn defining(&self, kind: &Kind) -> Option<Arc<Brought>> {
+        self.defined.get(kind)?.values().next().cloned()
     }
 
     fn remove(&mut self, key: &Arc<PartKey>) {
@@ -136,9 +169,9 @@ impl Merged {
 
     fn put(&mut self, change: Change) {
         let key = Arc::clone(&change.key);
-        let documents = change.read.iter().flat_map(|read| &read.documents);
-        let defines = documents.filter_map(|d| order::defines_cluster_scoped(&d.json)).collect();
-        let Placed { objects, problems, unapplied, unsure, unsure_file } = place(change, &self.defined);
+        let defines = change.defines();
+        let Placed { objects, refused, problems, unapplied, unsure, unsure_file } =
+            place(change, &self.definitions);
         for problem in &problems {
             self.subjects.add(problem);
         }
@@ -153,10 +186,10 @@ impl Merged {
             let at = ranks.binary_search(&rank).unwrap_or_else(|at| at);
             ranks.insert(at, rank.clone());
             let (wave, place) = (object.origin.wave, object.origin.source.clone());
-            brought.push(Brought { key: object.key.clone(), wave, place });
+            brought.push(Standing { key: object.key.clone(), wave, place });
             self.fresh.insert(rank, object);
         }
-        self.parts.insert(key, Part { brought, problems, unapplied, defines, unsure, unsure_file });
+        self.parts.insert(key, Part { brought, problems, unapplied, defines, refused, unsure, unsure_file });
     }
 
     fn touch(&mut self, key: &ObjectKey) {
@@ -241,6 +274,16 @@ impl Merged {
     /// Plain files that could not be read whole.
     pub(super) fn unsure_files(&self) -> impl Iterator<Item = String> {
         self.unsure.iter().filter_map(|key| self.parts.get(key)?.unsure_file.clone())
+    }
+
+    /// Objects that are left out as an API server would not store them, with where they stand.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &Origin)> {
+        self.parts.values().flat_map(|part| &part.refused).map(|(key, origin)| (key, origin))
+    }
+
+    /// What is known of kinds.
+    pub(super) fn definitions(&self) -> &Definitions {
+        &self.definitions
     }
 
     /// Hooks and Jobs.

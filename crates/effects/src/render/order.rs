@@ -2,6 +2,7 @@
 //! Source: argoproj/argo-cd `gitops-engine/pkg/sync`.
 
 use portolan_model::{Kind, ObjectKey};
+use portolan_schema::Definitions;
 use serde_json::Value;
 
 fn annotation<'a>(json: &'a Value, key: &str) -> Option<&'a str> {
@@ -70,11 +71,14 @@ pub(super) fn rank(kind: &Kind) -> usize {
     ORDER.iter().position(|name| *name == &*kind.kind).unwrap_or(ORDER.len())
 }
 
-/// Whether objects of the kind have no namespace. `defined` knows the cluster-scoped kinds of CRDs in the repository.
+/// Whether objects of the kind have no namespace.
 ///
-/// For a custom kind without its CRD, a name that starts with `Cluster` and goes on decides, as the field names them
+/// For a custom kind without a definition, a name that starts with `Cluster` and goes on decides, as the field names them
 /// (ClusterIssuer, ClusterPolicy, ClusterSecretStore).
-pub(super) fn cluster_scoped(kind: &Kind, defined: impl Fn(&Kind) -> bool) -> bool {
+pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
+    if let Some(namespaced) = definitions.namespaced(&kind.group, &kind.kind) {
+        return !namespaced;
+    }
     const BUILT_IN: [(&str, &str); 19] = [
         ("", "Namespace"),
         ("", "Node"),
@@ -96,15 +100,7 @@ pub(super) fn cluster_scoped(kind: &Kind, defined: impl Fn(&Kind) -> bool) -> bo
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
         ("gateway.networking.k8s.io", "GatewayClass"),
     ];
-    defined(kind)
-        || BUILT_IN.contains(&(&*kind.group, &*kind.kind))
+    BUILT_IN.contains(&(&*kind.group, &*kind.kind))
         || (kind.group.contains('.')
             && kind.kind.strip_prefix("Cluster").is_some_and(|rest| rest.starts_with(char::is_uppercase)))
-}
-
-/// The kind that a CustomResourceDefinition defines, if it is cluster-scoped.
-pub(super) fn defines_cluster_scoped(json: &Value) -> Option<Kind> {
-    let text = |pointer| json.pointer(pointer).and_then(Value::as_str);
-    (text("/kind")? == "CustomResourceDefinition" && text("/spec/scope")? == "Cluster")
-        .then(|| Some(Kind::new(text("/spec/group")?, text("/spec/names/kind")?)))?
 }

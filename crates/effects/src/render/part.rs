@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, path::PathBuf, sync::Arc};
 
 use portolan_model::{Name, ObjectKey};
+use portolan_schema::Brought;
 
 use super::manifests::Manifests;
 
@@ -39,6 +40,14 @@ pub(super) struct Change {
     pub(super) plain: bool,
     /// `None` if it is gone.
     pub(super) read: Option<Manifests>,
+}
+
+impl Change {
+    /// What CustomResourceDefinitions in it define.
+    pub(super) fn defines(&self) -> Vec<Arc<Brought>> {
+        let documents = self.read.iter().flat_map(|read| &read.documents);
+        documents.filter_map(|document| Brought::read(&document.json)).map(Arc::new).collect()
+    }
 }
 
 /// The place of an object in the order of writing, apart from its kind: of two that have one key the first is taken.

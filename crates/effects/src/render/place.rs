@@ -1,8 +1,10 @@
 //! From a document to an object: its namespace, whether it is applied, and what is wrong with it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
-use portolan_model::{Kind, Name, Object, ObjectKey, Problem};
+use portolan_core::door::{self, Door};
+use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
+use portolan_schema::Definitions;
 use serde_json::{Map, Value};
 
 use super::{manifests::Document, order, part::Change, problems};
@@ -11,6 +13,8 @@ use super::{manifests::Document, order, part::Change, problems};
 #[derive(Default)]
 pub(super) struct Placed {
     pub(super) objects: Vec<Object>,
+    /// Objects that an API server would not store.
+    pub(super) refused: Vec<(ObjectKey, Origin)>,
     pub(super) problems: Vec<Problem>,
     /// Hooks and Jobs.
     pub(super) unapplied: Vec<ObjectKey>,
@@ -21,21 +25,14 @@ pub(super) struct Placed {
 }
 
 /// Places all documents of a part.
-pub(super) fn place(change: Change, defined: &BTreeMap<Kind, usize>) -> Placed {
+pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
     for document in read.documents {
         let file = document.origin.source.clone();
-        match object(document, &change.namespace, defined) {
-            Ok(object) => match order::unapplied(&object.key, &object.json) {
-                None => out.objects.push(object),
-                Some(why) => {
-                    let message = format!("{} {why}", object.key);
-                    out.problems.push(problems::not_applied(&object.key, "", message));
-                    out.unapplied.push(object.key);
-                }
-            },
+        match out.object(document, &change.namespace, definitions) {
+            Ok(()) => {}
             Err(why) => {
                 let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
                 out.incomplete(&file, change.plain.then_some(line), &why);
@@ -60,30 +57,54 @@ impl Placed {
         }
         self.problems.push(problem);
     }
-}
 
-/// Gives a namespaced object without a namespace the one of its Application, and takes it from a cluster-scoped one, as
-/// the API server and Argo CD do.
-fn object(document: Document, namespace: &Name, defined: &BTreeMap<Kind, usize>) -> Result<Object, String> {
-    let Document { mut json, mut origin } = document;
-    origin.wave = order::wave(&json);
-    let text = |name: &str| json.get(name).and_then(Value::as_str);
-    let version = text("apiVersion").ok_or("apiVersion is missing or not text")?;
-    let kind = text("kind").ok_or("kind is missing or not text")?;
-    let group = version.split_once('/').map_or("", |(group, _)| group);
-    let kind = Kind::new(group, kind);
-    let metadata =
-        json.get("metadata").and_then(Value::as_object).ok_or("metadata is missing or no mapping")?;
-    let scoped = !order::cluster_scoped(&kind, |kind| defined.contains_key(kind));
-    let named = metadata.get("namespace");
-    let empty = named.is_none_or(|n| n.is_null() || n.as_str() == Some(""));
-    let (add, remove) = (scoped && empty, !scoped && named.is_some());
-    if add {
-        edit(&mut json, |metadata| metadata.insert("namespace".into(), Value::String(namespace.to_string())));
-    } else if remove {
-        edit(&mut json, |metadata| metadata.remove("namespace"));
+    /// Gives a namespaced object without a namespace the one of its Application, and takes it from a cluster-scoped one, as
+    /// the API server and Argo CD do. Then it is judged.
+    fn object(
+        &mut self,
+        document: Document,
+        namespace: &Name,
+        definitions: &Definitions,
+    ) -> Result<(), String> {
+        let Document { mut json, mut origin } = document;
+        origin.wave = order::wave(&json);
+        let text = |name: &str| json.get(name).and_then(Value::as_str);
+        let version = text("apiVersion").ok_or("apiVersion is missing or not text")?;
+        let kind = text("kind").ok_or("kind is missing or not text")?;
+        let group = version.split_once('/').map_or("", |(group, _)| group);
+        let kind = Kind::new(group, kind);
+        let metadata =
+            json.get("metadata").and_then(Value::as_object).ok_or("metadata is missing or no mapping")?;
+        let scoped = !order::cluster_scoped(&kind, definitions);
+        let named = metadata.get("namespace");
+        let empty = named.is_none_or(|n| n.is_null() || n.as_str() == Some(""));
+        let (add, remove) = (scoped && empty, !scoped && named.is_some());
+        if add {
+            edit(&mut json, |metadata| {
+                metadata.insert("namespace".into(), Value::String(namespace.to_string()))
+            });
+        } else if remove {
+            edit(&mut json, |metadata| metadata.remove("namespace"));
+        }
+        let (key, _) = Object::identity(&json)?;
+        if let Some(why) = order::unapplied(&key, &json) {
+            self.problems.push(problems::not_applied(&key, "", format!("{key} {why}")));
+            self.unapplied.push(key);
+            return Ok(());
+        }
+        match door::enter(definitions, Arc::unwrap_or_clone(json), origin.clone())? {
+            Door::Taken(object) => self.objects.push(object),
+            Door::Restricts(object, problem) => {
+                self.problems.push(problem);
+                self.objects.push(object);
+            }
+            Door::Refused(key, problem) => {
+                self.problems.push(problem);
+                self.refused.push((key, origin));
+            }
+        }
+        Ok(())
     }
-    Object::from_json(json, origin)
 }
 
 fn edit(json: &mut Arc<Value>, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {

@@ -7,7 +7,8 @@ use std::{
 };
 
 use portolan_core::gitops::adapters::ComponentValues;
-use portolan_model::{Name, Object, ObjectKey, Problem};
+use portolan_model::{Name, Object, ObjectKey, Origin, Problem};
+use portolan_schema::Definitions;
 
 use super::{
     ApplicationInfo, Rendered, Tools,
@@ -65,6 +66,10 @@ pub struct Whole {
     pub unsure: BTreeSet<Name>,
     /// Plain files that could not be read whole: what stood in them must not be pruned; the rest may.
     pub unsure_files: BTreeSet<String>,
+    /// Objects that an API server would not store, with where they stand: what is stored of them must not be pruned.
+    pub refused: BTreeMap<ObjectKey, Origin>,
+    /// What is known of kinds.
+    pub definitions: Definitions,
 }
 
 /// Work that a reading did, in counts.
@@ -138,6 +143,8 @@ impl Tree {
             substitutions: walked.substitutions,
             unsure: walked.unsure,
             unsure_files: self.merged.unsure_files().collect(),
+            refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
+            definitions: self.merged.definitions().clone(),
         };
         whole.unsure.extend(self.merged.unsure());
         whole.adapters.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));

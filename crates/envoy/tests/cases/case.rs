@@ -3,13 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use portolan_core::{
-    World, engine,
+    World,
+    door::{self, Definitions, Door},
+    engine,
     gateway::rows::{DialledBackends, GatewayAddress},
     world,
 };
 use portolan_engine::{Engine, Has, Row};
 use portolan_model::{
-    Instant, Name, NamespacedName, Object, Origin, Redacted,
+    Instant, Name, NamespacedName, Origin, Redacted,
     input::{Gateway, Maker, Secret, TlsPair},
     intake::intake,
     yaml,
@@ -58,7 +60,11 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
     let now = Instant::parse(facts["now"].as_str().unwrap_or(NOW)).unwrap();
     let mut engine = engine();
     for json in objects {
-        let object = Object::from_json(json, Origin::default()).unwrap();
+        // What the door refuses is not sent.
+        let object = match door::enter(&Definitions::default(), json, Origin::default()).unwrap() {
+            Door::Taken(object) | Door::Restricts(object, _) => object,
+            Door::Refused(..) => continue,
+        };
         world::put(&mut engine, &object.key, intake(&object));
     }
     for (secret, names) in facts["certificates"].as_object().into_iter().flatten() {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Policies of Envoy Gateway that may restrict traffic.
-pub(super) const POLICIES: [&str; 5] = [
+pub const POLICIES: [&str; 5] = [
     "SecurityPolicy",
     "ClientTrafficPolicy",
     "BackendTrafficPolicy",

@@ -19,7 +19,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use portolan_model::{Instant, Json, ObjectKey};
+use portolan_model::{Instant, Json, ObjectKey, Origin};
 
 use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
@@ -35,6 +35,8 @@ pub use shared::Shared;
 pub struct Store {
     disk: Disk,
     objects: BTreeMap<ObjectKey, Stored>,
+    /// Where objects stand that the repository has and the store does not take.
+    refused: BTreeMap<ObjectKey, Origin>,
     /// `status` of objects as JSON text; see [`Store::set_status`].
     statuses: BTreeMap<ObjectKey, Box<str>>,
     events: Events,
@@ -66,6 +68,7 @@ impl Store {
             looked: 0,
             disk,
             objects,
+            refused: BTreeMap::new(),
             statuses: BTreeMap::new(),
             events: Events::default(),
             history: Arc::new(History::new(version)),
@@ -92,6 +95,16 @@ impl Store {
     pub fn may_apply(&self, key: &ObjectKey, manager: &str) -> bool {
         let other = self.objects.get(key).map(|stored| &stored.manager);
         other.is_none_or(|other| *other == *manager || batch::takes_over(key, manager, other))
+    }
+
+    /// Where an object stands in the repository, also if what stands there was not taken.
+    pub fn origin(&self, key: &ObjectKey) -> Option<&Origin> {
+        self.refused.get(key).or_else(|| self.objects.get(key).map(|stored| &stored.object.origin))
+    }
+
+    /// Notes, in memory only, where objects stand that were not taken.
+    pub fn set_refused(&mut self, refused: BTreeMap<ObjectKey, Origin>) {
+        self.refused = refused;
     }
 
     /// The version of the latest change.

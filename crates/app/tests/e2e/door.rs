@@ -1,0 +1,67 @@
+//! What an API server would not store is not taken: what was live stays, and what is new is left out.
+
+use serde_json::{Value, json};
+
+use super::instance::{Instance, envoy, first_steps, portolan};
+
+fn refusal(instance: &Instance, object: &str) -> Value {
+    instance.wait(&format!("a refusal of {object}"), || {
+        let status = instance.status();
+        let findings = status["findings"].as_array()?;
+        findings.iter().find(|f| f["code"] == "PTL-0004" && f["object"] == object).cloned()
+    })
+}
+
+#[test]
+fn a_refused_edit_leaves_what_was_live_over_a_restart_too() {
+    let Some(envoy) = envoy("e2e door") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    instance.reach("app1.dev.example.com", "live");
+    // The edit would take the backend off, if it were taken for none.
+    instance.edit("team-a.yaml", "weight: 90", "weight: \"90\"");
+    for round in ["while it runs", "after a restart"] {
+        let finding = refusal(&instance, "HTTPRoute/team-a/app1");
+        assert_eq!(finding["file"], "team-a.yaml", "{round}");
+        let line = usize::try_from(finding["line"].as_u64().unwrap()).unwrap();
+        let text = std::fs::read_to_string(instance.dir.path().join("team-a.yaml")).unwrap();
+        assert!(text.lines().nth(line - 1).unwrap().contains("weight: \"90\""), "{round}: line {line}");
+        let words = "spec.rules[2].backendRefs[0].weight in body must be of type integer: \"string\"";
+        assert!(finding["message"].as_str().unwrap().contains(words), "{round}: {finding}");
+        assert_eq!(instance.reach("app1.dev.example.com", "live")["findings"].as_array().unwrap().len(), 1);
+        if round == "while it runs" {
+            instance.kill_nine();
+            instance.up();
+        }
+    }
+    instance.edit("team-a.yaml", "weight: \"90\"", "weight: 80");
+    instance.wait("the finding to go", || {
+        let found = instance.status()["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0004");
+        (!found).then_some(())
+    });
+    // Once it is no longer written at all, it goes.
+    instance.edit("team-a.yaml", "weight: 80", "weight: \"80\"");
+    refusal(&instance, "HTTPRoute/team-a/app1");
+    std::fs::remove_file(instance.dir.path().join("team-a.yaml")).unwrap();
+    instance.wait("the host to go", || instance.entry("app1.dev.example.com").is_none().then_some(()));
+}
+
+#[test]
+fn what_is_new_and_refused_is_left_out_and_render_says_the_same() {
+    let Some(envoy) = envoy("e2e door of new objects") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.reach("app1.dev.example.com", "live");
+    let route = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: wide, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system, sectionName: on}]\n  hostnames: [wide.dev.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n";
+    instance.write("wide.yaml", route);
+    let finding = refusal(&instance, "HTTPRoute/team-a/wide");
+    assert_eq!((&finding["file"], &finding["line"]), (&json!("wide.yaml"), &json!(5)));
+    assert_eq!(finding["field"], "spec.parentRefs[0].sectionName");
+    assert_eq!(instance.entry("wide.dev.example.com"), None);
+    let output = portolan().arg("render").arg(instance.dir.path()).args(["-o", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let rendered: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(rendered["findings"].as_array().unwrap().contains(&finding), "{}", rendered["findings"]);
+    // A definition in the repository says otherwise: it wins, and what was refused is judged again.
+    let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: httproutes.gateway.networking.k8s.io}\nspec:\n  group: gateway.networking.k8s.io\n  scope: Namespaced\n  names: {kind: HTTPRoute, plural: httproutes}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}\n";
+    instance.write("definition.yaml", definition);
+    instance.wait("the route to be taken", || instance.entry("wide.dev.example.com"));
+}
