@@ -3,7 +3,7 @@
 
 use portolan_model::{Code, Object, ObjectKey, Origin, Problem, Severity, intake};
 pub use portolan_schema::Definitions;
-use portolan_schema::{Cause, Unknown, admit};
+use portolan_schema::{Cause, Unknown, decode};
 use serde_json::Value;
 
 /// Most causes that one finding tells.
@@ -21,10 +21,12 @@ pub fn judge(
     json: Value,
     stored: Option<&Object>,
 ) -> Result<Value, Problem> {
-    match admit(definitions, json, stored.map(|stored| &*stored.json)) {
-        Ok(admitted) if admitted.warnings.is_empty() => Ok(admitted.object),
-        Ok(admitted) => Err(unknown(key, &admitted.warnings)),
-        Err(causes) => Err(refused(key, causes)),
+    let decoded = decode(definitions, json).map_err(|causes| refused(key, &[], causes))?;
+    let unknown = decoded.unknown().to_vec();
+    match decoded.admit(stored.map(|stored| &*stored.json)) {
+        Ok(admitted) if unknown.is_empty() => Ok(admitted.object),
+        Ok(_) => Err(refused(key, &unknown, Vec::new())),
+        Err(causes) => Err(refused(key, &unknown, causes)),
     }
 }
 
@@ -63,46 +65,52 @@ pub fn restricts(key: &ObjectKey) -> bool {
     }
 }
 
-fn problem(key: &ObjectKey, field: &str, words: &str, hint: String) -> Problem {
-    Problem {
-        object: key.clone(),
-        code: Code(4),
-        field: field.into(),
-        severity: Severity::Error,
-        message: format!("the object is left out, as Kubernetes refuses it: {words}"),
-        hint,
+/// One problem of all that is wrong. Unknown fields come first, as the server tells them before it looks at values.
+fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Problem {
+    // That rules were not asked says nothing of the object.
+    if causes.len() > 1 {
+        causes.retain(|cause| !cause.detail.starts_with("some validation rules were not checked"));
     }
-}
-
-const UNTIL: &str = "until then what was stored before stays";
-
-fn unknown(key: &ObjectKey, unknown: &[Unknown]) -> Problem {
-    let words: Vec<String> =
-        unknown.iter().take(TOLD).map(|field| format!("unknown field {:?}", field.path)).collect();
-    let words = format!("strict decoding error: {}{}", words.join(", "), more(unknown.len()));
-    let near: Vec<&str> = unknown.iter().filter_map(|field| field.nearest.as_deref()).take(TOLD).collect();
-    let hint = if near.is_empty() {
-        format!("remove the field or correct its place; {UNTIL}")
-    } else {
-        format!("did you mean {}? {UNTIL}", near.join(", "))
-    };
-    problem(key, unknown.first().map_or("", |field| &field.path), &words, hint)
-}
-
-fn refused(key: &ObjectKey, mut causes: Vec<Cause>) -> Problem {
     // What names no field explains the others.
     causes.sort_by_key(|cause| cause.path == "<nil>");
     if holds_secrets(key) {
         causes.iter_mut().for_each(hide);
     }
-    let words: Vec<String> = causes.iter().take(TOLD).map(ToString::to_string).collect();
-    let words = format!("{}{}", words.join("; "), more(causes.len()));
-    let field = causes.first().map_or("", |cause| if cause.path == "<nil>" { "" } else { &cause.path });
-    problem(key, field, &words, format!("correct the object; {UNTIL}"))
+    let fields: Vec<String> =
+        unknown.iter().take(TOLD).map(|field| format!("unknown field {:?}", field.path)).collect();
+    let strict = (!fields.is_empty())
+        .then(|| format!("strict decoding error: {}{}", fields.join(", "), more(unknown.len())));
+    let told = causes.iter().take(TOLD).map(ToString::to_string);
+    let words: Vec<String> = strict.into_iter().chain(told).collect();
+    let field = match (unknown.first(), causes.first()) {
+        (Some(unknown), _) => &unknown.path,
+        (None, Some(cause)) if cause.path != "<nil>" => &cause.path,
+        _ => "",
+    };
+    let near: Vec<&str> = unknown.iter().filter_map(|field| field.nearest.as_deref()).take(TOLD).collect();
+    let hint = if !near.is_empty() {
+        format!("did you mean {}?", near.join(", "))
+    } else if unknown.is_empty() {
+        "correct the object;".to_owned()
+    } else {
+        "remove the field or correct its place;".to_owned()
+    };
+    Problem {
+        object: key.clone(),
+        code: Code(5),
+        field: field.into(),
+        severity: Severity::Error,
+        message: format!(
+            "the object is left out, as Kubernetes refuses it: {}{}",
+            words.join("; "),
+            more(causes.len())
+        ),
+        hint: format!("{hint} until then what was stored before stays"),
+    }
 }
 
-fn more(causes: usize) -> String {
-    if causes > TOLD { format!(" and {} more", causes - TOLD) } else { String::new() }
+fn more(all: usize) -> String {
+    if all > TOLD { format!(" and {} more", all - TOLD) } else { String::new() }
 }
 
 fn holds_secrets(key: &ObjectKey) -> bool {

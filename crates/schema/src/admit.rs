@@ -30,35 +30,67 @@ pub struct Admitted {
 ///
 /// # Errors
 /// Everything for which the server refuses it.
-pub fn admit(
-    definitions: &Definitions,
-    mut object: Value,
-    old: Option<&Value>,
-) -> Result<Admitted, Vec<Cause>> {
+pub fn admit(definitions: &Definitions, object: Value, old: Option<&Value>) -> Result<Admitted, Vec<Cause>> {
+    decode(definitions, object)?.admit(old)
+}
+
+/// An object that was read as its kind: without the fields that the kind does not have, with defaults.
+#[derive(Clone, Debug)]
+pub struct Decoded {
+    object: Value,
+    unknown: Vec<Unknown>,
+    /// `None` for a kind that is not defined.
+    definition: Option<Arc<Definition>>,
+}
+
+/// The first half of [`admit`]: a server that is asked for strictness refuses unknown fields after it.
+///
+/// # Errors
+/// Why the object is none of its kind.
+pub fn decode(definitions: &Definitions, mut object: Value) -> Result<Decoded, Vec<Cause>> {
     let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
     let (api_version, kind) = (text("apiVersion").to_owned(), text("kind").to_owned());
     let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
     let definition = match definitions.find(group, version, &kind) {
         Lookup::Found(definition) => definition,
-        Lookup::Unknown => return Ok(Admitted { object, warnings: Vec::new(), known: false }),
+        Lookup::Unknown => return Ok(Decoded { object, unknown: Vec::new(), definition: None }),
         Lookup::OtherVersions => {
             let words = format!("no matches for kind \"{kind}\" in version \"{api_version}\"");
             return Err(vec![Cause { path: "apiVersion".into(), ..Cause::decode(words) }]);
         }
     };
-    let mut warnings = decode(&definition, &mut object).map_err(|cause| vec![cause])?;
-    warnings.sort();
+    let mut unknown = read(&definition, &mut object).map_err(|cause| vec![cause])?;
+    unknown.sort();
     if definition.status
         && let Value::Object(map) = &mut object
     {
         map.remove("status");
     }
-    let causes = wrong(&definition, &object, old);
-    if causes.is_empty() { Ok(Admitted { object, warnings, known: true }) } else { Err(causes) }
+    Ok(Decoded { object, unknown, definition: Some(definition) })
+}
+
+impl Decoded {
+    /// Fields that the kind does not have.
+    pub fn unknown(&self) -> &[Unknown] {
+        &self.unknown
+    }
+
+    /// The second half of [`admit`].
+    ///
+    /// # Errors
+    /// Everything for which the server refuses it.
+    pub fn admit(self, old: Option<&Value>) -> Result<Admitted, Vec<Cause>> {
+        let causes = self.definition.as_ref().map(|definition| wrong(definition, &self.object, old));
+        let Self { object, unknown: warnings, definition } = self;
+        match causes {
+            Some(causes) if !causes.is_empty() => Err(causes),
+            _ => Ok(Admitted { object, warnings, known: definition.is_some() }),
+        }
+    }
 }
 
 /// Unknown fields, defaults, null. A value that does not fit a Go type is the end.
-fn decode(definition: &Definition, object: &mut Value) -> Result<Vec<Unknown>, Cause> {
+fn read(definition: &Definition, object: &mut Value) -> Result<Vec<Unknown>, Cause> {
     let refused = |path: String, words: &str| {
         let (kind, version) = (&definition.kind, &definition.version);
         let words = format!("{kind} in version \"{version}\" cannot be handled as a {kind}: {words}");

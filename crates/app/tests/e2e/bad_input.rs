@@ -37,7 +37,7 @@ fn each_mistake_is_one_finding_and_harms_only_itself() {
     let cases: [(&str, String, &str, &str); 10] = [
         ("a YAML error", format!("{good}---\na: [1\n"), "PTL-0011", "File/bad.yaml"),
         ("a misspelt kind", good.replace("HTTPRoute", "HttpRoute"), "PTL-0002", "HttpRoute/team-a/good"),
-        ("a misspelt field", good.replace("backendRefs", "backendrefs"), "PTL-0004", "HTTPRoute/team-a/good"),
+        ("a misspelt field", good.replace("backendRefs", "backendrefs"), "PTL-0005", "HTTPRoute/team-a/good"),
         (
             "a Service that is not there",
             route("bad", "bad.dev.example.com", "nobody", ""),
