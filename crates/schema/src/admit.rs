@@ -70,6 +70,11 @@ pub fn decode(definitions: &Definitions, mut object: Value) -> Result<Decoded, V
 }
 
 impl Decoded {
+    /// The object.
+    pub fn object(&self) -> &Value {
+        &self.object
+    }
+
     /// Fields that the kind does not have.
     pub fn unknown(&self) -> &[Unknown] {
         &self.unknown
