@@ -5,6 +5,7 @@ mod format;
 mod lists;
 mod net;
 mod paid;
+mod quantity;
 mod text;
 mod url;
 
@@ -33,6 +34,7 @@ pub fn env() -> Env {
     net::add(&mut env);
     url::add(&mut env);
     format::add(&mut env);
+    quantity::add(&mut env);
     env
 }
 

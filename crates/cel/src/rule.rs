@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use cel::{
-    Context, ExecutionError,
+    Context, ExecutionError, IdedExpr, Value,
     common::{
+        ast::Expr,
         types::{CelBool, CelOptional, CelString},
         value::Val,
     },
@@ -78,7 +79,30 @@ impl<'v> RuleRun<'v> {
         if overdrawn {
             return Err(RuleFault::Budget);
         }
-        value.map_err(|error| fault(&error))
+        value.map_err(|error| {
+            budget::open(limit);
+            fault(&self.blame(&expression.tree, error))
+        })
+    }
+
+    /// cel-go tells the first of two faults around `||` and `&&`, the crate the second.
+    fn blame(&self, tree: &IdedExpr, error: ExecutionError) -> ExecutionError {
+        let Expr::Call(call) = &tree.expr else { return error };
+        let value = |part| Value::resolve_val(part, &self.context);
+        match (&*call.func_name, &call.args[..]) {
+            ("_||_" | "_&&_", [left, right]) => match value(left) {
+                Err(first) => self.blame(left, first),
+                Ok(_) => self.blame(right, error),
+            },
+            ("_?_:_", [condition, then, otherwise]) => match value(condition) {
+                Err(first) => self.blame(condition, first),
+                Ok(held) => {
+                    let held = held.downcast_ref::<CelBool>().is_some_and(|held| *held.inner());
+                    self.blame(if held { then } else { otherwise }, error)
+                }
+            },
+            _ => error,
+        }
     }
 }
 
@@ -97,7 +121,11 @@ fn fault(error: &ExecutionError) -> RuleFault {
         ExecutionError::DivisionByZero(_) => "division by zero".to_owned(),
         ExecutionError::RemainderByZero(_) => "modulus by zero".to_owned(),
         ExecutionError::Overflow(..) => "integer overflow".to_owned(),
-        ExecutionError::FunctionError { message, .. } => message.clone(),
+        ExecutionError::FunctionError { function, message } => match function.as_str() {
+            "duration" => "type conversion error from 'string' to 'google.protobuf.Duration'".to_owned(),
+            "timestamp" => "type conversion error from 'string' to 'google.protobuf.Timestamp'".to_owned(),
+            _ => message.clone(),
+        },
         other => evaluate::describe(other),
     })
 }

@@ -31,12 +31,14 @@ pub struct Decoder {
     pub unknown: Vec<Unknown>,
     /// The first value that does not fit: Go goes on and tells that one.
     pub misfit: Option<Misfit>,
+    /// A type with a decoder of its own does not fit: Go tells that one and does not go on.
+    ended: bool,
 }
 
 impl Decoder {
     /// `fields` stand before those of the value that is decoded.
     pub fn new() -> Self {
-        Self { fields: Vec::new(), structs: Vec::new(), unknown: Vec::new(), misfit: None }
+        Self { fields: Vec::new(), structs: Vec::new(), unknown: Vec::new(), misfit: None, ended: false }
     }
 
     /// Decodes a value that is not null.
@@ -142,9 +144,10 @@ impl Decoder {
     }
 
     fn misfit(&mut self, schema: &Schema, is: &str, path: &Path<'_>) {
-        if self.misfit.is_some() {
+        if self.ended || (self.misfit.is_some() && !schema.int_or_string) {
             return;
         }
+        self.ended = schema.int_or_string;
         let into = match self.structs.last() {
             Some(name) => format!("Go struct field {name}.{}", self.fields.join(".")),
             None => "Go value".to_owned(),

@@ -177,6 +177,25 @@ const VECTORS: &[(&str, &str)] = &[
         "true",
     ),
     ("(format.dns1123Label().validate('a') == null) == false", "true"),
+    // quantities
+    ("quantity('1Gi').isGreaterThan(quantity('1Mi')) && quantity('500m').isLessThan(quantity('1'))", "true"),
+    ("quantity('1k') == quantity('1000') && quantity('1.5').compareTo(quantity('1500m')) == 0", "true"),
+    (
+        "isQuantity('1Ki') && isQuantity('1e3') && !isQuantity('1kk') && !isQuantity('x') && !isQuantity('1.2.3')",
+        "true",
+    ),
+    (
+        "quantity('50k').add(quantity('20k')) == quantity('70k') && quantity('50k').sub(20000) == quantity('30k')",
+        "true",
+    ),
+    (
+        "quantity('50k').asInteger() == 50000 && !quantity('1500m').isInteger() && quantity('-1').sign() == -1",
+        "true",
+    ),
+    (
+        "quantity('x').sign() == 0",
+        "fails: quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+    ),
     // time
     ("duration('10s') < duration('1m') && duration('90s').getMinutes() == 1", "true"),
     ("duration(object.spec.rules[1].timeouts.request) <= duration('30s')", "true"),
@@ -194,7 +213,6 @@ const VECTORS: &[(&str, &str)] = &[
     ("", "refused: 1:1 the expression is empty"),
     ("object.kind = 'x'", "refused: 1:13 syntax error: Syntax error: token recognition error at: '= '"),
     // what only Kubernetes has
-    ("quantity('1Gi').isGreaterThan(quantity('1Mi'))", "fails: quantity is not served by Portolan"),
     (
         "authorizer.group('').resource('pods').check('get').allowed()",
         "fails: authorizer is not served by Portolan",

@@ -69,8 +69,10 @@ fn docker(data: &Value, key: &str, out: &mut Out<'_>) {
         Ok(false) => "json: cannot unmarshal into Go value of type map[string]interface {}".to_owned(),
         Err(error) if error.is_eof() => "unexpected end of JSON input".to_owned(),
         Err(_) => {
-            let first = String::from_utf8_lossy(&content).trim_start().chars().next().unwrap_or(' ');
-            format!("invalid character '{first}' looking for beginning of value")
+            // Go takes a byte for a character.
+            let first = content.iter().find(|byte| !byte.is_ascii_whitespace()).copied().unwrap_or(b' ');
+            let first = crate::cause::quote(&char::from(first).to_string());
+            format!("invalid character '{}' looking for beginning of value", first.trim_matches('"'))
         }
     };
     out.invalid(&DATA.key(key), "<secret contents redacted>", wrong);

@@ -19,6 +19,9 @@ pub fn fill(kind: &str, object: &mut Value) {
             for subset in items(object, "subsets") {
                 for port in items(subset, "ports") {
                     put_text(port, "protocol", "TCP");
+                    if text(port, "name").is_empty() {
+                        port.as_object_mut().map(|port| port.remove("name"));
+                    }
                 }
             }
         }

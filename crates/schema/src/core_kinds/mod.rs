@@ -44,6 +44,9 @@ pub fn check(definition: &Definition, object: &Value, old: Option<&Value>, cause
         "ValidatingAdmissionPolicyBinding" => admission::binding(object, &mut out),
         _ => {}
     }
+    if &*definition.group == "admissionregistration.k8s.io" {
+        return;
+    }
     for (at, name) in list(&object["metadata"], "finalizers").iter().enumerate() {
         data::finalizer(name, &METADATA.field("finalizers").index(at), &mut out);
     }

@@ -5,14 +5,19 @@ use serde_json::{Value, json};
 use super::{
     METADATA, Out, SPEC, addresses, endpoints::PROTOCOLS, has, list, number, selectors, text, words,
 };
-use crate::path::Path;
+use crate::{cause::Cause, path::Path};
 
 pub fn check(object: &Value, old: Option<&Value>, out: &mut Out<'_>) {
     let spec = &object["spec"];
     let annotations = &object["metadata"]["annotations"];
     let kind = text(spec, "type");
-    let headless =
-        text(spec, "clusterIP") == "None" || list(spec, "clusterIPs").first().is_some_and(|ip| ip == "None");
+    let none = |spec: &Value| {
+        text(spec, "clusterIP") == "None" || list(spec, "clusterIPs").first().is_some_and(|ip| ip == "None")
+    };
+    // An update that says nothing of addresses keeps those that are there.
+    let says = !text(spec, "clusterIP").is_empty() || !list(spec, "clusterIPs").is_empty();
+    let kept = !says && kind != "ExternalName" && old.is_some_and(|old| none(&old["spec"]));
+    let headless = none(spec) || kept;
     let ports = list(spec, "ports");
     topology(annotations, out);
     if ports.is_empty() && !headless && kind != "ExternalName" {
@@ -30,7 +35,7 @@ pub fn check(object: &Value, old: Option<&Value>, out: &mut Out<'_>) {
     selectors::labels(&spec["selector"], &SPEC.field("selector"), out);
     affinity(spec, out);
     if kind != "ExternalName" {
-        families(spec, headless, out);
+        families(spec, out);
     }
     for (at, ip) in list(spec, "externalIPs").iter().enumerate() {
         let path = SPEC.field("externalIPs");
@@ -132,8 +137,11 @@ fn same_ports(ports: &[Value], kind: &str, out: &mut Out<'_>) {
         let key = (text(port, "protocol"), number(port, "port"));
         if numbers.contains(&key) {
             // The struct that it prints has all fields of a port.
-            let shown = json!({"Name": "", "Protocol": key.0, "AppProtocol": null, "Port": key.1, "TargetPort": 0, "NodePort": 0});
-            out.duplicate(&path, shown);
+            let shown = format!(
+                "{{\"Name\":\"\",\"Protocol\":\"{}\",\"AppProtocol\":null,\"Port\":{},\"TargetPort\":0,\"NodePort\":0}}",
+                key.0, key.1
+            );
+            out.0.push(Cause { value: None, detail: shown, ..Cause::duplicate(path.text(), Value::Null) });
         }
         numbers.push(key);
     }
@@ -153,7 +161,7 @@ fn affinity(spec: &Value, out: &mut Out<'_>) {
     }
 }
 
-fn families(spec: &Value, headless: bool, out: &mut Out<'_>) {
+fn families(spec: &Value, out: &mut Out<'_>) {
     let path = SPEC.field("ipFamilies");
     let families = list(spec, "ipFamilies");
     for (at, family) in families.iter().enumerate() {
@@ -179,7 +187,7 @@ fn families(spec: &Value, headless: bool, out: &mut Out<'_>) {
     let single = [json!(first)];
     let ips = if all.is_empty() && !first.is_empty() { &single[..] } else { all };
     for (at, ip) in ips.iter().enumerate() {
-        if headless && at == 0 {
+        if at == 0 && ip == "None" {
             if ips.len() > 1 {
                 out.invalid(&path, ips.to_vec(), "'None' must be the first and only value");
             }

@@ -2,7 +2,7 @@
 
 use portolan_schema::{Definition, Definitions, Lookup};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A valid object.
 pub struct Base {
@@ -34,6 +34,12 @@ pub fn in_namespace(object: &mut Value, definition: &Definition) {
     if let Some(metadata) = metadata.as_object_mut().filter(|_| definition.namespaced) {
         metadata.entry("namespace").or_insert_with(|| "default".into());
     }
+}
+
+/// Changes of bases that rules in CEL are about, by base: `testdata/rules.yaml`.
+pub fn rules() -> BTreeMap<String, Vec<Value>> {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/testdata/rules.yaml");
+    serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
 /// Those of `testdata/bases`.

@@ -16,6 +16,8 @@ pub struct Case {
     pub update: bool,
     /// Unknown fields refuse it.
     pub strict: bool,
+    /// Rules in CEL look at what was changed.
+    pub ruled: bool,
 }
 
 impl Case {
@@ -58,11 +60,31 @@ pub fn all(bases: &[Base], seed: u64, of_kind: usize) -> Vec<Case> {
     }
     let mut out = Vec::new();
     for (at, _) in bases.iter().enumerate() {
-        out.push(Case { base: at, what: "as it is".into(), edits: vec![], update: false, strict: true });
+        out.push(Case {
+            base: at,
+            what: "as it is".into(),
+            edits: vec![],
+            update: false,
+            strict: true,
+            ruled: false,
+        });
+    }
+    for (id, all) in super::bases::rules() {
+        let base = bases.iter().position(|base| base.id == id).unwrap_or_else(|| panic!("no base {id}"));
+        for (at, edits) in all.iter().enumerate() {
+            let edits: Vec<Edit> = edits.as_array().expect("edits").iter().map(Edit::read).collect();
+            let case =
+                Case { base, what: format!("rule {at}"), edits, update: false, strict: false, ruled: true };
+            out.push(Case { update: true, ..case.clone() });
+            out.push(case);
+        }
     }
     let mut random = Random(seed);
     for (_, cases) in by_kind {
-        let singles = random.some(&cases, of_kind);
+        // Half of them where rules look.
+        let (ruled, others): (Vec<_>, Vec<_>) = cases.iter().cloned().partition(|case| case.ruled);
+        let mut singles = random.some(&ruled, of_kind / 2);
+        singles.extend(random.some(&others, of_kind - singles.len()));
         // Two changes at once, and updates.
         for _ in 0..of_kind / 10 {
             let (Some(a), Some(b)) = (random.one(&cases), random.one(&cases)) else { continue };

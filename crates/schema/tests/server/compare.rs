@@ -65,6 +65,18 @@ impl Outcome {
     }
 }
 
+/// Without the number that the rig puts behind a name.
+fn own_name(words: &str, name: &str) -> String {
+    let given = format!("{name}-");
+    let Some(at) = words.find(&given) else { return words.to_owned() };
+    let rest = words[at + given.len()..].trim_start_matches(|c: char| c.is_ascii_digit());
+    if rest.len() == words.len() - at - given.len() {
+        words.to_owned()
+    } else {
+        format!("{}{name}{rest}", &words[..at])
+    }
+}
+
 fn line(out: &mut String, text: &str) {
     out.push_str(text);
     out.push('\n');
@@ -119,6 +131,10 @@ pub fn compare(case: &Case, bases: &[Base], theirs: &Answer) -> Outcome {
     }
     let mut theirs = theirs.clone();
     if case.update {
+        let name = base.object["metadata"]["name"].as_str().unwrap_or_default();
+        for (_, words) in &mut theirs.causes {
+            *words = own_name(words, name);
+        }
         // The rig gives an object that is updated a name of its own.
         for object in [&mut ours.object, &mut theirs.object] {
             object.pointer_mut("/metadata/name").map(Value::take);

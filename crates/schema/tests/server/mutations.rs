@@ -18,7 +18,7 @@ const OFTEN: usize = 2;
 
 /// All cases of a base with one change.
 pub fn of(at: usize, base: &Base) -> Vec<Case> {
-    let mut all = Changes { at, cases: Vec::new() };
+    let mut all = Changes { at, own: false, ruled: false, cases: Vec::new() };
     all.metadata(base);
     let schema = base.definition.schema();
     for (name, child) in &schema.properties {
@@ -46,13 +46,17 @@ pub fn of(at: usize, base: &Base) -> Vec<Case> {
 
 struct Changes {
     at: usize,
+    /// The schema around has rules.
+    own: bool,
+    /// It, or the one that is changed.
+    ruled: bool,
     cases: Vec<Case>,
 }
 
 impl Changes {
     fn add(&mut self, what: &str, edits: Vec<Edit>, place: &[Step]) {
         let what = format!("{} {what}", shown(place));
-        self.cases.push(Case { base: self.at, what, edits, update: false, strict: false });
+        self.cases.push(Case { base: self.at, what, edits, update: false, strict: false, ruled: self.ruled });
     }
 
     fn strict(&mut self, what: &str, edits: Vec<Edit>, place: &[Step]) {
@@ -69,6 +73,7 @@ impl Changes {
 
     /// A value that stands in the base, and everything in it.
     fn present(&mut self, schema: &Schema, value: &Value, place: &Place) {
+        let before = self.enter(schema);
         self.around(schema, value, place);
         match value {
             Value::Object(map) => {
@@ -94,10 +99,12 @@ impl Changes {
                         self.present(schema, child, &below);
                     }
                 }
-                if let Some(first) = items.first() {
+                for (at, item) in items.iter().enumerate() {
                     let mut more = items.clone();
-                    more.push(first.clone());
-                    self.add("first item twice", vec![Edit::put(place, json!(more))], place);
+                    more.push(item.clone());
+                    self.add(&format!("item {at} twice"), vec![Edit::put(place, json!(more))], place);
+                }
+                if let Some(first) = items.first() {
                     if let ListType::Map(keys) = &schema.list {
                         for key in keys {
                             let below =
@@ -110,6 +117,14 @@ impl Changes {
             }
             _ => {}
         }
+        (self.own, self.ruled) = before;
+    }
+
+    fn enter(&mut self, schema: &Schema) -> (bool, bool) {
+        let before = (self.own, self.ruled);
+        let own = !schema.rules.is_empty();
+        (self.own, self.ruled) = (own, own || self.own);
+        before
     }
 
     /// As many items as may be, and one more.
@@ -153,6 +168,18 @@ impl Changes {
         seen: &mut HashMap<*const Schema, usize>,
     ) {
         let here = at(base, place);
+        let before = self.enter(schema);
+        self.absent_here(schema, base, (place, here), seen);
+        (self.own, self.ruled) = before;
+    }
+
+    fn absent_here(
+        &mut self,
+        schema: &Schema,
+        base: &Value,
+        (place, here): (&Place, Option<&Value>),
+        seen: &mut HashMap<*const Schema, usize>,
+    ) {
         if here.is_none() {
             let times = seen.entry(std::ptr::from_ref(schema)).or_default();
             *times += 1;
@@ -199,6 +226,7 @@ impl Changes {
         if *times > OFTEN || place.len() > 14 {
             return;
         }
+        let before = self.enter(schema);
         let start = |value: Value| vec![Edit::put(around.0, around.1.clone()), Edit::put(place, value)];
         let fitting = sample::value(schema);
         self.add(&format!("inside as {}", short(&fitting)), start(fitting.clone()), place);
@@ -222,6 +250,7 @@ impl Changes {
             Edit { place: place[around.0.len()..].to_vec(), value: Some(json!([])) }.apply(&mut whole);
             self.inside(items, &below, (around.0, &whole), seen);
         }
+        (self.own, self.ruled) = before;
     }
 
     fn metadata(&mut self, base: &Base) {

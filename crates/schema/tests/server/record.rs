@@ -14,7 +14,7 @@ use super::{
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/server/testdata/recorded.jsonl");
 /// How many of a kind.
-const OF_KIND: usize = 18;
+const OF_KIND: usize = 12;
 
 pub fn read() -> Vec<(Case, Answer)> {
     let bases = bases::read();
@@ -28,6 +28,7 @@ pub fn read() -> Vec<(Case, Answer)> {
             edits: line["edits"].as_array().unwrap().iter().map(Edit::read).collect(),
             update: line["update"] == true,
             strict: line["strict"] == true,
+            ruled: false,
         };
         let answer = Answer::recall(&line["answer"], &case.object(&bases));
         (case, answer)
@@ -41,22 +42,22 @@ pub fn write(cases: &[Case], answers: &[Answer], outcomes: &[Outcome]) {
         return;
     }
     let bases = bases::read();
-    let mut groups: BTreeMap<(&str, bool, bool), Vec<usize>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, bool, bool, bool), Vec<usize>> = BTreeMap::new();
     let mut chosen = Vec::new();
     for (at, case) in cases.iter().enumerate() {
         let kind = &*bases[case.base].definition.kind;
         if !outcomes[at].same() {
             continue;
         }
-        if case.edits.is_empty() {
+        if case.edits.is_empty() || (case.what.starts_with("rule ") && !case.update) {
             chosen.push(at);
         } else {
-            groups.entry((kind, answers[at].refused, case.update)).or_default().push(at);
+            groups.entry((kind, answers[at].refused, case.update, case.ruled)).or_default().push(at);
         }
     }
     let mut random = Random(1);
-    for ((_, _, update), group) in groups {
-        chosen.extend(random.some(&group, if update { OF_KIND / 6 } else { OF_KIND / 2 }));
+    for ((_, _, update, _), group) in groups {
+        chosen.extend(random.some(&group, if update { OF_KIND / 12 } else { OF_KIND / 3 }));
     }
     chosen.sort_unstable();
     let lines: Vec<String> = chosen

@@ -18,6 +18,12 @@ fn reason(case: &Case, outcome: &Outcome) -> Option<&'static str> {
     if said("not configured for dual-stack services") {
         return Some("addresses and their families depend on the cluster; here nothing is known of one");
     }
+    let given = touches("clusterIP") || touches("healthCheckNodePort");
+    let ports = outcome.theirs.causes.iter().any(|(path, _)| path.ends_with(".nodePort"));
+    let families = case.update && outcome.verdict && !outcome.object && outcome.id.starts_with("Service");
+    if (case.update && given) || families || (ports && touches("ports")) {
+        return Some("addresses and ports that a cluster gives are not known here");
+    }
     if said("compilation failed") && outcome.verdict && outcome.paths {
         return Some(
             "an expression does not compile, and the compiler's words differ: of several faults the first is told",

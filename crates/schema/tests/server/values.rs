@@ -3,6 +3,27 @@
 use portolan_schema::schema::{Schema, Types};
 use serde_json::{Value, json};
 
+/// Texts that rules in CEL are about.
+const RULES: [&str; 17] = [
+    "/a//b",
+    "/a/./b",
+    "/a/../b",
+    "/a%2Fb",
+    "/a%2fb",
+    "/a#b",
+    "/a/.",
+    "/a/..",
+    "/a b",
+    "a.cluster.local",
+    "10.0.0.1",
+    "host",
+    "0s",
+    "2h",
+    "500ms",
+    "trust-manager.io/x",
+    "*.a.*",
+];
+
 /// What else could stand in a value's place.
 pub fn others(schema: &Schema) -> Vec<Value> {
     let bounds = schema.bounds.as_deref();
@@ -12,6 +33,7 @@ pub fn others(schema: &Schema) -> Vec<Value> {
     if types == Types::STRING {
         wrong.push(json!(""));
         wrong.extend(["A b", "-", "a..b", "ä", "../x", "UPPER", "*", "a_b"].map(Value::from));
+        wrong.extend(RULES.map(Value::from));
         if let Some(bounds) = bounds {
             for length in
                 bounds.max_length.into_iter().flat_map(|most| [most, most + 1]).filter(|most| *most < 5_000)
