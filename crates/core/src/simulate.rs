@@ -261,7 +261,8 @@ fn publish(engine: &mut Engine<World>) {
         let Some(settings) = components.iter().find(|settings| settings.key == row.component) else {
             continue;
         };
-        if let Some(zone) = embedded_zone(&row.key, &settings.plan, &[]) {
+        let wanted = |name: &Name| engine.get::<WantedName>(name).is_some();
+        if let Some(zone) = embedded_zone(&row.key, &settings.plan, &[], wanted) {
             zones.entry((zone, row.component.clone())).or_default().extend(row.records.iter().cloned());
         }
     }

@@ -205,7 +205,6 @@ fn each_bad_input_costs_only_its_own_source() {
         (610, "File/folder/a.yaml".into()),
         (611, "ConfigMap/here/one".into()),
         (611, app("self")),
-        (612, app("self")),
         (620, "Job/here/migrate".into()),
     ];
     let mut got = codes(&rendered);

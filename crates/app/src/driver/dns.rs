@@ -129,8 +129,12 @@ impl Driver {
         for row in &known {
             self.engine.put(row.clone());
         }
-        for zone in components.iter().flat_map(|component| &component.plan.domain_filter) {
-            self.dns.hold(&Name::new(zone.trim_start_matches('.')));
+        for filter in components.iter().flat_map(|component| &component.plan.domain_filter) {
+            // A longer one may be a host: its zone is known with the names.
+            let zone = filter.trim_start_matches('.');
+            if zone.matches('.').count() <= 1 {
+                self.dns.hold(&Name::new(zone));
+            }
         }
         for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
             self.engine.remove::<DnsSettings>(&old.key);
@@ -162,12 +166,14 @@ impl Driver {
             names.extend(self.engine.rows::<DnsState>().map(|row| row.key.clone()));
         }
         for name in names {
-            let outside = self.engine.get::<DnsState>(&name).is_none_or(|row| row.stage == Stage::Outside);
-            if outside {
+            let wanted = |name: &Name| {
+                self.engine.get::<DnsState>(name).is_some_and(|row| row.stage != Stage::Outside)
+            };
+            if !wanted(&name) {
                 continue;
             }
             for component in &self.dns.components {
-                if let Some(zone) = embedded_zone(&name, &component.plan, &self.dns.solver_zones) {
+                if let Some(zone) = embedded_zone(&name, &component.plan, &self.dns.solver_zones, wanted) {
                     self.dns.hold(&zone);
                 }
             }

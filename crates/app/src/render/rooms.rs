@@ -153,7 +153,8 @@ pub(super) fn dns(engine: &Engine<World>) -> Value {
                 })
                 .collect();
             json!({
-                "name": name, "route": route.to_string(), "targets": targets, "ttl": row.ttl,
+                "name": name, "route": route.to_string(),
+                "targets": if row.outside.is_none() { targets } else { Vec::new() }, "ttl": row.ttl,
                 "component": component, "outside": row.outside.as_ref().map(|outside| &outside.why), "gate": row.gate.as_ref().err(),
             })
         })

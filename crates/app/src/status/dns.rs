@@ -14,7 +14,7 @@ use portolan_engine::Engine;
 use portolan_model::{Name, dns::RecordSet};
 use serde_json::{Value, json};
 
-/// `{managed, records}`: what the zones hold for the names that this host serves, each record with its registry TXT.
+/// `{managed, records, outside}`: what the zones hold for the names that this host serves, each record with its registry TXT.
 pub fn records(engine: &Engine<World>, host: &Name) -> Value {
     let managed: Vec<Arc<DnsState>> =
         engine.find::<StatesByHost>(host).into_iter().filter(|state| state.stage != Stage::Outside).collect();
@@ -29,13 +29,15 @@ pub fn records(engine: &Engine<World>, host: &Name) -> Value {
         .iter()
         .map(|set| json!({"name": set.name, "type": set.r#type, "ttl": set.ttl, "values": set.values}))
         .collect();
-    json!({"managed": !managed.is_empty(), "records": records})
+    let left_out = engine.find::<StatesByHost>(host).into_iter().find(|state| state.stage == Stage::Outside);
+    let outside = left_out.filter(|_| managed.is_empty()).map(|state| state.why.clone());
+    json!({"managed": !managed.is_empty(), "records": records, "outside": outside})
 }
 
 /// What a table shows: where the names point, or that they are not there yet.
 pub fn summary(dns: &Value) -> String {
     if dns["managed"] != true {
-        return "-".to_owned();
+        return if dns["outside"].is_string() { "not published" } else { "-" }.to_owned();
     }
     let records = dns["records"].as_array().into_iter().flatten().filter(|record| record["type"] != "TXT");
     let values = records.flat_map(|record| record["values"].as_array().into_iter().flatten());

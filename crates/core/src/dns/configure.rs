@@ -21,8 +21,6 @@ pub const OWNER: &str = "portolan";
 /// external-dns' own default for `--interval`, in seconds.
 const INTERVAL: u64 = 60;
 const ADDRESSES: [RecordType; 3] = [RecordType::A, RecordType::Aaaa, RecordType::Cname];
-/// Types that external-dns knows and of which routes make none.
-const NOT_MADE: [&str; 7] = ["TXT", "NS", "SRV", "MX", "PTR", "NAPTR", "DNAME"];
 
 impl DnsSettings {
     /// For a folder without an external-dns component: every name is managed, and owned under the environment's name.
@@ -66,7 +64,7 @@ impl DnsSettings {
                 exclude: reader.domains("excludeDomains", &from.exclude_domains, true),
                 pattern: reader.pattern("--regex-domain-filter", &from.regex_filter),
                 excluded_pattern: reader.pattern("--regex-domain-exclusion", &from.regex_exclusion),
-                types: reader.types(from),
+                types: types(from),
                 // Both set are a problem of the component, which is stopped.
                 registry: registry.unwrap_or_default(),
                 allow_mass_deletion: false,
@@ -180,31 +178,18 @@ impl Reader {
         }
         kept
     }
+}
 
-    fn types(&mut self, from: &ExternalDns) -> Vec<RecordType> {
-        let mut read = |field: &str, texts: &[Name]| -> Vec<RecordType> {
-            let known = |text: &str| ADDRESSES.into_iter().find(|known| known.as_str() == text);
-            let mut types = Vec::new();
-            for text in texts {
-                match known(text) {
-                    Some(r#type) => types.push(r#type),
-                    None if NOT_MADE.contains(&&**text) => {}
-                    None => {
-                        let all = "write A, AAAA, CNAME or another type, each as an item of its own";
-                        self.close(field, text, format!("it is no record type; {all}"));
-                    }
-                }
-            }
-            types
-        };
-        let excluded = read("--exclude-record-types", &from.excluded_types);
-        let mut types = read("managedRecordTypes", &from.record_types);
-        if from.record_types.is_empty() {
-            types = ADDRESSES.to_vec();
-        }
-        types.retain(|r#type| !excluded.contains(r#type));
-        types
+/// The types that are managed. One that is none has stopped the component.
+fn types(from: &ExternalDns) -> Vec<RecordType> {
+    let known = |text: &Name| ADDRESSES.into_iter().find(|known| known.as_str() == &**text);
+    let excluded: Vec<RecordType> = from.excluded_types.iter().filter_map(known).collect();
+    let mut types: Vec<RecordType> = from.record_types.iter().filter_map(known).collect();
+    if from.record_types.is_empty() {
+        types = ADDRESSES.to_vec();
     }
+    types.retain(|r#type| !excluded.contains(r#type));
+    types
 }
 
 /// A name as a suffix of others: it cannot hold what no name below it holds.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_model::{
     Code, Name, NamespacedName, ObjectKey, Problem, RouteKey, RouteKind, Severity,
-    dns::{RecordType, Snapshot, labels, text_of, zone_for},
+    dns::{RecordType, Snapshot, in_zone, labels, text_of, zone_for},
 };
 
 use super::{
@@ -91,12 +91,23 @@ fn object(resource: &str) -> Option<ObjectKey> {
 }
 
 /// The zone that the embedded provider should hold for a name: the longest of the domain filters and the solvers' zones
-/// that holds it, else its last two labels. `None` if the filters leave the name out.
-pub fn embedded_zone(name: &Name, settings: &Settings, solver_zones: &[Name]) -> Option<Name> {
+/// that holds it, else its last two labels. `None` if the filters leave the name out. A filter that is itself a name to publish
+/// (`wanted`) lies in its parent, as the registry's entry for it does, unless a solver knows it as a zone.
+pub fn embedded_zone(
+    name: &Name,
+    settings: &Settings,
+    solver_zones: &[Name],
+    wanted: impl Fn(&Name) -> bool,
+) -> Option<Name> {
     let filters: Vec<Name> =
         settings.domain_filter.iter().map(|filter| filter.trim_start_matches('.').into()).collect();
     if let Some(zone) = zone_for(name, filters.iter().chain(solver_zones)) {
-        return Some(zone.clone());
+        let parent = zone.split_once('.').map(|(_, parent)| Name::new(parent));
+        let parent = parent.filter(|parent| parent.contains('.') && !solver_zones.contains(zone));
+        let outside = |zone: &Name| {
+            settings.registry.txt_name(zone, RecordType::A).is_ok_and(|txt| !in_zone(&txt, zone))
+        };
+        return Some(parent.filter(|_| wanted(zone) && outside(zone)).unwrap_or_else(|| zone.clone()));
     }
     if !settings.in_scope(name) {
         return None;

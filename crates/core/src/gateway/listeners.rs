@@ -18,6 +18,22 @@ pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
 }
 
+/// Classes that other controllers make themselves, so that no repository holds them.
+const CLASSES_OF_OTHERS: [&str; 12] = [
+    "istio",
+    "istio-remote",
+    "istio-waypoint",
+    "istio-east-west",
+    "cilium",
+    "kgateway",
+    "kgateway-waypoint",
+    "gke-l7-global-external-managed",
+    "gke-l7-regional-external-managed",
+    "gke-l7-rilb",
+    "gke-l7-gxlb",
+    "azure-alb-external",
+];
+
 pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let class = cx.get::<GatewayClass>(&gateway.class);
     let owner =
@@ -27,16 +43,24 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     if missing {
         let key = ObjectKey::new(GROUP, "GatewayClass", "", gateway.class.clone());
         let message = match cx.get::<Denied>(&key) {
-            None => format!("GatewayClass {} does not exist", gateway.class),
-            Some(denied) => {
-                format!(
-                    "GatewayClass {} is denied by ValidatingAdmissionPolicy {}",
-                    gateway.class, denied.policy
-                )
-            }
+            None if CLASSES_OF_OTHERS.contains(&&*gateway.class) => None,
+            None => Some(format!("GatewayClass {} does not exist", gateway.class)),
+            Some(denied) => Some(format!(
+                "GatewayClass {} is denied by ValidatingAdmissionPolicy {}",
+                gateway.class, denied.policy
+            )),
         };
-        let hint = "create the GatewayClass, or correct spec.gatewayClassName";
-        problem(cx, object(gateway), 201, Severity::Error, "spec.gatewayClassName", message, hint);
+        let (severity, hint) = match &message {
+            Some(_) => (Severity::Error, "create the GatewayClass, or correct spec.gatewayClassName"),
+            None => (Severity::Info, "nothing to do"),
+        };
+        let message = message.unwrap_or_else(|| {
+            format!(
+                "GatewayClass {} is made by its own controller; the Gateway is not served here",
+                gateway.class
+            )
+        });
+        problem(cx, object(gateway), 201, severity, "spec.gatewayClassName", message, hint);
     }
     if !ours {
         return;

@@ -248,6 +248,14 @@ fn resolve(
             Use::None => "its weight is 0, so no request needs it".to_owned(),
             Use::Mirror => "no request is copied to it".to_owned(),
         };
+        if (&*target.name.namespace, &*target.name.name) == ("default", "kubernetes") {
+            let message =
+                format!("Service {} is the API server's own, which is not here; {effect}", target.name);
+            let (object, field) = (route.key.object(), format!("{field}.name"));
+            let hint = "nothing to do: a cluster has it";
+            problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
+            return Err((Name::new("BackendNotFound"), message));
+        }
         let message = format!("Service {} does not exist; {effect}", target.name);
         let hint = "create the Service or correct the name";
         return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);

@@ -1,6 +1,8 @@
 //! An Argo CD Application (`argoproj.io/v1alpha1`): what of it decides what is rendered.
 //! Source: argoproj/argo-cd `pkg/apis/application/v1alpha1/types.go`.
 
+use std::collections::BTreeMap;
+
 use portolan_model::{Name, Object, ObjectKey};
 use serde::Deserialize;
 use serde_json::Value;
@@ -20,6 +22,19 @@ pub struct Application {
     pub create_namespace: bool,
     /// `spec.syncPolicy.automated.prune`.
     pub prune: bool,
+    /// `spec.project`.
+    pub project: String,
+    /// `spec.syncPolicy.managedNamespaceMetadata`, of a namespace that is created.
+    pub namespace_metadata: Option<NamespaceMetadata>,
+}
+
+/// `spec.syncPolicy.managedNamespaceMetadata`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct NamespaceMetadata {
+    pub labels: BTreeMap<String, String>,
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// `spec.destination`.
@@ -123,6 +138,7 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
     struct SyncPolicy {
         automated: Option<Automated>,
         sync_options: Vec<String>,
+        managed_namespace_metadata: Option<NamespaceMetadata>,
     }
     #[derive(Default, Deserialize)]
     #[serde(default)]
@@ -148,12 +164,15 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         }
     }
     let policy: SyncPolicy = part(spec, "syncPolicy", "spec.syncPolicy")?;
+    let create_namespace = policy.sync_options.iter().any(|option| option == "CreateNamespace=true");
     Ok(Application {
         key: object.key.clone(),
+        project: part(spec, "project", "spec.project")?,
+        namespace_metadata: policy.managed_namespace_metadata.filter(|_| create_namespace),
         wave: super::order::wave(&object.json),
         sources,
         destination: part(spec, "destination", "spec.destination")?,
-        create_namespace: policy.sync_options.iter().any(|option| option == "CreateNamespace=true"),
+        create_namespace,
         prune: policy.automated.is_some_and(|automated| automated.prune),
     })
 }

@@ -23,6 +23,8 @@ pub struct Dependency {
     pub repository: String,
     /// Comma-separated paths of values; the first that is set decides.
     pub condition: Option<String>,
+    /// Names under `tags` of the values: one that is true keeps it, else one that is false takes it out.
+    pub tags: Vec<String>,
 }
 
 impl Dependency {
@@ -31,13 +33,16 @@ impl Dependency {
         self.alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&self.name)
     }
 
-    /// Whether `values` switch it on (Helm: the first path of `condition` that holds a boolean decides; else on).
+    /// Whether `values` switch it on (Helm `pkg/chart/v2/util/dependencies.go`): the first path of `condition` that holds a
+    /// boolean decides, else the tags, else it is on.
     pub fn enabled(&self, values: &Value) -> bool {
         let paths = self.condition.as_deref().unwrap_or("").split(',').map(str::trim);
-        paths
+        let condition = paths
             .filter(|path| !path.is_empty())
-            .find_map(|path| path.split('.').try_fold(values, |at, part| at.get(part))?.as_bool())
-            .unwrap_or(true)
+            .find_map(|path| path.split('.').try_fold(values, |at, part| at.get(part))?.as_bool());
+        let tags: Vec<bool> =
+            self.tags.iter().filter_map(|tag| values.get("tags")?.get(tag)?.as_bool()).collect();
+        condition.unwrap_or_else(|| tags.is_empty() || tags.contains(&true))
     }
 }
 
@@ -97,6 +102,21 @@ mod tests {
         let kept: Vec<_> =
             chart["dependencies"].as_array().into_iter().flatten().map(|d| &d["name"]).collect();
         assert_eq!(kept, ["redis", "common"]);
+    }
+
+    #[test]
+    fn tags_decide_where_no_condition_does() {
+        let tagged = |condition: Option<&str>| Dependency {
+            condition: condition.map(str::to_owned),
+            tags: vec!["dns".into(), "edge".into()],
+            ..Dependency::default()
+        };
+        assert!(tagged(None).enabled(&json!({})));
+        assert!(!tagged(None).enabled(&json!({"tags": {"dns": false}})));
+        assert!(tagged(None).enabled(&json!({"tags": {"dns": false, "edge": true}})));
+        assert!(tagged(Some("on")).enabled(&json!({"on": true, "tags": {"dns": false}})));
+        assert!(!tagged(Some("on")).enabled(&json!({"on": false, "tags": {"dns": true}})));
+        assert!(!tagged(Some("on")).enabled(&json!({"tags": {"dns": false}})));
     }
 
     #[test]

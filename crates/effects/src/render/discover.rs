@@ -60,6 +60,8 @@ impl Root {
             destination: Destination { namespace: namespace.into(), ..Destination::default() },
             create_namespace: false,
             prune: kind != "File",
+            project: String::new(),
+            namespace_metadata: None,
         };
         (Pending { application, parent: Name::default(), chain: Vec::new() }, follow)
     }

@@ -46,6 +46,11 @@ impl Glob {
                     text.push(')');
                 }
                 ',' if depth > 0 => text.push('|'),
+                '[' => text += &set(&mut chars, loose)?,
+                '\\' => {
+                    let c = chars.next()?;
+                    let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
+                }
                 c => {
                     let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
                 }
@@ -60,9 +65,36 @@ impl Glob {
     }
 }
 
+/// The rest of a set such as `[a-z]`, `[!a]` or `[^a]`, which no slash is in.
+fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, loose: bool) -> Option<String> {
+    let not = chars.next_if(|c| *c == '!' || *c == '^').is_some();
+    let mut text = String::from(if not { "[^" } else { "[" });
+    if not && !loose {
+        text.push('/');
+    }
+    let mut empty = true;
+    loop {
+        match chars.next()? {
+            ']' if !empty => break,
+            '\\' => {
+                let c = chars.next()?;
+                let _ = write!(text, "\\x{{{:x}}}", u32::from(c));
+            }
+            // A range stays one.
+            '-' if !empty && chars.peek().is_some_and(|c| *c != ']') => text.push('-'),
+            c => {
+                let _ = write!(text, "\\x{{{:x}}}", u32::from(c));
+            }
+        }
+        empty = false;
+    }
+    text.push(']');
+    Some(text)
+}
+
 /// Whether a value file's name is a pattern.
 pub(super) fn is_pattern(path: &str) -> bool {
-    path.contains(['*', '?', '{'])
+    path.contains(['*', '?', '{', '['])
 }
 
 #[cfg(test)]
@@ -78,5 +110,28 @@ mod tests {
         assert!(path.matches("envs/a/values.yaml") && !path.matches("envs/a/b/values.yaml"));
         let deep = Glob::path("envs/**/values.yaml").unwrap();
         assert!(deep.matches("envs/values.yaml") && deep.matches("envs/a/b/values.yaml"));
+    }
+
+    #[test]
+    fn sets() {
+        for (pattern, yes, no) in [
+            (
+                "[1-3]0-*.yaml",
+                &["10-a.yaml", "30-.yaml"][..],
+                &["40-a.yaml", "[1-3]0-a.yaml", "-0-a.yaml"][..],
+            ),
+            ("[ab].yaml", &["a.yaml", "b.yaml"], &["c.yaml", "ab.yaml"]),
+            ("[!ab]x", &["cx"], &["ax", "/x"]),
+            ("[^a-c]x", &["dx", "-x"], &["bx"]),
+            ("[a-]x", &["ax", "-x"], &["bx"]),
+            ("[]a]x", &["]x", "ax"], &["bx"]),
+            (r"[\]a]x", &["]x", "ax"], &["bx"]),
+            (r"a\*", &["a*"], &["ab"]),
+        ] {
+            let glob = Glob::path(pattern).unwrap();
+            assert!(yes.iter().all(|path| glob.matches(path)), "{pattern}");
+            assert!(!no.iter().any(|path| glob.matches(path)), "{pattern}");
+        }
+        assert!(Glob::path("[a").is_none() && Glob::path("a\\").is_none());
     }
 }

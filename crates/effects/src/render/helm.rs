@@ -20,28 +20,41 @@ use super::{
     stage::Staged,
 };
 
-/// Kinds that charts may ask for with `.Capabilities.APIVersions.Has`.
-pub const API_VERSIONS: [&str; 19] = [
-    "gateway.networking.k8s.io/v1",
-    "gateway.networking.k8s.io/v1/GatewayClass",
-    "gateway.networking.k8s.io/v1/Gateway",
-    "gateway.networking.k8s.io/v1/HTTPRoute",
-    "gateway.networking.k8s.io/v1/GRPCRoute",
-    "gateway.networking.k8s.io/v1beta1",
-    "gateway.networking.k8s.io/v1beta1/ReferenceGrant",
-    "cert-manager.io/v1",
-    "cert-manager.io/v1/Certificate",
-    "cert-manager.io/v1/Issuer",
-    "cert-manager.io/v1/ClusterIssuer",
-    "bitnami.com/v1alpha1",
-    "bitnami.com/v1alpha1/SealedSecret",
-    "gateway.envoyproxy.io/v1alpha1",
-    "argoproj.io/v1alpha1",
-    "argoproj.io/v1alpha1/Application",
-    "admissionregistration.k8s.io/v1",
-    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",
-    "externaldns.k8s.io/v1alpha1",
+/// Versions and kinds that charts may ask for with `.Capabilities.APIVersions.Has`: those of the components that Portolan stands
+/// in for, beside those that Helm knows itself.
+const API_VERSIONS: &[(&str, &str)] = &[
+    (
+        "gateway.networking.k8s.io/v1",
+        "GatewayClass Gateway HTTPRoute GRPCRoute TLSRoute ReferenceGrant BackendTLSPolicy ListenerSet",
+    ),
+    ("gateway.networking.k8s.io/v1beta1", "GatewayClass Gateway HTTPRoute ReferenceGrant"),
+    ("gateway.networking.k8s.io/v1alpha2", "TLSRoute TCPRoute UDPRoute GRPCRoute ReferenceGrant"),
+    ("gateway.networking.k8s.io/v1alpha3", "TLSRoute BackendTLSPolicy"),
+    (
+        "gateway.envoyproxy.io/v1alpha1",
+        "SecurityPolicy ClientTrafficPolicy BackendTrafficPolicy EnvoyProxy EnvoyExtensionPolicy EnvoyPatchPolicy Backend HTTPRouteFilter",
+    ),
+    ("cert-manager.io/v1", "Certificate CertificateRequest Issuer ClusterIssuer"),
+    ("acme.cert-manager.io/v1", "Order Challenge"),
+    ("bitnami.com/v1alpha1", "SealedSecret"),
+    ("externaldns.k8s.io/v1alpha1", "DNSEndpoint"),
+    ("argoproj.io/v1alpha1", "Application ApplicationSet AppProject"),
+    (
+        "admissionregistration.k8s.io/v1",
+        "ValidatingAdmissionPolicy ValidatingAdmissionPolicyBinding ValidatingWebhookConfiguration MutatingWebhookConfiguration",
+    ),
+    ("kyverno.io/v1", "ClusterPolicy Policy"),
+    ("policies.kyverno.io/v1alpha1", "ValidatingPolicy MutatingPolicy GeneratingPolicy"),
 ];
+
+/// The same as Helm takes them: each version, and each of its kinds.
+pub(super) fn api_versions() -> impl Iterator<Item = String> {
+    API_VERSIONS.iter().flat_map(|(version, kinds)| {
+        let kinds = kinds.split(' ').map(move |kind| format!("{version}/{kind}"));
+        std::iter::once((*version).to_owned()).chain(kinds)
+    })
+}
+
 const MOST_OUTPUT: u64 = 64 << 20;
 /// Rendered charts that are kept; the oldest go first.
 const MOST_KEPT: usize = 400;
@@ -202,8 +215,8 @@ fn arguments(request: &Request<'_>) -> Vec<String> {
         args.push(if *force_string { "--set-string" } else { "--set" }.into());
         args.push(format!("{name}={}", clean(value)));
     }
-    for version in API_VERSIONS.iter().copied().chain(helm.api_versions.iter().map(String::as_str)) {
-        args.extend(["--api-versions".to_owned(), version.to_owned()]);
+    for version in api_versions().chain(helm.api_versions.iter().cloned()) {
+        args.extend(["--api-versions".to_owned(), version]);
     }
     if !helm.kube_version.is_empty() {
         args.extend(["--kube-version".to_owned(), helm.kube_version.clone()]);

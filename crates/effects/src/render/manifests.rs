@@ -131,9 +131,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     out
 }
 
-/// A `List` stands for its items.
+/// A `List`, of whatever kind (`HTTPRouteList`), stands for its items.
 fn items(json: Value) -> impl Iterator<Item = Value> {
-    let is_list = json.get("kind").and_then(Value::as_str).is_some_and(|kind| kind == "List");
+    let kind = json.get("kind").and_then(Value::as_str).unwrap_or_default();
+    let is_list = kind == "List" || kind.ends_with("List") && json.get("items").is_some_and(Value::is_array);
     let items = match json {
         Value::Object(mut map) if is_list => match map.remove("items") {
             Some(Value::Array(items)) => items,

@@ -245,8 +245,14 @@ impl Merged {
             brought.place.as_ref().map(|s| format!("{}:{}", s.file, s.line))
         };
         let (owner, at) = (who(first), place(first));
+        // The same document read twice (a root that manages itself), and what an Application makes beside its sources.
+        let apart = |rank: &&Rank| {
+            let made = rank.part.path.as_os_str().is_empty();
+            !made && (first.part.path != rank.part.path || at.is_none() || at != place(rank))
+        };
         let made: Vec<Problem> = others
             .iter()
+            .filter(apart)
             .map(|rank| {
                 let message = format!(
                     "{key} is brought by {owner} ({}) already; the one of {} ({}) is left out",

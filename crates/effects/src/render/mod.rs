@@ -39,6 +39,7 @@ mod subjects;
 mod touched;
 mod tree;
 mod values;
+mod variables;
 mod walk;
 
 use std::{path::PathBuf, time::Duration};

@@ -17,14 +17,35 @@ pub(super) fn wave(json: &Value) -> i32 {
         .unwrap_or(0)
 }
 
-/// Why an object is listed and not applied: it is a hook of Argo CD or Helm, or a Job.
+/// Why an object is listed and not applied: it runs once, or is a hook that does not outlive a sync. A hook may be of any kind
+/// (`gitops-engine/pkg/sync/hook`); one that stays is applied like other objects.
 pub(super) fn unapplied(key: &ObjectKey, json: &Value) -> Option<String> {
-    if let Some(hook) = annotation(json, "argocd.argoproj.io/hook") {
-        return Some(format!("is an Argo CD hook ({hook})"));
+    let runs = matches!(
+        (&*key.kind.group, &*key.kind.kind),
+        ("batch", "Job") | ("", "Pod") | ("argoproj.io", "Workflow")
+    );
+    let hook = |of: &str, hook: &str, phases: &[&str], succeeded: Option<&str>| {
+        let listed = |text: &str, wanted: &[&str]| text.split(',').any(|item| wanted.contains(&item.trim()));
+        let what = format!("is {of} hook ({hook})");
+        if runs {
+            Some(what)
+        } else if !listed(hook, phases) {
+            Some(format!("{what}, which no sync applies"))
+        } else if succeeded.is_some_and(|policy| listed(policy, &["HookSucceeded", "hook-succeeded"])) {
+            Some(format!("{what}, which is removed when it has succeeded"))
+        } else {
+            None
+        }
+    };
+    // Any hook of Argo CD disables Helm's.
+    if let Some(text) = annotation(json, "argocd.argoproj.io/hook") {
+        let policy = annotation(json, "argocd.argoproj.io/hook-delete-policy");
+        return hook("an Argo CD", text, &["PreSync", "Sync", "PostSync"], policy);
     }
     // `crd-install` is what Helm 2 charts put on plain CRDs.
-    if let Some(hook) = annotation(json, "helm.sh/hook").filter(|hook| *hook != "crd-install") {
-        return Some(format!("is a Helm hook ({hook})"));
+    if let Some(text) = annotation(json, "helm.sh/hook").filter(|hook| *hook != "crd-install") {
+        let phases = ["crd-install", "pre-install", "pre-upgrade", "post-install", "post-upgrade"];
+        return hook("a Helm", text, &phases, annotation(json, "helm.sh/hook-delete-policy"));
     }
     (&*key.kind.group == "batch" && &*key.kind.kind == "Job").then(|| "is a Job".to_owned())
 }

@@ -50,7 +50,8 @@ impl Change {
     }
 }
 
-/// The place of an object in the order of writing, apart from its kind: of two that have one key the first is taken.
+/// The place of an object among those of its key: the first is taken. Of one Application that is its last one, as Argo CD does
+/// it (`controller/state.go`); of several the first by wave and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rank {
     pub(super) part: Arc<PartKey>,
@@ -69,10 +70,13 @@ impl Rank {
 
 impl Ord for Rank {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.waves()
-            .cmp(other.waves())
-            .then_with(|| self.part.cmp(&other.part))
-            .then_with(|| self.number.cmp(&other.number))
+        let (part, others) = (&self.part, &other.part);
+        let place = |rank: &'_ Self| (rank.part.source, rank.part.path.clone(), rank.number);
+        (&part.chain, &part.application).cmp(&(&others.chain, &others.application)).then_with(|| {
+            let order = place(self).cmp(&place(other));
+            let order = order.then_with(|| self.wave.cmp(&other.wave));
+            if super::application::is_kind(&part.application) { order.reverse() } else { order }
+        })
     }
 }
 

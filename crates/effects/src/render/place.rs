@@ -29,9 +29,10 @@ pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
-    for document in read.documents {
+    for mut document in read.documents {
         let file = document.origin.source.clone();
-        match out.object(document, &change.namespace, definitions) {
+        let generated = generated(&mut document.json);
+        match out.object(document, &change.namespace, definitions, generated) {
             Ok(()) => {}
             Err(why) => {
                 let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
@@ -65,6 +66,7 @@ impl Placed {
         document: Document,
         namespace: &Name,
         definitions: &Definitions,
+        generated: bool,
     ) -> Result<(), String> {
         let Document { mut json, mut origin } = document;
         origin.wave = order::wave(&json);
@@ -92,6 +94,15 @@ impl Placed {
             self.unapplied.push(key);
             return Ok(());
         }
+        if generated {
+            return Err(
+                "metadata.name is missing, and generateName is understood of hooks and Jobs only".into()
+            );
+        }
+        if (&*key.kind.group, &*key.kind.kind) == ("argoproj.io", "ApplicationSet") {
+            let message = format!("{key} is not followed: its Applications are not read");
+            self.problems.push(problems::set_not_followed(&key, "", message));
+        }
         match door::enter(definitions, Arc::unwrap_or_clone(json), origin.clone())? {
             Door::Taken(object) => self.objects.push(object),
             Door::Restricts(object, problem) => {
@@ -105,6 +116,17 @@ impl Placed {
         }
         Ok(())
     }
+}
+
+/// Gives an object that the API server would name the name that it begins with, so that it can be listed.
+fn generated(json: &mut Arc<Value>) -> bool {
+    let text = |name: &str| json.pointer(&format!("/metadata/{name}")).and_then(Value::as_str);
+    let Some(prefix) = text("generateName").filter(|_| text("name").is_none_or(str::is_empty)) else {
+        return false;
+    };
+    let prefix = prefix.to_owned();
+    edit(json, |metadata| metadata.insert("name".into(), Value::String(prefix)));
+    true
 }
 
 fn edit(json: &mut Arc<Value>, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {

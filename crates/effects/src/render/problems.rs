@@ -63,9 +63,12 @@ problems! {
     /// Two sources bring the same object.
     brought_twice = 611, Warning, "let one Application own the object";
     /// Applications bring each other, or too deep a chain.
-    cycle = 612, Error, "an Application must not bring itself, directly or through others";
+    cycle = 612, Error, "let one Application bring it";
     /// A hook or a Job.
     not_applied = 620, Info, "hooks and Jobs are listed, not run, on one machine";
+    /// An ApplicationSet.
+    set_not_followed = 622, Warning,
+        "write the Applications out, or render them with a chart, for what Portolan shall act on";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
 }

@@ -6,23 +6,24 @@ use std::{
     sync::Arc,
 };
 
-use portolan_model::Name;
+use portolan_model::{Name, Origin};
 use serde_json::Value;
 
 use super::{
     Tools,
-    application::{self, Application, Directory, Helm, Source},
+    application::{self, Application, Directory, Helm, Parameter, Source},
     checkout::{Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
     helm::{self, Failure, Request},
     kept::{Kept, KeptPart, KeptSource, Pending},
     lines::LineMaps,
     listing::Listing,
-    manifests::{self, Manifests},
+    manifests::{self, Document, Manifests},
     part::{Change, PartKey},
     problems, stage,
     stamp::Stamp,
     touched::Touched,
+    variables,
 };
 
 /// What every source is read with.
@@ -69,6 +70,9 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
             changes: Vec::new(),
         };
         reader.source(source);
+        if n == 0 {
+            reader.namespace();
+        }
         changes.extend(reader.changes);
         // What is left of the old parts is not there any more.
         changes.extend(reader.old.parts.values().map(KeptPart::dropped));
@@ -117,6 +121,11 @@ impl Reader<'_> {
     pub(super) fn fail(&mut self, problem: Report, below: &str, message: String) {
         self.out.unsure = true;
         self.report(problem, below, message);
+    }
+
+    /// The source as it stands in the Application.
+    pub(super) fn asked(&self) -> &Source {
+        &self.application.sources[self.number]
     }
 
     pub(super) fn is_local(&self, source: &Source) -> bool {
@@ -222,6 +231,21 @@ impl Reader<'_> {
         self.keep(path, stamp, true, read);
     }
 
+    /// The namespace that Argo CD creates, with the labels and annotations that the Application gives it.
+    fn namespace(&mut self) {
+        let Some(metadata) = &self.application.namespace_metadata else { return };
+        let json = serde_json::json!({
+            "apiVersion": "v1", "kind": "Namespace",
+            "metadata": {
+                "name": self.pending.namespace(), "labels": metadata.labels, "annotations": metadata.annotations,
+            },
+        });
+        let origin = Origin { application: self.name(), ..Origin::default() };
+        let documents = vec![Document { json: Arc::new(json), origin }];
+        // No file of a source has an empty path.
+        self.keep(Path::new(""), None, false, Manifests { documents, ..Manifests::default() });
+    }
+
     /// Takes over a part that was read.
     fn keep(&mut self, path: &Path, stamp: Option<Stamp>, plain: bool, read: Manifests) {
         let key = Arc::new(PartKey {
@@ -322,7 +346,7 @@ impl Reader<'_> {
         let Some(values) = self.values(helm, folder) else { return Template::Failed };
         let mut files = Vec::new();
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
-            let path = self.locate(&parameter.path, folder);
+            let path = self.locate(&self.fill(&parameter.path), folder);
             let Some(content) = path.and_then(|path| std::fs::read(path).ok()) else {
                 let message =
                     format!("file {} of parameter {} cannot be read", parameter.path, parameter.name);
@@ -334,6 +358,11 @@ impl Reader<'_> {
         let or = |a: &str, b: &str| if a.is_empty() { b.to_owned() } else { a.to_owned() };
         let release = or(&helm.release_name, &self.application.key.name.name);
         let namespace = or(&or(&helm.namespace, &self.application.destination.namespace), "default");
+        let parameters = helm.parameters.iter().map(|parameter| Parameter {
+            value: variables::fill(&parameter.value, self.application, self.asked()),
+            ..parameter.clone()
+        });
+        let helm = &Helm { parameters: parameters.collect(), ..helm.clone() };
         let request =
             Request { staged, release: &release, namespace: &namespace, values, files, helm, shown };
         let tools = self.context.tools;

@@ -1,7 +1,7 @@
 //! Values files of a chart: where they stand, and in which order they are merged.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -10,13 +10,21 @@ use super::{
     glob::{self, Glob},
     problems,
     source::Reader,
+    variables,
 };
 
 impl Reader<'_> {
     /// Values in the order in which Helm merges them: files, then `valuesObject` (else `values`).
     pub(super) fn values(&mut self, helm: &Helm, folder: Option<&Path>) -> Option<Vec<(String, Vec<u8>)>> {
+        let names: Vec<String> = helm.value_files.iter().map(|name| self.fill(name)).collect();
+        // A file is taken once: where it is named, else at the first pattern that it matches.
+        let mut named = BTreeSet::new();
+        for name in names.iter().filter(|name| !glob::is_pattern(name)) {
+            named.extend(self.locate(name, folder));
+        }
+        let mut taken = BTreeSet::new();
         let mut out = Vec::new();
-        for (n, name) in helm.value_files.iter().enumerate() {
+        for (n, name) in names.iter().enumerate() {
             let field = format!(".helm.valueFiles[{n}]");
             if name.contains("://") {
                 self.fail(
@@ -26,16 +34,13 @@ impl Reader<'_> {
                 );
                 return None;
             }
-            let paths = if glob::is_pattern(name) {
+            let pattern = glob::is_pattern(name);
+            let paths: Vec<PathBuf> = if pattern {
                 self.expand(name, folder)
             } else {
                 self.locate(name, folder).into_iter().collect()
             };
-            let mut read: Vec<_> = paths
-                .into_iter()
-                .filter_map(|path| Some((self.checkout.show(&path), std::fs::read(path).ok()?)))
-                .collect();
-            if read.is_empty() && !helm.ignore_missing_value_files {
+            if paths.is_empty() && !helm.ignore_missing_value_files {
                 let message = format!(
                     "values file {name} for environment {} does not exist beside the chart{}",
                     self.context.env,
@@ -44,7 +49,14 @@ impl Reader<'_> {
                 self.fail(problems::values_missing, &field, message);
                 return None;
             }
-            out.append(&mut read);
+            for path in paths {
+                if pattern && named.contains(&path) || !taken.insert(path.clone()) {
+                    continue;
+                }
+                if let Ok(text) = std::fs::read(&path) {
+                    out.push((self.checkout.show(&path), text));
+                }
+            }
         }
         match &helm.values_object {
             Some(values) if !values.is_null() => {
@@ -54,6 +66,20 @@ impl Reader<'_> {
             _ => out.push(("helm.values".into(), helm.values.clone().into_bytes())),
         }
         Some(out)
+    }
+
+    /// Fills in variables of the build environment; the name of a `ref` that it begins with stays.
+    pub(super) fn fill(&self, name: &str) -> String {
+        let reference = name.strip_prefix('$').and_then(|rest| rest.split_once('/'));
+        let reference = reference.filter(|(reference, _)| {
+            self.application.sources.iter().any(|source| source.r#ref == **reference)
+        });
+        match reference {
+            Some((reference, path)) => {
+                format!("${reference}/{}", variables::fill(path, self.application, self.asked()))
+            }
+            None => variables::fill(name, self.application, self.asked()),
+        }
     }
 
     /// A values file: relative to the chart, to the repository (`/x`), or to the source that has the `ref` (`$ref/x`).
@@ -76,12 +102,12 @@ impl Reader<'_> {
     fn expand(&self, name: &str, folder: Option<&Path>) -> Vec<PathBuf> {
         let Some(pattern) = self.absolute(name, folder) else { return Vec::new() };
         // Search below the part that has no pattern yet; `..` in it is resolved there.
-        let cut = pattern.find(['*', '?', '{']).unwrap_or(pattern.len());
+        let cut = pattern.find(['*', '?', '{', '[']).unwrap_or(pattern.len());
         let (fixed, rest) = pattern.split_at(pattern[..cut].rfind('/').map_or(0, |at| at + 1));
         let (Ok(base), Some(glob)) = (self.checkout.resolve(fixed), Glob::path(rest)) else {
             return Vec::new();
         };
-        let mut found = BTreeMap::new();
+        let mut found: BTreeMap<Vec<(bool, String)>, PathBuf> = BTreeMap::new();
         let mut folders = vec![base.clone()];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -91,7 +117,7 @@ impl Reader<'_> {
                     Ok(kind) if kind.is_file() => {
                         let relative = path.strip_prefix(&base).unwrap_or(&path).display().to_string();
                         if glob.matches(&relative) {
-                            found.insert(relative, path);
+                            found.insert(in_order(&relative), path);
                         }
                     }
                     _ => {}
@@ -100,4 +126,13 @@ impl Reader<'_> {
         }
         found.into_values().collect()
     }
+}
+
+/// Sorts the files of a folder before those of the folders in it, each by name.
+fn in_order(relative: &str) -> Vec<(bool, String)> {
+    let mut parts: Vec<(bool, String)> = relative.split('/').map(|part| (true, part.to_owned())).collect();
+    if let Some(file) = parts.last_mut() {
+        file.0 = false;
+    }
+    parts
 }

@@ -219,7 +219,12 @@ impl Walk<'_> {
             object.key.name.namespace = "argocd".into();
         }
         if !self.seen.insert(object.key.clone()) {
-            let message = format!("{} is brought twice, or brings itself; it is followed once", object.key);
+            // An Application may manage itself: it is followed already.
+            if *parent == object.key.name.name {
+                return None;
+            }
+            let message =
+                format!("{} is brought twice, or through others by itself; it is followed once", object.key);
             self.out.problems.push(problems::cycle(&object.key, "", message));
             return None;
         }

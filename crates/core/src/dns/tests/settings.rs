@@ -81,7 +81,9 @@ fn a_folder_is_owned_by_its_environment() {
 #[test]
 fn zones_are_filters_solver_zones_or_the_last_two_labels() {
     let mut settings = DnsSettings::of_folder("").plan;
-    let zone = |name: &str, settings: &_, solvers: &[Name]| embedded_zone(&name.into(), settings, solvers);
+    let zone = |name: &str, settings: &_, solvers: &[Name]| {
+        embedded_zone(&name.into(), settings, solvers, |_| false)
+    };
     assert_eq!(zone("app.dev.example.com", &settings, &[]).unwrap(), "example.com");
     assert_eq!(zone("*.example.com", &settings, &[]).unwrap(), "example.com");
     let solvers = ["dev.example.com".into()];
@@ -91,6 +93,28 @@ fn zones_are_filters_solver_zones_or_the_last_two_labels() {
     assert_eq!(zone("x.a.dev.example.com", &settings, &[]).unwrap(), "a.dev.example.com");
     assert_eq!(zone("b.dev.example.com", &settings, &[]).unwrap(), "dev.example.com");
     assert_eq!(zone("example.org", &settings, &[]), None, "filtered out: REFUSED");
+    // A filter that is a host itself.
+    let (host, registry) = (Name::new("shop.dev.example.com"), Registry::default());
+    let of = |name: &str, registry: Registry, solvers: &[Name]| {
+        let settings = crate::dns::Settings {
+            domain_filter: vec![host.clone()],
+            registry,
+            ..crate::dns::Settings::default()
+        };
+        embedded_zone(&name.into(), &settings, solvers, |name| *name == host).unwrap()
+    };
+    assert_eq!(of(&host, registry.clone(), &[]), "dev.example.com");
+    assert_eq!(
+        of("x.shop.dev.example.com", registry.clone(), &[]),
+        "dev.example.com",
+        "with what is below it"
+    );
+    assert_eq!(of(&host, registry, std::slice::from_ref(&host)), host, "a solver knows it as a zone");
+    assert_eq!(
+        of(&host, Registry::new("x-%{record_type}.", "", "").unwrap(), &[]),
+        host,
+        "its entry is below it"
+    );
 }
 
 #[test]
@@ -162,12 +186,16 @@ fn networks_templates_and_types_are_read_or_close() {
         ("gateway-label-filter", "a b"),
         ("annotation-prefix", "no-slash"),
         ("fqdn-template", "{{ `{{ range .Spec.Hostnames }}x{{ end }}` }}"),
-        ("managed-record-types", "A,CNAME"),
-        ("managed-record-types", "a"),
-        ("exclude-record-types", "ALIAS"),
     ] {
         let (settings, problems) = of(json!({"extraArgs": {flag: wrong}}));
         assert!(!settings.managed && problems == 1, "--{flag}={wrong}");
+    }
+    for wrong in [
+        json!({"managedRecordTypes": ["A,CNAME"]}),
+        json!({"managedRecordTypes": ["a"]}),
+        json!({"extraArgs": ["--exclude-record-types=ALIAS"]}),
+    ] {
+        assert!(!of(wrong.clone()).0.managed, "{wrong}");
     }
     let (settings, problems) = of(json!({"managedRecordTypes": ["A", "TXT", "CNAME"],
         "extraArgs": ["--exclude-record-types=CNAME", "--exclude-record-types=NS"]}));

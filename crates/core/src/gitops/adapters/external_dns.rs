@@ -12,6 +12,9 @@ use portolan_model::{Code, Name, ObjectKey, Severity};
 use super::{ComponentValues, Reader};
 use crate::dns::{Policy, annotations::go_duration_seconds};
 
+/// Types that external-dns knows; of some routes make none.
+const RECORD_TYPES: [&str; 10] = ["A", "AAAA", "CNAME", "TXT", "NS", "SRV", "MX", "PTR", "NAPTR", "DNAME"];
+
 /// The component publishes nothing.
 const STOPPED: Code = Code(645);
 
@@ -134,6 +137,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         ignore_hostnames: given.on("ignore-hostname-annotation"),
         credentials: credentials(&reader.values.values),
     };
+    let mut wrong_type = false;
     settings.namespaces.retain(|namespace| !namespace.is_empty());
     if given.text("policy").is_empty() && version.is_some_and(|version| version >= 22) {
         let message = "it would not start: since 0.22 a policy must be chosen";
@@ -150,8 +154,20 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         let message = "it would not start: --ignore-hostname-annotation needs --fqdn-template";
         stop(reader, &given.field("ignore-hostname-annotation"), message);
     }
+    for (flag, types) in
+        [("managed-record-types", &settings.record_types), ("exclude-record-types", &settings.excluded_types)]
+    {
+        for text in types.iter().filter(|text| !RECORD_TYPES.contains(&&***text)) {
+            let message = format!(
+                "{text:?} is no record type; no record of this external-dns is made, changed or removed"
+            );
+            let hint = "write A, AAAA, CNAME or another type, each as an item of its own";
+            reader.problem(641, Severity::Error, &given.field(flag), &message, hint);
+            wrong_type = true;
+        }
+    }
     check(reader, &mut settings);
-    settings.stopped = reader.problems.iter().any(|problem| problem.code == STOPPED);
+    settings.stopped = wrong_type || reader.problems.iter().any(|problem| problem.code == STOPPED);
     settings
 }
 

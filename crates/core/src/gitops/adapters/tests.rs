@@ -127,6 +127,15 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
 }
 
 #[test]
+fn a_record_type_that_is_none_is_named() {
+    let (settings, problems) =
+        external_dns(json!({"txtOwnerId": "x", "sources": [], "managedRecordTypes": ["A,CNAME"]}));
+    assert!(settings.stopped);
+    assert_eq!(problems.len(), 1);
+    assert_eq!((problems[0].0, problems[0].1.contains("\"A,CNAME\" is no record type")), (641, true));
+}
+
+#[test]
 fn lists_add_up_and_variables_stand_for_what_is_not_set() {
     let (settings, problems) = external_dns(json!({
         "domainFilters": ["a.example"], "excludeDomains": ["x.a.example"], "txtOwnerId": "x", "sources": ["gateway-httproute"],

@@ -1,0 +1,282 @@
+//! What Argo CD does with Applications, and the render has to do as well: each case is a repository with one Application `team`.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{fs, path::Path};
+
+use portolan_effects::render::{Rendered, Tools, render};
+use portolan_testkit as testkit;
+
+fn rendered(root: &Path, spec: &str, files: &[(&str, &str)]) -> Option<Rendered> {
+    let Some(helm) = testkit::program("helm") else {
+        testkit::skip("effects/argocd", "helm was not found; run scripts/setup demo");
+        return None;
+    };
+    let application = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\n\
+             spec:\n  project: p\n  destination: {{namespace: shop}}\n{spec}"
+        )
+    };
+    let repo = "repoURL: https://git.example.com/p/edge.git";
+    let bootstrap = application("root", &format!("  source: {{{repo}, path: apps}}\n"));
+    let team = application("team", &spec.replace("REPO", repo));
+    let all = [("argocd-bootstrap-apps/dev.yaml", &*bootstrap), ("apps/team.yaml", &*team)];
+    let folder = root.join("repo");
+    for (path, text) in all.iter().chain(files) {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+    Some(render(&folder, "dev", None, &Tools::new(Some(helm), root.join("helm"))))
+}
+
+const CHART: &str = "apiVersion: v2\nname: team\nversion: 0.1.0\n";
+/// Shows its values `a` and `b`.
+const SHOW: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: show}\ndata: {a: {{ .Values.a | quote }}, b: {{ .Values.b | quote }}}\n";
+
+/// `data` of the ConfigMap `show`, and the codes of what is wrong.
+fn shown(spec: &str, files: &[(&str, &str)]) -> Option<(Option<[String; 2]>, Vec<u16>)> {
+    let dir = tempfile::tempdir().unwrap();
+    let chart = [("charts/team/Chart.yaml", CHART), ("charts/team/templates/show.yaml", SHOW)];
+    let all: Vec<_> = chart.iter().chain(files).copied().collect();
+    let rendered = rendered(dir.path(), spec, &all)?;
+    let map = rendered.objects.iter().find(|object| &*object.key.name.name == "show");
+    let data = map.map(|map| ["a", "b"].map(|k| map.json["data"][k].as_str().unwrap_or_default().to_owned()));
+    Some((data, rendered.problems.iter().map(|problem| problem.code.0).collect()))
+}
+
+fn keys(rendered: &Rendered) -> Vec<String> {
+    let mut keys: Vec<_> = rendered.objects.iter().map(|object| object.key.to_string()).collect();
+    keys.retain(|key| !key.starts_with("Application/"));
+    keys.sort();
+    keys
+}
+
+fn codes(rendered: &Rendered) -> Vec<(u16, String)> {
+    rendered.problems.iter().map(|problem| (problem.code.0, problem.object.to_string())).collect()
+}
+
+#[test]
+fn value_files_are_patterns_of_doublestar() {
+    let source = |files: &str| {
+        format!("  source:\n    REPO\n    path: charts/team\n    helm: {{valueFiles: [{files}]}}\n")
+    };
+    let envs = [
+        ("charts/team/envs/10-base.yaml", "a: base\nb: base\n"),
+        ("charts/team/envs/20-prod.yaml", "a: prod\nb: prod\n"),
+        ("charts/team/envs/30-last.yaml", "a: last\n"),
+        ("charts/team/envs/z.yaml", "a: z\n"),
+        ("charts/team/envs/nested/c.yaml", "a: nested\n"),
+    ];
+    for (files, wanted) in [
+        ("'envs/[1-3]0-*.yaml'", Some(["last", "prod"])),
+        // The files of a folder come before those of its folders.
+        ("'envs/**/*.yaml'", Some(["nested", "prod"])),
+        // What is named stands where it is named.
+        ("'envs/*.yaml', envs/10-base.yaml", Some(["base", "base"])),
+        ("envs/20-prod.yaml, 'envs/[12]*.yaml'", Some(["base", "base"])),
+        // The first pattern takes a file.
+        ("'envs/z.yam?', 'envs/30*.yaml', 'envs/[0-z]*.yaml'", Some(["prod", "prod"])),
+        ("'envs/[!0-9].yaml'", Some(["z", ""])),
+        ("'envs/[4-9]*.yaml'", None),
+    ] {
+        let Some((data, codes)) = shown(&source(files), &envs) else { return };
+        assert_eq!(data, wanted.map(|data| data.map(str::to_owned)), "{files}");
+        assert_eq!(codes, if wanted.is_some() { vec![] } else { vec![604] }, "{files}");
+    }
+    let ignored = source("'envs/[4-9]*.yaml', 'envs/[1]*.yaml'")
+        .replace("helm: {", "helm: {ignoreMissingValueFiles: true, ");
+    let Some((data, codes)) = shown(&ignored, &envs) else { return };
+    assert_eq!((data.unwrap(), codes), (["base".to_owned(), "base".to_owned()], vec![]));
+}
+
+#[test]
+fn variables_of_the_build_environment_are_filled_in() {
+    let spec = "  source:\n    REPO\n    path: charts/team\n    helm:\n      ignoreMissingValueFiles: true\n      \
+                valueFiles: ['envs/$ARGOCD_APP_NAME/*.yaml']\n      parameters:\n        \
+                - {name: b, value: 'in-${ARGOCD_APP_NAMESPACE}'}\n";
+    let files = [("charts/team/envs/team/values.yaml", "a: by-name\n")];
+    let Some((data, codes)) = shown(spec, &files) else { return };
+    assert_eq!((data.unwrap(), codes), (["by-name".to_owned(), "in-shop".to_owned()], vec![]));
+    let reference = "  sources:\n    - {REPO, path: charts/team, helm: {valueFiles: ['$own/envs/$ARGOCD_APP_NAME.yaml']}}\n    \
+                     - {REPO, ref: own}\n";
+    let files = [("envs/team.yaml", "a: by-reference\n")];
+    let Some((data, codes)) = shown(reference, &files) else { return };
+    assert_eq!((data.unwrap(), codes), (["by-reference".to_owned(), String::new()], vec![]));
+}
+
+#[test]
+fn the_last_source_of_an_application_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = |data: &str, wave: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m, annotations: {{argocd.argoproj.io/sync-wave: '{wave}'}}}}\ndata: {{a: {data}}}\n"
+        )
+    };
+    let (one, two) = (map("one", "0"), map("two", "5"));
+    let files = [("one/m.yaml", &*one), ("two/m.yaml", &*two)];
+    let spec = "  sources: [{REPO, path: one}, {REPO, path: two}]\n";
+    let Some(rendered) = rendered(dir.path(), spec, &files) else { return };
+    assert_eq!(keys(&rendered), ["ConfigMap/shop/m"]);
+    let taken = rendered.objects.iter().find(|object| &*object.key.name.name == "m").unwrap();
+    assert_eq!(taken.json["data"]["a"], "two");
+    assert_eq!(codes(&rendered), [(611, "ConfigMap/shop/m".to_owned())]);
+}
+
+#[test]
+fn hooks_that_stay_are_applied_whatever_their_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let of = |kind: &str, name: &str, annotations: &str| {
+        // As much of a spec as the kinds need.
+        let spec = match kind {
+            _ if kind.ends_with("ClusterIssuer") => "spec: {selfSigned: {}}\n",
+            _ if kind.ends_with("GatewayClass") => "spec: {controllerName: x.example/y}\n",
+            _ => "",
+        };
+        format!("apiVersion: {kind}\nmetadata: {{{name}, annotations: {{{annotations}}}}}\n{spec}---\n")
+    };
+    let (issuer, class) =
+        ("cert-manager.io/v1\nkind: ClusterIssuer", "gateway.networking.k8s.io/v1\nkind: GatewayClass");
+    let (map, job) = ("v1\nkind: ConfigMap", "batch/v1\nkind: Job");
+    let text = [
+        of(issuer, "name: helm", "helm.sh/hook: 'post-install,post-upgrade'"),
+        of(class, "name: argo", "argocd.argoproj.io/hook: PreSync"),
+        of(map, "name: test", "helm.sh/hook: test"),
+        of(map, "name: fail", "argocd.argoproj.io/hook: SyncFail"),
+        of(map, "name: skip", "argocd.argoproj.io/hook: Skip"),
+        of(
+            map,
+            "name: gone",
+            "argocd.argoproj.io/hook: Sync, argocd.argoproj.io/hook-delete-policy: HookSucceeded",
+        ),
+        of(map, "name: kept", "helm.sh/hook: pre-upgrade, helm.sh/hook-delete-policy: before-hook-creation"),
+        of(job, "name: job", "argocd.argoproj.io/hook: PreSync"),
+        of(job, "generateName: migrate-", "argocd.argoproj.io/hook: PreSync"),
+        of(map, "generateName: map-", ""),
+    ]
+    .concat();
+    let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &[("team/all.yaml", &text)])
+    else {
+        return;
+    };
+    assert_eq!(keys(&rendered), ["ClusterIssuer/helm", "ConfigMap/shop/kept", "GatewayClass/argo"]);
+    let mut codes = codes(&rendered);
+    codes.sort();
+    let listed = |key: &str| (620, key.to_owned());
+    let mut wanted = vec![
+        (610, "File/team/all.yaml".to_owned()),
+        listed("ConfigMap/shop/test"),
+        listed("ConfigMap/shop/fail"),
+        listed("ConfigMap/shop/skip"),
+        listed("ConfigMap/shop/gone"),
+        listed("Job/shop/job"),
+        listed("Job/shop/migrate-"),
+    ];
+    wanted.sort();
+    assert_eq!(codes, wanted);
+}
+
+#[test]
+fn a_namespace_that_is_created_has_the_labels_of_its_application() {
+    let policy = "  syncPolicy:\n    syncOptions: [CreateNamespace=true]\n    managedNamespaceMetadata: {labels: {expose: 'yes'}}\n";
+    let spec = format!("  source: {{REPO, path: team}}\n{policy}");
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
+    let own = "apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {own: 'yes'}}\n";
+    let label = |rendered: &Rendered, label: &str| {
+        let namespace = rendered.objects.iter().find(|object| &*object.key.kind.kind == "Namespace");
+        namespace.map(|namespace| namespace.json["metadata"]["labels"][label].clone())
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let Some(made) = rendered(dir.path(), &spec, &[("team/m.yaml", map)]) else { return };
+    assert_eq!(keys(&made), ["ConfigMap/shop/m", "Namespace/shop"]);
+    assert_eq!((label(&made, "expose").unwrap(), codes(&made)), ("yes".into(), vec![]));
+    // The Application's own Namespace wins.
+    let dir = tempfile::tempdir().unwrap();
+    let made = rendered(dir.path(), &spec, &[("team/m.yaml", map), ("team/n.yaml", own)]).unwrap();
+    assert_eq!((label(&made, "own").unwrap(), codes(&made)), ("yes".into(), vec![]));
+    // Nobody creates it.
+    let dir = tempfile::tempdir().unwrap();
+    let spec = spec.replace("CreateNamespace=true", "Validate=false");
+    let made = rendered(dir.path(), &spec, &[("team/m.yaml", map)]).unwrap();
+    assert_eq!(label(&made, "expose"), None);
+}
+
+#[test]
+fn charts_see_the_kinds_of_the_components() {
+    let asked = [
+        "gateway.envoyproxy.io/v1alpha1/SecurityPolicy",
+        "gateway.networking.k8s.io/v1beta1/HTTPRoute",
+        "gateway.networking.k8s.io/v1/GRPCRoute",
+        "cert-manager.io/v1",
+    ];
+    let has: String =
+        asked.iter().map(|kind| format!("{{{{ .Capabilities.APIVersions.Has \"{kind}\" }}}} ")).collect();
+    let map = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: show}}\ndata: {{a: \"{has}\", b: \"{{{{ .Capabilities.APIVersions.Has \"x.example/v1\" }}}}\"}}\n"
+    );
+    let files = [("charts/team/templates/show.yaml", &*map)];
+    let Some((data, _)) = shown("  source: {REPO, path: charts/team}\n", &files) else { return };
+    assert_eq!(data.unwrap(), ["true true true true ".to_owned(), "false".to_owned()]);
+}
+
+#[test]
+fn a_dependency_that_its_tags_switch_off_is_not_followed() {
+    let chart = format!(
+        "{CHART}dependencies: [{{name: external-dns, version: 1.20.0, repository: 'https://x.example/', tags: [dns]}}]\n"
+    );
+    for (tags, followed) in [("{}", true), ("{dns: true}", true), ("{dns: false}", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let values = format!("tags: {tags}\nexternal-dns: {{txtOwnerId: dev}}\n");
+        let files = [("charts/team/Chart.yaml", &*chart), ("charts/team/values.yaml", &*values)];
+        let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files) else {
+            return;
+        };
+        let versions: Vec<_> = rendered.whole.adapters.iter().map(|c| (&*c.component, &*c.version)).collect();
+        assert_eq!(versions, if followed { vec![("external-dns", "1.20.0")] } else { vec![] }, "{tags}");
+    }
+}
+
+#[test]
+fn lists_of_any_kind_stand_for_their_items_and_sets_of_applications_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let route = |name: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\n    kind: HTTPRoute\n    metadata: {{name: {name}}}\n"
+        )
+    };
+    let text = format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRouteList\nitems:\n  - {}---\napiVersion: v1\nkind: List\nitems:\n  - {}---\n\
+         apiVersion: x.example/v1\nkind: AllowList\nmetadata: {{name: l}}\n---\n\
+         apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\n",
+        route("typed"),
+        route("plain")
+    );
+    let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &[("team/all.yaml", &text)])
+    else {
+        return;
+    };
+    assert_eq!(
+        keys(&rendered),
+        ["AllowList/shop/l", "ApplicationSet/argocd/s", "HTTPRoute/shop/plain", "HTTPRoute/shop/typed"]
+    );
+    assert_eq!(codes(&rendered), [(622, "ApplicationSet/argocd/s".to_owned())]);
+}
+
+#[test]
+fn a_root_may_manage_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(helm) = testkit::program("helm") else {
+        testkit::skip("effects/argocd", "helm was not found; run scripts/setup demo");
+        return;
+    };
+    let folder = dir.path().join("repo");
+    fs::create_dir_all(folder.join("argocd/root")).unwrap();
+    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  \
+                source: {repoURL: https://git.example.com/p.git, path: argocd, directory: {recurse: true}}\n  destination: {namespace: argocd}\n";
+    fs::write(folder.join("argocd/root/root.yaml"), root).unwrap();
+    fs::write(folder.join("argocd/m.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")
+        .unwrap();
+    let tools = Tools::new(Some(helm), dir.path().join("helm"));
+    let rendered = render(&folder, "dev", Some("argocd/root/root.yaml"), &tools);
+    assert_eq!((keys(&rendered), codes(&rendered)), (vec!["ConfigMap/argocd/m".to_owned()], vec![]));
+}
