@@ -83,22 +83,26 @@ impl<R: Row> Clone for Change<R> {
     }
 }
 
-/// The input that a rule ran for.
+/// Who puts out a row: the input that a rule ran for, or a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Claimant {
     /// The rule; empty for a fact.
     pub rule: &'static str,
-    /// Table, or index, with key or value.
+    /// Table, or index, with key or value; of a fact its source.
     pub input: String,
 }
 
 impl fmt::Display for Claimant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.rule.is_empty() {
+            return write!(f, "source {}", self.input);
+        }
         write!(f, "{} for {}", self.rule, self.input)
     }
 }
 
-/// A key that more than one run puts out. A bug in the rules: what is shared must go through a group rule.
+/// A key that more than one run, or more than one source, puts out. A bug in the rules: what is shared must go through a
+/// group rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conflict {
     /// The table.

@@ -16,11 +16,18 @@ impl Table {
             match staged {
                 Staged::Put(row) => {
                     let at = self.slot_of(&*row);
-                    self.show(at, FACT, row);
+                    let alone = matches!(self.slots[at].owner, FACT | NONE) && !self.rivals.contains_key(&at);
+                    if alone || planted(Fault::PutTakesOver) {
+                        self.show(at, FACT, row);
+                    } else {
+                        // A source has the key too.
+                        self.release(FACT, at, false);
+                        self.claim(FACT, at, row);
+                    }
                 }
                 Staged::Remove(key) => {
                     if let Some(at) = self.find_slot(&*key) {
-                        self.vacate(at);
+                        self.release(FACT, at, false);
                     }
                 }
             }

@@ -10,7 +10,9 @@ use crate::{
     slab::Slab,
 };
 
-pub use crate::nodes::{FACT, Instance, InstanceId, Link, NONE, Node, NodeId, Output, Place, ROW, ReadKind};
+pub use crate::nodes::{
+    FACT, Instance, InstanceId, Link, NONE, Node, NodeId, Output, Place, ROW, ReadKind, SOURCE,
+};
 
 /// Stops a debug build on a mistake of the program. Called outside the rules, where no panic is caught; the engine's own
 /// tests look at the errors instead.

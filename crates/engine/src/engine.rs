@@ -3,7 +3,7 @@
 use std::{any::TypeId, marker::PhantomData, sync::Arc};
 
 use crate::{
-    Changes, Declaring, Has, Held, Index, Indexed, Instant, Reason, Row, Tables,
+    Changes, Declaring, Has, Held, Index, Indexed, Instant, Reason, Row, Rows, Tables,
     declare::Access,
     machine::Machine,
     row::typed,
@@ -24,6 +24,8 @@ pub struct Stats {
     pub rows: usize,
     /// Keys, present or only read, and index values.
     pub places: usize,
+    /// Sources that have rows.
+    pub sources: usize,
     /// Runs that are kept up to date.
     pub instances: usize,
     /// Things read.
@@ -83,7 +85,14 @@ impl<W: Tables> Engine<W> {
         self.machine.diagram()
     }
 
-    /// Puts a fact in place of what was under its key. Seen from the next step on.
+    /// Puts `rows` in place of all that `source` yielded before, whatever keys it had. Seen from the next step on.
+    ///
+    /// Two sources that yield one key are a conflict: the first in order is shown until it goes.
+    pub fn replace(&mut self, source: &W::Source, rows: Rows<W>) {
+        self.machine.replace(Box::new(source.clone()), rows.rows);
+    }
+
+    /// Puts a fact of no source, in place of the one that was under its key. Seen from the next step on.
     ///
     /// A table that rules write takes no facts: debug builds panic, others drop the row and say so in
     /// [`Changes::errors`](crate::Changes::errors) of the next step.
@@ -94,7 +103,7 @@ impl<W: Tables> Engine<W> {
         self.machine.stage(W::AT, Staged::Put(Arc::new(row)));
     }
 
-    /// Removes a fact; nothing happens if there is none. Seen from the next step on.
+    /// Removes a fact that was put; nothing happens if there is none, or if a source yields it. Seen from the next step on.
     pub fn remove<R: Row>(&mut self, key: &R::Key)
     where
         W: Has<R>,

@@ -41,6 +41,12 @@ pub enum Fault {
     BetweenIsBefore,
     /// An earlier `now` is taken as it is.
     NowGoesBack,
+    /// A source that yields something else keeps what it yielded before.
+    SourceKeepsRows,
+    /// Of what a source is given in one step, the first counts.
+    FirstOfASourceCounts,
+    /// A fact that is put is taken for that of a source, and goes with it.
+    PutTakesOver,
 }
 
 #[cfg(test)]

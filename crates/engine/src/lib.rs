@@ -1,7 +1,7 @@
 //! Typed tables, two rule shapes, recorded reads. Knows no domain, no clock, no I/O.
 //!
 //! ```text
-//!  put / remove facts -> step(now) -> rules in one fixed order -> net changes per table, next due instant, work
+//!  facts by source -> step(now) -> rules in one fixed order -> net changes per table, next due instant, work
 //! ```
 //!
 //! # Invariants (held by the property test)
@@ -13,6 +13,8 @@
 //!   nobody makes any more leaves nothing behind.
 //! - Every derived row has one owner, the run that put it out. Two owners of one key are a conflict: the first by rule
 //!   order, then by input key, is shown; all are reported in [`Changes::conflicts`].
+//! - What a source yields is replaced as a whole, so nothing of what it yielded before is left, whatever key it had.
+//!   Two sources that yield one key are a conflict like any other: the first in order is shown until it goes.
 //! - Facts and derived rows never share a table; a rule reads only tables whose last writer stands before it.
 //! - `now` never goes back, and rules see it only as [`Cx::due`].
 //! - Mistakes of the rules (undeclared reads and writes) come back as [`Changes::errors`]. They never travel as panics,
@@ -38,6 +40,7 @@ mod reasons;
 mod row;
 mod rule;
 mod slab;
+mod source;
 mod step;
 mod table;
 #[cfg(test)]
@@ -53,6 +56,7 @@ pub use engine::{Engine, Stats};
 pub use panics::quiet_rules;
 pub use reasons::{ReadNote, Reason};
 pub use row::{Index, Key, Row};
+pub use source::Rows;
 pub use table::Table;
 pub use world::{Has, Indexed, Tables};
 

@@ -4,10 +4,11 @@ use std::{mem::size_of, sync::Arc};
 
 use crate::{
     Held, Stats,
-    core::{Core, InstanceId, Link, NONE, Node},
+    core::{Core, FACT, InstanceId, Link, NONE, Node, SOURCE},
     declare::{Access, Declared, check, diagram},
     row::{AnyKey, AnyRow},
     rule::AnyRule,
+    source::Sources,
     table::{Staged, Table},
 };
 
@@ -15,6 +16,7 @@ pub struct Machine {
     /// By their place in the list of the world.
     pub tables: Vec<Table>,
     pub core: Core,
+    pub sources: Sources,
     pub rules: Vec<(Declared, Box<dyn AnyRule>)>,
     /// What [`finish`](Self::finish) found; `None` before it.
     pub checked: Option<Vec<String>>,
@@ -27,7 +29,14 @@ impl Machine {
         for (id, table) in (0_u16..).zip(&mut tables) {
             table.id = id;
         }
-        Self { tables, core: Core::default(), rules: Vec::new(), checked: None, held: Arc::default() }
+        Self {
+            tables,
+            core: Core::default(),
+            sources: Sources::default(),
+            rules: Vec::new(),
+            checked: None,
+            held: Arc::default(),
+        }
     }
 
     pub fn table(&self, table: u16) -> &Table {
@@ -59,15 +68,29 @@ impl Machine {
         diagram(self.rules.iter().map(|(declared, _)| declared))
     }
 
+    /// Whether a table takes facts; else it is an error of the next step.
+    fn takes_facts(&mut self, table: u16) -> bool {
+        let Some((writer, _)) = self.rules.iter().find(|(rule, _)| rule.may_write(table)) else {
+            return true;
+        };
+        let text = format!("{} takes no facts: rule {} writes it", self.table(table).name, writer.name);
+        crate::core::complain(&text);
+        self.core.error(text);
+        false
+    }
+
+    /// Notes for the next step what a source yields.
+    pub fn replace(&mut self, key: Box<dyn AnyKey>, mut rows: Vec<(u16, Arc<dyn AnyRow>)>) {
+        rows.retain(|(table, _)| self.takes_facts(*table));
+        self.sources.stage(key, rows);
+    }
+
     /// Notes a fact for the next step.
     pub fn stage(&mut self, table: u16, fact: Staged) {
-        let table = &mut self.tables[usize::from(table)];
-        if let Some((writer, _)) = self.rules.iter().find(|(rule, _)| rule.may_write(table.id)) {
-            let text = format!("{} takes no facts: rule {} writes it", table.name, writer.name);
-            crate::core::complain(&text);
-            self.core.error(text);
+        if !self.takes_facts(table) {
             return;
         }
+        let table = &mut self.tables[usize::from(table)];
         if table.staged.is_empty() {
             self.core.staged.push(table.id);
         }
@@ -90,11 +113,17 @@ impl Machine {
         }
     }
 
-    /// Runs in rule order, then in order of their inputs.
+    /// Runs in rule order, then in order of their inputs. Of facts, one that was put by itself, then sources in order.
     pub fn in_order(&self, owners: &[InstanceId]) -> Vec<InstanceId> {
         let mut owners: Vec<InstanceId> = owners.iter().copied().filter(|owner| *owner != NONE).collect();
         owners.sort_by(|a, b| {
+            if *a == FACT || *b == FACT {
+                return (*b == FACT).cmp(&(*a == FACT));
+            }
             let (a, b) = (&self.core.instances[*a], &self.core.instances[*b]);
+            if a.rule == SOURCE {
+                return self.sources.key(a.input).order(self.sources.key(b.input));
+            }
             let of = &self.rules[usize::from(a.rule)].0.input;
             a.rule.cmp(&b.rule).then_with(|| self.table(of.table).order(of.index, a.input, b.input))
         });
@@ -107,7 +136,8 @@ impl Machine {
             stats.rows += table.rows();
             stats.places += table.places();
         }
-        stats.instances = core.instances.len();
+        stats.sources = self.sources.len();
+        stats.instances = core.instances.len() - stats.sources;
         stats.nodes = core.nodes.len();
         stats.reads = core.instances.iter().map(|instance| instance.reads.len()).sum();
         let lists: usize = core.nodes.iter().map(|node| node.readers.capacity()).sum();

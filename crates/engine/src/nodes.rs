@@ -9,8 +9,10 @@ pub type InstanceId = u32;
 pub type NodeId = u32;
 /// No node, no owner, no instance.
 pub const NONE: u32 = u32::MAX;
-/// Owner of facts, which no rule makes.
+/// Owner of facts that are put by themselves, which no rule makes.
 pub const FACT: InstanceId = u32::MAX - 1;
+/// In place of a rule: the instance is a source of facts.
+pub const SOURCE: u16 = u16::MAX;
 /// In place of an index: the row itself.
 pub const ROW: u8 = u8::MAX;
 

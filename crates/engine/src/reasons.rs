@@ -3,7 +3,7 @@
 
 use crate::{
     Claimant, ReadKind,
-    core::{FACT, InstanceId, NONE, Place},
+    core::{FACT, InstanceId, NONE, Place, SOURCE},
     machine::Machine,
     row::AnyKey,
 };
@@ -63,7 +63,7 @@ impl Machine {
     }
 
     fn reason(&self, owner: InstanceId, table: &str, key: &dyn std::fmt::Debug) -> Reason {
-        if owner == FACT {
+        if owner == FACT || self.core.instances[owner].rule == SOURCE {
             let input = format!("{table} {key:?}");
             return Reason { rule: "", input, from: None, reads: Vec::new(), held: false };
         }
@@ -95,9 +95,15 @@ impl Machine {
         }
     }
 
-    /// Rule and input of a run as text.
+    /// Rule and input of a run, or a source, as text.
     pub(crate) fn claimant(&self, owner: InstanceId) -> Claimant {
+        if owner == FACT {
+            return Claimant { rule: "", input: "itself".to_owned() };
+        }
         let instance = &self.core.instances[owner];
+        if instance.rule == SOURCE {
+            return Claimant { rule: "", input: format!("{:?}", self.sources.key(instance.input).debug()) };
+        }
         let declared = &self.rules[usize::from(instance.rule)].0;
         let place = declared.input.place();
         let what = self.tables[usize::from(place.table)].describe(place, instance.input).what;

@@ -23,10 +23,11 @@ impl Machine {
         let mut staged = std::mem::take(&mut self.core.staged);
         staged.sort_unstable();
         for table in staged {
-            let table = &mut self.tables[usize::from(table)];
-            table.take_facts();
-            table.wake(&mut self.core);
+            self.tables[usize::from(table)].take_facts();
+            self.decide(usize::from(table));
+            self.tables[usize::from(table)].wake(&mut self.core);
         }
+        self.take_sources();
         let mut changes = Changes::default();
         for rule in 0..self.rules.len() {
             let (runs, equal) = self.stage_of(rule);
@@ -76,7 +77,10 @@ impl Machine {
         for input in &inputs {
             self.run(number, *input, &mut ran, &mut gone);
         }
-        let equal = self.settle(number, &ran);
+        let mut tables: Vec<u16> = self.rules[number].0.writes.iter().map(|access| access.table).collect();
+        tables.sort_unstable();
+        tables.dedup();
+        let equal = self.settle(&tables, &ran);
         if !planted(Fault::GoneKeepsOutputs) {
             for id in gone {
                 self.core.end_instance(id);
@@ -126,9 +130,9 @@ impl Machine {
         }
     }
 
-    /// Makes rows of what a stage's runs put out, decides conflicts, and wakes what reads the rows. Gives the number of
-    /// runs that changed nothing.
-    fn settle(&mut self, number: usize, ran: &[InstanceId]) -> usize {
+    /// Makes rows of what a stage's runs put out into `tables`, decides conflicts, and wakes what reads the rows. Gives
+    /// the number of runs that changed nothing.
+    pub fn settle(&mut self, tables: &[u16], ran: &[InstanceId]) -> usize {
         let gone_or_good = |id: &&InstanceId| !self.core.held.contains_key(*id);
         let good: Vec<InstanceId> = ran.iter().filter(gone_or_good).copied().collect();
         let mut old: Vec<(u16, InstanceId, u32)> = Vec::new();
@@ -139,22 +143,13 @@ impl Machine {
         old.sort_unstable();
         let mut new: Vec<(InstanceId, Output)> = Vec::new();
         let mut differ: Vec<InstanceId> = Vec::new();
-        let mut tables: Vec<u16> = self.rules[number].0.writes.iter().map(|access| access.table).collect();
-        tables.sort_unstable();
-        tables.dedup();
-        for table in tables {
+        for table in tables.iter().copied() {
             let mine = old.iter().filter(|(of, ..)| *of == table).map(|(_, id, slot)| (*id, *slot));
             let (mine, mut outputs): (Vec<_>, Vec<_>) = (mine.collect(), Vec::new());
             let at_hand = usize::from(table);
             self.tables[at_hand].take_outputs(&mine, &mut outputs, &mut differ);
             new.extend(outputs.into_iter().map(|(id, slot)| (id, Output { table, slot })));
-            for at in self.tables[at_hand].take_disputed() {
-                let claimants = self.tables[at_hand].claims(at);
-                if let Some(first) = self.in_order(&claimants).first() {
-                    let nth = claimants.iter().position(|id| id == first).unwrap_or_default();
-                    self.tables[at_hand].decide(at, nth);
-                }
-            }
+            self.decide(at_hand);
             self.tables[at_hand].wake(&mut self.core);
         }
         new.sort_by_key(|(id, _)| *id);
@@ -164,6 +159,17 @@ impl Machine {
         differ.sort_unstable();
         differ.dedup();
         good.len() - differ.len()
+    }
+
+    /// Shows the first of the claims of each key whose claims changed.
+    fn decide(&mut self, table: usize) {
+        for at in self.tables[table].take_disputed() {
+            let claimants = self.tables[table].claims(at);
+            if let Some(first) = self.in_order(&claimants).first() {
+                let nth = claimants.iter().position(|id| id == first).unwrap_or_default();
+                self.tables[table].decide(at, nth);
+            }
+        }
     }
 
     /// All conflicts, in table and key order.

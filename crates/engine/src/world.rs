@@ -1,9 +1,11 @@
 //! The list of tables, typed.
 
-use crate::{Index, Row, Table};
+use crate::{Index, Key, Row, Table};
 
 /// A set of tables. Implemented by [`world!`](crate::world).
 pub trait Tables: Send + 'static {
+    /// What identifies a source of facts.
+    type Source: Key;
     /// The tables, empty, in the order of the list.
     #[doc(hidden)]
     fn tables() -> Vec<Table>;
@@ -20,7 +22,8 @@ pub trait Has<R: Row>: Tables {
 pub trait Indexed<I: Index>: Has<I::Row> {}
 
 /// Declares all tables of a world with their indexes: the table of contents of a product. A table or index that is
-/// not listed cannot be read, written or declared: it does not compile.
+/// not listed cannot be read, written or declared: it does not compile. `from TYPE` says what identifies a source of
+/// facts ([`Engine::replace`](crate::Engine::replace)).
 ///
 /// ```
 /// use portolan_engine::{Index, Row, world};
@@ -39,7 +42,7 @@ pub trait Indexed<I: Index>: Has<I::Row> {}
 ///     const NAME: &'static str = "secrets by namespace";
 ///     fn values(row: &Secret, out: &mut Vec<String>) { out.push(row.namespace.clone()); }
 /// }
-/// world! { pub struct World { secrets: Secret [SecretsByNamespace] } }
+/// world! { pub struct World from String { secrets: Secret [SecretsByNamespace] } }
 /// ```
 ///
 /// ```compile_fail
@@ -57,7 +60,9 @@ pub trait Indexed<I: Index>: Has<I::Row> {}
 /// ```
 #[macro_export]
 macro_rules! world {
-    ($(#[$meta:meta])* $vis:vis struct $world:ident { $($(#[$doc:meta])* $field:ident : $row:ty [ $($index:ty),* $(,)? ]),* $(,)? }) => {
+    (@source) => { () };
+    (@source $source:ty) => { $source };
+    ($(#[$meta:meta])* $vis:vis struct $world:ident $(from $source:ty)? { $($(#[$doc:meta])* $field:ident : $row:ty [ $($index:ty),* $(,)? ]),* $(,)? }) => {
         $(#[$meta])*
         #[derive(Debug)]
         $vis struct $world;
@@ -67,6 +72,7 @@ macro_rules! world {
             enum At { $($(#[$doc])* $field),* }
 
             impl $crate::Tables for $world {
+                type Source = $crate::world!(@source $($source)?);
                 fn tables() -> Vec<$crate::Table> {
                     vec![$($crate::Table::of::<$row>()$(.with_index::<$index>())*),*]
                 }

@@ -7,7 +7,7 @@ use crate::fault::{Fault, PLANTED};
 
 fn found(fault: Option<Fault>) -> bool {
     quiet();
-    let config = Config { cases: 600, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 1_000, max_shrink_iters: 0, failure_persistence: None, ..Config::default() };
     let mut runner = TestRunner::new_with_rng(
         config,
         proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha),
@@ -47,6 +47,9 @@ finds! {
     finds_a_wake_up_that_nobody_wants_any_more: WakeUpKept,
     finds_a_change_that_tells_what_was_between: BetweenIsBefore,
     finds_a_clock_that_goes_back: NowGoesBack,
+    finds_a_source_that_keeps_its_rows: SourceKeepsRows,
+    finds_a_first_yield_that_counts: FirstOfASourceCounts,
+    finds_a_fact_that_takes_over_a_sources: PutTakesOver,
 }
 
 #[test]

@@ -7,7 +7,7 @@ use super::{
     world::{BAD, Item, ItemsByGroup, Judged, JudgedByGroup, Limit, Note, Seat, Seen, Total, World, engine},
     world::{judged, limit_seats, seats, seen, totals},
 };
-use crate::{Engine, ReadKind, ReadNote};
+use crate::{Engine, ReadKind, ReadNote, Rows};
 
 fn item(id: u8, group: u8, size: u8) -> Item {
     Item { id, group, size, at: 0 }
@@ -114,6 +114,49 @@ fn a_key_that_moves_between_inputs_in_one_step_is_no_conflict_and_one_change() {
     assert!(changes.conflicts.is_empty());
     let owners: Vec<_> = changes.of::<Seat>().iter().map(|c| c.after.as_ref().unwrap().by).collect();
     assert_eq!(owners, [2, 1]);
+}
+
+#[test]
+fn what_a_source_yields_is_replaced_as_a_whole() {
+    let rows = |items: &[Item]| {
+        let mut rows = Rows::none();
+        items.iter().for_each(|item| rows.add(item.clone()));
+        rows
+    };
+    let mut e = engine();
+    e.replace(&1, rows(&[item(1, 1, 1), item(2, 1, 1)]));
+    e.step(0);
+    e.replace(&1, rows(&[item(3, 1, 1), item(2, 1, 1)]));
+    let changes = e.step(0);
+    let ids = |e: &Engine<World>| e.rows::<Item>().map(|item| item.id).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(&e), changes.of::<Item>().len()),
+        (vec![2, 3], 2),
+        "the row that is the same is no change"
+    );
+    // Another source of the same key: the first in order is shown, and removing the other takes nothing away.
+    e.replace(&0, rows(&[item(2, 4, 4)]));
+    let conflicts = |changes: &crate::Changes| {
+        let of_items = changes.conflicts.iter().filter(|conflict| conflict.table == "items");
+        of_items.map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let conflict = conflicts(&e.step(0)).concat();
+    assert_eq!(conflict, "items 2 is claimed by source 0 and by source 1; the first is shown");
+    assert_eq!(e.get::<Item>(&2).unwrap().group, 4);
+    e.replace(&0, Rows::none());
+    assert!(conflicts(&e.step(0)).is_empty());
+    assert_eq!(e.get::<Item>(&2).unwrap().group, 1);
+    // A fact of no source stands before them, and removing it removes no other.
+    e.put(item(2, 5, 5));
+    e.step(0);
+    assert_eq!(e.get::<Item>(&2).unwrap().group, 5);
+    e.remove::<Item>(&2);
+    e.step(0);
+    assert_eq!(e.get::<Item>(&2).unwrap().group, 1);
+    e.remove::<Item>(&2);
+    e.replace(&1, rows(&[]));
+    e.step(0);
+    assert_eq!(e.stats(), crate::Stats::default());
 }
 
 #[test]

@@ -96,7 +96,7 @@ impl Index for JudgedByGroup {
 }
 
 crate::world! {
-    pub struct World {
+    pub struct World from u8 {
         items: Item [ItemsByGroup], limits: Limit [], judged: Judged [JudgedByGroup], totals: Total [], seen: Seen [],
         notes: Note [], seats: Seat [], guests: Guest [],
     }
