@@ -3,8 +3,13 @@
 mod events;
 mod kinds;
 
+use std::collections::BTreeSet;
+
 use portolan_effects::store::{Store, Stored};
-use portolan_model::intake::{Fact, intake};
+use portolan_model::{
+    Object,
+    intake::{Fact, intake},
+};
 use serde_json::{Value, json};
 
 use crate::{age, cli::Instance, client::Client, columns, instance};
@@ -12,7 +17,7 @@ use crate::{age, cli::Instance, client::Client, columns, instance};
 /// Which objects are asked for.
 #[derive(Debug)]
 pub struct Query {
-    /// Kind or its plural, in any case.
+    /// Kind or its plural, in any case; with `.GROUP` or `.VERSION.GROUP` where several groups have it.
     pub kind: String,
     /// Namespace; `None` for all, and for kinds without one.
     pub namespace: Option<String>,
@@ -23,8 +28,8 @@ pub struct Query {
 /// Arguments of `get`.
 #[derive(clap::Args)]
 pub struct Get {
-    /// Kind, its plural or its short name, in any case: gateway, httproutes, cert; `events` for what happened to
-    /// objects. KIND/NAME names one object
+    /// Kind, its plural or its short name, in any case: gateway, httproutes, cert; services.serving.knative.dev where
+    /// several groups have one; `events` for what happened to objects. KIND/NAME names one object
     kind: String,
     /// NAME or NAMESPACE/NAME of one object, or of the object that events are about; all if left out
     name: Option<String>,
@@ -113,14 +118,11 @@ pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
     if events::asked_for(&query.kind) {
         return Ok(events::find(store, query));
     }
-    let wanted = kinds::full(&query.kind.to_ascii_lowercase()).to_owned();
-    let of_kind: Vec<&Stored> =
-        store.list().filter(|stored| is_kind(&stored.object.key.kind.kind, &wanted)).collect();
+    let of_kind = of_kind(store, &query.kind);
     if of_kind.is_empty() {
-        let mut kinds: Vec<&str> = store.list().map(|s| &*s.object.key.kind.kind).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
-        return Err(format!("no object of kind {} is stored; stored are: {}", query.kind, kinds.join(", ")));
+        let kinds: BTreeSet<String> = store.list().map(|s| s.object.key.kind.to_string()).collect();
+        let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(format!("no object of kind {} is stored; stored are: {kinds}", query.kind));
     }
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
     let items: Vec<&Stored> = of_kind
@@ -146,6 +148,29 @@ pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
         ));
     }
     Ok(json!({"items": items}))
+}
+
+/// The objects of a kind. Where several groups have a kind of the name, those of one: the kind that the name commonly
+/// means, else the first group in order; the others are asked for as `services.serving.knative.dev`.
+fn of_kind<'a>(store: &'a Store, wanted: &str) -> Vec<&'a Stored> {
+    let wanted = wanted.to_ascii_lowercase();
+    let (name, group) = match wanted.split_once('.') {
+        Some((name, group)) => (name, Some(group)),
+        None => (&*wanted, None),
+    };
+    let name = kinds::full(name);
+    let in_group = |object: &Object| {
+        let own = &*object.key.kind.group;
+        group.is_none_or(|group| group == own || group == format!("{}.{own}", object.version))
+    };
+    let mut found: Vec<&Stored> = store
+        .list()
+        .filter(|stored| is_kind(&stored.object.key.kind.kind, name) && in_group(&stored.object))
+        .collect();
+    let kind = |stored: &&Stored| stored.object.key.kind.clone();
+    let first = found.iter().map(kind).min_by_key(|kind| (kind.is_namesake(), kind.group.clone()));
+    found.retain(|stored| Some(kind(stored)) == first);
+    found
 }
 
 /// Whether `wanted` (lower-case) is the kind or its English plural.

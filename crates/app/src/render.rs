@@ -86,7 +86,9 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         .collect();
     for name in namespaces {
         let label = ("kubernetes.io/metadata.name".into(), name.clone());
-        engine.put(Namespace { name: name.clone(), labels: [label].into() });
+        let key = ObjectKey::new("", "Namespace", "", name.clone());
+        // The object, where there is one, comes in its place.
+        world::amend(&mut engine, &key, Namespace { name: name.clone(), labels: [label].into() });
     }
     for object in &rendered.objects {
         world::put(&mut engine, &object.key, intake(object));

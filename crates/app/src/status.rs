@@ -94,7 +94,7 @@ pub fn origin<'a>(store: &'a Store, problem: &Problem) -> Option<&'a Origin> {
 
 /// A finding with file and line, looked up from where the object stands.
 pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
-    let is_file = problem.object.kind.kind == "File";
+    let is_file = problem.object.kind.is("", "File");
     let file = if is_file {
         Some(problem.object.name.name.clone())
     } else {

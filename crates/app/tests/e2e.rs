@@ -12,6 +12,8 @@ mod bad_input;
 mod boundaries;
 #[path = "e2e/broken.rs"]
 mod broken;
+#[path = "e2e/by_object.rs"]
+mod by_object;
 #[path = "e2e/certificates.rs"]
 mod certificates;
 #[path = "e2e/conditions.rs"]

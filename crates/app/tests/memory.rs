@@ -172,7 +172,7 @@ fn a_host_takes_little_memory() {
     for object in objects(BASE) {
         put(&mut engine, &object);
     }
-    engine.put(secret());
+    world::amend_secret(&mut engine, secret());
     let key = NamespacedName::new("infra", "edge");
     let ports = BTreeMap::from([(443, 8443)]);
     engine.put(GatewayAddress { key, address: "127.77.0.1".into(), ports, loopback: true });

@@ -34,7 +34,7 @@ use crate::{
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
     },
     status::rows::{EntryPoint, Probe},
-    world::{GatewaysBySecret, IssuersBySecret},
+    world::{GatewaysBySecret, IssuersBySecret, amend_config_map, amend_secret},
 };
 
 /// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
@@ -80,7 +80,7 @@ fn open(engine: &mut Engine<World>, now: Instant) {
             let until = now.plus_millis(if is_ca { VALID_CA } else { VALID });
             Ok(TlsPair { is_ca, ..pair(&row.key, names.into_iter().collect(), (now, until)) })
         });
-        engine.put(Secret {
+        let made = Secret {
             key: row.key.clone(),
             r#type: sealed.r#type.clone(),
             data,
@@ -88,7 +88,8 @@ fn open(engine: &mut Engine<World>, now: Instant) {
             labels: sealed.labels.clone(),
             maker: Maker::Unsealed,
             tls,
-        });
+        };
+        amend_secret(engine, made);
     }
 }
 
@@ -127,7 +128,7 @@ fn issue(engine: &mut Engine<World>, now: Instant) {
         };
         let mut annotations = row.annotations.clone();
         annotations.extend(issued_by(&row.issuer));
-        engine.put(Secret {
+        let made = Secret {
             key: row.secret.clone(),
             r#type: "kubernetes.io/tls".into(),
             data: ["tls.crt", "tls.key"].map(|key| (key.into(), Redacted::new(Vec::new()))).into(),
@@ -135,7 +136,8 @@ fn issue(engine: &mut Engine<World>, now: Instant) {
             labels: row.labels.clone(),
             maker: Maker::Issued,
             tls: Some(Ok(pair)),
-        });
+        };
+        amend_secret(engine, made);
     }
 }
 
@@ -190,7 +192,7 @@ fn mirror(engine: &mut Engine<World>) {
                 });
                 (made.data, made.tls) = (data.clone(), tls);
                 made.annotations.extend(marks);
-                engine.put(made);
+                amend_secret(engine, made);
             }
             MirrorContent::ConfigMap { data, binary } => {
                 debug_assert_eq!(row.key.kind, MirrorKind::ConfigMap);
@@ -204,7 +206,7 @@ fn mirror(engine: &mut Engine<World>) {
                 });
                 (made.data, made.binary) = (data.clone(), binary.clone());
                 made.annotations.extend(marks);
-                engine.put(made);
+                amend_config_map(engine, made);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_engine::{Engine, Index, world};
+use portolan_engine::{Engine, Has, Index, Row, Rows, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
@@ -175,8 +175,8 @@ const NO_PARAMETERS: [&str; 8] = [
 ];
 
 world! {
-    /// Every table.
-    pub struct World {
+    /// Every table. Facts from objects come by object: what one yields is replaced as a whole.
+    pub struct World from ObjectKey {
         // facts from objects
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
@@ -266,71 +266,62 @@ pub fn problem(
     cx.emit(Finding { problem });
 }
 
-/// Puts what intake made of the object `key`; what it was before is replaced.
+/// Puts what intake made of the object `key` in place of all that the object yielded before.
 pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
-    match taken.judged {
-        Some(row) => engine.put(row),
-        None => engine.remove::<Judged>(key),
-    }
-    match taken.restriction {
-        Some(row) => engine.put(row),
-        None => engine.remove::<Restriction>(key),
-    }
-    if taken.problems.is_empty() {
-        engine.remove::<InputProblems>(key);
-    } else {
-        engine.put(InputProblems { key: key.clone(), problems: taken.problems });
+    let mut rows = Rows::none();
+    taken.judged.into_iter().for_each(|row| rows.add(row));
+    taken.restriction.into_iter().for_each(|row| rows.add(row));
+    if !taken.problems.is_empty() {
+        rows.add(InputProblems { key: key.clone(), problems: taken.problems });
     }
     match taken.fact {
         None => {}
-        Some(Fact::Namespace(row)) => engine.put(row),
-        Some(Fact::GatewayClass(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Gateway(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Route(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::ReferenceGrant(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Service(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::EndpointSlice(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Endpoints(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Secret(row)) => engine.put(row),
-        Some(Fact::ConfigMap(row)) => engine.put(row),
-        Some(Fact::SealedSecret(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Issuer(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::Certificate(row)) => engine.put(Submitted(Arc::new(row))),
-        Some(Fact::AdmissionPolicy(row)) => engine.put(row),
-        Some(Fact::AdmissionBinding(row)) => engine.put(row),
+        Some(Fact::Namespace(row)) => rows.add(row),
+        Some(Fact::GatewayClass(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Gateway(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Route(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::ReferenceGrant(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Service(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::EndpointSlice(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Endpoints(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Secret(row)) => rows.add(row),
+        Some(Fact::ConfigMap(row)) => rows.add(row),
+        Some(Fact::SealedSecret(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Issuer(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Certificate(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::AdmissionPolicy(row)) => rows.add(row),
+        Some(Fact::AdmissionBinding(row)) => rows.add(row),
     }
+    engine.replace(key, rows);
 }
 
-/// Removes every row that came from the object.
+/// Puts `row` in place of the row that the object `key` yielded, as if an effect had written the object anew; what else is
+/// known of it stays.
+pub fn amend<R: Row>(engine: &mut Engine<World>, key: &ObjectKey, row: R)
+where
+    World: Has<R>,
+{
+    let mut rows = Rows::none();
+    rows.add(row);
+    engine.get::<Judged>(key).into_iter().for_each(|row| rows.pass(row));
+    engine.get::<Restriction>(key).into_iter().for_each(|row| rows.pass(row));
+    engine.get::<InputProblems>(key).into_iter().for_each(|row| rows.pass(row));
+    engine.replace(key, rows);
+}
+
+/// The same of a Secret.
+pub fn amend_secret(engine: &mut Engine<World>, row: Secret) {
+    amend(engine, &ObjectKey { kind: Kind::new("", "Secret"), name: row.key.clone() }, row);
+}
+
+/// The same of a ConfigMap.
+pub fn amend_config_map(engine: &mut Engine<World>, row: ConfigMap) {
+    amend(engine, &ObjectKey { kind: Kind::new("", "ConfigMap"), name: row.key.clone() }, row);
+}
+
+/// Removes all that the object yielded, and nothing that another object yields, whatever its name.
 pub fn remove(engine: &mut Engine<World>, key: &ObjectKey) {
-    use portolan_model::{IssuerKey, RouteKind};
-    let name = &key.name;
-    match &*key.kind.kind {
-        "Namespace" => engine.remove::<Namespace>(&name.name),
-        "GatewayClass" => engine.remove::<SubmittedClass>(&name.name),
-        "Gateway" => engine.remove::<SubmittedGateway>(name),
-        "HTTPRoute" => {
-            engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Http, name: name.clone() });
-        }
-        "GRPCRoute" => {
-            engine.remove::<SubmittedRoute>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() });
-        }
-        "ReferenceGrant" => engine.remove::<SubmittedGrant>(name),
-        "Service" => engine.remove::<SubmittedService>(name),
-        "EndpointSlice" => engine.remove::<SubmittedSlice>(name),
-        "Endpoints" => engine.remove::<SubmittedEndpoints>(name),
-        "Secret" => engine.remove::<Secret>(name),
-        "ConfigMap" => engine.remove::<ConfigMap>(name),
-        "SealedSecret" => engine.remove::<SubmittedSealed>(name),
-        "Issuer" | "ClusterIssuer" => engine.remove::<SubmittedIssuer>(&IssuerKey(name.clone())),
-        "Certificate" => engine.remove::<SubmittedCertificate>(name),
-        "ValidatingAdmissionPolicy" => engine.remove::<AdmissionPolicy>(&name.name),
-        "ValidatingAdmissionPolicyBinding" => engine.remove::<AdmissionBinding>(&name.name),
-        _ => {}
-    }
-    engine.remove::<Restriction>(key);
-    engine.remove::<Judged>(key);
-    engine.remove::<InputProblems>(key);
+    engine.replace(key, Rows::none());
 }
 
 /// Milliseconds for the engine.

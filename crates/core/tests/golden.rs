@@ -139,7 +139,8 @@ impl Run {
         certificates::put(&mut self.engine, facts);
         for (secret, names) in facts["certificates"].as_object().into_iter().flatten() {
             let (namespace, name) = secret.split_once('/').unwrap();
-            self.engine.put(certificate(NamespacedName::new(namespace, name), names));
+            let certificate = certificate(NamespacedName::new(namespace, name), names);
+            world::amend_secret(&mut self.engine, certificate);
         }
         if let (Some(dns), Some(zone)) = (&self.dns, &self.zone) {
             effects::report(&mut self.engine, zone, dns);

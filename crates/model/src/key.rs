@@ -49,11 +49,62 @@ impl Kind {
     pub fn new(group: impl Into<Name>, kind: impl Into<Name>) -> Self {
         Self { group: group.into(), kind: kind.into() }
     }
+
+    /// Whether it is this kind of this group.
+    pub fn is(&self, group: &str, kind: &str) -> bool {
+        *self.group == *group && *self.kind == *kind
+    }
+
+    /// Whether its name means another kind to those who read it: a Service that is not the core one.
+    pub fn is_namesake(&self) -> bool {
+        let mut of_name = KNOWN.iter().filter(|(_, kind)| *self.kind == **kind).peekable();
+        of_name.peek().is_some() && of_name.all(|(group, _)| *self.group != **group)
+    }
 }
 
+/// Kinds that are known by their name alone, and those of Portolan's own findings.
+const KNOWN: [(&str, &str); 30] = [
+    ("", "ConfigMap"),
+    ("", "Endpoints"),
+    ("", "File"),
+    ("", "Folder"),
+    ("", "Namespace"),
+    ("", "Rule"),
+    ("", "Secret"),
+    ("", "Service"),
+    ("acme.cert-manager.io", "Challenge"),
+    ("acme.cert-manager.io", "Order"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io", "ValidatingAdmissionPolicyBinding"),
+    ("argoproj.io", "Application"),
+    ("bitnami.com", "SealedSecret"),
+    ("cert-manager.io", "Certificate"),
+    ("cert-manager.io", "CertificateRequest"),
+    ("cert-manager.io", "ClusterIssuer"),
+    ("cert-manager.io", "Issuer"),
+    ("discovery.k8s.io", "EndpointSlice"),
+    ("gateway.envoyproxy.io", "BackendTrafficPolicy"),
+    ("gateway.envoyproxy.io", "ClientTrafficPolicy"),
+    ("gateway.envoyproxy.io", "SecurityPolicy"),
+    ("gateway.networking.k8s.io", "BackendTLSPolicy"),
+    ("gateway.networking.k8s.io", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "Gateway"),
+    ("gateway.networking.k8s.io", "GatewayClass"),
+    ("gateway.networking.k8s.io", "HTTPRoute"),
+    ("gateway.networking.k8s.io", "ReferenceGrant"),
+    ("extensions", "Ingress"),
+    ("networking.k8s.io", "Ingress"),
+];
+
+/// The kind, with its group where the kind alone would be taken for another: `Service`, `Service.serving.knative.dev`.
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.kind)
+        f.write_str(&self.kind)?;
+        match (self.is_namesake(), &*self.group) {
+            (false, _) => Ok(()),
+            (true, "") => f.write_str(".core"),
+            (true, group) => write!(f, ".{group}"),
+        }
     }
 }
 
@@ -81,7 +132,7 @@ impl ObjectKey {
 /// `Kind/namespace/name`, or `Kind/name` when cluster-scoped: the form that findings use.
 impl fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.kind.kind, self.name)
+        write!(f, "{}/{}", self.kind, self.name)
     }
 }
 
@@ -147,5 +198,21 @@ impl IssuerKey {
 impl fmt::Display for IssuerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.kind(), self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namesake_is_shown_with_its_group() {
+        let text = |group, kind| ObjectKey::new(group, kind, "n", "x").to_string();
+        assert_eq!(text("", "Service"), "Service/n/x");
+        assert_eq!(text("serving.knative.dev", "Service"), "Service.serving.knative.dev/n/x");
+        assert_eq!(text("networking.istio.io", "Gateway"), "Gateway.networking.istio.io/n/x");
+        assert_eq!(text("extensions", "Ingress"), "Ingress/n/x");
+        assert_eq!(text("", "HTTPRoute"), "HTTPRoute.core/n/x");
+        assert_eq!(text("apps", "Deployment"), "Deployment/n/x", "nobody takes it for another");
     }
 }

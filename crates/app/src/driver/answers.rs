@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use portolan_core::policy::rows::Submitted;
-use portolan_model::{NamespacedName, input::Certificate};
+use portolan_core::{policy::rows::Submitted, world};
+use portolan_model::{Kind, NamespacedName, ObjectKey, input::Certificate};
 use serde_json::{Value, json};
 
 use super::{Driver, now};
@@ -34,7 +34,10 @@ impl Driver {
                     .get::<Certificate>(&key)
                     .ok_or_else(|| format!("Certificate {key} does not exist"))?;
                 let wanted = Certificate { renew_at: Some(now()), ..(*certificate).clone() };
-                self.engine.put(Submitted(Arc::new(wanted)));
+                // Until the object is edited.
+                let object =
+                    ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: key.clone() };
+                world::amend(&mut self.engine, &object, Submitted(Arc::new(wanted)));
                 self.facts = true;
                 Ok(json!({"message": format!("Certificate {key} is being renewed")}))
             }

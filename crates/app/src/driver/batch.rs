@@ -101,7 +101,7 @@ fn namespace_key(name: &Name) -> ObjectKey {
 }
 
 fn is_namespace(key: &ObjectKey) -> bool {
-    key.kind.group.is_empty() && &*key.kind.kind == "Namespace"
+    key.kind.is("", "Namespace")
 }
 
 /// Whether it is a namespace that Portolan made.

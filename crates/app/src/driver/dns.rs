@@ -31,6 +31,8 @@ use tokio::sync::mpsc;
 
 use super::{Driver, Event, GIT, OURS, now};
 
+const GROUP: &str = "gateway.networking.k8s.io";
+
 /// The server, and what was last asked of its keeper.
 pub struct Dns {
     server: Arc<DurableDns>,
@@ -224,7 +226,7 @@ impl Driver {
                 route_key(&key).map_or_else(|| key.to_string(), |key| drain::original(&key).to_string());
             let let_in = match route_key(&key) {
                 Some(route) => self.engine.get::<Route>(&route).is_some(),
-                None if &*key.kind.kind == "Gateway" => self.engine.get::<Gateway>(&key.name).is_some(),
+                None if key.kind.is(GROUP, "Gateway") => self.engine.get::<Gateway>(&key.name).is_some(),
                 None => true,
             };
             match self.engine.get::<Departed>(&key) {
@@ -328,12 +330,13 @@ impl Driver {
 
 /// Whether a published name may go or move with the change: only then a copy is looked for.
 fn concerns(old: &Object, new: Option<&Object>) -> bool {
+    let is = |kind| old.key.kind.is(GROUP, kind);
     let Some(new) = new else {
-        return route_key(&old.key).is_some() || ["Gateway", "GatewayClass"].contains(&&*old.key.kind.kind);
+        return route_key(&old.key).is_some() || is("Gateway") || is("GatewayClass");
     };
     let fields: &[&str] = match route_key(&old.key) {
         Some(_) => &["/spec/hostnames", "/spec/parentRefs"],
-        None if &*old.key.kind.kind == "Gateway" => &["/spec/listeners"],
+        None if is("Gateway") => &["/spec/listeners"],
         None => &[],
     };
     fields.iter().any(|field| old.json.pointer(field) != new.json.pointer(field))
@@ -341,8 +344,8 @@ fn concerns(old: &Object, new: Option<&Object>) -> bool {
 
 fn route_key(key: &ObjectKey) -> Option<RouteKey> {
     let kind = match (&*key.kind.group, &*key.kind.kind) {
-        ("gateway.networking.k8s.io", "HTTPRoute") => RouteKind::Http,
-        ("gateway.networking.k8s.io", "GRPCRoute") => RouteKind::Grpc,
+        (GROUP, "HTTPRoute") => RouteKind::Http,
+        (GROUP, "GRPCRoute") => RouteKind::Grpc,
         _ => return None,
     };
     Some(RouteKey { kind, name: key.name.clone() })

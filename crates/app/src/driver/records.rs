@@ -16,10 +16,15 @@ impl Driver {
     /// Writes and removes records. An owner is written before what it owns, which names its uid.
     pub(super) fn follow_records(&mut self, step: &Changes) {
         let changes = step.of::<RecordWanted>();
-        for kind in ["CertificateRequest", "Order", "Challenge"] {
+        let kinds = [
+            ("cert-manager.io", "CertificateRequest"),
+            ("acme.cert-manager.io", "Order"),
+            ("acme.cert-manager.io", "Challenge"),
+        ];
+        for (group, kind) in kinds {
             let writes: Vec<Write> = changes
                 .iter()
-                .filter(|change| change.key.kind.kind == kind)
+                .filter(|change| change.key.kind.is(group, kind))
                 .filter_map(|change| match &change.after {
                     Some(row) => Some(Write::Hold(Box::new(self.owned(row)?), RECORDS)),
                     None => self.is_record(&change.key).then(|| Write::Delete(change.key.clone(), RECORDS)),
@@ -31,7 +36,7 @@ impl Driver {
         }
         // What is not recorded any more is forgotten.
         for row in changes.iter().filter(|change| change.after.is_none()).filter_map(|c| c.before.as_ref()) {
-            if row.key.kind.kind == "CertificateRequest" {
+            if row.key.kind.is("cert-manager.io", "CertificateRequest") {
                 self.forget(&row.issuance);
             }
         }
@@ -53,7 +58,7 @@ impl Driver {
     /// The object with its owner reference; `None` while somebody else's object has the owner's name.
     fn owned(&self, row: &RecordWanted) -> Option<Object> {
         let owner = self.store.get(&row.owner)?;
-        if row.owner.kind.kind != "Certificate" && !self.is_record(&row.owner) {
+        if !row.owner.kind.is("cert-manager.io", "Certificate") && !self.is_record(&row.owner) {
             return None;
         }
         let uid = owner.object.stamp.as_ref().map(|stamp| &*stamp.uid);

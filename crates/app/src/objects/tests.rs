@@ -59,6 +59,35 @@ fn an_object_shows_the_computed_status_and_never_a_written_one() {
 }
 
 #[test]
+fn a_kind_is_group_and_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let service = |version: &str, name: &str| {
+        let metadata = json!({"name": name, "namespace": "n"});
+        json!({"apiVersion": version, "kind": "Service", "metadata": metadata})
+    };
+    let names = |store: &Store, kind: &str| {
+        let found = ask(store, kind, None, None).map(|json| json["items"].clone());
+        found.map(|items| {
+            let items = items.as_array().cloned().unwrap_or_default();
+            let item = |item: &Value| format!("{} {}", item["apiVersion"], item["metadata"]["name"]);
+            items.iter().map(item).collect::<Vec<_>>().join(", ").replace('"', "")
+        })
+    };
+    let knative = service("serving.knative.dev/v1", "a");
+    let store = store(dir.path(), vec![knative, service("v1", "a"), service("aaa.example/v1", "b")]);
+    for kind in ["service", "Services", "services.v1."] {
+        assert_eq!(names(&store, kind).unwrap(), "v1 a", "{kind}");
+    }
+    for kind in ["service.serving.knative.dev", "services.v1.serving.knative.dev"] {
+        assert_eq!(names(&store, kind).unwrap(), "serving.knative.dev/v1 a", "{kind}");
+    }
+    let none = names(&store, "services.other.dev").unwrap_err();
+    assert!(none.contains("Service, Service.aaa.example, Service.serving.knative.dev"), "{none}");
+    let one = ask(&store, "services.serving.knative.dev", Some("n"), Some("a")).unwrap();
+    assert_eq!(one["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
 fn events_are_listed_by_what_they_are_about() {
     let dir = tempfile::tempdir().unwrap();
     let mut store = store(dir.path(), vec![]);

@@ -73,7 +73,7 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
 /// What objects of an Application are marked with; nothing for those of a root that is none.
 fn name(app: &ApplicationInfo) -> &Name {
     static NONE: std::sync::LazyLock<Name> = std::sync::LazyLock::new(Name::default);
-    if &*app.key.kind.kind == "Application" { &app.key.name.name } else { &NONE }
+    if app.key.kind.is("argoproj.io", "Application") { &app.key.name.name } else { &NONE }
 }
 
 /// Health of a stored object: by its status; of a kind whose status we write and of which there is none yet, as Argo CD
@@ -107,7 +107,7 @@ fn unread(engine: &Engine<World>, store: &Store, app: &ApplicationInfo) -> Optio
         return Some(Health { status: Status::Unknown, message });
     }
     let stored =
-        &*app.key.kind.kind != "Application" || app.parent.is_empty() || store.get(&app.key).is_some();
+        !app.key.kind.is("argoproj.io", "Application") || app.parent.is_empty() || store.get(&app.key).is_some();
     (!stored)
         .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })
 }

@@ -37,6 +37,9 @@ fn of_route(engine: &Engine<World>, route: &RouteKey, step: &mut impl FnMut(&str
 
 fn of_backend(engine: &Engine<World>, backend: &BackendRef) -> (bool, String) {
     let target = &backend.target;
+    if !target.kind.is("", "Service") {
+        return (false, format!("{} {} is no backend that is served", target.kind, target.name));
+    }
     let cluster = engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
     let Some(endpoints) = cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) else {
         return (false, format!("Service {} does not resolve", target.name));

@@ -16,14 +16,14 @@ use tempfile::TempDir;
 use super::instance::{Instance, envoy};
 
 /// A backend that notes each request as it came and answers with it. `?delay=MS` in the path makes it wait.
-struct Backend {
-    address: SocketAddr,
+pub(super) struct Backend {
+    pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Head>>>,
 }
 
 /// First line and headers of a request or an answer, names in lower case.
 #[derive(Clone, Debug, Default)]
-struct Head {
+pub(super) struct Head {
     first: String,
     headers: Vec<(String, String)>,
 }
@@ -62,7 +62,7 @@ impl Backend {
         Some(made)
     }
 
-    fn loopback() -> Self {
+    pub(super) fn loopback() -> Self {
         Self::at(IpAddr::from([127, 0, 0, 1])).unwrap()
     }
 
@@ -89,14 +89,14 @@ impl Backend {
     }
 }
 
-struct Answer {
-    status: u16,
+pub(super) struct Answer {
+    pub(super) status: u16,
     head: Head,
-    body: String,
+    pub(super) body: String,
 }
 
 /// Sends a request as it is written.
-fn ask(entry: &Value, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
+pub(super) fn ask(entry: &Value, host: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let address =
         (entry["address"].as_str().unwrap(), u16::try_from(entry["port"].as_u64().unwrap()).unwrap());
     let mut stream = TcpStream::connect(address).unwrap();
@@ -116,27 +116,27 @@ fn ask(entry: &Value, host: &str, path: &str, headers: &[(&str, &str)]) -> Answe
 }
 
 /// A Gateway with one HTTP listener, and whatever else is written.
-fn folder(more: &str) -> TempDir {
+pub(super) fn folder(more: &str) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let base = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: edge}\nspec: {controllerName: gateway.envoyproxy.io/gatewayclass-controller}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: front, namespace: gw}\nspec:\n  gatewayClassName: edge\n  listeners: [{name: web, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]\n";
     std::fs::write(dir.path().join("base.yaml"), format!("{base}{more}")).unwrap();
     dir
 }
 
-fn service(name: &str, ports: &str, more: &str) -> String {
+pub(super) fn service(name: &str, ports: &str, more: &str) -> String {
     format!(
         "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: team}}\nspec: {{ports: {ports}{more}}}\n"
     )
 }
 
-fn slice(service: &str, ports: &str, endpoints: &str, family: &str) -> String {
+pub(super) fn slice(service: &str, ports: &str, endpoints: &str, family: &str) -> String {
     format!(
         "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {{name: {service}-1, namespace: team, labels: {{kubernetes.io/service-name: {service}}}}}\naddressType: {family}\nports: {ports}\nendpoints: {endpoints}\n"
     )
 }
 
 /// A Service `name` whose port 80 goes to a backend.
-fn real(name: &str, backend: &Backend) -> String {
+pub(super) fn real(name: &str, backend: &Backend) -> String {
     let (port, address) = (backend.address.port(), backend.address.ip());
     let family = if address.is_ipv4() { "IPv4" } else { "IPv6" };
     let ports = format!("[{{name: http, port: {port}, protocol: TCP}}]");
@@ -145,13 +145,13 @@ fn real(name: &str, backend: &Backend) -> String {
 }
 
 /// An HTTPRoute `name` for the host `name`.lab.test.
-fn route(name: &str, rules: &str) -> String {
+pub(super) fn route(name: &str, rules: &str) -> String {
     format!(
         "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: team}}\nspec:\n  parentRefs: [{{name: front, namespace: gw}}]\n  hostnames: [{name}.lab.test]\n  rules: {rules}\n"
     )
 }
 
-fn to(service: &str, port: u16) -> String {
+pub(super) fn to(service: &str, port: u16) -> String {
     format!("[{{backendRefs: [{{name: {service}, port: {port}}}]}}]")
 }
 

@@ -122,7 +122,7 @@ fn record(
     spec: &Value,
 ) {
     let (labels, annotations) = &*certificate.passed_on;
-    let challenge = key.kind.kind == "Challenge";
+    let challenge = key.kind.is("acme.cert-manager.io", "Challenge");
     let mut metadata = json!({"name": key.name.name, "namespace": key.name.namespace, "labels": {}});
     if !challenge {
         metadata["labels"] = json!(labels);

@@ -14,7 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_engine::Engine;
 use portolan_model::{
-    Instant, Kind, Name, NamespacedName, Object, ObjectKey, RouteKey,
+    Instant, Name, NamespacedName, Object, ObjectKey, RouteKey,
     input::{Gateway, GatewayClass, Route},
 };
 use serde_json::Value;
@@ -42,7 +42,9 @@ pub fn is_leaving(route: &RouteKey) -> bool {
 /// Whether this object, or a listener of it, is kept for its records only: the copy of a route, or what is marked.
 pub fn is_kept(object: &Object) -> bool {
     let marked = || object.annotation(UNTIL).is_some();
-    object.key.name.name.contains(MARK) || (is(object, "Gateway") || is(object, "GatewayClass")) && marked()
+    let route = is(object, "HTTPRoute") || is(object, "GRPCRoute");
+    route && object.key.name.name.contains(MARK)
+        || (is(object, "Gateway") || is(object, "GatewayClass")) && marked()
 }
 
 /// The route that a copy was made of; any other route is its own.
@@ -52,7 +54,7 @@ pub fn original(route: &RouteKey) -> RouteKey {
 }
 
 fn is(object: &Object, kind: &str) -> bool {
-    object.key.kind == Kind::new("gateway.networking.k8s.io", kind)
+    object.key.kind.is("gateway.networking.k8s.io", kind)
 }
 
 /// What to keep when `old` is replaced by `new` (`None`: removed): the copy of a route or, under the key of `old`, the

@@ -36,7 +36,7 @@ enum Verdict {
 }
 
 fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Verdict {
-    if parent.kind.group != GROUP || parent.kind.kind != "Gateway" {
+    if !parent.kind.is(GROUP, "Gateway") {
         return Verdict::Nobody(format!("parent kind {} is not served yet", parent.kind));
     }
     let Some(owner) = cx.get::<GatewayOwner>(&parent.name) else {

@@ -56,7 +56,7 @@ fn of(restriction: &Restriction, section: Option<&Name>, port: Option<u16>) -> V
 
 /// Whether a target is this object. The name alone does not say: objects of several kinds may share it.
 fn is(target: &ParentRef, kind: &str, name: &NamespacedName) -> bool {
-    target.kind.kind == kind && target.kind.group == GROUP && target.name == *name
+    target.kind.is(GROUP, kind) && target.name == *name
 }
 
 /// Restrictions that choose the object by its labels, in its own namespace or in all.

@@ -219,7 +219,7 @@ fn resolve(
         problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
         Err((Name::new(reason), message))
     };
-    if !target.kind.group.is_empty() || target.kind.kind != "Service" {
+    if !target.kind.is("", "Service") {
         let message = format!("backend kind {} is not served", target.kind);
         return refused(cx, 221, &format!("{field}.kind"), "InvalidKind", message, "refer to a Service");
     }

@@ -75,7 +75,7 @@ pub fn configure(environment: &Environment<'_>) -> Configuration {
 
 fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (Vec<DnsSettings>, Vec<Problem>) {
     if external.is_empty() {
-        let folder = environment.applications.iter().all(|key| &*key.kind.kind == "Folder");
+        let folder = environment.applications.iter().all(|key| key.kind.is("", "Folder"));
         let settings =
             if folder { DnsSettings::of_folder(environment.name) } else { DnsSettings::unmanaged() };
         return (vec![settings], Vec::new());

@@ -33,7 +33,8 @@ pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
         cx.pass(Arc::clone(route));
         return;
     };
-    let gateway = route.parents.first().map(|parent| parent.name.clone()).unwrap_or_default();
+    let gateways = route.parents.iter().filter(|p| p.kind.is("gateway.networking.k8s.io", "Gateway"));
+    let gateway = gateways.map(|parent| parent.name.clone()).next().unwrap_or_default();
     let mut hosts = route.hostnames.clone();
     hosts.sort();
     hosts.dedup();

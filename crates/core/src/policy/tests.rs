@@ -15,12 +15,15 @@ use portolan_model::{Object, ObjectKey, Origin, Problem, input::Route, intake::i
 
 use crate::{World, world, world::Finding};
 
-/// Puts every document of `text`.
-fn apply(engine: &mut Engine<World>, text: &str) {
+fn objects(text: &str) -> Vec<Object> {
     let (documents, errors) = yaml::load(text);
     assert_eq!(errors, []);
-    for document in documents {
-        let object = Object::from_json(document.json, Origin::default()).unwrap();
+    documents.into_iter().map(|d| Object::from_json(d.json, Origin::default()).unwrap()).collect()
+}
+
+/// Puts every document of `text`.
+fn apply(engine: &mut Engine<World>, text: &str) {
+    for object in objects(text) {
         world::put(engine, &object.key, intake(&object));
     }
 }

@@ -20,6 +20,7 @@ use portolan_core::{
         },
     },
     conditions::rows::ObjectStatus,
+    world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
@@ -43,7 +44,7 @@ pub fn put(engine: &mut Engine<World>, facts: &Value) {
         engine.put(Settings { key: Name::default(), cluster_resource_namespace: namespace.into() });
     }
     for (name, says) in facts["secrets"].as_object().into_iter().flatten() {
-        engine.put(secret(key(name), says));
+        world::amend_secret(engine, secret(key(name), says));
     }
 }
 

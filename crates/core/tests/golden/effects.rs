@@ -14,10 +14,12 @@ use portolan_core::{
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{
-            Mirror, MirrorContent, MirrorUnwanted, MirrorWanted, Over, Unopened, UnsealFailure, UnsealWanted,
+            Mirror, MirrorContent, MirrorKey, MirrorKind, MirrorUnwanted, MirrorWanted, Over, Unopened,
+            UnsealFailure, UnsealWanted,
         },
     },
     status::rows::Probe,
+    world::{self, amend_config_map, amend_secret},
 };
 use portolan_engine::Engine;
 use portolan_model::{
@@ -197,13 +199,14 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
                 tls: None,
             };
             let present = engine.get::<Secret>(&row.key).filter(|_| row.over != Over::Nothing);
-            engine.put(match present {
+            let made = match present {
                 None => made,
                 Some(present) => {
                     let own = if row.over == Over::Patched { present.data.clone() } else { BTreeMap::new() };
                     Secret { data: own.into_iter().chain(made.data).collect(), ..(*present).clone() }
                 }
-            });
+            };
+            amend_secret(engine, made);
         } else if let Some(why) = facts["unopened"].get(&name) {
             let failures = why.as_object().unwrap().iter();
             let failures = failures.map(|(k, why)| (Name::new(k), unopened(why.as_str().unwrap()))).collect();
@@ -218,12 +221,12 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
         .collect();
     for key in made {
         if engine.get::<UnsealWanted>(&key).is_none() {
-            engine.remove::<Secret>(&key);
+            world::remove(engine, &MirrorKey { kind: MirrorKind::Secret, name: key }.object());
         }
     }
     for (name, values) in facts["drift"].as_object().into_iter().flatten() {
         if let Some(secret) = engine.get::<Secret>(&key(name)) {
-            engine.put(Secret { data: bytes(values), ..(*secret).clone() });
+            amend_secret(engine, Secret { data: bytes(values), ..(*secret).clone() });
         }
     }
 }
@@ -242,7 +245,7 @@ pub fn mirror(engine: &mut Engine<World>) -> bool {
         match &*mirror.content {
             MirrorContent::Secret { r#type, data } => {
                 let present = engine.get::<Secret>(name).filter(|_| !mirror.auto);
-                engine.put(Secret {
+                let made = Secret {
                     key: name.clone(),
                     r#type: present.as_ref().map_or_else(|| r#type.clone(), |secret| secret.r#type.clone()),
                     data: data.clone(),
@@ -252,11 +255,12 @@ pub fn mirror(engine: &mut Engine<World>) -> bool {
                     labels: BTreeMap::new(),
                     maker: if mirror.auto { Maker::Mirrored } else { Maker::Repository },
                     tls: None,
-                });
+                };
+                amend_secret(engine, made);
             }
             MirrorContent::ConfigMap { data, binary } => {
                 let present = engine.get::<ConfigMap>(name).filter(|_| !mirror.auto);
-                engine.put(ConfigMap {
+                let made = ConfigMap {
                     key: name.clone(),
                     data: data.clone(),
                     binary: binary.clone(),
@@ -264,17 +268,13 @@ pub fn mirror(engine: &mut Engine<World>) -> bool {
                         present.as_ref().map(|map| map.annotations.clone()).unwrap_or_default(),
                     ),
                     maker: if mirror.auto { Maker::Mirrored } else { Maker::Repository },
-                });
+                };
+                amend_config_map(engine, made);
             }
         }
     }
     for row in &unwanted {
-        let object = row.key.object();
-        if object.kind.kind == "Secret" {
-            engine.remove::<Secret>(&object.name);
-        } else {
-            engine.remove::<ConfigMap>(&object.name);
-        }
+        world::remove(engine, &row.key.object());
     }
     !wanted.is_empty() || !unwanted.is_empty()
 }

@@ -119,7 +119,7 @@ pub struct Directory {
 
 /// Whether a key is that of an Application.
 pub fn is_kind(key: &ObjectKey) -> bool {
-    &*key.kind.group == "argoproj.io" && &*key.kind.kind == "Application"
+    key.kind.is("argoproj.io", "Application")
 }
 
 /// The same for a document.

@@ -47,7 +47,7 @@ pub(super) fn unapplied(key: &ObjectKey, json: &Value) -> Option<String> {
         let phases = ["crd-install", "pre-install", "pre-upgrade", "post-install", "post-upgrade"];
         return hook("a Helm", text, &phases, annotation(json, "helm.sh/hook-delete-policy"));
     }
-    (&*key.kind.group == "batch" && &*key.kind.kind == "Job").then(|| "is a Job".to_owned())
+    key.kind.is("batch", "Job").then(|| "is a Job".to_owned())
 }
 
 /// Rank of a kind within one wave (`sync_tasks.go`); custom resources come last.

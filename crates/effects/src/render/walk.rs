@@ -173,7 +173,7 @@ impl Walk<'_> {
         let namespace = kept.pending.namespace();
         self.substitutions(application);
         // A file that only holds the first Applications is none itself.
-        if &*key.kind.kind != "File" {
+        if !key.kind.is("", "File") {
             self.out.applications.push(ApplicationInfo {
                 key: key.clone(),
                 parent: parent.clone(),

@@ -60,7 +60,7 @@ pub fn read_secrets(text: &str) -> Result<Vec<Value>, SealError> {
     let mut secrets = Vec::new();
     for document in documents {
         match document.json {
-            Value::Object(mut map) if map.get("kind").and_then(Value::as_str) == Some("List") => {
+            Value::Object(mut map) if is_list(&map) => {
                 let items = map.remove("items");
                 secrets.extend(
                     items
@@ -75,6 +75,11 @@ pub fn read_secrets(text: &str) -> Result<Vec<Value>, SealError> {
         }
     }
     if secrets.is_empty() { Err(SealError::Nothing) } else { Ok(secrets) }
+}
+
+fn is_list(map: &Map<String, Value>) -> bool {
+    let is = |field: &str, text: &str| map.get(field).and_then(Value::as_str) == Some(text);
+    is("apiVersion", "v1") && is("kind", "List")
 }
 
 /// Metadata that the server sets, or that holds values in clear: it must not stand in the template.

@@ -183,7 +183,8 @@ fn from_secrets(bytes: &[u8]) -> Result<Vec<SealingKey>, &'static str> {
 
 /// The keys of one Secret with the time they are from: the certificate's, else the Secret's.
 fn from_secret(secret: &Value) -> Result<Vec<(Option<Instant>, SealingKey)>, &'static str> {
-    if secret.get("kind").and_then(Value::as_str) != Some("Secret") {
+    let is = |field: &str, text: &str| secret.get(field).and_then(Value::as_str) == Some(text);
+    if !is("apiVersion", "v1") || !is("kind", "Secret") {
         return Err("it holds an object that is no Secret");
     }
     let value = |key: &str| -> Option<Zeroizing<Vec<u8>>> {

@@ -69,7 +69,8 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
     }
     for (secret, names) in facts["certificates"].as_object().into_iter().flatten() {
         let (namespace, name) = secret.split_once('/').unwrap();
-        engine.put(certificate(NamespacedName::new(namespace, name), names));
+        let certificate = certificate(NamespacedName::new(namespace, name), names);
+        world::amend_secret(&mut engine, certificate);
     }
     engine.put(DialledBackends { key: Name::default(), real: facts["realBackends"] == true });
     step(&mut engine, now);

@@ -53,8 +53,13 @@ fn maker(root: &Root<'_>) -> Maker {
     if root.labels().get(MANAGED_BY.0).is_none_or(|by| *by != MANAGED_BY.1) {
         return Maker::Repository;
     }
+    let sealed = |owner: &Node<'_>| {
+        let version = owner.get("apiVersion");
+        version.text().is_some_and(|version| version.starts_with("bitnami.com/"))
+            && owner.get("kind").text() == Some("SealedSecret")
+    };
     let owners = root.node().get("metadata").get("ownerReferences").items();
-    if owners.iter().any(|owner| owner.get("kind").text() == Some("SealedSecret")) {
+    if owners.iter().any(sealed) {
         Maker::Unsealed
     } else if MADE_FOR.iter().any(|key| root.object.annotation(key).is_some()) {
         // Before the marks of mirrors: a Certificate's template may carry those too.

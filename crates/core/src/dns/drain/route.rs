@@ -13,15 +13,25 @@ use serde_json::{Value, json};
 use super::{MARK, annotations, is_leaving, published};
 use crate::{World, dns::rows::DesiredRecord, world::DesiredByRoute};
 
-/// The Gateways that a route in `namespace` names, in the order written.
+const GROUP: &str = "gateway.networking.k8s.io";
+
+/// The Gateways that a route in `namespace` names, in the order written. Other kinds are left out, those of other groups
+/// that are named Gateway too.
 fn parents(spec: &Value, namespace: &Name) -> Vec<(GatewayKey, Value)> {
     let all = spec.get("parentRefs").and_then(Value::as_array).into_iter().flatten();
-    all.map(|parent| {
-        let text = |field: &str| parent.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
-        let own = text("namespace").map_or_else(|| namespace.clone(), Name::new);
-        (NamespacedName::new(own, text("name").unwrap_or_default()), parent.clone())
-    })
-    .collect()
+    let is_gateway = |parent: &&Value| {
+        let text =
+            |field: &str, default| parent.get(field).map_or(default, |v| v.as_str().unwrap_or_default());
+        text("group", GROUP) == GROUP && text("kind", "Gateway") == "Gateway"
+    };
+    all.filter(is_gateway)
+        .map(|parent| {
+            let text =
+                |field: &str| parent.get(field).and_then(Value::as_str).filter(|text| !text.is_empty());
+            let own = text("namespace").map_or_else(|| namespace.clone(), Name::new);
+            (NamespacedName::new(own, text("name").unwrap_or_default()), parent.clone())
+        })
+        .collect()
 }
 
 pub(super) fn copy(
@@ -45,7 +55,9 @@ pub(super) fn copy(
         None => before.hostnames.clone(),
     };
     let namespace = &before.key.name.namespace;
-    let left = |key: &GatewayKey| !after.iter().flat_map(|after| &after.parents).any(|p| p.name == *key);
+    let left = |key: &GatewayKey| {
+        !after.iter().flat_map(|after| &after.parents).any(|p| p.kind.is(GROUP, "Gateway") && p.name == *key)
+    };
     let lost: Vec<(GatewayKey, Value)> = match old.json.get("spec") {
         Some(spec) => parents(spec, namespace).into_iter().filter(|(key, _)| left(key)).collect(),
         None => vec![],

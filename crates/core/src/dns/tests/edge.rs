@@ -142,7 +142,7 @@ impl Edge {
             key: Name::default(),
             ..TlsPair::default()
         };
-        self.engine.put(Secret {
+        let secret = Secret {
             key: NamespacedName::new("g", "tls"),
             r#type: "kubernetes.io/tls".into(),
             data: [].into(),
@@ -150,7 +150,8 @@ impl Edge {
             labels: [].into(),
             maker: portolan_model::input::Maker::default(),
             tls: Some(Ok(pair)),
-        });
+        };
+        world::amend_secret(&mut self.engine, secret);
     }
 
     pub fn ack(&mut self, r#type: WireType, name: &str, state: Result<(), &str>) {

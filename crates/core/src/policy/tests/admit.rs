@@ -1,7 +1,10 @@
 use portolan_engine::Engine;
-use portolan_model::input::{Gateway, Judged, Route};
+use portolan_model::{
+    input::{Gateway, Route},
+    intake::{Intake, intake},
+};
 
-use super::{EDGE, apply, step};
+use super::{EDGE, apply, objects, step};
 use crate::{gateway::rows::VirtualHost, status::rows::EntryPoint, world};
 
 #[test]
@@ -14,7 +17,9 @@ fn without_policies_everything_is_let_through_and_nothing_unjudged_is() {
     assert_eq!(engine.rows::<VirtualHost>().count(), 2);
 
     let key = engine.rows::<Route>().next().unwrap().key.clone();
-    engine.remove::<Judged>(&key.object());
+    // An object of which intake made no row to judge: a mistake of ours, which must not open anything.
+    let object = objects(EDGE).into_iter().find(|object| object.key == key.object()).unwrap();
+    world::put(&mut engine, &object.key, Intake { judged: None, ..intake(&object) });
     step(&mut engine);
     assert_eq!(engine.rows::<Route>().count(), 1);
     assert_eq!(engine.rows::<VirtualHost>().count(), 1);

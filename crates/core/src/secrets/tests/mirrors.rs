@@ -271,7 +271,7 @@ fn a_mirror_by_hand_in_the_place_of_an_automatic_one_is_filled() {
 fn mirrors_of_unsealed_values_stay_in_memory() {
     let unsealed = source(&ALL).replace(
         "  annotations:",
-        "  labels: {app.kubernetes.io/managed-by: portolan}\n  ownerReferences: [{kind: SealedSecret}]\n  annotations:",
+        "  labels: {app.kubernetes.io/managed-by: portolan}\n  ownerReferences: [{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret}]\n  annotations:",
     );
     let engine = world_of(&unsealed);
     assert!(engine.rows::<Mirror>().count() == 2 && engine.rows::<Mirror>().all(|m| m.volatile));

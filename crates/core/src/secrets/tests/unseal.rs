@@ -157,7 +157,7 @@ fn a_secret_that_is_there_keeps_its_maker() {
     assert!(wanted(&engine).is_some());
     let ours = secret.replace(
         "name: dns,",
-        "labels: {app.kubernetes.io/managed-by: portolan}, ownerReferences: [{kind: SealedSecret}], name: dns,",
+        "labels: {app.kubernetes.io/managed-by: portolan}, ownerReferences: [{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret}], name: dns,",
     );
     apply(&mut engine, &ours);
     step(&mut engine);
