@@ -5,17 +5,11 @@
 use std::collections::BTreeMap;
 
 use portolan_core::{
-    World,
-    certificates::rows::Settings,
-    dns::{self, rows::DnsSettings},
-    engine,
-    gateway::rows::GatewayAddress,
-    world,
+    World, certificates::rows::Settings, dns::rows::DnsSettings, engine, gateway::rows::GatewayAddress, world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    LabelSelector, Name, NamespacedName, Object, ObjectKey, Origin, RouteKind,
-    dns::RecordType,
+    Name, NamespacedName, Object, ObjectKey, Origin,
     input::{EndpointSlice, Gateway, Secret, Service},
     intake::intake,
     yaml,
@@ -68,16 +62,7 @@ fn object(kind: usize, name: u8, namespace: u8, content: usize) -> Object {
 fn start() -> Engine<World> {
     let mut engine = engine();
     engine.put(Settings { key: Name::default(), cluster_resource_namespace: "a".into() });
-    engine.put(DnsSettings {
-        key: Name::default(),
-        managed: true,
-        sources: vec![RouteKind::Http],
-        labels: LabelSelector::default(),
-        annotations: LabelSelector::default(),
-        types: vec![RecordType::A],
-        interval_seconds: 60,
-        plan: dns::Settings::default(),
-    });
+    engine.put(DnsSettings::of_folder("dev"));
     for (namespace, name) in [("a", "x"), ("a", "z"), ("b", "x"), ("b", "z")] {
         let key = NamespacedName::new(namespace, name);
         let ports = BTreeMap::from([(80, 8080), (443, 8443)]);
