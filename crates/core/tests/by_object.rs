@@ -230,5 +230,5 @@ fn an_owner_of_another_group_is_another_owner() {
         );
         engine.get::<Secret>(&NamespacedName::new("a", "x")).unwrap().maker
     };
-    assert_eq!((maker("bitnami.com/v1alpha1"), maker("example.dev/v1")), (Maker::Unsealed, Maker::Issued));
+    assert_eq!((maker("bitnami.com/v1alpha1"), maker("example.dev/v1")), (Maker::Unsealed, Maker::Account));
 }

@@ -106,8 +106,9 @@ fn unread(engine: &Engine<World>, store: &Store, app: &ApplicationInfo) -> Optio
         let message = format!("was not rendered: {}", row.problem.message);
         return Some(Health { status: Status::Unknown, message });
     }
-    let stored =
-        !app.key.kind.is("argoproj.io", "Application") || app.parent.is_empty() || store.get(&app.key).is_some();
+    let stored = !app.key.kind.is("argoproj.io", "Application")
+        || app.parent.is_empty()
+        || store.get(&app.key).is_some();
     (!stored)
         .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })
 }
