@@ -152,7 +152,7 @@ index!(/** Names by the hostname that serves them. */
     StatesByHost, DnsState, Name, "dns states by host", |s| s.hosts.clone());
 index!(/** Objects that may be parameters of a policy, by kind and namespace. */
     JudgedByKind, Judged, (Kind, Name), "parameters by kind",
-    |j| (!NO_PARAMETERS.contains(&&*j.key.kind.kind)).then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
+    |j| (!NO_PARAMETERS.contains(&(&*j.key.kind.group, &*j.key.kind.kind))).then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
 index!(/** Bindings by policy. */
     BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
 index!(/** Bindings by resource that they judge. */
@@ -163,15 +163,15 @@ index!(/** Judgements by object. */
     JudgementsByObject, Judgement, ObjectKey, "judgements by object", |d| [d.key.0.clone()]);
 
 /// Kinds of which there are many, and whose objects are no parameter that a policy would choose by labels.
-const NO_PARAMETERS: [&str; 8] = [
-    "HTTPRoute",
-    "GRPCRoute",
-    "Gateway",
-    "Certificate",
-    "Secret",
-    "Service",
-    "EndpointSlice",
-    "SealedSecret",
+const NO_PARAMETERS: [(&str, &str); 8] = [
+    ("gateway.networking.k8s.io", "HTTPRoute"),
+    ("gateway.networking.k8s.io", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "Gateway"),
+    ("cert-manager.io", "Certificate"),
+    ("", "Secret"),
+    ("", "Service"),
+    ("discovery.k8s.io", "EndpointSlice"),
+    ("bitnami.com", "SealedSecret"),
 ];
 
 world! {

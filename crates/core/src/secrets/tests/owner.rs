@@ -83,7 +83,7 @@ fn effects(engine: &mut Engine<World>) -> bool {
     let leftover = present == Some(Maker::Unsealed) && engine.get::<SealedSecret>(&key()).is_none();
     let unwanted = present == Some(Maker::Mirrored) && engine.rows::<MirrorUnwanted>().next().is_some();
     if leftover || unwanted {
-        engine.remove::<Secret>(&key());
+        world::remove(engine, &ObjectKey::new("", "Secret", "shop", "s"));
         return true;
     }
     let mut writes = Vec::new();
@@ -111,7 +111,7 @@ fn effects(engine: &mut Engine<World>) -> bool {
     }
     let first = writes.into_iter().min_by_key(|secret| secret.maker);
     first.is_some_and(|secret| {
-        engine.put(secret);
+        world::amend_secret(engine, secret);
         true
     })
 }
