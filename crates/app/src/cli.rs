@@ -78,13 +78,13 @@ pub struct Up {
     #[arg(long)]
     pub real_backends: bool,
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:9470")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = socket)]
     pub api_listen: std::net::SocketAddr,
     /// Address of the embedded DNS server (UDP and TCP); port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:10053")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:10053", value_parser = socket)]
     pub dns_listen: std::net::SocketAddr,
     /// Address of the embedded development CA (ACME); port 0 takes a free one
-    #[arg(long, default_value = "127.0.0.1:14443")]
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:14443", value_parser = socket)]
     pub acme_listen: std::net::SocketAddr,
     /// Private key that SealedSecrets are opened with: PEM, or the controller's key Secrets as YAML or JSON.
     /// Repeatable; no key is ever taken from DIR by itself
@@ -109,6 +109,12 @@ pub struct Up {
     /// Longest wait of --once, such as 120s
     #[arg(long, default_value = "120s", value_parser = seconds)]
     pub timeout: Duration,
+}
+
+fn socket(text: &str) -> Result<std::net::SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "write ADDRESS:PORT, such as 127.0.0.1:9470 or [::1]:9470; port 0 takes a free one".into()
+    })
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

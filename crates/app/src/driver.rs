@@ -180,11 +180,14 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
     instance::belongs(state.path(), &owner)?;
     let store = Store::open(state.path())?;
+    if let Some(address) = args.bind {
+        instance::bindable(address)?;
+    }
     let keys = SealingKeys::load(&args.sealing_key)?;
     // Whatever may refuse comes before Envoy is started: it would be left running.
     let server = DurableDns::start(args.dns_listen, state.path())
         .await
-        .context("the embedded DNS server cannot be started; see --dns-listen (port 0 takes a free one)")?;
+        .with_context(|| instance::taken("--dns-listen", args.dns_listen, state.path()))?;
     let server = Arc::new(server);
     let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
@@ -380,6 +383,7 @@ impl Driver {
             self.note_held(&step);
             self.view.note(&step);
             Self::note_findings(&mut appeared, &step);
+            self.follow_edits();
             self.give_addresses(&step);
             self.publish_roots(&step);
             self.follow_templates(&step);

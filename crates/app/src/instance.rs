@@ -86,6 +86,28 @@ fn runs(state: &Path) -> bool {
     })
 }
 
+/// What is to be done about an address that cannot be listened on.
+pub fn taken(flag: &str, address: std::net::SocketAddr, state: &Path) -> String {
+    let other = registry::known().unwrap_or_default().into_iter().find(|other| other != state && runs(other));
+    let other = other.map_or_else(String::new, |other| {
+        format!(", or stop the instance that runs on {0}: portolan down --state {0}", other.display())
+    });
+    format!("{flag} {address} cannot be used; choose another (port 0 takes a free one){other}")
+}
+
+/// Refuses an address for all Gateways that this machine does not have.
+///
+/// # Errors
+/// A sentence that says so.
+pub fn bindable(address: std::net::IpAddr) -> anyhow::Result<()> {
+    match std::net::TcpListener::bind((address, 0)) {
+        Ok(_) => Ok(()),
+        Err(why) => {
+            bail!("--bind {address} is no address of this machine ({why}); they are listed by: ip address")
+        }
+    }
+}
+
 /// What a list of instances says of one.
 fn described(state: &Path) -> String {
     let owner = std::fs::read(state.join(OWNER)).ok();

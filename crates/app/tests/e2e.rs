@@ -24,6 +24,8 @@ mod contract;
 mod dns;
 #[path = "e2e/door.rs"]
 mod door;
+#[path = "e2e/findings.rs"]
+mod findings;
 #[path = "e2e/first_hour.rs"]
 mod first_hour;
 #[path = "e2e/instance.rs"]
@@ -36,6 +38,8 @@ mod live;
 mod platform;
 #[path = "e2e/policy.rs"]
 mod policy;
+#[path = "e2e/printed.rs"]
+mod printed;
 #[path = "e2e/reaction.rs"]
 mod reaction;
 #[path = "e2e/refused.rs"]

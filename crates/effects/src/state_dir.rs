@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -17,6 +17,17 @@ pub struct StateDir {
 /// Why a state directory cannot be used. Each message names the path and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StateDirError {
+    /// It is a file.
+    #[error("{0} is a file, and the state is kept in a directory: name another with --state")]
+    NoDirectory(PathBuf),
+    /// It belongs to somebody else.
+    #[error(
+        "state directory {0} belongs to user {1}: name one of your own with --state, or call portolan as that user"
+    )]
+    NotOurs(PathBuf, u32),
+    /// It holds something else.
+    #[error("{0} holds other files and no state of Portolan: name an empty or a new directory with --state")]
+    Occupied(PathBuf),
     /// Others may read it.
     #[error("state directory {0} is open to others (mode {1:o}); run: chmod 700 {0}")]
     TooOpen(PathBuf, u32),
@@ -41,7 +52,19 @@ impl StateDir {
             fs::DirBuilder::new().mode(0o700).recursive(true).create(path).map_err(unusable)?;
         }
         let path = &path.canonicalize().map_err(unusable)?;
-        let mode = fs::metadata(path).map_err(unusable)?.permissions().mode() & 0o777;
+        let meta = fs::metadata(path).map_err(unusable)?;
+        if !meta.is_dir() {
+            return Err(StateDirError::NoDirectory(path.clone()));
+        }
+        if meta.uid() != rustix::process::getuid().as_raw() {
+            return Err(StateDirError::NotOurs(path.clone(), meta.uid()));
+        }
+        let mode = meta.permissions().mode() & 0o777;
+        // Nobody is told to change the mode of a folder that is for something else.
+        let other = !path.join("lock").exists() && fs::read_dir(path).map_err(unusable)?.next().is_some();
+        if mode & 0o077 != 0 && other {
+            return Err(StateDirError::Occupied(path.clone()));
+        }
         if mode & 0o077 != 0 {
             return Err(StateDirError::TooOpen(path.clone(), mode));
         }

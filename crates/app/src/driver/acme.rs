@@ -92,7 +92,7 @@ impl Acme {
         let settings = Settings::new(listen, dns.servers());
         let ca = acme_ca::serve(ca, settings, Arc::new(now))
             .await
-            .context("choose another address with --acme-listen (port 0 takes a free one)")?;
+            .with_context(|| crate::instance::taken("--acme-listen", listen, state.path()))?;
         let challenges = Arc::new(ProviderChallenges::new(Arc::clone(&dns) as Arc<dyn DnsProvider>));
         let challenges = NotedChallenges::open(challenges, state.path())?;
         // The CA that made these orders ended with its process, so none of them is taken up again.

@@ -17,8 +17,9 @@ impl Driver {
         let mut writes = Vec::with_capacity(objects.len());
         let mut namespaces: BTreeSet<Name> = BTreeSet::new();
         let mut here: BTreeSet<Name> = BTreeSet::new();
+        let strict = self.is_strict(&objects);
         for object in objects {
-            let object = self.admitted(object, &whole.definitions);
+            let object = self.admitted(object, strict, &whole.definitions);
             let stored = self.store.get(&object.key);
             if is_namespace(&object.key) {
                 here.insert(object.key.name.name.clone());

@@ -116,9 +116,9 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
             }
         }
     });
-    let tcp = TcpListener::bind(args.api_listen).await.with_context(|| {
-        format!("the API address {} is in use or not ours; choose another with --api-listen (port 0 takes a free one)", args.api_listen)
-    })?;
+    let tcp = TcpListener::bind(args.api_listen)
+        .await
+        .with_context(|| crate::instance::taken("--api-listen", args.api_listen, state.path()))?;
     let api_address = tcp.local_addr()?;
     let socket = listen(&control)?;
     let (public, private) = (api::public(asks.clone()), api::control(asks));

@@ -32,11 +32,13 @@ pub struct Reading {
     /// Something changed while a reading was under way.
     again: bool,
     /// The store did not take what was read: the next reading is as the first.
-    forget: bool,
+    pub(super) forget: bool,
     /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
     pub(super) unwanted: BTreeSet<ObjectKey>,
     /// Objects that somebody else has in the store. They are tried again with each reading.
     pub(super) refused: BTreeMap<ObjectKey, Object>,
+    /// Edits that no policy has admitted yet, each as it was read; what is stored is what stood before.
+    pub(super) unjudged: BTreeMap<ObjectKey, Object>,
     /// Edits that the store does not take, until the object is read again.
     pub(super) edits: BTreeMap<ObjectKey, Problem>,
     /// Problems of the work tree by object, as the tree told them.
@@ -72,6 +74,7 @@ impl Reading {
             forget: false,
             unwanted: brought(store),
             refused: BTreeMap::new(),
+            unjudged: BTreeMap::new(),
             edits: BTreeMap::new(),
             told: BTreeMap::new(),
             more: BTreeMap::new(),
@@ -156,6 +159,7 @@ impl Driver {
             self.reading.edits.remove(&object.key);
         }
         for key in &read.gone {
+            self.drop_edit(key);
             self.reading.refused.remove(key);
             self.reading.edits.remove(key);
         }

@@ -141,6 +141,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
             "route",
             "certificate",
             "dns",
+            "broken",
             "unenforced",
             "findings",
         ],

@@ -178,3 +178,60 @@ fn completion_and_manual_pages_know_every_verb() {
     }
     assert!(text(&portolan().arg("man").output().unwrap()).contains(".TH"));
 }
+
+/// What people type by mistake: one clear sentence, with the next step.
+#[test]
+fn mistakes_say_what_to_do() {
+    let dir = first_steps();
+    let (state, open) = (private(), tempfile::tempdir().unwrap());
+    std::fs::set_permissions(open.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(open.path().join("mine"), "").unwrap();
+    let held = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let udp = held.local_addr().unwrap().to_string();
+    let folder = dir.path().to_str().unwrap();
+    let (file, missing) = (format!("{folder}/team-a.yaml"), format!("{folder}/missing"));
+    let (open, state) = (open.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let up = |more: &[&str]| -> Vec<String> {
+        let free =
+            ["--api-listen", "--dns-listen", "--acme-listen"].into_iter().filter(|flag| !more.contains(flag));
+        let free = free.flat_map(|flag| [flag, "127.0.0.1:0"]);
+        let state = if more.contains(&"--state") { vec![] } else { vec!["--state", state] };
+        let all = ["up", folder, "--once"].into_iter().chain(free).chain(state).chain(more.iter().copied());
+        all.map(str::to_owned).collect()
+    };
+    let plain = |words: &[&str]| -> Vec<String> { words.iter().map(|word| (*word).to_owned()).collect() };
+    for (words, said) in [
+        (plain(&["up", &file]), "is a file; name the folder"),
+        (plain(&["up", &missing]), "there is no folder"),
+        (plain(&["render", &missing]), "there is no folder"),
+        (up(&["--state", &file]), "is a file"),
+        (up(&["--state", open]), "no state of Portolan"),
+        (up(&["--bind", "198.51.100.7"]), "no address of this machine"),
+        (up(&["--dns-listen", &udp]), "--dns-listen"),
+        (plain(&["up", folder, "--api-listen", "9470"]), "write ADDRESS:PORT"),
+        (plain(&["up", folder, "--timeout", "2x"]), "such as 120s"),
+        (plain(&["up", folder, "--output", "json"]), "--once"),
+        (plain(&["status", "--state", &missing]), "there is no state directory"),
+        (plain(&["status", "--state", &file]), "is a file"),
+        (plain(&["down", "--state", state]), "nothing is to be stopped"),
+        (plain(&["rneder", folder]), "render"),
+        (plain(&["completion", "tcsh"]), "possible values: bash"),
+    ] {
+        let output = portolan().args(&words).output().unwrap();
+        let text = text(&output);
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+        assert!(!text.contains("panicked") && text.lines().count() < 12, "{words:?}: {text}");
+    }
+    // A chart is a folder too, and an environment that is not there is answered with those that are.
+    let platform = portolan_testkit::suites::repository().join("examples/platform");
+    let output = portolan().arg("render").arg(&platform).args(["--env", "dev-1"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output).contains("environments here: dev-01"), "{}", text(&output));
+    if portolan_testkit::suites::program("helm").is_some() {
+        let chart = platform.join("charts/team-apps");
+        let output = portolan().arg("render").arg(&chart).args(["--env", "dev-01"]).output().unwrap();
+        assert!(text(&output).contains("app1.dev.example.com"), "it is rendered: {}", text(&output));
+        assert!(!text(&output).contains("PTL-0011"), "its templates are not read as YAML: {}", text(&output));
+    }
+}

@@ -73,7 +73,7 @@ fn dev_01_comes_up_whole() {
         ["declared", "policy", "attached", "certificate", "mirrored", "acked by Envoy", "probe", "DNS answer"]
     {
         assert!(
-            explained.lines().any(|line| line.starts_with(&format!("  ok  {step}"))),
+            explained.lines().any(|line| line.starts_with(&format!("ok   {step}"))),
             "{step}: {explained}"
         );
     }

@@ -3,10 +3,19 @@
 
 use portolan_model::{
     Code, Object, Problem, Severity,
+    input::Judged,
     intake::{Fact, intake},
 };
 
 use super::{matching, problems, program::Program};
+
+/// The row to judge an edit by before it is stored, if policies judge its kind and it changes what they see. A policy that
+/// denies it keeps what stood before in force, as admission in a cluster does; a policy that is tightened denies what
+/// stands, and that is cut at once.
+pub fn judged(stored: &Object, new: &Object) -> Option<Judged> {
+    let now = intake(new).judged.filter(|judged| !judged.resource.is_empty())?;
+    (intake(stored).judged.as_ref() != Some(&now)).then(|| now.as_edit())
+}
 
 /// Whether edits of the object are looked at here.
 pub fn is_looked_at(object: &Object) -> bool {

@@ -1,7 +1,7 @@
 //! Which objects a policy and its binding match (Kubernetes, `apiserver/pkg/admission/plugin/policy/matching`).
 
 use portolan_model::{
-    Kind, Name,
+    Name,
     input::{Judged, MatchResources, ResourceRule, Scope},
 };
 /// A resource that is served in several versions.
@@ -150,7 +150,7 @@ fn version<'a>(
     own: &'a str,
     operation: Operation,
 ) -> Option<&'a str> {
-    let Kind { group, .. } = &object.key.kind;
+    let group = object.group();
     let rules = || {
         rules.iter().filter(|rule| {
             covers(rule, group, object, operation)

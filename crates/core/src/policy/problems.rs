@@ -58,6 +58,24 @@ pub fn complaint(cx: &mut Cx<'_>, object: ObjectKey, effect: Effect, name: &str,
     problem(cx, object, code, severity, field, message, hint);
 }
 
+/// An edit is not stored. What only warns is said once it is.
+pub fn refused_edit(
+    cx: &mut Cx<'_>,
+    object: ObjectKey,
+    effect: Effect,
+    name: &str,
+    field: &str,
+    message: &str,
+) {
+    if effect == Effect::Denies {
+        let message = format!(
+            "the edit is denied by ValidatingAdmissionPolicy {name}, and what stood before stays in force: {message}"
+        );
+        let hint = "change the object so that the policy admits it, or the policy if it is wrong";
+        problem(cx, object, 501, Severity::Error, field, message, hint);
+    }
+}
+
 /// The policy uses a function that Kubernetes has and Portolan does not.
 pub fn unserved(cx: &mut Cx<'_>, name: &str, field: &str, function: &str, fail_closed: bool) {
     let effect = if fail_closed {

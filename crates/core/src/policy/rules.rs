@@ -117,9 +117,10 @@ fn effect(policy: &AdmissionPolicy, binding: &AdmissionBinding, failed: bool) ->
     }
 }
 
-/// All judgements of an object. Of several denials the first by binding is shown with its hosts; several bindings that
+/// All judgements of an object, or of an edit that is not stored. Of several denials the first by binding is shown with its hosts; several bindings that
 /// say the same give one finding.
 pub(super) fn denied(cx: &mut Cx<'_>, object: &ObjectKey, judgements: &[Arc<Judgement>]) {
+    let (subject, edit) = Judged::subject(object);
     let mut said = BTreeSet::new();
     let mut denied = None;
     for judgement in judgements {
@@ -127,8 +128,11 @@ pub(super) fn denied(cx: &mut Cx<'_>, object: &ObjectKey, judgements: &[Arc<Judg
             if *effect == Effect::Denies {
                 denied.get_or_insert((judgement.policy.clone(), message.clone()));
             }
-            if said.insert((*effect, &judgement.policy, field, message)) {
-                problems::complaint(cx, object.clone(), *effect, &judgement.policy, field, message);
+            let new = said.insert((*effect, &judgement.policy, field, message));
+            if new && edit {
+                problems::refused_edit(cx, subject.clone(), *effect, &judgement.policy, field, message);
+            } else if new {
+                problems::complaint(cx, subject.clone(), *effect, &judgement.policy, field, message);
             }
         }
     }
@@ -162,7 +166,7 @@ fn selected(cx: &mut Cx<'_>, object: &Judged, constraints: [&MatchResources; 2])
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 
 fn is_namespace(object: &Judged) -> bool {
-    object.key.kind.group.is_empty() && &*object.key.kind.kind == "Namespace"
+    object.group().is_empty() && &*object.key.kind.kind == "Namespace"
 }
 
 /// The objects for each of which the policy is evaluated once; `None` stands for null.
@@ -228,10 +232,10 @@ fn judge(
 fn in_version(object: &Judged, version: &str) -> Value {
     let mut json = object.json.unpack();
     if matching::own_version(object) != version {
-        json["apiVersion"] = format!("{}/{version}", object.key.kind.group).into();
+        json["apiVersion"] = format!("{}/{version}", object.group()).into();
     }
     // Of the core kinds none that is stored here counts its generations.
-    created(&mut json, !object.key.kind.group.is_empty());
+    created(&mut json, !object.group().is_empty());
     if is_namespace(object) {
         named(&mut json, &object.key.name.name);
     }

@@ -1,7 +1,7 @@
 //! One policy over one object (Kubernetes, `apiserver/pkg/admission/plugin/policy/validating/validator.go`).
 
 use portolan_cel::{Inputs, Run};
-use portolan_model::{Kind, input::Judged};
+use portolan_model::input::Judged;
 use serde_json::{Value, json};
 
 use super::{
@@ -64,7 +64,7 @@ fn message(run: &mut Run<'_>, validation: &Validation) -> String {
 /// The request under which objects are judged. It has what is known of one: who asks is Portolan itself. `kind` and
 /// `resource` are of the version that matched, `requestKind` and `requestResource` of the one that was written.
 pub fn request(object: &Judged, matched: &Matched) -> Value {
-    let Kind { group, kind } = &object.key.kind;
+    let (group, kind) = (object.group(), &object.key.kind.kind);
     let kind = |version: &str| json!({"group": group, "version": version, "kind": kind});
     let resource = |version: &str| json!({"group": group, "version": version, "resource": object.resource});
     let own = matching::own_version(object);

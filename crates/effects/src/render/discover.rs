@@ -1,7 +1,7 @@
 //! Where an environment starts: `--root PATH`, else `argocd-bootstrap-apps/<env>.yaml`, else `charts/app-of-apps` with
-//! `values.<env>.yaml`, else the whole folder as plain YAML.
+//! `values.<env>.yaml`, else the chart that the folder is, else the whole folder as plain YAML.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use portolan_model::{Name, ObjectKey, Problem};
 
@@ -107,13 +107,41 @@ pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Re
         }
         // A platform repository, but not this environment: reading charts as plain YAML would help nobody.
         let message = format!(
-            "there is neither argocd-bootstrap-apps/{env}.yaml nor charts/app-of-apps/{values} for the environment {env}"
+            "there is neither argocd-bootstrap-apps/{env}.yaml nor charts/app-of-apps/{values} for the environment {env}{}",
+            others(checkout, &chart)
         );
         return Err(Box::new(problems::root_missing(&named("charts/app-of-apps"), "", message)));
     }
     if let Ok(folder) = checkout.resolve("argocd-bootstrap-apps") {
-        let message = format!("{} has no {env}.yaml", checkout.show(&folder));
+        let message = format!("{} has no {env}.yaml{}", checkout.show(&folder), others(checkout, &folder));
         return Err(Box::new(problems::root_missing(&named("argocd-bootstrap-apps"), "", message)));
     }
-    Ok(Root::Folder { path: checkout.root().to_owned(), follow: false })
+    let whole = checkout.root().to_owned();
+    if whole.join("Chart.yaml").is_file() {
+        let values = whole.join(&values).is_file().then_some(values);
+        return Ok(Root::Chart(whole, values));
+    }
+    Ok(Root::Folder { path: whole, follow: false })
+}
+
+/// The environments that there are, for somebody who named another or none.
+fn others(checkout: &Checkout, chart: &Path) -> String {
+    let files = |folder: &Path, before: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let named = names.filter_map(|name| {
+            let env = name.strip_prefix(before)?.strip_suffix(".yaml")?;
+            (!env.is_empty()).then(|| env.to_owned())
+        });
+        named.collect()
+    };
+    let mut found =
+        checkout.resolve("argocd-bootstrap-apps").map(|folder| files(&folder, "")).unwrap_or_default();
+    found.extend(files(chart, "values."));
+    found.sort();
+    found.dedup();
+    match found.as_slice() {
+        [] => String::new(),
+        some => format!("; environments here: {}", some.join(", ")),
+    }
 }

@@ -126,3 +126,37 @@ pub struct Judged {
     pub json: Packed,
 }
 row!(Judged, ObjectKey, "judged");
+
+/// Before the group of an object that is not stored yet.
+const EDIT: &str = "edit of ";
+
+impl Judged {
+    /// The row of an edit that waits for its judgement, beside the row of the object as it is stored.
+    #[must_use]
+    pub fn as_edit(mut self) -> Self {
+        self.key = Self::edit_of(&self.key);
+        self
+    }
+
+    /// The key of the row of an edit.
+    pub fn edit_of(key: &ObjectKey) -> ObjectKey {
+        let kind = Kind::new(format!("{EDIT}{}", key.kind.group), key.kind.kind.clone());
+        ObjectKey { kind, name: key.name.clone() }
+    }
+
+    /// The object that a row is about, and whether the row is an edit of it.
+    pub fn subject(key: &ObjectKey) -> (ObjectKey, bool) {
+        match key.kind.group.strip_prefix(EDIT) {
+            Some(group) => {
+                let kind = Kind::new(group, key.kind.kind.clone());
+                (ObjectKey { kind, name: key.name.clone() }, true)
+            }
+            None => (key.clone(), false),
+        }
+    }
+
+    /// The group of the object.
+    pub fn group(&self) -> &str {
+        self.key.kind.group.strip_prefix(EDIT).unwrap_or(&self.key.kind.group)
+    }
+}

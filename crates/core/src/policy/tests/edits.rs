@@ -1,9 +1,12 @@
 //! Edits that an API server would refuse.
 
-use portolan_model::{Object, Origin, yaml};
+use portolan_model::{Object, Origin, input::Judged, yaml};
 
-use super::policy;
-use crate::policy::edit::{is_looked_at, refused};
+use super::{admitted, apply, edge, findings, policy, step};
+use crate::policy::{
+    edit::{is_looked_at, judged, refused},
+    rows::Denied,
+};
 
 fn objects(text: &str) -> Vec<Object> {
     let (documents, errors) = yaml::load(text);
@@ -57,4 +60,70 @@ fn bindings_are_looked_at_and_nothing_else_is() {
     let route =
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns}\n";
     assert!(!is_looked_at(&objects(route)[0]));
+}
+
+fn route(host: &str) -> String {
+    format!(
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: edited, namespace: ns}}\n\
+         spec: {{hostnames: [{host}.example.com]}}\n"
+    )
+}
+
+fn one(text: &str) -> Object {
+    objects(text).remove(0)
+}
+
+/// An edit is judged in a row of its own: what is stored stays in force, and a policy that no longer denies the edit says so.
+#[test]
+fn an_edit_is_judged_beside_what_stands() {
+    let strict = policy(
+        "hosts",
+        "Deny",
+        "  validations:\n  - {expression: \"!object.spec.hostnames.exists(h, h.startsWith('no'))\", message: taken}\n",
+    );
+    let mut engine = edge("");
+    apply(&mut engine, &strict.replace("!object", "!has(object.spec.hostnames) || !object"));
+    let (stored, new) = (one(&route("yes")), one(&route("no")));
+    apply(&mut engine, &route("yes"));
+    assert_eq!(judged(&stored, &stored), None, "nothing is edited");
+    engine.put(judged(&stored, &new).unwrap());
+    step(&mut engine);
+    let (object, edit) = (stored.key.clone(), Judged::edit_of(&stored.key));
+    assert_eq!((engine.get::<Denied>(&object), engine.get::<Denied>(&edit).is_some()), (None, true));
+    assert!(admitted(&engine).contains(&"edited".to_owned()), "{:?}", admitted(&engine));
+    let said: Vec<String> = findings(&engine)
+        .into_iter()
+        .filter(|line| line.starts_with("501 ") && line.contains("edited"))
+        .collect();
+    assert!(said.len() == 1 && said[0].starts_with("501 HTTPRoute/ns/edited"), "{said:?}");
+    assert!(said[0].contains("stood before stays in force: taken"), "{said:?}");
+
+    // Tightened, it denies what stands as well, which is cut; loosened, it denies neither.
+    let with = |what: &str| {
+        strict
+            .replace("!object", "!has(object.spec.hostnames) || !object")
+            .replace("h.startsWith('no')", what)
+    };
+    apply(&mut engine, &with("h.startsWith('y') || h.startsWith('no')"));
+    step(&mut engine);
+    assert!(engine.get::<Denied>(&object).is_some() && engine.get::<Denied>(&edit).is_some());
+    assert!(!admitted(&engine).contains(&"edited".to_owned()));
+    apply(&mut engine, &with("h.startsWith('never')"));
+    step(&mut engine);
+    assert_eq!((engine.get::<Denied>(&object), engine.get::<Denied>(&edit)), (None, None));
+}
+
+/// `request` and `matchConstraints` see the object's own group and kind.
+#[test]
+fn an_edit_is_matched_as_its_object() {
+    let narrow = policy(
+        "p",
+        "Deny",
+        "  validations:\n  - {expression: \"request.kind.group != 'gateway.networking.k8s.io' || request.kind.kind != 'HTTPRoute'\", message: seen}\n",
+    );
+    let mut engine = edge(&narrow.replace("apiGroups: [\"*\"]", "apiGroups: [gateway.networking.k8s.io]"));
+    let (stored, new) = (one(&route("a")), one(&route("b")));
+    engine.put(judged(&stored, &new).unwrap());
+    step(&mut engine);
+    assert!(engine.get::<Denied>(&Judged::edit_of(&stored.key)).is_some(), "{:?}", findings(&engine));
 }

@@ -37,9 +37,7 @@ pub struct ZoneContents {
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// The sockets could not be bound.
-    #[error(
-        "the DNS server cannot listen on {address}: {source}; free the port or choose another with --dns-listen"
-    )]
+    #[error("the DNS server cannot listen on {address}: {source}")]
     Bind {
         /// Where.
         address: SocketAddr,
