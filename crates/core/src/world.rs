@@ -89,7 +89,7 @@ index!(/** Listener certificates by Gateway. */
     |c| [c.key.gateway.clone()]);
 index!(/** Listener certificates by the Secret they serve. */
     CertificatesBySecret, ListenerCertificate, NamespacedName, "listener certificates by secret",
-    |c| c.secret.clone().ok());
+    |c| c.served.iter().map(|one| one.secret.clone()));
 index!(/** Attachments by the listeners whose `attachedRoutes` they add to. */
     AttachmentsByListener, Attachment, ListenerKey, "attachments by listener", |a| a.counted.iter().cloned());
 index!(/** Host rules by virtual host. */

@@ -38,8 +38,11 @@ impl Driver {
         if step.of::<Secret>().is_empty() && step.of::<ListenerCertificate>().is_empty() {
             return;
         }
-        let secrets: BTreeSet<NamespacedName> =
-            self.engine.rows::<ListenerCertificate>().filter_map(|l| l.secret.clone().ok()).collect();
+        let secrets: BTreeSet<NamespacedName> = self
+            .engine
+            .rows::<ListenerCertificate>()
+            .flat_map(|l| l.served.iter().map(|one| one.secret.clone()))
+            .collect();
         let roots: BTreeSet<Vec<u8>> = secrets
             .iter()
             .filter_map(|key| {

@@ -44,7 +44,9 @@ fn conflicted(state: &ListenerState) -> Condition {
 }
 
 fn resolved(state: &ListenerState, certificate: Option<&ListenerCertificate>) -> Condition {
-    if let Some(Err((reason, message))) = certificate.map(|c| &c.secret) {
+    // "If any of the references is invalid", others aside (`ListenerConditionResolvedRefs`).
+    let broken = |c: &ListenerCertificate| c.secret.as_ref().err().or(c.broken.as_ref()).cloned();
+    if let Some((reason, message)) = &certificate.and_then(broken) {
         return Condition::new("ResolvedRefs", false, reason, message.clone());
     }
     if !state.wrong_kinds.is_empty() {

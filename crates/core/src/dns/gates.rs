@@ -7,7 +7,7 @@ use std::{
 };
 
 use portolan_model::{
-    Code, Instant, Kind, Name, ObjectKey, Problem, Severity,
+    Code, Kind, Name, ObjectKey, Problem, Severity,
     input::{Gateway, GatewayClass},
 };
 
@@ -41,12 +41,20 @@ fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Ve
     let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
         return Err(format!("listener {listener} has no certificate"));
     };
-    let end = certificate.not_after.unwrap_or(Instant(i64::MAX));
-    if cx.due(at(end)) {
-        let secret = certificate.secret.as_ref().map_or_else(|(_, why)| why.clone(), ToString::to_string);
-        return Err(format!("the certificate in Secret {secret} has expired on {end}"));
+    let (mut names, mut expired) = (Vec::new(), None);
+    for one in &certificate.served {
+        if cx.due(at(one.not_after)) {
+            expired.get_or_insert_with(|| {
+                format!("the certificate in Secret {} has expired on {}", one.secret, one.not_after)
+            });
+        } else {
+            names.extend(one.covers.iter().cloned());
+        }
     }
-    Ok(Some(certificate.covers.clone()))
+    match expired {
+        Some(why) if names.is_empty() => Err(why),
+        _ => Ok(Some(names)),
+    }
 }
 
 pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {

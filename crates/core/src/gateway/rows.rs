@@ -255,16 +255,37 @@ row!(ListenerState, ListenerKey, "listener_states");
 pub struct ListenerCertificate {
     /// The listener.
     pub key: ListenerKey,
-    /// The Secret, if references resolve, or why not (reason, message).
+    /// The Secret that is served first, or why none is (reason, message).
     pub secret: Result<NamespacedName, (Name, String)>,
-    /// DNS names that the certificate covers.
+    /// All that is served, in the order written; Envoy chooses by the name that a client asks for.
+    pub served: Vec<ServedCertificate>,
+    /// DNS names that the certificates cover.
     pub covers: Vec<Name>,
-    /// End of validity.
-    pub not_after: Option<Instant>,
-    /// The Secret is allowed and merely not there yet: nobody has to edit anything.
+    /// Why one of several cannot be served (reason, message), while others are.
+    pub broken: Option<(Name, String)>,
+    /// What cannot be served is allowed and merely not there yet: nobody has to edit anything.
     pub waiting: bool,
 }
 row!(ListenerCertificate, ListenerKey, "listener_certificates");
+
+/// One certificate of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedCertificate {
+    /// Its Secret.
+    pub secret: NamespacedName,
+    /// DNS names that it covers.
+    pub covers: Vec<Name>,
+    /// End of validity.
+    pub not_after: Instant,
+}
+
+impl ListenerCertificate {
+    /// The certificate that a client of this host sees: one that covers it, or else the first.
+    pub fn shown_to(&self, host: &str) -> Option<&ServedCertificate> {
+        let covers = |one: &&ServedCertificate| one.covers.iter().any(|name| super::covers(name, host));
+        self.served.iter().find(covers).or(self.served.first())
+    }
+}
 
 /// Listeners with the effective hostnames there (`*` for any); no hostname where a more specific listener of the port
 /// keeps them all.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Kind, Name, ObjectKey, Severity,
+    Kind, Name, NamespacedName, ObjectKey, Severity,
     input::{Gateway, Maker, Secret},
     intake::tls::{too_weak, unread},
 };
@@ -11,7 +11,7 @@ use portolan_model::{
 use super::{
     grants::granted,
     listeners::object,
-    rows::{GatewayListener, ListenerCertificate, ListenerKey, TlsReady},
+    rows::{GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady},
     takes,
 };
 use crate::{
@@ -87,87 +87,114 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         let mut row = ListenerCertificate {
             key,
             secret: Err(("InvalidCertificateRef".into(), "no certificateRefs".into())),
+            served: vec![],
             covers: vec![],
-            not_after: None,
+            broken: None,
             waiting: false,
         };
+        let mut unusable: Vec<Unusable> = Vec::new();
         if let Some(kind) = tls.unsupported.first() {
             let message = format!("listener {} refers to a {kind}, not to a Secret", listener.name);
             let hint = "refer to a core Secret of type kubernetes.io/tls";
             problem(cx, object(gateway), 214, Severity::Error, &field, message.clone(), hint);
-            row.secret = Err(("InvalidCertificateRef".into(), message));
-            cx.emit(row);
-            continue;
-        }
-        if tls.certificates.is_empty() {
+            unusable.push(Unusable { reason: "InvalidCertificateRef", message, waiting: false });
+        } else if tls.certificates.is_empty() {
             let message = format!("listener {} names no certificate", listener.name);
             let hint = "set tls.certificateRefs";
             problem(cx, object(gateway), 207, Severity::Error, &field, message, hint);
         }
-        if tls.certificates.len() > 1 {
-            let message =
-                format!("listener {} names several certificates; the first is served", listener.name);
-            problem(
-                cx,
-                object(gateway),
-                208,
-                Severity::Warning,
-                &field,
-                message,
-                "use one certificate that covers all names",
-            );
-        }
-        if let Some(secret) = tls.certificates.first() {
-            if secret.namespace != gateway.key.namespace
-                && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
-            {
-                let message =
-                    format!("Secret {secret} is in another namespace and no ReferenceGrant allows it");
-                let hint = "add a ReferenceGrant in the Secret's namespace, or mirror the Secret";
-                problem(cx, object(gateway), 209, Severity::Error, &field, message.clone(), hint);
-                row.secret = Err(("RefNotPermitted".into(), message));
-            } else {
-                let ready = cx.get::<TlsReady>(secret);
-                let denied = ready.as_ref().and_then(|ready| ready.denied.clone());
-                match ready.map(|ready| ready.state.clone()) {
-                    _ if denied.is_some() => {
-                        let why = denied.unwrap_or_default();
-                        let message = format!("Secret {secret} is not served any longer: {why}");
-                        let hint = "change the Secret or its Certificate so that the policy admits it";
-                        problem(cx, object(gateway), 217, Severity::Error, &field, message.clone(), hint);
-                        row.secret = Err(("InvalidCertificateRef".into(), message));
-                    }
-                    None => {
-                        let message =
-                            format!("Secret {secret} is not there yet; only this listener waits for it");
-                        row.secret = Err(("InvalidCertificateRef".into(), message));
-                        row.waiting = true;
-                    }
-                    Some(Err(why)) => {
-                        let message = format!("Secret {secret} cannot be served: {why}");
-                        let hint = "put a PEM chain into tls.crt and its key into tls.key";
-                        problem(cx, object(gateway), 210, Severity::Error, &field, message.clone(), hint);
-                        row.secret = Err(("InvalidCertificateRef".into(), message));
-                    }
-                    Some(Ok((covers, not_after))) => {
-                        if let Some(hostname) = &listener.hostname
-                            && !covers.iter().any(|name| name == hostname || one_label(name, hostname))
-                        {
-                            let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
-                            let message =
-                                format!("the certificate in Secret {secret} covers {names}, not {hostname}");
-                            let hint =
-                                "add the name to the Certificate's dnsNames, or refer to another Secret";
-                            problem(cx, object(gateway), 211, Severity::Error, &field, message, hint);
-                        }
-                        row.secret = Ok(secret.clone());
-                        row.covers = covers;
-                        row.not_after = Some(not_after);
-                    }
-                }
+        for secret in &tls.certificates {
+            if row.served.iter().any(|known| known.secret == *secret) {
+                continue;
+            }
+            match certificate(cx, gateway, secret, &field) {
+                Ok(served) => row.served.push(served),
+                Err(why) => unusable.push(why),
             }
         }
+        if let Some(hostname) = &listener.hostname
+            && let Some(first) = row.served.first()
+            && !row
+                .served
+                .iter()
+                .flat_map(|one| &one.covers)
+                .any(|name| one_label(name, hostname) || name == hostname)
+        {
+            let names =
+                row.served.iter().flat_map(|one| &one.covers).map(|n| &**n).collect::<Vec<_>>().join(", ");
+            let message =
+                format!("the certificate in Secret {} covers {names}, not {hostname}", first.secret);
+            let hint = "add the name to the Certificate's dnsNames, or refer to another Secret";
+            problem(cx, object(gateway), 211, Severity::Error, &field, message, hint);
+        }
+        row.waiting = !unusable.is_empty() && unusable.iter().all(|why| why.waiting);
+        // Of several that cannot be served, one that somebody has to mend says why.
+        unusable.sort_by_key(|why| why.waiting);
+        let first = unusable.into_iter().next().map(|why| (Name::from(why.reason), why.message));
+        if let Some(served) = row.served.first() {
+            row.secret = Ok(served.secret.clone());
+            if let Some((_, why)) = &first {
+                let message =
+                    format!("{why}; the other certificates of listener {} are served", listener.name);
+                let hint = "mend the Secret, or take the reference away";
+                problem(cx, object(gateway), 208, Severity::Warning, &field, message, hint);
+            }
+            row.broken = first;
+        } else if let Some(first) = first {
+            row.secret = Err(first);
+        }
+        row.covers = row.served.iter().flat_map(|one| one.covers.iter().cloned()).collect();
+        row.covers.sort();
+        row.covers.dedup();
         cx.emit(row);
+    }
+}
+
+/// Why a reference to a certificate cannot be served.
+struct Unusable {
+    /// Of the specification (`ListenerReasonInvalidCertificateRef` and others).
+    reason: &'static str,
+    message: String,
+    /// It is merely not there yet.
+    waiting: bool,
+}
+
+/// What a reference to a certificate comes to; what somebody has to mend is a finding.
+fn certificate(
+    cx: &mut Cx<'_>,
+    gateway: &Gateway,
+    secret: &NamespacedName,
+    field: &str,
+) -> Result<ServedCertificate, Unusable> {
+    let refused = |cx: &mut Cx<'_>, code, reason, message: String, hint| {
+        problem(cx, object(gateway), code, Severity::Error, field, message.clone(), hint);
+        Err(Unusable { reason, message, waiting: false })
+    };
+    if secret.namespace != gateway.key.namespace
+        && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
+    {
+        let message = format!("Secret {secret} is in another namespace and no ReferenceGrant allows it");
+        let hint = "add a ReferenceGrant in the Secret's namespace, or mirror the Secret";
+        return refused(cx, 209, "RefNotPermitted", message, hint);
+    }
+    let Some(ready) = cx.get::<TlsReady>(secret) else {
+        let message = format!("Secret {secret} is not there yet; only this listener waits for it");
+        return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true });
+    };
+    if let Some(why) = &ready.denied {
+        let message = format!("Secret {secret} is not served any longer: {why}");
+        let hint = "change the Secret or its Certificate so that the policy admits it";
+        return refused(cx, 217, "InvalidCertificateRef", message, hint);
+    }
+    match &ready.state {
+        Err(why) => {
+            let message = format!("Secret {secret} cannot be served: {why}");
+            let hint = "put a PEM chain into tls.crt and its key into tls.key";
+            refused(cx, 210, "InvalidCertificateRef", message, hint)
+        }
+        Ok((covers, not_after)) => {
+            Ok(ServedCertificate { secret: secret.clone(), covers: covers.clone(), not_after: *not_after })
+        }
     }
 }
 

@@ -92,8 +92,8 @@ fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterCh
     }
     let certificate = cx.get::<ListenerCertificate>(&gateway_listener.key)?;
     match &certificate.secret {
-        Ok(secret) => {
-            let secrets = Some(vec![secret_name(secret)]);
+        Ok(_) => {
+            let secrets = Some(certificate.served.iter().map(|one| secret_name(&one.secret)).collect());
             Some(FilterChain {
                 secrets,
                 routes: gateway_listener.routes.clone(),

@@ -76,10 +76,9 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         format!("{scheme}://{host}:{}/", entry.port)
     };
     if claim.https {
-        let shown = cx.get::<ListenerCertificate>(&listener).map(|row| (row.secret.clone(), row.not_after));
-        if let Some((Ok(secret), not_after)) = shown {
-            entry.certificate = Some((secret, not_after));
-        }
+        let row = cx.get::<ListenerCertificate>(&listener);
+        let shown = row.as_ref().and_then(|row| row.shown_to(host));
+        entry.certificate = shown.map(|one| (one.secret.clone(), Some(one.not_after)));
     }
     if is_leaving(&claim.key.route) {
         entry.route = original(&claim.key.route);
