@@ -95,7 +95,7 @@ fn issuer_certificate_request_and_order_show_what_cert_manager_shows() {
     let dir = first_steps();
     let labelled = CERTIFICATES.replace(
         "metadata: {name: wildcard-dev, namespace: gateway-system}",
-        "metadata:\n  name: wildcard-dev\n  namespace: gateway-system\n  labels: {team: edge, argocd.argoproj.io/instance: app}\n  annotations: {note: kept, kubectl.kubernetes.io/x: y}",
+        "metadata:\n  name: wildcard-dev\n  namespace: gateway-system\n  labels: {team: edge, argocd.argoproj.io/instance: app}\n  annotations: {note: kept, kubectl.kubernetes.io/x: z}",
     );
     std::fs::write(dir.path().join("certificates.yaml"), labelled).unwrap();
     // One that a user wrote is never acted on.
