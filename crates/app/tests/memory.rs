@@ -126,6 +126,7 @@ fn secret() -> Secret {
         key: Name::default(),
         subject_key_id: Name::default(),
         authority_key_id: Name::default(),
+        authority: None,
     };
     Secret {
         key: NamespacedName::new("infra", "tls"),

@@ -13,6 +13,8 @@
 pub mod acme;
 mod asked;
 mod authority;
+mod constraints;
+pub mod formats;
 mod issuers;
 mod lifetime;
 pub mod names;

@@ -3,6 +3,8 @@
 //! What to make was decided elsewhere and comes as [`portolan_model::certificate::CertificateRequestParams`]; nothing
 //! in here waits or reads a clock, but keys need randomness, so it lives with the effects.
 
+mod chain;
+mod encode;
 mod key;
 mod request;
 mod sign;
@@ -12,7 +14,7 @@ mod tests;
 pub(crate) use key::to_pkcs8;
 pub use key::{KeyError, PrivateKey};
 pub use request::{certificate_request, request_pem};
-pub use sign::{Issued, self_signed, sign_with_ca};
+pub use sign::{Authority, Issued, self_signed, sign_with_ca};
 pub use sign::{pem, set_validity};
 
 /// Why nothing was made. Never holds key material.

@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_core::certificates::{
-    ASKED, ISSUED_AT, REVISION,
-    rows::{IssueWanted, Signer},
+    ASKED, ISSUED_AT, REVISION, formats,
+    rows::{IssueWanted, Signer, TemplateWanted},
 };
-use portolan_model::{Instant, NamespacedName, Object, Origin, Redacted, input::Secret, intake::MANAGED_BY};
+use portolan_model::{
+    Instant, NamespacedName, Object, Origin, Redacted, certificate::CertificateRequestParams, input::Secret,
+    intake::MANAGED_BY,
+};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::issue::{Issued, PrivateKey, certificate_request, self_signed, sign_with_ca};
+use crate::issue::{Authority, Issued, PrivateKey, certificate_request, self_signed, sign_with_ca};
 
 /// A private key with the signing request for what is wanted.
 #[derive(Debug)]
@@ -43,19 +46,21 @@ pub fn sign(
     now: Instant,
 ) -> Result<Issued, String> {
     match (&wanted.signer, ca) {
-        (Signer::SelfSigned, _) => self_signed(&wanted.request, key, now).map_err(|e| e.to_string()),
+        (Signer::SelfSigned, _) => {
+            self_signed(&wanted.request, key, &wanted.points, now).map_err(|e| e.to_string())
+        }
         (Signer::Ca(name), None) => Err(format!("Secret {name} of the CA is gone")),
         (Signer::Ca(name), Some(ca)) => {
             let part = |k: &str| ca.data.get(k).ok_or_else(|| format!("Secret {name} of the CA has no {k}"));
-            let text = |pem: &Redacted| String::from_utf8(pem.expose().to_vec());
-            let chain = text(part("tls.crt")?).map_err(|_| format!("tls.crt of Secret {name} is not PEM"))?;
-            let mut issued = sign_with_ca(&chain, part("tls.key")?, &wanted.request, key, now)
-                .map_err(|e| format!("Secret {name} of the CA: {e}"))?;
-            // The Secret may know a root above its own chain.
-            if let Some(root) = ca.data.get("ca.crt").and_then(|pem| text(pem).ok()) {
-                issued.ca = root;
-            }
-            Ok(issued)
+            let authority = Authority {
+                chain: part("tls.crt")?,
+                key: part("tls.key")?,
+                // The Secret may know a root above its own chain.
+                root: ca.data.get("ca.crt").filter(|pem| !pem.is_empty()),
+                points: &wanted.points,
+            };
+            sign_with_ca(authority, &wanted.request, key, now)
+                .map_err(|e| format!("Secret {name} of the CA: {e}"))
         }
         (Signer::Acme(_), _) => Err("an ACME server signs this one".into()),
     }
@@ -87,6 +92,7 @@ pub fn secret(
         wanted.annotations.iter().map(|(k, v)| (k.to_string(), v.clone())).collect();
     for (name, value) in [
         ("alt-names", wanted.request.dns_names.join(",")),
+        ("uri-sans", wanted.request.uris.join(",")),
         ("ip-sans", ips),
         ("common-name", wanted.request.common_name.clone()),
         ("certificate-name", wanted.key.name.to_string()),
@@ -95,6 +101,9 @@ pub fn secret(
         ("issuer-group", "cert-manager.io".to_owned()),
     ] {
         annotations.insert(format!("cert-manager.io/{name}"), value);
+    }
+    for (name, values) in subject_of(&wanted.request) {
+        annotations.insert(format!("cert-manager.io/{name}"), values);
     }
     annotations.insert(REVISION.into(), wanted.revision.to_string());
     annotations.insert(ASKED.into(), wanted.asked.clone());
@@ -107,6 +116,9 @@ pub fn secret(
     let pem = key.to_pem(wanted.request.encoding).map_err(|e| e.to_string())?;
     let encoded = Zeroizing::new(STANDARD.encode(pem.expose()));
     let mut data = json!({"tls.crt": STANDARD.encode(&issued.chain), "tls.key": *encoded});
+    for (key, value) in formats::of(wanted.formats, &pem, issued.chain.as_bytes()) {
+        data[&*key] = STANDARD.encode(value.expose()).into();
+    }
     if !issued.ca.is_empty() {
         data["ca.crt"] = STANDARD.encode(&issued.ca).into();
     }
@@ -121,6 +133,41 @@ pub fn secret(
         "data": data,
     });
     Ok(Object::from_json(json, Origin::default()).expect("kind, name and namespace are set above"))
+}
+
+/// Annotations that cert-manager writes only where there is something to say.
+fn subject_of(request: &CertificateRequestParams) -> Vec<(&'static str, String)> {
+    const PARTS: [(&str, &str); 8] = [
+        ("subject-countries", "2.5.4.6"),
+        ("subject-organizations", "2.5.4.10"),
+        ("subject-organizationalunits", "2.5.4.11"),
+        ("subject-localities", "2.5.4.7"),
+        ("subject-provinces", "2.5.4.8"),
+        ("subject-streetaddresses", "2.5.4.9"),
+        ("subject-postalcodes", "2.5.4.17"),
+        ("subject-serialnumber", "2.5.4.5"),
+    ];
+    let all = |oid: &str| {
+        let values = request.subject.iter().flatten().filter(|(id, _)| id == oid);
+        values.map(|(_, value)| value.as_str()).collect::<Vec<_>>().join(",")
+    };
+    let parts = PARTS.into_iter().map(|(name, oid)| (name, all(oid)));
+    let emails = [("email-sans", request.emails.join(","))];
+    parts.chain(emails).filter(|(_, values)| !values.is_empty()).collect()
+}
+
+/// Brings an issued Secret to what its Certificate's template and output formats say by now.
+pub fn follow(json: &mut serde_json::Value, wanted: &TemplateWanted) {
+    json["metadata"]["annotations"] = json!(wanted.annotations);
+    json["metadata"]["labels"] = json!(wanted.labels);
+    for (key, value) in &wanted.data {
+        match value {
+            Some(value) => json["data"][&**key] = STANDARD.encode(value.expose()).into(),
+            None => {
+                json["data"].as_object_mut().map(|data| data.remove(&**key));
+            }
+        }
+    }
 }
 
 /// The Secret that keeps an ACME account key, as cert-manager writes it.
@@ -144,7 +191,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use portolan_model::{
         IssuerKey,
-        certificate::{CertificateRequestParams, KeyEncoding, KeyKind, Usage},
+        certificate::{KeyEncoding, KeyKind, Usage},
+        input::{OutputFormats, Points},
         intake::{Fact, intake},
     };
 
@@ -157,16 +205,15 @@ mod tests {
             signer: Signer::SelfSigned,
             issuer: IssuerKey(NamespacedName::new("ns", "own")),
             request: CertificateRequestParams {
-                common_name: String::new(),
                 dns_names: vec!["a.example".into()],
-                ip_addresses: vec![],
-                organization: None,
                 duration: 48 * 3_600_000,
-                is_ca: false,
                 usages: vec![Usage::DigitalSignature],
                 key,
                 encoding,
+                ..CertificateRequestParams::default()
             },
+            points: Points::default(),
+            formats: OutputFormats::default(),
             asked: "{}".into(),
             secret: NamespacedName::new("ns", "web-tls"),
             replaces: String::new(),

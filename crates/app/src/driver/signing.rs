@@ -12,7 +12,6 @@ use portolan_effects::{
 };
 use portolan_engine::Changes;
 use portolan_model::{Code, Instant, Object, ObjectKey, input::Secret};
-use serde_json::json;
 
 use super::{Driver, Event, OURS, now};
 
@@ -62,10 +61,7 @@ impl Driver {
             let key = ObjectKey::new("", "Secret", row.key.namespace.clone(), row.key.name.clone());
             let Some(stored) = self.store.get(&key).filter(|stored| stored.manager == OURS) else { continue };
             let mut object = stored.object.clone();
-            object.json.edit(|json| {
-                json["metadata"]["annotations"] = json!(row.annotations);
-                json["metadata"]["labels"] = json!(row.labels);
-            });
+            object.json.edit(|json| sign::follow(json, &row));
             writes.push(Write::Apply(Box::new(object), OURS));
         }
         if !writes.is_empty() {

@@ -88,9 +88,10 @@ fn signer(spec: &IssuerSpec) -> Value {
             how.dedup();
             json!({"type": "acme", "server": server, "solvers": how})
         }
-        IssuerSpec::Ca { secret } => json!({"type": "ca", "secret": secret}),
-        IssuerSpec::SelfSigned => json!({"type": "selfSigned"}),
+        IssuerSpec::Ca { secret, .. } => json!({"type": "ca", "secret": secret}),
+        IssuerSpec::SelfSigned { .. } => json!({"type": "selfSigned"}),
         IssuerSpec::Unsupported(kind) => json!({"type": kind}),
+        IssuerSpec::Refused(why) => json!({"refused": why}),
     }
 }
 

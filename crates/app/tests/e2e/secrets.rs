@@ -49,19 +49,16 @@ fn pair() -> (String, String) {
 pub fn pair_for(names: &[&str]) -> (String, String) {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let params = CertificateRequestParams {
-        common_name: String::new(),
         dns_names: names.iter().map(|name| (*name).into()).collect(),
-        ip_addresses: vec![],
-        organization: None,
         duration: 48 * 3_600_000,
-        is_ca: false,
         usages: vec![Usage::DigitalSignature, Usage::ServerAuth],
         key: KeyKind::P256,
         encoding: KeyEncoding::Pkcs8,
+        ..CertificateRequestParams::default()
     };
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let begin = Instant(i64::try_from(now.as_millis()).unwrap() - 3_600_000);
-    let chain = self_signed(&params, &key, begin).unwrap().chain;
+    let chain = self_signed(&params, &key, &portolan_model::input::Points::default(), begin).unwrap().chain;
     let pem = key.to_pem(KeyEncoding::Pkcs8).unwrap();
     (chain, String::from_utf8(pem.expose().to_vec()).unwrap())
 }

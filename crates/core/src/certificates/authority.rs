@@ -14,7 +14,7 @@ use crate::{Cx, problem};
 pub(super) fn authority_changed(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let IssuerRef::Known(key) = &certificate.issuer else { return };
     let Some(issuer) = cx.get::<Issuer>(key) else { return };
-    let IssuerSpec::Ca { secret: ca } = &issuer.spec else { return };
+    let IssuerSpec::Ca { secret: ca, .. } = &issuer.spec else { return };
     let ca = NamespacedName::new(secrets_of(cx, key), ca.clone());
     let leaf = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
     let pair = |secret: Option<Arc<Secret>>| secret.and_then(|s| s.tls.as_ref().and_then(|t| t.clone().ok()));

@@ -22,8 +22,9 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
     let mut state = IssuerState { key: issuer.key.clone(), ready: None, account: None };
     let not = |reason: &str, message: String| Some(Condition::new("Ready", false, reason, message));
     match &issuer.spec {
-        IssuerSpec::SelfSigned => state.ready = Some(Condition::new("Ready", true, "IsReady", "")),
-        IssuerSpec::Ca { secret } => state.ready = Some(key_pair(cx, &issuer.key, secret)),
+        IssuerSpec::SelfSigned { .. } => state.ready = Some(Condition::new("Ready", true, "IsReady", "")),
+        IssuerSpec::Ca { secret, .. } => state.ready = Some(key_pair(cx, &issuer.key, secret)),
+        IssuerSpec::Refused(why) => state.ready = not("InvalidConfig", why.to_string()),
         IssuerSpec::Unsupported(kind) => {
             state.ready = not(
                 "InvalidConfig",
@@ -69,6 +70,10 @@ fn key_pair(cx: &mut Cx<'_>, issuer: &IssuerKey, secret: &Name) -> Condition {
         Some(Some(Ok(pair))) if !pair.is_ca => ("ErrInvalidKeyPair", "certificate is not a CA".to_owned()),
         Some(Some(Ok(pair))) if !pair.key_matches => {
             ("ErrInvalidKeyPair", "tls.key does not belong to tls.crt".to_owned())
+        }
+        Some(Some(Ok(pair))) if pair.authority.as_ref().is_some_and(|a| a.flaw().is_some()) => {
+            let why = pair.authority.as_ref().and_then(|authority| authority.flaw()).unwrap_or_default();
+            ("ErrInvalidKeyPair", why)
         }
         Some(Some(Ok(pair))) => match not_now(cx, &pair) {
             Some(why) => {

@@ -51,6 +51,9 @@ pub(super) fn check(
     authority: Option<&Authority>,
     present: Option<(Life, &TlsPair)>,
 ) {
+    if certificate.refused.is_some() {
+        return; // told at the door
+    }
     if let Some(authority) = authority {
         if authority.has_ended(cx) {
             return; // said where it is to sign
@@ -91,9 +94,8 @@ fn renewal(
                 words(before)
             )
         };
-        let message = if before >= asked {
-            Some(shorter(&format!("the duration {}", words(asked))))
-        } else if let Some(life) = present.map(|(life, _)| life).filter(|life| before >= life.length()) {
+        let message = if let Some(life) = present.map(|(life, _)| life).filter(|life| before >= life.length())
+        {
             Some(shorter(&format!("the {} that the present certificate lasts", words(life.length()))))
         } else {
             let authority = authority.filter(|authority| cx.due(at(authority.end.plus_millis(-before))));

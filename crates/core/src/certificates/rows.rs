@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Code, Condition, Instant, IssuerKey, Name, NamespacedName, ObjectKey,
-    certificate::CertificateRequestParams, row,
+    Code, Condition, Instant, IssuerKey, Name, NamespacedName, ObjectKey, Redacted,
+    certificate::CertificateRequestParams,
+    input::{OutputFormats, Points},
+    row,
 };
 use serde_json::Value;
 
@@ -229,6 +231,10 @@ pub struct IssueWanted {
     pub replaces: String,
     /// Keep the private key of the present Secret.
     pub keep_key: bool,
+    /// What the issuer writes into what it signs.
+    pub points: Points,
+    /// What else the Secret holds.
+    pub formats: OutputFormats,
     /// Annotations for the Secret (`secretTemplate`).
     pub annotations: std::collections::BTreeMap<Name, String>,
     /// Labels for the Secret.
@@ -271,7 +277,8 @@ pub struct Proof {
     pub provider: Name,
 }
 
-/// Wanted: annotations and labels of an issued Secret follow the Certificate's `secretTemplate`. Gone as soon as they do.
+/// Wanted: an issued Secret follows the Certificate's `secretTemplate` and `additionalOutputFormats`. Gone as soon as it
+/// does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateWanted {
     /// The Secret.
@@ -280,5 +287,7 @@ pub struct TemplateWanted {
     pub annotations: std::collections::BTreeMap<Name, String>,
     /// All labels that it shall have.
     pub labels: std::collections::BTreeMap<Name, Name>,
+    /// Keys of `data` that it shall have besides, or with `None` not have.
+    pub data: std::collections::BTreeMap<Name, Option<Redacted>>,
 }
 row!(TemplateWanted, NamespacedName, "template_wanted");

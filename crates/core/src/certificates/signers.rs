@@ -2,10 +2,12 @@
 
 use portolan_model::{
     IssuerKey, Name, NamespacedName,
-    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Secret, TlsPair},
+    certificate::CertificateRequestParams,
+    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Points, Secret, TlsPair},
 };
 
 use super::{
+    constraints::forbidden,
     rows::{AcmeOrder, IssuerState, Signer},
     solvers as acme,
 };
@@ -17,13 +19,17 @@ pub(super) type Refused = (u16, &'static str, String, &'static str);
 /// Who signs, or what is waited for.
 pub(super) enum Found {
     /// Ready.
-    Signer(IssuerKey, Signer),
+    Signer(IssuerKey, Signer, Points),
     /// Not ready yet, one sentence. Nobody has to edit the Certificate.
     Waiting(String),
 }
 
 /// Who signs.
-pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found, Refused> {
+pub(super) fn signer(
+    cx: &mut Cx<'_>,
+    certificate: &Certificate,
+    request: &CertificateRequestParams,
+) -> Result<Found, Refused> {
     const FIELD: &str = "spec.issuerRef";
     let key = match &certificate.issuer {
         IssuerRef::Known(key) => key.clone(),
@@ -37,8 +43,8 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
         return Err((314, FIELD, format!("{key} does not exist"), hint));
     };
     match &issuer.spec {
-        IssuerSpec::SelfSigned => Ok(Found::Signer(key, Signer::SelfSigned)),
-        IssuerSpec::Ca { secret } => {
+        IssuerSpec::SelfSigned { points } => Ok(Found::Signer(key, Signer::SelfSigned, points.clone())),
+        IssuerSpec::Ca { secret, points } => {
             let secret = NamespacedName::new(secrets_of(cx, &key), secret.clone());
             match cx.get::<Secret>(&secret).and_then(|s| s.tls.clone()) {
                 None => Ok(Found::Waiting(format!("waiting for the CA of {key}: Secret {secret}"))),
@@ -47,7 +53,12 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
                         let hint = "put a CA certificate that is valid into the Secret, or renew it";
                         return Err((318, FIELD, format!("the CA in Secret {secret} of {key} {why}"), hint));
                     }
-                    Ok(Found::Signer(key, Signer::Ca(secret)))
+                    if let Some(why) = pair.authority.as_ref().and_then(|ca| forbidden(ca, request)) {
+                        let hint =
+                            "put a CA that may sign it into the Secret, or ask for what this one may sign";
+                        return Err((320, FIELD, format!("the CA in Secret {secret} of {key} {why}"), hint));
+                    }
+                    Ok(Found::Signer(key, Signer::Ca(secret), points.clone()))
                 }
                 Some(_) => {
                     let hint = "put a CA certificate with its key into tls.crt and tls.key";
@@ -62,16 +73,17 @@ pub(super) fn signer(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Found
                 contact: email.iter().map(|email| Name::from(format!("mailto:{email}"))).collect(),
                 account_key,
                 entry: entry.clone(),
-                proofs: acme::proofs(&key, certificate, solvers)?,
+                proofs: acme::proofs(&key, certificate, &request.common_name, solvers)?,
             };
             let state = cx.get::<IssuerState>(&key);
             if state.as_ref().is_some_and(|state| state.is_ready()) {
-                return Ok(Found::Signer(key, Signer::Acme(Box::new(acme))));
+                return Ok(Found::Signer(key, Signer::Acme(Box::new(acme)), Points::default()));
             }
             let why = state.as_ref().and_then(|s| s.ready.as_ref()).map(|c| c.message.clone());
             let why = why.unwrap_or_else(|| "its account is being registered".to_owned());
             Ok(Found::Waiting(format!("waiting for {key}: {why}")))
         }
+        IssuerSpec::Refused(why) => Ok(Found::Waiting(format!("waiting for {key}: {why}"))),
         IssuerSpec::Unsupported(kind) => {
             let hint = "use one of acme, ca, selfSigned";
             Err((301, FIELD, format!("{key} configures {kind}, which is not served"), hint))

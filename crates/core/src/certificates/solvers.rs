@@ -17,6 +17,7 @@ const FIELD: &str = "spec.issuerRef";
 pub(super) fn proofs(
     issuer: &IssuerKey,
     certificate: &Certificate,
+    common_name: &str,
     solvers: &[Solver],
 ) -> Result<Vec<Proof>, Refused> {
     let request = &certificate.request;
@@ -24,13 +25,22 @@ pub(super) fn proofs(
         let hint = "leave ipAddresses out, or use a ca issuer";
         return Err((351, "spec.ipAddresses", format!("{issuer} proves DNS names only"), hint));
     }
+    let others = [
+        ("spec.uris", !request.uris.is_empty()),
+        ("spec.emailAddresses", !request.emails.is_empty()),
+        ("spec.otherNames", !request.other_names.is_empty()),
+    ];
+    if let Some((field, _)) = others.into_iter().find(|(_, asked)| *asked) {
+        let hint = "leave it out, or use a ca issuer";
+        return Err((351, field, format!("{issuer} proves DNS names only"), hint));
+    }
     if request.is_ca {
         let hint = "leave isCA out, or use a ca or selfSigned issuer";
         return Err((351, "spec.isCA", format!("{issuer} is an ACME server: it signs no CA"), hint));
     }
     let mut names: Vec<Name> = request.dns_names.clone();
     // A common name is proven like the others (cert-manager adds it to the identifiers of the order).
-    let common = Name::from(request.common_name.to_ascii_lowercase());
+    let common = Name::from(common_name.to_ascii_lowercase());
     if !common.is_empty() && !names.contains(&common) {
         names.push(common);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_model::{
     Instant, NamespacedName, Severity,
     certificate::CertificateRequestParams,
-    input::{Certificate, Maker, Secret, TlsPair},
+    input::{Certificate, Issuer, IssuerRef, IssuerSpec, Maker, Secret, TlsPair},
 };
 
 use super::{
@@ -44,7 +44,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         secret: secret_key.clone(),
         not_before: pair.map(|pair| pair.not_before),
         not_after: pair.map(|pair| pair.not_after),
-        renewal: life.map(|life| life.renewal(certificate)),
+        renewal: life.filter(|_| !certificate.renewal_disabled).map(|life| life.renewal(certificate)),
         revision: secret.as_deref().and_then(|secret| revision(secret, certificate)),
         failures: None,
     };
@@ -58,13 +58,36 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         cx.emit(state);
         return;
     }
+    // Made before anything else is looked at: what cannot be made leaves the Certificate not ready, also while a
+    // certificate of an earlier wish is there.
+    let request = match (&certificate.refused, CertificateRequestParams::try_from(&certificate.request)) {
+        (Some(why), _) => Err(why.clone()),
+        (None, Ok(request)) => Ok(request),
+        (None, Err(wrong)) => {
+            complain(cx, certificate, (wrong.code.0, wrong.field), wrong.message.clone(), wrong.hint);
+            Err(format!("{}: {}", wrong.field, wrong.message))
+        }
+    };
+    let request = match request {
+        Ok(request) => request,
+        Err(why) => {
+            if state.ready {
+                (state.ready, state.reason, state.message) = (false, "Refused".into(), why.clone());
+            } else {
+                state.detail = why;
+            }
+            cx.emit(state);
+            return;
+        }
+    };
+    nameless(cx, certificate, &request);
     state.trigger = wrong.or_else(|| time(cx, life, &state, certificate));
     let by_time = state.trigger.as_ref().is_some_and(|(reason, _)| reason == "Renewing");
     if by_time && authority.zip(pair).is_some_and(|(authority, pair)| authority.gives_no_more(cx, pair)) {
         state.trigger = None;
     }
     if state.trigger.is_some() {
-        replace(cx, certificate, &mut state, secret.as_deref(), &owner);
+        replace(cx, certificate, &mut state, request, secret.as_deref(), &owner);
     }
     cx.emit(state);
 }
@@ -114,6 +137,7 @@ fn replace(
     cx: &mut Cx<'_>,
     certificate: &Certificate,
     state: &mut CertificateState,
+    request: CertificateRequestParams,
     secret: Option<&Secret>,
     owner: &Owner,
 ) {
@@ -125,22 +149,29 @@ fn replace(
         complain(cx, certificate, (311, "spec.secretName"), format!("{}: {why}", state.detail), hint);
         return;
     }
-    let request = match CertificateRequestParams::try_from(&certificate.request) {
-        Ok(request) => request,
-        Err(wrong) => {
-            state.detail.clone_from(&wrong.message);
-            complain(cx, certificate, (wrong.code.0, wrong.field), wrong.message, wrong.hint);
-            return;
-        }
-    };
     state.issuing = true;
-    match signer(cx, certificate) {
+    if !certificate.rotate_key
+        && new_key(state)
+        && state.trigger.as_ref().is_some_and(|t| t.0 == "SecretMismatch")
+    {
+        let violations = state.trigger.as_ref().map(|(_, message)| message.clone()).unwrap_or_default();
+        let fields = violations.rsplit_once(": ").map_or("", |(_, fields)| fields).to_owned();
+        state.detail = format!(
+            "User intervention required: existing private key in Secret \"{}\" does not match requirements on Certificate resource, mismatching fields: {fields}, but no new private key can be created as the Certificate's .spec.privateKey.rotationPolicy is Never",
+            state.secret.name
+        );
+        let hint = "set rotationPolicy to Always, or take back what the key does not fit";
+        let field = "spec.privateKey.rotationPolicy";
+        complain(cx, certificate, (322, field), state.detail.clone(), hint);
+        return;
+    }
+    match signer(cx, certificate, &request) {
         Err((code, field, message, hint)) => {
             state.detail.clone_from(&message);
             complain(cx, certificate, (code, field), message, hint);
         }
         Ok(Found::Waiting(why)) => state.detail = why,
-        Ok(Found::Signer(issuer, signer)) => {
+        Ok(Found::Signer(issuer, signer, points)) => {
             let pair = secret.and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
             let wanted = IssueWanted {
                 key: certificate.key.clone(),
@@ -153,11 +184,26 @@ fn replace(
                 replaces: pair.map(|p| p.fingerprint.clone()).unwrap_or_default(),
                 // A key that does not fit any more cannot be kept.
                 keep_key: !certificate.rotate_key && pair.is_some() && !new_key(state),
+                points,
+                formats: certificate.formats,
                 annotations: certificate.secret_annotations.clone(),
                 labels: certificate.secret_labels.clone(),
             };
             attempt(cx, certificate, state, wanted);
         }
+    }
+}
+
+/// What a self-signed certificate without a subject has for its issuer: nothing, in the words of cert-manager's event.
+fn nameless(cx: &mut Cx<'_>, certificate: &Certificate, request: &CertificateRequestParams) {
+    let IssuerRef::Known(key) = &certificate.issuer else { return };
+    let own =
+        cx.get::<Issuer>(key).is_some_and(|issuer| matches!(issuer.spec, IssuerSpec::SelfSigned { .. }));
+    if own && request.subject.is_empty() {
+        let message = "Certificate will be issued with an empty Issuer DN, which contravenes RFC 5280 and could break some strict clients";
+        let hint = "set commonName or subject";
+        let field = "spec.commonName";
+        problem(cx, certificate.object(), 321, Severity::Info, field, message.to_owned(), hint);
     }
 }
 

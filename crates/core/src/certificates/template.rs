@@ -1,5 +1,5 @@
-//! `secretTemplate` of a Certificate whose Secret is there already: its annotations and labels follow an edit without
-//! a new certificate (cert-manager's policy `SecretTemplateMismatch`). Reflector's annotations come this way.
+//! `secretTemplate` and `additionalOutputFormats` of a Certificate whose Secret is there already: it follows an edit without
+//! a new certificate (cert-manager's policies `SecretTemplateMismatch` and `AdditionalOutputFormatsMismatch`). Reflector's annotations come this way.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use portolan_model::{
     input::{Certificate, Maker, Secret},
 };
 
-use super::rows::TemplateWanted;
+use super::{formats, rows::TemplateWanted};
 use crate::{Cx, secrets::owner};
 
 /// What issuing itself writes, by prefix or whole key; all else comes from the template.
@@ -29,8 +29,9 @@ pub(super) fn template_wanted(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     }
     let annotations = merged(&certificate.secret_annotations, &secret.annotations);
     let labels = merged(&certificate.secret_labels, &secret.labels);
-    if annotations != secret.annotations || labels != secret.labels {
-        cx.emit(TemplateWanted { key, annotations, labels });
+    let data = formats::wanted(&secret, certificate.formats);
+    if annotations != secret.annotations || labels != secret.labels || !data.is_empty() {
+        cx.emit(TemplateWanted { key, annotations, labels, data });
     }
 }
 

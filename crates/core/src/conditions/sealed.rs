@@ -23,7 +23,11 @@ pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     });
     let over = cx.get::<UnsealWanted>(&sealed.key).map(|wanted| wanted.over);
     let maker = cx.get::<Secret>(&sealed.key).map(|secret| secret.maker);
+    let failed = sealed.refused.clone().or(failed);
     let synced = match (over, failed, maker) {
+        (None, Some(why), _) if sealed.refused.is_some() => {
+            Condition::new("Synced", false, "UnsealFailed", why)
+        }
         (None, _, Some(Maker::Repository)) => Condition::new(
             "Synced",
             false,

@@ -91,10 +91,12 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
         }
         return;
     }
-    if !reflection.has_auto() {
+    if !reflection.has_auto() && !reflection.has_patterns() {
         return;
     }
-    for namespace in cx.find::<AllNamespaces>(&()) {
+    let namespaces = cx.find::<AllNamespaces>(&());
+    reflection::check(cx, &seen.key, &reflection, &namespaces);
+    for namespace in namespaces {
         if namespace.name != seen.key.name.namespace && reflection.is_auto(&namespace) {
             let name = NamespacedName::new(namespace.name.clone(), seen.key.name.name.clone());
             claim(cx, seen, MirrorKey { kind: seen.key.kind, name }, true);

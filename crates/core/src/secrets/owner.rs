@@ -40,7 +40,7 @@ impl Owner {
         if present == Some(Maker::Repository) {
             return Self::Repository;
         }
-        if cx.get::<SealedSecret>(key).is_some() {
+        if cx.get::<SealedSecret>(key).is_some_and(|sealed| sealed.refused.is_none()) {
             return Self::Sealed;
         }
         if let Some(certificate) = certificate(cx, key) {

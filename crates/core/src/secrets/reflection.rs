@@ -1,6 +1,6 @@
 //! Reflector's annotations (emberstack/kubernetes-reflector `Annotations.cs`, `MirroringPropertiesExtensions.cs`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_model::{LabelSelector, Name, NamespacedName, Severity, input::Namespace};
 use regex::{Regex, RegexBuilder};
@@ -56,7 +56,7 @@ pub(super) struct Reflection {
 struct Namespaces {
     /// Whether the annotation was written, though it may hold no pattern.
     by_name: bool,
-    patterns: Vec<Regex>,
+    patterns: Vec<(String, Regex)>,
     by_labels: bool,
     selector: Option<LabelSelector>,
 }
@@ -67,9 +67,7 @@ impl Namespaces {
             return true;
         }
         // The whole name must be what the pattern finds first, as upstream compares the lengths.
-        let whole =
-            |pattern: &Regex| pattern.find(&namespace.name).is_some_and(|m| m.len() == namespace.name.len());
-        self.patterns.iter().any(whole)
+        self.patterns.iter().any(|(_, pattern)| whole(pattern, &namespace.name))
             || self.selector.as_ref().is_some_and(|selector| selector.matches(&namespace.labels))
     }
 }
@@ -113,9 +111,50 @@ impl Reflection {
         self.allows(namespace) && self.auto.as_ref().is_some_and(|auto| auto.take(namespace))
     }
 
+    /// Whether namespaces are named by patterns.
+    pub(super) fn has_patterns(&self) -> bool {
+        [&self.allowed, &self.auto].into_iter().flatten().any(|namespaces| !namespaces.patterns.is_empty())
+    }
+
     /// Whether any namespace may get a mirror without asking.
     pub(super) fn has_auto(&self) -> bool {
         self.auto.is_some()
+    }
+}
+
+/// The whole name must be what the pattern finds first, as upstream compares the lengths.
+fn whole(pattern: &Regex, name: &str) -> bool {
+    pattern.find(name).is_some_and(|found| found.len() == name.len())
+}
+
+/// Names what takes no namespace that there is: a slip that makes no mirror would else go unnoticed.
+pub(super) fn check(cx: &mut Cx<'_>, object: &MirrorKey, reflection: &Reflection, all: &[Arc<Namespace>]) {
+    let lists = [(ALLOWED_NAMESPACES, &reflection.allowed), (AUTO_NAMESPACES, &reflection.auto)];
+    for (annotation, namespaces) in lists {
+        for (text, pattern) in namespaces.iter().flat_map(|namespaces| &namespaces.patterns) {
+            if all.iter().any(|namespace| whole(pattern, &namespace.name)) {
+                continue;
+            }
+            let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            let (message, hint) = if plain {
+                (format!("there is no namespace {text}"), "correct the name, or create the namespace")
+            } else if text.contains('*') && !text.contains(".*") {
+                let message = format!("the pattern {text:?} takes no namespace that there is");
+                (message, "patterns are regular expressions: write .* for anything, like web-.*")
+            } else {
+                let message = format!("the pattern {text:?} takes no namespace that there is");
+                (message, "correct it: it is a regular expression that has to take the whole name")
+            };
+            problems::annotation(cx, object, (164, Severity::Warning), annotation, message, hint);
+        }
+    }
+    let Some(auto) = &reflection.auto else { return };
+    let here = |namespace: &&Arc<Namespace>| namespace.name != object.name.namespace;
+    let mut wanted = all.iter().filter(here).filter(|namespace| auto.take(namespace)).peekable();
+    if wanted.peek().is_some() && !wanted.any(|namespace| reflection.allows(namespace)) {
+        let message = "nothing is mirrored: no namespace is both allowed and to be mirrored to".to_owned();
+        let hint = "let reflection-allowed-namespaces take what reflection-auto-namespaces takes";
+        problems::annotation(cx, object, (164, Severity::Warning), AUTO_NAMESPACES, message, hint);
     }
 }
 
@@ -131,7 +170,7 @@ fn read_namespaces(
         made.by_name = true;
         for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
             if let Ok(pattern) = RegexBuilder::new(text).size_limit(PATTERN_BYTES).build() {
-                made.patterns.push(pattern);
+                made.patterns.push((text.to_owned(), pattern));
             } else {
                 let message =
                     format!("{text:?} is no regular expression that can be used; it matches nothing");

@@ -16,6 +16,10 @@ const INDEPENDENT: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
 const ACTION: &str = "{{";
 
 pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
+    // What an API server refuses is made nothing of: a Secret that lacks a key would be worse than none.
+    if sealed.refused.is_some() {
+        return;
+    }
     let mut wanted = (**sealed).clone();
     for name in sealed.template.iter().filter(|(_, text)| text.contains(ACTION)).map(|(name, _)| name) {
         problems::templated(cx, &sealed.key, name);

@@ -75,6 +75,7 @@ fn secret(key: NamespacedName, says: &Value) -> Secret {
         key: name("key", "RSA 2048"),
         subject_key_id: name("subject", ""),
         authority_key_id: name("authority", ""),
+        authority: None,
     };
     let data: BTreeMap<Name, Redacted> =
         texts("data").into_iter().map(|(key, value)| (key, Redacted::from(&*value))).collect();

@@ -4,12 +4,13 @@ use aws_lc_rs::{
     encoding::AsDer,
     signature::{
         ECDSA_P256_SHA256_ASN1_SIGNING, ECDSA_P384_SHA384_ASN1_SIGNING, ECDSA_P521_SHA512_ASN1_SIGNING,
-        EcdsaKeyPair, EcdsaSigningAlgorithm,
+        EcdsaKeyPair, EcdsaSigningAlgorithm, RSA_PKCS1_SHA256, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512,
+        RsaEncoding,
     },
 };
 use portolan_model::{
     Redacted,
-    certificate::{KeyEncoding, KeyKind},
+    certificate::{KeyEncoding, KeyKind, Signature},
 };
 use rcgen::{KeyPair, RsaKeySize};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
@@ -54,6 +55,7 @@ impl PrivateKey {
             KeyKind::Rsa2048 => rsa(RsaKeySize::_2048),
             KeyKind::Rsa3072 => rsa(RsaKeySize::_3072),
             KeyKind::Rsa4096 => rsa(RsaKeySize::_4096),
+            KeyKind::Rsa8192 => return Self::large(),
             KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
             KeyKind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
             KeyKind::P521 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512),
@@ -61,6 +63,16 @@ impl PrivateKey {
         }
         .map_err(|_| KeyError::Generate)?;
         let pkcs8 = version_1(Zeroizing::new(pair.serialize_der()))?;
+        Ok(Self { pair, pkcs8 })
+    }
+
+    /// RSA with 8192 bits, which takes minutes.
+    fn large() -> Result<Self, KeyError> {
+        let pair = aws_lc_rs::rsa::KeyPair::generate(aws_lc_rs::rsa::KeySize::Rsa8192)
+            .map_err(|_| KeyError::Generate)?;
+        let der = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&pair).map_err(unsupported)?;
+        let pkcs8 = Zeroizing::new(der.as_ref().to_vec());
+        let pair = KeyPair::try_from(&PrivatePkcs8KeyDer::from(pkcs8.to_vec())).map_err(unsupported)?;
         Ok(Self { pair, pkcs8 })
     }
 
@@ -90,6 +102,85 @@ impl PrivateKey {
             },
         };
         Ok(pem(label, &der))
+    }
+
+    /// How the key signs, as an `AlgorithmIdentifier` in DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when it cannot sign so.
+    pub(super) fn algorithm(&self, how: Signature) -> Result<Vec<u8>, KeyError> {
+        Ok(self.signer(how)?.0)
+    }
+
+    /// Signs; gives the algorithm as well.
+    ///
+    /// # Errors
+    /// [`KeyError::Unsupported`] when it cannot sign so.
+    pub(super) fn sign(&self, how: Signature, content: &[u8]) -> Result<(Vec<u8>, Vec<u8>), KeyError> {
+        use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
+        let (algorithm, hash) = self.signer(how)?;
+        let signature = match self.kind_of() {
+            Kind::Rsa => {
+                let pair = aws_lc_rs::rsa::KeyPair::from_pkcs8(&self.pkcs8).map_err(unsupported)?;
+                let mut signature = vec![0; pair.public_modulus_len()];
+                pair.sign(hash.ok_or(KeyError::Unsupported)?, &SystemRandom::new(), content, &mut signature)
+                    .map_err(unsupported)?;
+                signature
+            }
+            Kind::Ec(curve) => {
+                let pair = EcdsaKeyPair::from_pkcs8(curve, &self.pkcs8).map_err(unsupported)?;
+                pair.sign(&SystemRandom::new(), content).map_err(unsupported)?.as_ref().to_vec()
+            }
+            Kind::Ed25519 => {
+                let pair = Ed25519KeyPair::from_pkcs8(&self.pkcs8).map_err(unsupported)?;
+                pair.sign(content).as_ref().to_vec()
+            }
+        };
+        Ok((algorithm, signature))
+    }
+
+    /// The algorithm, and for RSA the padding: by the key's size, as cert-manager has it (`pkg/util/pki/csr.go`).
+    fn signer(&self, how: Signature) -> Result<(Vec<u8>, Option<&'static dyn RsaEncoding>), KeyError> {
+        const ECDSA: [u64; 6] = [1, 2, 840, 10045, 4, 3];
+        const RSA: [u64; 6] = [1, 2, 840, 113_549, 1, 1];
+        let (prefix, last, parameters, hash): (&[u64], u64, bool, Option<&'static dyn RsaEncoding>) =
+            match (self.kind_of(), how) {
+                (Kind::Rsa, how) => {
+                    let usual = match self.pair.public_key_raw().len() {
+                        // The modulus and a few bytes around it.
+                        512.. => Signature::RsaSha512,
+                        384.. => Signature::RsaSha384,
+                        _ => Signature::RsaSha256,
+                    };
+                    match if how == Signature::Usual { usual } else { how } {
+                        Signature::RsaSha512 => (&RSA, 13, true, Some(&RSA_PKCS1_SHA512)),
+                        Signature::RsaSha384 => (&RSA, 12, true, Some(&RSA_PKCS1_SHA384)),
+                        Signature::RsaSha256 | Signature::Usual => (&RSA, 11, true, Some(&RSA_PKCS1_SHA256)),
+                    }
+                }
+                (Kind::Ec(curve), Signature::Usual) => {
+                    let last = if curve == &ECDSA_P256_SHA256_ASN1_SIGNING {
+                        2
+                    } else if curve == &ECDSA_P384_SHA384_ASN1_SIGNING {
+                        3
+                    } else {
+                        4
+                    };
+                    (&ECDSA, last, false, None)
+                }
+                (Kind::Ed25519, Signature::Usual) => (&[1, 3, 101], 112, false, None),
+                _ => return Err(KeyError::Unsupported),
+            };
+        let id = yasna::models::ObjectIdentifier::from_slice(&[prefix, &[last]].concat());
+        let algorithm = yasna::construct_der(|writer| {
+            writer.write_sequence(|writer| {
+                writer.next().write_oid(&id);
+                if parameters {
+                    writer.next().write_null();
+                }
+            });
+        });
+        Ok((algorithm, hash))
     }
 
     /// For building requests and certificates.

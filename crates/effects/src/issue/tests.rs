@@ -2,44 +2,61 @@
 
 use portolan_model::{
     Instant, Redacted,
-    certificate::{CertificateRequestParams, KeyEncoding, KeyKind, Usage},
+    certificate::{
+        CertificateRequestParams, KeyEncoding, KeyKind, NameConstraints, Names, Signature, Usage, range,
+    },
+    input::Points,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use x509_parser::prelude::*;
 
-use super::{IssueError, KeyError, PrivateKey, certificate_request, self_signed, sign_with_ca};
+use super::{
+    Authority, IssueError, Issued, KeyError, PrivateKey, certificate_request, self_signed, sign_with_ca,
+};
 
 const NOW: Instant = Instant(1_795_000_000_000);
 const HOUR: i64 = 3_600_000;
 
 fn params(key: KeyKind) -> CertificateRequestParams {
     CertificateRequestParams {
-        common_name: "a.example".to_owned(),
         dns_names: vec!["a.example".to_owned(), "*.a.example".to_owned()],
         ip_addresses: vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()],
-        organization: Some("Example".to_owned()),
         duration: 48 * HOUR,
-        is_ca: false,
         usages: vec![Usage::DigitalSignature, Usage::KeyEncipherment, Usage::ServerAuth, Usage::IpsecUser],
         key,
-        encoding: KeyEncoding::Traditional,
+        ..CertificateRequestParams::default()
     }
+    .named("a.example")
 }
 
-fn ca(duration: i64, subject: &str) -> (String, Redacted, PrivateKey) {
+fn ca(duration: i64, subject: &str) -> (Redacted, Redacted, PrivateKey) {
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let params = CertificateRequestParams {
-        common_name: subject.to_owned(),
-        dns_names: Vec::new(),
-        ip_addresses: Vec::new(),
-        organization: None,
         duration,
         is_ca: true,
         usages: vec![Usage::CertSign, Usage::CrlSign],
-        ..params(KeyKind::P256)
-    };
-    let made = self_signed(&params, &key, NOW).unwrap();
-    (made.chain, key.to_pem(KeyEncoding::Traditional).unwrap(), key)
+        key: KeyKind::P256,
+        ..CertificateRequestParams::default()
+    }
+    .named(subject);
+    let made = self_signed(&params, &key, &Points::default(), NOW).unwrap();
+    (Redacted::from(&*made.chain), key.to_pem(KeyEncoding::Traditional).unwrap(), key)
+}
+
+/// By a CA that knows no root above and names no places.
+fn sign(
+    chain: &Redacted,
+    ca_key: &Redacted,
+    params: &CertificateRequestParams,
+    key: &PrivateKey,
+    now: Instant,
+) -> Result<Issued, IssueError> {
+    let authority = Authority { chain, key: ca_key, root: None, points: &Points::default() };
+    sign_with_ca(authority, params, key, now)
+}
+
+fn text(pem: &Redacted) -> &str {
+    std::str::from_utf8(pem.expose()).unwrap()
 }
 
 fn ders(pem: &str) -> Vec<CertificateDer<'static>> {
@@ -101,7 +118,7 @@ fn a_request_says_what_is_wanted_and_is_signed() {
         let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
         request.verify_signature().unwrap();
         let info = &request.certification_request_info;
-        assert_eq!(info.subject.iter_organization().next().unwrap().as_str().unwrap(), "Example");
+        assert_eq!(info.subject.iter_common_name().next().unwrap().as_str().unwrap(), "a.example");
         let names = request.requested_extensions().unwrap().find_map(|extension| match extension {
             ParsedExtension::SubjectAlternativeName(names) => Some(names.general_names.clone()),
             _ => None,
@@ -114,13 +131,13 @@ fn a_request_says_what_is_wanted_and_is_signed() {
 fn a_ca_issuer_signs_what_is_wanted() {
     let (root, root_key, root_pair) = ca(1000 * HOUR, "root");
     let key = PrivateKey::generate(KeyKind::Rsa2048).unwrap();
-    let issued = sign_with_ca(&root, &root_key, &params(KeyKind::Rsa2048), &key, NOW).unwrap();
-    assert_eq!(issued.ca, root.replace("\r\n", "\n"), "ca.crt is the root");
+    let issued = sign(&root, &root_key, &params(KeyKind::Rsa2048), &key, NOW).unwrap();
+    assert_eq!(issued.ca, text(&root), "ca.crt is the root");
     let chain = ders(&issued.chain);
     assert_eq!(chain.len(), 1, "the self-signed root is not in tls.crt");
     let (_, leaf) = parse_x509_certificate(&chain[0]).unwrap();
     let (_, root_cert) = {
-        let der = ders(&root);
+        let der = ders(text(&root));
         let der: &'static CertificateDer<'static> = Box::leak(Box::new(der[0].clone()));
         parse_x509_certificate(der).unwrap()
     };
@@ -150,18 +167,17 @@ fn an_intermediate_goes_into_the_chain_and_validates() {
     let (root, root_key, _) = ca(1000 * HOUR, "root");
     let middle_key = PrivateKey::generate(KeyKind::P256).unwrap();
     let middle = CertificateRequestParams {
-        common_name: "middle".to_owned(),
-        dns_names: Vec::new(),
-        ip_addresses: Vec::new(),
         is_ca: true,
         duration: 10 * HOUR,
         usages: vec![Usage::CertSign],
-        ..params(KeyKind::P256)
-    };
-    let middle = sign_with_ca(&root, &root_key, &middle, &middle_key, NOW).unwrap();
+        key: KeyKind::P256,
+        ..CertificateRequestParams::default()
+    }
+    .named("middle");
+    let middle = sign(&root, &root_key, &middle, &middle_key, NOW).unwrap();
     let pem = middle_key.to_pem(KeyEncoding::Pkcs8).unwrap();
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
-    let issued = sign_with_ca(&middle.chain, &pem, &params(KeyKind::P256), &key, NOW).unwrap();
+    let issued = sign(&Redacted::from(&*middle.chain), &pem, &params(KeyKind::P256), &key, NOW).unwrap();
     assert_eq!(ders(&issued.chain).len(), 2);
     let (_, leaf) = {
         let der: &'static CertificateDer<'static> = Box::leak(Box::new(ders(&issued.chain)[0].clone()));
@@ -169,11 +185,163 @@ fn an_intermediate_goes_into_the_chain_and_validates() {
     };
     assert_eq!(leaf.validity().not_after.timestamp() * 1000, NOW.0 + 10 * HOUR, "not longer than its issuer");
 
-    // With the whole chain in the issuer's Secret the root is ca.crt and stays out of tls.crt.
-    let whole = format!("{}{root}", middle.chain);
-    let issued = sign_with_ca(&whole, &pem, &params(KeyKind::P256), &key, NOW).unwrap();
-    assert_eq!((ders(&issued.chain).len(), ders(&issued.ca)), (2, ders(&root)));
-    verify(&issued.chain, &issued.ca, "b.a.example");
+    // With the whole chain in the issuer's Secret, in whatever order above the CA and with the root in ca.crt or not, the
+    // root is ca.crt and stays out of tls.crt.
+    let top = text(&root).to_owned();
+    for (chain, extra) in [
+        (format!("{}{top}", middle.chain), None),
+        (middle.chain.clone(), Some(root.clone())),
+        (format!("{}{top}{top}", middle.chain), Some(root.clone())),
+    ] {
+        let chain = Redacted::from(&*chain);
+        let authority =
+            Authority { chain: &chain, key: &pem, root: extra.as_ref(), points: &Points::default() };
+        let issued = sign_with_ca(authority, &params(KeyKind::P256), &key, NOW).unwrap();
+        assert_eq!((ders(&issued.chain).len(), ders(&issued.ca)), (2, ders(&top)));
+        verify(&issued.chain, &issued.ca, "b.a.example");
+    }
+}
+
+/// While a CA is changed, the old root beside the new one would become `ca.crt`, which verifies nothing.
+#[test]
+fn certificates_that_are_no_part_of_the_chain_are_refused() {
+    let (new, new_key, _) = ca(1000 * HOUR, "House newroot");
+    let (old, _, _) = ca(1000 * HOUR, "House oldroot");
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
+    let both = Redacted::from(&*format!("{}{}", text(&new), text(&old)));
+    let error = sign(&both, &new_key, &params(KeyKind::P256), &key, NOW).unwrap_err().to_string();
+    assert!(
+        error.contains("certificate chain is malformed or broken") && error.contains("oldroot"),
+        "{error}"
+    );
+    let points = Points::default();
+    let authority = Authority { chain: &new, key: &new_key, root: Some(&old), points: &points };
+    assert!(sign_with_ca(authority, &params(KeyKind::P256), &key, NOW).is_err());
+    let authority = Authority { root: Some(&new), ..authority };
+    assert_eq!(sign_with_ca(authority, &params(KeyKind::P256), &key, NOW).unwrap().ca, text(&new));
+}
+
+/// Everything that can stand in a certificate, read by OpenSSL.
+#[test]
+fn every_field_stands_in_the_certificate() {
+    let own = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<String>>();
+    let constraints = NameConstraints {
+        critical: true,
+        permitted: Names {
+            dns: own(&["tenant.example"]),
+            ranges: vec![range("10.0.0.0/8").unwrap(), range("2001:db8::/32").unwrap()],
+            emails: own(&["tenant.example"]),
+            uris: own(&[".tenant.example"]),
+        },
+        excluded: Names { dns: own(&["pay.tenant.example"]), ..Names::default() },
+    };
+    let oid = |id: &str, values: &[&str]| -> Vec<(String, String)> {
+        values.iter().map(|value| (id.to_owned(), (*value).to_owned())).collect()
+    };
+    let (root, root_key, _) = ca(1000 * HOUR, "root");
+    let params = CertificateRequestParams {
+        subject: vec![
+            oid("2.5.4.6", &["NL"]),
+            oid("2.5.4.10", &["Shop", "Lučić"]),
+            oid("2.5.4.3", &["cart"]),
+        ],
+        uris: own(&["spiffe://shop.example/ns/shop/sa/cart"]),
+        emails: own(&["cart@shop.example"]),
+        other_names: vec![("1.3.6.1.4.1.311.20.2.3".into(), "cart@corp.example".into())],
+        name_constraints: Some(constraints),
+        is_ca: true,
+        usages: vec![
+            Usage::CertSign,
+            Usage::CrlSign,
+            Usage::DecipherOnly,
+            Usage::ServerAuth,
+            Usage::OcspSigning,
+        ],
+        ..params(KeyKind::P256)
+    };
+    let points = Points {
+        crl: vec!["http://crl.shop.example/b.crl".into()],
+        ocsp: vec!["http://ocsp.shop.example".into()],
+        issuing: vec!["http://ca.shop.example/ca.crt".into()],
+    };
+    let key = PrivateKey::generate(KeyKind::P256).unwrap();
+    let authority = Authority { chain: &root, key: &root_key, root: None, points: &points };
+    let issued = sign_with_ca(authority, &params, &key, NOW).unwrap();
+    assert!(parse_x509_certificate(&ders(&issued.chain)[0]).unwrap().0.is_empty());
+    let Some(openssl) = portolan_testkit::suites::program("openssl") else {
+        return portolan_testkit::suites::skip("certificates read by OpenSSL", "openssl is missing");
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let show = |name: &str, content: &[u8], args: &[&str]| {
+        let file = dir.path().join(name);
+        std::fs::write(&file, content).unwrap();
+        let output = std::process::Command::new(&openssl).args(args).arg("-in").arg(&file).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let shown = show(
+        "leaf.pem",
+        issued.chain.as_bytes(),
+        &["x509", "-noout", "-text", "-nameopt", "RFC2253,utf8,-esc_msb"],
+    );
+    for part in [
+        "CN=cart",
+        "O=Shop",
+        "Lučić",
+        "C=NL",
+        "URI:spiffe://shop.example/ns/shop/sa/cart",
+        "email:cart@shop.example",
+        "DNS:a.example, DNS:*.a.example",
+        "IP Address:192.0.2.7",
+        "CA:TRUE",
+        "Certificate Sign, CRL Sign, Decipher Only",
+        "TLS Web Server Authentication, OCSP Signing",
+        "X509v3 Name Constraints: critical",
+        "IP:10.0.0.0/255.0.0.0",
+        "URI:.tenant.example",
+        "URI:http://crl.shop.example/b.crl",
+        "OCSP - URI:http://ocsp.shop.example",
+        "CA Issuers - URI:http://ca.shop.example/ca.crt",
+    ] {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    assert!(shown.contains("othername"), "{shown}");
+    let request = certificate_request(&params, &key).unwrap();
+    let shown = show("request.der", &request, &["req", "-inform", "DER", "-noout", "-text", "-verify"]);
+    for part in
+        ["spiffe://shop.example", "Name Constraints", "Certificate Sign", "TLS Web Server Authentication"]
+    {
+        assert!(shown.contains(part), "{part} in {shown}");
+    }
+    let plain = CertificateRequestParams { plain_request: true, ..params };
+    let shown = show(
+        "plain.der",
+        &certificate_request(&plain, &key).unwrap(),
+        &["req", "-inform", "DER", "-noout", "-text"],
+    );
+    assert!(!shown.contains("Certificate Sign") && shown.contains("spiffe://"), "{shown}");
+}
+
+/// RSA signs by its size, and a request as it is asked to (cert-manager `pkg/util/pki/csr.go`).
+#[test]
+fn signatures_are_those_of_cert_manager() {
+    let small = PrivateKey::generate(KeyKind::Rsa2048).unwrap();
+    let middle = PrivateKey::generate(KeyKind::Rsa3072).unwrap();
+    let curve = PrivateKey::generate(KeyKind::P384).unwrap();
+    for (key, how, oid) in [
+        (&small, Signature::Usual, "1.2.840.113549.1.1.11"),
+        (&small, Signature::RsaSha512, "1.2.840.113549.1.1.13"),
+        (&middle, Signature::Usual, "1.2.840.113549.1.1.12"),
+        (&curve, Signature::Usual, "1.2.840.10045.4.3.3"),
+    ] {
+        let params = CertificateRequestParams { signature: how, ..params(KeyKind::Rsa2048) };
+        let der = certificate_request(&params, key).unwrap();
+        let (_, request) = X509CertificationRequest::from_der(&der).unwrap();
+        request.verify_signature().unwrap();
+        assert_eq!(request.signature_algorithm.algorithm.to_id_string(), oid);
+    }
+    let params = CertificateRequestParams { signature: Signature::RsaSha512, ..params(KeyKind::P384) };
+    assert!(certificate_request(&params, &curve).is_err());
 }
 
 fn verify(chain: &str, root: &str, name: &'static str) {
@@ -201,7 +369,7 @@ fn verify(chain: &str, root: &str, name: &'static str) {
 fn a_self_signed_certificate_is_its_own_ca() {
     for kind in [KeyKind::Rsa2048, KeyKind::P256, KeyKind::Ed25519] {
         let key = PrivateKey::generate(kind).unwrap();
-        let issued = self_signed(&params(kind), &key, NOW).unwrap();
+        let issued = self_signed(&params(kind), &key, &Points::default(), NOW).unwrap();
         assert_eq!(issued.chain, issued.ca);
         let der = ders(&issued.chain);
         let (_, leaf) = parse_x509_certificate(&der[0]).unwrap();
@@ -216,17 +384,19 @@ fn an_unusable_issuer_says_why() {
     let (_, other_key, _) = ca(1000 * HOUR, "other");
     let key = PrivateKey::generate(KeyKind::P256).unwrap();
     let wanted = params(KeyKind::P256);
-    let leaf = self_signed(&wanted, &key, NOW).unwrap().chain;
+    let leaf = Redacted::from(&*self_signed(&wanted, &key, &Points::default(), NOW).unwrap().chain);
     let leaf_key = key.to_pem(KeyEncoding::Pkcs8).unwrap();
     let later = NOW.plus_millis(2000 * HOUR);
     for (chain, ca_key, now, why) in [
-        (root.as_str(), &other_key, NOW, "does not belong"),
-        (leaf.as_str(), &leaf_key, NOW, "not a CA"),
-        (root.as_str(), &root_key, later, "expired"),
-        ("", &root_key, NOW, "holds no certificate"),
-        (root.as_str(), &Redacted::from("x"), NOW, "not PEM"),
+        (&root, &other_key, NOW, "does not belong"),
+        (&leaf, &leaf_key, NOW, "not a CA"),
+        (&root, &root_key, later, "expired"),
+        (&root, &root_key, NOW.plus_millis(1000 * HOUR), "expired"),
+        (&root, &root_key, NOW.plus_millis(-HOUR), "not valid before"),
+        (&Redacted::from(""), &root_key, NOW, "holds no certificate"),
+        (&root, &Redacted::from("x"), NOW, "not PEM"),
     ] {
-        let error = sign_with_ca(chain, ca_key, &wanted, &key, now).unwrap_err();
+        let error = sign(chain, ca_key, &wanted, &key, now).unwrap_err();
         assert!(matches!(&error, IssueError::Issuer(text) if text.contains(why)), "{error}");
     }
 }

@@ -35,6 +35,7 @@ fn sealed(name: &str, scope: SealingScope, text: &str) -> SealedSecret {
         annotations: BTreeMap::new(),
         template: BTreeMap::new(),
         immutable: false,
+        refused: None,
     }
 }
 

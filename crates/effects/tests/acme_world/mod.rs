@@ -63,15 +63,12 @@ pub fn order(directory: &str, client: &Client, names: &[&str]) -> OrderState {
 
 pub fn csr(kind: KeyKind, names: &[&str]) -> Vec<u8> {
     let params = CertificateRequestParams {
-        common_name: String::new(),
         dns_names: names.iter().map(|name| (*name).to_owned()).collect(),
-        ip_addresses: vec![],
-        organization: None,
         duration: 90 * 86_400_000,
-        is_ca: false,
         usages: vec![Usage::DigitalSignature, Usage::KeyEncipherment],
         key: kind,
         encoding: KeyEncoding::Pkcs8,
+        ..CertificateRequestParams::default()
     };
     certificate_request(&params, &PrivateKey::generate(kind).unwrap()).unwrap()
 }

@@ -38,11 +38,29 @@ pub enum IssuerSpec {
     Ca {
         /// `secretName`.
         secret: Name,
+        /// What is written into what it signs.
+        points: Points,
     },
-    /// `selfSigned`.
-    SelfSigned,
+    /// `selfSigned`: with the certificate's own key.
+    SelfSigned {
+        /// What is written into what it signs.
+        points: Points,
+    },
+    /// More than one kind, or a field that cert-manager's webhook refuses: the field and what is wrong.
+    Refused(Name),
     /// Anything else, by its field name (vault, venafi).
     Unsupported(Name),
+}
+
+/// Where clients find more about what an issuer signs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Points {
+    /// `crlDistributionPoints`.
+    pub crl: Vec<Name>,
+    /// `ocspServers`.
+    pub ocsp: Vec<Name>,
+    /// `issuingCertificateURLs`.
+    pub issuing: Vec<Name>,
 }
 
 /// `solvers[]`.
@@ -86,6 +104,13 @@ pub struct Certificate {
     pub renew_before_percentage: Option<u8>,
     /// `privateKey.rotationPolicy` is `Always`.
     pub rotate_key: bool,
+    /// Why nothing is issued whatever the issuer is: a field that cert-manager's webhook refuses or that is not built, with
+    /// its path. The finding is told at the door.
+    pub refused: Option<String>,
+    /// `renewal.policy` is `Disabled`: it is never renewed for its age.
+    pub renewal_disabled: bool,
+    /// `additionalOutputFormats`.
+    pub formats: OutputFormats,
     /// `secretTemplate.annotations`.
     pub secret_annotations: BTreeMap<Name, String>,
     /// `secretTemplate.labels`.
@@ -102,6 +127,15 @@ impl Certificate {
     }
 }
 
+/// `additionalOutputFormats`: what the Secret holds besides `tls.crt` and `tls.key`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputFormats {
+    /// `DER`: the key under `key.der`.
+    pub der: bool,
+    /// `CombinedPEM`: key and chain under `tls-combined.pem`.
+    pub combined: bool,
+}
+
 /// `issuerRef`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IssuerRef {
@@ -112,7 +146,7 @@ pub enum IssuerRef {
 }
 
 /// What the certificate must say: the part that, when changed, needs a new certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CertificateSpec {
     /// `commonName`, empty if none.
     pub common_name: String,
@@ -120,18 +154,73 @@ pub struct CertificateSpec {
     pub dns_names: Vec<Name>,
     /// `ipAddresses`.
     pub ip_addresses: Vec<Name>,
-    /// `subject.organizations`.
-    pub organizations: Vec<String>,
+    /// `uris`.
+    pub uris: Vec<Name>,
+    /// `emailAddresses`.
+    pub emails: Vec<Name>,
+    /// `otherNames`: `oid` and `utf8Value`.
+    pub other_names: Vec<(Name, String)>,
+    /// `subject`.
+    pub subject: Subject,
+    /// `literalSubject`, empty if none.
+    pub literal_subject: String,
     /// `duration` in milliseconds (default 2160h).
     pub duration: i64,
     /// `isCA`.
     pub is_ca: bool,
+    /// `nameConstraints`.
+    pub name_constraints: Option<NameConstraints>,
     /// `usages`.
     pub usages: Vec<Name>,
+    /// `signatureAlgorithm`: of the request; empty is the key's usual one.
+    pub signature_algorithm: Name,
+    /// `encodeUsagesInRequest` is `false`.
+    pub plain_request: bool,
     /// `privateKey.algorithm`: RSA, ECDSA or Ed25519.
     pub algorithm: Name,
     /// `privateKey.size`, default applied (RSA 2048, ECDSA 256).
     pub size: u32,
     /// `privateKey.encoding` is PKCS8.
     pub pkcs8: bool,
+}
+
+/// `subject`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "cert-manager's fields by their names")]
+pub struct Subject {
+    pub organizations: Vec<String>,
+    pub countries: Vec<String>,
+    pub organizational_units: Vec<String>,
+    pub localities: Vec<String>,
+    pub provinces: Vec<String>,
+    pub street_addresses: Vec<String>,
+    pub postal_codes: Vec<String>,
+    pub serial_number: String,
+}
+
+/// `nameConstraints`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct NameConstraints {
+    /// `critical`.
+    pub critical: bool,
+    /// `permitted`.
+    pub permitted: ConstrainedNames,
+    /// `excluded`.
+    pub excluded: ConstrainedNames,
+}
+
+/// Names that a CA may, or may not, sign.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ConstrainedNames {
+    /// `dnsDomains`.
+    pub dns_domains: Vec<Name>,
+    /// `ipRanges`, as CIDR.
+    pub ip_ranges: Vec<Name>,
+    /// `emailAddresses`.
+    pub email_addresses: Vec<Name>,
+    /// `uriDomains`.
+    pub uri_domains: Vec<Name>,
 }

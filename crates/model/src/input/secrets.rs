@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::NameConstraints;
 use crate::{Instant, Name, NamespacedName, ObjectKey, Problem, Redacted, row};
 
 /// A core Secret.
@@ -104,6 +105,32 @@ pub struct TlsPair {
     pub subject_key_id: Name,
     /// Key identifier of the key that signed the leaf, hex; empty if the leaf does not say.
     pub authority_key_id: Name,
+    /// What it may sign, if it is a CA's.
+    pub authority: Option<Box<Authority>>,
+}
+
+/// What a CA's certificate says of what it may sign.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authority {
+    /// Its key usage, where it has one, holds keyCertSign.
+    pub signs: bool,
+    /// Most CAs beneath it, if there is a bound.
+    pub path_length: Option<u32>,
+    /// Names that it may sign.
+    pub constraints: NameConstraints,
+    /// Subjects of certificates beside it that are no part of its chain, `; ` between them.
+    pub loose: Name,
+}
+
+impl Authority {
+    /// Why it signs nothing at all, in cert-manager's words where it has any.
+    pub fn flaw(&self) -> Option<String> {
+        if !self.signs {
+            return Some("the certificate's key usage lacks keyCertSign".to_owned());
+        }
+        (!self.loose.is_empty())
+            .then(|| format!("certificate chain is malformed or broken: {} signed nothing in it", self.loose))
+    }
 }
 
 /// A core ConfigMap (reflector and policy parameters).
@@ -143,6 +170,8 @@ pub struct SealedSecret {
     pub template: BTreeMap<Name, String>,
     /// `spec.template.immutable`.
     pub immutable: bool,
+    /// Why nothing is made of it: a value that is no text. The finding is told at the door.
+    pub refused: Option<String>,
 }
 row!(SealedSecret, NamespacedName, "sealed_secrets");
 

@@ -1,5 +1,7 @@
 //! cert-manager's kinds.
 
+mod refusals;
+
 use std::collections::BTreeMap;
 
 use super::{
@@ -8,26 +10,34 @@ use super::{
 };
 use crate::{
     Instant, IssuerKey, Name, NamespacedName, Severity,
-    input::{Certificate, CertificateSpec, Issuer, IssuerRef, IssuerSpec, Solver},
+    input::{
+        Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, NameConstraints,
+        OutputFormats, Points, Solver, Subject,
+    },
 };
 
 pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
     let spec = root.spec();
     root.only(&spec, &["acme", "ca", "selfSigned", "vault", "venafi"]);
-    let made = if spec.get("selfSigned").present() {
-        IssuerSpec::SelfSigned
+    let kinds = ["acme", "ca", "selfSigned", "vault", "venafi"];
+    let several: Vec<&str> = kinds.into_iter().filter(|kind| spec.get(kind).present()).collect();
+    let refused = if several.len() > 1 {
+        let node = spec.get(several[1]);
+        let hint = "leave one of them, and make an issuer of its own for each other";
+        Some(refuse(root, &node, "may not specify more than one issuer type", hint))
+    } else {
+        refusals::issuer(root, &spec)
+    };
+    let made = if let Some(why) = refused {
+        IssuerSpec::Refused(why.into())
+    } else if spec.get("selfSigned").present() {
+        IssuerSpec::SelfSigned { points: points(&spec.get("selfSigned")) }
     } else if spec.get("ca").present() {
-        let secret = spec.get("ca").get("secretName");
-        if secret.opt().is_none() {
-            root.invalid(
-                &secret,
-                "ca.secretName is missing",
-                "name the Secret that holds the CA's tls.crt and tls.key",
-            );
-        }
-        IssuerSpec::Ca { secret: secret.name() }
+        let ca = spec.get("ca");
+        IssuerSpec::Ca { secret: ca.get("secretName").name(), points: points(&ca) }
     } else if spec.get("acme").present() {
         let acme = spec.get("acme");
+        refusals::listed(root, &acme);
         IssuerSpec::Acme {
             server: acme.get("server").name(),
             email: acme.get("email").opt(),
@@ -48,6 +58,22 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
         IssuerSpec::Unsupported(other.into())
     };
     Issuer { key: IssuerKey(root.object.key.name.clone()), generation: root.object.generation(), spec: made }
+}
+
+/// Names a field that cert-manager's webhook refuses, in its words; gives the same for the object's status.
+fn refuse(root: &mut Root<'_>, node: &Node<'_>, message: impl Into<String>, hint: &str) -> String {
+    let message = message.into();
+    let words = format!("{}: {message}", node.path);
+    root.invalid(node, message, hint);
+    words
+}
+
+fn points(issuer: &Node<'_>) -> Points {
+    Points {
+        crl: issuer.get("crlDistributionPoints").names(),
+        ocsp: issuer.get("ocspServers").names(),
+        issuing: issuer.get("issuingCertificateURLs").names(),
+    }
 }
 
 fn solver(node: &Node<'_>) -> Solver {
@@ -105,26 +131,8 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
             "revisionHistoryLimit",
         ],
     );
-    if spec.get("secretName").opt().is_none() {
-        root.invalid(
-            &spec.get("secretName"),
-            "secretName is missing",
-            "name the Secret that receives the certificate",
-        );
-    }
-    let mut time = |field: &str| {
-        let node = spec.get(field);
-        let parsed = node.text().map(duration);
-        if parsed == Some(None) {
-            root.invalid(
-                &node,
-                format!("{field} is not a duration"),
-                "write it like 2160h or 30m (days are not a unit)",
-            );
-        }
-        parsed.flatten()
-    };
-    let (lifetime, renew_before) = (time("duration"), time("renewBefore"));
+    let refused = refusals::certificate(root, &spec);
+    let (lifetime, renew_before) = (time(&spec, "duration"), time(&spec, "renewBefore"));
     let reference = spec.get("issuerRef");
     let group = reference.get("group").name_or("cert-manager.io");
     let kind = reference.get("kind").name_or("Issuer");
@@ -157,12 +165,8 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
     });
     let dns_names: Vec<Name> =
         spec.get("dnsNames").names().iter().map(|n| Name::from(n.to_ascii_lowercase())).collect();
-    if dns_names.is_empty()
-        && spec.get("commonName").opt().is_none()
-        && spec.get("ipAddresses").items().is_empty()
-    {
-        root.invalid(&spec, "the certificate names nothing", "set dnsNames, commonName or ipAddresses");
-    }
+    let formats = spec.get("additionalOutputFormats").items();
+    let format = |kind: &str| formats.iter().any(|format| format.get("type").text() == Some(kind));
     Certificate {
         key: root.object.key.name.clone(),
         generation: root.object.generation(),
@@ -175,16 +179,24 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
             common_name: spec.get("commonName").text().unwrap_or_default().to_owned(),
             dns_names,
             ip_addresses: spec.get("ipAddresses").names(),
-            organizations: spec
-                .get("subject")
-                .get("organizations")
-                .names()
+            uris: spec.get("uris").names(),
+            emails: spec.get("emailAddresses").names(),
+            other_names: spec
+                .get("otherNames")
+                .items()
                 .iter()
-                .map(ToString::to_string)
+                .map(|one| {
+                    (one.get("oid").name(), one.get("utf8Value").text().unwrap_or_default().to_owned())
+                })
                 .collect(),
+            subject: subject(&spec.get("subject")),
+            literal_subject: spec.get("literalSubject").text().unwrap_or_default().to_owned(),
             duration: lifetime.unwrap_or(2160 * HOUR).max(HOUR),
+            name_constraints: constraints(&spec.get("nameConstraints")),
             is_ca: spec.get("isCA").flag(),
             usages: spec.get("usages").names(),
+            signature_algorithm: spec.get("signatureAlgorithm").name(),
+            plain_request: spec.get("encodeUsagesInRequest").value.as_bool() == Some(false),
             size: key.get("size").u32().unwrap_or(if algorithm == "ECDSA" { 256 } else { 2048 }),
             algorithm,
             pkcs8: key.get("encoding").text() == Some("PKCS8"),
@@ -192,10 +204,45 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         renew_before,
         renew_before_percentage: spec.get("renewBeforePercentage").u32().and_then(|n| u8::try_from(n).ok()),
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
+        refused,
+        renewal_disabled: spec.get("renewal").get("policy").text() == Some("Disabled"),
+        formats: OutputFormats { der: format("DER"), combined: format("CombinedPEM") },
         secret_annotations: template.get("annotations").map(),
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         renew_at,
     }
+}
+
+fn time(spec: &Node<'_>, field: &str) -> Option<i64> {
+    spec.get(field).text().and_then(duration)
+}
+
+fn subject(node: &Node<'_>) -> Subject {
+    let list = |field: &str| node.get(field).names().iter().map(ToString::to_string).collect();
+    Subject {
+        organizations: list("organizations"),
+        countries: list("countries"),
+        organizational_units: list("organizationalUnits"),
+        localities: list("localities"),
+        provinces: list("provinces"),
+        street_addresses: list("streetAddresses"),
+        postal_codes: list("postalCodes"),
+        serial_number: node.get("serialNumber").text().unwrap_or_default().to_owned(),
+    }
+}
+
+fn constraints(node: &Node<'_>) -> Option<NameConstraints> {
+    let names = |node: Node<'_>| ConstrainedNames {
+        dns_domains: node.get("dnsDomains").names(),
+        ip_ranges: node.get("ipRanges").names(),
+        email_addresses: node.get("emailAddresses").names(),
+        uri_domains: node.get("uriDomains").names(),
+    };
+    node.present().then(|| NameConstraints {
+        critical: node.get("critical").flag(),
+        permitted: names(node.get("permitted")),
+        excluded: names(node.get("excluded")),
+    })
 }
 
 /// What cert-manager copies from a Certificate to its CertificateRequest and Order: all labels, and all annotations but

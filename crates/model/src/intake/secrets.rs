@@ -23,7 +23,7 @@ pub(super) fn secret(root: &mut Root<'_>) -> Secret {
     let mut data = std::collections::BTreeMap::new();
     for (key, text) in node.get("data").map() {
         let field = node.get("data").get(&key);
-        match STANDARD.decode(text.trim().replace(['\n', '\r'], "")) {
+        match STANDARD.decode(text.replace(['\n', '\r'], "")) {
             Ok(bytes) => {
                 data.insert(key, Redacted::new(bytes));
             }
@@ -79,7 +79,12 @@ fn texts(root: &mut Root<'_>, node: &Node<'_>) -> std::collections::BTreeMap<Nam
         Value::Object(map) => {
             for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {
                 let message = format!("value of {key} is {}, not text", kind_of(value));
-                root.invalid(&node.get(key), message, "put it in quotes");
+                let hint = match value {
+                    Value::Null => "write its value, or leave the key out",
+                    Value::Array(_) | Value::Object(_) => "write its value as text, or leave the key out",
+                    _ => "put it in quotes",
+                };
+                root.invalid(&node.get(key), message, hint);
             }
         }
         Value::Null => {}
@@ -143,15 +148,24 @@ pub(super) fn sealed_secret(root: &mut Root<'_>) -> SealedSecret {
         root.invalid(&field, "spec.encryptedData is missing", "seal a Secret with portolan seal or kubeseal");
     }
     let mut encrypted = std::collections::BTreeMap::new();
+    let wrong = |field: &str| {
+        let node = spec.get(field);
+        let texts = node.value.as_object().map_or(!node.present(), |map| map.values().all(Value::is_string));
+        (!texts).then(|| format!("{}: Invalid value: must be a mapping of text to text", node.path))
+    };
+    let refused = wrong("encryptedData").or_else(|| {
+        (!spec.get("encryptedData").present()).then(|| "spec.encryptedData: Required value".into())
+    });
     for (key, text) in texts(root, &spec.get("encryptedData")) {
-        let text = text.trim();
-        if text.is_empty() || STANDARD.decode(text).is_err() {
+        // As Go's decoder, which passes over line breaks: block scalars have them.
+        let text = text.replace(['\n', '\r'], "");
+        if text.is_empty() || STANDARD.decode(&text).is_err() {
             let field = spec.get("encryptedData").get(&key);
             let hint = "copy the whole value, on one line, as portolan seal or kubeseal printed it";
             root.invalid(&field, format!("value of {key} is not base64"), hint);
         }
         // Kept even so: a Secret that lacks a key without anybody saying why would be worse than none.
-        encrypted.insert(key, Name::new(text));
+        encrypted.insert(key, Name::new(&text));
     }
     let metadata = template.get("metadata");
     SealedSecret {
@@ -164,5 +178,6 @@ pub(super) fn sealed_secret(root: &mut Root<'_>) -> SealedSecret {
         annotations: texts(root, &metadata.get("annotations")),
         template: texts(root, &template.get("data")),
         immutable: template.get("immutable").flag(),
+        refused,
     }
 }

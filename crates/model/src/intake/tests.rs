@@ -140,7 +140,9 @@ fn a_config_map_is_read_and_its_maker_told_by_the_marks() {
     };
     let ours = "labels: {app.kubernetes.io/managed-by: portolan}";
     assert_eq!(maker(""), Maker::Repository);
-    assert_eq!(maker(ours), Maker::Issued);
+    assert_eq!(maker(ours), Maker::Account);
+    let issued = "annotations: {portolan.dev/issued-at: x, reflector.v1.k8s.emberstack.com/reflects: a/b}";
+    assert_eq!(maker(&format!("{ours}, {issued}")), Maker::Issued, "its template may carry marks of mirrors");
     assert_eq!(maker(&format!("{ours}, ownerReferences: [{{kind: SealedSecret}}]")), Maker::Unsealed);
     // A mirror that a user wrote by hand is the user's.
     assert_eq!(maker("annotations: {reflector.v1.k8s.emberstack.com/reflects: a/c}"), Maker::Repository);

@@ -1,5 +1,7 @@
 //! What a certificate and its key say. Parsing only: signatures are made elsewhere.
 
+mod authority;
+
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -63,6 +65,7 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
             ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
             _ => None,
         }),
+        authority: leaf.is_ca().then(|| Box::new(authority::read(&leaf, chain.expose()))),
     };
     zeroize::Zeroize::zeroize(&mut both);
     Ok(pair)

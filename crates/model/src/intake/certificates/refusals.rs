@@ -1,0 +1,332 @@
+//! What cert-manager's webhook refuses (`internal/apis/certmanager/validation`), in its words, and what is not built. Either
+//! blocks the object; nothing weaker is made of it. What a certificate must say is checked where it is made into params
+//! (`model::certificate`), with the same effect.
+
+use super::{refuse, time};
+use crate::{
+    Severity,
+    certificate::range,
+    intake::node::{Node, Root},
+};
+
+const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
+
+/// The first thing that is wrong with an issuer; all are told.
+pub(super) fn issuer(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
+    let mut wrong = Wrong { root, first: None };
+    let ca = spec.get("ca");
+    if ca.present() {
+        if ca.get("secretName").opt().is_none() {
+            let hint = "name the Secret that holds the CA's tls.crt and tls.key";
+            wrong.say(&ca.get("secretName"), "ca.secretName is missing", hint);
+        }
+        for field in ["ocspServers", "issuingCertificateURLs"] {
+            for url in ca.get(field).items().iter().filter(|url| url.text() == Some("")) {
+                wrong.say(url, "must be a valid URL", "write a URL, or leave the entry out");
+            }
+        }
+    }
+    for kind in ["ca", "selfSigned"] {
+        for field in ["crlDistributionPoints", "ocspServers", "issuingCertificateURLs"] {
+            let not_ascii =
+                |url: &&Node<'_>| url.text().is_some_and(|url| !url.bytes().all(|b| b.is_ascii_graphic()));
+            for url in spec.get(kind).get(field).items().iter().filter(not_ascii) {
+                wrong.say(url, "must be a valid URL", "write it in ASCII and without spaces");
+            }
+        }
+    }
+    acme(&mut wrong, &spec.get("acme"));
+    wrong.first
+}
+
+fn acme(wrong: &mut Wrong<'_, '_>, acme: &Node<'_>) {
+    if !acme.present() {
+        return;
+    }
+    if acme.get("caBundle").opt().is_some() && acme.get("skipTLSVerify").flag() {
+        let message = "caBundle and skipTLSVerify are mutually exclusive and cannot both be set";
+        wrong.say(&acme.get("skipTLSVerify"), message, "leave one of them out");
+    }
+    let eab = acme.get("externalAccountBinding");
+    if eab.present() {
+        if eab.get("keyID").opt().is_none() {
+            let message = "the keyID field is required when using externalAccountBinding";
+            wrong.say(&eab.get("keyID"), message, "write the key's identifier that the CA gave");
+        }
+        for field in ["name", "key"] {
+            let node = eab.get("keySecretRef").get(field);
+            if node.opt().is_none() {
+                wrong.say(&node, format!("secret {field} is required"), "name the Secret, and the key in it");
+            }
+        }
+    }
+    for solver in acme.get("solvers").items() {
+        match (solver.get("http01").present(), solver.get("dns01").present()) {
+            (true, true) => {
+                let message = "may not specify more than one solver type in a single solver";
+                wrong.say(&solver, message, "make two solvers of it");
+            }
+            (false, false) => {
+                wrong.say(&solver, "no solver type configured", "add dns01 with a provider");
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What an ACME server that stands in for the issuer's makes no difference for: named, so that nobody relies on it here.
+pub(super) fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
+    let fields = [
+        "externalAccountBinding",
+        "preferredChain",
+        "profile",
+        "skipTLSVerify",
+        "caBundle",
+        "enableDurationFeature",
+        "renewalInformationSource",
+    ];
+    for field in fields {
+        let node = acme.get(field);
+        if node.present() && node.value.as_bool() != Some(false) && node.text() != Some("") {
+            let message =
+                format!("{field} has no effect here: the embedded ACME server stands in for the issuer's");
+            let hint = "nothing to do here; in the cluster it counts";
+            root.problem(356, Severity::Info, &node.path, message, hint);
+        }
+    }
+}
+
+struct Wrong<'r, 'a> {
+    root: &'r mut Root<'a>,
+    first: Option<String>,
+}
+
+impl Wrong<'_, '_> {
+    fn say(&mut self, node: &Node<'_>, message: impl Into<String>, hint: &str) {
+        let words = refuse(self.root, node, message, hint);
+        self.first.get_or_insert(words);
+    }
+
+    /// What is not built.
+    fn unbuilt(&mut self, node: &Node<'_>, hint: &str) {
+        let message = format!("{} is not built, and the certificate is not made without it", node.path);
+        self.root.problem(336, Severity::Error, &node.path, message.clone(), hint);
+        self.first.get_or_insert(message);
+    }
+}
+
+/// The first thing that is wrong with a Certificate; all are told.
+pub(super) fn certificate(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
+    let mut wrong = Wrong { root, first: None };
+    let name = spec.get("secretName");
+    if name.opt().is_none() {
+        wrong.say(&name, "secretName is missing", "name the Secret that receives the certificate");
+    }
+    issuer_reference(&mut wrong, &spec.get("issuerRef"));
+    subject(&mut wrong, spec);
+    lifetime(&mut wrong, spec);
+    constraints(&mut wrong, spec);
+    let limit = spec.get("revisionHistoryLimit");
+    if limit.value.as_i64().is_some_and(|limit| limit < 1) {
+        wrong.say(&limit, "must not be less than 1", "leave it out, or write 1 or more");
+    }
+    let annotations = spec.get("secretTemplate").get("annotations");
+    for key in annotations.map().into_keys() {
+        if key.starts_with("cert-manager.io/") && &*key != "cert-manager.io/allow-direct-injection" {
+            let message = "cert-manager.io/* annotations are not allowed";
+            wrong.say(&annotations.get(&key), message, "leave it out of the template");
+        }
+    }
+    let mut seen = Vec::new();
+    for format in spec.get("additionalOutputFormats").items() {
+        let kind = format.get("type").name();
+        if seen.contains(&kind) {
+            wrong.say(&format.get("type"), format!("Duplicate value: \"{kind}\""), "name each format once");
+        }
+        seen.push(kind);
+    }
+    keystores(&mut wrong, &spec.get("keystores"));
+    renewal(&mut wrong, &spec.get("renewal"));
+    wrong.first
+}
+
+fn issuer_reference(wrong: &mut Wrong<'_, '_>, reference: &Node<'_>) {
+    if reference.get("name").opt().is_none() {
+        wrong.say(&reference.get("name"), "must be specified", "name the issuer");
+    }
+    let group = reference.get("group");
+    let kind = reference.get("kind").name_or("Issuer");
+    let group_is_ours = group.opt().is_none_or(|group| &*group == "cert-manager.io");
+    if group_is_ours && !matches!(&*kind, "Issuer" | "ClusterIssuer") {
+        let forgot =
+            if group.opt().is_none() { " (did you forget to set spec.issuerRef.kind.group?)" } else { "" };
+        let message = format!("must be one of Issuer or ClusterIssuer{forgot}");
+        wrong.say(&reference.get("kind"), message, "write Issuer or ClusterIssuer");
+    }
+}
+
+fn subject(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+    let literal = spec.get("literalSubject");
+    if literal.opt().is_some() {
+        if spec.get("commonName").opt().is_some() {
+            let message = "When providing a `LiteralSubject` no `commonName` may be provided.";
+            wrong.say(&spec.get("commonName"), message, "write it into literalSubject as CN=");
+        }
+        let subject = spec.get("subject");
+        if subject.value.as_object().is_some_and(|map| map.values().any(|value| !is_empty(value))) {
+            let message = "When providing a `LiteralSubject` no `Subject` properties may be provided.";
+            wrong.say(&subject, message, "write them into literalSubject");
+        }
+    }
+    let names = ["dnsNames", "uris", "emailAddresses", "ipAddresses", "otherNames"];
+    let lists = names.into_iter().any(|field| !spec.get(field).items().is_empty());
+    let common = spec.get("commonName").opt().is_some() || literal.text().is_some_and(|l| l.contains("CN="));
+    if !lists && !common {
+        let message = "at least one of commonName (from the commonName field or from a literalSubject), dnsNames, emailSANs, ipAddresses, otherNames, or uriSANs must be set";
+        wrong.say(spec, message, "set dnsNames, or one of the others");
+    }
+}
+
+fn is_empty(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Null => true,
+        serde_json::Value::String(text) => text.is_empty(),
+        serde_json::Value::Array(items) => items.is_empty(),
+        _ => false,
+    }
+}
+
+fn lifetime(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+    for field in ["duration", "renewBefore"] {
+        let node = spec.get(field);
+        if node.present() && time(spec, field).is_none() {
+            let hint = "write it like 2160h or 30m (days are not a unit)";
+            wrong.say(&node, format!("{field} is not a duration"), hint);
+        }
+    }
+    let (written, before) = (time(spec, "duration"), time(spec, "renewBefore"));
+    let percentage = spec.get("renewBeforePercentage");
+    let duration = written.unwrap_or(2160 * HOUR);
+    let words = |millis: i64| {
+        let seconds = millis / 1000;
+        format!("{}h{}m{}s", seconds / 3600, seconds / 60 % 60, seconds % 60)
+    };
+    if duration < HOUR {
+        let message = "certificate duration must be greater than 1h0m0s";
+        wrong.say(&spec.get("duration"), message, "ask for an hour or more");
+    }
+    let node = spec.get("renewBefore");
+    if before.is_some() && percentage.present() {
+        let message = "renewBefore and renewBeforePercentage are mutually exclusive and cannot both be set";
+        wrong.say(&node, message, "leave one of them out");
+    }
+    if before.is_some_and(|before| before < 5 * MINUTE) {
+        wrong.say(
+            &node,
+            "certificate renewBefore must be greater than 5m0s",
+            "leave it out, or write 5m or more",
+        );
+    }
+    if let Some(before) = before.filter(|before| *before >= duration) {
+        let message = format!(
+            "certificate duration {} must be greater than renewBefore {}",
+            words(duration),
+            words(before)
+        );
+        wrong.say(&node, message, "leave renewBefore out, or set it to about a third of the duration");
+    }
+    if let Some(percent) = percentage.value.as_i64() {
+        // What the webhook computes: the part that is not named, though the named part is what is used.
+        let left = i128::from(duration) * (100 - i128::from(percent)) / 100;
+        if left < i128::from(5 * MINUTE) {
+            let message = "certificate renewBeforePercentage must result in a renewBefore greater than 5m0s";
+            wrong.say(&percentage, message, "write a number from 1 to 99 that leaves more");
+        } else if left >= i128::from(duration) {
+            let message = "certificate renewBeforePercentage must result in a renewBefore less than duration";
+            wrong.say(&percentage, message, "write a number from 1 to 99");
+        }
+    }
+}
+
+fn constraints(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+    let node = spec.get("nameConstraints");
+    if !node.present() {
+        return;
+    }
+    if !spec.get("isCA").flag() {
+        let message = "isCA should be true when nameConstraints is set";
+        wrong.say(&node, message, "set isCA, or leave nameConstraints out");
+    }
+    if !node.get("permitted").present() && !node.get("excluded").present() {
+        wrong.say(
+            &node,
+            "either permitted or excluded must be set",
+            "say which names are permitted or excluded",
+        );
+    }
+    for part in ["permitted", "excluded"] {
+        for text in node.get(part).get("ipRanges").items() {
+            if text.text().is_none_or(|text| range(text).is_none()) {
+                wrong.say(&text, "invalid CIDR address", "write it like 192.0.2.0/24");
+            }
+        }
+    }
+}
+
+fn keystores(wrong: &mut Wrong<'_, '_>, keystores: &Node<'_>) {
+    for (field, name) in [("jks", "JKS"), ("pkcs12", "PKCS#12")] {
+        let store = keystores.get(field);
+        if !store.present() {
+            continue;
+        }
+        let reference = store.get("passwordSecretRef").get("name").opt().is_some();
+        let hint = "name the password's Secret in passwordSecretRef";
+        match (store.get("password").text(), reference) {
+            (Some(_), true) => {
+                let message = format!(
+                    "exactly one of passwordSecretRef and password must be provided for {name} keystores; cannot set both"
+                );
+                wrong.say(&store, message, hint);
+            }
+            (None, false) => {
+                let message = format!(
+                    "must set exactly one of passwordSecretRef and password must for {name} keystores"
+                );
+                wrong.say(&store, message, hint);
+            }
+            (Some(""), false) => {
+                let message = format!("literal password cannot be empty if set on {name} keystores");
+                wrong.say(&store.get("password"), message, hint);
+            }
+            _ => {}
+        }
+        if store.get("create").flag() {
+            wrong.unbuilt(
+                &store,
+                "leave the keystore out, and make it from tls.crt and tls.key where it is used",
+            );
+        }
+    }
+}
+
+fn renewal(wrong: &mut Wrong<'_, '_>, renewal: &Node<'_>) {
+    if !renewal.present() {
+        return;
+    }
+    let windows = renewal.get("windows");
+    match renewal.get("policy").text() {
+        Some("Disabled") if !windows.items().is_empty() => {
+            let message = "windows cannot be set when `renewal.policy` is set to Disabled";
+            wrong.say(&windows, message, "leave the windows out, or set the policy to RenewBefore");
+        }
+        Some("Disabled") => {}
+        Some("RenewBefore") if windows.items().is_empty() => {}
+        Some("RenewBefore") => wrong.unbuilt(&windows, "leave the windows out: it is renewed when it is due"),
+        _ => wrong.say(
+            &renewal.get("policy"),
+            "Unsupported value: supported values: \"Disabled\", \"RenewBefore\"",
+            "write Disabled or RenewBefore",
+        ),
+    }
+}
