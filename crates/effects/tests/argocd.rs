@@ -241,7 +241,7 @@ fn lists_of_any_kind_stand_for_their_items_and_sets_of_applications_are_said() {
     let dir = tempfile::tempdir().unwrap();
     let route = |name: &str| {
         format!(
-            "apiVersion: gateway.networking.k8s.io/v1\n    kind: HTTPRoute\n    metadata: {{name: {name}}}\n"
+            "apiVersion: gateway.networking.k8s.io/v1\n    kind: HTTPRoute\n    metadata: {{name: {name}}}\n    spec: {{}}\n"
         )
     };
     let text = format!(
