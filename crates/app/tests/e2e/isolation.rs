@@ -52,7 +52,7 @@ fn route(host: &str, gateway: &str, rules: &[(&str, &str, &str)]) -> String {
         let headers = if *bad == "match" { ", headers: [{name: x-planted-match, value: x}]" } else { "" };
         text += &format!("  - matches: [{{path: {{type: PathPrefix, value: {path}}}{headers}}}]\n");
         if *bad == "header" {
-            text += "    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-planted-fault, value: y}]}}]\n";
+            text += "    filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: x-planted-fault, value: z}]}}]\n";
         }
         text += &format!("    backendRefs: [{{name: {to}, port: 80}}]\n");
     }

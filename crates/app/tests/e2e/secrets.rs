@@ -292,7 +292,7 @@ fn a_namespace_that_comes_gets_its_mirror_and_renewals_follow() {
     {
         let mut store = Store::open(instance.state.path()).unwrap();
         assert!(store.get(&secret("edge-two")).is_some());
-        assert_eq!(store.get(&secret("edge-own")).unwrap().object.json["stringData"], json!({"k": "own"}));
+        assert_eq!(store.get(&secret("edge-own")).unwrap().object.json["data"], json!({"k": "b3du"}));
         let stored = store.get(&secret("edge-one")).unwrap();
         assert_eq!(stored.manager, "portolan-reflector");
         let annotations = &stored.object.json["metadata"]["annotations"];
