@@ -127,7 +127,7 @@ fn the_cache_answers_without_helm() {
 }
 
 const APPLICATION: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: NAME\n  namespace: argocd\nspec:\n  \
-     destination: {namespace: here}\n  source:\n    repoURL: https://git.example.com/r.git\n";
+     project: default\n  destination: {namespace: here}\n  source:\n    repoURL: https://git.example.com/r.git\n";
 
 fn application(name: &str, rest: &str) -> String {
     format!("{}{rest}", APPLICATION.replace("NAME", name))
@@ -193,6 +193,7 @@ fn each_bad_input_costs_only_its_own_source() {
     let rendered = render(&repo, "e", None, &tools);
     let app = |name: &str| format!("Application/argocd/{name}");
     let mut wanted = vec![
+        (5, app("invalid")),
         (11, "File/folder/b.yaml".to_owned()),
         (601, app("outside")),
         (602, app("invalid")),
@@ -335,7 +336,7 @@ fn helm_reads_no_file_of_the_user_reaches_nobody_and_is_told_nothing() {
          (echo x >{outside}/written) 2>/dev/null && out=open || out=closed\n\
          plugins=$(ls $HELM_PLUGINS)\n\
          seen=$(env | grep -v -E '^(HOME|HELM_[A-Z_]*|TMPDIR|[A-Z]*_PROXY|PWD|SHLVL|_)=' | tr '\\n' ' ')\n\
-         echo \"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: seen, namespace: n}}, data: {{file: $file, net: $net, out: $out, env: '$seen', plugins: '$plugins'}}}}\"\n",
+         echo \"{{apiVersion: v1, kind: ConfigMap, metadata: {{name: seen, namespace: ns}}, data: {{file: $file, net: $net, out: $out, env: '$seen', plugins: '$plugins'}}}}\"\n",
         secret = secret.display(),
         outside = outside.path().display(),
     );
@@ -381,7 +382,7 @@ fn a_schema_that_leads_out_of_the_chart_is_refused() {
         ("values.yaml", "a: 1\n"),
         (
             "templates/a.yaml",
-            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made, namespace: n}\ndata: {a: '{{ .Values.a }}'}\n",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made, namespace: ns}\ndata: {a: '{{ .Values.a }}'}\n",
         ),
     ];
     write(&root, &chart);
