@@ -294,6 +294,58 @@ fn the_next_one_is_taken_when_the_first_of_two_goes() {
     assert_eq!(second.problems.into_values().collect::<Vec<_>>(), [vec![]]);
 }
 
+/// Files that a kustomization lists as patches are no objects, however they change places.
+#[test]
+fn patches_of_a_kustomization_are_no_objects() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let write = |file: &str, text: &str| {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::write(root.join(file), text).unwrap();
+    };
+    let listing =
+        |lists: &str| format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{lists}");
+    write("base/kustomization.yaml", "resources: [m.yaml]\n");
+    write("base/m.yaml", &map("m", "default", 1));
+    write("a/kustomization.yaml", &listing("resources: [../base]\npatches: [{path: ./m.yaml}]\n"));
+    write("a/m.yaml", &map("m", "default", 2));
+    write(
+        "a/flux/kustomization.yaml",
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: f, namespace: default}\n",
+    );
+    let tools = Tools::new(None, root.join(".cache"));
+    let mut tree = Tree::new(&root, "e", None, tools.clone());
+    let mut sum = Sum::default();
+    let first = tree.read(&Touched::All);
+    let codes: Vec<_> = first.problems.values().flatten().map(|p| (p.code.0, p.object.to_string())).collect();
+    assert_eq!(
+        codes.iter().filter(|(code, _)| *code == 608).map(|(_, object)| &**object).collect::<Vec<_>>(),
+        ["File/a/kustomization.yaml", "File/base/kustomization.yaml"],
+        "{codes:?}"
+    );
+    assert_eq!(codes.len(), 2, "{codes:?}");
+    let values = |objects: &[portolan_model::Object]| {
+        let values = objects.iter().filter_map(|object| object.json["data"]["v"].as_str().map(str::to_owned));
+        values.collect::<Vec<_>>()
+    };
+    assert_eq!(values(&first.objects), ["1"]);
+    assert_eq!(first.objects.len(), 2, "Flux's Kustomization is an object");
+    sum.add(first);
+    for (file, text) in [
+        ("a/kustomization.yaml", listing("resources: [../base]\npatchesStrategicMerge: [other.yaml]\n")),
+        ("a/kustomization.yaml", listing("configMapGenerator: [{name: x, files: [k=m.yaml]}]\n")),
+        ("a/m.yaml", map("m", "default", 3)),
+        ("a/kustomization.yaml", listing("patches: [{path: n.yaml}]\n")),
+    ] {
+        write(file, &text);
+        sum.add(tree.read(&Touched::Paths([root.join(file)].into_iter().collect())));
+        assert_eq!(sum, Sum::fresh(&root, "e", &tools), "{text}");
+    }
+    fs::remove_file(root.join("a/kustomization.yaml")).unwrap();
+    sum.add(tree.read(&Touched::Paths([root.join("a/kustomization.yaml")].into_iter().collect())));
+    assert_eq!(sum, Sum::fresh(&root, "e", &tools), "without it");
+}
+
 #[test]
 fn a_chart_is_rendered_again_only_for_what_it_was_rendered_from() {
     let dir = tempfile::tempdir().unwrap();

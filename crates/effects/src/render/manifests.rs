@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use portolan_model::{Lines, Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
-use super::{checkout::Checkout, lines::LineMaps, problems, stage::VALUES_KIND};
+use super::{checkout::Checkout, kustomization, lines::LineMaps, problems, stage::VALUES_KIND};
 
 /// A document of a source, before namespace and scope are known.
 #[derive(Clone, Debug)]
@@ -34,6 +34,11 @@ const ONCE: &str = "remove one of the two: readers other than Kubernetes' take t
 fn twice(key: &str) -> String {
     format!("{key} stands twice; the last one counts, as for kubectl and Argo CD")
 }
+
+/// A kind of source that is not rendered.
+const UNSUPPORTED: u16 = 608;
+const KUSTOMIZATION: &str = "the folder is a kustomization, which is not rendered: the files that it brings are read as they stand, its patches and other changes are left out";
+const RENDERED: &str = "put the output of `kustomize build` into a folder of its own, and read that";
 
 /// Larger files are not read, as in plain folders.
 const MOST_BYTES: u64 = 16 << 20;
@@ -84,7 +89,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     let file = checkout.show(path);
     let mut problem = |line: u32, code: u16, message: String, hint: &str| {
         let field = if line > 0 { format!("line {line}") } else { String::new() };
-        let severity = if code == REPEATED { Severity::Warning } else { Severity::Error };
+        let severity =
+            if [REPEATED, UNSUPPORTED].contains(&code) { Severity::Warning } else { Severity::Error };
         out.problems.push(problems::problem(problems::file(&file), &field, code, severity, message, hint));
     };
     let size = std::fs::metadata(path).map_or(0, |m| m.len());
@@ -118,6 +124,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     }
     for document in documents {
         let first = document.line;
+        if kustomization::is_document(path, &document.json) {
+            problem(first, UNSUPPORTED, KUSTOMIZATION.to_owned(), RENDERED);
+            continue;
+        }
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: first }),
             lines: lines.share(document.lines.counted_from(first)),

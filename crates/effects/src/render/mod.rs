@@ -23,6 +23,7 @@ mod glob;
 pub mod helm;
 mod inputs;
 mod kept;
+mod kustomization;
 mod lines;
 mod listing;
 mod manifests;

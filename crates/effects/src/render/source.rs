@@ -16,6 +16,7 @@ use super::{
     dependencies::REPLACED,
     helm::{self, Failure, Request},
     kept::{Kept, KeptPart, KeptSource, Pending},
+    kustomization,
     lines::LineMaps,
     listing::Listing,
     manifests::{self, Document, Manifests},
@@ -166,12 +167,11 @@ impl Reader<'_> {
         };
         let shown = self.checkout.show(&folder);
         let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
-        let kustomize = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
         if source.plugin.is_some() {
             self.unsupported(&shown, "a config management plugin");
         } else if source.helm.is_some() || (source.directory.is_none() && has(&["Chart.yaml"])) {
             self.chart(source, &folder, &shown);
-        } else if source.kustomize.is_some() || (source.directory.is_none() && has(&kustomize)) {
+        } else if source.kustomize.is_some() || (source.directory.is_none() && has(&kustomization::FILES)) {
             self.unsupported(&shown, "kustomize");
         } else {
             let directory = source.directory.clone().unwrap_or_default();
@@ -199,25 +199,28 @@ impl Reader<'_> {
                 let mut gone: BTreeSet<PathBuf> = self.out.parts.keys().cloned().collect();
                 for path in listing.files(folder) {
                     gone.remove(&path);
-                    self.file(&path, false);
+                    self.file(folder, &path, false);
                 }
                 self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
                 return;
             }
         };
-        for place in paths {
-            let at = if folder.starts_with(place) { folder } else { place.as_path() };
+        for written in paths {
+            // What a kustomization lists is no object, so all files of its folder are read anew with it.
+            let lists = kustomization::is_one(written);
+            let place = written.parent().filter(|_| lists).unwrap_or(written);
+            let at = if folder.starts_with(place) { folder } else { place };
             let mut gone = self.out.below(at);
             for path in listing.files(at) {
                 gone.remove(&path);
                 // A file that is said to be written is read; below a touched folder its stamp tells.
-                self.file(&path, path == *place);
+                self.file(folder, &path, lists || path == *written);
             }
             self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
         }
     }
 
-    fn file(&mut self, path: &Path, written: bool) {
+    fn file(&mut self, folder: &Path, path: &Path, written: bool) {
         let stamp = Stamp::of(path);
         if let Some(part) = self.out.parts.get(path)
             && !written
@@ -227,7 +230,11 @@ impl Reader<'_> {
         {
             return;
         }
-        let read = manifests::file(self.checkout, path, &self.name(), self.context.lines);
+        let read = if kustomization::takes(folder, path) {
+            Manifests::default()
+        } else {
+            manifests::file(self.checkout, path, &self.name(), self.context.lines)
+        };
         self.keep(path, stamp, true, read);
     }
 
