@@ -126,12 +126,17 @@ impl Object {
         };
         let api_version = text(&["apiVersion"]).ok_or("apiVersion is missing or not text")?;
         let kind = text(&["kind"]).ok_or("kind is missing or not text")?;
-        let name = text(&["metadata", "name"]).ok_or("metadata.name is missing or not text")?;
+        let name = match json.pointer("/metadata/name") {
+            Some(other @ (Value::Bool(_) | Value::Number(_))) => {
+                return Err(not_text("metadata.name", other));
+            }
+            _ => text(&["metadata", "name"]).ok_or("metadata.name is missing or not text")?,
+        };
         let namespace = match json.pointer("/metadata/namespace") {
             None | Some(Value::Null) => String::new(),
             Some(Value::String(text)) => text.clone(),
-            // `namespace: n` is a boolean in YAML 1.1: say so instead of taking it for none.
-            Some(other) => return Err(format!("metadata.namespace is {other}, not text: put it in quotes")),
+            // Said instead of taking it for none.
+            Some(other) => return Err(not_text("metadata.namespace", other)),
         };
         let (group, version) = api_version.split_once('/').unwrap_or(("", &api_version));
         let key =
@@ -173,11 +178,36 @@ impl Object {
     }
 }
 
+/// A name that YAML 1.1 reads as something else.
+fn not_text(field: &str, found: &Value) -> String {
+    let why = if found.is_boolean() {
+        " (unquoted y, n, yes, no, on, off, true and false are booleans in YAML)"
+    } else {
+        ""
+    };
+    format!("{field} is {found}, not text{why}: put it in quotes")
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_name_that_yaml_reads_as_something_else_is_said() {
+        let said = |name: serde_json::Value, namespace: serde_json::Value| {
+            let json = json!({"apiVersion": "v1", "kind": "Thing", "metadata": {"name": name, "namespace": namespace}});
+            Object::identity(&json).unwrap_err()
+        };
+        let booleans =
+            "(unquoted y, n, yes, no, on, off, true and false are booleans in YAML): put it in quotes";
+        let (namespace, name) = (said(json!("a"), json!(false)), said(json!(true), json!("a")));
+        assert_eq!(namespace, format!("metadata.namespace is false, not text {booleans}"));
+        assert_eq!(name, format!("metadata.name is true, not text {booleans}"));
+        assert_eq!(said(json!(7), json!("a")), "metadata.name is 7, not text: put it in quotes");
+        assert_eq!(said(json!(null), json!("a")), "metadata.name is missing or not text");
+    }
 
     #[test]
     fn the_stamp_counts_and_not_what_was_written_in_its_place() {
