@@ -74,7 +74,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, ListenerCertificate)>()
+        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate)>()
         .writes::<(WireListener, Finding)>();
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
@@ -114,7 +114,16 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Unenforced, Finding)>();
     engine
         .map("host_rules", rules::host_rules)
-        .reads::<(Attachment, OverBudget, GatewayListener, GatewayPorts, Service, ReferenceGrant, Unenforced)>()
+        .reads::<(
+            Attachment,
+            OverBudget,
+            GatewayListener,
+            GatewayOwner,
+            GatewayPorts,
+            Service,
+            ReferenceGrant,
+            Unenforced,
+        )>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine

@@ -36,14 +36,16 @@ const CLASSES_OF_OTHERS: [&str; 12] = [
 
 pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let class = cx.get::<GatewayClass>(&gateway.class);
-    let owner =
-        GatewayOwner { key: gateway.key.clone(), controller: class.as_ref().map(|c| c.controller.clone()) };
+    let denied = cx.get::<Denied>(&ObjectKey::new(GROUP, "GatewayClass", "", gateway.class.clone()));
+    let elsewhere = class.is_none() && denied.is_none() && CLASSES_OF_OTHERS.contains(&&*gateway.class);
+    // A class that its controller makes is named like it: what is known of that controller.
+    let controller = class.as_ref().map(|class| &class.controller).or(elsewhere.then_some(&gateway.class));
+    let owner = GatewayOwner { key: gateway.key.clone(), controller: controller.cloned() };
     let (missing, ours) = (class.is_none(), owner.ours().is_some());
     cx.emit(owner);
     if missing {
-        let key = ObjectKey::new(GROUP, "GatewayClass", "", gateway.class.clone());
-        let message = match cx.get::<Denied>(&key) {
-            None if CLASSES_OF_OTHERS.contains(&&*gateway.class) => None,
+        let message = match denied {
+            None if elsewhere => None,
             None => Some(format!("GatewayClass {} does not exist", gateway.class)),
             Some(denied) => Some(format!(
                 "GatewayClass {} is denied by ValidatingAdmissionPolicy {}",
@@ -63,6 +65,15 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         problem(cx, object(gateway), 201, severity, "spec.gatewayClassName", message, hint);
     }
     if !ours {
+        if let Some(class) = &class {
+            let message = format!(
+                "GatewayClass {} belongs to controller {}; the Gateway and what is attached to it are not served here",
+                gateway.class, class.controller
+            );
+            let hint =
+                "nothing to do if another controller is to serve it; else name a class of Envoy Gateway";
+            problem(cx, object(gateway), 201, Severity::Warning, "spec.gatewayClassName", message, hint);
+        }
         return;
     }
     let unsupported = unsupported(gateway);

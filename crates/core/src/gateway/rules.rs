@@ -8,15 +8,26 @@ use portolan_model::{
 };
 
 use super::{
+    GROUP,
     backends::tcp,
     grants::granted,
     judge,
     rows::{
-        Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayPorts, HostRule, HostRuleKey,
-        RouteEntry, Unenforced, Unresolved, WeightedCluster,
+        Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
+        HostRuleKey, RouteEntry, Unenforced, Unresolved, WeightedCluster,
     },
 };
 use crate::{Cx, problem};
+
+/// Whether every parent is a Gateway of another controller: what becomes of the route is that one's to say.
+fn is_of_others(cx: &mut Cx<'_>, route: &Route) -> bool {
+    let mut theirs = route.parents.iter().map(|parent| {
+        let gateway =
+            parent.kind.is(GROUP, "Gateway").then(|| cx.get::<GatewayOwner>(&parent.name)).flatten();
+        gateway.is_some_and(|owner| owner.controller.is_some() && owner.ours().is_none())
+    });
+    !route.parents.is_empty() && theirs.all(|theirs| theirs)
+}
 
 pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut uses: BTreeMap<Name, Cluster> = BTreeMap::new();
@@ -216,7 +227,9 @@ fn resolve(
     of: Use,
 ) -> Result<Cluster, (Name, String)> {
     let refused = |cx: &mut Cx<'_>, code, field: &str, reason: &str, message: String, hint| {
-        problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
+        if !is_of_others(cx, route) {
+            problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
+        }
         Err((Name::new(reason), message))
     };
     if !target.kind.is("", "Service") {
@@ -253,7 +266,9 @@ fn resolve(
                 format!("Service {} is the API server's own, which is not here; {effect}", target.name);
             let (object, field) = (route.key.object(), format!("{field}.name"));
             let hint = "nothing to do: a cluster has it";
-            problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
+            if !is_of_others(cx, route) {
+                problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
+            }
             return Err((Name::new("BackendNotFound"), message));
         }
         let message = format!("Service {} does not exist; {effect}", target.name);

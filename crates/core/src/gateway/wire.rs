@@ -13,8 +13,8 @@ use portolan_model::{
 use super::{
     addresses::not_honoured,
     rows::{
-        Closes, FilterChain, GatewayAddress, GatewayListener, GatewayPorts, HostRule, ListenerCertificate,
-        ListenerKey, TlsSecret, VirtualHost, WireListener, listener_name, secret_name,
+        Closes, FilterChain, GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
+        ListenerCertificate, ListenerKey, TlsSecret, VirtualHost, WireListener, listener_name, secret_name,
     },
     rules::shadowed,
 };
@@ -43,7 +43,9 @@ pub(super) fn gateway_ports(cx: &mut Cx<'_>, address: &Arc<GatewayAddress>) {
 
 pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let Some(address) = cx.get::<GatewayAddress>(&gateway.key) else { return };
-    not_honoured(cx, gateway, &address.address);
+    if cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
+        not_honoured(cx, gateway, &address.address);
+    }
     let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
     let mut gateway_listeners = cx.find::<ListenersByGateway>(&gateway.key);
     let closed: Vec<_> =
