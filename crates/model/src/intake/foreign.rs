@@ -1,5 +1,7 @@
 //! Kinds that are stored and not acted on, where a cluster has somebody who does: what they ask for is said, never silent.
 
+use std::collections::BTreeSet;
+
 use super::node::Root;
 use crate::{ObjectKey, Severity};
 
@@ -115,7 +117,25 @@ const WHOLE: [&str; 5] = [
     "gateway.envoyproxy.io",
 ];
 
-/// Most letters that a misspelt kind differs in.
+/// Groups of Kubernetes itself, whose kinds nobody adds to: a kind that is not in them is refused.
+const BUILT_IN: [&str; 14] = [
+    "",
+    "admissionregistration.k8s.io",
+    "apiextensions.k8s.io",
+    "apps",
+    "autoscaling",
+    "batch",
+    "certificates.k8s.io",
+    "coordination.k8s.io",
+    "discovery.k8s.io",
+    "extensions",
+    "networking.k8s.io",
+    "policy",
+    "rbac.authorization.k8s.io",
+    "storage.k8s.io",
+];
+
+/// Most letters that a misspelt kind or group differs in.
 const MISSPELT: usize = 2;
 
 /// Says what the object asks for and does not get here.
@@ -137,6 +157,10 @@ pub(super) fn foreign(root: &mut Root<'_>) {
         let message = format!("there is no kind {name} in {group}: nothing is made of the object");
         let hint = "check the spelling of kind and apiVersion; kinds that are acted on are listed in docs/reference/findings.md";
         root.problem(2, Severity::Error, "kind", message, hint);
+    } else if let Some(of) = misspelt_group(group, name) {
+        let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
+        let hint = format!("did you mean apiVersion {}?", newest(of));
+        root.problem(2, Severity::Error, "apiVersion", message, &hint);
     } else if let Some((of, _)) = elsewhere(name) {
         let message =
             format!("kind {name} of {} is not acted on; the object is stored and left alone", spoken(group));
@@ -201,6 +225,29 @@ fn near(group: &str, name: &str) -> Option<&'static str> {
     let distance = |kind: &str| strsim::levenshtein(&kind.to_ascii_lowercase(), &name.to_ascii_lowercase());
     let nearest = kinds.iter().copied().min_by_key(|kind| distance(kind))?;
     (distance(nearest) <= MISSPELT).then_some(nearest)
+}
+
+/// The group that was meant, where the written one is Kubernetes' own and has no such kind, or is nearly one that has: a
+/// letter off, or with parts of the name missing, added or exchanged.
+fn misspelt_group(group: &str, name: &str) -> Option<&'static str> {
+    let parts = |group: &'static str| group.split('.').collect::<BTreeSet<_>>();
+    let written: BTreeSet<&str> = group.split('.').collect();
+    let nearly = |of: &'static str| {
+        let (of_it, letters) = (parts(of), strsim::levenshtein(of, group));
+        letters <= MISSPELT
+            || (written.len() > 1 && (written.is_superset(&of_it) || written.is_subset(&of_it)))
+    };
+    let of = OURS.iter().filter(|(_, kinds)| kinds.contains(&name)).map(|(of, _)| *of);
+    of.into_iter().find(|of| *of != group && (BUILT_IN.contains(&group) || (!of.is_empty() && nearly(of))))
+}
+
+/// The `apiVersion` that is written for kinds of a group of [`OURS`].
+fn newest(group: &str) -> String {
+    match group {
+        "" => "v1".to_owned(),
+        "bitnami.com" | "gateway.envoyproxy.io" => format!("{group}/v1alpha1"),
+        _ => format!("{group}/v1"),
+    }
 }
 
 /// The group in which a kind of this very name is acted on, if the name says that it was meant.
@@ -304,8 +351,45 @@ mod tests {
         }
         let found = findings("gateway.networking.k8s.io/v1", "Nonsense", &json!({}));
         assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Error));
-        let found = findings("networking.k8s.io/v1", "HTTPRoute", &json!({}));
-        assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Warning));
+    }
+
+    #[test]
+    fn a_misspelt_group_has_no_such_kind() {
+        for (api_version, kind, meant) in [
+            ("gateway.networking.k8s.oi/v1", "HTTPRoute", "gateway.networking.k8s.io/v1"),
+            ("gatway.networking.k8s.io/v1", "Gateway", "gateway.networking.k8s.io/v1"),
+            ("networking.k8s.io/v1", "HTTPRoute", "gateway.networking.k8s.io/v1"),
+            ("networking.gateway.k8s.io/v1", "GRPCRoute", "gateway.networking.k8s.io/v1"),
+            ("gateway.k8s.io/v1", "ReferenceGrant", "gateway.networking.k8s.io/v1"),
+            ("v1", "HTTPRoute", "gateway.networking.k8s.io/v1"),
+            ("v1", "Gateway", "gateway.networking.k8s.io/v1"),
+            ("v1", "Certificate", "cert-manager.io/v1"),
+            ("certmanager.io/v1", "ClusterIssuer", "cert-manager.io/v1"),
+            ("cert-manager.k8s.io/v1", "Certificate", "cert-manager.io/v1"),
+            ("bitnami.io/v1alpha1", "SealedSecret", "bitnami.com/v1alpha1"),
+            ("apps/v1", "Service", "v1"),
+            ("networking.k8s.io/v1", "Secret", "v1"),
+        ] {
+            let found = findings(api_version, kind, &json!({}));
+            let hint = format!("did you mean apiVersion {meant}?");
+            assert_eq!(found, [(2, Severity::Error, hint)], "{api_version} {kind}");
+        }
+        // Kinds of others with these names.
+        for (api_version, kind) in [
+            ("certmanager.step.sm/v1beta1", "ClusterIssuer"),
+            ("cert-manager.ncm.nokia.com/v1", "Issuer"),
+            ("example.com/v1", "HTTPRoute"),
+        ] {
+            let found = findings(api_version, kind, &json!({}));
+            assert_eq!(
+                (found.len(), found[0].0, found[0].1),
+                (1, 2, Severity::Warning),
+                "{api_version} {kind}"
+            );
+        }
+        for (api_version, kind) in [("serving.example.com/v1", "Service"), ("example.com/v1", "Gateway")] {
+            assert_eq!(findings(api_version, kind, &json!({})), [], "{api_version} {kind}");
+        }
     }
 
     #[test]
