@@ -180,8 +180,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Val
                     let secret = one.map_or(secret, |one| &one.secret);
                     let until =
                         one.map_or_else(String::new, |one| format!(", valid until {}", one.not_after));
-                    let names =
-                        one.iter().flat_map(|one| &one.covers).map(|n| &**n).collect::<Vec<_>>().join(", ");
+                    let names = portolan_core::gateway::told(one.iter().flat_map(|one| &one.covers));
                     let covered = row.covers.iter().any(|n| portolan_core::gateway::covers(n, host));
                     step("certificate", covered, format!("Secret {secret} covers {names}{until}"));
                     sources::secret(engine, secret, &mut step);

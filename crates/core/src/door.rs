@@ -20,20 +20,20 @@ pub fn judge(
     key: &ObjectKey,
     json: Value,
     stored: Option<&Object>,
-) -> Result<Value, Problem> {
-    let decoded = decode(definitions, json).map_err(|causes| refused(key, &[], causes))?;
+) -> Result<Value, Box<Problem>> {
+    let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
     let unknown = decoded.unknown().to_vec();
     let local = is_of_endpoints(key).then(|| decoded.object().clone());
     match (decoded.admit(stored.map(|stored| &*stored.json)), local) {
         (Ok(admitted), _) if unknown.is_empty() => Ok(admitted.object),
-        (Ok(_), _) => Err(refused(key, &unknown, Vec::new())),
+        (Ok(_), _) => Err(Box::new(refused(key, &unknown, Vec::new()))),
         (Err(mut causes), Some(object)) => {
             // On one machine loopback is where backends are: the one thing that is taken and that a cluster refuses.
             causes.retain(|cause| !cause.detail.starts_with("may not be in the loopback range"));
             let fine = causes.is_empty() && unknown.is_empty();
-            if fine { Ok(object) } else { Err(refused(key, &unknown, causes)) }
+            if fine { Ok(object) } else { Err(Box::new(refused(key, &unknown, causes))) }
         }
-        (Err(causes), None) => Err(refused(key, &unknown, causes)),
+        (Err(causes), None) => Err(Box::new(refused(key, &unknown, causes))),
     }
 }
 
@@ -61,8 +61,8 @@ pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<D
     let written = restricts(&key).then(|| json.clone());
     Ok(match (judge(definitions, &key, json, None), written) {
         (Ok(json), _) => Door::Taken(Object::from_json(json, origin)?),
-        (Err(problem), Some(written)) => Door::Restricts(Object::from_json(written, origin)?, problem),
-        (Err(problem), None) => Door::Refused(key, problem),
+        (Err(problem), Some(written)) => Door::Restricts(Object::from_json(written, origin)?, *problem),
+        (Err(problem), None) => Door::Refused(key, *problem),
     })
 }
 

@@ -288,7 +288,9 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(Fact::ConfigMap(row)) => rows.add(row),
         Some(Fact::SealedSecret(row)) => rows.add(Submitted(Arc::new(row))),
         Some(Fact::Issuer(row)) => rows.add(Submitted(Arc::new(row))),
-        Some(Fact::Certificate(row)) => rows.add(Submitted(Arc::new(row))),
+        Some(Fact::Certificate(row)) => {
+            rows.add(Submitted(Arc::<portolan_model::input::Certificate>::from(row)));
+        }
         Some(Fact::AdmissionPolicy(row)) => rows.add(row),
         Some(Fact::AdmissionBinding(row)) => rows.add(row),
     }

@@ -153,6 +153,9 @@ fn hooks_that_stay_are_applied_whatever_their_kind() {
         of(job, "name: job", "argocd.argoproj.io/hook: PreSync"),
         of(job, "generateName: migrate-", "argocd.argoproj.io/hook: PreSync"),
         of(map, "generateName: map-", ""),
+        of(map, "generateName: made-", "argocd.argoproj.io/hook: PreSync"),
+        of(map, "name: typo", "argocd.argoproj.io/hook: Presync"),
+        of(map, "name: helm-typo", "helm.sh/hook: postinstall"),
     ]
     .concat();
     let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &[("team/all.yaml", &text)])
@@ -171,6 +174,9 @@ fn hooks_that_stay_are_applied_whatever_their_kind() {
         listed("ConfigMap/shop/gone"),
         listed("Job/shop/job"),
         listed("Job/shop/migrate-"),
+        listed("ConfigMap/shop/made-"),
+        (623, "ConfigMap/shop/typo".to_owned()),
+        (623, "ConfigMap/shop/helm-typo".to_owned()),
     ];
     wanted.sort();
     assert_eq!(codes, wanted);

@@ -35,7 +35,7 @@ pub enum Fact {
     ConfigMap(input::ConfigMap),
     SealedSecret(input::SealedSecret),
     Issuer(input::Issuer),
-    Certificate(input::Certificate),
+    Certificate(Box<input::Certificate>),
     AdmissionPolicy(input::AdmissionPolicy),
     AdmissionBinding(input::AdmissionBinding),
 }
@@ -92,7 +92,9 @@ pub fn intake(object: &Object) -> Intake {
         ("cert-manager.io", "Issuer" | "ClusterIssuer") => {
             Some(Fact::Issuer(certificates::issuer(&mut root)))
         }
-        ("cert-manager.io", "Certificate") => Some(Fact::Certificate(certificates::certificate(&mut root))),
+        ("cert-manager.io", "Certificate") => {
+            Some(Fact::Certificate(Box::new(certificates::certificate(&mut root))))
+        }
         ("cert-manager.io", "CertificateRequest") | ("acme.cert-manager.io", "Order" | "Challenge") => {
             certificates::record(&mut root);
             return Intake { problems: root.problems, ours: true, ..Intake::default() };

@@ -82,7 +82,7 @@ fn refused(stored: &Object, new: &Object, definitions: &Definitions) -> Option<P
         return None;
     }
     if let Err(problem) = door::judge(definitions, &new.key, (*new.json).clone(), Some(stored)) {
-        return Some(problem);
+        return Some(*problem);
     }
     if edit::is_looked_at(new) { edit::refused(stored, new) } else { None }
 }

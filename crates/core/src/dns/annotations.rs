@@ -57,6 +57,8 @@ pub struct Annotations {
     pub hostnames: Vec<Name>,
     /// `target` (read on Gateways only): replaces the Gateway's addresses; IP addresses or names, in normal form.
     pub targets: Vec<Name>,
+    /// `target` is written and nothing in it can be a target. The Gateway's own addresses are not what was asked for.
+    pub no_target: bool,
     /// `ttl`, in seconds, 1 to 2147483647.
     pub ttl: Option<u32>,
     /// `controller` names another controller: the object is not ours to publish.
@@ -98,7 +100,9 @@ pub fn read(annotations: &BTreeMap<Name, String>, prefix: &Prefix) -> Read {
         found.hostnames = list(&field, value, hostname, &mut problems);
     }
     if let Some((field, value)) = pick("target", &mut problems) {
+        let before = problems.len();
         found.targets = list(&field, value, target, &mut problems);
+        found.no_target = found.targets.is_empty() && problems.len() > before;
     }
     if let Some((field, value)) = pick("ttl", &mut problems) {
         found.ttl = ttl(value);
@@ -171,12 +175,16 @@ pub fn hostname(text: &str) -> Result<Name, InvalidName> {
     if host.split('.').all(label) { Ok(name) } else { Err(InvalidName::NotHost) }
 }
 
-/// An address or a name.
+/// An address or a name. A CNAME may point below labels with underscores; a last label of digits is an address that went
+/// wrong.
 fn target(text: &str) -> Result<Name, InvalidName> {
-    match text.parse::<IpAddr>() {
-        Ok(ip) => Ok(Name::new(&ip.to_string())),
-        Err(_) => normal_name(text),
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Ok(Name::new(&ip.to_string()));
     }
+    let name = normal_name(text)?;
+    let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let number = name.rsplit('.').next().is_some_and(|last| last.bytes().all(|b| b.is_ascii_digit()));
+    if plain && !number { Ok(name) } else { Err(InvalidName::NotHost) }
 }
 
 /// Whole seconds, or a duration as Go writes it (`1h30m`, `1.5h`, `90s`), cut to whole seconds.

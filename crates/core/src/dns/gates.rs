@@ -81,7 +81,12 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             let problems = problems.into_iter().chain(unused);
             findings.extend(problems.map(|problem| problem.on(object())));
         }
+        if notes.no_target && found.outside.is_none() {
+            found.outside =
+                Some(format!("the target annotation of Gateway {} names no address or name", gateway.key));
+        }
         if found.targets.is_empty()
+            && !notes.no_target
             && let Some(address) = cx.get::<GatewayAddress>(&gateway.key)
         {
             if address.address.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {

@@ -226,7 +226,7 @@ fn gate(cx: &mut Cx<'_>, name: &Name, at: &At) -> Result<(), String> {
     if let Some(names) = gate.open.as_ref().map_err(Clone::clone)?
         && !names.iter().any(|pattern| covers(pattern, name))
     {
-        let names = names.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+        let names = crate::gateway::told(names.iter());
         return Err(format!("the certificate of listener {listener} covers {names}, not {name}"));
     }
     let Some(host) = &at.host else { return Ok(()) };

@@ -120,8 +120,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
                 .flat_map(|one| &one.covers)
                 .any(|name| one_label(name, hostname) || name == hostname)
         {
-            let names =
-                row.served.iter().flat_map(|one| &one.covers).map(|n| &**n).collect::<Vec<_>>().join(", ");
+            let names = told(row.served.iter().flat_map(|one| &one.covers));
             let message =
                 format!("the certificate in Secret {} covers {names}, not {hostname}", first.secret);
             let hint = "add the name to the Certificate's dnsNames, or refer to another Secret";
@@ -196,6 +195,12 @@ fn certificate(
             Ok(ServedCertificate { secret: secret.clone(), covers: covers.clone(), not_after: *not_after })
         }
     }
+}
+
+/// The names of a certificate, told to a reader: one for an email address or a URI alone has none.
+pub fn told<'a>(covers: impl IntoIterator<Item = &'a Name>) -> String {
+    let names: Vec<&str> = covers.into_iter().map(|name| &**name).collect();
+    if names.is_empty() { "no hostname".to_owned() } else { names.join(", ") }
 }
 
 /// Whether a certificate name covers a hostname: a wildcard stands for exactly one label (RFC 9525 §6.3).

@@ -108,7 +108,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         {
             Some((Ok(key), covers, _)) => {
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
-                    let names = covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+                    let names = crate::gateway::told(covers.iter());
                     (entry.state, entry.why) = (
                         State::Refused,
                         format!("the certificate in Secret {key} covers {names}, not {host}"),
@@ -243,7 +243,7 @@ fn uncertified(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
         Err((_, why)) => Some(format!("listener {key}: {why}")),
         Ok(_) if row.covers.iter().any(|name| crate::gateway::covers(name, &claim.key.host)) => None,
         Ok(secret) => {
-            let names = row.covers.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+            let names = crate::gateway::told(row.covers.iter());
             Some(format!("the certificate in Secret {secret} covers {names}, not {}", claim.key.host))
         }
     }

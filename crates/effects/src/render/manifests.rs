@@ -144,7 +144,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
 /// A `List`, of whatever kind (`HTTPRouteList`), stands for its items.
 fn items(json: Value) -> impl Iterator<Item = Value> {
     let kind = json.get("kind").and_then(Value::as_str).unwrap_or_default();
-    let is_list = kind == "List" || kind.ends_with("List") && json.get("items").is_some_and(Value::is_array);
+    // Items that are no list are not no items: the document is an object then, and said to be none.
+    let items = json.get("items");
+    let is_list = kind.ends_with("List") && items.is_some_and(Value::is_array)
+        || kind == "List" && items.is_none_or(Value::is_null);
     let items = match json {
         Value::Object(mut map) if is_list => match map.remove("items") {
             Some(Value::Array(items)) => items,
@@ -159,6 +162,24 @@ fn items(json: Value) -> impl Iterator<Item = Value> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_list_stands_for_its_items_and_a_map_is_no_list() {
+        let list = |kind: &str, items: Value| {
+            items_of(&serde_json::json!({"apiVersion": "v1", "kind": kind, "items": items}))
+        };
+        let two = serde_json::json!([{"kind": "A"}, {"kind": "B"}]);
+        assert_eq!(list("List", two.clone()), ["A", "B"]);
+        assert_eq!(list("SecretList", two), ["A", "B"]);
+        assert_eq!(list("List", Value::Null), [""; 0]);
+        assert_eq!(list("List", serde_json::json!({"a": "b"})), ["List"]);
+        assert_eq!(list("AllowList", serde_json::json!({"a": "b"})), ["AllowList"]);
+    }
+
+    /// Kinds of what a document stands for.
+    fn items_of(json: &Value) -> Vec<String> {
+        items(json.clone()).map(|item| item["kind"].as_str().unwrap().to_owned()).collect()
+    }
 
     #[test]
     fn lines_are_those_of_the_file_and_one_map_serves_equal_layouts() {

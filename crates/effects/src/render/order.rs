@@ -19,23 +19,30 @@ pub(super) fn wave(json: &Value) -> i32 {
 
 /// Why an object is listed and not applied: it runs once, or is a hook that does not outlive a sync. A hook may be of any kind
 /// (`gitops-engine/pkg/sync/hook`); one that stays is applied like other objects.
-pub(super) fn unapplied(key: &ObjectKey, json: &Value) -> Option<String> {
+pub(super) fn unapplied(key: &ObjectKey, json: &Value, generated: bool) -> Option<Unapplied> {
     let runs = matches!(
         (&*key.kind.group, &*key.kind.kind),
         ("batch", "Job") | ("", "Pod") | ("argoproj.io", "Workflow")
     );
     let hook = |of: &str, hook: &str, phases: &[&str], succeeded: Option<&str>| {
-        let listed = |text: &str, wanted: &[&str]| text.split(',').any(|item| wanted.contains(&item.trim()));
+        let listed = |text: &str, wanted: &[&str]| text_items(text).any(|item| wanted.contains(&item));
         let what = format!("is {of} hook ({hook})");
-        if runs {
+        let known = text_items(hook).any(|item| HOOKS.contains(&item));
+        if !known {
+            return Some(Unapplied::Misspelt(format!(
+                "{what}, of a type that there is not: nothing applies it"
+            )));
+        }
+        let why = if runs {
             Some(what)
         } else if !listed(hook, phases) {
             Some(format!("{what}, which no sync applies"))
         } else if succeeded.is_some_and(|policy| listed(policy, &["HookSucceeded", "hook-succeeded"])) {
             Some(format!("{what}, which is removed when it has succeeded"))
         } else {
-            None
-        }
+            generated.then(|| format!("{what}, which has another name in each sync"))
+        };
+        why.map(Unapplied::Listed)
     };
     // Any hook of Argo CD disables Helm's.
     if let Some(text) = annotation(json, "argocd.argoproj.io/hook") {
@@ -47,7 +54,42 @@ pub(super) fn unapplied(key: &ObjectKey, json: &Value) -> Option<String> {
         let phases = ["crd-install", "pre-install", "pre-upgrade", "post-install", "post-upgrade"];
         return hook("a Helm", text, &phases, annotation(json, "helm.sh/hook-delete-policy"));
     }
-    key.kind.is("batch", "Job").then(|| "is a Job".to_owned())
+    key.kind.is("batch", "Job").then(|| Unapplied::Listed("is a Job".to_owned()))
+}
+
+/// Why an object is listed and not applied.
+pub(super) enum Unapplied {
+    /// It is meant so.
+    Listed(String),
+    /// Its hook has a type that nobody knows, and the object is missing for it.
+    Misspelt(String),
+}
+
+/// Types of the hooks of Argo CD and of Helm.
+const HOOKS: [&str; 19] = [
+    "PreSync",
+    "Sync",
+    "PostSync",
+    "Skip",
+    "SyncFail",
+    "PreDelete",
+    "PostDelete",
+    "crd-install",
+    "pre-install",
+    "pre-upgrade",
+    "pre-delete",
+    "pre-rollback",
+    "post-install",
+    "post-upgrade",
+    "post-delete",
+    "post-rollback",
+    "test",
+    "test-success",
+    "test-failure",
+];
+
+fn text_items(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim)
 }
 
 /// Rank of a kind within one wave (`sync_tasks.go`); custom resources come last.
@@ -100,7 +142,7 @@ pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
     if let Some(namespaced) = definitions.namespaced(&kind.group, &kind.kind) {
         return !namespaced;
     }
-    const BUILT_IN: [(&str, &str); 19] = [
+    const BUILT_IN: [(&str, &str); 23] = [
         ("", "Namespace"),
         ("", "Node"),
         ("", "PersistentVolume"),
@@ -120,8 +162,55 @@ pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
         ("gateway.networking.k8s.io", "GatewayClass"),
+        ("projectcalico.org", "GlobalNetworkPolicy"),
+        ("crd.projectcalico.org", "GlobalNetworkPolicy"),
+        ("cilium.io", "CiliumClusterwideNetworkPolicy"),
+        ("cilium.io", "CiliumClusterwideEnvoyConfig"),
     ];
+    // Groups of others that stand for all namespaces, without what their kinds of one namespace begin with.
+    const WHOLE: [(&str, &str); 7] = [
+        ("policies.kyverno.io", "Namespaced"),
+        ("constraints.gatekeeper.sh", ""),
+        ("templates.gatekeeper.sh", ""),
+        ("mutations.gatekeeper.sh", ""),
+        ("expansion.gatekeeper.sh", ""),
+        ("policy.networking.k8s.io", ""),
+        ("trust.cert-manager.io", ""),
+    ];
+    let whole = WHOLE.iter().find(|(group, _)| *group == &*kind.group);
     BUILT_IN.contains(&(&*kind.group, &*kind.kind))
+        || whole.is_some_and(|(_, one)| {
+            (one.is_empty() || !kind.kind.starts_with(one)) && &*kind.kind != "PolicyException"
+        })
         || (kind.group.contains('.')
             && kind.kind.strip_prefix("Cluster").is_some_and(|rest| rest.starts_with(char::is_uppercase)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_others_that_stand_for_all_namespaces() {
+        let wide = |group: &str, kind: &str| cluster_scoped(&Kind::new(group, kind), &Definitions::default());
+        for (group, kind) in [
+            ("policies.kyverno.io", "ValidatingPolicy"),
+            ("kyverno.io", "ClusterPolicy"),
+            ("constraints.gatekeeper.sh", "K8sAllowedHosts"),
+            ("projectcalico.org", "GlobalNetworkPolicy"),
+            ("cilium.io", "CiliumClusterwideNetworkPolicy"),
+            ("policy.networking.k8s.io", "AdminNetworkPolicy"),
+        ] {
+            assert!(wide(group, kind), "{kind}.{group}");
+        }
+        for (group, kind) in [
+            ("policies.kyverno.io", "NamespacedValidatingPolicy"),
+            ("policies.kyverno.io", "PolicyException"),
+            ("kyverno.io", "Policy"),
+            ("projectcalico.org", "NetworkPolicy"),
+            ("k8s.nginx.org", "GlobalConfiguration"),
+        ] {
+            assert!(!wide(group, kind), "{kind}.{group}");
+        }
+    }
 }

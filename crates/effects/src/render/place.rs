@@ -7,7 +7,12 @@ use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
 use serde_json::{Map, Value};
 
-use super::{manifests::Document, order, part::Change, problems};
+use super::{
+    manifests::Document,
+    order::{self, Unapplied},
+    part::Change,
+    problems,
+};
 
 /// What a part brings, with the kinds that are cluster-scoped known.
 #[derive(Default)]
@@ -89,8 +94,13 @@ impl Placed {
             edit(&mut json, |metadata| metadata.remove("namespace"));
         }
         let (key, _) = Object::identity(&json)?;
-        if let Some(why) = order::unapplied(&key, &json) {
-            self.problems.push(problems::not_applied(&key, "", format!("{key} {why}")));
+        if let Some(why) = order::unapplied(&key, &json, generated) {
+            self.problems.push(match why {
+                Unapplied::Listed(why) => problems::not_applied(&key, "", format!("{key} {why}")),
+                Unapplied::Misspelt(why) => {
+                    problems::hook_misspelt(&key, "metadata.annotations", format!("{key} {why}"))
+                }
+            });
             self.unapplied.push(key);
             return Ok(());
         }

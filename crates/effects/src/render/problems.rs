@@ -66,6 +66,9 @@ problems! {
     cycle = 612, Error, "let one Application bring it";
     /// A hook or a Job.
     not_applied = 620, Info, "hooks and Jobs are listed, not run, on one machine";
+    /// A hook of a type that there is not.
+    hook_misspelt = 623, Warning,
+        "correct the type, such as PreSync or post-install; without the annotation the object is applied";
     /// An ApplicationSet.
     set_not_followed = 622, Warning,
         "write the Applications out, or render them with a chart, for what Portolan shall act on";

@@ -31,7 +31,7 @@ pub(super) fn sequence(subject: &Subject, common_name: &str) -> Vec<Rdn> {
         ("STREET", &subject.street_addresses),
         ("2.5.4.17", &subject.postal_codes),
         ("CN", &[common_name.to_owned()]),
-        ("SERIALNUMBER", &[subject.serial_number.clone()]),
+        ("SERIALNUMBER", std::slice::from_ref(&subject.serial_number)),
     ];
     let set = |(name, values): (&str, &[String])| {
         let id = oid(name).expect("the names above are known");

@@ -99,6 +99,23 @@ fn solver(node: &Node<'_>) -> Solver {
     }
 }
 
+/// cert-manager puts a certificate of its own into the Secret until the issuer has answered. Here a listener without one
+/// waits for the right one.
+fn temporary(root: &mut Root<'_>) {
+    const ASKED: &str = "cert-manager.io/issue-temporary-certificate";
+    if root.annotations().get(ASKED).is_some_and(|value| value == "true") {
+        let message = "no temporary certificate is made: the Secret is there once the issuer has signed";
+        let hint = "nothing to do, unless something waits for the Secret alone";
+        root.problem(
+            339,
+            Severity::Info,
+            &format!("metadata.annotations[{ASKED}]"),
+            message.to_owned(),
+            hint,
+        );
+    }
+}
+
 pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
     const HOUR: i64 = 3_600_000;
     let spec = root.spec();
@@ -131,6 +148,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
             "revisionHistoryLimit",
         ],
     );
+    temporary(root);
     let refused = refusals::certificate(root, &spec);
     let (lifetime, renew_before) = (time(&spec, "duration"), time(&spec, "renewBefore"));
     let reference = spec.get("issuerRef");

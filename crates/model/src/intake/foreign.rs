@@ -23,7 +23,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 59] = [
+const KINDS: [(&str, &[&str], Does); 60] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -89,7 +89,8 @@ const KINDS: [(&str, &[&str], Does); 59] = [
     ("secrets.hashicorp.com", &[], Does::Fills),
     ("isindir.github.com", &["SopsSecret"], Does::Fills),
     ("onepassword.com", &["OnePasswordItem"], Does::Fills),
-    ("trust.cert-manager.io", &["Bundle"], Does::Fills),
+    ("secrets-store.csi.x-k8s.io", &[], Does::Fills),
+    ("trust.cert-manager.io", &[], Does::Fills),
     ("certmanager.k8s.io", &[], Does::Fills),
 ];
 
@@ -318,6 +319,8 @@ mod tests {
             ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
             ("external-secrets.io/v1", "ExternalSecret"),
             ("trust.cert-manager.io/v1alpha1", "Bundle"),
+            ("trust.cert-manager.io/v1alpha2", "ClusterBundle"),
+            ("secrets-store.csi.x-k8s.io/v1", "SecretProviderClass"),
             ("certmanager.k8s.io/v1alpha1", "Certificate"),
         ] {
             let found = findings(api_version, kind, &json!({}));

@@ -47,6 +47,25 @@ fn both_prefixes_are_read() {
 }
 
 #[test]
+fn what_cannot_be_a_target_is_none() {
+    for (text, targets, wrong) in [
+        (
+            "https://lb.example.net, 10.0.0.300, lb.example.net:443, ok.example.net",
+            &["ok.example.net"][..],
+            3,
+        ),
+        ("_x1.acm-validations.example", &["_x1.acm-validations.example"][..], 0),
+        ("10.0.0.300", &[][..], 1),
+        ("", &[][..], 0),
+    ] {
+        let (found, problems) = of(&[(ALPHA, "target", text)]);
+        assert_eq!(found.targets, targets, "{text}");
+        assert_eq!(problems.len(), wrong, "{text}");
+        assert_eq!(found.no_target, text == "10.0.0.300", "{text}: unset is not wrong");
+    }
+}
+
+#[test]
 fn the_stable_prefix_wins_and_a_difference_is_reported() {
     let (found, problems) = of(&[(STABLE, "ttl", "60"), (ALPHA, "ttl", "90")]);
     assert_eq!(found.ttl, Some(60));
