@@ -216,7 +216,7 @@ fn charts_see_the_kinds_of_the_components() {
         "cert-manager.io/v1",
     ];
     let has: String =
-        asked.iter().map(|kind| format!("{{{{ .Capabilities.APIVersions.Has \"{kind}\" }}}} ")).collect();
+        asked.map(|kind| format!("{{{{ .Capabilities.APIVersions.Has \"{kind}\" }}}} ")).concat();
     let map = format!(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: show}}\ndata: {{a: \"{has}\", b: \"{{{{ .Capabilities.APIVersions.Has \"x.example/v1\" }}}}\"}}\n"
     );

@@ -179,7 +179,9 @@ fn time(at: Instant) -> Vec<u8> {
 
 fn alternative_names(params: &CertificateRequestParams, critical: bool) -> Option<Extension> {
     let texts = |writer: &mut yasna::DERWriterSeq<'_>, tag: u64, list: &[String]| {
-        list.iter().for_each(|text| implicit(writer.next(), tag, text.as_bytes()));
+        for text in list {
+            implicit(writer.next(), tag, text.as_bytes());
+        }
     };
     let empty = params.dns_names.is_empty()
         && params.ip_addresses.is_empty()

@@ -15,6 +15,9 @@ use super::{
     subjects::Subjects,
 };
 
+/// Definitions of one kind, by the part that brings them and their number in it.
+type Defining = BTreeMap<(Arc<PartKey>, usize), Arc<Brought>>;
+
 /// Everything that was read, without the objects themselves: the store has them.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
@@ -22,7 +25,7 @@ pub(super) struct Merged {
     /// Where each object stands; more than one place is a conflict, and the first wins.
     places: BTreeMap<ObjectKey, Vec<Rank>>,
     /// Kinds that CustomResourceDefinitions define; of several the first counts.
-    defined: BTreeMap<Kind, BTreeMap<(Arc<PartKey>, usize), Arc<Brought>>>,
+    defined: BTreeMap<Kind, Defining>,
     definitions: Definitions,
     subjects: Subjects,
     /// Conflicts that were told.
@@ -130,12 +133,11 @@ impl Merged {
         let mut changed = BTreeSet::new();
         for (kind, before) in before {
             let now = self.defining(&kind);
-            match &now {
-                Some(now) => self.definitions.bring(Arc::clone(now)),
-                None => {
-                    self.defined.remove(&kind);
-                    self.definitions.forget(&kind.group, &kind.kind);
-                }
+            if let Some(now) = &now {
+                self.definitions.bring(Arc::clone(now));
+            } else {
+                self.defined.remove(&kind);
+                self.definitions.forget(&kind.group, &kind.kind);
             }
             if now != before {
                 changed.insert(kind);

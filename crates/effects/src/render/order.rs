@@ -139,9 +139,6 @@ pub(super) fn rank(kind: &Kind) -> usize {
 /// For a custom kind without a definition, a name that starts with `Cluster` and goes on decides, as the field names them
 /// (ClusterIssuer, ClusterPolicy, ClusterSecretStore).
 pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
-    if let Some(namespaced) = definitions.namespaced(&kind.group, &kind.kind) {
-        return !namespaced;
-    }
     const BUILT_IN: [(&str, &str); 23] = [
         ("", "Namespace"),
         ("", "Node"),
@@ -177,6 +174,9 @@ pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
         ("policy.networking.k8s.io", ""),
         ("trust.cert-manager.io", ""),
     ];
+    if let Some(namespaced) = definitions.namespaced(&kind.group, &kind.kind) {
+        return !namespaced;
+    }
     let whole = WHOLE.iter().find(|(group, _)| *group == &*kind.group);
     BUILT_IN.contains(&(&*kind.group, &*kind.kind))
         || whole.is_some_and(|(_, one)| {
