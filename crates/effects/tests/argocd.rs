@@ -253,7 +253,8 @@ fn lists_of_any_kind_stand_for_their_items_and_sets_of_applications_are_said() {
     let text = format!(
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRouteList\nitems:\n  - {}---\napiVersion: v1\nkind: List\nitems:\n  - {}---\n\
          apiVersion: x.example/v1\nkind: AllowList\nmetadata: {{name: l}}\n---\n\
-         apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\n",
+         apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\n\
+         spec: {{generators: [], template: {{metadata: {{name: x}}, spec: {{project: p, destination: {{}}}}}}}}\n",
         route("typed"),
         route("plain")
     );
@@ -277,7 +278,7 @@ fn a_root_may_manage_itself() {
     };
     let folder = dir.path().join("repo");
     fs::create_dir_all(folder.join("argocd/root")).unwrap();
-    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  \
+    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  project: p\n  \
                 source: {repoURL: https://git.example.com/p.git, path: argocd, directory: {recurse: true}}\n  destination: {namespace: argocd}\n";
     fs::write(folder.join("argocd/root/root.yaml"), root).unwrap();
     fs::write(folder.join("argocd/m.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")
