@@ -242,7 +242,8 @@ fn a_host_takes_little_memory() {
     table::<portolan_core::conditions::rows::ObjectStatus>(&engine, &mut lines);
     println!("bytes a host, {HOSTS} hosts: total {total}");
     // 18.0 kB before each host had rows of its own that say what is in force of it (`HostForce`, `WireAck`).
-    assert!(total < 20_500, "a host takes {total} bytes");
+    // 20.4 before what an object yields was known by its source.
+    assert!(total < 20_800, "a host takes {total} bytes");
     println!("  parsed {parsed}, parsed and stored {stored}");
     println!("  facts put {facts}, derived {derived}, probes and records {live}");
     let mut rows = 0;

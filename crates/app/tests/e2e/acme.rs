@@ -267,7 +267,7 @@ fn a_failed_order_shows_why_and_when_it_is_tried_again() {
     assert!(String::from_utf8_lossy(&table.stdout).contains("errored"), "{table:?}");
     let explained = instance.run(&["explain", "app1.dev.example.com"]);
     let text = String::from_utf8_lossy(&explained.stdout).into_owned();
-    assert!(text.contains("NO  order"), "{text}");
+    assert!(text.contains("NO   order"), "{text}");
     // A changed Certificate is tried at once, and what failed is gone.
     instance.edit("certificates.yaml", ", size: 521", "");
     instance.reach("app1.dev.example.com", "live");

@@ -147,7 +147,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
         ],
     );
     check(&entry["certificate"], &["secret", "issuer", "notAfter", "serial"]);
-    check(&entry["dns"], &["managed", "records"]);
+    check(&entry["dns"], &["managed", "outside", "records"]);
     check(&entry["dns"]["records"][0], &["name", "type", "ttl", "values"]);
     check(
         &status["listeners"][0],

@@ -109,7 +109,7 @@ fn records_come_once_the_listener_answers_and_say_whose_they_are() {
     assert_eq!(ask(dns, "app1.example.org", A), (REFUSED, vec![]));
     let explained = instance.run(&["explain", APP]);
     let explained = String::from_utf8(explained.stdout).unwrap();
-    assert!(explained.contains("NO  DNS gate") && explained.contains("ingress-tls"), "{explained}");
+    assert!(explained.contains("NO   DNS gate") && explained.contains("ingress-tls"), "{explained}");
 
     std::fs::write(certificates, &good).unwrap();
     let address = instance.wait("the record", || ask(dns, APP, A).1.pop());
@@ -129,9 +129,10 @@ fn records_come_once_the_listener_answers_and_say_whose_they_are() {
     instance.reach("greeter.dev.example.com", "live");
     assert_eq!(ask(dns, "a-greeter.dev.example.com", TXT).1, [greeter]);
     let redirect = instance.reach("*", "live");
-    assert_eq!(redirect["dns"], json!({"managed": false, "records": []}));
+    assert_eq!(redirect["dns"], json!({"managed": false, "outside": null, "records": []}));
     let explained = String::from_utf8(instance.run(&["explain", APP]).stdout).unwrap();
-    for step in ["ok  DNS desired", "ok  DNS gate", "ok  DNS record", "owner portolan", "ok  DNS answer"] {
+    for step in ["ok   DNS desired", "ok   DNS gate", "ok   DNS record", "owner portolan", "ok   DNS answer"]
+    {
         assert!(explained.contains(step), "{step} is not in\n{explained}");
     }
     let Some(dig) = suites::program("dig") else {

@@ -108,7 +108,9 @@ impl Place {
         for (n, command) in commands.iter().enumerate() {
             if command.starts_with("portolan up ") && !command.contains("--once") {
                 writeln!(script, "{command} >../out/{n} 2>&1 & up=$!; echo '{n} 0'").unwrap();
-                writeln!(script, "well portolan status").unwrap();
+                // As a reader, who types the next command once the live view says so.
+                writeln!(script, "settled() {{ portolan status >../out/settled && grep -q '^live' ../out/settled && ! grep -q '^pending' ../out/settled; }}").unwrap();
+                writeln!(script, "well settled").unwrap();
             } else {
                 writeln!(script, "{command} >../out/{n} 2>&1; echo \"{n} $?\"").unwrap();
             }

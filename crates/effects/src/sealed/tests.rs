@@ -192,6 +192,6 @@ fn what_cannot_be_sealed_says_why() {
     );
     assert_eq!(read_secrets("").unwrap_err(), SealError::Nothing);
     assert!(matches!(read_secrets("a: [").unwrap_err(), SealError::NotYaml(..)));
-    let list = r#"{"kind": "List", "items": [{"kind": "Secret"}, {"kind": "Secret"}]}"#;
+    let list = r#"{"apiVersion": "v1", "kind": "List", "items": [{"apiVersion": "v1", "kind": "Secret"}, {"apiVersion": "v1", "kind": "Secret"}]}"#;
     assert_eq!(read_secrets(list).unwrap().len(), 2);
 }

@@ -98,9 +98,10 @@ fn what_is_no_key_says_so_and_shows_nothing() {
         (crt.as_str(), "no private key"),
         (ecdsa.as_str(), "not RSA"),
         (damaged.as_str(), "damaged"),
-        ("kind: ConfigMap\n", "no Secret"),
-        ("kind: Secret\ndata: {}\n", "tls.key"),
-        ("kind: Secret\ndata: {tls.key: '%'}\n", "tls.key"),
+        ("apiVersion: v1\nkind: ConfigMap\n", "no Secret"),
+        ("apiVersion: other.example/v1\nkind: Secret\n", "no Secret"),
+        ("apiVersion: v1\nkind: Secret\ndata: {}\n", "tls.key"),
+        ("apiVersion: v1\nkind: Secret\ndata: {tls.key: '%'}\n", "tls.key"),
         ("kind: [\n", "neither PEM nor YAML"),
     ] {
         assert!(text(content).contains(wanted), "{content:.30}: {}", text(content));
