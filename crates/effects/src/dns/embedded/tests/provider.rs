@@ -110,7 +110,6 @@ async fn a_port_in_use_is_said_and_a_dropped_server_frees_it() {
     let second = EmbeddedDns::start(address, &[], &Contents::default()).await;
     let Err(error @ EmbeddedError::Bind { .. }) = second else { panic!("{second:?}") };
     assert!(error.to_string().contains(&address.to_string()), "{error}");
-    assert!(error.to_string().contains("--dns-listen"), "{error}");
     drop(first);
     for _ in 0..100 {
         // The tasks end at their next wake-up.
