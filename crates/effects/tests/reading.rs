@@ -47,7 +47,7 @@ impl Sum {
 fn application(name: &str, path: &str, wave: i32) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  annotations: \
-         {{argocd.argoproj.io/sync-wave: \"{wave}\"}}\nspec:\n  destination: {{namespace: {name}-space}}\n  source:\n    repoURL: \
+         {{argocd.argoproj.io/sync-wave: \"{wave}\"}}\nspec:\n  project: default\n  destination: {{namespace: {name}-space}}\n  source:\n    repoURL: \
          https://git.example.com/r.git\n    path: {path}\n    directory: {{recurse: true, exclude: 'skip*'}}\n"
     )
 }

@@ -143,7 +143,14 @@ fn a_config_map_is_read_and_its_maker_told_by_the_marks() {
     assert_eq!(maker(ours), Maker::Account);
     let issued = "annotations: {portolan.dev/issued-at: x, reflector.v1.k8s.emberstack.com/reflects: a/b}";
     assert_eq!(maker(&format!("{ours}, {issued}")), Maker::Issued, "its template may carry marks of mirrors");
-    assert_eq!(maker(&format!("{ours}, ownerReferences: [{{kind: SealedSecret}}]")), Maker::Unsealed);
+    assert_eq!(
+        maker(&format!(
+            "{ours}, ownerReferences: [{{apiVersion: bitnami.com/v1alpha1, kind: SealedSecret}}]"
+        )),
+        Maker::Unsealed
+    );
+    let namesake = "ownerReferences: [{apiVersion: other.example/v1, kind: SealedSecret}]";
+    assert_ne!(maker(&format!("{ours}, {namesake}")), Maker::Unsealed);
     // A mirror that a user wrote by hand is the user's.
     assert_eq!(maker("annotations: {reflector.v1.k8s.emberstack.com/reflects: a/c}"), Maker::Repository);
 }
