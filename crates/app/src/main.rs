@@ -22,6 +22,10 @@ mod wire;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    // Started by ourselves, between us and a program that reads a repository.
+    if let Some(code) = portolan_effects::confined::asked() {
+        return code;
+    }
     // A bug in a rule is a finding, and not a backtrace for each of its inputs.
     portolan_engine::quiet_rules();
     // Two crypto providers may be compiled in by features of dependencies: choose one before the first handshake.

@@ -27,7 +27,7 @@ fn rendered(root: &Path, spec: &str, files: &[(&str, &str)]) -> Option<Rendered>
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
     }
-    Some(render(&folder, "dev", None, &Tools::new(Some(helm), root.join("helm"))))
+    Some(render(&folder, "dev", None, &tools(helm, root)))
 }
 
 const CHART: &str = "apiVersion: v2\nname: team\nversion: 0.1.0\n";
@@ -283,7 +283,27 @@ fn a_root_may_manage_itself() {
     fs::write(folder.join("argocd/root/root.yaml"), root).unwrap();
     fs::write(folder.join("argocd/m.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")
         .unwrap();
-    let tools = Tools::new(Some(helm), dir.path().join("helm"));
+    let tools = tools(helm, dir.path());
     let rendered = render(&folder, "dev", Some("argocd/root/root.yaml"), &tools);
     assert_eq!((keys(&rendered), codes(&rendered)), (vec!["ConfigMap/argocd/m".to_owned()], vec![]));
+}
+
+fn tools(helm: std::path::PathBuf, folder: &std::path::Path) -> Tools {
+    Tools::new(Some(helm), folder.join("helm")).through(env!("CARGO_BIN_EXE_portolan-confined"))
+}
+
+#[test]
+fn a_file_parameter_is_one_file() {
+    let source = |name: &str| {
+        format!(
+            "  source:\n    REPO\n    path: charts/team\n    helm: {{fileParameters: [{{name: '{name}', path: v}}], parameters: [{{name: b, value: x}}]}}\n"
+        )
+    };
+    let file = [("charts/team/v", "content")];
+    let Some((data, codes)) = shown(&source("a"), &file) else { return };
+    assert_eq!((data, codes), (Some(["content".into(), "x".into()]), vec![]));
+    for name in ["a=/etc/passwd,b", "a=/etc/passwd\\\\,", "a,b"] {
+        let (data, codes) = shown(&source(name), &file).unwrap();
+        assert_eq!((data, codes), (None, vec![601]), "{name}");
+    }
 }

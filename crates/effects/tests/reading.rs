@@ -377,7 +377,8 @@ fn a_chart_is_rendered_again_only_for_what_it_was_rendered_from() {
          example.com/v1\nkind: Gadget\nmetadata: {name: g}\n",
     );
     write("charts/c/templates/n.yaml", &map("second", "", 0));
-    let tools = Tools::new(Some(helm), dir.path().join("cache"));
+    let tools =
+        Tools::new(Some(helm), dir.path().join("cache")).through(env!("CARGO_BIN_EXE_portolan-confined"));
     let mut tree = Tree::new(&root, "e", None, tools.clone());
     let mut sum = Sum::default();
     sum.add(tree.read(&Touched::All));

@@ -36,10 +36,17 @@ pub struct YamlError {
 
 /// Deepest nesting that is read; deeper documents are an error, not a stack overflow.
 const DEPTH: usize = 200;
-/// Most nodes that aliases may add up to in one file (the "billion laughs" limit).
+/// Most nodes of one file, those that aliases add included (the "billion laughs" limit).
 const NODES: usize = 1_000_000;
-/// Most bytes of text that aliases may add up to in one file.
+/// Most bytes of text that anchors and aliases may add in one file, and how much of it for each byte of the file beyond the
+/// first mebibyte: many small files may not grow to more than there is memory.
 const BYTES: usize = 16 << 20;
+const FREE: usize = 1 << 20;
+const GROWTH: usize = 10;
+/// Most bytes of the names of all fields, each written out from the root. One long key has them without any alias.
+const PATHS: usize = 128 << 20;
+/// Documents that cannot be read, after which the rest of the file is left alone.
+const ERRORS: usize = 50;
 
 /// Reads all documents. Empty documents are left out.
 pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
@@ -48,6 +55,9 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
         anchors: HashMap::new(),
         nodes: 0,
         bytes: 0,
+        most: BYTES.min(FREE + text.len().saturating_mul(GROWTH)),
+        paths: 0,
+        full: false,
         lines: Vec::new(),
         repeated: Vec::new(),
     };
@@ -68,7 +78,7 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
                     Ok(None) => {}
                     Err(error) => {
                         errors.push(error);
-                        if !matches!(loader.parser.proceed_next_document(), Ok(true)) {
+                        if !goes_on(&mut loader, &mut errors) {
                             break;
                         }
                     }
@@ -77,7 +87,7 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
             Ok(_) => {}
             Err(error) => {
                 errors.push(error);
-                if !matches!(loader.parser.proceed_next_document(), Ok(true)) {
+                if !goes_on(&mut loader, &mut errors) {
                     break;
                 }
             }
@@ -86,12 +96,33 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
     (documents, errors)
 }
 
+/// Whether to read on after an error.
+fn goes_on(loader: &mut Loader<'_>, errors: &mut [YamlError]) -> bool {
+    if loader.full {
+        return false;
+    }
+    if errors.len() >= ERRORS {
+        if let Some(last) = errors.last_mut() {
+            last.message =
+                format!("{ERRORS} documents cannot be read; the rest of the file is not looked at");
+        }
+        return false;
+    }
+    matches!(loader.parser.proceed_next_document(), Ok(true))
+}
+
 struct Loader<'a> {
     parser: Parser<'a, granit_parser::StrInput<'a>>,
     anchors: HashMap<usize, Anchor>,
     nodes: usize,
-    /// Of texts that aliases brought.
+    /// Of texts that anchors and aliases brought.
     bytes: usize,
+    /// Most of them.
+    most: usize,
+    /// Of the names of fields in `lines`, of all documents.
+    paths: usize,
+    /// A limit of the whole file is reached: no document after it is read.
+    full: bool,
     /// In the order in which they were met.
     lines: Vec<(String, u32)>,
     repeated: Vec<(String, u32)>,
@@ -142,6 +173,7 @@ impl<'a> Loader<'a> {
         self.nodes += 1;
         let wrong = |message: &str| YamlError { line: at.0, column: at.1, message: message.to_owned() };
         if depth > DEPTH || self.nodes > NODES {
+            self.full |= self.nodes > NODES;
             return Err(wrong("nested too deep or too many nodes"));
         }
         let first = self.nodes;
@@ -158,7 +190,7 @@ impl<'a> Loader<'a> {
                         break;
                     }
                     let path = format!("{path}[{}]", items.len());
-                    self.lines.push((path.clone(), at.0));
+                    self.line(&path, at)?;
                     items.push(self.value(event, at, &path, depth + 1)?);
                 }
                 // Most lists have one item, and room for four is made at first.
@@ -168,20 +200,43 @@ impl<'a> Loader<'a> {
             Event::MappingStart(_, anchor, _) => (self.mapping(path, depth)?, anchor),
             Event::Alias(id) => {
                 let anchor = self.anchors.get(&id).ok_or_else(|| wrong("unknown alias"))?;
-                self.nodes += anchor.nodes;
-                self.bytes += anchor.bytes;
-                if self.nodes > NODES || self.bytes > BYTES {
-                    return Err(wrong("aliases add up to too many nodes or too much text"));
-                }
-                return Ok(anchor.value.clone());
+                let (nodes, bytes) = (anchor.nodes, anchor.bytes);
+                self.spend(nodes, bytes, at)?;
+                return Ok(self.anchors.get(&id).map(|anchor| anchor.value.clone()).unwrap_or_default());
             }
             _ => return Err(wrong("a value is missing here")),
         };
         if anchor > 0 {
+            // What is kept for aliases is a copy too, and anchors may stand in what another one names.
             let (nodes, bytes) = (self.nodes - first + 1, text_of(&value));
+            self.spend(nodes, bytes, at)?;
             self.anchors.insert(anchor, Anchor { value: value.clone(), nodes, bytes });
         }
         Ok(value)
+    }
+
+    /// Counts what a copy of a value adds.
+    fn spend(&mut self, nodes: usize, bytes: usize, at: At) -> Result<(), YamlError> {
+        self.nodes += nodes;
+        self.bytes += bytes;
+        if self.nodes <= NODES && self.bytes <= self.most {
+            return Ok(());
+        }
+        self.full = true;
+        let message = "aliases add up to too many nodes or too much text".to_owned();
+        Err(YamlError { line: at.0, column: at.1, message })
+    }
+
+    /// Notes the line of a field.
+    fn line(&mut self, path: &str, at: At) -> Result<(), YamlError> {
+        self.paths += path.len();
+        if self.paths > PATHS {
+            self.full = true;
+            let message = "the keys of nested fields add up to too much text".to_owned();
+            return Err(YamlError { line: at.0, column: at.1, message });
+        }
+        self.lines.push((path.to_owned(), at.0));
+        Ok(())
     }
 
     fn mapping(&mut self, path: &str, depth: usize) -> Result<Value, YamlError> {
@@ -202,7 +257,7 @@ impl<'a> Loader<'a> {
                 }
             };
             let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
-            self.lines.push((child.clone(), at.0));
+            self.line(&child, at)?;
             let (event, value_at) = self.next()?;
             let value = self.value(event, value_at, &child, depth + 1)?;
             if key == "<<" {
@@ -346,9 +401,42 @@ mod tests {
     fn texts_of_aliases_are_bounded() {
         let mut bomb = format!("a: &a {}\nall:\n", "x".repeat(100_000));
         (0..200).for_each(|_| bomb.push_str("- *a\n"));
+        bomb.push_str("---\nafter: 1\n");
         let (documents, errors) = load(&bomb);
         assert_eq!((documents.len(), errors.len()), (0, 1));
         assert!(errors[0].message.contains("too much text"), "{}", errors[0].message);
+    }
+
+    /// A small file does not grow to megabytes: there may be thousands of them.
+    #[test]
+    fn small_files_grow_little_and_anchors_count_too() {
+        let long = "x".repeat(40_000);
+        let (documents, errors) = load(&format!("a: &a {long}\nb: [*a, *a, *a]\n"));
+        assert_eq!((documents.len(), errors.len()), (1, 0));
+        let (_, errors) = load(&format!("a: &a {long}\nb: [{}]\n", ["*a"; 40].join(",")));
+        assert!(errors[0].message.contains("too much text"), "{errors:?}");
+        // No alias at all: each anchor keeps a copy of all that is in it.
+        let anchors: Vec<String> = (0..150).map(|n| format!("&a{n} [")).collect();
+        let anchors = anchors.concat();
+        let (_, errors) = load(&format!("{anchors}{}{}", "y".repeat(100_000), "]".repeat(150)));
+        assert!(errors[0].message.contains("too much text"), "{errors:?}");
+    }
+
+    #[test]
+    fn names_of_fields_are_bounded_in_all() {
+        let text = format!("? {}\n: [{}]\n", "k".repeat(1 << 20), "1,".repeat(1000));
+        let (documents, errors) = load(&text);
+        assert_eq!((documents.len(), errors.len()), (0, 1));
+        assert!(errors[0].message.contains("keys of nested fields"), "{errors:?}");
+    }
+
+    #[test]
+    fn broken_documents_are_counted() {
+        let (documents, errors) = load(&"---\na: [\n".repeat(10_000));
+        assert!(documents.is_empty() && errors.len() == ERRORS, "{}", errors.len());
+        assert!(errors[ERRORS - 1].message.contains("not looked at"), "{:?}", errors[ERRORS - 1]);
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(load(&deep).1.len(), 1);
     }
 
     #[test]

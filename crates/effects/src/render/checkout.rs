@@ -1,11 +1,16 @@
 //! The work tree: paths that cannot leave it, and which repository URL it stands for.
 
 use std::{
+    fs::File,
+    io::{self, Read as _},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Component, Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use super::inputs::Inputs;
+
+const NONBLOCK: i32 = libc::O_NONBLOCK;
 
 /// A folder that all reading stays inside. It notes what is asked of it.
 #[derive(Debug)]
@@ -21,6 +26,31 @@ pub(super) enum Unresolved {
     Missing,
     /// It leads outside, by `..` or by a link.
     Outside,
+}
+
+/// Larger files are not read, wherever they are named.
+pub(super) const MOST_BYTES: u64 = 16 << 20;
+
+/// The whole file, of what is a file and not too large.
+pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    // Asked of what was opened: a path may be another file by then. A pipe would be waited for.
+    let file = File::options().read(true).custom_flags(NONBLOCK).open(path)?;
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MOST_BYTES {
+        let size = meta.len().max(MOST_BYTES + 1);
+        return Err(io::Error::other(format!("the file has {size} bytes; at most {MOST_BYTES} are read")));
+    }
+    Ok(bytes)
+}
+
+/// The same as text.
+pub(super) fn read_text(path: &Path) -> io::Result<String> {
+    String::from_utf8(read(path)?).map_err(|_| io::Error::other("it is no UTF-8 text"))
 }
 
 impl Checkout {
@@ -110,6 +140,27 @@ mod tests {
         assert_eq!(checkout.resolve("link"), Err(Unresolved::Outside));
         assert_eq!(checkout.resolve("a/c"), Err(Unresolved::Missing));
         assert_eq!(checkout.show(&checkout.resolve("/a/./b").unwrap()), "a/b");
+    }
+
+    #[test]
+    fn only_files_of_a_bounded_size_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        // A hundred megabytes that are nowhere.
+        File::create(path("large")).unwrap().set_len(100 << 20).unwrap();
+        assert!(read(&path("large")).unwrap_err().to_string().contains("104857600 bytes"));
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path("pipe"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        assert_eq!(read(&path("pipe")).unwrap_err().to_string(), "it is no file");
+        assert!(read(dir.path()).is_err());
+        std::fs::write(path("latin"), b"caf\xe9").unwrap();
+        assert_eq!(read_text(&path("latin")).unwrap_err().to_string(), "it is no UTF-8 text");
     }
 
     #[test]

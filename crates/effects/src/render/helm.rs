@@ -1,14 +1,12 @@
 //! One run of the real `helm template`: from a temporary copy, with nothing of our environment, empty Helm folders (so no
-//! plugins), no kubeconfig and no way to the network (`confine`, `schema`); the result is kept by content.
+//! plugins), no kubeconfig and no way to the network (`confined`, `schema`); the result is kept by content.
 //! Source of the arguments: argoproj/argo-cd `util/helm/cmd.go`.
 
 use std::{
-    fs::{self, File},
-    io::{Read as _, Write as _},
+    fs,
+    io::Write as _,
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
 };
 
 use aws_lc_rs::digest;
@@ -16,8 +14,12 @@ use aws_lc_rs::digest;
 use super::{
     Tools,
     application::{Helm, Parameter},
-    confine, schema,
+    schema,
     stage::Staged,
+};
+use crate::confined::{
+    self,
+    run::{self, Limits, Run, Stopped},
 };
 
 /// Versions and kinds that charts may ask for with `.Capabilities.APIVersions.Has`: those of the components that Portolan stands
@@ -55,7 +57,8 @@ pub(super) fn api_versions() -> impl Iterator<Item = String> {
     })
 }
 
-const MOST_OUTPUT: u64 = 64 << 20;
+/// That the kernel cannot hold everything is said once.
+static SAID: std::sync::Once = std::sync::Once::new();
 /// Rendered charts that are kept; the oldest go first.
 const MOST_KEPT: usize = 400;
 
@@ -100,7 +103,12 @@ pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Resul
     {
         return Err(Failure::Chart(why));
     }
-    let text = run(helm, tools.timeout, request)?;
+    SAID.call_once(|| {
+        if let Some(weakness) = confined::weakness() {
+            tracing::warn!("{weakness}");
+        }
+    });
+    let text = run(helm, tools, request)?;
     // Secret values are kept in the store alone.
     if holds_secrets(&text) {
         return Ok(text);
@@ -120,88 +128,55 @@ fn holds_secrets(text: &str) -> bool {
     })
 }
 
-fn run(helm: &Path, timeout: Duration, request: &Request<'_>) -> Result<String, Failure> {
-    let tool = |what: &str, why: std::io::Error| Failure::Tool(format!("{what}: {why}"));
-    let work = tempfile::Builder::new().prefix("portolan-helm").tempdir();
-    let work = work.map_err(|why| tool("a temporary folder cannot be made", why))?;
-    let chart = work.path().join("chart");
-    let write = |path: &Path, content: &[u8]| {
-        if let Some(parent) = path.parent() {
-            fs::create_dir_all(parent)?;
-        }
-        fs::write(path, content)
-    };
-    for (path, content) in &request.staged.files {
-        write(&chart.join(path), content).map_err(|why| tool("the chart cannot be copied", why))?;
-    }
-    let mut shown = vec![(chart.display().to_string(), request.shown.to_owned())];
-    let mut command = Command::new(helm);
-    command.args(arguments(request)).arg(&chart);
-    for (flag, files) in [("--values", &request.values), ("--set-file", &request.files)] {
-        for (n, (name, content)) in files.iter().enumerate() {
-            let path = work.path().join(format!("{}-{n}", &flag[2..]));
-            write(&path, content).map_err(|why| tool("a values file cannot be copied", why))?;
-            let path = path.display().to_string();
-            if flag == "--values" {
-                command.arg(flag).arg(&path);
-                shown.push((path, name.clone()));
-            } else {
-                command.arg(flag).arg(format!("{name}={path}"));
-            }
+fn run(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<String, Failure> {
+    let chart = Path::new("chart");
+    let mut files: Vec<(PathBuf, &[u8])> =
+        request.staged.files.iter().map(|(path, content)| (chart.join(path), &**content)).collect();
+    let mut flags = Vec::new();
+    for (flag, given) in [("--values", &request.values), ("--set-file", &request.files)] {
+        for (n, (name, content)) in given.iter().enumerate() {
+            let path = PathBuf::from(format!("{}-{n}", &flag[2..]));
+            files.push((path.clone(), content));
+            flags.push((flag, name, path));
         }
     }
-    command.env_clear().current_dir(work.path()).stdin(Stdio::null());
-    for name in ["HOME", "HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS", "TMPDIR"] {
-        let folder = work.path().join(name);
-        fs::create_dir_all(&folder).map_err(|why| tool("a temporary folder cannot be made", why))?;
-        command.env(name, folder);
-    }
-    // Where the kernel cannot hold it: every connection that is not to loopback goes to a port that nobody serves.
-    for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
-        command.env(name, "http://127.0.0.1:9");
-    }
-    let streams = ["stdout", "stderr"].map(|name| work.path().join(name));
-    for (n, path) in streams.iter().enumerate() {
-        let file = File::create(path).map_err(|why| tool("a temporary file cannot be made", why))?;
-        if n == 0 {
-            command.stdout(file)
+    let work = run::copy(files.iter().map(|(path, content)| (&**path, *content)))
+        .map_err(|why| Failure::Tool(format!("the chart cannot be copied: {why}")))?;
+    let real = |path: &Path| work.path().join(path).display().to_string();
+    let mut shown = vec![(real(chart), request.shown.to_owned())];
+    let mut args = arguments(request);
+    args.push(real(chart));
+    for (flag, name, path) in flags {
+        let path = real(&path);
+        if flag == "--values" {
+            shown.push((path.clone(), name.clone()));
+            args.extend([flag.to_owned(), path]);
         } else {
-            command.stderr(file)
-        };
-    }
-    let mut child = confine::spawn(&mut command, helm, work.path())
-        .map_err(|why| tool(&format!("{} cannot be run", helm.display()), why))?;
-    let deadline = Instant::now() + timeout;
-    let mut pause = Duration::from_millis(2);
-    let status = loop {
-        match child.try_wait().map_err(|why| tool("helm cannot be waited for", why))? {
-            Some(status) => break status,
-            None if Instant::now() >= deadline => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return Err(Failure::Tool(format!("helm template took longer than {} s", timeout.as_secs())));
-            }
-            None => std::thread::sleep(pause),
+            args.extend([flag.to_owned(), format!("{name}={path}")]);
         }
-        pause = (pause * 2).min(Duration::from_millis(20));
-    };
-    let read = |path: &PathBuf| -> std::io::Result<String> {
-        let mut bytes = Vec::new();
-        File::open(path)?.take(MOST_OUTPUT + 1).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    if !status.success() {
-        let mut said = read(&streams[1]).map_err(|why| tool("helm's message cannot be read", why))?;
-        for (real, name) in &shown {
-            said = said.replace(real.as_str(), name);
-        }
-        return Err(Failure::Chart(tidy(&said)));
     }
-    let text = read(&streams[0]).map_err(|why| tool("helm's result cannot be read", why))?;
-    if text.len() as u64 > MOST_OUTPUT {
-        return Err(Failure::Tool(format!("the chart renders to more than {} MiB", MOST_OUTPUT >> 20)));
+    // Where sockets are not refused, every connection that is not to loopback goes to a port that nobody serves.
+    let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9".into()));
+    let run = Run {
+        through: &tools.through,
+        program: helm,
+        programs: Vec::new(),
+        args: args.into_iter().map(Into::into).collect(),
+        read: vec![work.path().to_owned()],
+        folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
+        env: proxies.into(),
+        limits: Limits { time: tools.timeout, ..Limits::default() },
+    };
+    let ended = run.ended().map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", helm.display())))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if ended.success {
+        return Ok(text(&ended.stdout));
     }
-    Ok(text)
+    let mut said = text(&ended.stderr);
+    for (real, name) in &shown {
+        said = said.replace(real.as_str(), name);
+    }
+    Err(Failure::Chart(tidy(&said)))
 }
 
 /// Everything but files.
@@ -229,6 +204,21 @@ fn arguments(request: &Request<'_>) -> Vec<String> {
         args.push("--skip-schema-validation".into());
     }
     args
+}
+
+/// Whether Helm takes the name of a `--set-file` for one name: a comma or an equals sign in it begins a file of the name's
+/// own choice.
+pub(super) fn is_one_name(name: &str) -> bool {
+    let mut rest = name.chars();
+    while let Some(c) = rest.next() {
+        match c {
+            // What is written after it stands for itself; at the end it would be our own equals sign.
+            '\\' if rest.next().is_none() => return false,
+            ',' | '=' => return false,
+            _ => {}
+        }
+    }
+    !name.is_empty()
 }
 
 /// Commas in a parameter's value are text, except in a list `{a,b}` (Argo CD, `cleanSetParameters`).
@@ -317,6 +307,16 @@ mod tests {
         assert_eq!(clean("a,b"), "a\\,b");
         assert_eq!(clean("a\\,b"), "a\\,b");
         assert_eq!(clean("{a,b}"), "{a,b}");
+    }
+
+    #[test]
+    fn names_of_file_parameters() {
+        for name in ["a", "a.b[0].c", "a\\,b", "a\\=b", "a\\\\", "a b"] {
+            assert!(is_one_name(name), "{name}");
+        }
+        for name in ["leak=/etc/passwd,k", "a,b", "a=b", "a\\", "a\\\\,b", "a\\\\=b,c\\", ""] {
+            assert!(!is_one_name(name), "{name}");
+        }
     }
 
     #[test]

@@ -5,7 +5,13 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use portolan_model::{Lines, Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
-use super::{checkout::Checkout, kustomization, lines::LineMaps, problems, stage::VALUES_KIND};
+use super::{
+    checkout::{self, Checkout},
+    kustomization,
+    lines::LineMaps,
+    problems,
+    stage::VALUES_KIND,
+};
 
 /// A document of a source, before namespace and scope are known.
 #[derive(Clone, Debug)]
@@ -39,9 +45,6 @@ fn twice(key: &str) -> String {
 const UNSUPPORTED: u16 = 608;
 const KUSTOMIZATION: &str = "the folder is a kustomization, which is not rendered: the files that it brings are read as they stand, its patches and other changes are left out";
 const RENDERED: &str = "put the output of `kustomize build` into a folder of its own, and read that";
-
-/// Larger files are not read, as in plain folders.
-const MOST_BYTES: u64 = 16 << 20;
 
 /// Reads what `helm template` printed for the chart at `chart` (relative to the repository).
 pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests {
@@ -93,18 +96,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             if [REPEATED, UNSUPPORTED].contains(&code) { Severity::Warning } else { Severity::Error };
         out.problems.push(problems::problem(problems::file(&file), &field, code, severity, message, hint));
     };
-    let size = std::fs::metadata(path).map_or(0, |m| m.len());
-    let text = if size > MOST_BYTES {
-        Err(format!("the file has {size} bytes; at most {MOST_BYTES} are read"))
-    } else {
-        match std::fs::read_to_string(path) {
-            // Removed since the folder was listed: as if it had not been there.
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
-            read => read.map_err(|why| why.to_string()),
-        }
-    };
-    let text = match text {
+    let text = match checkout::read_text(path) {
         Ok(text) => text,
+        // Removed since the folder was listed: as if it had not been there.
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
         Err(why) => {
             problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
             out.unsure_file = Some(file);

@@ -16,7 +16,6 @@
 
 pub mod application;
 mod checkout;
-mod confine;
 pub mod dependencies;
 pub mod discover;
 mod glob;
@@ -47,6 +46,8 @@ use std::{path::PathBuf, time::Duration};
 
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
+use crate::confined::run::Limits;
+
 pub use touched::Touched;
 pub use tree::{Difference, Tree, Whole, Work, render};
 
@@ -59,17 +60,28 @@ pub struct Tools {
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
     pub timeout: Duration,
+    /// The program between us and `helm` (`confined`): our own.
+    pub through: PathBuf,
 }
 
 impl Tools {
-    /// This `helm`, and the usual time limit of one minute.
+    /// This `helm`, run through our own program, and the usual time limit.
     pub fn new(helm: Option<PathBuf>, cache: PathBuf) -> Self {
         Self::found(helm.ok_or("helm was not found"), cache)
     }
 
     /// The same with the words of who looked for it.
     pub fn found(helm: Result<PathBuf, impl ToString>, cache: PathBuf) -> Self {
-        Self { helm: helm.map_err(|why| why.to_string()), cache, timeout: Duration::from_mins(1) }
+        let timeout = Limits::default().time;
+        // The program that runs, also when its file has been replaced since.
+        let through = "/proc/self/exe".into();
+        Self { helm: helm.map_err(|why| why.to_string()), cache, timeout, through }
+    }
+
+    /// The same through another program that calls `confined::asked`.
+    #[must_use]
+    pub fn through(self, program: impl Into<PathBuf>) -> Self {
+        Self { through: program.into(), ..self }
     }
 }
 

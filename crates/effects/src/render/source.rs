@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::{
     Tools,
     application::{self, Application, Directory, Helm, Parameter, Source},
-    checkout::{Checkout, Unresolved, same_repository},
+    checkout::{self, Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
     helm::{self, Failure, Request},
     kept::{Kept, KeptPart, KeptSource, Pending},
@@ -354,10 +354,21 @@ impl Reader<'_> {
         let mut files = Vec::new();
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
             let path = self.locate(&self.fill(&parameter.path), folder);
-            let Some(content) = path.and_then(|path| std::fs::read(path).ok()) else {
+            let field = format!(".helm.fileParameters[{n}]");
+            if !helm::is_one_name(&parameter.name) {
+                let message = format!(
+                    "the name {:?} of a file parameter would name further files to Helm, also outside the repository",
+                    parameter.name
+                );
+                self.fail(problems::outside, &field, message);
+                return Template::Failed;
+            }
+            let read = path.map(|path| checkout::read(&path));
+            let Some(Ok(content)) = read else {
+                let why = read.and_then(Result::err).map(|why| format!(": {why}")).unwrap_or_default();
                 let message =
-                    format!("file {} of parameter {} cannot be read", parameter.path, parameter.name);
-                self.fail(problems::values_missing, &format!(".helm.fileParameters[{n}]"), message);
+                    format!("file {} of parameter {} cannot be read{why}", parameter.path, parameter.name);
+                self.fail(problems::values_missing, &field, message);
                 return Template::Failed;
             };
             files.push((parameter.name.clone(), content));

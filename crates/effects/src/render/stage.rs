@@ -10,7 +10,7 @@ use portolan_model::yaml;
 use serde_json::Value;
 
 use super::{
-    checkout::Checkout,
+    checkout::{self, Checkout},
     dependencies::{Dependency, split},
 };
 
@@ -108,7 +108,7 @@ fn add_chart(
 
 fn parse(checkout: &Checkout, path: &Path) -> Result<Value, String> {
     let show = checkout.show(path);
-    let text = std::fs::read_to_string(path).map_err(|why| format!("{show} cannot be read: {why}"))?;
+    let text = checkout::read_text(path).map_err(|why| format!("{show} cannot be read: {why}"))?;
     let (mut documents, errors) = yaml::load(&text);
     match (errors.first(), documents.is_empty()) {
         (Some(error), _) => Err(format!("{show}: YAML error at line {}: {}", error.line, error.message)),
@@ -124,7 +124,7 @@ fn vendored(folder: &Path) -> Vec<(String, PathBuf)> {
     for entry in entries.flatten() {
         let path = entry.path();
         let file = entry.file_name().to_string_lossy().into_owned();
-        if let Ok(text) = std::fs::read_to_string(path.join("Chart.yaml")) {
+        if let Ok(text) = checkout::read_text(&path.join("Chart.yaml")) {
             let named =
                 yaml::load(&text).0.first().and_then(|d| Some(d.json.get("name")?.as_str()?.to_owned()));
             found.push((named.unwrap_or(file), path));
@@ -173,7 +173,7 @@ fn copy(
             if staged.bytes > MOST_BYTES {
                 return Err(format!("the chart is larger than {} MiB", MOST_BYTES >> 20));
             }
-            let content = std::fs::read(&real).map_err(|why| format!("{show} cannot be read: {why}"))?;
+            let content = checkout::read(&real).map_err(|why| format!("{show} cannot be read: {why}"))?;
             staged.files.insert(name, content);
         }
     }

@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     application::Helm,
+    checkout,
     glob::{self, Glob},
     problems,
     source::Reader,
@@ -53,8 +54,14 @@ impl Reader<'_> {
                 if pattern && named.contains(&path) || !taken.insert(path.clone()) {
                     continue;
                 }
-                if let Ok(text) = std::fs::read(&path) {
-                    out.push((self.checkout.show(&path), text));
+                let shown = self.checkout.show(&path);
+                match checkout::read(&path) {
+                    Ok(text) => out.push((shown, text)),
+                    Err(why) => {
+                        let message = format!("values file {shown} cannot be read: {why}");
+                        self.fail(problems::values_missing, &field, message);
+                        return None;
+                    }
                 }
             }
         }

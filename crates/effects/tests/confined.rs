@@ -1,0 +1,288 @@
+//! Programs that are closed in, tried with programs of the test's own that do what no input may make them do.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{
+    fs,
+    io::Read as _,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use portolan_effects::confined::run::{self, Ended, Limits, Run, Stopped};
+
+const THROUGH: &str = env!("CARGO_BIN_EXE_portolan-confined");
+
+/// What a shell does when it is closed in and may read `read`.
+fn shell(script: &str, read: &[&Path], limits: Limits) -> Result<Ended, Stopped> {
+    let run = Run {
+        through: Path::new(THROUGH),
+        program: Path::new("/bin/bash"),
+        programs: vec![],
+        args: vec!["-c".into(), script.into()],
+        read: read.iter().map(|path| (*path).to_owned()).collect(),
+        folders: &["CACHE"],
+        env: vec![("GIVEN", "1".into())],
+        limits,
+    };
+    run.ended()
+}
+
+fn said(script: &str, read: &[&Path]) -> String {
+    let ended = shell(script, read, Limits::default()).unwrap();
+    String::from_utf8(ended.stdout).unwrap().trim().to_owned()
+}
+
+#[test]
+fn it_reads_what_it_is_given_and_writes_into_a_folder_of_its_own() {
+    let copy = run::copy([(Path::new("a/b"), &b"given\n"[..])]).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("secret"), "of the user").unwrap();
+    let (given, out) = (copy.path().display(), outside.path().display());
+    // No command but the shell's own: it starts no other program.
+    let script = format!(
+        "show() {{ for f in \"$@\"; do {{ [ -r $f ] && read -r x <$f && echo \"$x\"; }} 2>/dev/null; done; }}
+         show {given}/a/b; show {out}/secret /etc/passwd /etc/hostname /proc/self/environ /proc/$PPID/environ
+         for d in / /home /root /tmp {out}; do set -- $d/*; [ -e $1 ] && echo $1; done
+         for f in {given}/a/b {given}/new {out}/new /dev/shm/portolan-confined; do {{ echo x >$f; }} 2>/dev/null; done
+         echo own >$TMPDIR/x && show $TMPDIR/x; echo here >w; show $PWD/w; [ -w $CACHE ] && echo cache
+         set -- $HOME/*; [ -e $1 ] || echo home"
+    );
+    assert_eq!(said(&script, &[copy.path()]), "given\nown\nhere\ncache\nhome");
+    assert_eq!(fs::read_to_string(copy.path().join("a/b")).unwrap(), "given\n");
+    assert!(!outside.path().join("new").exists() && !Path::new("/dev/shm/portolan-confined").exists());
+}
+
+#[test]
+fn it_opens_no_socket_of_any_kind() {
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    udp.set_nonblocking(true).unwrap();
+    let (tcp_port, udp_port) = (tcp.local_addr().unwrap().port(), udp.local_addr().unwrap().port());
+    let script = format!(
+        "{{ echo x >/dev/tcp/127.0.0.1/{tcp_port}; }} 2>&1; {{ echo x >/dev/udp/127.0.0.1/{udp_port}; }} 2>&1; echo end"
+    );
+    let said = said(&script, &[]);
+    assert!(said.ends_with("end") && said.matches("Permission denied").count() >= 2, "{said}");
+    assert!(tcp.accept().is_err() && udp.recv(&mut [0; 8]).is_err());
+    // What is neither TCP nor UDP: a Unix socket that anybody may connect to.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let unix = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    unix.set_nonblocking(true).unwrap();
+    let python = format!(
+        "import socket\nfor f in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK, socket.AF_PACKET):\n  \
+         try:\n    s = socket.socket(f, socket.SOCK_STREAM)\n    print('open', f)\n    s.connect({:?})\n  \
+         except Exception as e:\n    pass\nprint('end')",
+        path.display().to_string()
+    );
+    let program = Path::new("/usr/bin/python3");
+    if program.is_file() {
+        let run = Run {
+            through: Path::new(THROUGH),
+            program,
+            programs: vec![],
+            args: vec!["-c".into(), python.into()],
+            read: vec![],
+            folders: &[],
+            env: vec![],
+            limits: Limits::default(),
+        };
+        let ended = run.ended().unwrap();
+        assert_eq!(String::from_utf8_lossy(&ended.stdout).trim(), "end", "{ended:?}");
+    }
+    assert!(unix.accept().is_err());
+}
+
+#[test]
+fn it_is_told_nothing_and_its_end_is_told() {
+    let env = said("compgen -e", &[]);
+    let env: Vec<&str> = env.lines().filter(|name| !["OLDPWD", "PWD", "SHLVL", "_"].contains(name)).collect();
+    assert_eq!(env, ["CACHE", "GIVEN", "HOME", "TMPDIR"]);
+    let ended = shell("echo out; echo err >&2; exit 3", &[], Limits::default()).unwrap();
+    assert!(!ended.success);
+    assert_eq!((&*ended.stdout, &*ended.stderr), (&b"out\n"[..], &b"err\n"[..]));
+    let run = Run {
+        through: Path::new(THROUGH),
+        program: Path::new("/no/such/program"),
+        programs: vec![],
+        args: vec![],
+        read: vec![],
+        folders: &[],
+        env: vec![],
+        limits: Limits::default(),
+    };
+    assert!(run.ended().unwrap_err().0.starts_with("cannot be run: "));
+    let stopped = shell("kill -9 $$", &[], Limits::default()).unwrap_err();
+    assert!(stopped.0.contains("signal"), "{stopped:?}");
+}
+
+#[test]
+fn it_is_bounded_in_time_output_and_memory_and_starts_no_other() {
+    let limits = Limits { time: Duration::from_secs(1), ..Limits::default() };
+    let stopped = |script: &str, limits| shell(script, &[], limits).unwrap_err().0;
+    assert_eq!(stopped("exec sleep 600", limits), "takes longer than 1 s");
+    assert_eq!(stopped("while :; do :; done", limits), "takes longer than 1 s");
+    assert_eq!(stopped("trap '' XCPU TERM; while :; do :; done", limits), "takes longer than 1 s");
+    let limits = Limits { output: 1 << 20, ..Limits::default() };
+    assert_eq!(
+        stopped("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done", limits),
+        "prints more than 1 MiB"
+    );
+    let ended = shell("while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done >f; echo end", &[], limits);
+    assert!(ended.is_err() || !ended.unwrap().success, "a file may not grow without end either");
+    let ended = shell("sleep 600 & /bin/true; echo end", &[], Limits::default()).unwrap();
+    let text = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(text.contains("fork: Permission denied"), "it starts others: {text}");
+    let limits = Limits { memory: 64 << 20, ..Limits::default() };
+    let ended = shell("x=xxxxxxxxxxxxxxxx; while :; do x=$x$x; done", &[], limits);
+    assert!(ended.is_err() || !ended.unwrap().success, "it got all the memory that it wanted");
+}
+
+#[test]
+fn what_it_may_start_is_held_by_the_same_rules_and_ends_with_it() {
+    let mark = format!("portolan-started-{}", std::process::id());
+    let script = format!(
+        "bash -c 'read -r x </etc/passwd && echo read; : >/dev/tcp/127.0.0.1/9; exec -a {mark} sleep 600' & sleep 1; echo $!"
+    );
+    let run = Run {
+        through: Path::new(THROUGH),
+        program: Path::new("/bin/bash"),
+        programs: vec!["/bin/sleep".into()],
+        args: vec!["-c".into(), script.into()],
+        read: vec![],
+        folders: &[],
+        env: vec![],
+        limits: Limits::default(),
+    };
+    let ended = run.ended().unwrap();
+    let (out, err) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+    assert!(
+        ended.success && !out.contains("read") && err.matches("Permission denied").count() >= 2,
+        "{out}{err}"
+    );
+    until("it outlived what started it", || running(&mark).is_empty());
+}
+
+/// Processes whose command line holds the mark.
+fn running(mark: &str) -> Vec<PathBuf> {
+    let all = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let ours = |path: &PathBuf| {
+        let mut text = Vec::new();
+        let read = fs::File::open(path.join("cmdline")).and_then(|mut file| file.read_to_end(&mut text));
+        read.is_ok() && String::from_utf8_lossy(&text).contains(mark)
+    };
+    all.filter(ours).collect()
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    for _ in 0..1500 {
+        if is() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what}");
+}
+
+/// The test again as the program that starts it, which is then killed.
+#[test]
+fn it_ends_when_who_started_it_is_killed() {
+    const ASKED: &str = "PORTOLAN_TEST_STARTS";
+    if let Some(mark) = std::env::var_os(ASKED) {
+        let mark = mark.into_string().unwrap();
+        let script = format!("trap '' TERM HUP INT; exec -a {mark} sleep 600");
+        let _ = shell(&script, &[], Limits { time: Duration::from_secs(500), ..Limits::default() });
+        return;
+    }
+    let mark = format!("portolan-mark-{}", std::process::id());
+    let own = std::env::current_exe().unwrap();
+    let mut starter = Command::new(own)
+        .args(["--exact", "it_ends_when_who_started_it_is_killed"])
+        .env(ASKED, &mark)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("it did not start", || !running(&mark).is_empty());
+    starter.kill().unwrap();
+    starter.wait().unwrap();
+    until("something outlived who started it", || running(&mark).is_empty());
+}
+
+/// The real Helm under strace: every file that it opened is the copy, its own folder, itself or the system's.
+#[test]
+fn every_file_that_helm_opens_is_one_that_it_was_given() {
+    let (Some(strace), Some(helm)) = (portolan_testkit::program("strace"), portolan_testkit::program("helm"))
+    else {
+        portolan_testkit::skip("effects/confined strace", "strace or helm was not found");
+        return;
+    };
+    let chart: [(&str, &str); 5] = [
+        ("chart/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+        ("chart/values.yaml", "a: {b: 1}\n"),
+        // What no path in a chart leads to.
+        ("chart/values.schema.json", "{\"properties\": {\"a\": {\"$ref\": \"file:///etc/passwd\"}}}"),
+        ("chart/templates/a.yaml", "a: {{ .Files.Get \"../../../../etc/passwd\" | quote }}\n"),
+        ("values.yaml", "c: 1\n"),
+    ];
+    let copy = run::copy(chart.iter().map(|(path, text)| (Path::new(path), text.as_bytes()))).unwrap();
+    let outside = tempfile::tempdir().unwrap();
+    let (log, through) = (outside.path().join("log"), outside.path().join("through"));
+    let script = format!(
+        "#!/bin/sh\nexec {} -D -f -o {} -e trace=execve,open,openat,openat2,socket,connect {THROUGH} \"$@\"\n",
+        strace.display(),
+        log.display()
+    );
+    fs::write(&through, script).unwrap();
+    fs::set_permissions(&through, fs::Permissions::from_mode(0o755)).unwrap();
+    let at = |path: &str| copy.path().join(path).into_os_string();
+    for skip in [false, true] {
+        let mut args = vec!["template".into(), "r".into(), at("chart"), "--values".into(), at("values.yaml")];
+        args.extend(skip.then(|| "--skip-schema-validation".into()));
+        // What a name of a file parameter could bring, were it not refused before.
+        args.extend((!skip).then(|| ["--set-file".into(), "leak=/etc/passwd".into()]).into_iter().flatten());
+        let run = Run {
+            through: &through,
+            program: &helm,
+            programs: vec![],
+            args,
+            read: vec![copy.path().to_owned()],
+            folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
+            env: vec![],
+            limits: Limits::default(),
+        };
+        let ended = run.ended().unwrap();
+        assert_eq!(ended.success, skip, "{}", String::from_utf8_lossy(&ended.stderr));
+        // Beside, so that the parent is who it has to be; what it saw last it writes a little later.
+        let whole = || fs::read_to_string(&log).is_ok_and(|text| text.contains("+++ exited with"));
+        until("strace did not end", whole);
+        let text = fs::read_to_string(&log).unwrap();
+        let program = helm.canonicalize().unwrap();
+        let opened = opened(&text, &program);
+        assert!(opened.iter().any(|path| path.starts_with(copy.path())), "nothing was seen: {text}");
+        let own = copy.path().parent().unwrap().join("portolan-run");
+        let system = ["/usr/", "/lib/", "/lib64/", "/etc/ld.so", "/dev/null"];
+        for path in &opened {
+            // The rules are about what a link leads to.
+            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let name = path.to_str().unwrap();
+            let given = path.starts_with(copy.path())
+                || path == program
+                || name.starts_with(own.to_str().unwrap())
+                || system.iter().any(|start| name.starts_with(start));
+            assert!(given, "{name} was opened");
+        }
+        let socket = text.lines().find(|line| line.contains("socket(") && !line.contains("= -1"));
+        assert_eq!(socket, None);
+    }
+}
+
+/// Paths that were opened since the program became `program`; what was refused is not among them.
+fn opened(log: &str, program: &Path) -> Vec<PathBuf> {
+    let became = format!("execve(\"{}\"", program.display());
+    let start = log.lines().position(|line| line.contains(&became)).expect("it was run");
+    let done = log.lines().skip(start + 1).filter(|line| !line.contains("= -1 ") && line.contains("open"));
+    done.filter_map(|line| Some(PathBuf::from(line.split('"').nth(1)?))).collect()
+}
