@@ -1,6 +1,7 @@
 //! The members of one index value, in key order.
 
 use hashbrown::HashSet;
+use tinyvec::TinyVec;
 
 use crate::{
     core::NONE,
@@ -22,14 +23,14 @@ pub struct Bucket {
     pub value: Option<Box<dyn AnyKey>>,
     pub hash: u32,
     /// Members by slot, in key order. Their rows stand there.
-    pub slots: Vec<u32>,
+    pub slots: TinyVec<[u32; 3]>,
     /// Readers of find, keys and count.
     pub nodes: [u32; 3],
 }
 
 impl Default for Bucket {
     fn default() -> Self {
-        Self { value: None, hash: 0, slots: Vec::new(), nodes: [NONE; 3] }
+        Self { value: None, hash: 0, slots: TinyVec::new(), nodes: [NONE; 3] }
     }
 }
 
@@ -63,9 +64,6 @@ impl Bucket {
             }
             (Move::In, Err(at)) => {
                 let at = if planted(Fault::BucketUnordered) { self.slots.len() } else { at };
-                if self.slots.is_empty() {
-                    self.slots.reserve_exact(1);
-                }
                 self.slots.insert(at, slot);
             }
             _ => {}
@@ -81,7 +79,7 @@ impl Bucket {
         }
         self.slots.retain(|slot| !out.contains(slot));
         come.sort_unstable_by(|a, b| rows[*a].key().order(rows[*b].key()));
-        self.slots.append(&mut come);
+        self.slots.extend_from_slice(&come);
         // Two sorted runs, which the standard stable sort merges in linear time.
         self.slots.sort_by(|a, b| rows[*a].key().order(rows[*b].key()));
         // A bucket that lost most of its members gives the memory back.

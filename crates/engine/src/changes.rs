@@ -14,6 +14,11 @@ use crate::{
 /// A row before and after a step.
 type Made = (Option<Arc<dyn AnyRow>>, Option<Arc<dyn AnyRow>>);
 
+/// The key of what changed.
+fn key((before, after): &Made) -> Option<&dyn AnyKey> {
+    after.as_ref().or(before.as_ref()).map(|row| row.key())
+}
+
 /// Changes of one table. They are put in order, and given their type, when they are first read: most tables are read by
 /// rules only, and ordering 100,000 keys takes a tenth of the step that made them.
 pub struct TableChanges {
@@ -35,29 +40,24 @@ impl TableChanges {
     }
 
     /// The changes in key order; leaves none behind.
-    fn take(&self) -> Vec<(Box<dyn AnyKey>, Made)> {
-        let made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut all = Vec::with_capacity(made.len());
-        for (before, after) in made {
-            let mut key = None;
-            if let Some(row) = after.as_ref().or(before.as_ref()) {
-                row.with_key(&mut |of| key = Some(of.boxed()));
-            }
-            all.extend(key.map(|key| (key, (before, after))));
-        }
-        all.sort_unstable_by(|a, b| a.0.order(&*b.0));
-        all
+    fn take(&self) -> Vec<Made> {
+        let mut made = std::mem::take(&mut *self.made.lock().unwrap_or_else(PoisonError::into_inner));
+        made.sort_unstable_by(|a, b| match (key(a), key(b)) {
+            (Some(a), Some(b)) => a.order(b),
+            (a, b) => a.is_some().cmp(&b.is_some()),
+        });
+        made
     }
 
     fn of<R: Row>(&self) -> &[Change<R>] {
         let read = self.read.get_or_init(|| {
             let mut all: Vec<Change<R>> = Vec::new();
-            for (key, (before, after)) in self.take() {
-                let key = typed_key::<R::Key>(&*key).clone();
+            for made in self.take() {
+                let Some(key) = key(&made) else { continue };
                 all.push(Change {
-                    key,
-                    before: before.as_ref().map(typed),
-                    after: after.as_ref().map(typed),
+                    key: typed_key::<R::Key>(key).clone(),
+                    before: made.0.as_ref().map(typed),
+                    after: made.1.as_ref().map(typed),
                 });
             }
             Box::new(all)

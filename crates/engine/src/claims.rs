@@ -6,7 +6,7 @@ use crate::{
     core::{FACT, InstanceId, NONE},
     fault::{Fault, planted},
     row::{AnyRow, same},
-    table::{Staged, Table},
+    table::{Content, Staged, Table},
 };
 
 impl Table {
@@ -15,7 +15,7 @@ impl Table {
         for staged in std::mem::take(&mut self.staged) {
             match staged {
                 Staged::Put(row) => {
-                    let at = self.slot_of(&*row);
+                    let at = self.slot_of(&row);
                     let alone = matches!(self.slots[at].owner, FACT | NONE) && !self.rivals.contains_key(&at);
                     if alone || planted(Fault::PutTakesOver) {
                         self.show(at, FACT, row);
@@ -45,7 +45,7 @@ impl Table {
     ) {
         let pending = std::mem::take(&mut self.pending);
         let mut new: Vec<(InstanceId, u32, Arc<dyn AnyRow>)> =
-            pending.into_iter().map(|(owner, row)| (owner, self.slot_of(&*row), row)).collect();
+            pending.into_iter().map(|(owner, row)| (owner, self.slot_of(&row), row)).collect();
         new.sort_by_key(|(owner, at, _)| (*owner, *at));
         new.dedup_by(|b, a| (a.0, a.1) == (b.0, b.1) && same(Some(&a.2), Some(&b.2)));
         if planted(Fault::InsertBeforeRemove) {
@@ -94,14 +94,14 @@ impl Table {
             claims.push((owner, row));
             self.disputed.push(at);
         } else if present == NONE {
-            let differs = !same(slot.row.as_ref(), Some(&row));
+            let differs = !same(slot.row(), Some(&row));
             if differs {
                 self.touch(at);
-                self.slots[at].row = Some(row);
+                self.slots[at].set(Some(row));
             }
             self.slots[at].owner = owner;
             return differs;
-        } else if let Some(first) = slot.row.clone() {
+        } else if let Some(first) = slot.row().cloned() {
             self.rivals.insert(at, vec![(present, first), (owner, row)]);
             self.disputed.push(at);
         }
@@ -133,13 +133,13 @@ impl Table {
 
     fn show(&mut self, at: u32, owner: InstanceId, row: Arc<dyn AnyRow>) {
         self.touch(at);
-        self.slots[at].row = Some(row);
+        self.slots[at].set(Some(row));
         self.slots[at].owner = owner;
     }
 
     fn vacate(&mut self, at: u32) {
         self.touch(at);
-        self.slots[at].row = None;
+        self.slots[at].set(None);
         self.slots[at].owner = NONE;
         self.vacant.push(at);
     }
@@ -166,10 +166,15 @@ impl Table {
     /// Frees slots that hold no row and that nobody reads.
     pub(crate) fn free_slots(&mut self) {
         for at in std::mem::take(&mut self.vacant) {
-            let slot = &self.slots[at];
-            if slot.key.is_some() && slot.row.is_none() && slot.node == NONE {
+            let slot = &mut self.slots[at];
+            if !matches!(slot.content, Content::Absent(_) | Content::AbsentAs(_)) {
+                continue;
+            }
+            if slot.node == NONE {
                 self.places.remove(slot.hash, at);
                 self.slots.free(at);
+            } else {
+                slot.keep_key();
             }
         }
         for index in &mut self.indexes {

@@ -33,7 +33,7 @@ impl Run<'_> {
         }
         let place = Place { table: table.id, index: ROW, kind: ReadKind::Get };
         self.core.read(&mut slot.node, place, at);
-        slot.row.as_ref()
+        slot.row()
     }
 
     /// Reads what stands under a value of an index; gives the members' slots, and the table they are in.

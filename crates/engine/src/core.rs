@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tinyvec::TinyVec;
+
 use crate::{
     Instant,
     fault::{Fault, planted},
@@ -29,6 +31,8 @@ pub struct Core {
     pub nodes: Slab<Node>,
     pub instances: Slab<Instance>,
     pub wakeups: BTreeSet<(Instant, InstanceId)>,
+    /// The same by instance: the earliest instant that each asked for and that is still to come.
+    due: BTreeMap<InstanceId, Instant>,
     /// Inputs that wait, by rule; may name one more than once.
     pub queue: Vec<Vec<u32>>,
     /// Instances whose last run panicked, with the text of the panic.
@@ -54,6 +58,7 @@ impl Default for Core {
             nodes: Slab::default(),
             instances: Slab::default(),
             wakeups: BTreeSet::new(),
+            due: BTreeMap::new(),
             queue: Vec::new(),
             held: BTreeMap::new(),
             held_changed: false,
@@ -98,8 +103,8 @@ impl Core {
         self.nodes[node].woken = true;
         self.woken.push(node);
         for (reader, _) in &self.nodes[node].readers {
-            let Instance { rule, input, .. } = self.instances[*reader];
-            self.queue[usize::from(rule)].push(input);
+            let reader = &self.instances[*reader];
+            self.queue[usize::from(reader.rule)].push(reader.input);
         }
     }
 
@@ -123,30 +128,26 @@ impl Core {
     }
 
     fn set_due(&mut self, id: InstanceId, due: Instant) {
-        let old = std::mem::replace(&mut self.instances[id].due, due);
-        if old != due {
-            if !planted(Fault::WakeUpKept) {
-                self.wakeups.remove(&(old, id));
-            }
-            if due != Instant::MAX {
-                self.wakeups.insert((due, id));
-            }
+        let waited = std::mem::replace(&mut self.instances[id].waits, due != Instant::MAX);
+        if waited && let Some(old) = self.due.remove(&id).filter(|_| !planted(Fault::WakeUpKept)) {
+            self.wakeups.remove(&(old, id));
+        }
+        if due != Instant::MAX {
+            self.due.insert(id, due);
+            self.wakeups.insert((due, id));
         }
     }
 
     /// New links first, then the old ones go: a node that is read again is never without a reader.
     fn relink(&mut self, id: InstanceId, reads: &[NodeId]) {
-        let mut links = Vec::with_capacity(reads.len());
+        let mut links = TinyVec::with_capacity(reads.len());
         for node in reads {
             let readers = &mut self.nodes[*node].readers;
-            if readers.is_empty() {
-                readers.reserve_exact(1);
-            }
             let position = u32::try_from(readers.len()).expect("fewer than 2^32 readers");
             readers.push((id, u32::try_from(links.len()).expect("fewer than 2^32 reads")));
             links.push(Link { node: *node, position });
         }
-        let old = std::mem::replace(&mut self.instances[id].reads, links.into_boxed_slice());
+        let old = std::mem::replace(&mut self.instances[id].reads, links);
         if planted(Fault::OldReadsKept) {
             return;
         }
@@ -169,8 +170,9 @@ impl Core {
                 break;
             }
             self.wakeups.pop_first();
+            self.due.remove(&id);
             let instance = &mut self.instances[id];
-            instance.due = Instant::MAX;
+            instance.waits = false;
             self.queue[usize::from(instance.rule)].push(instance.input);
         }
     }

@@ -100,7 +100,15 @@ impl<W: Tables> Engine<W> {
     where
         W: Has<R>,
     {
-        self.machine.stage(W::AT, Staged::Put(Arc::new(row)));
+        self.pass(Arc::new(row));
+    }
+
+    /// The same of a row that stands somewhere already, without copying it.
+    pub fn pass<R: Row>(&mut self, row: Arc<R>)
+    where
+        W: Has<R>,
+    {
+        self.machine.stage(W::AT, Staged::Put(row));
     }
 
     /// Removes a fact that was put; nothing happens if there is none, or if a source yields it. Seen from the next step on.

@@ -60,7 +60,10 @@ impl IndexStore {
     }
 
     fn place(&self, hash: u32, value: &dyn AnyKey) -> Option<u32> {
-        self.places.find(hash, |at| self.buckets[at].value.as_ref().is_some_and(|other| other.equals(value)))
+        self.places.find(hash, |at| {
+            let bucket = &self.buckets[at];
+            bucket.hash == hash && bucket.value.as_ref().is_some_and(|other| other.equals(value))
+        })
     }
 
     fn bucket(&mut self, value: &dyn AnyKey) -> u32 {
@@ -69,7 +72,7 @@ impl IndexStore {
             return at;
         }
         let at = self.buckets.add(Bucket { value: Some(value.boxed()), hash, ..Bucket::default() });
-        self.places.insert(hash, at);
+        self.places.insert(at, |at| self.buckets[at].hash);
         at
     }
 
@@ -118,7 +121,7 @@ impl IndexStore {
         let mut moves: Vec<(u32, u32, Move)> = Vec::with_capacity(changed.len());
         let (mut before, mut after) = (Vec::new(), Vec::new());
         for (slot, old) in changed {
-            self.stands_in([old.as_ref(), rows[*slot].row.as_ref()], &mut before, &mut after);
+            self.stands_in([old.as_ref(), rows[*slot].row()], &mut before, &mut after);
             for bucket in &before {
                 let what = if after.binary_search(bucket).is_ok() { Move::Changed } else { Move::Out };
                 moves.push((*bucket, *slot, what));

@@ -1,4 +1,4 @@
-//! Finds the place of a key. Holds hashes and places only: the keys stand in the places.
+//! Finds the place of a key. Holds places only: the keys and their hashes stand in the places.
 //!
 //! It grows in segments (extendible hashing): a full segment splits in two, so that the longest pause is that of one
 //! segment and not of the whole table (design/engine.md §3.3, the pause when a hash table doubles).
@@ -17,15 +17,9 @@ const FULL: usize = if cfg!(test) { 4 } else { 3584 };
 const FIRST_BIT: u32 = 13;
 const MOST_BITS: u32 = 12;
 
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    hash: u32,
-    at: u32,
-}
-
 #[derive(Debug, Default)]
 struct Segment {
-    entries: HashTable<Entry>,
+    entries: HashTable<u32>,
     /// How many bits of a hash chose this segment.
     bits: u32,
 }
@@ -57,28 +51,29 @@ impl KeyMap {
         self.directory.get(chosen(hash) & mask).map(|number| usize::from(*number))
     }
 
-    /// The place for which `is` says yes.
+    /// The place for which `is` says yes. It is asked of places of other hashes too.
     pub fn find(&self, hash: u32, is: impl Fn(u32) -> bool) -> Option<u32> {
         let entries = &self.segments[self.segment(hash)?].entries;
-        entries.find(spread(hash), |entry| entry.hash == hash && is(entry.at)).map(|entry| entry.at)
+        entries.find(spread(hash), |at| is(*at)).copied()
     }
 
-    /// Adds a place whose key is not in the map.
-    pub fn insert(&mut self, hash: u32, at: u32) {
+    /// Adds a place whose key is not in the map; `hash_of` gives the hash that stands in a place.
+    pub fn insert(&mut self, at: u32, hash_of: impl Fn(u32) -> u32) {
+        let hash = hash_of(at);
         let mut number = self.segment(hash).unwrap_or_else(|| {
             self.segments.push(Segment::default());
             self.directory.push(0);
             0
         });
-        if self.segments[number].entries.len() >= FULL && self.split(number) {
+        if self.segments[number].entries.len() >= FULL && self.split(number, &hash_of) {
             number = self.segment(hash).unwrap_or(number);
         }
         let entries = &mut self.segments[number].entries;
-        entries.insert_unique(spread(hash), Entry { hash, at }, |entry| spread(entry.hash));
+        entries.insert_unique(spread(hash), at, |at| spread(hash_of(*at)));
     }
 
     /// Moves about half of a segment into a new one; `false` if there is no bit left to tell them apart.
-    fn split(&mut self, number: usize) -> bool {
+    fn split(&mut self, number: usize, hash_of: &impl Fn(u32) -> u32) -> bool {
         let old = &mut self.segments[number];
         if old.bits == MOST_BITS {
             return false;
@@ -86,8 +81,8 @@ impl KeyMap {
         let bit = 1 << old.bits;
         old.bits += 1;
         let mut entries = HashTable::with_capacity(FULL);
-        for entry in old.entries.extract_if(|entry| chosen(entry.hash) & bit != 0) {
-            entries.insert_unique(spread(entry.hash), entry, |entry| spread(entry.hash));
+        for at in old.entries.extract_if(|at| chosen(hash_of(*at)) & bit != 0) {
+            entries.insert_unique(spread(hash_of(at)), at, |at| spread(hash_of(*at)));
         }
         let segment = Segment { entries, bits: old.bits };
         if self.directory.len() == bit {
@@ -105,7 +100,7 @@ impl KeyMap {
 
     pub fn remove(&mut self, hash: u32, at: u32) {
         let Some(number) = self.segment(hash) else { return };
-        if let Ok(entry) = self.segments[number].entries.find_entry(spread(hash), |entry| entry.at == at) {
+        if let Ok(entry) = self.segments[number].entries.find_entry(spread(hash), |other| *other == at) {
             entry.remove();
         }
     }
@@ -123,10 +118,12 @@ mod tests {
     fn every_place_is_found_through_all_splits_and_no_other() {
         let mut map = KeyMap::default();
         let keys: Vec<u32> = (0..3000).collect();
+        let hasher = map.hasher.clone();
+        let hash_of = |at: u32| at.hashed(&hasher);
         for key in &keys {
             let hash = map.hash(key);
             assert_eq!(map.find(hash, |at| at == *key), None);
-            map.insert(hash, *key);
+            map.insert(*key, hash_of);
         }
         assert!(map.segments.len() > 500, "{} segments", map.segments.len());
         for key in keys.iter().step_by(2) {
@@ -144,7 +141,7 @@ mod tests {
     fn keys_of_one_hash_stay_together() {
         let mut map = KeyMap::default();
         for at in 0..200 {
-            map.insert(7, at);
+            map.insert(at, |_| 7);
         }
         assert_eq!((map.len(), map.find(7, |at| at == 150)), (200, Some(150)));
         assert!(map.segments.len() <= 13);

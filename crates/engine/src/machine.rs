@@ -140,7 +140,8 @@ impl Machine {
         stats.instances = core.instances.len() - stats.sources;
         stats.nodes = core.nodes.len();
         stats.reads = core.instances.iter().map(|instance| instance.reads.len()).sum();
-        let lists: usize = core.nodes.iter().map(|node| node.readers.capacity()).sum();
+        let lists: usize =
+            core.nodes.iter().filter(|node| node.readers.is_heap()).map(|node| node.readers.capacity()).sum();
         stats.read_bytes = stats.nodes * size_of::<Node>()
             + lists * size_of::<(InstanceId, u32)>()
             + stats.reads * size_of::<Link>();

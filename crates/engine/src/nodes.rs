@@ -3,7 +3,7 @@
 //! A node stands for one thing read: a key, present or absent, or a bucket in one of three ways. A link is known from
 //! both ends by position, so adding and removing one is constant work however many readers a node has.
 
-use crate::Instant;
+use tinyvec::TinyVec;
 
 pub type InstanceId = u32;
 pub type NodeId = u32;
@@ -40,8 +40,8 @@ pub struct Place {
 
 #[derive(Debug, Default)]
 pub struct Node {
-    /// Reader, and which of its links this is.
-    pub readers: Vec<(InstanceId, u32)>,
+    /// Reader, and which of its links this is. Most have one, which stands here.
+    pub readers: TinyVec<[(InstanceId, u32); 1]>,
     pub place: Place,
     /// Slot or bucket.
     pub at: u32,
@@ -51,7 +51,7 @@ pub struct Node {
     pub in_run: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Link {
     pub node: NodeId,
     /// Position in the node's readers.
@@ -59,25 +59,19 @@ pub struct Link {
 }
 
 /// A row put out: slot in a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Output {
     pub table: u16,
     pub slot: u32,
 }
 
 /// One rule for one input.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Instance {
-    pub reads: Box<[Link]>,
-    pub outputs: Box<[Output]>,
-    /// Earliest instant asked for that is still to come; `Instant::MAX` is none.
-    pub due: Instant,
+    pub reads: TinyVec<[Link; 1]>,
+    pub outputs: TinyVec<[Output; 1]>,
     pub input: u32,
     pub rule: u16,
-}
-
-impl Default for Instance {
-    fn default() -> Self {
-        Self { reads: Box::default(), outputs: Box::default(), due: Instant::MAX, input: 0, rule: 0 }
-    }
+    /// It asked to be woken at an instant that is still to come: see [`Core`](crate::core::Core).
+    pub waits: bool,
 }

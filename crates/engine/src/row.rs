@@ -23,8 +23,8 @@ pub trait Row: Eq + Debug + Send + Sync + 'static {
     type Key: Key;
     /// Name of the table, for explanations and work counts.
     const NAME: &'static str;
-    /// The key.
-    fn key(&self) -> Self::Key;
+    /// The key, which stands in the row: the table keeps no second one.
+    fn key(&self) -> &Self::Key;
 }
 
 /// A named index: a row stands under each of its values.
@@ -74,8 +74,7 @@ impl<K: Key> AnyKey for K {
 pub trait AnyRow: Any + Send + Sync {
     /// Whether the two say the same.
     fn equals(&self, other: &dyn AnyRow) -> bool;
-    /// Shows the key, which need not be kept.
-    fn with_key(&self, see: &mut dyn FnMut(&dyn AnyKey));
+    fn key(&self) -> &dyn AnyKey;
     fn debug(&self) -> &dyn Debug;
 }
 
@@ -85,8 +84,8 @@ impl<R: Row> AnyRow for R {
         other.downcast_ref::<R>() == Some(self)
     }
 
-    fn with_key(&self, see: &mut dyn FnMut(&dyn AnyKey)) {
-        see(&self.key());
+    fn key(&self) -> &dyn AnyKey {
+        Row::key(self)
     }
 
     fn debug(&self) -> &dyn Debug {

@@ -22,7 +22,7 @@ pub struct MapRule<W, I>(pub MapBody<W, I>);
 impl<W: 'static, I: Row> AnyRule for MapRule<W, I> {
     fn call(&self, run: Run<'_>, input: u32) {
         let table = &run.tables[usize::from(run.declared.input.table)];
-        let Some(row) = table.slots[input].row.as_ref().map(typed) else { return };
+        let Some(row) = table.slots[input].row().map(typed) else { return };
         (self.0)(&mut Cx::new(run), &row);
     }
 }

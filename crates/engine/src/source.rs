@@ -89,7 +89,10 @@ impl Sources {
     }
 
     fn find(&self, hash: u32, key: &dyn AnyKey) -> Option<u32> {
-        self.places.find(hash, |at| self.all[at].key.as_ref().is_some_and(|other| other.equals(key)))
+        self.places.find(hash, |at| {
+            let source = &self.all[at];
+            source.hash == hash && source.key.as_ref().is_some_and(|other| other.equals(key))
+        })
     }
 
     /// The instance of a source; made if there is none and something to own.
@@ -102,7 +105,7 @@ impl Sources {
             return None;
         }
         let at = self.all.add(Source { key: Some(key), hash, id: NONE });
-        self.places.insert(hash, at);
+        self.places.insert(at, |at| self.all[at].hash);
         let id = core.instances.add(Instance { input: at, rule: SOURCE, ..Instance::default() });
         self.all[at].id = id;
         Some(id)
@@ -135,7 +138,7 @@ impl Machine {
         let ran: Vec<InstanceId> = latest.keys().copied().collect();
         for (id, rows) in latest {
             if planted(Fault::SourceKeepsRows) && !rows.is_empty() {
-                self.core.instances[id].outputs = Box::default();
+                self.core.instances[id].outputs.clear();
             }
             tables.extend(self.core.instances[id].outputs.iter().map(|output| output.table));
             if rows.is_empty() {

@@ -59,10 +59,21 @@ pub enum Staged {
     Remove(Box<dyn AnyKey>),
 }
 
+/// What stands at a place.
+pub enum Content {
+    /// Nothing: the place is free.
+    Free,
+    /// A key without a row, which somebody reads.
+    Absent(Box<dyn AnyKey>),
+    /// The same while a step runs: the key of a row that is to come, or that went.
+    AbsentAs(Arc<dyn AnyRow>),
+    /// A row, with its key in it.
+    Row(Arc<dyn AnyRow>),
+}
+
 /// A key with its row, or an absent key that somebody reads.
 pub struct Slot {
-    pub key: Option<Box<dyn AnyKey>>,
-    pub row: Option<Arc<dyn AnyRow>>,
+    pub content: Content,
     pub hash: u32,
     pub owner: InstanceId,
     pub node: NodeId,
@@ -71,13 +82,45 @@ pub struct Slot {
 
 impl Default for Slot {
     fn default() -> Self {
-        Self { key: None, row: None, hash: 0, owner: NONE, node: NONE, logged: false }
+        Self { content: Content::Free, hash: 0, owner: NONE, node: NONE, logged: false }
     }
 }
 
 impl Slot {
     pub fn key(&self) -> &dyn AnyKey {
-        &**self.key.as_ref().expect("a slot in use has a key")
+        self.some_key().expect("a slot in use has a key")
+    }
+
+    /// `None` if the place is free.
+    fn some_key(&self) -> Option<&dyn AnyKey> {
+        match &self.content {
+            Content::Free => None,
+            Content::Absent(key) => Some(&**key),
+            Content::AbsentAs(row) | Content::Row(row) => Some(row.key()),
+        }
+    }
+
+    pub fn row(&self) -> Option<&Arc<dyn AnyRow>> {
+        match &self.content {
+            Content::Row(row) => Some(row),
+            _ => None,
+        }
+    }
+
+    /// Puts a row of the slot's key there, or takes away the one that is.
+    pub fn set(&mut self, row: Option<Arc<dyn AnyRow>>) {
+        self.content = match (row, std::mem::replace(&mut self.content, Content::Free)) {
+            (Some(row), _) => Content::Row(row),
+            (None, Content::Row(old)) => Content::AbsentAs(old),
+            (None, other) => other,
+        };
+    }
+
+    /// Lets go of a row that was only there for its key.
+    pub fn keep_key(&mut self) {
+        if let Content::AbsentAs(row) = &self.content {
+            self.content = Content::Absent(row.key().boxed());
+        }
     }
 }
 
@@ -85,7 +128,7 @@ impl Slot {
 pub fn gather<R: Row>(slots: &Slab<Slot>, members: &[u32]) -> Vec<Arc<R>> {
     let mut rows = Vec::with_capacity(members.len());
     for at in members {
-        if let Some(row) = &slots[*at].row {
+        if let Some(row) = slots[*at].row() {
             rows.push(typed(row));
         }
     }
@@ -132,29 +175,34 @@ impl Table {
     }
 
     fn place(&self, hash: u32, key: &dyn AnyKey) -> Option<u32> {
-        self.places.find(hash, |at| self.slots[at].key.as_ref().is_some_and(|other| other.equals(key)))
+        self.places.find(hash, |at| {
+            let slot = &self.slots[at];
+            slot.hash == hash && slot.some_key().is_some_and(|other| other.equals(key))
+        })
     }
 
-    /// The slot of `key`, made if there is none.
-    pub(crate) fn slot(&mut self, key: &dyn AnyKey) -> u32 {
+    fn slot_for(&mut self, key: &dyn AnyKey, content: impl FnOnce() -> Content) -> u32 {
         let hash = self.places.hash(key);
         if let Some(at) = self.place(hash, key) {
             return at;
         }
-        let at = self.slots.add(Slot { key: Some(key.boxed()), hash, ..Slot::default() });
-        self.places.insert(hash, at);
+        let at = self.slots.add(Slot { content: content(), hash, ..Slot::default() });
+        self.places.insert(at, |at| self.slots[at].hash);
         at
     }
 
-    /// The slot of a row's key, made if there is none.
-    pub(crate) fn slot_of(&mut self, row: &dyn AnyRow) -> u32 {
-        let mut at = NONE;
-        row.with_key(&mut |key| at = self.slot(key));
-        at
+    /// The slot of `key`, made if there is none.
+    pub(crate) fn slot(&mut self, key: &dyn AnyKey) -> u32 {
+        self.slot_for(key, || Content::Absent(key.boxed()))
+    }
+
+    /// The slot of a row's key, made if there is none: for a row that is put there in this stage.
+    pub(crate) fn slot_of(&mut self, row: &Arc<dyn AnyRow>) -> u32 {
+        self.slot_for(row.key(), || Content::AbsentAs(Arc::clone(row)))
     }
 
     pub(crate) fn get(&self, key: &dyn AnyKey) -> Option<&Arc<dyn AnyRow>> {
-        self.slots[self.find_slot(key)?].row.as_ref()
+        self.slots[self.find_slot(key)?].row()
     }
 
     /// Where an index stands among those of the table.
@@ -168,7 +216,7 @@ impl Table {
         let slot = &mut self.slots[at];
         if !slot.logged {
             slot.logged = true;
-            self.stage_log.push((at, slot.row.clone()));
+            self.stage_log.push((at, slot.row().cloned()));
         }
     }
 
@@ -178,9 +226,9 @@ impl Table {
         changed.retain_mut(|(at, before)| {
             let slot = &mut self.slots[*at];
             slot.logged = false;
-            if same(slot.row.as_ref(), before.as_ref()) {
+            if same(slot.row(), before.as_ref()) {
                 // Keeps the old pointer, so that equal rows stay cheap to compare.
-                slot.row = before.take();
+                slot.set(before.take());
                 return false;
             }
             core.wake(slot.node);
@@ -216,8 +264,8 @@ impl Table {
         }
         log.sort_by_key(|(at, _)| *at);
         log.dedup_by_key(|(at, _)| *at);
-        log.retain(|(at, before)| !same(self.slots[*at].row.as_ref(), before.as_ref()));
-        let changes = log.into_iter().map(|(at, before)| (before, self.slots[at].row.clone()));
+        log.retain(|(at, before)| !same(self.slots[*at].row(), before.as_ref()));
+        let changes = log.into_iter().map(|(at, before)| (before, self.slots[at].row().cloned()));
         let changes: Vec<_> = changes.collect();
         (!changes.is_empty()).then(|| Arc::new(TableChanges::new(self.row, changes)))
     }

@@ -27,7 +27,7 @@ impl Table {
     /// Slots with rows, in key order.
     pub(crate) fn sorted(&self) -> Vec<u32> {
         let all = (0_u32..).zip(self.slots.iter());
-        let mut slots: Vec<u32> = all.filter(|(_, slot)| slot.row.is_some()).map(|(at, _)| at).collect();
+        let mut slots: Vec<u32> = all.filter(|(_, slot)| slot.row().is_some()).map(|(at, _)| at).collect();
         slots.sort_unstable_by(|a, b| self.slots[*a].key().order(self.slots[*b].key()));
         slots
     }
@@ -42,7 +42,7 @@ impl Table {
     /// Whether there is something to run for: a row, or a member of a bucket.
     pub(crate) fn present(&self, index: u8, input: u32) -> bool {
         if index == ROW {
-            self.slots[input].row.is_some()
+            self.slots[input].row().is_some()
         } else {
             !self.indexes[usize::from(index)].buckets[input].slots.is_empty()
         }
@@ -65,7 +65,7 @@ impl Table {
     pub(crate) fn describe(&self, place: Place, at: u32) -> Told {
         let what = format!("{:?}", self.key_at(place.index, at).debug());
         if place.index == ROW {
-            let count = usize::from(self.slots[at].row.is_some());
+            let count = usize::from(self.slots[at].row().is_some());
             return Told { index: None, what, count, sample: Vec::new() };
         }
         let index = &self.indexes[usize::from(place.index)];
@@ -87,7 +87,7 @@ impl Table {
 
     /// All rows as text, in key order.
     pub(crate) fn dump(&self) -> Vec<String> {
-        let rows = self.sorted().into_iter().filter_map(|at| self.slots[at].row.as_ref());
+        let rows = self.sorted().into_iter().filter_map(|at| self.slots[at].row());
         rows.map(|row| format!("{}: {:?}", self.name, row.debug())).collect()
     }
 
@@ -97,6 +97,6 @@ impl Table {
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.row.is_some()).count()
+        self.slots.iter().filter(|slot| slot.row().is_some()).count()
     }
 }

@@ -33,7 +33,7 @@ pub trait Indexed<I: Index>: Has<I::Row> {}
 /// impl Row for Secret {
 ///     type Key = String;
 ///     const NAME: &'static str = "secrets";
-///     fn key(&self) -> String { self.name.clone() }
+///     fn key(&self) -> &String { &self.name }
 /// }
 /// pub struct SecretsByNamespace;
 /// impl Index for SecretsByNamespace {
@@ -51,10 +51,10 @@ pub trait Indexed<I: Index>: Has<I::Row> {}
 ///
 /// #[derive(Debug, PartialEq, Eq)]
 /// pub struct A(u8);
-/// impl Row for A { type Key = u8; const NAME: &'static str = "a"; fn key(&self) -> u8 { self.0 } }
+/// impl Row for A { type Key = u8; const NAME: &'static str = "a"; fn key(&self) -> &u8 { &self.0 } }
 /// #[derive(Debug, PartialEq, Eq)]
 /// pub struct Forgotten(u8);
-/// impl Row for Forgotten { type Key = u8; const NAME: &'static str = "f"; fn key(&self) -> u8 { self.0 } }
+/// impl Row for Forgotten { type Key = u8; const NAME: &'static str = "f"; fn key(&self) -> &u8 { &self.0 } }
 /// world! { pub struct World { a: A [] } }
 /// fn rule(cx: &mut Cx<'_, World>, a: &Arc<A>) { cx.emit(Forgotten(a.0)); }
 /// ```

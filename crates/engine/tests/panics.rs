@@ -17,8 +17,8 @@ pub struct Number {
 impl Row for Number {
     type Key = u32;
     const NAME: &'static str = "numbers";
-    fn key(&self) -> u32 {
-        self.key
+    fn key(&self) -> &u32 {
+        &self.key
     }
 }
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct Twice(u32, u32);
 impl Row for Twice {
     type Key = u32;
     const NAME: &'static str = "twice";
-    fn key(&self) -> u32 {
-        self.0
+    fn key(&self) -> &u32 {
+        &self.0
     }
 }
 world! { pub struct World { numbers: Number [], twice: Twice [] } }

@@ -40,7 +40,7 @@ fn planted() -> bool {
 fn host(mut row: VirtualHost) -> VirtualHost {
     use portolan_model::input::Filter;
 
-    for entry in &mut row.entries {
+    for entry in row.entries.iter_mut().map(std::sync::Arc::make_mut) {
         for filter in &mut entry.filters {
             if let Filter::RequestHeaders(change) = filter {
                 for (name, _) in change.set.iter_mut().filter(|(name, _)| &**name == "x-planted-fault") {

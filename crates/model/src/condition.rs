@@ -13,7 +13,7 @@ pub struct Condition {
     /// CamelCase reason, one of those that the kind's specification lists.
     pub reason: Name,
     /// One sentence for people.
-    pub message: String,
+    pub message: Name,
 }
 
 /// Value of a condition.
@@ -29,7 +29,7 @@ pub enum Status {
 
 impl Condition {
     /// A condition from its parts.
-    pub fn new(r#type: &str, status: bool, reason: &str, message: impl Into<String>) -> Self {
+    pub fn new(r#type: &str, status: bool, reason: &str, message: impl Into<Name>) -> Self {
         Self {
             r#type: r#type.into(),
             status: if status { Status::True } else { Status::False },

@@ -25,8 +25,8 @@ macro_rules! row {
         impl portolan_engine::Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
-            fn key(&self) -> $key {
-                self.$field.clone()
+            fn key(&self) -> &$key {
+                &self.$field
             }
         }
     };

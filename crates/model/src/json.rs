@@ -22,6 +22,11 @@ impl Packed {
         Self(serde_json::to_vec(value).expect("JSON with text keys can be written").into())
     }
 
+    /// The text itself.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The value, parsed.
     pub fn unpack(&self) -> Value {
         serde_json::from_slice(&self.0).expect("it was written from a value")
@@ -48,6 +53,11 @@ impl Json {
     /// Its text, shared.
     pub fn packed(&self) -> Packed {
         self.text.clone()
+    }
+
+    /// The value, out of the tree if there is one.
+    pub fn into_value(self) -> Value {
+        self.tree.into_inner().map_or_else(|| self.text.unpack(), Arc::unwrap_or_clone)
     }
 
     /// Lets go of the tree.

@@ -7,8 +7,10 @@ use std::{
     fmt,
     hash::{Hash, Hasher},
     ops::Deref,
-    sync::{Arc, LazyLock, Mutex, PoisonError},
+    sync::{LazyLock, Mutex, PoisonError},
 };
+
+use arcstr::ArcStr;
 
 const SHARDS: usize = 16;
 
@@ -17,17 +19,19 @@ static INTERNED: LazyLock<[Mutex<Shard>; SHARDS]> =
 
 #[derive(Default)]
 struct Shard {
-    texts: HashSet<Arc<str>>,
+    texts: HashSet<ArcStr>,
     sweep_at: usize,
 }
 
 /// An interned text: object names, namespaces, hostnames, label keys. Cloning is a counter increment and equality a
 /// pointer comparison, which is what makes large fan-outs cheap (design/engine.md §6).
 ///
+/// It is one pointer wide: a host's rows and keys hold more than a hundred of them.
+///
 /// Texts that nothing refers to any more are swept when a shard has doubled since its last sweep, so distinct names
 /// that come and go do not leak.
 #[derive(Clone)]
-pub struct Name(Arc<str>);
+pub struct Name(ArcStr);
 
 impl Name {
     /// Interns `text`.
@@ -35,14 +39,15 @@ impl Name {
         let shard = &INTERNED[shard_of(text)];
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = shard.texts.get(text) {
-            return Self(Arc::clone(found));
+            return Self(found.clone());
         }
         if shard.texts.len() >= shard.sweep_at {
-            shard.texts.retain(|t| Arc::strong_count(t) > 1);
+            // A text without a count is a constant.
+            shard.texts.retain(|text| ArcStr::strong_count(text) != Some(1));
             shard.sweep_at = (shard.texts.len() * 2).max(1024);
         }
-        let made: Arc<str> = Arc::from(text);
-        shard.texts.insert(Arc::clone(&made));
+        let made = ArcStr::from(text);
+        shard.texts.insert(made.clone());
         Self(made)
     }
 
@@ -63,7 +68,7 @@ fn shard_of(text: &str) -> usize {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        ArcStr::ptr_eq(&self.0, &other.0)
     }
 }
 impl Eq for Name {}
@@ -80,7 +85,7 @@ impl PartialOrd for Name {
 }
 impl Ord for Name {
     fn cmp(&self, other: &Self) -> Ordering {
-        if Arc::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
+        if ArcStr::ptr_eq(&self.0, &other.0) { Ordering::Equal } else { self.0.cmp(&other.0) }
     }
 }
 impl Deref for Name {

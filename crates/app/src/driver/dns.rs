@@ -121,15 +121,16 @@ impl Driver {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
-        let known: Vec<PublishedRecord> =
-            self.dns.server.snapshots().iter().flat_map(|zone| published(zone, &components)).collect();
+        let snapshots = self.dns.server.snapshots();
+        let rows = snapshots.iter().flat_map(|zone| published(zone, &components));
+        let known: Vec<Arc<PublishedRecord>> = rows.map(Arc::new).collect();
         let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
         let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
         for key in gone.iter().filter(|key| !keys.contains(key)) {
             self.engine.remove::<PublishedRecord>(key);
         }
         for row in &known {
-            self.engine.put(row.clone());
+            self.engine.pass(Arc::clone(row));
         }
         for filter in components.iter().flat_map(|component| &component.plan.domain_filter) {
             // A longer one may be a host: its zone is known with the names.
@@ -180,10 +181,10 @@ impl Driver {
                 }
             }
         }
-        let mut wanted: BTreeMap<Name, Option<WantedName>> =
+        let mut wanted: BTreeMap<Name, Option<Arc<WantedName>>> =
             std::mem::take(&mut self.dns.next.wanted).into_iter().collect();
         for change in step.of::<WantedName>() {
-            wanted.insert(change.key.clone(), change.after.as_deref().cloned());
+            wanted.insert(change.key.clone(), change.after.clone());
         }
         self.dns.next.wanted = wanted.into_iter().collect();
     }
@@ -267,7 +268,7 @@ impl Driver {
         if report.generation == self.dns.generation {
             for (key, row) in report.published {
                 match row {
-                    Some(row) => self.engine.put(row),
+                    Some(row) => self.engine.pass(row),
                     None => self.engine.remove::<PublishedRecord>(&key),
                 }
             }

@@ -70,7 +70,9 @@ impl Driver {
     /// Puts the facts of an object as it stands in the store.
     pub(super) fn put_stored(&mut self, key: &ObjectKey) {
         let Some(stored) = self.store.get(key) else { return };
-        world::put(&mut self.engine, key, intake(&stored.object).written_by(&stored.manager));
+        // A copy shares the text and takes the tree with it: of a whole repository they would all stand at once.
+        let object = stored.object.clone();
+        world::put(&mut self.engine, key, intake(&object).written_by(&stored.manager));
         self.facts = true;
     }
 }

@@ -80,7 +80,7 @@ pub(super) fn signer(
                 return Ok(Found::Signer(key, Signer::Acme(Box::new(acme)), Points::default()));
             }
             let why = state.as_ref().and_then(|s| s.ready.as_ref()).map(|c| c.message.clone());
-            let why = why.unwrap_or_else(|| "its account is being registered".to_owned());
+            let why = why.unwrap_or_else(|| "its account is being registered".into());
             Ok(Found::Waiting(format!("waiting for {key}: {why}")))
         }
         IssuerSpec::Refused(why) => Ok(Found::Waiting(format!("waiting for {key}: {why}"))),

@@ -58,14 +58,12 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
 
 fn part(listener: &ListenerStatus) -> Part {
     let kind = |kind: &Name| json!({"group": GROUP, "kind": kind});
-    Part {
-        fields: vec![
-            ("name".into(), json!(listener.key.name)),
-            ("attachedRoutes".into(), json!(listener.attached)),
-            ("supportedKinds".into(), listener.kinds.iter().map(kind).collect()),
-        ],
-        conditions: listener.conditions.clone(),
-    }
+    let fields = [
+        ("name", json!(listener.key.name)),
+        ("attachedRoutes", json!(listener.attached)),
+        ("supportedKinds", listener.kinds.iter().map(kind).collect()),
+    ];
+    Part::new(fields, listener.conditions.clone())
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a Name>) -> String {

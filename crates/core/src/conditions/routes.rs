@@ -40,13 +40,8 @@ pub(super) fn route_status(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let mut conditions = verdict.conditions.clone();
         conditions.push(resolved.clone());
         conditions.sort_by(|a, b| a.r#type.cmp(&b.r#type));
-        parts.push(Part {
-            fields: vec![
-                ("parentRef".into(), Value::Object(reference)),
-                ("controllerName".into(), json!(controller)),
-            ],
-            conditions,
-        });
+        let fields = [("parentRef", Value::Object(reference)), ("controllerName", json!(controller))];
+        parts.push(Part::new(fields, conditions));
     }
     if parts.is_empty() {
         return;

@@ -25,10 +25,24 @@ row!(ObjectStatus, ObjectKey, "object_statuses");
 /// One part of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Fields of the part besides its conditions.
-    pub fields: Vec<(Name, Value)>,
+    /// Fields of the part besides its conditions. As JSON text: the reference of thousands of routes is the same one.
+    fields: Vec<(Name, Name)>,
     /// Its conditions.
     pub conditions: Vec<Condition>,
+}
+
+impl Part {
+    /// A part with these fields besides its conditions.
+    pub fn new(fields: impl IntoIterator<Item = (&'static str, Value)>, conditions: Vec<Condition>) -> Self {
+        let fields = fields.into_iter().map(|(name, value)| (name.into(), value.to_string().into()));
+        Self { fields: fields.collect(), conditions }
+    }
+
+    /// The fields besides its conditions.
+    pub fn fields(&self) -> Map<String, Value> {
+        let parsed = |text: &Name| serde_json::from_str(text).expect("it was written from a value");
+        self.fields.iter().map(|(name, text)| (name.to_string(), parsed(text))).collect()
+    }
 }
 
 impl ObjectStatus {
@@ -45,7 +59,7 @@ impl ObjectStatus {
         }
         if let Some((name, parts)) = &self.parts {
             let part = |part: &Part| {
-                let mut made = fields(&part.fields);
+                let mut made = part.fields();
                 made.insert("conditions".into(), self.conditions_json(&part.conditions));
                 Value::Object(made)
             };

@@ -444,8 +444,8 @@ row!(Unresolved, RouteKey, "unresolved_references");
 pub struct HostRule {
     /// Where it belongs and its precedence.
     pub key: HostRuleKey,
-    /// The entry.
-    pub entry: RouteEntry,
+    /// The entry; the virtual host shares it.
+    pub entry: Arc<RouteEntry>,
 }
 row!(HostRule, HostRuleKey, "host_rules");
 
@@ -531,7 +531,7 @@ pub struct VirtualHost {
     /// Route configuration and hostname (`*` for any).
     pub key: (Name, Name),
     /// Entries in the order in which Envoy tries them; what none of them matches gets 404.
-    pub entries: Vec<RouteEntry>,
+    pub entries: Vec<Arc<RouteEntry>>,
     /// It belongs to another listener than the one that the connection was made for: 421 (RFC 9110 §15.5.20), and no
     /// entries.
     pub misdirected: bool,

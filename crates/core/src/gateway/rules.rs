@@ -116,7 +116,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     };
                     // Like a filter that is not served: answered with an error, never let through.
                     entry.filters.extend(closed.iter().cloned());
-                    entry
+                    Arc::new(entry)
                 };
                 for (at, (verdict, entry)) in verdicts.iter().zip(&prepared).enumerate() {
                     for (position, r#match) in &verdict.matches {

@@ -132,6 +132,6 @@ pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<
     for (winner, loser) in shadows {
         shadowed(cx, key, winner, loser);
     }
-    let entries = members.iter().map(|m| m.entry.clone()).collect();
+    let entries = members.iter().map(|m| Arc::clone(&m.entry)).collect();
     cx.emit(VirtualHost { key: key.clone(), entries, misdirected: false });
 }

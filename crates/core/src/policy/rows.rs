@@ -46,23 +46,23 @@ macro_rules! row_of {
         impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
-            fn key(&self) -> $key {
+            fn key(&self) -> &$key {
                 let $r = self;
                 $of
             }
         }
     };
 }
-row_of!(SubmittedRoute, RouteKey, "submitted_routes", |row| row.0.key.clone());
-row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| row.0.key.clone());
-row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| row.0.key.clone());
-row_of!(SubmittedClass, Name, "submitted_classes", |row| row.0.name.clone());
-row_of!(SubmittedGrant, NamespacedName, "submitted_grants", |row| row.0.key.clone());
-row_of!(SubmittedService, NamespacedName, "submitted_services", |row| row.0.key.clone());
-row_of!(SubmittedSlice, NamespacedName, "submitted_slices", |row| row.0.key.clone());
-row_of!(SubmittedEndpoints, NamespacedName, "submitted_endpoints", |row| row.0.key.clone());
-row_of!(SubmittedSealed, NamespacedName, "submitted_sealed_secrets", |row| row.0.key.clone());
-row_of!(SubmittedIssuer, IssuerKey, "submitted_issuers", |row| row.0.key.clone());
+row_of!(SubmittedRoute, RouteKey, "submitted_routes", |row| &row.0.key);
+row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| &row.0.key);
+row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| &row.0.key);
+row_of!(SubmittedClass, Name, "submitted_classes", |row| &row.0.name);
+row_of!(SubmittedGrant, NamespacedName, "submitted_grants", |row| &row.0.key);
+row_of!(SubmittedService, NamespacedName, "submitted_services", |row| &row.0.key);
+row_of!(SubmittedSlice, NamespacedName, "submitted_slices", |row| &row.0.key);
+row_of!(SubmittedEndpoints, NamespacedName, "submitted_endpoints", |row| &row.0.key);
+row_of!(SubmittedSealed, NamespacedName, "submitted_sealed_secrets", |row| &row.0.key);
+row_of!(SubmittedIssuer, IssuerKey, "submitted_issuers", |row| &row.0.key);
 
 /// A policy that concerns a judged kind and compiles.
 #[derive(Clone, Debug)]
@@ -72,7 +72,7 @@ pub struct CompiledPolicy {
     /// Its expressions, compiled once.
     pub program: Arc<Program>,
 }
-row_of!(CompiledPolicy, Name, "compiled_policies", |row| row.policy.name.clone());
+row_of!(CompiledPolicy, Name, "compiled_policies", |row| &row.policy.name);
 
 /// The program follows from the policy.
 impl PartialEq for CompiledPolicy {

@@ -227,7 +227,7 @@ fn partly(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
 fn condition(cx: &mut Cx<'_>, claim: &HostClaim, r#type: &str, status: Status) -> Option<String> {
     let verdict = cx.get::<ParentVerdict>(&(claim.key.route.clone(), claim.key.parent))?;
     let found = verdict.conditions.iter().find(|c| *c.r#type == *r#type && c.status == status)?;
-    Some(found.message.clone())
+    Some(found.message.to_string())
 }
 
 /// Why the listener of a claim can show no certificate for it, if TLS ends there.

@@ -214,7 +214,8 @@ fn status(row: &ObjectStatus) -> Vec<String> {
     };
     let mut lines: Vec<String> = row.conditions.iter().map(|c| line("", c)).collect();
     for (at, part) in row.parts.iter().flat_map(|(_, parts)| parts).enumerate() {
-        let field = |name: &str| part.fields.iter().find(|(n, _)| *n == name).map(|(_, value)| value);
+        let fields = part.fields();
+        let field = |name: &str| fields.get(name);
         let prefix = match (field("name"), field("parentRef")) {
             (Some(name), _) => {
                 let kinds = field("supportedKinds").unwrap().as_array().unwrap();
@@ -251,7 +252,7 @@ fn hosts(engine: &Engine<World>) -> Groups {
     let lines = |host: &VirtualHost| match host.entries.len() {
         0 if host.misdirected => vec!["421".to_owned()],
         0 => vec!["404".to_owned()],
-        _ => host.entries.iter().map(entry).collect(),
+        _ => host.entries.iter().map(|one| entry(one)).collect(),
     };
     engine.rows::<VirtualHost>().map(|h| (format!("{} {}", h.key.0, h.key.1), lines(h))).collect()
 }

@@ -31,9 +31,9 @@ pub struct Orders {
     /// Number of these orders; reports name the last that they cover.
     pub number: u64,
     /// New settings of all components, with the published records as they are seen under them; reports start from these.
-    pub settings: Option<(Vec<DnsSettings>, Vec<PublishedRecord>)>,
+    pub settings: Option<(Vec<DnsSettings>, Vec<Arc<PublishedRecord>>)>,
     /// Wanted records of names; `None`: nothing is wanted any more.
-    pub wanted: Vec<(Name, Option<WantedName>)>,
+    pub wanted: Vec<(Name, Option<Arc<WantedName>>)>,
 }
 
 /// What differs from the report before.
@@ -44,7 +44,7 @@ pub struct Report {
     /// How many settings there were: records are those under the settings of this generation.
     pub generation: u64,
     /// Records that stand, or (`None`) no longer do.
-    pub published: Vec<(PublishedKey, Option<PublishedRecord>)>,
+    pub published: Vec<(PublishedKey, Option<Arc<PublishedRecord>>)>,
     /// Whether each name is answered; `None`: it is not asked for any more.
     pub answers: Vec<(Name, Option<Result<(), String>>)>,
     /// All problems, if they differ: record name (empty for a zone as a whole) and problem.
@@ -83,8 +83,9 @@ struct Keeper {
     /// Empty before the first settings.
     components: Vec<DnsSettings>,
     generation: u64,
-    wanted: BTreeMap<Name, WantedName>,
-    seen: BTreeMap<PublishedKey, PublishedRecord>,
+    /// Rows of the engine, shared with it, as those that are seen.
+    wanted: BTreeMap<Name, Arc<WantedName>>,
+    seen: BTreeMap<PublishedKey, Arc<PublishedRecord>>,
     /// How many of `seen` are each component's, by zone and component.
     owned: BTreeMap<(Name, Name), usize>,
     answers: BTreeMap<Name, Result<(), String>>,

@@ -100,7 +100,7 @@ impl Kept {
 impl KeptPart {
     /// The part as gone.
     pub(super) fn dropped(&self) -> Change {
-        Change { key: Arc::clone(&self.key), namespace: Name::default(), plain: false, read: None }
+        Change::gone(Arc::clone(&self.key))
     }
 }
 
@@ -111,7 +111,7 @@ impl KeptSource {
         let documents = change.read.iter().flat_map(|read| &read.documents);
         let applications: Vec<Object> = documents
             .filter(|document| application::is_application(&document.json))
-            .filter_map(|d| Object::from_json(Arc::clone(&d.json), d.origin.clone()).ok())
+            .filter_map(|d| Object::from_json(d.json.clone(), d.origin.clone()).ok())
             .collect();
         if applications.is_empty() {
             self.applications.remove(&path);

@@ -1,8 +1,8 @@
 //! YAML text to objects: what a chart printed, and what stands in a plain file.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path};
 
-use portolan_model::{Lines, Name, Origin, Problem, Severity, Source, yaml};
+use portolan_model::{Json, Lines, Name, Origin, Problem, Severity, Source, yaml};
 use serde_json::Value;
 
 use super::{
@@ -16,7 +16,8 @@ use super::{
 /// A document of a source, before namespace and scope are known.
 #[derive(Clone, Debug)]
 pub(super) struct Document {
-    pub(super) json: Arc<Value>,
+    /// Packed once the part is noted: the trees of a whole repository would take ten times its text.
+    pub(super) json: Json,
     pub(super) origin: Origin,
 }
 
@@ -79,9 +80,8 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
         }
         let source = Some(Source { file: template(document.line).into(), line: 1 });
         let origin = Origin { source, lines: Lines::default(), application: application.clone(), wave: 0 };
-        out.documents.extend(
-            items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
-        );
+        out.documents
+            .extend(items(document.json).map(|json| Document { json: json.into(), origin: origin.clone() }));
     }
     out
 }
@@ -129,9 +129,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             application: application.clone(),
             wave: 0,
         };
-        out.documents.extend(
-            items(document.json).map(|json| Document { json: Arc::new(json), origin: origin.clone() }),
-        );
+        out.documents
+            .extend(items(document.json).map(|json| Document { json: json.into(), origin: origin.clone() }));
     }
     out
 }

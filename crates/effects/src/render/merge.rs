@@ -114,7 +114,7 @@ impl Merged {
         let mut before: BTreeMap<Kind, Option<Arc<Brought>>> = BTreeMap::new();
         for (key, change) in changes {
             let old = self.parts.get(key).map(|part| part.defines.clone()).unwrap_or_default();
-            let new = change.defines();
+            let new = change.defines.clone();
             for one in old.iter().chain(&new) {
                 let kind = Kind::new(&*one.group, &*one.kind);
                 before.entry(kind).or_insert_with_key(|kind| self.defining(kind));
@@ -169,9 +169,9 @@ impl Merged {
         }
     }
 
-    fn put(&mut self, change: Change) {
+    fn put(&mut self, mut change: Change) {
         let key = Arc::clone(&change.key);
-        let defines = change.defines();
+        let defines = std::mem::take(&mut change.defines);
         let Placed { objects, refused, problems, unapplied, unsure, unsure_file } =
             place(change, &self.definitions);
         for problem in &problems {

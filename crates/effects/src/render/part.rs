@@ -40,13 +40,27 @@ pub(super) struct Change {
     pub(super) plain: bool,
     /// `None` if it is gone.
     pub(super) read: Option<Manifests>,
+    /// What CustomResourceDefinitions in it define.
+    pub(super) defines: Vec<Arc<Brought>>,
 }
 
 impl Change {
-    /// What CustomResourceDefinitions in it define.
-    pub(super) fn defines(&self) -> Vec<Arc<Brought>> {
-        let documents = self.read.iter().flat_map(|read| &read.documents);
-        documents.filter_map(|document| Brought::read(&document.json)).map(Arc::new).collect()
+    /// A part that was read.
+    pub(super) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
+        let defines = read.documents.iter().filter_map(|document| Brought::read(&document.json));
+        let defines = defines.map(Arc::new).collect();
+        Self { key, namespace, plain, read: Some(read), defines }
+    }
+
+    /// A part that is gone.
+    pub(super) fn gone(key: Arc<PartKey>) -> Self {
+        Self { key, namespace: Name::default(), plain: false, read: None, defines: Vec::new() }
+    }
+
+    /// Lets go of the trees of its documents.
+    pub(super) fn pack(&mut self) {
+        let documents = self.read.iter_mut().flat_map(|read| &mut read.documents);
+        documents.for_each(|document| document.json.pack());
     }
 }
 

@@ -1,7 +1,5 @@
 //! From a document to an object: its namespace, whether it is applied, and what is wrong with it.
 
-use std::sync::Arc;
-
 use portolan_core::door::{self, Door};
 use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
@@ -34,10 +32,11 @@ pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
-    for mut document in read.documents {
-        let file = document.origin.source.clone();
-        let generated = generated(&mut document.json);
-        match out.object(document, &change.namespace, definitions, generated) {
+    for Document { json, origin } in read.documents {
+        let file = origin.source.clone();
+        let mut json = json.into_value();
+        let generated = generated(&mut json);
+        match out.object(json, origin, &change.namespace, definitions, generated) {
             Ok(()) => {}
             Err(why) => {
                 let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
@@ -49,6 +48,12 @@ pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
 }
 
 impl Placed {
+    /// Keeps an object as text: whoever looks into it makes its tree again.
+    fn take(&mut self, mut object: Object) {
+        object.json.pack();
+        self.objects.push(object);
+    }
+
     /// A document that is no object any more: what it was before must not be pruned for a slip of the pen. Rendered
     /// documents have no line of their own.
     fn incomplete(&mut self, file: &str, line: Option<u32>, why: &str) {
@@ -68,12 +73,12 @@ impl Placed {
     /// the API server and Argo CD do. Then it is judged.
     fn object(
         &mut self,
-        document: Document,
+        mut json: Value,
+        mut origin: Origin,
         namespace: &Name,
         definitions: &Definitions,
         generated: bool,
     ) -> Result<(), String> {
-        let Document { mut json, mut origin } = document;
         origin.wave = order::wave(&json);
         let text = |name: &str| json.get(name).and_then(Value::as_str);
         let version = text("apiVersion").ok_or("apiVersion is missing or not text")?;
@@ -113,11 +118,11 @@ impl Placed {
             let message = format!("{key} is not followed: its Applications are not read");
             self.problems.push(problems::set_not_followed(&key, "", message));
         }
-        match door::enter(definitions, Arc::unwrap_or_clone(json), origin.clone())? {
-            Door::Taken(object) => self.objects.push(object),
+        match door::enter(definitions, json, origin.clone())? {
+            Door::Taken(object) => self.take(object),
             Door::Restricts(object, problem) => {
                 self.problems.push(problem);
-                self.objects.push(object);
+                self.take(object);
             }
             Door::Refused(key, problem) => {
                 self.problems.push(problem);
@@ -129,7 +134,7 @@ impl Placed {
 }
 
 /// Gives an object that the API server would name the name that it begins with, so that it can be listed.
-fn generated(json: &mut Arc<Value>) -> bool {
+fn generated(json: &mut Value) -> bool {
     let text = |name: &str| json.pointer(&format!("/metadata/{name}")).and_then(Value::as_str);
     let Some(prefix) = text("generateName").filter(|_| text("name").is_none_or(str::is_empty)) else {
         return false;
@@ -139,8 +144,8 @@ fn generated(json: &mut Arc<Value>) -> bool {
     true
 }
 
-fn edit(json: &mut Arc<Value>, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {
-    if let Some(metadata) = Arc::make_mut(json).get_mut("metadata").and_then(Value::as_object_mut) {
+fn edit(json: &mut Value, change: impl FnOnce(&mut Map<String, Value>) -> Option<Value>) {
+    if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut) {
         change(metadata);
     }
 }

@@ -248,7 +248,7 @@ impl Reader<'_> {
             },
         });
         let origin = Origin { application: self.name(), ..Origin::default() };
-        let documents = vec![Document { json: Arc::new(json), origin }];
+        let documents = vec![Document { json: json.into(), origin }];
         // No file of a source has an empty path.
         self.keep(Path::new(""), None, false, Manifests { documents, ..Manifests::default() });
     }
@@ -262,8 +262,9 @@ impl Reader<'_> {
             path: path.to_owned(),
         });
         let namespace = self.pending.namespace();
-        let change = Change { key: Arc::clone(&key), namespace, plain, read: Some(read) };
+        let mut change = Change::read(Arc::clone(&key), namespace, plain, read);
         self.out.add(KeptPart { key, stamp }, &change);
+        change.pack();
         self.changes.push(change);
     }
 

@@ -45,17 +45,17 @@ macro_rules! rows {
         impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
-            fn key(&self) -> $key { let $r = self; $of }
+            fn key(&self) -> &$key { let $r = self; $of }
         }
     )*};
 }
 rows! {
-    Route, usize, "routes", |r| r.key;
-    Rule, (u16, Name, usize), "rules", |r| r.key.clone();
-    Whole, (), "whole", |_r| ();
-    Chunk, u16, "chunks", |r| r.key;
-    ChunkName, u16, "chunk_names", |r| r.key;
-    VirtualHost, (), "virtual_hosts", |_r| ();
+    Route, usize, "routes", |r| &r.key;
+    Rule, (u16, Name, usize), "rules", |r| &r.key;
+    Whole, (), "whole", |_r| &();
+    Chunk, u16, "chunks", |r| &r.key;
+    ChunkName, u16, "chunk_names", |r| &r.key;
+    VirtualHost, (), "virtual_hosts", |_r| &();
 }
 
 pub struct RulesByHost;

@@ -33,7 +33,7 @@ macro_rules! rows {
         impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
-            fn key(&self) -> $key { self.key.clone() }
+            fn key(&self) -> &$key { &self.key }
         }
     )*};
 }

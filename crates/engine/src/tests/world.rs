@@ -58,8 +58,8 @@ macro_rules! rows {
         impl Row for $row {
             type Key = $key;
             const NAME: &'static str = $name;
-            fn key(&self) -> $key {
-                self.$field.clone()
+            fn key(&self) -> &$key {
+                &self.$field
             }
         }
     )*};

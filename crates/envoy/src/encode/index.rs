@@ -5,7 +5,10 @@
 //! in it that matches nothing is a 404 and not a step back to the next shorter prefix (reference envoy.md §B). So the tree
 //! only chooses *which routes are tried*: those of the longest prefix, and of all its own prefixes, in the order they had.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use envoy_types::{
     pb::{
@@ -35,7 +38,7 @@ const PLAIN: usize = 200;
 const REPEATED: usize = 16;
 
 /// The encoded `Matcher` of a virtual host; `None` if a plain list is better.
-pub(super) fn of(entries: &[RouteEntry], routes: &[Route]) -> Option<Vec<u8>> {
+pub(super) fn of(entries: &[Arc<RouteEntry>], routes: &[Route]) -> Option<Vec<u8>> {
     if entries.len() <= PLAIN {
         return None;
     }
@@ -122,7 +125,7 @@ fn alternatives(text: &str) -> bool {
 }
 
 /// Positions of the routes that are tried for each longest prefix, in order.
-fn buckets(entries: &[RouteEntry]) -> Option<Buckets<'_>> {
+fn buckets(entries: &[Arc<RouteEntry>]) -> Option<Buckets<'_>> {
     let mut own: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut without_prefix = Vec::new();
     for (at, entry) in entries.iter().enumerate() {

@@ -205,7 +205,11 @@ fn without(host: &Arc<Host>, errors: &BTreeSet<usize>, closed: &BTreeSet<usize>)
         Arc::clone(&host.row)
     } else {
         let entries = host.row.entries.iter().enumerate().map(|(at, entry)| {
-            if closed.contains(&at) { RouteEntry { r#match: any(), ..entry.clone() } } else { entry.clone() }
+            if closed.contains(&at) {
+                Arc::new(RouteEntry { r#match: any(), ..RouteEntry::clone(entry) })
+            } else {
+                Arc::clone(entry)
+            }
         });
         Arc::new(VirtualHost { entries: entries.collect(), ..VirtualHost::clone(&host.row) })
     };

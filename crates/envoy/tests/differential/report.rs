@@ -217,6 +217,7 @@ fn plain(text: &str) -> String {
 
 /// A host of these alone.
 fn alone(entries: Vec<RouteEntry>) -> Option<Bootstrap> {
+    let entries = entries.into_iter().map(std::sync::Arc::new).collect();
     let host = VirtualHost { key: ("raw".into(), "raw.example.com".into()), entries, misdirected: false };
     (!host.entries.is_empty()).then(|| load::hosts(&[host]))
 }

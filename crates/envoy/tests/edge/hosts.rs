@@ -37,6 +37,7 @@ pub fn entry(path: PathMatch, to: &str) -> RouteEntry {
 }
 
 pub fn host(name: &str, entries: Vec<RouteEntry>) -> VirtualHost {
+    let entries = entries.into_iter().map(std::sync::Arc::new).collect();
     VirtualHost { key: (TABLE.into(), name.into()), entries, misdirected: false }
 }
 

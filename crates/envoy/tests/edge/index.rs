@@ -68,7 +68,7 @@ fn rules(random: &mut Random, count: usize, root: bool) -> Vec<RouteEntry> {
 fn plain(row: &VirtualHost) -> EnvoyHost {
     let none = std::collections::BTreeSet::new();
     let routes = row.entries.iter().flat_map(|entry| {
-        let piece = encode::piece(&host("one", vec![entry.clone()]), &none);
+        let piece = encode::piece(&host("one", vec![RouteEntry::clone(entry)]), &none);
         let read = RouteConfiguration::decode(&*piece.bytes).unwrap();
         read.virtual_hosts.into_iter().flat_map(|host| host.routes)
     });

@@ -8,11 +8,11 @@ use domain::base::{
     iana::{Class, Opcode, OptRcode, Rcode},
     name::ToLabelIter,
 };
-use portolan_model::dns::RecordType;
+use portolan_model::dns::{RecordSet, RecordType};
 
 use super::{
     write::{write, write_error},
-    zone::{DEFAULT_TTL, Found, NEGATIVE_TTL, Node, Path, Stored, Value, Zone},
+    zone::{DEFAULT_TTL, Found, NEGATIVE_TTL, Node, Path, Value, Zone, ttl, values},
 };
 use crate::dns::query::rtype;
 
@@ -35,7 +35,8 @@ type Wire = WireName<Vec<u8>>;
 
 /// A record ready to be written.
 pub enum Record<'z> {
-    Data(Wire, &'z Stored, &'z Value),
+    /// Owner, TTL, value.
+    Data(Wire, u32, Value),
     Soa(&'z Zone, u32),
     Ns(&'z Zone),
 }
@@ -154,14 +155,14 @@ fn look_up(zone: &Zone, qname: Wire, qpath: Path, qtype: Rtype) -> Reply<'_> {
                 break;
             }
         };
-        let alias = node.get(&RecordType::Cname).filter(|_| qtype != Rtype::CNAME && qtype != Rtype::ANY);
-        if let Some((stored, target)) = alias.and_then(|stored| Some((stored, alias_target(stored)?))) {
-            reply.answer.extend(stored.values.iter().map(|value| Record::Data(owner.clone(), stored, value)));
-            at = path_of(target);
+        let alias = node.get(RecordType::Cname).filter(|_| qtype != Rtype::CNAME && qtype != Rtype::ANY);
+        if let Some((set, target)) = alias.and_then(|set| Some((set, alias_target(set)?))) {
+            reply.answer.extend(records(set, &owner));
+            at = path_of(&target);
             if !zone.holds(&at) {
                 return reply;
             }
-            owner = target.clone();
+            owner = target;
             continue;
         }
         collect(zone, node, &owner, &at, qtype, &mut reply);
@@ -175,14 +176,18 @@ fn look_up(zone: &Zone, qname: Wire, qpath: Path, qtype: Rtype) -> Reply<'_> {
     reply
 }
 
-fn alias_target(stored: &Stored) -> Option<&Wire> {
-    stored.values.iter().find_map(|value| if let Value::Cname(target) = value { Some(target) } else { None })
+fn alias_target(set: &RecordSet) -> Option<Wire> {
+    values(set).find_map(|value| if let Value::Cname(target) = value { Some(target) } else { None })
+}
+
+fn records<'z>(set: &RecordSet, owner: &Wire) -> Vec<Record<'z>> {
+    values(set).map(|value| Record::Data(owner.clone(), ttl(set), value)).collect()
 }
 
 /// The records of a name that answer a type; for ANY one set of it (RFC 8482 section 4.1).
 fn collect<'z>(
     zone: &'z Zone,
-    node: &'z Node,
+    node: &Node,
     owner: &Wire,
     at: &[Vec<u8>],
     qtype: Rtype,
@@ -197,7 +202,7 @@ fn collect<'z>(
         reply.answer.push(Record::Ns(zone));
         return;
     }
-    if let Some((_, stored)) = node.iter().find(|(r#type, _)| any || rtype(**r#type) == qtype) {
-        reply.answer.extend(stored.values.iter().map(|value| Record::Data(owner.clone(), stored, value)));
+    if let Some(set) = node.sets().find(|set| any || rtype(set.r#type) == qtype) {
+        reply.answer.extend(records(set, owner));
     }
 }

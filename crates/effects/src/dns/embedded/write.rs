@@ -37,8 +37,8 @@ impl Record<'_> {
         // Zone names are valid since the zone was made.
         let named = |text: &str| wire_name(text).unwrap_or_else(|_| Wire::root_vec());
         match self {
-            Record::Data(owner, stored, value) => {
-                let ttl = Ttl::from_secs(stored.ttl);
+            Record::Data(owner, ttl, value) => {
+                let ttl = Ttl::from_secs(*ttl);
                 match value {
                     Value::A(ip) => push(section, (owner, ttl, A::new(*ip))),
                     Value::Aaaa(ip) => push(section, (owner, ttl, Aaaa::new(*ip))),

@@ -26,7 +26,8 @@ pub const MAX_TTL: u32 = 0x7fff_ffff;
 /// Longest TXT value: with its length bytes (one for each 255), it must fit a message of 65,535 bytes with its question.
 pub const MAX_TEXT: usize = 60_000;
 
-/// A value, parsed when it is written so that answering does no parsing.
+/// A value as it is answered. A set is kept as text alone, which was found to be valid when it was written: of a hundred
+/// thousand names few are asked for.
 #[derive(Clone, Debug)]
 pub enum Value {
     A(Ipv4Addr),
@@ -35,16 +36,51 @@ pub enum Value {
     Txt(Txt<Vec<u8>>),
 }
 
-/// A set as it is served.
-#[derive(Clone, Debug)]
-pub struct Stored {
-    pub set: RecordSet,
-    pub ttl: u32,
-    pub values: Vec<Value>,
+/// The sets of one name by type. Most names have one, of which a map would make room for eleven.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Node(Vec<RecordSet>);
+
+impl Node {
+    fn place(&self, r#type: RecordType) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&r#type, |set| set.r#type)
+    }
+
+    /// The set of a type.
+    pub fn get(&self, r#type: RecordType) -> Option<&RecordSet> {
+        self.place(r#type).ok().map(|at| &self.0[at])
+    }
+
+    /// All sets, by type.
+    pub fn sets(&self) -> impl Iterator<Item = &RecordSet> {
+        self.0.iter()
+    }
+
+    fn put(&mut self, set: RecordSet) {
+        match self.place(set.r#type) {
+            Ok(at) => self.0[at] = set,
+            Err(at) => {
+                self.0.reserve_exact(1);
+                self.0.insert(at, set);
+            }
+        }
+    }
+
+    fn remove(&mut self, r#type: RecordType) {
+        if let Ok(at) = self.place(r#type) {
+            self.0.remove(at);
+        }
+    }
 }
 
-/// The sets of one name.
-pub type Node = BTreeMap<RecordType, Stored>;
+/// TTL of a set that is served.
+pub fn ttl(set: &RecordSet) -> u32 {
+    set.ttl.unwrap_or(DEFAULT_TTL)
+}
+
+/// Values of a set that is served.
+pub fn values(set: &RecordSet) -> impl Iterator<Item = Value> {
+    set.values.iter().filter_map(|text| value(set.r#type, text).ok())
+}
 
 /// What stands at a name.
 pub enum Found<'z> {
@@ -65,7 +101,7 @@ pub struct Zone {
     host: Path,
 }
 
-static EMPTY: Node = BTreeMap::new();
+static EMPTY: Node = Node(Vec::new());
 
 impl Zone {
     /// An empty zone that is served from `address` (no address record is made for an unspecified one).
@@ -81,7 +117,7 @@ impl Zone {
             let r#type = if address.is_ipv4() { RecordType::A } else { RecordType::Aaaa };
             let host_name = format!("{NAME_SERVER}.{name}");
             let stored = stored(&RecordSet::new(host_name, r#type, None, [address.to_string()]))?;
-            nodes.insert(host.clone(), Node::from([(r#type, stored)]));
+            nodes.insert(host.clone(), Node(vec![stored]));
         }
         Ok(Self { name: name.clone(), serial: 1, apex, nodes, host })
     }
@@ -94,8 +130,7 @@ impl Zone {
     /// The content, sorted by name and type.
     pub fn sets(&self) -> Vec<RecordSet> {
         let content = self.nodes.iter().filter(|(path, _)| **path != self.host);
-        let mut sets: Vec<_> =
-            content.flat_map(|(_, node)| node.values().map(|stored| stored.set.clone())).collect();
+        let mut sets: Vec<_> = content.flat_map(|(_, node)| node.sets().cloned()).collect();
         sets.sort_unstable();
         sets
     }
@@ -103,12 +138,12 @@ impl Zone {
     /// The content of one name.
     pub fn sets_of(&self, path: &[Vec<u8>]) -> impl Iterator<Item = &RecordSet> {
         let node = self.nodes.get(path).filter(|_| path != self.host);
-        node.into_iter().flat_map(|node| node.values().map(|stored| &stored.set))
+        node.into_iter().flat_map(Node::sets)
     }
 
     /// One set.
     pub fn set(&self, path: &[Vec<u8>], r#type: RecordType) -> Option<&RecordSet> {
-        self.nodes.get(path)?.get(&r#type).map(|stored| &stored.set)
+        self.nodes.get(path)?.get(r#type)
     }
 
     /// Looks a name up by RFC 1034 section 4.3.2 and RFC 4592: the name itself, else the wildcard at its closest encloser.
@@ -148,12 +183,12 @@ impl Zone {
             let node =
                 staged.entry(at.clone()).or_insert_with(|| self.nodes.get(&at).cloned().unwrap_or_default());
             match &change.content {
-                Content::Set(set) => _ = node.insert(r#type, stored(set)?),
-                Content::Nothing { .. } => _ = node.remove(&r#type),
+                Content::Set(set) => node.put(stored(set)?),
+                Content::Nothing { .. } => node.remove(r#type),
             }
         }
         for (at, node) in &staged {
-            if node.len() > 1 && node.contains_key(&RecordType::Cname) {
+            if node.0.len() > 1 && node.get(RecordType::Cname).is_some() {
                 return Err(format!(
                     "{} would hold a CNAME beside other records (RFC 1034 section 3.6.2)",
                     text_of(at.iter().rev())
@@ -162,12 +197,11 @@ impl Zone {
         }
         let mut changed = false;
         for (at, node) in staged {
-            let before = self.nodes.get(&at).into_iter().flat_map(BTreeMap::values).map(|stored| &stored.set);
-            if before.eq(node.values().map(|stored| &stored.set)) {
+            if *self.nodes.get(&at).unwrap_or(&EMPTY) == node {
                 continue;
             }
             changed = true;
-            if node.is_empty() {
+            if node.0.is_empty() {
                 self.nodes.remove(&at);
             } else {
                 self.nodes.insert(at, node);
@@ -225,7 +259,7 @@ pub fn path(name: &str) -> Result<Path, String> {
 }
 
 /// A set in the form in which it is served: valid values, a TTL, the name in normal form.
-fn stored(set: &RecordSet) -> Result<Stored, String> {
+fn stored(set: &RecordSet) -> Result<RecordSet, String> {
     let ttl = set.ttl.unwrap_or(DEFAULT_TTL);
     if ttl > MAX_TTL {
         return Err(format!("{}: TTL {ttl} is above {MAX_TTL}", set.name));
@@ -233,12 +267,13 @@ fn stored(set: &RecordSet) -> Result<Stored, String> {
     let name =
         text_of(labels(&set.name).map_err(|why| format!("{:?} is not a domain name: {why}", set.name))?);
     let set = RecordSet::new(name, set.r#type, Some(ttl), set.values.iter().map(String::as_str));
-    let values: Result<Vec<_>, _> = set.values.iter().map(|text| value(set.r#type, text)).collect();
-    let values = values.map_err(|why| format!("{} {}: {why}", set.name, set.r#type))?;
-    match (values.len(), set.r#type) {
+    for text in &set.values {
+        value(set.r#type, text).map_err(|why| format!("{} {}: {why}", set.name, set.r#type))?;
+    }
+    match (set.values.len(), set.r#type) {
         (0, _) => Err(format!("{} {}: a set needs a value", set.name, set.r#type)),
         (2.., RecordType::Cname) => Err(format!("{} CNAME: an alias has one target", set.name)),
-        _ => Ok(Stored { set, ttl, values }),
+        _ => Ok(set),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
+    sync::Arc,
 };
 
 use futures::StreamExt as _;
@@ -20,13 +21,13 @@ impl Keeper {
     pub(super) async fn ask(&mut self, report: &mut Report) {
         let unasked = std::mem::take(&mut self.unasked);
         let zones: BTreeSet<Name> = self.owned.keys().map(|(zone, _)| zone.clone()).collect();
-        let names: Vec<(Name, Vec<PublishedRecord>)> = unasked
+        let names: Vec<(Name, Vec<Arc<PublishedRecord>>)> = unasked
             .into_iter()
             .map(|name| {
                 let rows = zones.iter().flat_map(|zone| self.ours(zone, &name)).cloned().collect();
                 (name, rows)
             })
-            .filter(|(_, rows): &(Name, Vec<PublishedRecord>)| !rows.is_empty())
+            .filter(|(_, rows): &(Name, Vec<Arc<PublishedRecord>>)| !rows.is_empty())
             .collect();
         let servers = self.provider.servers();
         let asked = futures::stream::iter(names).map(|(name, rows)| {
@@ -53,7 +54,7 @@ impl Keeper {
     }
 
     /// What stands at a name of a zone and is ours.
-    fn ours(&self, zone: &Name, name: &Name) -> impl Iterator<Item = &PublishedRecord> {
+    fn ours(&self, zone: &Name, name: &Name) -> impl Iterator<Item = &Arc<PublishedRecord>> {
         let key = |r#type| PublishedKey { zone: zone.clone(), name: name.clone(), r#type };
         let keys = RecordType::ALL.map(key);
         keys.into_iter().filter_map(|key| self.seen.get(&key)).filter(|row| row.ours)
@@ -61,7 +62,7 @@ impl Keeper {
 }
 
 /// Whether every server answers with every value of these sets.
-async fn answered(servers: &[SocketAddr], name: &Name, rows: &[PublishedRecord]) -> Result<(), String> {
+async fn answered(servers: &[SocketAddr], name: &Name, rows: &[Arc<PublishedRecord>]) -> Result<(), String> {
     if servers.is_empty() {
         return Err("the provider names no server that could be asked".to_owned());
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
 };
 
 use portolan_core::dns::{
@@ -125,10 +125,12 @@ impl Keeper {
 
     fn wanted_in(&self, zone: &Name, zones: &[Name], part: Option<&Part>) -> Vec<WantedName> {
         let here = |row: &&WantedName| zone_for(&row.key, zones) == Some(zone);
+        let all = self.wanted.values().map(|row| &**row);
         match part {
-            None => self.wanted.values().filter(here).cloned().collect(),
+            None => all.filter(here).cloned().collect(),
             Some(part) => {
-                part.names.iter().filter_map(|name| self.wanted.get(name)).filter(here).cloned().collect()
+                let of = part.names.iter().filter_map(|name| self.wanted.get(name)).map(|row| &**row);
+                of.filter(here).cloned().collect()
             }
         }
     }
@@ -162,10 +164,10 @@ impl Keeper {
         report: &mut Report,
     ) {
         let here = |name: &Name| part.is_none_or(|part| part.names.contains(name));
-        let now: BTreeMap<PublishedKey, PublishedRecord> = published(observed, components)
+        let now: BTreeMap<PublishedKey, Arc<PublishedRecord>> = published(observed, components)
             .into_iter()
             .filter(|row| here(&row.key.name))
-            .map(|row| (row.key.clone(), row))
+            .map(|row| (row.key.clone(), Arc::new(row)))
             .collect();
         let before: Vec<PublishedKey> = match part {
             None => self.seen.keys().filter(|key| key.zone == observed.zone).cloned().collect(),
@@ -190,14 +192,14 @@ impl Keeper {
         for (key, row) in now {
             if self.seen.get(&key) != Some(&row) {
                 self.forget(&key.name, report);
-                report.published.push((key, Some(row.clone())));
+                report.published.push((key, Some(Arc::clone(&row))));
                 self.see(row);
             }
         }
     }
 
     /// Takes in a record that stands.
-    pub(super) fn see(&mut self, row: PublishedRecord) {
+    pub(super) fn see(&mut self, row: Arc<PublishedRecord>) {
         self.unsee(&row.key);
         for component in &row.components {
             *self.owned.entry((row.key.zone.clone(), component.clone())).or_default() += 1;
@@ -210,8 +212,8 @@ impl Keeper {
 
     fn unsee(&mut self, key: &PublishedKey) {
         let Some(row) = self.seen.remove(key) else { return };
-        for component in row.components {
-            if let Some(owned) = self.owned.get_mut(&(key.zone.clone(), component)) {
+        for component in &row.components {
+            if let Some(owned) = self.owned.get_mut(&(key.zone.clone(), component.clone())) {
                 *owned = owned.saturating_sub(1);
             }
         }

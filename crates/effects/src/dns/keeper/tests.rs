@@ -105,7 +105,7 @@ struct World {
     reports: mpsc::UnboundedReceiver<Report>,
     number: u64,
     planned: Arc<AtomicU64>,
-    stands: BTreeMap<PublishedKey, PublishedRecord>,
+    stands: BTreeMap<PublishedKey, Arc<PublishedRecord>>,
     answers: BTreeMap<Name, Result<(), String>>,
     codes: Vec<String>,
 }
@@ -142,7 +142,7 @@ impl World {
                     .into_iter()
                     .map(|set| WantedRecord { set, resource: "httproute/t/app".into() })
                     .collect();
-                WantedName { key: name.clone(), component: Name::default(), records }
+                Arc::new(WantedName { key: name.clone(), component: Name::default(), records })
             });
             (name, records)
         });
@@ -262,7 +262,11 @@ async fn a_kept_zone_is_known_from_the_start() {
     assert_eq!(known.len(), 1);
     // New settings with what is known: only the difference is reported.
     world.number += 1;
-    let orders = Orders { number: world.number, settings: Some((vec![settings], known)), wanted: vec![] };
+    let orders = Orders {
+        number: world.number,
+        settings: Some((vec![settings], known.into_iter().map(Arc::new).collect())),
+        wanted: vec![],
+    };
     world.orders.send(orders).unwrap();
     let report = world.reports.recv().await.unwrap();
     assert_eq!((report.generation, report.published.len()), (2, 0));
@@ -338,7 +342,10 @@ async fn components_keep_their_own_names() {
     let wanted = |component: &str, name: &str| {
         let set = RecordSet::new(name, RecordType::A, None, ["192.0.2.1"]);
         let records = vec![WantedRecord { set, resource: "httproute/t/app".into() }];
-        (Name::new(name), Some(WantedName { key: name.into(), component: component.into(), records }))
+        (
+            Name::new(name),
+            Some(Arc::new(WantedName { key: name.into(), component: component.into(), records })),
+        )
     };
     let names = [("a", "a.example.com"), ("b", "b.example.com"), ("c", "c.example.com")];
     world.number += 1;

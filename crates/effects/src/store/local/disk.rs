@@ -29,9 +29,9 @@ pub(super) struct Disk {
     reserved: u64,
 }
 
+/// What stands beside the object, whose text is written as it is.
 #[derive(Serialize)]
 struct Saving<'a> {
-    object: &'a Value,
     stamp: Option<&'a Stamp>,
     manager: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,13 +150,12 @@ impl Disk {
 /// As it is kept on disk: what is filled in stands apart, so that it can be left out.
 fn save(stored: &Stored) -> Vec<u8> {
     let fill = stored.filled.as_ref().map(|filled| &filled.1).filter(|fill| !fill.volatile);
-    let saving = Saving {
-        object: &stored.base().json,
-        stamp: stored.object.stamp.as_ref(),
-        manager: &stored.manager,
-        fill: fill.map(Fill::save),
-    };
-    serde_json::to_vec(&saving).expect("JSON with text keys can be written")
+    let beside =
+        Saving { stamp: stored.object.stamp.as_ref(), manager: &stored.manager, fill: fill.map(Fill::save) };
+    let beside = serde_json::to_vec(&beside).expect("JSON with text keys can be written");
+    // Both are objects and the second is not empty: joined by hand, no tree is made of the first.
+    let object = stored.base().json.packed();
+    [br#"{"object":"#, object.as_bytes(), b",", &beside[1..]].concat()
 }
 
 fn load(bytes: &[u8]) -> Option<Stored> {
@@ -167,5 +166,8 @@ fn load(bytes: &[u8]) -> Option<Stored> {
     let mut object = fill.as_ref().map_or_else(|| base.clone(), |fill| fill.over(&base));
     object.stamp = Some(stamp);
     let filled = fill.map(|fill| Box::new((base, fill)));
-    Some(Stored { object, manager: Name::from(saved.manager), volatile: false, filled })
+    let mut stored = Stored { object, manager: Name::from(saved.manager), volatile: false, filled };
+    // Not the trees of the whole store at once.
+    stored.pack();
+    Some(stored)
 }

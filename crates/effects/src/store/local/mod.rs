@@ -19,7 +19,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use portolan_model::{Instant, Json, ObjectKey, Origin};
+use portolan_model::{Instant, Json, Name, ObjectKey, Origin};
 
 use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
@@ -37,8 +37,8 @@ pub struct Store {
     objects: BTreeMap<ObjectKey, Stored>,
     /// Where objects stand that the repository has and the store does not take.
     refused: BTreeMap<ObjectKey, Origin>,
-    /// `status` of objects as JSON text; see [`Store::set_status`].
-    statuses: BTreeMap<ObjectKey, Box<str>>,
+    /// `status` of objects as JSON text; see [`Store::set_status`]. Those of routes that became live together are the same text.
+    statuses: BTreeMap<ObjectKey, Name>,
     events: Events,
     history: Arc<History>,
     version: u64,

@@ -1,6 +1,6 @@
 //! Statuses of objects. They are computed state: kept in memory only, made again by the first step after a start.
 
-use portolan_model::{Instant, ObjectKey};
+use portolan_model::{Instant, Name, ObjectKey};
 use serde_json::Value;
 
 use super::Store;
@@ -17,7 +17,7 @@ impl Store {
         }
         let old = self.status(key);
         stamp(&mut status, old.as_ref().unwrap_or(&Value::Null), &Value::String(now.rfc3339()));
-        let text = status.to_string().into_boxed_str();
+        let text = Name::from(status.to_string());
         if self.statuses.get(key) == Some(&text) {
             return false;
         }

@@ -56,7 +56,11 @@ pub fn row(host: &str, rules: &[Rule<'_>]) -> Row {
         https: false,
         listener_port: 80,
     });
-    Row { key: (TABLE.into(), host.into()), entries: entries.collect(), misdirected: false }
+    Row {
+        key: (TABLE.into(), host.into()),
+        entries: entries.map(std::sync::Arc::new).collect(),
+        misdirected: false,
+    }
 }
 
 pub fn put_host(wanted: &mut Wanted, host: &str, rules: &[Rule<'_>]) {
