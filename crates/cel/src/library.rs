@@ -69,7 +69,9 @@ fn text<'a>(args: &'a [CowVal<'_, '_>], at: usize) -> std::result::Result<&'a st
 }
 
 fn boolean<'b, 'v>(flag: bool) -> Result<'b, 'v> {
-    Ok(CowVal::owned(CelBool::from(flag)))
+    const TRUE: CelBool = CelBool::TRUE;
+    const FALSE: CelBool = CelBool::FALSE;
+    Ok(CowVal::Borrowed(if flag { &TRUE } else { &FALSE }))
 }
 
 fn string<'b, 'v>(text: impl Into<String>) -> Result<'b, 'v> {

@@ -5,6 +5,11 @@
 //!   map in order, so that no result depends on a hash.
 //! - Calls and `+` pay for what they made, comparisons for what they compare: `@made(value)`.
 //! - `replace` and `join`, whose result may be the product of their arguments, pay before they make it.
+//!
+//! Rules of schemas run for every object that is read, so they get the forms that the crate evaluates without making anything
+//! on the heap (`plain`).
+
+mod plain;
 
 use cel::{
     IdedExpr,
@@ -23,7 +28,11 @@ pub fn variable(name: &str) -> String {
 
 /// Rewrites a checked expression.
 pub fn rewrite(mut tree: IdedExpr, names: Names) -> IdedExpr {
-    Rewriter { shadowed: 0, rule: names == Names::Rule }.expression(&mut tree);
+    let rule = names == Names::Rule;
+    Rewriter { shadowed: 0, rule }.expression(&mut tree);
+    if rule {
+        plain::rewrite(&mut tree);
+    }
     tree
 }
 
@@ -69,6 +78,11 @@ impl Rewriter {
                 for part in &mut call.args {
                     self.expression(part);
                 }
+                // The crate's own values compare themselves with anything.
+                let simple = call.args.iter().any(|part| matches!(part.expr, Expr::Literal(_)));
+                if simple {
+                    return;
+                }
                 "@equals".clone_into(&mut call.func_name);
                 if unequal {
                     wrap(node, "!_", None);
@@ -87,7 +101,6 @@ impl Rewriter {
 
     /// Gives a call its paying form; whether its result is to be paid for.
     fn pays(&self, call: &mut CallExpr) -> bool {
-        let _ = self;
         match &*call.func_name {
             "_==_" | "_!=_" => {
                 call.args.iter_mut().take(1).for_each(weigh);
@@ -105,6 +118,8 @@ impl Rewriter {
                 call.func_name.insert(0, '@');
                 true
             }
+            // What they make has one size.
+            "size" | "startsWith" | "endsWith" | "contains" | "isIP" | "isCIDR" | "isURL" if self.rule => false,
             name => !(name.starts_with(['_', '@']) || matches!(name, "!_" | "-_")),
         }
     }

@@ -7,8 +7,9 @@ use cel::{
     common::{
         ast::Expr,
         types::{CelBool, CelOptional, CelString},
-        value::Val,
+        value::{CowVal, Val},
     },
+    context::VariableResolver,
 };
 
 use super::{ENV, Expression, budget, evaluate};
@@ -26,19 +27,32 @@ pub enum RuleFault {
 
 /// Evaluations over one `self` and `oldSelf`.
 pub struct RuleRun<'v> {
-    context: Context<'v, 'v>,
+    roots: Roots<'v>,
     spent: u64,
+}
+
+/// What the names of a rule stand for. Asked by the crate for each name: a context of its own would be made on the heap for
+/// every value that has rules.
+struct Roots<'v> {
+    this: Box<dyn Val + 'v>,
+    old: Option<Box<dyn Val + 'v>>,
+}
+
+impl VariableResolver for Roots<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let value = match name {
+            "self" => &self.this,
+            "oldSelf" => self.old.as_ref()?,
+            _ => return None,
+        };
+        Some(CowVal::Borrowed(value.as_ref()))
+    }
 }
 
 impl<'v> RuleRun<'v> {
     /// `old` is what rules that read `oldSelf` may read.
     pub fn new(this: Box<dyn Val + 'v>, old: Option<Box<dyn Val + 'v>>) -> Self {
-        let mut context = Context::with_env(Arc::clone(&ENV));
-        context.add_variable_as_val("self", this);
-        if let Some(old) = old {
-            context.add_variable_as_val("oldSelf", old);
-        }
-        Self { context, spent: 0 }
+        Self { roots: Roots { this, old }, spent: 0 }
     }
 
     /// For rules with `optionalOldSelf`: theirs is an optional.
@@ -68,12 +82,14 @@ impl<'v> RuleRun<'v> {
         value.downcast_ref::<CelString<'_>>().map(|text| text.inner().trim().to_owned())
     }
 
-    fn value(&mut self, expression: &Expression, limit: u64) -> Result<Box<dyn Val + 'v>, RuleFault> {
+    fn value(&mut self, expression: &Expression, limit: u64) -> Result<Box<dyn Val + '_>, RuleFault> {
         if let Some(function) = &expression.unserved {
             return Err(RuleFault::Other(format!("{function} is not served by Portolan")));
         }
+        let mut context = Context::with_env(Arc::clone(&ENV));
+        context.set_variable_resolver(&self.roots);
         budget::open(limit);
-        let value = evaluate::resolve(expression, &self.context);
+        let value = evaluate::resolve(expression, &context);
         let (left, overdrawn) = budget::state();
         self.spent = limit.saturating_sub(left);
         if overdrawn {
@@ -81,28 +97,28 @@ impl<'v> RuleRun<'v> {
         }
         value.map_err(|error| {
             budget::open(limit);
-            fault(&self.blame(&expression.tree, error))
+            fault(&blame(&context, &expression.tree, error))
         })
     }
+}
 
-    /// cel-go tells the first of two faults around `||` and `&&`, the crate the second.
-    fn blame(&self, tree: &IdedExpr, error: ExecutionError) -> ExecutionError {
-        let Expr::Call(call) = &tree.expr else { return error };
-        let value = |part| Value::resolve_val(part, &self.context);
-        match (&*call.func_name, &call.args[..]) {
-            ("_||_" | "_&&_", [left, right]) => match value(left) {
-                Err(first) => self.blame(left, first),
-                Ok(_) => self.blame(right, error),
-            },
-            ("_?_:_", [condition, then, otherwise]) => match value(condition) {
-                Err(first) => self.blame(condition, first),
-                Ok(held) => {
-                    let held = held.downcast_ref::<CelBool>().is_some_and(|held| *held.inner());
-                    self.blame(if held { then } else { otherwise }, error)
-                }
-            },
-            _ => error,
-        }
+/// cel-go tells the first of two faults around `||` and `&&`, the crate the second.
+fn blame(context: &Context<'_, '_>, tree: &IdedExpr, error: ExecutionError) -> ExecutionError {
+    let Expr::Call(call) = &tree.expr else { return error };
+    let value = |part| Value::resolve_val(part, context);
+    match (&*call.func_name, &call.args[..]) {
+        ("_||_" | "_&&_", [left, right]) => match value(left) {
+            Err(first) => blame(context, left, first),
+            Ok(_) => blame(context, right, error),
+        },
+        ("_?_:_", [condition, then, otherwise]) => match value(condition) {
+            Err(first) => blame(context, condition, first),
+            Ok(held) => {
+                let held = held.downcast_ref::<CelBool>().is_some_and(|held| *held.inner());
+                blame(context, if held { then } else { otherwise }, error)
+            }
+        },
+        _ => error,
     }
 }
 

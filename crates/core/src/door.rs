@@ -1,40 +1,75 @@
 //! The door: what an API server would not store is not taken from a repository. Decided by `portolan_schema`; here it
 //! becomes one finding.
 
-use portolan_model::{Code, Object, ObjectKey, Origin, Problem, Severity, intake};
+use portolan_model::{
+    Code, Object, ObjectKey, Origin, Problem, Severity,
+    intake::{self, Refusal},
+};
 pub use portolan_schema::Definitions;
-use portolan_schema::{Cause, Unknown, decode};
+use portolan_schema::{Cause, Unknown, decode, judges_updates, update};
 use serde_json::Value;
 
 /// Most causes that one finding tells.
 const TOLD: usize = 4;
 
-/// The object as an API server would store it, with defaults; of a kind that is not defined, as it is. `stored` is what
-/// stands there before.
+/// The object as an API server would store it, with defaults; of a kind that is not defined, as it is.
 ///
 /// # Errors
-/// Why the server would refuse it; endpoints at loopback addresses it would, and they are taken. Unknown fields are refused as well: kubectl and Argo CD ask for that
-/// (`fieldValidation: Strict`), and what somebody meant to restrict with one would be open.
-pub fn judge(
-    definitions: &Definitions,
-    key: &ObjectKey,
-    json: Value,
-    stored: Option<&Object>,
-) -> Result<Value, Box<Problem>> {
+/// Why the server would refuse it; endpoints at loopback addresses it would, and they are taken. Unknown fields are refused as
+/// well: kubectl and Argo CD ask for that (`fieldValidation: Strict`), and what somebody meant to restrict with one would be
+/// open.
+fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Value, Box<Problem>> {
     let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
     let unknown = decoded.unknown().to_vec();
     let local = is_of_endpoints(key).then(|| decoded.object().clone());
-    match (decoded.admit(stored.map(|stored| &*stored.json)), local) {
+    match (decoded.admit(None), local) {
         (Ok(admitted), _) if unknown.is_empty() => Ok(admitted.object),
         (Ok(_), _) => Err(Box::new(refused(key, &unknown, Vec::new()))),
         (Err(mut causes), Some(object)) => {
-            // On one machine loopback is where backends are: the one thing that is taken and that a cluster refuses.
-            causes.retain(|cause| !cause.detail.starts_with("may not be in the loopback range"));
+            causes.retain(|cause| !is_local(cause));
             let fine = causes.is_empty() && unknown.is_empty();
             if fine { Ok(object) } else { Err(Box::new(refused(key, &unknown, causes))) }
         }
         (Err(causes), None) => Err(Box::new(refused(key, &unknown, causes))),
     }
+}
+
+/// One problem of all that a webhook has against an object.
+fn refused_by_webhook(key: &ObjectKey, refusals: &[Refusal]) -> Option<Problem> {
+    let first = refusals.first()?;
+    let told = refusals.iter().take(TOLD).map(|one| format!("{}: {}", one.field, one.words));
+    let words: Vec<String> = told.collect();
+    Some(Problem {
+        object: key.clone(),
+        code: Code(5),
+        field: first.field.clone().into(),
+        severity: Severity::Error,
+        message: format!(
+            "the object is left out, as cert-manager's webhook refuses it: {}{}",
+            words.join("; "),
+            more(refusals.len())
+        ),
+        hint: format!("{}; until then what was stored before stays", first.hint),
+    })
+}
+
+/// Why an API server would not put `new` in the place of `stored`, although it would make it: both went through
+/// [`enter`].
+pub fn refused_update(definitions: &Definitions, stored: &Object, new: &Object) -> Option<Problem> {
+    let kind = &new.key.kind;
+    if !judges_updates(definitions, &kind.group, &new.version, &kind.kind) {
+        return None;
+    }
+    let mut causes = update(definitions, &new.json, &stored.json);
+    if is_of_endpoints(&new.key) {
+        causes.retain(|cause| !is_local(cause));
+    }
+    (!causes.is_empty()).then(|| refused(&new.key, &[], causes))
+}
+
+/// On one machine loopback is where backends are: the one thing that is taken and that a cluster refuses.
+fn is_local(cause: &Cause) -> bool {
+    cause.detail.starts_with("may not be in the loopback range")
 }
 
 fn is_of_endpoints(key: &ObjectKey) -> bool {
@@ -52,14 +87,18 @@ pub enum Door {
     Restricts(Object, Problem),
 }
 
-/// As [`judge`], of a document.
+/// Judges a document.
 ///
 /// # Errors
 /// A sentence if it cannot be told which object it is.
 pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<Door, String> {
     let (key, _) = Object::identity(&json)?;
     let written = restricts(&key).then(|| json.clone());
-    Ok(match (judge(definitions, &key, json, None), written) {
+    let judged = judge(definitions, &key, json).and_then(|json| {
+        let refused = refused_by_webhook(&key, &intake::webhook(&key, &json));
+        refused.map_or(Ok(json), |problem| Err(Box::new(problem)))
+    });
+    Ok(match (judged, written) {
         (Ok(json), _) => Door::Taken(Object::from_json(json, origin)?),
         (Err(problem), Some(written)) => Door::Restricts(Object::from_json(written, origin)?, *problem),
         (Err(problem), None) => Door::Refused(key, *problem),

@@ -130,7 +130,7 @@ IssuersBySecret, Issuer, NamespacedName, "issuers by secret", |i| {
             solvers.iter().flat_map(|s| &s.credentials).chain([account_key]).collect()
         }
         IssuerSpec::Ca { secret, .. } => vec![secret],
-        IssuerSpec::SelfSigned { .. } | IssuerSpec::Unsupported(_) | IssuerSpec::Refused(_) => vec![],
+        IssuerSpec::SelfSigned { .. } | IssuerSpec::Unsupported(_) => vec![],
     };
     names.into_iter().map(|n| NamespacedName::new(i.key.0.namespace.clone(), n.clone())).collect::<Vec<_>>()
 });

@@ -194,6 +194,8 @@ pub struct InvalidRequest {
     pub message: String,
     /// What to write instead.
     pub hint: &'static str,
+    /// cert-manager's webhook refuses it as well; else it is only not made here.
+    pub upstream: bool,
 }
 
 impl TryFrom<&CertificateSpec> for CertificateRequestParams {
@@ -273,7 +275,9 @@ impl TryFrom<&CertificateSpec> for CertificateRequestParams {
 }
 
 fn invalid(field: &'static str, code: u16, message: String, hint: &'static str) -> InvalidRequest {
-    InvalidRequest { field, code: Code(code), message, hint }
+    // Names and URIs reach the CA as they are written.
+    let upstream = !matches!(field, "spec.dnsNames" | "spec.uris");
+    InvalidRequest { field, code: Code(code), message, hint, upstream }
 }
 
 /// Each value once, in the order written. `wrong` is field, code, what is wrong with one, and what to do.
@@ -319,7 +323,8 @@ fn key_of(spec: &CertificateSpec) -> Result<KeyKind, InvalidRequest> {
         (algorithm, size) => {
             let message = format!("no {algorithm} keys of size {size} are made");
             let hint = "use RSA with 2048, 3072, 4096 or 8192, ECDSA with 256, 384 or 521, or Ed25519";
-            return Err(invalid("spec.privateKey", 334, message, hint));
+            let upstream = algorithm != "RSA" || !(2048..=8192).contains(&size);
+            return Err(InvalidRequest { upstream, ..invalid("spec.privateKey", 334, message, hint) });
         }
     })
 }

@@ -13,6 +13,7 @@ mod secrets;
 mod tests;
 pub mod tls;
 
+pub use certificates::{Refusal, webhook};
 pub use gateway::hostname;
 pub use restrictions::POLICIES;
 pub use secrets::MANAGED_BY;

@@ -34,6 +34,32 @@ pub fn admit(definitions: &Definitions, object: Value, old: Option<&Value>) -> R
     decode(definitions, object)?.admit(old)
 }
 
+/// Everything that an API server has against putting `object` in the place of `old`, besides what it has against the object
+/// itself: rules that look at both, fields that may not change. For an object that [`admit`] took, in place of asking all of
+/// it again. An empty list for most kinds, at no cost.
+pub fn update(definitions: &Definitions, object: &Value, old: &Value) -> Vec<Cause> {
+    let text = |key: &str| object.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+    let mut out = Vec::new();
+    if let Lookup::Found(definition) = definitions.find(group, version, text("kind")) {
+        if definition.typed {
+            core_kinds::check_update(&definition, object, old, &mut out);
+        } else {
+            cel::validate_update(definition.schema(), object, old, &mut out);
+        }
+    }
+    out
+}
+
+/// Whether [`update`] may have something against any update of a kind.
+pub fn judges_updates(definitions: &Definitions, group: &str, version: &str, kind: &str) -> bool {
+    match definitions.find(group, version, kind) {
+        Lookup::Found(definition) if definition.typed => core_kinds::judges_updates(kind),
+        Lookup::Found(definition) => cel::judges_updates(definition.schema()),
+        _ => false,
+    }
+}
+
 /// An object that was read as its kind: without the fields that the kind does not have, with defaults.
 #[derive(Clone, Debug)]
 pub struct Decoded {

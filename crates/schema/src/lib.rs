@@ -24,7 +24,7 @@ mod near;
 mod pattern;
 mod read;
 
-pub use admit::{Admitted, Decoded, admit, decode};
+pub use admit::{Admitted, Decoded, admit, decode, judges_updates, update};
 pub use cause::{Cause, CauseKind};
 pub use definitions::{Brought, Definition, Definitions, Lookup};
 pub use prune::Unknown;

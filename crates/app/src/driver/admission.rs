@@ -1,5 +1,6 @@
-//! What the store takes of the repository, where something is stored already. Decided in `core::door` and, for the
-//! expressions of policies, in `core::policy::edit`; whether policies deny an edit by their rules, over a row of its own.
+//! What the store takes of the repository, where something is stored already. An object by itself was judged when it was
+//! read (`effects::render::place`); here it is judged beside what stands there: by `core::door` and, for the expressions of
+//! policies, by `core::policy::edit`; whether policies deny an edit by their rules, over a row of its own.
 
 use portolan_core::{
     door,
@@ -8,27 +9,33 @@ use portolan_core::{
         rows::{ActiveBinding, Denied},
     },
 };
-use portolan_effects::store::Write;
+use portolan_effects::{render::Whole, store::Write};
 use portolan_model::{Object, ObjectKey, Problem, input::Judged};
-use portolan_schema::Definitions;
 
 use super::{Driver, GIT};
 
 impl Driver {
     /// The object to store: as it was read or, if its edit is refused or not judged yet, as it is stored, with where it now
     /// stands. `strict`: policies are in force, or come with what is being read.
-    pub(super) fn admitted(&mut self, object: Object, strict: bool, definitions: &Definitions) -> Object {
+    pub(super) fn admitted(&mut self, object: Object, strict: bool, whole: &Whole) -> Object {
         self.drop_edit(&object.key);
         let Some(stored) = self.store.get(&object.key).filter(|stored| stored.manager == GIT) else {
             return object;
         };
         let as_it_is = |object: Object| Object { origin: object.origin, ..stored.object.clone() };
-        if let Some(problem) = refused(&stored.object, &object, definitions) {
+        if stored.object.json == object.json {
+            return object;
+        }
+        // What is wrong with it was said when it was read.
+        if whole.unfit.contains(&object.key) {
+            return as_it_is(object);
+        }
+        self.reaction.judged_updates += 1;
+        let update = door::refused_update(&whole.definitions, &stored.object, &object);
+        let policy = || edit::is_looked_at(&object).then(|| edit::refused(&stored.object, &object)).flatten();
+        if let Some(problem) = update.or_else(policy) {
             let kept = as_it_is(object);
-            // What is wrong with these was said when they were read.
-            if !door::restricts(&kept.key) {
-                self.reading.edits.insert(kept.key.clone(), problem);
-            }
+            self.reading.edits.insert(kept.key.clone(), problem);
             return kept;
         }
         if edit::is_looked_at(&object) {
@@ -75,14 +82,4 @@ impl Driver {
             self.reading.forget |= self.unwritten;
         }
     }
-}
-
-fn refused(stored: &Object, new: &Object, definitions: &Definitions) -> Option<Problem> {
-    if stored.json == new.json {
-        return None;
-    }
-    if let Err(problem) = door::judge(definitions, &new.key, (*new.json).clone(), Some(stored)) {
-        return Some(*problem);
-    }
-    if edit::is_looked_at(new) { edit::refused(stored, new) } else { None }
 }

@@ -19,7 +19,7 @@ impl Driver {
         let mut here: BTreeSet<Name> = BTreeSet::new();
         let strict = self.is_strict(&objects);
         for object in objects {
-            let object = self.admitted(object, strict, &whole.definitions);
+            let object = self.admitted(object, strict, whole);
             let stored = self.store.get(&object.key);
             if is_namespace(&object.key) {
                 here.insert(object.key.name.name.clone());

@@ -29,6 +29,10 @@ pub struct Reaction {
     pub parts: u64,
     /// Objects handed from readings to the store.
     pub objects: u64,
+    /// Documents judged as an API server would, each by itself.
+    pub judged: u64,
+    /// Objects judged beside what is stored in their place.
+    pub judged_updates: u64,
     /// Objects that the store changed.
     pub written: u64,
     /// Resources handed to Envoy, removed ones included, and their size.
@@ -75,6 +79,7 @@ impl Reaction {
         self.readings += 1;
         self.parts += work.parts as u64;
         self.objects += work.objects as u64;
+        self.judged += work.judged as u64;
         self.end(Stage::Read);
     }
 
@@ -112,6 +117,8 @@ impl Reaction {
         counter("readings", "Readings of the work tree", self.readings);
         counter("read_parts", "Files parsed and charts rendered", self.parts);
         counter("read_objects", "Objects handed from readings to the store", self.objects);
+        counter("judged_objects", "Documents judged as an API server would, each by itself", self.judged);
+        counter("judged_updates", "Objects judged beside what is stored in their place", self.judged_updates);
         counter("written_objects", "Objects that the store changed or removed", self.written);
         counter("published_resources", "Resources handed to Envoy, removed ones included", self.resources);
         counter("published_bytes", "Size of the resources handed to Envoy", self.bytes);

@@ -91,7 +91,6 @@ fn signer(spec: &IssuerSpec) -> Value {
         IssuerSpec::Ca { secret, .. } => json!({"type": "ca", "secret": secret}),
         IssuerSpec::SelfSigned { .. } => json!({"type": "selfSigned"}),
         IssuerSpec::Unsupported(kind) => json!({"type": kind}),
-        IssuerSpec::Refused(why) => json!({"refused": why}),
     }
 }
 

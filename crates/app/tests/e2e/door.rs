@@ -70,3 +70,28 @@ fn what_is_new_and_refused_is_left_out_and_render_says_the_same() {
         (codes == ["PTL-0001"]).then_some(())
     });
 }
+
+#[test]
+fn an_edit_that_the_webhook_of_cert_manager_refuses_keeps_the_certificate() {
+    let Some(envoy) = envoy("e2e door of certificates") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.reach("app1.dev.example.com", "live");
+    // By schema it is a text, and so taken; only the webhook knows what an hour is.
+    instance.edit("certificates.yaml", "    - dev.example.com\n", "    - dev.example.com\n  duration: 30m\n");
+    let finding = refusal(&instance, "Certificate/gateway-system/wildcard-dev");
+    let words = "as cert-manager's webhook refuses it: spec.duration: certificate duration must be greater than 1h0m0s";
+    assert!(finding["message"].as_str().unwrap().contains(words), "{finding}");
+    assert_eq!(finding["field"], "spec.duration");
+    let output = instance.run(&["get", "certificate", "gateway-system/wildcard-dev", "--output", "json"]);
+    let list: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = list.to_string();
+    assert!(text.contains("wildcard-dev") && !text.contains("30m"), "{text}");
+    assert!(text.contains("Certificate is up to date and has not expired"), "{text}");
+    instance.reach("app1.dev.example.com", "live");
+    instance.edit("certificates.yaml", "  duration: 30m\n", "  duration: 2h\n");
+    instance.wait("the edit to be taken", || {
+        let found = instance.status()["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0005");
+        (!found).then_some(())
+    });
+    instance.reach("app1.dev.example.com", "live");
+}

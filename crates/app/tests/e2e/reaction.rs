@@ -60,6 +60,8 @@ fn counts(instance: &Instance, hosts: u64) -> BTreeMap<&'static str, u64> {
         let counts: BTreeMap<&'static str, u64> = [
             "portolan_read_parts_total",
             "portolan_read_objects_total",
+            "portolan_judged_objects_total",
+            "portolan_judged_updates_total",
             "portolan_written_objects_total",
             "portolan_published_resources_total",
             "portolan_engine_rule_runs",
@@ -112,6 +114,9 @@ fn an_edit_costs_the_same_among_few_and_among_many_hosts() {
     let [few, few_new] = work(50, &envoy);
     assert_eq!(few["portolan_read_parts_total"], 1);
     assert_eq!(few["portolan_read_objects_total"], 20);
+    // Each document by itself once, and the one that is another beside what is stored.
+    assert_eq!(few["portolan_judged_objects_total"], 20);
+    assert_eq!(few["portolan_judged_updates_total"], 1);
     assert_eq!(few["portolan_written_objects_total"], 1);
     assert_eq!(few["portolan_published_resources_total"], 1);
     assert_eq!(few["portolan_dns_written_bytes"], 0);
@@ -123,6 +128,8 @@ fn an_edit_costs_the_same_among_few_and_among_many_hosts() {
     for (name, spread) in [
         ("portolan_read_parts_total", 0),
         ("portolan_read_objects_total", 0),
+        ("portolan_judged_objects_total", 0),
+        ("portolan_judged_updates_total", 0),
         ("portolan_written_objects_total", 0),
         ("portolan_published_resources_total", 0),
         ("portolan_engine_rule_runs", 30),

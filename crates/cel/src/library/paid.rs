@@ -1,5 +1,7 @@
 //! Functions that no expression can write: the rewritten tree pays with them.
 
+use std::cmp::Ordering;
+
 use cel::{
     Env, ExecutionError,
     common::{
@@ -14,6 +16,14 @@ pub(super) fn add(env: &mut Env) {
     global(env, "@made", vec![DYN_TYPE], made);
     global(env, "@equals", vec![DYN_TYPE, DYN_TYPE], |args| {
         boolean(equals(args[0].as_ref(), args[1].as_ref())?)
+    });
+    global(env, "@less", vec![DYN_TYPE, DYN_TYPE], |args| boolean(order(&args)? == Ordering::Less));
+    global(env, "@less_or_equal", vec![DYN_TYPE, DYN_TYPE], |args| {
+        boolean(order(&args)? != Ordering::Greater)
+    });
+    global(env, "@greater", vec![DYN_TYPE, DYN_TYPE], |args| boolean(order(&args)? == Ordering::Greater));
+    global(env, "@greater_or_equal", vec![DYN_TYPE, DYN_TYPE], |args| {
+        boolean(order(&args)? != Ordering::Less)
     });
     global(env, "@range", vec![DYN_TYPE, INT_TYPE], range);
     member(env, "@replace", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], replace);
@@ -58,12 +68,28 @@ fn equals(a: &dyn Val, b: &dyn Val) -> std::result::Result<bool, ExecutionError>
     Ok(true)
 }
 
+/// How two values stand to each other, as the crate's own operators compare them.
+fn order(args: &Arguments<'_, '_>) -> std::result::Result<Ordering, ExecutionError> {
+    let (a, b) = (args[0].as_ref(), args[1].as_ref());
+    let overload = || {
+        let names = [a, b].map(|value| value.get_type().name().to_owned());
+        ExecutionError::no_such_overload("_<_", names.to_vec())
+    };
+    match a.as_comparer().ok_or_else(overload)?.compare(b) {
+        Err(ExecutionError::ValuesNotComparable(..)) => Err(overload()),
+        compared => compared,
+    }
+}
+
 /// Each element is copied for the loop and the body runs over it.
 fn range<'b, 'v>(mut args: Arguments<'b, 'v>) -> Result<'b, 'v> {
     let body = u64::try_from(*arg::<CelInt>(&args, 1)?.inner()).unwrap_or(u64::MAX);
     args.truncate(1);
     let range = args.pop().ok_or_else(ExecutionError::missing_argument_or_target)?;
-    let length = value::items(range.as_ref()).len() as u64;
+    let length = match range.as_sizer() {
+        Some(sizer) => u64::try_from(*sizer.size().inner()).unwrap_or(u64::MAX),
+        None => value::items(range.as_ref()).len() as u64,
+    };
     budget::pay(length.saturating_mul(body).saturating_add(value::weight(range.as_ref())))?;
     let Some(map) = range.downcast_ref::<CelMap<'_>>() else { return Ok(range) };
     let mut keys: Vec<_> = map.inner().keys().cloned().collect();

@@ -11,6 +11,10 @@ use cel::{
 use super::{Arguments, Result, arg, boolean, budget, global, member, patterns, string, text};
 
 pub(super) fn add(env: &mut Env) {
+    let two = || vec![STRING_TYPE, STRING_TYPE];
+    global(env, "@contains", two(), |args| boolean(text(&args, 0)?.contains(text(&args, 1)?)));
+    global(env, "@starts_with", two(), |args| boolean(text(&args, 0)?.starts_with(text(&args, 1)?)));
+    global(env, "@ends_with", two(), |args| boolean(text(&args, 0)?.ends_with(text(&args, 1)?)));
     global(env, "@matches", vec![STRING_TYPE, STRING_TYPE], matches);
     member(env, "@matches", STRING_TYPE, vec![STRING_TYPE], matches);
     member(env, "find", STRING_TYPE, vec![STRING_TYPE], find);

@@ -24,7 +24,6 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
     match &issuer.spec {
         IssuerSpec::SelfSigned { .. } => state.ready = Some(Condition::new("Ready", true, "IsReady", "")),
         IssuerSpec::Ca { secret, .. } => state.ready = Some(key_pair(cx, &issuer.key, secret)),
-        IssuerSpec::Refused(why) => state.ready = not("InvalidConfig", why.to_string()),
         IssuerSpec::Unsupported(kind) => {
             state.ready = not(
                 "InvalidConfig",

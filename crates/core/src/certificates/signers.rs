@@ -83,7 +83,6 @@ pub(super) fn signer(
             let why = why.unwrap_or_else(|| "its account is being registered".into());
             Ok(Found::Waiting(format!("waiting for {key}: {why}")))
         }
-        IssuerSpec::Refused(why) => Ok(Found::Waiting(format!("waiting for {key}: {why}"))),
         IssuerSpec::Unsupported(kind) => {
             let hint = "use one of acme, ca, selfSigned";
             Err((301, FIELD, format!("{key} configures {kind}, which is not served"), hint))

@@ -38,6 +38,8 @@ pub(super) struct Merged {
     touched: BTreeMap<ObjectKey, Option<Rank>>,
     /// Objects that this reading brings.
     fresh: BTreeMap<Rank, Object>,
+    /// Documents that were judged in this reading.
+    judged: usize,
 }
 
 /// What is kept of a part.
@@ -49,6 +51,8 @@ struct Part {
     defines: Vec<Arc<Brought>>,
     /// Objects that an API server would not store.
     refused: Vec<(ObjectKey, Origin)>,
+    /// Numbers in `brought` of objects that it would not store and that are taken all the same.
+    unfit: Vec<usize>,
     unsure: bool,
     unsure_file: Option<String>,
 }
@@ -76,6 +80,8 @@ pub(super) struct Changed {
     pub(super) objects: Vec<Object>,
     pub(super) gone: Vec<ObjectKey>,
     pub(super) problems: BTreeMap<ObjectKey, Vec<Problem>>,
+    /// Documents that were judged.
+    pub(super) judged: usize,
 }
 
 impl Merged {
@@ -172,8 +178,9 @@ impl Merged {
     fn put(&mut self, mut change: Change) {
         let key = Arc::clone(&change.key);
         let defines = std::mem::take(&mut change.defines);
-        let Placed { objects, refused, problems, unapplied, unsure, unsure_file } =
+        let Placed { objects, refused, unfit, judged, problems, unapplied, unsure, unsure_file } =
             place(change, &self.definitions);
+        self.judged += judged;
         for problem in &problems {
             self.subjects.add(problem);
         }
@@ -191,7 +198,7 @@ impl Merged {
             brought.push(Standing { key: object.key.clone(), wave, place });
             self.fresh.insert(rank, object);
         }
-        self.parts.insert(key, Part { brought, problems, unapplied, defines, refused, unsure, unsure_file });
+        self.parts.insert(key, Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file });
     }
 
     fn touch(&mut self, key: &ObjectKey) {
@@ -203,7 +210,7 @@ impl Merged {
 
     /// Ends a reading. `whole` are the problems of Applications and of the root.
     pub(super) fn finish(&mut self, whole: Vec<Problem>) -> Changed {
-        let mut changed = Changed::default();
+        let mut changed = Changed { judged: std::mem::take(&mut self.judged), ..Changed::default() };
         let mut taken = Vec::new();
         for (key, before) in std::mem::take(&mut self.touched) {
             self.tell_twice(&key);
@@ -287,6 +294,17 @@ impl Merged {
     /// Objects that are left out as an API server would not store them, with where they stand.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &Origin)> {
         self.parts.values().flat_map(|part| &part.refused).map(|(key, origin)| (key, origin))
+    }
+
+    /// Objects that are taken although an API server would not store them.
+    pub(super) fn unfit(&self) -> impl Iterator<Item = &ObjectKey> {
+        self.parts.iter().flat_map(|(key, part)| {
+            let standing = part.unfit.iter().filter_map(|number| part.brought.get(*number));
+            standing.map(|one| &one.key).filter(|object| {
+                let first = self.places.get(*object).and_then(|ranks| ranks.first());
+                first.is_some_and(|first| first.part == *key)
+            })
+        })
     }
 
     /// What is known of kinds.

@@ -18,6 +18,10 @@ pub(super) struct Placed {
     pub(super) objects: Vec<Object>,
     /// Objects that an API server would not store.
     pub(super) refused: Vec<(ObjectKey, Origin)>,
+    /// Numbers of objects that it would not store either, and that are taken as they say what is to be restricted.
+    pub(super) unfit: Vec<usize>,
+    /// Documents that were judged.
+    pub(super) judged: usize,
     pub(super) problems: Vec<Problem>,
     /// Hooks and Jobs.
     pub(super) unapplied: Vec<ObjectKey>,
@@ -118,10 +122,12 @@ impl Placed {
             let message = format!("{key} is not followed: its Applications are not read");
             self.problems.push(problems::set_not_followed(&key, "", message));
         }
+        self.judged += 1;
         match door::enter(definitions, json, origin.clone())? {
             Door::Taken(object) => self.take(object),
             Door::Restricts(object, problem) => {
                 self.problems.push(problem);
+                self.unfit.push(self.objects.len());
                 self.take(object);
             }
             Door::Refused(key, problem) => {

@@ -68,6 +68,9 @@ pub struct Whole {
     pub unsure_files: BTreeSet<String>,
     /// Objects that an API server would not store, with where they stand: what is stored of them must not be pruned.
     pub refused: BTreeMap<ObjectKey, Origin>,
+    /// Objects that it would not store either, and that are handed on as they say what is to be restricted. They replace
+    /// nothing that it would.
+    pub unfit: BTreeSet<ObjectKey>,
     /// What is known of kinds.
     pub definitions: Definitions,
 }
@@ -79,6 +82,8 @@ pub struct Work {
     pub parts: usize,
     /// Objects handed on.
     pub objects: usize,
+    /// Documents that were judged as an API server would.
+    pub judged: usize,
 }
 
 impl Tree {
@@ -137,6 +142,7 @@ impl Tree {
         };
         let changed = self.merged.finish(walked.problems);
         work.objects = changed.objects.len();
+        work.judged = changed.judged;
         let mut whole = Whole {
             applications: walked.applications,
             adapters: walked.adapters,
@@ -144,6 +150,7 @@ impl Tree {
             unsure: walked.unsure,
             unsure_files: self.merged.unsure_files().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
+            unfit: self.merged.unfit().cloned().collect(),
             definitions: self.merged.definitions().clone(),
         };
         whole.unsure.extend(self.merged.unsure());

@@ -46,8 +46,6 @@ pub enum IssuerSpec {
         /// What is written into what it signs.
         points: Points,
     },
-    /// More than one kind, or a field that cert-manager's webhook refuses: the field and what is wrong.
-    Refused(Name),
     /// Anything else, by its field name (vault, venafi).
     Unsupported(Name),
 }
@@ -104,8 +102,8 @@ pub struct Certificate {
     pub renew_before_percentage: Option<u8>,
     /// `privateKey.rotationPolicy` is `Always`.
     pub rotate_key: bool,
-    /// Why nothing is issued whatever the issuer is: a field that cert-manager's webhook refuses or that is not built, with
-    /// its path. The finding is told at the door.
+    /// Why nothing is issued whatever the issuer is: a field that is not built, with its path. The finding is told where it
+    /// is read.
     pub refused: Option<String>,
     /// `renewal.policy` is `Disabled`: it is never renewed for its age.
     pub renewal_disabled: bool,

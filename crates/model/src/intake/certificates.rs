@@ -4,40 +4,45 @@ mod refusals;
 
 use std::collections::BTreeMap;
 
+pub use refusals::Refusal;
+use serde_json::Value;
+
 use super::{
     MANAGED_BY,
     node::{Node, Root, duration},
 };
 use crate::{
-    Instant, IssuerKey, Name, NamespacedName, Severity,
+    Instant, IssuerKey, Name, NamespacedName, ObjectKey, Severity,
     input::{
         Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, NameConstraints,
         OutputFormats, Points, Solver, Subject,
     },
 };
 
+/// What an issuer may be.
+const ISSUERS: [&str; 5] = ["acme", "ca", "selfSigned", "vault", "venafi"];
+
+/// What cert-manager's webhook has against an object that fits its kind's schema: such an object is refused. Of other kinds
+/// nothing.
+pub fn webhook(key: &ObjectKey, object: &Value) -> Vec<Refusal> {
+    let spec = Node::of(object).get("spec");
+    match (&*key.kind.group, &*key.kind.kind) {
+        ("cert-manager.io", "Certificate") => refusals::certificate(&spec),
+        ("cert-manager.io", "Issuer" | "ClusterIssuer") => refusals::issuer(&spec),
+        _ => Vec::new(),
+    }
+}
+
 pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
     let spec = root.spec();
-    root.only(&spec, &["acme", "ca", "selfSigned", "vault", "venafi"]);
-    let kinds = ["acme", "ca", "selfSigned", "vault", "venafi"];
-    let several: Vec<&str> = kinds.into_iter().filter(|kind| spec.get(kind).present()).collect();
-    let refused = if several.len() > 1 {
-        let node = spec.get(several[1]);
-        let hint = "leave one of them, and make an issuer of its own for each other";
-        Some(refuse(root, &node, "may not specify more than one issuer type", hint))
-    } else {
-        refusals::issuer(root, &spec)
-    };
-    let made = if let Some(why) = refused {
-        IssuerSpec::Refused(why.into())
-    } else if spec.get("selfSigned").present() {
+    let made = if spec.get("selfSigned").present() {
         IssuerSpec::SelfSigned { points: points(&spec.get("selfSigned")) }
     } else if spec.get("ca").present() {
         let ca = spec.get("ca");
         IssuerSpec::Ca { secret: ca.get("secretName").name(), points: points(&ca) }
     } else if spec.get("acme").present() {
         let acme = spec.get("acme");
-        refusals::listed(root, &acme);
+        listed(root, &acme);
         IssuerSpec::Acme {
             server: acme.get("server").name(),
             email: acme.get("email").opt(),
@@ -60,12 +65,26 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
     Issuer { key: IssuerKey(root.object.key.name.clone()), generation: root.object.generation(), spec: made }
 }
 
-/// Names a field that cert-manager's webhook refuses, in its words; gives the same for the object's status.
-fn refuse(root: &mut Root<'_>, node: &Node<'_>, message: impl Into<String>, hint: &str) -> String {
-    let message = message.into();
-    let words = format!("{}: {message}", node.path);
-    root.invalid(node, message, hint);
-    words
+/// What an ACME server that stands in for the issuer's makes no difference for: named, so that nobody relies on it here.
+fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
+    let fields = [
+        "externalAccountBinding",
+        "preferredChain",
+        "profile",
+        "skipTLSVerify",
+        "caBundle",
+        "enableDurationFeature",
+        "renewalInformationSource",
+    ];
+    for field in fields {
+        let node = acme.get(field);
+        if node.present() && node.value.as_bool() != Some(false) && node.text() != Some("") {
+            let message =
+                format!("{field} has no effect here: the embedded ACME server stands in for the issuer's");
+            let hint = "nothing to do here; in the cluster it counts";
+            root.problem(356, Severity::Info, &node.path, message, hint);
+        }
+    }
 }
 
 fn points(issuer: &Node<'_>) -> Points {
@@ -117,40 +136,9 @@ fn temporary(root: &mut Root<'_>) {
 }
 
 pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
-    const HOUR: i64 = 3_600_000;
     let spec = root.spec();
-    root.only(
-        &spec,
-        &[
-            "secretName",
-            "secretTemplate",
-            "issuerRef",
-            "commonName",
-            "dnsNames",
-            "ipAddresses",
-            "uris",
-            "emailAddresses",
-            "otherNames",
-            "subject",
-            "literalSubject",
-            "duration",
-            "renewBefore",
-            "renewBeforePercentage",
-            "renewal",
-            "isCA",
-            "usages",
-            "privateKey",
-            "signatureAlgorithm",
-            "keystores",
-            "additionalOutputFormats",
-            "encodeUsagesInRequest",
-            "nameConstraints",
-            "revisionHistoryLimit",
-        ],
-    );
     temporary(root);
-    let refused = refusals::certificate(root, &spec);
-    let (lifetime, renew_before) = (time(&spec, "duration"), time(&spec, "renewBefore"));
+    let refused = unbuilt(root, &spec);
     let reference = spec.get("issuerRef");
     let group = reference.get("group").name_or("cert-manager.io");
     let kind = reference.get("kind").name_or("Issuer");
@@ -165,7 +153,6 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         (group, kind) => IssuerRef::External(Name::from(format!("{kind}.{group}"))),
     };
     let key = spec.get("privateKey");
-    let algorithm = key.get("algorithm").name_or("RSA");
     let template = spec.get("secretTemplate");
     let renew_at = root.annotations().get("portolan.dev/renew-at").cloned();
     let renew_at = renew_at.and_then(|text| {
@@ -181,8 +168,6 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         }
         at
     });
-    let dns_names: Vec<Name> =
-        spec.get("dnsNames").names().iter().map(|n| Name::from(n.to_ascii_lowercase())).collect();
     let formats = spec.get("additionalOutputFormats").items();
     let format = |kind: &str| formats.iter().any(|format| format.get("type").text() == Some(kind));
     Certificate {
@@ -193,33 +178,8 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         revisions: spec.get("revisionHistoryLimit").u32().unwrap_or(1).max(1),
         secret: spec.get("secretName").name(),
         issuer,
-        request: CertificateSpec {
-            common_name: spec.get("commonName").text().unwrap_or_default().to_owned(),
-            dns_names,
-            ip_addresses: spec.get("ipAddresses").names(),
-            uris: spec.get("uris").names(),
-            emails: spec.get("emailAddresses").names(),
-            other_names: spec
-                .get("otherNames")
-                .items()
-                .iter()
-                .map(|one| {
-                    (one.get("oid").name(), one.get("utf8Value").text().unwrap_or_default().to_owned())
-                })
-                .collect(),
-            subject: subject(&spec.get("subject")),
-            literal_subject: spec.get("literalSubject").text().unwrap_or_default().to_owned(),
-            duration: lifetime.unwrap_or(2160 * HOUR).max(HOUR),
-            name_constraints: constraints(&spec.get("nameConstraints")),
-            is_ca: spec.get("isCA").flag(),
-            usages: spec.get("usages").names(),
-            signature_algorithm: spec.get("signatureAlgorithm").name(),
-            plain_request: spec.get("encodeUsagesInRequest").value.as_bool() == Some(false),
-            size: key.get("size").u32().unwrap_or(if algorithm == "ECDSA" { 256 } else { 2048 }),
-            algorithm,
-            pkcs8: key.get("encoding").text() == Some("PKCS8"),
-        },
-        renew_before,
+        request: request(&spec),
+        renew_before: time(&spec, "renewBefore"),
         renew_before_percentage: spec.get("renewBeforePercentage").u32().and_then(|n| u8::try_from(n).ok()),
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
         refused,
@@ -229,6 +189,58 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         renew_at,
     }
+}
+
+/// What a certificate must say.
+fn request(spec: &Node<'_>) -> CertificateSpec {
+    const HOUR: i64 = 3_600_000;
+    let key = spec.get("privateKey");
+    let algorithm = key.get("algorithm").name_or("RSA");
+    let dns_names: Vec<Name> =
+        spec.get("dnsNames").names().iter().map(|n| Name::from(n.to_ascii_lowercase())).collect();
+    CertificateSpec {
+        common_name: spec.get("commonName").text().unwrap_or_default().to_owned(),
+        dns_names,
+        ip_addresses: spec.get("ipAddresses").names(),
+        uris: spec.get("uris").names(),
+        emails: spec.get("emailAddresses").names(),
+        other_names: spec
+            .get("otherNames")
+            .items()
+            .iter()
+            .map(|one| {
+                (one.get("oid").name(), one.get("utf8Value").text().unwrap_or_default().to_owned())
+            })
+            .collect(),
+        subject: subject(&spec.get("subject")),
+        literal_subject: spec.get("literalSubject").text().unwrap_or_default().to_owned(),
+        duration: time(spec, "duration").unwrap_or(2160 * HOUR).max(HOUR),
+        name_constraints: constraints(&spec.get("nameConstraints")),
+        is_ca: spec.get("isCA").flag(),
+        usages: spec.get("usages").names(),
+        signature_algorithm: spec.get("signatureAlgorithm").name(),
+        plain_request: spec.get("encodeUsagesInRequest").value.as_bool() == Some(false),
+        size: key.get("size").u32().unwrap_or(if algorithm == "ECDSA" { 256 } else { 2048 }),
+        algorithm,
+        pkcs8: key.get("encoding").text() == Some("PKCS8"),
+    }
+}
+
+/// What is not built: the certificate is not made without it.
+fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
+    let stores = ["jks", "pkcs12"].map(|field| spec.get("keystores").get(field));
+    let hint = "leave the keystore out, and make it from tls.crt and tls.key where it is used";
+    let stores = stores.into_iter().filter(|store| store.get("create").flag()).map(|store| (store, hint));
+    let windows = spec.get("renewal").get("windows");
+    let hint = "leave the windows out: it is renewed when it is due";
+    let windows = (!windows.items().is_empty()).then_some((windows, hint));
+    let mut first = None;
+    for (node, hint) in stores.chain(windows) {
+        let message = format!("{} is not built, and the certificate is not made without it", node.path);
+        root.problem(336, Severity::Error, &node.path, message.clone(), hint);
+        first.get_or_insert(message);
+    }
+    first
 }
 
 fn time(spec: &Node<'_>, field: &str) -> Option<i64> {

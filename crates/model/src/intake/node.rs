@@ -27,7 +27,7 @@ impl<'a> Root<'a> {
     }
 
     pub fn node(&self) -> Node<'a> {
-        Node { value: &self.object.json, path: String::new() }
+        Node::of(&self.object.json)
     }
 
     pub fn spec(&self) -> Node<'a> {
@@ -86,6 +86,16 @@ impl<'a> Root<'a> {
 }
 
 impl<'a> Node<'a> {
+    /// A whole object.
+    pub fn of(value: &'a Value) -> Self {
+        Node { value, path: String::new() }
+    }
+
+    /// A place of the object that holds it, for what is said of it.
+    pub fn at(&self, path: &str) -> Node<'a> {
+        Node { value: self.value, path: path.to_owned() }
+    }
+
     pub fn get(&self, key: &str) -> Node<'a> {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
         Node { value: self.value.get(key).unwrap_or(&NULL), path }
@@ -145,10 +155,33 @@ impl<'a> Node<'a> {
     }
 }
 
+/// Why a text is no duration, in Go's words.
+pub(super) fn wrong_duration(text: &str) -> Option<String> {
+    if duration(text).is_some() {
+        return None;
+    }
+    let digits = |text: &str| text.find(|c: char| !c.is_ascii_digit() && c != '.');
+    let mut rest = text.trim_start_matches(['-', '+']);
+    while let Some(after) = digits(rest).filter(|at| *at > 0).map(|at| &rest[at..]) {
+        let end = after.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(after.len());
+        let unit = &after[..end];
+        if !["ns", "us", "µs", "ms", "s", "m", "h"].contains(&unit) {
+            return Some(format!("time: unknown unit {unit:?} in duration {text:?}"));
+        }
+        rest = &after[end..];
+    }
+    let number = !rest.is_empty() && digits(rest).is_none();
+    let what = if number { "missing unit in" } else { "invalid" };
+    Some(format!("time: {what} duration {text:?}"))
+}
+
 /// Go's `time.ParseDuration` in milliseconds, as far as the kinds use it (`2160h`, `1h30m`, `1.5s`, `500ms`).
 pub(super) fn duration(text: &str) -> Option<i64> {
-    let mut rest = text;
+    let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let mut total = 0.0_f64;
+    if rest == "0" {
+        return Some(0);
+    }
     if rest.is_empty() {
         return None;
     }
@@ -159,6 +192,7 @@ pub(super) fn duration(text: &str) -> Option<i64> {
         let (unit, factor) = [
             ("ms", 1.0),
             ("us", 0.001),
+            ("µs", 0.001),
             ("ns", 0.000_001),
             ("h", 3_600_000.0),
             ("m", 60_000.0),
@@ -170,5 +204,5 @@ pub(super) fn duration(text: &str) -> Option<i64> {
         total += number * factor;
     }
     #[expect(clippy::cast_possible_truncation, reason = "bounded on the next line")]
-    (total < 1e15).then_some(total.round() as i64)
+    (total < 1e15).then_some(sign * total.round() as i64)
 }

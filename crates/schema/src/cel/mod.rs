@@ -43,8 +43,32 @@ pub fn validate(schema: &Schema, object: &Value, old: Option<&Value>, causes: &m
         }
         return;
     }
+    walk(schema, object, old, Asked::All, causes);
+}
+
+/// Adds what rules that look at the older object too say against an update; all others were asked of `object` alone, and say
+/// the same.
+pub fn validate_update(schema: &Schema, object: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    walk(schema, object, Some(old), Asked::OfUpdates, causes);
+}
+
+/// Whether any rule looks at the older object.
+pub fn judges_updates(schema: &Schema) -> bool {
+    schema.program.of_updates(schema)
+}
+
+fn walk(schema: &Schema, object: &Value, old: Option<&Value>, asked: Asked, causes: &mut Vec<Cause>) {
     let ratchet = Ratchet { current: old.map(|old| (object, old)), parent: None };
-    Walk { causes, left: OBJECT }.value(schema, schema, (object, old), &Path::ROOT, true, ratchet);
+    let place = Place { rules: schema, node: schema, value: object, old, path: &Path::ROOT, root: true, ratchet };
+    let _ = Walk { causes, left: OBJECT, asked }.value(place);
+}
+
+/// Which rules are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    All,
+    /// Those that look at the older object.
+    OfUpdates,
 }
 
 /// Whether any value of this schema has a rule.
@@ -93,117 +117,106 @@ impl<'v> Ratchet<'v> {
     }
 }
 
+/// A value with everything that its rules are asked with.
+#[derive(Clone, Copy)]
+struct Place<'v> {
+    /// The schema that has the rules.
+    rules: &'v Schema,
+    /// The schema that has the types: another one inside of `allOf` only.
+    node: &'v Schema,
+    value: &'v Value,
+    old: Option<&'v Value>,
+    path: &'v Path<'v>,
+    /// An object with `apiVersion`, `kind` and `metadata`.
+    root: bool,
+    ratchet: Ratchet<'v>,
+}
+
 struct Walk<'c> {
     causes: &'c mut Vec<Cause>,
     left: u64,
+    asked: Asked,
 }
 
 /// The budget is spent; the cause for it is there.
 struct Spent;
 
+type Walked = Result<(), Spent>;
+
 impl Walk<'_> {
-    /// `rules` has the rules, `node` the types: they differ inside of `allOf` only.
-    fn value(
-        &mut self,
-        rules: &Schema,
-        node: &Schema,
-        (value, old): (&Value, Option<&Value>),
-        path: &Path<'_>,
-        root: bool,
-        ratchet: Ratchet<'_>,
-    ) -> bool {
-        if value.is_null() || !has_type(node) {
-            return true;
+    fn value(&mut self, place: Place<'_>) -> Walked {
+        if place.value.is_null() || !has_type(place.node) {
+            return Ok(());
         }
-        if !rules.rules.is_empty() && self.rules(rules, node, (value, old), path, root, ratchet).is_err() {
-            return false;
+        if self.asked == Asked::OfUpdates && !place.rules.program.of_updates(place.rules) {
+            return Ok(());
         }
-        for part in rules.unions.iter().flat_map(|unions| &unions.all_of) {
-            let above = Ratchet { current: None, parent: ratchet.parent };
-            if !self.value(part, node, (value, old), path, root, above) {
-                return false;
-            }
+        if !place.rules.rules.is_empty() {
+            self.rules(place)?;
         }
-        match value {
-            Value::Array(items) => {
-                self.list(rules, node, items, old.and_then(Value::as_array), path, ratchet)
-            }
-            Value::Object(map) => {
-                self.map(rules, node, map, old.and_then(Value::as_object), path, (root, ratchet))
-            }
-            _ => true,
+        for part in place.rules.unions.iter().flat_map(|unions| &unions.all_of) {
+            let ratchet = Ratchet { current: None, parent: place.ratchet.parent };
+            self.value(Place { rules: part, ratchet, ..place })?;
+        }
+        match place.value {
+            Value::Array(items) => self.list(place, items),
+            Value::Object(map) => self.map(place, map),
+            _ => Ok(()),
         }
     }
 
-    fn map(
-        &mut self,
-        rules: &Schema,
-        node: &Schema,
-        map: &Map<String, Value>,
-        old: Option<&Map<String, Value>>,
-        path: &Path<'_>,
-        (root, ratchet): (bool, Ratchet<'_>),
-    ) -> bool {
+    fn map(&mut self, place: Place<'_>, map: &Map<String, Value>) -> Walked {
+        let Place { ratchet, .. } = place;
+        let old = place.old.and_then(Value::as_object);
         for (key, value) in map {
-            let before = old.and_then(|old| old.get(key));
-            let (path, rules, node) =
-                if let (Some(rules), Some(node)) = (rules.property(key), node.property(key)) {
-                    (path.field(key), rules, node)
-                } else if let (Some(rules), Some(node)) = (rules.additional(), node.additional()) {
-                    (path.key(key), rules, node)
-                } else {
-                    continue;
-                };
-            let below = if root && ratchet.parent.is_none() && matches!(key.as_str(), "apiVersion" | "kind") {
+            let old = old.and_then(|old| old.get(key));
+            let named = (place.rules.property(key), place.node.property(key));
+            let each = (place.rules.additional(), place.node.additional());
+            let (path, rules, node) = match (named, each) {
+                ((Some(rules), Some(node)), _) => (place.path.field(key), rules, node),
+                (_, (Some(rules), Some(node))) => (place.path.key(key), rules, node),
+                _ => continue,
+            };
+            let is_type = matches!(key.as_str(), "apiVersion" | "kind");
+            let ratchet = if place.root && ratchet.parent.is_none() && is_type {
                 Ratchet { current: None, parent: None }
             } else {
-                ratchet.child(before.map(|before| (value, before)))
+                ratchet.child(old.map(|old| (value, old)))
             };
-            if !self.value(rules, node, (value, before), &path, node.embedded, below) {
-                return false;
-            }
+            self.value(Place { rules, node, value, old, path: &path, root: node.embedded, ratchet })?;
         }
-        true
+        Ok(())
     }
 
-    fn list(
-        &mut self,
-        rules: &Schema,
-        node: &Schema,
-        items: &[Value],
-        old: Option<&Vec<Value>>,
-        path: &Path<'_>,
-        ratchet: Ratchet<'_>,
-    ) -> bool {
-        let (Some(rules), Some(below)) = (&rules.items, &node.items) else { return true };
-        for (at, item) in items.iter().enumerate() {
-            let before = old.and_then(|old| same_item(node, old, item));
-            let ratchet = ratchet.child(before.map(|before| (item, before)));
-            if !self.value(rules, below, (item, before), &path.index(at), below.embedded, ratchet) {
-                return false;
-            }
+    fn list(&mut self, place: Place<'_>, items: &[Value]) -> Walked {
+        let (Some(rules), Some(node)) = (&place.rules.items, &place.node.items) else { return Ok(()) };
+        let before = place.old.and_then(Value::as_array);
+        for (at, value) in items.iter().enumerate() {
+            let old = before.and_then(|before| same_item(place.node, before, value));
+            let ratchet = place.ratchet.child(old.map(|old| (value, old)));
+            let path = place.path.index(at);
+            self.value(Place { rules, node, value, old, path: &path, root: node.embedded, ratchet })?;
         }
-        true
+        Ok(())
     }
 
-    fn rules(
-        &mut self,
-        rules: &Schema,
-        node: &Schema,
-        (value, old): (&Value, Option<&Value>),
-        path: &Path<'_>,
-        root: bool,
-        ratchet: Ratchet<'_>,
-    ) -> Result<(), Spent> {
+    fn rules(&mut self, place: Place<'_>) -> Walked {
+        let Place { rules, node, value, old, path, root, ratchet } = place;
         let spent =
             "validation failed due to running out of cost budget, no further validation rules will be run";
         let typed = |value| value::typed(value, node, root);
-        // What the server prints of a rule that has no value is the type of what it judges.
-        let name = if node.int_or_string { String::new() } else { node.types.names() };
+        let failed = |words: String| {
+            // What the server prints of a rule that has no value is the type of what it judges.
+            let name = if node.int_or_string { String::new() } else { node.types.names() };
+            Cause::invalid(path.text(), name, words)
+        };
         let mut plain = None;
         for (rule, compiled) in rules.rules.iter().zip(rules.program.of(rules)) {
-            let failed = |words: String| Cause::invalid(path.text(), name.clone(), words);
             let Compiled { expression, uses_old, message } = compiled;
+            let optional = rule.optional_old_self == Some(true);
+            if self.asked == Asked::OfUpdates && !*uses_old && !optional {
+                continue;
+            }
             let expression = match expression {
                 Ok(expression) => expression,
                 Err(why) => {
@@ -211,7 +224,6 @@ impl Walk<'_> {
                     continue;
                 }
             };
-            let optional = rule.optional_old_self == Some(true);
             if *uses_old && old.is_none() && !optional {
                 continue;
             }

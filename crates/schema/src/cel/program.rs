@@ -11,7 +11,10 @@ use crate::{
 
 /// The compiled rules of one schema.
 #[derive(Debug, Default)]
-pub struct Program(OnceLock<Vec<Compiled>>);
+pub struct Program {
+    rules: OnceLock<Vec<Compiled>>,
+    of_updates: OnceLock<bool>,
+}
 
 /// One rule.
 #[derive(Debug)]
@@ -27,7 +30,23 @@ pub(super) struct Compiled {
 impl Program {
     /// Compiles on first use.
     pub(super) fn of(&self, schema: &Schema) -> &[Compiled] {
-        self.0.get_or_init(|| schema.rules.iter().map(compile).collect())
+        self.rules.get_or_init(|| schema.rules.iter().map(compile).collect())
+    }
+
+    /// Whether a rule of the schema, or of one in it, looks at the older value. Of most kinds none does. Told by the text:
+    /// nothing is compiled for it.
+    pub(super) fn of_updates(&self, schema: &Schema) -> bool {
+        *self.of_updates.get_or_init(|| {
+            let mut own = schema.rules.iter();
+            let properties = schema.properties.iter().map(|(_, child)| child);
+            let parts = schema.unions.iter().flat_map(|unions| &unions.all_of);
+            own.any(|rule| rule.optional_old_self == Some(true) || rule.rule.contains("oldSelf"))
+                || properties
+                    .chain(&schema.items)
+                    .chain(schema.additional())
+                    .chain(parts)
+                    .any(|child| child.program.of_updates(child))
+        })
     }
 }
 

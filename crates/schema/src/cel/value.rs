@@ -117,18 +117,25 @@ impl<'v> Object<'v> {
     }
 
     fn find(&self, name: &str) -> Option<Box<dyn Val + 'v>> {
+        let (value, schema) = self.look_up(name)?;
+        Some(typed(value, schema, false))
+    }
+
+    /// A field as CEL writes it, with its schema.
+    fn look_up(&self, name: &str) -> Option<(&'v Value, &'v Schema)> {
+        let named = self.named();
         let plain;
-        let name = if self.named() {
+        let name = if named {
             plain = escape::unescape(name)?;
             &*plain
         } else {
             name
         };
         let value = self.map.get(name)?;
-        if self.named() && value.is_null() {
+        if named && value.is_null() {
             return None;
         }
-        Some(typed(value, self.shape(name)?, false))
+        Some((value, self.shape(name)?))
     }
 
     fn keys(&self) -> &[CelString<'v>] {
@@ -219,7 +226,7 @@ impl Indexer for Object<'_> {
 
 impl Container for Object<'_> {
     fn contains(&self, key: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(key.downcast_ref::<CelString<'_>>().is_some_and(|key| self.find(key.inner()).is_some()))
+        Ok(key.downcast_ref::<CelString<'_>>().is_some_and(|key| self.look_up(key.inner()).is_some()))
     }
 }
 

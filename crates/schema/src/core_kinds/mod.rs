@@ -52,6 +52,18 @@ pub fn check(definition: &Definition, object: &Value, old: Option<&Value>, cause
     }
 }
 
+/// Whether the code of a kind looks at what is stored.
+pub fn judges_updates(kind: &str) -> bool {
+    matches!(kind, "Service" | "EndpointSlice" | "Endpoints" | "Secret" | "ConfigMap" | "IngressClass")
+}
+
+/// As [`check`], of an object that could be made as it is.
+pub fn check_update(definition: &Definition, object: &Value, old: &Value, causes: &mut Vec<Cause>) {
+    if judges_updates(&definition.kind) {
+        check(definition, object, Some(old), causes);
+    }
+}
+
 static METADATA: Path<'static> = Path::top("metadata");
 static SPEC: Path<'static> = Path::top("spec");
 

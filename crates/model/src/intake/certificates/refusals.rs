@@ -1,20 +1,38 @@
-//! What cert-manager's webhook refuses (`internal/apis/certmanager/validation`), in its words, and what is not built. Either
-//! blocks the object; nothing weaker is made of it. What a certificate must say is checked where it is made into params
-//! (`model::certificate`), with the same effect.
+//! What cert-manager's webhook refuses (`internal/apis/certmanager/validation`), in its words: the door asks it, so that such
+//! an object is none, as in a cluster.
 
-use super::{refuse, time};
+use super::time;
 use crate::{
-    Severity,
-    certificate::range,
-    intake::node::{Node, Root},
+    certificate::{CertificateRequestParams, range},
+    intake::node::{Node, wrong_duration},
 };
 
 const HOUR: i64 = 3_600_000;
 const MINUTE: i64 = 60_000;
 
-/// The first thing that is wrong with an issuer; all are told.
-pub(super) fn issuer(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
-    let mut wrong = Wrong { root, first: None };
+/// A field that the webhook refuses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its path.
+    pub field: String,
+    /// Why, in the webhook's words.
+    pub words: String,
+    /// What to do.
+    pub hint: String,
+}
+
+/// Everything that the webhook has against an issuer.
+pub(super) fn issuer(spec: &Node<'_>) -> Vec<Refusal> {
+    let mut wrong = Wrong::default();
+    let all = super::ISSUERS.into_iter().filter(|kind| spec.get(kind).present());
+    match all.collect::<Vec<_>>()[..] {
+        [] => wrong.say(spec, "at least one issuer must be configured", "write one of acme, ca, selfSigned"),
+        [_] => {}
+        [_, second, ..] => {
+            let hint = "leave one of them, and make an issuer of its own for each other";
+            wrong.say(&spec.get(second), "may not specify more than one issuer type", hint);
+        }
+    }
     let ca = spec.get("ca");
     if ca.present() {
         if ca.get("secretName").opt().is_none() {
@@ -37,10 +55,10 @@ pub(super) fn issuer(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
         }
     }
     acme(&mut wrong, &spec.get("acme"));
-    wrong.first
+    wrong.0
 }
 
-fn acme(wrong: &mut Wrong<'_, '_>, acme: &Node<'_>) {
+fn acme(wrong: &mut Wrong, acme: &Node<'_>) {
     if !acme.present() {
         return;
     }
@@ -75,50 +93,18 @@ fn acme(wrong: &mut Wrong<'_, '_>, acme: &Node<'_>) {
     }
 }
 
-/// What an ACME server that stands in for the issuer's makes no difference for: named, so that nobody relies on it here.
-pub(super) fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
-    let fields = [
-        "externalAccountBinding",
-        "preferredChain",
-        "profile",
-        "skipTLSVerify",
-        "caBundle",
-        "enableDurationFeature",
-        "renewalInformationSource",
-    ];
-    for field in fields {
-        let node = acme.get(field);
-        if node.present() && node.value.as_bool() != Some(false) && node.text() != Some("") {
-            let message =
-                format!("{field} has no effect here: the embedded ACME server stands in for the issuer's");
-            let hint = "nothing to do here; in the cluster it counts";
-            root.problem(356, Severity::Info, &node.path, message, hint);
-        }
+#[derive(Default)]
+struct Wrong(Vec<Refusal>);
+
+impl Wrong {
+    fn say(&mut self, node: &Node<'_>, words: impl Into<String>, hint: &str) {
+        self.0.push(Refusal { field: node.path.clone(), words: words.into(), hint: hint.to_owned() });
     }
 }
 
-struct Wrong<'r, 'a> {
-    root: &'r mut Root<'a>,
-    first: Option<String>,
-}
-
-impl Wrong<'_, '_> {
-    fn say(&mut self, node: &Node<'_>, message: impl Into<String>, hint: &str) {
-        let words = refuse(self.root, node, message, hint);
-        self.first.get_or_insert(words);
-    }
-
-    /// What is not built.
-    fn unbuilt(&mut self, node: &Node<'_>, hint: &str) {
-        let message = format!("{} is not built, and the certificate is not made without it", node.path);
-        self.root.problem(336, Severity::Error, &node.path, message.clone(), hint);
-        self.first.get_or_insert(message);
-    }
-}
-
-/// The first thing that is wrong with a Certificate; all are told.
-pub(super) fn certificate(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
-    let mut wrong = Wrong { root, first: None };
+/// Everything that the webhook has against a Certificate.
+pub(super) fn certificate(spec: &Node<'_>) -> Vec<Refusal> {
+    let mut wrong = Wrong::default();
     let name = spec.get("secretName");
     if name.opt().is_none() {
         wrong.say(&name, "secretName is missing", "name the Secret that receives the certificate");
@@ -148,10 +134,17 @@ pub(super) fn certificate(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String
     }
     keystores(&mut wrong, &spec.get("keystores"));
     renewal(&mut wrong, &spec.get("renewal"));
-    wrong.first
+    // Told apart from what is only not built here: see there.
+    if let Err(unfit) = CertificateRequestParams::try_from(&super::request(spec))
+        && unfit.upstream
+        && !wrong.0.iter().any(|told| told.field.starts_with(unfit.field))
+    {
+        wrong.say(&spec.at(unfit.field), unfit.message, unfit.hint);
+    }
+    wrong.0
 }
 
-fn issuer_reference(wrong: &mut Wrong<'_, '_>, reference: &Node<'_>) {
+fn issuer_reference(wrong: &mut Wrong, reference: &Node<'_>) {
     if reference.get("name").opt().is_none() {
         wrong.say(&reference.get("name"), "must be specified", "name the issuer");
     }
@@ -166,7 +159,7 @@ fn issuer_reference(wrong: &mut Wrong<'_, '_>, reference: &Node<'_>) {
     }
 }
 
-fn subject(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+fn subject(wrong: &mut Wrong, spec: &Node<'_>) {
     let literal = spec.get("literalSubject");
     if literal.opt().is_some() {
         if spec.get("commonName").opt().is_some() {
@@ -197,12 +190,11 @@ fn is_empty(value: &serde_json::Value) -> bool {
     }
 }
 
-fn lifetime(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+fn lifetime(wrong: &mut Wrong, spec: &Node<'_>) {
     for field in ["duration", "renewBefore"] {
         let node = spec.get(field);
-        if node.present() && time(spec, field).is_none() {
-            let hint = "write it like 2160h or 30m (days are not a unit)";
-            wrong.say(&node, format!("{field} is not a duration"), hint);
+        if let Some(words) = node.text().and_then(wrong_duration) {
+            wrong.say(&node, words, "write it like 2160h or 30m; days are not a unit");
         }
     }
     let (written, before) = (time(spec, "duration"), time(spec, "renewBefore"));
@@ -249,7 +241,7 @@ fn lifetime(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
     }
 }
 
-fn constraints(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
+fn constraints(wrong: &mut Wrong, spec: &Node<'_>) {
     let node = spec.get("nameConstraints");
     if !node.present() {
         return;
@@ -274,7 +266,7 @@ fn constraints(wrong: &mut Wrong<'_, '_>, spec: &Node<'_>) {
     }
 }
 
-fn keystores(wrong: &mut Wrong<'_, '_>, keystores: &Node<'_>) {
+fn keystores(wrong: &mut Wrong, keystores: &Node<'_>) {
     for (field, name) in [("jks", "JKS"), ("pkcs12", "PKCS#12")] {
         let store = keystores.get(field);
         if !store.present() {
@@ -301,16 +293,10 @@ fn keystores(wrong: &mut Wrong<'_, '_>, keystores: &Node<'_>) {
             }
             _ => {}
         }
-        if store.get("create").flag() {
-            wrong.unbuilt(
-                &store,
-                "leave the keystore out, and make it from tls.crt and tls.key where it is used",
-            );
-        }
     }
 }
 
-fn renewal(wrong: &mut Wrong<'_, '_>, renewal: &Node<'_>) {
+fn renewal(wrong: &mut Wrong, renewal: &Node<'_>) {
     if !renewal.present() {
         return;
     }
@@ -321,8 +307,7 @@ fn renewal(wrong: &mut Wrong<'_, '_>, renewal: &Node<'_>) {
             wrong.say(&windows, message, "leave the windows out, or set the policy to RenewBefore");
         }
         Some("Disabled") => {}
-        Some("RenewBefore") if windows.items().is_empty() => {}
-        Some("RenewBefore") => wrong.unbuilt(&windows, "leave the windows out: it is renewed when it is due"),
+        Some("RenewBefore") => {}
         _ => wrong.say(
             &renewal.get("policy"),
             "Unsupported value: supported values: \"Disabled\", \"RenewBefore\"",
