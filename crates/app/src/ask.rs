@@ -44,12 +44,13 @@ impl Type {
 /// # Errors
 /// When the server does not answer.
 pub async fn run(args: Dns) -> anyhow::Result<u8> {
+    // What was typed is looked at before who could answer it.
+    let name = host::parse(&args.host).map_err(anyhow::Error::msg)?;
     let client = Client::new(&instance::find(args.instance.state.as_deref())?)?;
     let server: SocketAddr = client.run()["dns"]
         .as_str()
         .and_then(|address| address.parse().ok())
         .context("the instance names no DNS server")?;
-    let name = host::parse(&args.host).map_err(anyhow::Error::msg)?;
     if name.contains('*') {
         bail!("a resolver asks for a name, not for a pattern: portolan dns {}", name.replace('*', "www"));
     }

@@ -69,7 +69,7 @@ pub struct Up {
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
     pub helm: Option<PathBuf>,
     /// Bind all Gateways to this address instead of one loopback address each
-    #[arg(long)]
+    #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub bind: Option<IpAddr>,
     /// Use ports below 1024 as written instead of adding 8000
     #[arg(long)]
@@ -98,7 +98,7 @@ pub struct Up {
     #[arg(long)]
     pub once: bool,
     /// Longest time that a removed route is served on while its DNS records are being removed, such as 30s
-    #[arg(long, default_value = "30s", value_parser = seconds)]
+    #[arg(long, default_value = "30s", value_parser = seconds, allow_hyphen_values = true)]
     pub drain: Duration,
     /// Approve, for this run, that more than ten DNS record sets and more than 30 % of ours in a zone are deleted at once
     #[arg(long)]
@@ -107,7 +107,7 @@ pub struct Up {
     #[arg(long, short, value_enum, default_value = "table", requires = "once")]
     pub output: Output,
     /// Longest wait of --once, such as 120s
-    #[arg(long, default_value = "120s", value_parser = seconds)]
+    #[arg(long, default_value = "120s", value_parser = seconds, allow_hyphen_values = true)]
     pub timeout: Duration,
 }
 
@@ -115,6 +115,10 @@ fn socket(text: &str) -> Result<std::net::SocketAddr, String> {
     text.parse().map_err(|_| {
         "write ADDRESS:PORT, such as 127.0.0.1:9470 or [::1]:9470; port 0 takes a free one".into()
     })
+}
+
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "write an IP address of this machine, such as 127.0.0.1 or ::1".into())
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
@@ -146,6 +150,9 @@ struct Status {
     /// Show also findings that are only for information
     #[arg(long)]
     info: bool,
+    /// Only the hostnames, listeners and findings of objects in this namespace
+    #[arg(long, short)]
+    namespace: Option<String>,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -200,6 +207,10 @@ pub fn run() -> anyhow::Result<u8> {
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .get(&["status"])
                     .await?;
+                let json = match &args.namespace {
+                    Some(namespace) => crate::status::only(json, namespace).map_err(anyhow::Error::msg)?,
+                    None => json,
+                };
                 crate::status::print(&json, args.output, args.info)?;
                 Ok(crate::status::code(&json))
             }

@@ -4,10 +4,12 @@ mod applications;
 mod backends;
 mod certificates;
 mod dns;
+mod namespace;
 mod sources;
 mod table;
 mod wildcard;
 
+pub use namespace::only;
 pub use table::{explanation, findings, line as finding_line};
 
 use std::fmt::Write as _;

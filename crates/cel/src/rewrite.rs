@@ -119,7 +119,9 @@ impl Rewriter {
                 true
             }
             // What they make has one size.
-            "size" | "startsWith" | "endsWith" | "contains" | "isIP" | "isCIDR" | "isURL" if self.rule => false,
+            "size" | "startsWith" | "endsWith" | "contains" | "isIP" | "isCIDR" | "isURL" if self.rule => {
+                false
+            }
             name => !(name.starts_with(['_', '@']) || matches!(name, "!_" | "-_")),
         }
     }

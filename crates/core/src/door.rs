@@ -140,6 +140,8 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
     let near: Vec<&str> = unknown.iter().filter_map(|field| field.nearest.as_deref()).take(TOLD).collect();
     let hint = if !near.is_empty() {
         format!("did you mean {}?", near.join(", "))
+    } else if let Some(known) = causes.iter().take(TOLD).find_map(|cause| cause.hint.as_ref()) {
+        format!("{known};")
     } else if unknown.is_empty() {
         "correct the object;".to_owned()
     } else {

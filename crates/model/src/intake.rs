@@ -71,7 +71,11 @@ impl Intake {
 
 /// Reads an object.
 pub fn intake(object: &Object) -> Intake {
-    let mut root = node::Root::new(object);
+    read(object, &node::Reads::default())
+}
+
+fn read(object: &Object, reads: &node::Reads) -> Intake {
+    let mut root = node::Root::new(object, reads);
     let judged = policy::judged(&root);
     let ObjectKey { kind, .. } = &object.key;
     let fact = match (&*kind.group, &*kind.kind) {
@@ -114,6 +118,14 @@ pub fn intake(object: &Object) -> Intake {
             return Intake { judged, problems: root.problems, ..Intake::default() };
         }
     };
+    let misfits = reads.take_misfits();
+    for misfit in &misfits {
+        let node::Misfit { path, is, wanted } = misfit;
+        let message = format!("{path} is {is}, not {wanted}: nothing is made of the object");
+        let hint = "write it as its kind has it";
+        root.problem(1, crate::Severity::Error, path, message, hint);
+    }
+    let fact = fact.filter(|_| misfits.is_empty());
     let restriction = restrictions::restriction(&mut root);
     Intake { fact, judged, restriction, problems: root.problems, ours: true }
 }

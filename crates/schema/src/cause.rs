@@ -46,6 +46,8 @@ pub struct Cause {
     pub value: Option<Value>,
     /// What is wrong, after the kind's words.
     pub detail: String,
+    /// What to do, where more is known than a server says; not printed.
+    pub hint: Option<String>,
 }
 
 impl Cause {
@@ -55,7 +57,7 @@ impl Cause {
         value: Option<Value>,
         detail: impl Into<String>,
     ) -> Self {
-        Self { path: path.into(), kind, value, detail: detail.into() }
+        Self { path: path.into(), kind, value, detail: detail.into(), hint: None }
     }
 
     /// `field.Required`.

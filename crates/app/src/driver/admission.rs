@@ -10,7 +10,7 @@ use portolan_core::{
     },
 };
 use portolan_effects::{render::Whole, store::Write};
-use portolan_model::{Object, ObjectKey, Problem, input::Judged};
+use portolan_model::{Object, ObjectKey, input::Judged};
 
 use super::{Driver, GIT};
 

@@ -126,7 +126,8 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
                 "secret": row.certificate.as_ref().map(|(secret, _)| secret.to_string()),
                 "state": row.state,
                 // What was assumed is not worth a word.
-                "message": (row.state != State::Live).then_some(&row.why), "unenforced": row.unenforced,
+                "message": (row.state != State::Live || !row.broken.is_empty()).then_some(&row.why),
+                "unenforced": row.unenforced,
             })
         })
         .collect();

@@ -79,7 +79,7 @@ fn an_edit_that_the_webhook_of_cert_manager_refuses_keeps_the_certificate() {
     // By schema it is a text, and so taken; only the webhook knows what an hour is.
     instance.edit("certificates.yaml", "    - dev.example.com\n", "    - dev.example.com\n  duration: 30m\n");
     let finding = refusal(&instance, "Certificate/gateway-system/wildcard-dev");
-    let words = "as cert-manager's webhook refuses it: spec.duration: certificate duration must be greater than 1h0m0s";
+    let words = "as cert-manager's webhook refuses it: spec.duration: certificate duration must be greater than 1h0m0s; spec.renewBefore: ";
     assert!(finding["message"].as_str().unwrap().contains(words), "{finding}");
     assert_eq!(finding["field"], "spec.duration");
     let output = instance.run(&["get", "certificate", "gateway-system/wildcard-dev", "--output", "json"]);
@@ -88,7 +88,7 @@ fn an_edit_that_the_webhook_of_cert_manager_refuses_keeps_the_certificate() {
     assert!(text.contains("wildcard-dev") && !text.contains("30m"), "{text}");
     assert!(text.contains("Certificate is up to date and has not expired"), "{text}");
     instance.reach("app1.dev.example.com", "live");
-    instance.edit("certificates.yaml", "  duration: 30m\n", "  duration: 2h\n");
+    instance.edit("certificates.yaml", "  duration: 30m\n", "  duration: 2200h\n");
     instance.wait("the edit to be taken", || {
         let found = instance.status()["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0005");
         (!found).then_some(())

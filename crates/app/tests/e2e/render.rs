@@ -66,7 +66,7 @@ fn a_filter_that_external_dns_refuses_is_found_before_a_merge() {
     assert_eq!((&wanted["dns"]["managed"], &wanted["dns"]["names"]), (&Value::Bool(false), &json!([])));
 }
 
-/// A mistake is seen before anything runs: the host is refused, with the place to mend.
+/// A mistake is seen before anything runs: what of the host does not work, with the place to mend.
 #[test]
 fn a_mistake_is_found_before_a_merge() {
     let dir = first_steps();
@@ -83,7 +83,12 @@ fn a_mistake_is_found_before_a_merge() {
     assert_eq!(finding["file"], "team-a.yaml", "{}", wanted["findings"]);
     assert!(finding["line"].as_u64().is_some_and(|line| line > 10), "{finding}");
     let broken = find(&wanted["gateway"]["hosts"], "hostname", "app1.dev.example.com");
-    assert_eq!(broken["state"], "refused", "{broken}");
+    // Its other rules work.
+    assert_eq!(broken["state"], "live", "{broken}");
+    assert!(
+        broken["message"].as_str().unwrap().contains("Service team-a/app-one does not exist"),
+        "{broken}"
+    );
     let other = find(&wanted["gateway"]["hosts"], "hostname", "greeter.dev.example.com");
     assert_eq!(other["state"], "live", "{other}");
     let name = find(&wanted["dns"]["names"], "name", "greeter.dev.example.com");

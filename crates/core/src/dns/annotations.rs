@@ -9,6 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 use portolan_model::{
     Name,
     dns::{InvalidName, normal_name},
+    nearest,
 };
 
 use super::DnsProblem;
@@ -17,6 +18,9 @@ use super::DnsProblem;
 pub const STABLE: &str = "external-dns.kubernetes.io/";
 /// Prefix before external-dns v0.22.
 pub const ALPHA: &str = "external-dns.alpha.kubernetes.io/";
+
+/// What `controller` says where external-dns is to act.
+const CONTROLLER: &str = "dns-controller";
 
 /// Under which prefix annotations are read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -93,8 +97,12 @@ pub fn read(annotations: &BTreeMap<Name, String>, prefix: &Prefix) -> Read {
         }
         Some((field(prefix, key), used.as_str()))
     };
-    if let Some((_, value)) = pick("controller", &mut problems) {
-        found.ignored = value != "dns-controller";
+    if let Some((field, value)) = pick("controller", &mut problems) {
+        found.ignored = value != CONTROLLER;
+        if found.ignored {
+            let misspelt = value.is_empty() || nearest(value, [CONTROLLER]).is_some();
+            problems.push(DnsProblem::OtherController { field, value: value.to_owned(), misspelt });
+        }
     }
     if let Some((field, value)) = pick("hostname", &mut problems) {
         found.hostnames = list(&field, value, hostname, &mut problems);

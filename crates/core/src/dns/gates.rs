@@ -12,6 +12,7 @@ use portolan_model::{
 };
 
 use super::{
+    DnsProblem,
     annotations::{self, family::On},
     drain::{LISTENERS, UNTIL},
     rows::{DnsSettings, GatewaySeen, GatewayTargets, ListenerGate},
@@ -78,7 +79,10 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         }
         if found.outside.is_none() {
             let unused = annotations::family::unused(&gateway.annotations, &scope.prefix, On::Gateway);
-            let problems = problems.into_iter().chain(unused);
+            // Of what is not read here it does not matter what it says.
+            let fields: BTreeSet<Name> = unused.iter().map(DnsProblem::field).collect();
+            let problems = problems.into_iter().filter(|problem| !fields.contains(&problem.field()));
+            let problems = problems.chain(unused);
             findings.extend(problems.map(|problem| problem.on(object())));
         }
         if notes.no_target && found.outside.is_none() {

@@ -49,6 +49,15 @@ pub enum DnsProblem {
         /// What to do.
         hint: String,
     },
+    /// 405: `controller` names another controller, so that nothing of the object is published.
+    OtherController {
+        /// Field of the annotation.
+        field: Name,
+        /// As written.
+        value: String,
+        /// external-dns itself was most likely meant.
+        misspelt: bool,
+    },
     /// 436: a filter of external-dns cannot be read.
     InvalidFilter {
         /// Field of the component's values.
@@ -154,6 +163,7 @@ impl DnsProblem {
             Self::InvalidName { .. } => 402,
             Self::UnknownHostnameSource { .. } => 403,
             Self::UnusedAnnotation { .. } => 404,
+            Self::OtherController { .. } => 405,
             Self::NotOurs { .. } => 410,
             Self::RegistryNameTaken { .. } => 411,
             Self::RegistryOutsideZone { .. } => 412,
@@ -175,7 +185,9 @@ impl DnsProblem {
         match self {
             // external-dns drops them, and goes on.
             Self::InvalidName { field, .. } if field.starts_with("metadata.annotations") => Severity::Warning,
+            Self::OtherController { misspelt: false, .. } => Severity::Info,
             Self::PrefixConflict { .. }
+            | Self::OtherController { .. }
             | Self::UnusedAnnotation { .. }
             | Self::PolicyForbids { .. }
             | Self::InvalidTtl { .. }
@@ -196,6 +208,7 @@ impl DnsProblem {
             Self::InvalidTtl { field, .. }
             | Self::InvalidName { field, .. }
             | Self::UnusedAnnotation { field, .. }
+            | Self::OtherController { field, .. }
             | Self::InvalidFilter { field, .. }
             | Self::UnknownHostnameSource { field, .. } => field.clone(),
             _ => Name::default(),
@@ -221,6 +234,11 @@ impl DnsProblem {
             Self::UnusedAnnotation { field, why, .. } => {
                 let name = field.trim_start_matches("metadata.annotations[").trim_end_matches(']');
                 format!("Annotation {name} has no effect: {why}.")
+            }
+            Self::OtherController { value, .. } => {
+                format!(
+                    "The controller annotation names {value:?}: external-dns publishes nothing of this object."
+                )
             }
             Self::UnknownHostnameSource { value, .. } => {
                 format!(
@@ -316,6 +334,10 @@ impl DnsProblem {
                 "It is read again by itself; see the provider's errors if this stays."
             }
             Self::UnusedAnnotation { hint, .. } => hint,
+            Self::OtherController { misspelt: true, .. } => {
+                "Write dns-controller, which may be meant, or remove the annotation."
+            }
+            Self::OtherController { .. } => "Nothing to do, if that controller publishes its names.",
             Self::InvalidFilter { .. } => "Correct the value, or remove it.",
             Self::OutsideZone { .. } => "Add the zone to the provider, or change the hostname.",
         }

@@ -433,8 +433,11 @@ pub struct Unresolved {
     pub key: RouteKey,
     /// Reason of the specification and message, in the order written.
     pub references: Vec<(Name, String)>,
-    /// The first of those that requests go to: without any (a weight of 0, a mirror) every host is served whole.
+    /// The first of those that requests go to, if no rule of the route works. Without any that requests go to (a weight of 0, a
+    /// mirror) every host is served whole.
     pub refuses: Option<String>,
+    /// The same with its rule, if another rule works.
+    pub partly: Option<String>,
 }
 row!(Unresolved, RouteKey, "unresolved_references");
 

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_model::{
     Name, RouteKey, RouteKind, Severity,
-    input::{ANY_SERVICE, BackendTarget, Filter, PathMatch, Route, RouteMatch, Service},
+    input::{ANY_SERVICE, BackendTarget, Filter, PathMatch, Route, RouteMatch, RouteRule, Service},
 };
 
 use super::{
@@ -29,11 +29,33 @@ fn is_of_others(cx: &mut Cx<'_>, route: &Route) -> bool {
     !route.parents.is_empty() && theirs.all(|theirs| theirs)
 }
 
+/// Whether requests of a rule get an answer that its author meant: from a backend, or a redirect.
+fn answers(entry: &RouteEntry) -> bool {
+    entry.clusters.iter().any(|cluster| cluster.weight > 0)
+        || entry.filters.iter().any(|filter| matches!(filter, Filter::Redirect(_)))
+}
+
+/// Names a rule whose requests go nowhere, as its author wrote it: the specification answers them with an error.
+fn idle(cx: &mut Cx<'_>, route: &Route, at: usize, rule: &RouteRule) {
+    let answered = |filter: &Filter| matches!(filter, Filter::Redirect(_) | Filter::Unsupported(_));
+    if rule.filters.iter().any(answered) || rule.backends.iter().any(|backend| backend.weight > 0) {
+        return;
+    }
+    let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
+    let what = if rule.backends.is_empty() { "it has no backendRefs" } else { "all its weights are 0" };
+    if !is_of_others(cx, route) {
+        let message = format!("requests of the rule get {error}: {what}");
+        let field = format!("spec.rules[{at}].backendRefs");
+        let hint = "name a backend with a weight above 0, or redirect, or remove the rule";
+        problem(cx, route.key.object(), 229, Severity::Warning, &field, message, hint);
+    }
+}
+
 pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let mut uses: BTreeMap<Name, Cluster> = BTreeMap::new();
     let mut prepared = Vec::new();
     let mut missing: Vec<(Name, String)> = Vec::new();
-    let mut refuses = None;
+    let (mut lost, mut works): (Option<(usize, String)>, bool) = (None, false);
     let verdicts = judge::rules(cx, route);
     let closings = judge::closings(&verdicts, |m| precedence(route.key.kind, m));
     for (at, rule) in route.rules.iter().enumerate() {
@@ -57,14 +79,16 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     uses.insert(cluster.key.clone(), cluster);
                 }
                 Err(why) => {
-                    if backend.weight > 0 && refuses.is_none() {
-                        refuses = Some(why.1.clone());
+                    if backend.weight > 0 && lost.is_none() {
+                        lost = Some((at, why.1.clone()));
                     }
                     missing.push(why);
                     entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight);
                 }
             }
         }
+        works |= !verdicts[at].closed && answers(&entry);
+        idle(cx, route, at, rule);
         for (position, filter) in rule.filters.iter().enumerate() {
             if let Filter::Mirror { backend, parts_per_million } = filter {
                 let field = format!("spec.rules[{at}].filters[{position}].requestMirror.backendRef");
@@ -142,7 +166,10 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         }
     }
     if !missing.is_empty() {
-        cx.emit(Unresolved { key: route.key.clone(), references: missing, refuses });
+        // With a rule that works the others harm only their own requests.
+        let partly = lost.as_ref().filter(|_| works).map(|(rule, why)| format!("rule {rule}: {why}"));
+        let refuses = lost.filter(|_| !works).map(|(_, why)| why);
+        cx.emit(Unresolved { key: route.key.clone(), references: missing, refuses, partly });
     }
     for (name, cluster) in uses {
         cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });

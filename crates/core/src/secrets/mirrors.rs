@@ -91,7 +91,7 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
         }
         return;
     }
-    if !reflection.has_auto() && !reflection.has_patterns() {
+    if !reflection.has_auto() && !reflection.chooses() {
         return;
     }
     let namespaces = cx.find::<AllNamespaces>(&());

@@ -111,9 +111,11 @@ impl Reflection {
         self.allows(namespace) && self.auto.as_ref().is_some_and(|auto| auto.take(namespace))
     }
 
-    /// Whether namespaces are named by patterns.
-    pub(super) fn has_patterns(&self) -> bool {
-        [&self.allowed, &self.auto].into_iter().flatten().any(|namespaces| !namespaces.patterns.is_empty())
+    /// Whether namespaces are chosen, by patterns or labels.
+    pub(super) fn chooses(&self) -> bool {
+        let chosen =
+            |namespaces: &Namespaces| !namespaces.patterns.is_empty() || namespaces.selector.is_some();
+        [&self.allowed, &self.auto].into_iter().flatten().any(chosen)
     }
 
     /// Whether any namespace may get a mirror without asking.
@@ -129,8 +131,17 @@ fn whole(pattern: &Regex, name: &str) -> bool {
 
 /// Names what takes no namespace that there is: a slip that makes no mirror would else go unnoticed.
 pub(super) fn check(cx: &mut Cx<'_>, object: &MirrorKey, reflection: &Reflection, all: &[Arc<Namespace>]) {
-    let lists = [(ALLOWED_NAMESPACES, &reflection.allowed), (AUTO_NAMESPACES, &reflection.auto)];
-    for (annotation, namespaces) in lists {
+    let lists = [
+        (ALLOWED_NAMESPACES, ALLOWED_SELECTOR, &reflection.allowed),
+        (AUTO_NAMESPACES, AUTO_SELECTOR, &reflection.auto),
+    ];
+    for (annotation, by_labels, namespaces) in lists {
+        let selector = namespaces.as_ref().and_then(|namespaces| namespaces.selector.as_ref());
+        if selector.is_some_and(|selector| !all.iter().any(|namespace| selector.matches(&namespace.labels))) {
+            let message = "no namespace that there is has these labels".to_owned();
+            let hint = "correct the selector, or label the namespaces";
+            problems::annotation(cx, object, (164, Severity::Warning), by_labels, message, hint);
+        }
         for (text, pattern) in namespaces.iter().flat_map(|namespaces| &namespaces.patterns) {
             if all.iter().any(|namespace| whole(pattern, &namespace.name)) {
                 continue;

@@ -220,8 +220,9 @@ fn wrong(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
 
 /// What of the claimed route is left out.
 fn partly(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
-    let dropped = condition(cx, claim, "PartiallyInvalid", Status::True)?;
-    Some(dropped.strip_prefix("Dropped Rule: ").unwrap_or(&dropped).to_owned())
+    let dropped = condition(cx, claim, "PartiallyInvalid", Status::True);
+    let dropped = dropped.map(|text| text.strip_prefix("Dropped Rule: ").unwrap_or(&text).to_owned());
+    dropped.or_else(|| cx.get::<Unresolved>(&claim.key.route).and_then(|row| row.partly.clone()))
 }
 
 fn condition(cx: &mut Cx<'_>, claim: &HostClaim, r#type: &str, status: Status) -> Option<String> {

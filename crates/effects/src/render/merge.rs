@@ -198,7 +198,8 @@ impl Merged {
             brought.push(Standing { key: object.key.clone(), wave, place });
             self.fresh.insert(rank, object);
         }
-        self.parts.insert(key, Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file });
+        self.parts
+            .insert(key, Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file });
     }
 
     fn touch(&mut self, key: &ObjectKey) {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     MANAGED_BY,
-    node::{Node, Root, duration},
+    node::{Node, Root},
 };
 use crate::{
     Instant, IssuerKey, Name, NamespacedName, ObjectKey, Severity,
@@ -78,7 +78,7 @@ fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
     ];
     for field in fields {
         let node = acme.get(field);
-        if node.present() && node.value.as_bool() != Some(false) && node.text() != Some("") {
+        if node.present() && node.value.as_bool() != Some(false) && node.value.as_str() != Some("") {
             let message =
                 format!("{field} has no effect here: the embedded ACME server stands in for the issuer's");
             let hint = "nothing to do here; in the cluster it counts";
@@ -97,17 +97,13 @@ fn points(issuer: &Node<'_>) -> Points {
 
 fn solver(node: &Node<'_>) -> Solver {
     let dns01 = node.get("dns01");
-    let provider =
-        dns01.value.as_object().and_then(|map| map.keys().find(|k| *k != "cnameStrategy").cloned());
-    let mut credentials = Vec::new();
-    if let Some(settings) = dns01.value.as_object().and_then(|map| map.get(provider.as_deref()?)?.as_object())
-    {
-        for value in settings.values() {
-            if let Some(name) = value.get("name").and_then(|n| n.as_str()) {
-                credentials.push(Name::new(name));
-            }
-        }
-    }
+    let provider = dns01.keys().into_iter().find(|key| *key != "cnameStrategy");
+    let settings = provider.map(|provider| dns01.get(provider));
+    // References to Secrets, under whatever name the provider gives them.
+    let fields =
+        settings.iter().flat_map(|settings| settings.keys().into_iter().map(|key| settings.get(key)));
+    let references = fields.filter(|field| field.value.is_object()).map(|field| field.get("name"));
+    let credentials = references.filter_map(|name| name.opt()).collect();
     let labels = node.get("selector").get("matchLabels").map();
     Solver {
         labels: labels.into_iter().map(|(key, value)| (key, value.into())).collect(),
@@ -208,9 +204,7 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
             .get("otherNames")
             .items()
             .iter()
-            .map(|one| {
-                (one.get("oid").name(), one.get("utf8Value").text().unwrap_or_default().to_owned())
-            })
+            .map(|one| (one.get("oid").name(), one.get("utf8Value").text().unwrap_or_default().to_owned()))
             .collect(),
         subject: subject(&spec.get("subject")),
         literal_subject: spec.get("literalSubject").text().unwrap_or_default().to_owned(),
@@ -219,7 +213,7 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
         is_ca: spec.get("isCA").flag(),
         usages: spec.get("usages").names(),
         signature_algorithm: spec.get("signatureAlgorithm").name(),
-        plain_request: spec.get("encodeUsagesInRequest").value.as_bool() == Some(false),
+        plain_request: spec.get("encodeUsagesInRequest").set_flag() == Some(false),
         size: key.get("size").u32().unwrap_or(if algorithm == "ECDSA" { 256 } else { 2048 }),
         algorithm,
         pkcs8: key.get("encoding").text() == Some("PKCS8"),
@@ -244,7 +238,7 @@ fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
 }
 
 fn time(spec: &Node<'_>, field: &str) -> Option<i64> {
-    spec.get(field).text().and_then(duration)
+    spec.get(field).millis()
 }
 
 fn subject(node: &Node<'_>) -> Subject {

@@ -18,20 +18,18 @@ const SKIP_MIRROR: &str = "endpointslice.kubernetes.io/skip-mirror";
 const LEADER: &str = "control-plane.alpha.kubernetes.io/leader";
 
 pub(super) fn service(root: &mut Root<'_>) -> Service {
-    let port = |p: &Node<'_>| {
-        Some(ServicePort {
-            name: p.get("name").name(),
-            protocol: p.get("protocol").name_or("TCP"),
-            port: p.get("port").port()?,
-            app_protocol: p.get("appProtocol").opt(),
-        })
+    let port = |p: &Node<'_>| ServicePort {
+        name: p.get("name").name(),
+        protocol: p.get("protocol").name_or("TCP"),
+        port: p.get("port").required_port(),
+        app_protocol: p.get("appProtocol").opt(),
     };
     let spec = root.spec();
     Service {
         key: root.object.key.name.clone(),
-        ports: spec.get("ports").items().iter().filter_map(port).collect(),
+        ports: spec.get("ports").items().iter().map(port).collect(),
         external: (spec.get("type").text() == Some("ExternalName")).then(|| spec.get("externalName").name()),
-        selects: spec.get("selector").value.as_object().is_some_and(|labels| !labels.is_empty()),
+        selects: !spec.get("selector").keys().is_empty(),
         publish_not_ready: spec.get("publishNotReadyAddresses").flag(),
     }
 }
@@ -114,7 +112,7 @@ fn ports(node: &Node<'_>) -> Vec<EndpointPort> {
 
 /// `ready` is true where it is not set, `serving` is what `ready` is, `terminating` is false.
 fn readiness(conditions: &Node<'_>) -> Readiness {
-    let set = |field: &str| conditions.get(field).value.as_bool();
+    let set = |field: &str| conditions.get(field).set_flag();
     let ready = set("ready").unwrap_or(true);
     if ready {
         Readiness::Ready

@@ -1,6 +1,6 @@
 //! Gateway API, core kinds it refers to, and kinds that restrict traffic.
 
-use super::node::{Node, Root, duration};
+use super::node::{Node, Root};
 use crate::{
     Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
@@ -32,18 +32,6 @@ pub(super) fn class(root: &mut Root<'_>) -> GatewayClass {
 
 pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
     let spec = root.spec();
-    root.only(
-        &spec,
-        &[
-            "gatewayClassName",
-            "listeners",
-            "addresses",
-            "infrastructure",
-            "allowedListeners",
-            "tls",
-            "defaultScope",
-        ],
-    );
     let listeners = spec.get("listeners").items().iter().filter_map(|node| listener(root, node)).collect();
     Gateway {
         key: root.object.key.name.clone(),
@@ -62,11 +50,7 @@ pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
 }
 
 fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
-    root.only(node, &["name", "hostname", "port", "protocol", "tls", "allowedRoutes"]);
-    let Some(port) = node.get("port").port() else {
-        root.invalid(&node.get("port"), "the listener has no usable port", "write a number from 1 to 65535");
-        return None;
-    };
+    let port = node.get("port").required_port();
     let name = node.get("name");
     if name
         .text()
@@ -87,7 +71,6 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
     }
     let own = root.object.key.name.namespace.clone();
     let tls = node.get("tls");
-    root.only(&tls, &["mode", "certificateRefs", "options", "frontendValidation"]);
     let tls = tls.present().then(|| {
         let (mut certificates, mut unsupported) = (Vec::new(), Vec::new());
         for reference in tls.get("certificateRefs").items() {
@@ -108,18 +91,6 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
         }
     });
     let allowed = node.get("allowedRoutes");
-    let misread = [
-        (&allowed, allowed.value.is_object()),
-        (&allowed.get("namespaces"), allowed.get("namespaces").value.is_object()),
-        (&allowed.get("namespaces").get("from"), allowed.get("namespaces").get("from").value.is_string()),
-        (&allowed.get("kinds"), allowed.get("kinds").value.is_array()),
-    ]
-    .into_iter()
-    .find_map(|(node, well)| (node.present() && !well).then(|| node.clone()));
-    if let Some(node) = &misread {
-        let hint = "write it as the specification has it; until then no route may attach";
-        root.invalid(node, format!("{} cannot be read", shown(node)), hint);
-    }
     let from = match &*allowed.get("namespaces").get("from").name_or("Same") {
         "All" => AllowedNamespaces::All,
         "Same" => AllowedNamespaces::Same,
@@ -154,7 +125,7 @@ fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener> {
         },
         hostname,
         tls,
-        from: if misread.is_some() { AllowedNamespaces::None } else { from },
+        from,
         kinds: allowed
             .get("kinds")
             .items()
@@ -227,7 +198,6 @@ pub fn hostname(text: &str) -> Option<Name> {
 pub(super) fn route(root: &mut Root<'_>) -> Route {
     let grpc = root.object.key.kind.kind == "GRPCRoute";
     let spec = root.spec();
-    root.only(&spec, &["parentRefs", "hostnames", "rules", "useDefaultGateways"]);
     let own = root.object.key.name.namespace.clone();
     let mut hostnames = Vec::new();
     for node in spec.get("hostnames").items() {
@@ -240,37 +210,12 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
             ),
         }
     }
-    let mut parents = parents(&spec.get("parentRefs"), &own);
-    parents.retain(|(node, _)| {
-        let port = node.get("port");
-        if port.present() && port.port().is_none() {
-            let message = format!("{} is no port; the parentRef is left out", port.value);
-            root.invalid(&port, message, "write a number from 1 to 65535");
-            return false;
-        }
-        // Wrong is not unset: without a sectionName the route would attach to every listener.
-        let fields = ["group", "kind", "namespace", "name", "sectionName"].map(|field| node.get(field));
-        let wrong = fields.iter().find(|field| {
-            let empty = field.text() == Some("") && field.path.rsplit('.').next() != Some("group");
-            field.present() && (field.text().is_none() || empty)
-        });
-        if let Some(field) = wrong {
-            let message = format!("{} is no name; the parentRef is left out", shown(field));
-            root.invalid(field, message, "write the name as text");
-        }
-        wrong.is_none()
-    });
-    let written = spec.get("hostnames");
-    if written.present() && !written.value.is_array() {
-        let hint = "write a list of DNS names; until then the route attaches to nothing";
-        root.invalid(&written, format!("{} is no list of hostnames", shown(&written)), hint);
-        parents.clear();
-    }
+    let mut parents: Vec<ParentRef> =
+        spec.get("parentRefs").items().iter().map(|node| reference(node, &own)).collect();
     if hostnames.is_empty() && !spec.get("hostnames").items().is_empty() {
         // Without hostnames a route takes every host of its listener: not what was asked for.
         parents.clear();
     }
-    let parents = parents.into_iter().map(|(_, parent)| parent).collect();
     let mut rules: Vec<RouteRule> =
         spec.get("rules").items().iter().map(|node| rule(root, node, &own, grpc)).collect();
     if rules.is_empty() {
@@ -299,21 +244,17 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
     }
 }
 
-fn parents<'a>(node: &Node<'a>, own: &Name) -> Vec<(Node<'a>, ParentRef)> {
-    node.items().into_iter().map(|p| (p.clone(), reference(&p, own))).collect()
-}
-
 /// A parentRef, or the targetRef of a policy.
 pub(super) fn reference(node: &Node<'_>, own: &Name) -> ParentRef {
     // Only an absent group stands for ours: the core group is written as the empty text.
     let group = node.get("group").text().map_or_else(|| Name::new(GATEWAY), Name::new);
     ParentRef {
-        kind: Kind::new(group, node.get("kind").name_or("Gateway")),
+        kind: Kind::new(group, node.get("kind").filled().unwrap_or_else(|| Name::new("Gateway"))),
         name: NamespacedName::new(
-            node.get("namespace").opt().unwrap_or_else(|| own.clone()),
+            node.get("namespace").filled().unwrap_or_else(|| own.clone()),
             node.get("name").name(),
         ),
-        section: node.get("sectionName").opt(),
+        section: node.get("sectionName").filled(),
         port: node.get("port").port(),
     }
 }
@@ -323,10 +264,6 @@ fn any() -> RouteMatch {
 }
 
 fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRule {
-    root.only(
-        node,
-        &["name", "matches", "filters", "backendRefs", "timeouts", "retry", "sessionPersistence"],
-    );
     for field in ["retry", "sessionPersistence"] {
         if node.get(field).present() {
             let hint = "the route works without it; remove it or wait for the release that brings it";
@@ -360,38 +297,15 @@ fn rule(root: &mut Root<'_>, node: &Node<'_>, own: &Name, grpc: bool) -> RouteRu
             .map(|p| p.message.clone())
             .collect()
     };
-    let mut filters = rule_filters(root, &node.get("filters"), own);
-    let backends = node.get("backendRefs").items().into_iter().map(|b| {
-        let weight = b.get("weight");
-        if weight.present() && weight.u32().is_none() {
-            let message = format!("{} is no weight", weight.value);
-            root.invalid(
-                &weight,
-                message,
-                "write a number from 0 to 1000000; requests of the rule get an error",
-            );
-            filters.push(Filter::Unsupported(format!("weight {}", weight.value).into()));
-        }
-        BackendRef {
-            target: target(&b, own),
-            weight: weight.u32().unwrap_or(1),
-            filters: backend_filters(root, &b.get("filters"), own),
-        }
+    let filters = rule_filters(root, &node.get("filters"), own);
+    let backends = node.get("backendRefs").items().into_iter().map(|b| BackendRef {
+        target: target(&b, own),
+        weight: b.get("weight").u32().unwrap_or(1),
+        filters: backend_filters(root, &b.get("filters"), own),
     });
     let backends = backends.collect();
-    let mut timeout = |field: &str| {
-        let node = node.get("timeouts").get(field);
-        if !node.present() {
-            return None;
-        }
-        let parsed = node.text().and_then(duration).and_then(|ms| u64::try_from(ms).ok());
-        if parsed.is_none() {
-            let hint = "write it like 10s or 500ms; requests of the rule are answered with an error";
-            root.invalid(&node, format!("timeouts.{field} is not a duration"), hint);
-            filters.push(Filter::Unsupported(format!("timeouts.{field} {}", node.value).into()));
-        }
-        parsed
-    };
+    let timeout =
+        |field: &str| node.get("timeouts").get(field).millis().and_then(|millis| u64::try_from(millis).ok());
     let (request_timeout, backend_timeout) = (timeout("request"), timeout("backendRequest"));
     let invalid = invalid(root);
     RouteRule { matches, left_out, invalid, filters, backends, request_timeout, backend_timeout }
@@ -438,7 +352,6 @@ fn values(root: &mut Root<'_>, node: &Node<'_>, lower: bool) -> (Vec<ValueMatch>
 }
 
 fn http_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly> {
-    root.only(node, &["path", "headers", "queryParams", "method"]);
     let path = node.get("path");
     let value = path.get("value").name_or("/");
     let (path, wrong) = match &*path.get("type").name_or("PathPrefix") {
@@ -487,7 +400,6 @@ fn left_out(
 }
 
 fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMatch, Partly> {
-    root.only(node, &["method", "headers"]);
     let method = node.get("method");
     let is_regex = match &*method.get("type").name_or("Exact") {
         "Exact" => Some(false),
@@ -589,24 +501,14 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
         "ResponseHeaderModifier" => Filter::ResponseHeaders(change("responseHeaderModifier")),
         "RequestRedirect" => {
             let redirect = node.get("requestRedirect");
-            let port = redirect.get("port");
-            if port.present() && port.port().is_none() {
-                let hint = "write a number from 1 to 65535; requests of the rule get an error";
-                root.invalid(&port, format!("{} is no port", port.value), hint);
-                return Filter::Unsupported(format!("port {}", port.value).into());
-            }
-            let status = redirect.get("statusCode");
+            let status = redirect.get("statusCode").u32();
             Filter::Redirect(Redirect {
                 scheme: redirect.get("scheme").opt(),
                 hostname: redirect.get("hostname").opt(),
                 path: path(&redirect.get("path")),
-                port: port.port(),
-                // What cannot be read is not what is meant where nothing is written.
-                status: if status.present() {
-                    status.u32().and_then(|s| u16::try_from(s).ok()).unwrap_or(0)
-                } else {
-                    302
-                },
+                port: redirect.get("port").port(),
+                // What is no status is not what is meant where nothing is written.
+                status: status.map_or(302, |status| u16::try_from(status).unwrap_or(0)),
             })
         }
         "URLRewrite" => Filter::Rewrite {
@@ -636,24 +538,10 @@ fn filter(root: &mut Root<'_>, node: &Node<'_>, own: &Name) -> Filter {
 pub(super) fn grant(root: &mut Root<'_>) -> ReferenceGrant {
     let spec = root.spec();
     let kind = |n: &Node<'_>| Kind::new(n.get("group").name(), n.get("kind").name());
-    // Wrong is not unset: without a name the entry would grant every object of its kind, without a group one of the core.
-    let mut readable = |list: &str| -> Vec<Node<'_>> {
-        let mut items = spec.get(list).items();
-        items.retain(|item| {
-            let fields = ["group", "kind", "namespace", "name"].map(|field| item.get(field));
-            let wrong = fields.iter().find(|field| field.present() && field.text().is_none());
-            if let Some(field) = wrong {
-                let message = format!("{} is no text; the entry grants nothing", shown(field));
-                root.invalid(field, message, "write the name as text");
-            }
-            wrong.is_none()
-        });
-        items
-    };
-    let (from, to) = (readable("from"), readable("to"));
+    let (from, to) = (spec.get("from").items(), spec.get("to").items());
     ReferenceGrant {
         key: root.object.key.name.clone(),
         from: from.iter().map(|f| (kind(f), f.get("namespace").name())).collect(),
-        to: to.iter().map(|t| (kind(t), t.get("name").opt())).collect(),
+        to: to.iter().map(|t| (kind(t), t.get("name").filled())).collect(),
     }
 }

@@ -1,15 +1,49 @@
 //! Reading fields with their paths, so that every problem names the field.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use serde_json::Value;
 
 use crate::{Code, Name, Object, Problem, Severity};
 
+/// What was found while fields were read.
+///
+/// The door (`portolan_core::door`) guarantees the types of every kind that it knows. A repository's own definition can allow
+/// others, and then nothing is made of an object: wrong is not unset, and a row that leaves out what could not be read says
+/// something else than its author.
+#[derive(Debug, Default)]
+pub(super) struct Reads {
+    misfits: RefCell<Vec<Misfit>>,
+    /// Every field that was asked for, without the places in lists.
+    #[cfg(test)]
+    pub seen: RefCell<std::collections::BTreeSet<String>>,
+}
+
+/// A value of another type than its field has.
+#[derive(Debug)]
+pub(super) struct Misfit {
+    pub path: String,
+    /// What stands there.
+    pub is: &'static str,
+    /// What belongs there.
+    pub wanted: &'static str,
+}
+
+impl Reads {
+    /// The values that did not fit, each once.
+    pub fn take_misfits(&self) -> Vec<Misfit> {
+        let mut all = self.misfits.take();
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        all.dedup_by(|a, b| a.path == b.path);
+        all
+    }
+}
+
 /// The object that is read and the problems found so far.
 pub(super) struct Root<'a> {
     pub object: &'a Object,
     pub problems: Vec<Problem>,
+    reads: &'a Reads,
 }
 
 /// A value with its path.
@@ -17,17 +51,19 @@ pub(super) struct Root<'a> {
 pub(super) struct Node<'a> {
     pub value: &'a Value,
     pub path: String,
+    /// Where misfits are noted; nowhere of an object that was judged before.
+    reads: Option<&'a Reads>,
 }
 
 static NULL: Value = Value::Null;
 
 impl<'a> Root<'a> {
-    pub fn new(object: &'a Object) -> Self {
-        Self { object, problems: Vec::new() }
+    pub fn new(object: &'a Object, reads: &'a Reads) -> Self {
+        Self { object, problems: Vec::new(), reads }
     }
 
     pub fn node(&self) -> Node<'a> {
-        Node::of(&self.object.json)
+        Node { reads: Some(self.reads), ..Node::of(&self.object.json) }
     }
 
     pub fn spec(&self) -> Node<'a> {
@@ -50,25 +86,6 @@ impl<'a> Root<'a> {
         self.problem(1, Severity::Error, &node.path, message.into(), hint);
     }
 
-    /// Names fields that the kind does not have.
-    pub fn only(&mut self, node: &Node<'_>, known: &[&str]) {
-        let Value::Object(map) = node.value else { return };
-        for key in map.keys().filter(|key| !known.contains(&key.as_str())) {
-            let near = known.iter().find(|k| k.eq_ignore_ascii_case(key));
-            let hint = near.map_or_else(
-                || "remove it or check its spelling; it has no effect".to_owned(),
-                |near| format!("did you mean {near}?"),
-            );
-            self.problem(
-                3,
-                Severity::Warning,
-                &node.get(key).path,
-                format!("field {key} is not known here"),
-                &hint,
-            );
-        }
-    }
-
     pub fn labels(&self) -> BTreeMap<Name, Name> {
         self.node().get("metadata").get("labels").map().into_iter().map(|(k, v)| (k, Name::from(v))).collect()
     }
@@ -88,17 +105,41 @@ impl<'a> Root<'a> {
 impl<'a> Node<'a> {
     /// A whole object.
     pub fn of(value: &'a Value) -> Self {
-        Node { value, path: String::new() }
+        Node { value, path: String::new(), reads: None }
     }
 
     /// A place of the object that holds it, for what is said of it.
     pub fn at(&self, path: &str) -> Node<'a> {
-        Node { value: self.value, path: path.to_owned() }
+        Node { value: self.value, path: path.to_owned(), reads: self.reads }
     }
 
     pub fn get(&self, key: &str) -> Node<'a> {
         let path = if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) };
-        Node { value: self.value.get(key).unwrap_or(&NULL), path }
+        #[cfg(test)]
+        if let Some(reads) = self.reads {
+            let place = path.split('[').map(|part| part.split_once(']').map_or(part, |(_, rest)| rest));
+            reads.seen.borrow_mut().insert(place.collect());
+        }
+        Node { value: self.value.get(key).unwrap_or(&NULL), path, reads: self.reads }
+    }
+
+    fn misfit(&self, wanted: &'static str) {
+        if let Some(reads) = self.reads {
+            let is = kind_of(self.value);
+            reads.misfits.borrow_mut().push(Misfit { path: self.path.clone(), is, wanted });
+        }
+    }
+
+    /// What `read` makes of a value that is there; one that it makes nothing of does not fit.
+    fn read<T>(&self, wanted: &'static str, read: impl FnOnce(&'a Value) -> Option<T>) -> Option<T> {
+        if self.value.is_null() {
+            return None;
+        }
+        let read = read(self.value);
+        if read.is_none() {
+            self.misfit(wanted);
+        }
+        read
     }
 
     pub fn present(&self) -> bool {
@@ -106,13 +147,13 @@ impl<'a> Node<'a> {
     }
 
     pub fn items(&self) -> Vec<Node<'a>> {
-        let Value::Array(items) = self.value else { return Vec::new() };
-        let node = |(at, value)| Node { value, path: format!("{}[{at}]", self.path) };
+        let Some(items) = self.read("a list", Value::as_array) else { return Vec::new() };
+        let node = |(at, value)| Node { value, path: format!("{}[{at}]", self.path), reads: self.reads };
         items.iter().enumerate().map(node).collect()
     }
 
     pub fn text(&self) -> Option<&'a str> {
-        self.value.as_str()
+        self.read("text", Value::as_str)
     }
 
     pub fn name(&self) -> Name {
@@ -127,6 +168,11 @@ impl<'a> Node<'a> {
         self.text().filter(|t| !t.is_empty()).map(Name::new)
     }
 
+    /// As [`opt`](Self::opt), where the empty text would say that all are meant.
+    pub fn filled(&self) -> Option<Name> {
+        self.read("a name", |value| value.as_str().filter(|text| !text.is_empty()).map(Name::new))
+    }
+
     pub fn names(&self) -> Vec<Name> {
         self.items().iter().filter_map(Node::opt).collect()
     }
@@ -137,21 +183,66 @@ impl<'a> Node<'a> {
     }
 
     pub fn u32(&self) -> Option<u32> {
-        self.value.as_u64().and_then(|n| u32::try_from(n).ok())
+        self.read("a whole number", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
     }
 
     pub fn port(&self) -> Option<u16> {
-        self.value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0)
+        let port = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
+        self.read("a port", port)
+    }
+
+    /// A port that has to be there.
+    pub fn required_port(&self) -> u16 {
+        if self.value.is_null() {
+            self.misfit("a port");
+        }
+        self.port().unwrap_or_default()
     }
 
     pub fn flag(&self) -> bool {
-        self.value.as_bool().unwrap_or(false)
+        self.set_flag().unwrap_or(false)
     }
 
-    /// A map from text to text; values that are not text are left out.
+    /// As [`flag`](Self::flag), with what is not written told apart.
+    pub fn set_flag(&self) -> Option<bool> {
+        self.read("true or false", Value::as_bool)
+    }
+
+    /// A duration in milliseconds.
+    pub fn millis(&self) -> Option<i64> {
+        self.read("a duration", |value| duration(value.as_str()?))
+    }
+
+    /// Names of the fields that are written.
+    pub fn keys(&self) -> Vec<&'a str> {
+        let map = self.read("a mapping", Value::as_object);
+        map.into_iter().flatten().map(|(key, _)| key.as_str()).collect()
+    }
+
+    /// A map from text to text.
     pub fn map(&self) -> BTreeMap<Name, String> {
-        let Value::Object(map) = self.value else { return BTreeMap::new() };
-        map.iter().filter_map(|(k, v)| Some((Name::new(k), v.as_str()?.to_owned()))).collect()
+        let mut made = BTreeMap::new();
+        for key in self.keys() {
+            let value = self.get(key);
+            if let Some(text) = value.text() {
+                made.insert(Name::new(key), text.to_owned());
+            } else if value.value.is_null() {
+                value.misfit("text");
+            }
+        }
+        made
+    }
+}
+
+/// What a value is, in words.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a mapping",
     }
 }
 

@@ -13,23 +13,8 @@ use crate::{
     },
 };
 
-const MATCH: [&str; 5] =
-    ["excludeResourceRules", "matchPolicy", "namespaceSelector", "objectSelector", "resourceRules"];
-
 pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
     let spec = root.spec();
-    root.only(
-        &spec,
-        &[
-            "auditAnnotations",
-            "failurePolicy",
-            "matchConditions",
-            "matchConstraints",
-            "paramKind",
-            "validations",
-            "variables",
-        ],
-    );
     let constraints = spec.get("matchConstraints");
     if constraints.get("resourceRules").items().is_empty() {
         root.invalid(
@@ -45,11 +30,6 @@ pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
     }
     let mut validations = Vec::new();
     for node in spec.get("validations").items() {
-        root.only(&node, &["expression", "message", "messageExpression", "reason"]);
-        let message = node.get("message");
-        if message.present() && message.text().is_none() {
-            root.invalid(&message, format!("the message is {}, not text", message.value), "put it in quotes");
-        }
         validations.push(Validation {
             expression: expression(root, &node, "expression"),
             message: node.get("message").text().map(str::to_owned),
@@ -86,7 +66,6 @@ fn expression(root: &mut Root<'_>, node: &Node<'_>, field: &str) -> crate::Name 
 fn named(root: &mut Root<'_>, list: &Node<'_>) -> Vec<(crate::Name, crate::Name)> {
     let mut all = Vec::new();
     for node in list.items() {
-        root.only(&node, &["name", "expression"]);
         if node.get("name").opt().is_none() {
             root.invalid(&node.get("name"), "the name is missing", "give it a name");
         }
@@ -96,7 +75,6 @@ fn named(root: &mut Root<'_>, list: &Node<'_>) -> Vec<(crate::Name, crate::Name)
 }
 
 fn resources(root: &mut Root<'_>, node: &Node<'_>) -> MatchResources {
-    root.only(node, &MATCH);
     let policy = node.get("matchPolicy");
     if !["", "Equivalent", "Exact"].contains(&&*policy.name()) {
         let message = format!("matchPolicy {} is not known; Equivalent is taken", policy.name());
@@ -112,11 +90,8 @@ fn resources(root: &mut Root<'_>, node: &Node<'_>) -> MatchResources {
 }
 
 fn rules(root: &mut Root<'_>, list: &Node<'_>) -> Vec<ResourceRule> {
-    const FIELDS: [&str; 6] =
-        ["apiGroups", "apiVersions", "operations", "resourceNames", "resources", "scope"];
     let mut all = Vec::new();
     for node in list.items() {
-        root.only(&node, &FIELDS);
         for field in ["apiGroups", "apiVersions", "operations", "resources"] {
             if node.get(field).items().is_empty() {
                 root.invalid(
@@ -144,7 +119,6 @@ fn rules(root: &mut Root<'_>, list: &Node<'_>) -> Vec<ResourceRule> {
 
 pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
     let spec = root.spec();
-    root.only(&spec, &["matchResources", "paramRef", "policyName", "validationActions"]);
     let policy = spec.get("policyName");
     if policy.opt().is_none() {
         root.invalid(&policy, "policyName is missing", "name a ValidatingAdmissionPolicy");
@@ -161,7 +135,6 @@ pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
     }
     let param = spec.get("paramRef");
     if param.present() {
-        root.only(&param, &["name", "namespace", "parameterNotFoundAction", "selector"]);
         if param.get("name").opt().is_some() == param.get("selector").present() {
             root.invalid(&param, "paramRef needs one of name and selector", "set one of the two");
         }

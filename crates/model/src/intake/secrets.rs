@@ -1,7 +1,6 @@
 //! Secrets, ConfigMaps and SealedSecrets.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::Value;
 
 use super::{
     node::{Node, Root},
@@ -71,48 +70,11 @@ fn maker(root: &Root<'_>) -> Maker {
     }
 }
 
-const OBJECT: [&str; 3] = ["apiVersion", "kind", "metadata"];
-
-/// A map from text to text whose other values are findings.
-fn texts(root: &mut Root<'_>, node: &Node<'_>) -> std::collections::BTreeMap<Name, String> {
-    match node.value {
-        Value::Object(map) => {
-            for (key, value) in map.iter().filter(|(_, value)| !value.is_string()) {
-                let message = format!("value of {key} is {}, not text", kind_of(value));
-                let hint = match value {
-                    Value::Null => "write its value, or leave the key out",
-                    Value::Array(_) | Value::Object(_) => "write its value as text, or leave the key out",
-                    _ => "put it in quotes",
-                };
-                root.invalid(&node.get(key), message, hint);
-            }
-        }
-        Value::Null => {}
-        other => {
-            let message = format!("{} is {}, not a mapping", node.path, kind_of(other));
-            root.invalid(node, message, "write it as key: value lines");
-        }
-    }
-    node.map()
-}
-
-fn kind_of(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "a boolean",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a mapping",
-    }
-}
-
 pub(super) fn config_map(root: &mut Root<'_>) -> ConfigMap {
     let node = root.node();
-    root.only(&node, &[&OBJECT[..], &["data", "binaryData", "immutable"]].concat());
-    let data = texts(root, &node.get("data"));
+    let data = node.get("data").map();
     let mut binary = std::collections::BTreeMap::new();
-    for (key, text) in texts(root, &node.get("binaryData")) {
+    for (key, text) in node.get("binaryData").map() {
         if STANDARD.decode(&text).is_ok() {
             binary.insert(key, Name::from(text));
         } else {
@@ -130,11 +92,8 @@ pub(super) fn config_map(root: &mut Root<'_>) -> ConfigMap {
 }
 
 pub(super) fn sealed_secret(root: &mut Root<'_>) -> SealedSecret {
-    let (node, spec) = (root.node(), root.spec());
-    root.only(&node, &[&OBJECT[..], &["spec", "status"]].concat());
-    root.only(&spec, &["encryptedData", "template", "data"]);
+    let spec = root.spec();
     let template = spec.get("template");
-    root.only(&template, &["metadata", "type", "immutable", "data"]);
     if spec.get("data").present() {
         root.problem(
             150,
@@ -148,15 +107,9 @@ pub(super) fn sealed_secret(root: &mut Root<'_>) -> SealedSecret {
         root.invalid(&field, "spec.encryptedData is missing", "seal a Secret with portolan seal or kubeseal");
     }
     let mut encrypted = std::collections::BTreeMap::new();
-    let wrong = |field: &str| {
-        let node = spec.get(field);
-        let texts = node.value.as_object().map_or(!node.present(), |map| map.values().all(Value::is_string));
-        (!texts).then(|| format!("{}: Invalid value: must be a mapping of text to text", node.path))
-    };
-    let refused = wrong("encryptedData").or_else(|| {
-        (!spec.get("encryptedData").present()).then(|| "spec.encryptedData: Required value".into())
-    });
-    for (key, text) in texts(root, &spec.get("encryptedData")) {
+    let refused =
+        (!spec.get("encryptedData").present()).then(|| "spec.encryptedData: Required value".to_owned());
+    for (key, text) in spec.get("encryptedData").map() {
         // As Go's decoder, which passes over line breaks: block scalars have them.
         let text = text.replace(['\n', '\r'], "");
         if text.is_empty() || STANDARD.decode(&text).is_err() {
@@ -174,9 +127,9 @@ pub(super) fn sealed_secret(root: &mut Root<'_>) -> SealedSecret {
         scope: SealingScope::read(|key| root.object.annotation(key)),
         encrypted,
         r#type: template.get("type").name_or("Opaque"),
-        labels: texts(root, &metadata.get("labels")).into_iter().map(|(k, v)| (k, Name::from(v))).collect(),
-        annotations: texts(root, &metadata.get("annotations")),
-        template: texts(root, &template.get("data")),
+        labels: metadata.get("labels").map().into_iter().map(|(k, v)| (k, Name::from(v))).collect(),
+        annotations: metadata.get("annotations").map(),
+        template: template.get("data").map(),
         immutable: template.get("immutable").flag(),
         refused,
     }

@@ -59,7 +59,8 @@ pub fn judges_updates(schema: &Schema) -> bool {
 
 fn walk(schema: &Schema, object: &Value, old: Option<&Value>, asked: Asked, causes: &mut Vec<Cause>) {
     let ratchet = Ratchet { current: old.map(|old| (object, old)), parent: None };
-    let place = Place { rules: schema, node: schema, value: object, old, path: &Path::ROOT, root: true, ratchet };
+    let place =
+        Place { rules: schema, node: schema, value: object, old, path: &Path::ROOT, root: true, ratchet };
     let _ = Walk { causes, left: OBJECT, asked }.value(place);
 }
 

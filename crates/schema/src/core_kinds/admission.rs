@@ -78,6 +78,9 @@ fn compile(source: &str, path: &Path<'_>, scope: &Scope, out: &mut Out<'_>) -> O
         Ok(expression) => Some(expression),
         Err(fault) => {
             out.invalid(path, source, format!("compilation failed: {}", fault.cel_go(source)));
+            if let Some(cause) = out.0.last_mut() {
+                cause.hint = Some(fault.hint);
+            }
             None
         }
     }

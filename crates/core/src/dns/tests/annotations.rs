@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{
-    Name,
+    Name, Severity,
     dns::{InvalidName, RecordType},
 };
 
@@ -104,8 +104,20 @@ fn durations_are_gos() {
 
 #[test]
 fn other_controllers_objects_are_ignored() {
-    assert!(of(&[(ALPHA, "controller", "cloud")]).0.ignored);
-    assert!(!of(&[(ALPHA, "controller", "dns-controller")]).0.ignored);
+    let said = |value: &str| {
+        let (found, problems) = of(&[(ALPHA, "controller", value)]);
+        assert!(found.ignored, "{value}");
+        let [problem] = &problems[..] else { panic!("{problems:?}") };
+        assert_eq!(problem.field(), "metadata.annotations[external-dns.alpha.kubernetes.io/controller]");
+        (problem.code().0, problem.severity())
+    };
+    assert_eq!(said("cloud"), (405, Severity::Info));
+    // Else its name is missing without a word.
+    for misspelt in ["dns-controler", "dns-Controller", ""] {
+        assert_eq!(said(misspelt), (405, Severity::Warning), "{misspelt}");
+    }
+    let (found, problems) = of(&[(ALPHA, "controller", "dns-controller")]);
+    assert!(!found.ignored && problems.is_empty());
     assert!(!of(&[]).0.ignored);
 }
 

@@ -148,8 +148,9 @@ fn a_renamed_listener_serves_under_both_names_over_one_chain() {
         .flat_map(|row| row.chains.iter().map(|chain| chain.routes.to_string()))
         .collect();
     assert_eq!(chains, ["rc/g/one/443/web"]);
-    let findings: Vec<String> =
-        edge.engine.rows::<Finding>().map(|row| row.problem.message.clone()).collect();
+    // Routes of these tests have no backends.
+    let findings = edge.engine.rows::<Finding>().filter(|row| row.problem.code.0 != 229);
+    let findings: Vec<String> = findings.map(|row| row.problem.message.clone()).collect();
     assert_eq!(findings, Vec::<String>::new());
     // A route that moves with it keeps its name: nothing is waited for.
     edge.apply(&route("a", "{name: one, namespace: g, sectionName: web}", "a.example.com", ""));

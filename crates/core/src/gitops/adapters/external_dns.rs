@@ -209,9 +209,20 @@ fn credentials(values: &serde_json::Value) -> Vec<Name> {
 fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
     const WARNING: Severity = Severity::Warning;
     if &*settings.registry != "txt" {
-        let message =
-            format!("registry {} is not supported; ownership is kept in TXT records", settings.registry);
-        reader.problem(642, WARNING, "registry", &message, "set registry: txt");
+        let (message, hint) = if settings.registry.eq_ignore_ascii_case("txt") {
+            let message = format!(
+                "registry {} is not known to external-dns, which writes it in small letters; txt is taken here",
+                settings.registry
+            );
+            (message, "write registry: txt")
+        } else {
+            let message = format!(
+                "registry {} is not built here: who owns a record is kept in TXT records instead",
+                settings.registry
+            );
+            (message, "set registry: txt, or know that a cluster keeps it elsewhere")
+        };
+        reader.problem(642, WARNING, "registry", &message, hint);
     }
     if settings.owner.is_empty() {
         settings.owner = "default".into();
