@@ -134,10 +134,8 @@ pub(super) fn binding(root: &mut Root<'_>) -> AdmissionBinding {
         root.invalid(&field, "Deny and Warn together say one thing twice", "use one of the two");
     }
     let param = spec.get("paramRef");
-    if param.present() {
-        if param.get("name").opt().is_some() == param.get("selector").present() {
-            root.invalid(&param, "paramRef needs one of name and selector", "set one of the two");
-        }
+    if param.present() && param.get("name").opt().is_some() == param.get("selector").present() {
+        root.invalid(&param, "paramRef needs one of name and selector", "set one of the two");
     }
     AdmissionBinding {
         name: root.object.key.name.name.clone(),

@@ -306,8 +306,7 @@ fn renewal(wrong: &mut Wrong, renewal: &Node<'_>) {
             let message = "windows cannot be set when `renewal.policy` is set to Disabled";
             wrong.say(&windows, message, "leave the windows out, or set the policy to RenewBefore");
         }
-        Some("Disabled") => {}
-        Some("RenewBefore") => {}
+        Some("Disabled" | "RenewBefore") => {}
         _ => wrong.say(
             &renewal.get("policy"),
             "Unsupported value: supported values: \"Disabled\", \"RenewBefore\"",
