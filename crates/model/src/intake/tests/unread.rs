@@ -35,7 +35,7 @@ const ITEMS: usize = 7;
 /// has other values of enumerations side by side, and leaves other fields out.
 #[derive(Clone, Copy)]
 struct Turn {
-    turn: usize,
+    round: usize,
     item: usize,
     depth: usize,
 }
@@ -44,7 +44,7 @@ impl Turn {
     fn value(self, schema: &Schema) -> Value {
         if let Some(value) = schema
             .values
-            .get((self.item + self.turn * self.depth + self.turn / 4) % schema.values.len().max(1))
+            .get((self.item + self.round * self.depth + self.round / 4) % schema.values.len().max(1))
         {
             return value.clone();
         }
@@ -54,7 +54,7 @@ impl Turn {
             ("object", _) => {
                 let mut map = Map::new();
                 for (at, (name, property)) in schema.properties.iter().enumerate() {
-                    let left_out = self.depth > 1 && (self.turn >> (at % 4)) & 1 == 1;
+                    let left_out = self.depth > 1 && (self.round >> (at % 4)) & 1 == 1;
                     if !left_out {
                         let within = Self { item: self.item + at, ..within };
                         map.insert(name.to_string(), within.value(property));
@@ -71,7 +71,7 @@ impl Turn {
                 each.map_or(json!([]), |each| items.map(|item| item.value(each)).collect())
             }
             (_, Some(default)) => default.clone(),
-            ("boolean", _) => json!((self.turn + self.item).is_multiple_of(2)),
+            ("boolean", _) => json!((self.round + self.item).is_multiple_of(2)),
             ("integer" | "number", _) => json!(1),
             _ => json!("a"),
         }
@@ -108,7 +108,7 @@ fn what_is_not_read_is_known() {
         let definition = Definitions::packed().find(of).unwrap();
         let mut seen = BTreeSet::new();
         for turn in 0..16 {
-            let mut object = Turn { turn, item: turn, depth: 0 }.value(definition.schema());
+            let mut object = Turn { round: turn, item: turn, depth: 0 }.value(definition.schema());
             let api = if group.is_empty() { version.to_owned() } else { format!("{group}/{version}") };
             object["apiVersion"] = json!(api);
             object["kind"] = json!(kind);
