@@ -68,6 +68,9 @@ pub struct Up {
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
     pub helm: Option<PathBuf>,
+    /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
+    pub kustomize: Option<PathBuf>,
     /// Bind all Gateways to this address instead of one loopback address each
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub bind: Option<IpAddr>,
@@ -106,6 +109,12 @@ pub struct Up {
     /// Form of what --once shows at its end
     #[arg(long, short, value_enum, default_value = "table", requires = "once")]
     pub output: Output,
+    /// Name all findings and objects of each cause in what --once shows at its end
+    #[arg(long, requires = "once")]
+    pub all: bool,
+    /// Exit 0 of --once also where something was not looked at that may change an answer
+    #[arg(long, requires = "once")]
+    pub allow_incomplete: bool,
     /// Longest wait of --once, such as 120s
     #[arg(long, default_value = "120s", value_parser = seconds, allow_hyphen_values = true)]
     pub timeout: Duration,
@@ -153,6 +162,12 @@ struct Status {
     /// Only the hostnames, listeners and findings of objects in this namespace
     #[arg(long, short)]
     namespace: Option<String>,
+    /// Name all findings and objects of each cause
+    #[arg(long)]
+    all: bool,
+    /// Exit 0 also where something was not looked at that may change an answer
+    #[arg(long)]
+    allow_incomplete: bool,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -211,8 +226,8 @@ pub fn run() -> anyhow::Result<u8> {
                     Some(namespace) => crate::status::only(json, namespace).map_err(anyhow::Error::msg)?,
                     None => json,
                 };
-                crate::status::print(&json, args.output, args.info)?;
-                Ok(crate::status::code(&json))
+                crate::status::print(&json, args.output, args.info, args.all)?;
+                Ok(crate::status::code(&json, args.allow_incomplete))
             }
             Verb::Dns(args) => ask::run(args).await,
             Verb::Get(args) => objects::get(args).await,

@@ -199,7 +199,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let claim = if bind.is_none() { Claim::of(range) } else { None };
     let range = claim.as_ref().map_or(range, |claim| claim.range);
     let helm = crate::tools::find("helm", args.helm.as_deref(), &root);
-    let tools = Tools::found(helm, state.path().join("charts"));
+    let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &root);
+    let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let reading = Reading::new(
         &root,
         args.env.clone(),
@@ -287,7 +288,7 @@ impl Driver {
         let mut rewrite: Option<tokio::time::Instant> = None;
         loop {
             if args.once && self.at_rest() {
-                return self.result(args.output);
+                return self.result(args);
             }
             self.tell();
             let sleep = match self.next_due {
@@ -303,7 +304,7 @@ impl Driver {
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = tokio::time::sleep_until(wake) => None,
-                () = tokio::time::sleep_until(deadline), if args.once => return self.result(args.output),
+                () = tokio::time::sleep_until(deadline), if args.once => return self.result(args),
             };
             // An instant that a rule waits for.
             let mut stirred = event.is_none();

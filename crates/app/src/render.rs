@@ -29,6 +29,7 @@ use crate::{cli::Output, status};
 
 /// Arguments of `render`.
 #[derive(clap::Args)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 pub struct Render {
     /// Git checkout or folder
     dir: PathBuf,
@@ -41,12 +42,21 @@ pub struct Render {
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
     helm: Option<PathBuf>,
+    /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
+    kustomize: Option<PathBuf>,
     /// List every object with its Application, wave and file instead of what follows from them
     #[arg(long)]
     objects: bool,
     /// Show also findings that are only for information
     #[arg(long)]
     info: bool,
+    /// Name all findings and objects of each cause
+    #[arg(long)]
+    all: bool,
+    /// Exit 0 also where something was not looked at that may change an answer
+    #[arg(long)]
+    allow_incomplete: bool,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -60,7 +70,8 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let dir = crate::folder::of(&args.dir)?;
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
     let helm = crate::tools::find("helm", args.helm.as_deref(), &dir);
-    let tools = Tools::found(helm, cache.path().join("charts"));
+    let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &dir);
+    let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
     let mut rendered = render(&dir, &args.env, args.root.as_deref(), &tools);
     if rendered.objects.is_empty() && rendered.problems.is_empty() {
         rendered.problems.push(crate::folder::empty(&dir));
@@ -69,9 +80,9 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     match args.output {
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&wanted)?),
         Output::Table if args.objects => anstream::print!("{}", table::objects(&wanted)),
-        Output::Table => anstream::print!("{}", table::all(&wanted, args.info)),
+        Output::Table => anstream::print!("{}", table::all(&wanted, args.info, args.all)),
     }
-    Ok(status::code(&wanted))
+    Ok(status::code(&wanted, args.allow_incomplete))
 }
 
 /// Everything as JSON: docs/reference/cli.md, "render".
@@ -122,6 +133,8 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         "gateway": rooms::gateway(&engine),
         "dns": rooms::dns(&engine),
         "substitutions": rendered.whole.substitutions,
+        "noManifests": rendered.whole.no_manifests,
+        "verdict": status::verdict::of(&engine),
         "findings": findings,
     })
 }

@@ -2,15 +2,18 @@
 
 mod applications;
 mod backends;
+mod causes;
 mod certificates;
 mod dns;
 mod namespace;
 mod sources;
 mod table;
+pub mod verdict;
 mod wildcard;
 
+pub use causes::{findings, totals};
 pub use namespace::only;
-pub use table::{explanation, findings, line as finding_line};
+pub use table::{explanation, line as finding_line};
 
 use std::fmt::Write as _;
 
@@ -73,6 +76,7 @@ pub fn status(
         "listeners": listeners,
         "applications": applications::applications(engine, store, known),
         "substitutions": substitutions,
+        "verdict": verdict::of(engine),
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
         "run": run,
     })
@@ -255,22 +259,24 @@ fn force(state: &Force) -> (bool, String) {
 ///
 /// # Errors
 /// None that a status can cause.
-pub fn print(status: &Value, output: Output, info: bool) -> anyhow::Result<()> {
+pub fn print(status: &Value, output: Output, info: bool, all: bool) -> anyhow::Result<()> {
     match output {
         Output::Json => anstream::println!("{}", serde_json::to_string_pretty(status)?),
-        Output::Table => anstream::print!("{}", table::table(status, info)),
+        Output::Table => anstream::print!("{}", table::table(status, info, all)),
     }
     Ok(())
 }
 
-/// The exit code that a status means: 0 when every host is live and no finding is an error.
-pub fn code(status: &Value) -> u8 {
+/// The exit code that a status means: 0 when every host is live, no finding is an error, and the verdict is complete or need not
+/// be.
+pub fn code(status: &Value, allow_incomplete: bool) -> u8 {
     let any = |list: &Value, is: fn(&Value) -> bool| list.as_array().is_some_and(|all| all.iter().any(is));
     let host = |host: &Value| host["state"] != "live";
     let error = |finding: &Value| finding["severity"] == "error";
     u8::from(
         any(&status["entryPoints"], host)
             || any(&status["gateway"]["hosts"], host)
-            || any(&status["findings"], error),
+            || any(&status["findings"], error)
+            || !allow_incomplete && status["verdict"]["complete"] == false,
     )
 }

@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod configuration;
 pub mod health;
 pub mod rows;
+pub mod verdict;
 
 use std::sync::Arc;
 

@@ -305,6 +305,13 @@ fn patches_of_a_kustomization_are_no_objects() {
     };
     let listing =
         |lists: &str| format!("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\n{lists}");
+    // A folder of an Application: Argo CD reads all files of it, and knows no kustomization below its top.
+    write(
+        "argocd-bootstrap-apps/e.yaml",
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: all, namespace: argocd}\nspec:\n  \
+         destination: {namespace: default}\n  project: p\n  \
+         source: {repoURL: 'https://git.example.com/x.git', path: ., directory: {recurse: true, exclude: 'argocd-bootstrap-apps/*'}}\n",
+    );
     write("base/kustomization.yaml", "resources: [m.yaml]\n");
     write("base/m.yaml", &map("m", "default", 1));
     write("a/kustomization.yaml", &listing("resources: [../base]\npatches: [{path: ./m.yaml}]\n"));
@@ -329,7 +336,7 @@ fn patches_of_a_kustomization_are_no_objects() {
         values.collect::<Vec<_>>()
     };
     assert_eq!(values(&first.objects), ["1"]);
-    assert_eq!(first.objects.len(), 2, "Flux's Kustomization is an object");
+    assert_eq!(first.objects.len(), 3, "Flux's Kustomization is an object, and so is the Application");
     sum.add(first);
     for (file, text) in [
         ("a/kustomization.yaml", listing("resources: [../base]\npatchesStrategicMerge: [other.yaml]\n")),

@@ -13,7 +13,12 @@ fn tools(cache: &Path) -> Option<Tools> {
         testkit::skip("effects/render", "helm was not found; run scripts/setup demo");
         return None;
     };
-    Some(Tools::new(Some(helm), cache.join("helm")).through(env!("CARGO_BIN_EXE_portolan-confined")))
+    let kustomize = testkit::program("kustomize").ok_or("kustomize was not found");
+    Some(
+        Tools::new(Some(helm), cache.join("helm"))
+            .kustomize(kustomize)
+            .through(env!("CARGO_BIN_EXE_portolan-confined")),
+    )
 }
 
 fn write(root: &Path, files: &[(&str, &str)]) {
@@ -179,12 +184,16 @@ fn each_bad_input_costs_only_its_own_source() {
             ("good/templates/m.yaml", &map.replace("NAME", "good")),
             ("bad/Chart.yaml", chart),
             ("bad/templates/m.yaml", "{{ required \"domain must be set\" .Values.domain }}"),
-            ("kust/kustomization.yaml", "resources: []\n"),
+            ("kust/kustomization.yaml", "resources: [none.yaml]\n"),
             (
                 "folder/a.yaml",
-                &format!("{}---\nkind: X\n---\n{}", map.replace("NAME", "one"), map.replace("NAME", "two")),
+                &format!(
+                    "{}---\nkind: X\nmetadata: {{name: x}}\n---\n{}",
+                    map.replace("NAME", "one"),
+                    map.replace("NAME", "two")
+                ),
             ),
-            ("folder/b.yaml", "a: [\n"),
+            ("folder/b.yaml", "apiVersion: [\n"),
             ("folder/c.yaml", &map.replace("NAME", "one")),
             ("folder/job.yaml", "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate}\n"),
             ("folder/sub/not-read.yaml", &map.replace("NAME", "sub")),
@@ -201,11 +210,11 @@ fn each_bad_input_costs_only_its_own_source() {
         (604, app("missing-values")),
         (605, app("fails")),
         (607, app("remote")),
-        (608, app("kustomized")),
         (609, app("good")),
         (610, "File/folder/a.yaml".into()),
         (611, "ConfigMap/here/one".into()),
         (611, app("self")),
+        (615, app("kustomized")),
         (620, "Job/here/migrate".into()),
     ];
     let mut got = codes(&rendered);

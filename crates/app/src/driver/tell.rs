@@ -18,7 +18,7 @@ use portolan_engine::{Changes, Engine};
 use portolan_model::{Name, Problem, Severity};
 
 use super::Driver;
-use crate::{cli::Output, columns, status};
+use crate::{cli::Up, columns, status};
 
 /// Hosts that the live view names; the rest is a number.
 const NAMED: usize = 10;
@@ -192,11 +192,11 @@ impl Driver {
     }
 
     /// Shows the outcome; the exit code.
-    pub(super) fn result(&mut self, output: Output) -> anyhow::Result<u8> {
+    pub(super) fn result(&mut self, args: &Up) -> anyhow::Result<u8> {
         self.view.clear();
         let status = self.status();
-        status::print(&status, output, false)?;
-        Ok(status::code(&status))
+        status::print(&status, args.output, false, args.all)?;
+        Ok(status::code(&status, args.allow_incomplete))
     }
 
     /// Says what is new.

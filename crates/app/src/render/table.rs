@@ -39,15 +39,16 @@ fn owners(components: &Value) -> String {
 }
 
 /// Every room.
-pub(super) fn all(wanted: &Value, info: bool) -> String {
+pub(super) fn all(wanted: &Value, info: bool, all: bool) -> String {
     let mut out = String::new();
     let count = |field: &str| wanted[field].as_array().map_or(0, Vec::len);
     let _ = writeln!(
         out,
-        "{}: {} objects of {} Applications\n",
+        "{}: {} objects of {} Applications, {}\n",
         text(&wanted["environment"]),
         count("objects"),
-        count("applications")
+        count("applications"),
+        status::totals(&wanted["findings"])
     );
     section(
         &mut out,
@@ -133,7 +134,14 @@ pub(super) fn all(wanted: &Value, info: bool) -> String {
             let _ = writeln!(out, "{title}\n  {}\n", lines.join("\n  "));
         }
     }
-    status::findings(&mut out, &wanted["findings"], info);
+    if count("noManifests") > 0 {
+        let _ = writeln!(out, "{} files hold no objects; --output json lists them\n", count("noManifests"));
+    }
+    status::findings(&mut out, &wanted["findings"], info, all);
+    if count("findings") > 0 {
+        let _ = writeln!(out, "{}", status::totals(&wanted["findings"]));
+    }
+    status::verdict::lines(&mut out, &wanted["verdict"]);
     out
 }
 

@@ -7,6 +7,7 @@ use portolan_core::{
     gitops::{
         health::{self, Health, Status},
         rows::ObjectHealth,
+        verdict,
     },
     policy::rows::Denied,
     world::Finding,
@@ -38,11 +39,13 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
             tally.unhealthy.push((stored.object.key.to_string(), health));
         }
     }
+    let unseen = unseen(engine, store);
     for app in known {
         let name = name(app);
-        if let Some(health) = unread(engine, store, app) {
+        let seen = unseen.get(name).cloned();
+        if let Some((key, health)) = seen.or_else(|| Some((app.key.to_string(), missing(store, app)?))) {
             let tally = tallies.entry(name).or_default();
-            tally.unhealthy.insert(0, (app.key.to_string(), health));
+            tally.unhealthy.insert(0, (key, health));
         }
     }
     let none = Tally::default();
@@ -98,22 +101,30 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
     ours.then(|| health::health(&bare)).flatten()
 }
 
-/// Why the objects of an Application are not all known: it was not read whole, or it is not stored itself.
-fn unread(engine: &Engine<World>, store: &Store, app: &ApplicationInfo) -> Option<Health> {
-    let said =
-        engine.rows::<Finding>().find(|row| row.problem.object == app.key && not_rendered(row.problem.code));
-    if let Some(row) = said {
-        let message = format!("was not rendered: {}", row.problem.message);
-        return Some(Health { status: Status::Unknown, message });
+/// Applications of which not all is known, with the first thing that is not: a source that was not read, or an object of
+/// theirs that may change an answer and is not looked at. Those are never healthy.
+fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Health)> {
+    let mut unseen = BTreeMap::new();
+    for row in engine.rows::<Finding>().filter(|row| verdict::left_out(row.problem.code).is_some()) {
+        let object = &row.problem.object;
+        let (name, what) = if object.kind.is("argoproj.io", "Application") {
+            (object.name.name.clone(), "was not rendered: ")
+        } else if let Some(origin) = store.origin(object) {
+            (origin.application.clone(), "")
+        } else {
+            (Name::default(), "")
+        };
+        let health = Health { status: Status::Unknown, message: format!("{what}{}", row.problem.message) };
+        unseen.entry(name).or_insert_with(|| (object.to_string(), health));
     }
+    unseen
+}
+
+/// An Application that is not stored itself, so that nothing of it counts.
+fn missing(store: &Store, app: &ApplicationInfo) -> Option<Health> {
     let stored = !app.key.kind.is("argoproj.io", "Application")
         || app.parent.is_empty()
         || store.get(&app.key).is_some();
     (!stored)
         .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })
-}
-
-/// Findings that mean that a source was not read, or only in part (docs/reference/findings.md).
-fn not_rendered(code: portolan_model::Code) -> bool {
-    matches!(code.0, 600..=609 | 612)
 }

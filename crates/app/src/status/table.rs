@@ -4,15 +4,16 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::dns;
+use super::{causes, dns, verdict};
 use crate::{age, columns};
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or("").to_owned()
 }
 
-/// The status as tables with the findings below; `info`: also findings that are only for information.
-pub fn table(status: &Value, info: bool) -> String {
+/// The status as tables with the findings below; `info`: also findings that are only for information;
+/// `all`: each by itself.
+pub fn table(status: &Value, info: bool, all: bool) -> String {
     let heads = ["STATE", "HOSTNAME", "WHY", "URL", "CERTIFICATE", "EXPIRES", "DNS", "ROUTE"];
     let mut table = columns::Columns::new(heads).optional(&["ROUTE", "CERTIFICATE", "DNS", "EXPIRES", "URL"]);
     let rank = |entry: &Value| match entry["state"].as_str() {
@@ -61,28 +62,26 @@ pub fn table(status: &Value, info: bool) -> String {
             "\n{stood_in} substitutions (CA, DNS, backends, revisions); each is listed by: portolan status -o json"
         );
     }
-    findings(&mut out, &status["findings"], info);
-    out
-}
-
-/// The findings: errors, then warnings; what is for information only if it is asked for.
-pub fn findings(out: &mut String, findings: &Value, info: bool) {
-    let all: Vec<&Value> = findings.as_array().into_iter().flatten().collect();
-    for severity in ["error", "warning", "info"] {
-        let of: Vec<&&Value> = all.iter().filter(|finding| finding["severity"] == severity).collect();
-        if severity == "info" && !info && !of.is_empty() {
-            let (many, them) = if of.len() == 1 { ("finding", "it") } else { ("findings", "them") };
-            let _ = writeln!(out, "{} {many} for information; --info shows {them}", of.len());
-            continue;
-        }
-        for finding in of {
-            out.push_str(&columns::folded_text(&line(finding)));
-        }
+    if !status["findings"].as_array().is_some_and(Vec::is_empty) {
+        let _ = writeln!(out, "\n{}", causes::totals(&status["findings"]));
     }
+    causes::findings(&mut out, &status["findings"], info, all);
+    verdict::lines(&mut out, &status["verdict"]);
+    out
 }
 
 /// A finding in lines for people.
 pub fn line(finding: &Value) -> String {
+    let text = |key: &str| finding[key].as_str().unwrap_or("");
+    let mut out = format!("{} {} {}: {}", text("severity"), text("code"), place(finding), text("message"));
+    if !text("hint").is_empty() {
+        let _ = write!(out, "\n    hint: {}", text("hint"));
+    }
+    out
+}
+
+/// The object of a finding, its field, and where it stands.
+pub(super) fn place(finding: &Value) -> String {
     let text = |key: &str| finding[key].as_str().unwrap_or("");
     let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
         (Some(file), Some(line)) => format!(" ({file}:{line})"),
@@ -90,17 +89,7 @@ pub fn line(finding: &Value) -> String {
         _ => String::new(),
     };
     let field = if text("field").is_empty() { String::new() } else { format!(" {}", text("field")) };
-    let mut out = format!(
-        "{} {} {}{field}{place}: {}",
-        text("severity"),
-        text("code"),
-        text("object"),
-        text("message")
-    );
-    if !text("hint").is_empty() {
-        let _ = write!(out, "\n    hint: {}", text("hint"));
-    }
-    out
+    format!("{}{field}{place}", text("object"))
 }
 
 /// An explanation in lines for people.

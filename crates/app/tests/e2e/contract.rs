@@ -127,7 +127,11 @@ fn the_status_has_the_documented_fields_and_no_others() {
             assert!(documented.contains(&format!("`{key}`")), "{key} is not in status-json.md");
         }
     };
-    check(&status, &["entryPoints", "listeners", "applications", "substitutions", "findings", "run"]);
+    check(
+        &status,
+        &["entryPoints", "listeners", "applications", "substitutions", "verdict", "findings", "run"],
+    );
+    check(&status["verdict"], &["complete", "notLookedAt"]);
     let entry = instance.entry("app1.dev.example.com").unwrap();
     check(
         &entry,

@@ -115,6 +115,9 @@ pub struct Directory {
     pub include: String,
     pub exclude: String,
     pub jsonnet: Option<Value>,
+    /// It is a plain folder, which no Application names: kustomizations and charts in it are left out (`overlays`).
+    #[serde(skip)]
+    pub plain: bool,
 }
 
 /// Whether a key is that of an Application.

@@ -75,6 +75,15 @@ impl Checkout {
 
     /// The real path of `path`, which is relative to the root (a leading `/` means the root too, as in Argo CD).
     pub(super) fn resolve(&self, path: &str) -> Result<PathBuf, Unresolved> {
+        self.look(path, true)
+    }
+
+    /// The same of a folder of which nothing is read by this: what stands in it is asked for by its own name.
+    pub(super) fn peek(&self, path: &str) -> Result<PathBuf, Unresolved> {
+        self.look(path, false)
+    }
+
+    fn look(&self, path: &str, read: bool) -> Result<PathBuf, Unresolved> {
         let mut clean = PathBuf::new();
         for part in Path::new(path).components() {
             match part {
@@ -91,7 +100,9 @@ impl Checkout {
         let real = named.canonicalize();
         {
             let mut inputs = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
-            inputs.add(&named);
+            if read {
+                inputs.add(&named);
+            }
             // A broken link, too, may lead somewhere one day.
             if real.as_ref().map_or_else(|_| named.is_symlink(), |real| *real != named) {
                 inputs.follow_link();

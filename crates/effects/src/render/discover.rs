@@ -4,11 +4,13 @@
 use std::path::{Path, PathBuf};
 
 use portolan_model::{Name, ObjectKey, Problem};
+use serde_json::Value;
 
 use super::{
     application::{Application, Destination, Directory, Helm, Source},
     checkout::{Checkout, Unresolved},
     kept::Pending,
+    overlays::{self, Overlays},
     problems,
 };
 
@@ -30,7 +32,8 @@ pub enum Root {
 
 impl Root {
     /// The root, as an Application would name it, and whether Applications in it are followed.
-    pub(super) fn pending(&self, checkout: &Checkout) -> (Pending, bool) {
+    pub(super) fn pending(&self, checkout: &Checkout, overlays: &Overlays) -> (Pending, bool) {
+        let mut more = Vec::new();
         let (kind, path, namespace, source, follow) = match self {
             Self::Application(file) => {
                 let source = Source { directory: Some(Directory::default()), ..Source::default() };
@@ -46,9 +49,16 @@ impl Root {
                 ("Chart", path, "argocd", Source { helm: Some(helm), ..Source::default() }, true)
             }
             Self::Folder { path, follow } => {
-                let directory = Directory { recurse: true, ..Directory::default() };
-                let source = Source { directory: Some(directory), ..Source::default() };
-                ("Folder", path, "default", source, *follow)
+                let built = |path: &String| Source {
+                    path: path.clone(),
+                    kustomize: Some(Value::Null),
+                    ..Source::default()
+                };
+                more.extend(overlays.chosen.iter().map(built));
+                let directory = Directory { recurse: true, plain: true, ..Directory::default() };
+                // A kustomization is read as one, by its file.
+                let directory = (!overlays::is_whole(path)).then_some(directory);
+                ("Folder", path, "default", Source { directory, ..Source::default() }, *follow)
             }
         };
         let shown = checkout.show(path);
@@ -56,7 +66,7 @@ impl Root {
         let application = Application {
             key: ObjectKey::new("", kind, "", shown.as_str()),
             wave: 0,
-            sources: vec![Source { path: place.to_owned(), ..source }],
+            sources: [Source { path: place.to_owned(), ..source }].into_iter().chain(more).collect(),
             destination: Destination { namespace: namespace.into(), ..Destination::default() },
             create_namespace: false,
             prune: kind != "File",

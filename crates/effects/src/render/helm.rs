@@ -2,18 +2,12 @@
 //! plugins), no kubeconfig and no way to the network (`confined`, `schema`); the result is kept by content.
 //! Source of the arguments: argoproj/argo-cd `util/helm/cmd.go`.
 
-use std::{
-    fs,
-    io::Write as _,
-    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
-    path::{Path, PathBuf},
-};
-
-use aws_lc_rs::digest;
+use std::path::{Path, PathBuf};
 
 use super::{
     Tools,
     application::{Helm, Parameter},
+    cache::{self, Key},
     schema,
     stage::Staged,
 };
@@ -59,8 +53,6 @@ pub(super) fn api_versions() -> impl Iterator<Item = String> {
 
 /// That the kernel cannot hold everything is said once.
 static SAID: std::sync::Once = std::sync::Once::new();
-/// Rendered charts that are kept; the oldest go first.
-const MOST_KEPT: usize = 400;
 
 /// What to render.
 #[derive(Debug)]
@@ -88,18 +80,33 @@ pub(super) enum Failure {
 
 /// Names the content that is to be rendered, and the Helm that does it.
 pub(super) fn key(tools: &Tools, request: &Request<'_>) -> String {
-    hash(tools.helm.as_deref().unwrap_or_else(|_| Path::new("")), request)
+    let mut key = Key::new("portolan helm 1");
+    key.program(tools.helm.as_deref());
+    for argument in arguments(request) {
+        key.part(argument.as_bytes());
+    }
+    for (path, content) in &request.staged.files {
+        key.part(path.display().to_string().as_bytes());
+        key.part(content);
+    }
+    for (kind, files) in [("values", &request.values), ("files", &request.files)] {
+        key.part(kind.as_bytes());
+        for (name, content) in files {
+            key.part(name.as_bytes());
+            key.part(content);
+        }
+    }
+    key.text()
 }
 
 /// Renders, or takes the kept result of the same content (`key`).
 pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Result<String, Failure> {
     let helm = tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?;
-    let kept = tools.cache.join(format!("{key}.yaml"));
-    if let Ok(text) = fs::read_to_string(&kept) {
+    if let Some(text) = cache::taken(&tools.cache, key) {
         return Ok(text);
     }
     if !request.helm.skip_schema_validation
-        && let Some(why) = schema::leads_out(request.staged, request.shown)
+        && let Some(why) = schema::leads_out(&request.staged.files, request.shown)
     {
         return Err(Failure::Chart(why));
     }
@@ -109,23 +116,8 @@ pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Resul
         }
     });
     let text = run(helm, tools, request)?;
-    // Secret values are kept in the store alone.
-    if holds_secrets(&text) {
-        return Ok(text);
-    }
-    // A cache that cannot be written costs time, not correctness.
-    if let Err(why) = keep(&tools.cache, &kept, &text) {
-        tracing::warn!(cache = %tools.cache.display(), %why, "a rendered chart could not be kept");
-    }
+    cache::keep(&tools.cache, key, &text);
     Ok(text)
-}
-
-/// Whether the text may hold a Secret with its values: rather too often than once too few.
-fn holds_secrets(text: &str) -> bool {
-    text.match_indices("Secret").any(|(at, _)| {
-        let before = text[..at].trim_end_matches(['"', '\'', ' ', '\t', ':']);
-        before.ends_with("kind") && !text[at + 6..].starts_with(|c: char| c.is_alphanumeric())
-    })
 }
 
 fn run(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<String, Failure> {
@@ -239,63 +231,12 @@ fn clean(value: &str) -> String {
 }
 
 /// Helm's message without log decoration, bounded.
-fn tidy(said: &str) -> String {
+pub(super) fn tidy(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines = lines.filter(|line| !line.starts_with("Use --debug") && !line.starts_with("level="));
     let text: Vec<&str> = lines.collect();
     let text = text.join("\n");
     text.strip_prefix("Error: ").unwrap_or(&text).chars().take(4000).collect()
-}
-
-fn hash(helm: &Path, request: &Request<'_>) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    let mut part = |bytes: &[u8]| {
-        context.update(&(bytes.len() as u64).to_le_bytes());
-        context.update(bytes);
-    };
-    part(b"portolan helm 1");
-    // A link such as .tools/bin/helm names the version in the path that it leads to.
-    let real = fs::canonicalize(helm).unwrap_or_else(|_| helm.to_owned());
-    part(real.display().to_string().as_bytes());
-    let stamp = fs::metadata(&real).map_or((0, 0), |m| (m.len(), m.mtime()));
-    part(format!("{stamp:?}").as_bytes());
-    for argument in arguments(request) {
-        part(argument.as_bytes());
-    }
-    for (path, content) in &request.staged.files {
-        part(path.display().to_string().as_bytes());
-        part(content);
-    }
-    for (kind, files) in [("values", &request.values), ("files", &request.files)] {
-        part(kind.as_bytes());
-        for (name, content) in files {
-            part(name.as_bytes());
-            part(content);
-        }
-    }
-    context.finish().as_ref().iter().fold(String::with_capacity(64), |mut text, byte| {
-        let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{byte:02x}"));
-        text
-    })
-}
-
-fn keep(folder: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut temporary = tempfile::Builder::new().prefix(".new").tempfile_in(folder)?;
-    temporary.write_all(text.as_bytes())?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    let mut kept: Vec<(i64, PathBuf)> = fs::read_dir(folder)?
-        .flatten()
-        .filter(|entry| entry.path().extension().is_some_and(|e| e == "yaml"))
-        .filter_map(|entry| Some((entry.metadata().ok()?.mtime(), entry.path())))
-        .collect();
-    if kept.len() > MOST_KEPT {
-        kept.sort();
-        for (_, path) in kept.iter().take(kept.len() - MOST_KEPT) {
-            let _ = fs::remove_file(path);
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -316,18 +257,6 @@ mod tests {
         }
         for name in ["leak=/etc/passwd,k", "a,b", "a=b", "a\\", "a\\\\,b", "a\\\\=b,c\\", ""] {
             assert!(!is_one_name(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn texts_with_secrets_are_known() {
-        for text in
-            ["kind: Secret\n", "a: 1\nkind: \"Secret\"", "{\"kind\":\"Secret\"}", "kind:  'Secret' # x"]
-        {
-            assert!(holds_secrets(text), "{text}");
-        }
-        for text in ["kind: SealedSecret\n", "kind: SecretStore\n", "name: Secret\n", ""] {
-            assert!(!holds_secrets(text), "{text}");
         }
     }
 

@@ -59,6 +59,8 @@ pub(super) struct KeptSource {
     /// What it was found to be.
     pub(super) shown: Option<String>,
     pub(super) problems: Vec<Problem>,
+    /// What was taken for something else, one sentence each.
+    pub(super) substitutions: Vec<String>,
     /// It could not be read.
     pub(super) unsure: bool,
     /// Not for a reason that stands in the work tree: it is tried again with each reading.

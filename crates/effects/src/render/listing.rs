@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{application::Directory, glob::Glob};
+use super::{application::Directory, glob::Glob, overlays};
 
 /// Folders below the source's own that are entered.
 const DEEPEST: usize = 32;
@@ -11,6 +11,8 @@ const DEEPEST: usize = 32;
 pub(super) struct Listing<'a> {
     folder: &'a Path,
     recurse: bool,
+    /// Folders that are built or rendered as a whole are not entered.
+    plain: bool,
     include: Option<Glob>,
     exclude: Option<Glob>,
 }
@@ -21,6 +23,7 @@ impl<'a> Listing<'a> {
         Self {
             folder,
             recurse: directory.recurse,
+            plain: directory.plain,
             include: glob(&directory.include),
             exclude: glob(&directory.exclude),
         }
@@ -35,7 +38,11 @@ impl<'a> Listing<'a> {
         let mut depth = 0;
         for part in inside {
             // Only what is on the way to `at` is looked at here.
-            if !is_real(&path, true) || (depth > 0 && !self.recurse) || depth > DEEPEST || is_hidden(part) {
+            if !is_real(&path, true)
+                || (depth > 0 && (!self.recurse || self.is_left_out(&path)))
+                || depth > DEEPEST
+                || is_hidden(part)
+            {
                 return files;
             }
             path.push(part);
@@ -46,7 +53,7 @@ impl<'a> Listing<'a> {
             return files;
         }
         if is_real(&path, true) {
-            if depth == 0 || (self.recurse && depth <= DEEPEST) {
+            if depth == 0 || (self.recurse && depth <= DEEPEST && !self.is_left_out(&path)) {
                 self.walk(&path, depth, &mut files);
             }
         } else if is_real(&path, false) && is_read(&path) {
@@ -66,12 +73,19 @@ impl<'a> Listing<'a> {
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() && self.recurse && depth < DEEPEST => {
+                    if self.is_left_out(&path) {
+                        continue;
+                    }
                     self.walk(&path, depth + 1, files);
                 }
                 Ok(kind) if kind.is_file() && is_read(&path) => files.push(path),
                 _ => {}
             }
         }
+    }
+
+    fn is_left_out(&self, folder: &Path) -> bool {
+        self.plain && overlays::is_whole(folder)
     }
 
     fn counts(&self, file: &Path) -> bool {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use portolan_model::{Json, Lines, Name, Origin, Problem, Severity, Source, yaml};
+use portolan_schema::Definitions;
 use serde_json::Value;
 
 use super::{
@@ -32,6 +33,8 @@ pub(super) struct Manifests {
     pub(super) unsure: bool,
     /// The plain file, if it could not be read whole: only what stood in it is in doubt.
     pub(super) unsure_file: Option<String>,
+    /// The plain file, if it holds something else than objects.
+    pub(super) no_manifest: Option<String>,
 }
 
 /// A key stands twice in one mapping.
@@ -107,7 +110,12 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         }
     };
     let (documents, errors) = yaml::load(&text);
-    for error in &errors {
+    // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
+    let looks = ["apiVersion", "metadata"].iter().any(|field| text.contains(field));
+    if !looks {
+        out.no_manifest = (!errors.is_empty()).then(|| file.clone());
+    }
+    for error in errors.iter().filter(|_| looks) {
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
         problem(error.line, 11, message, "correct the document; until then its objects stay as they were");
     }
@@ -123,6 +131,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             problem(first, UNSUPPORTED, KUSTOMIZATION.to_owned(), RENDERED);
             continue;
         }
+        if !is_manifest(&document.json) {
+            out.no_manifest = Some(file.clone());
+            continue;
+        }
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: first }),
             lines: lines.share(document.lines.counted_from(first)),
@@ -135,8 +147,23 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     out
 }
 
+/// Whether a document is meant as an object. One without `apiVersion` or `kind` that has `metadata` is, with a slip of the pen.
+fn is_manifest(json: &Value) -> bool {
+    let has = |field: &str| json.get(field).is_some();
+    has("apiVersion") && has("kind")
+        || json.get("metadata").is_some_and(Value::is_object) && (has("apiVersion") || has("kind"))
+}
+
+/// Whether a document configures a program (kind, k3d, kubelet): it has a kind that no API server knows, and no metadata.
+pub(super) fn is_configuration(json: &Value, definitions: &Definitions) -> bool {
+    let text = |field: &str| json.get(field).and_then(Value::as_str);
+    let (Some(version), Some(kind)) = (text("apiVersion"), text("kind")) else { return false };
+    let group = version.split_once('/').map_or("", |(group, _)| group);
+    json.get("metadata").is_none() && !group.is_empty() && definitions.namespaced(group, kind).is_none()
+}
+
 /// A `List`, of whatever kind (`HTTPRouteList`), stands for its items.
-fn items(json: Value) -> impl Iterator<Item = Value> {
+pub(super) fn items(json: Value) -> impl Iterator<Item = Value> {
     let kind = json.get("kind").and_then(Value::as_str).unwrap_or_default();
     // Items that are no list are not no items: the document is an object then, and said to be none.
     let items = json.get("items");
@@ -180,8 +207,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let route = "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec:\n  ports:\n    - port: 80\n";
         let path = dir.path().join("a.yaml");
-        std::fs::write(&path, format!("# two of a kind\n\n{route}---\n{route}---\n# moved\nspec: 1\n"))
-            .unwrap();
+        std::fs::write(
+            &path,
+            format!("# two of a kind\n\n{route}---\n{route}---\n# moved\nkind: X\nmetadata: {{}}\n"),
+        )
+        .unwrap();
         let checkout = Checkout::open(dir.path()).unwrap();
         let read = file(&checkout, &path, &Name::default(), &LineMaps::default());
         let origins: Vec<&Origin> = read.documents.iter().map(|document| &document.origin).collect();

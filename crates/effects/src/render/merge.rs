@@ -34,6 +34,8 @@ pub(super) struct Merged {
     whole: Vec<Problem>,
     /// Parts of which something could not be read.
     unsure: BTreeSet<Arc<PartKey>>,
+    /// Plain files that hold something else than objects.
+    no_manifests: BTreeSet<Arc<PartKey>>,
     /// Keys that this reading touches, with what was taken before it.
     touched: BTreeMap<ObjectKey, Option<Rank>>,
     /// Objects that this reading brings.
@@ -55,6 +57,7 @@ struct Part {
     unfit: Vec<usize>,
     unsure: bool,
     unsure_file: Option<String>,
+    no_manifest: Option<String>,
 }
 
 impl Part {
@@ -159,6 +162,7 @@ impl Merged {
     fn remove(&mut self, key: &Arc<PartKey>) {
         let Some(part) = self.parts.remove(key) else { return };
         self.unsure.remove(key);
+        self.no_manifests.remove(key);
         for problem in &part.problems {
             self.subjects.remove(problem);
         }
@@ -178,7 +182,7 @@ impl Merged {
     fn put(&mut self, mut change: Change) {
         let key = Arc::clone(&change.key);
         let defines = std::mem::take(&mut change.defines);
-        let Placed { objects, refused, unfit, judged, problems, unapplied, unsure, unsure_file } =
+        let Placed { objects, refused, unfit, judged, problems, unapplied, unsure, unsure_file, no_manifest } =
             place(change, &self.definitions);
         self.judged += judged;
         for problem in &problems {
@@ -186,6 +190,9 @@ impl Merged {
         }
         if unsure || unsure_file.is_some() {
             self.unsure.insert(Arc::clone(&key));
+        }
+        if no_manifest.is_some() {
+            self.no_manifests.insert(Arc::clone(&key));
         }
         let mut brought = Vec::with_capacity(objects.len());
         for (number, object) in (0..).zip(objects) {
@@ -198,8 +205,10 @@ impl Merged {
             brought.push(Standing { key: object.key.clone(), wave, place });
             self.fresh.insert(rank, object);
         }
-        self.parts
-            .insert(key, Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file });
+        self.parts.insert(
+            key,
+            Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file, no_manifest },
+        );
     }
 
     fn touch(&mut self, key: &ObjectKey) {
@@ -290,6 +299,11 @@ impl Merged {
     /// Plain files that could not be read whole.
     pub(super) fn unsure_files(&self) -> impl Iterator<Item = String> {
         self.unsure.iter().filter_map(|key| self.parts.get(key)?.unsure_file.clone())
+    }
+
+    /// Plain files that hold something else than objects.
+    pub(super) fn no_manifests(&self) -> impl Iterator<Item = String> {
+        self.no_manifests.iter().filter_map(|key| self.parts.get(key)?.no_manifest.clone())
     }
 
     /// Objects that are left out as an API server would not store them, with where they stand.

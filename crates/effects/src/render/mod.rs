@@ -15,6 +15,7 @@
 //! whole is listed in [`Whole::unsure`], so that what it brought before is not pruned.
 
 pub mod application;
+mod cache;
 mod checkout;
 pub mod dependencies;
 pub mod discover;
@@ -23,11 +24,13 @@ pub mod helm;
 mod inputs;
 mod kept;
 mod kustomization;
+mod kustomize;
 mod lines;
 mod listing;
 mod manifests;
 mod merge;
 mod order;
+mod overlays;
 mod part;
 mod place;
 pub mod problems;
@@ -56,6 +59,8 @@ pub use tree::{Difference, Tree, Whole, Work, render};
 pub struct Tools {
     /// The `helm` program, or why there is none: then every chart is a problem, and plain folders still work.
     pub helm: Result<PathBuf, String>,
+    /// The `kustomize` program, or why there is none: then every kustomization is a problem.
+    pub kustomize: Result<PathBuf, String>,
     /// Folder for rendered charts, by content; created with mode 0700. It may hold whatever charts put in manifests.
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
@@ -75,7 +80,14 @@ impl Tools {
         let timeout = Limits::default().time;
         // The program that runs, also when its file has been replaced since.
         let through = "/proc/self/exe".into();
-        Self { helm: helm.map_err(|why| why.to_string()), cache, timeout, through }
+        let kustomize = Err("kustomize was not found".to_owned());
+        Self { helm: helm.map_err(|why| why.to_string()), kustomize, cache, timeout, through }
+    }
+
+    /// The same with this `kustomize`, or the words of who looked for it.
+    #[must_use]
+    pub fn kustomize(self, found: Result<PathBuf, impl ToString>) -> Self {
+        Self { kustomize: found.map_err(|why| why.to_string()), ..self }
     }
 
     /// The same through another program that calls `confined::asked`.

@@ -6,7 +6,7 @@ use portolan_schema::Definitions;
 use serde_json::{Map, Value};
 
 use super::{
-    manifests::Document,
+    manifests::{self, Document},
     order::{self, Unapplied},
     part::Change,
     problems,
@@ -29,6 +29,8 @@ pub(super) struct Placed {
     pub(super) unsure: bool,
     /// The plain file could not be read whole.
     pub(super) unsure_file: Option<String>,
+    /// The plain file, if it holds something else than objects.
+    pub(super) no_manifest: Option<String>,
 }
 
 /// Places all documents of a part.
@@ -36,9 +38,14 @@ pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
+    out.no_manifest = read.no_manifest;
     for Document { json, origin } in read.documents {
         let file = origin.source.clone();
         let mut json = json.into_value();
+        if change.plain && manifests::is_configuration(&json, definitions) {
+            out.no_manifest = file.map(|source| source.file.to_string());
+            continue;
+        }
         let generated = generated(&mut json);
         match out.object(json, origin, &change.namespace, definitions, generated) {
             Ok(()) => {}

@@ -50,6 +50,16 @@ problems! {
     helm_failed = 605, Error, "correct the chart or the values of this environment; `helm template` shows the same";
     /// Helm is not there, or did not answer in time.
     helm_unusable = 606, Error, "install Helm 3.18 or newer and put it in PATH, or name it with --helm PROGRAM";
+    /// Kustomize refused the kustomization.
+    kustomize_failed = 615, Error,
+        "correct the kustomization; `kustomize build` shows the same. What stood there before stays until then";
+    /// Kustomize is not there, or did not answer in time.
+    kustomize_unusable = 616, Error,
+        "install Kustomize 5 and put it in PATH, or name it with --kustomize PROGRAM";
+    /// Variants of one base in a plain folder.
+    overlay_unknown = 617, Warning, "name the one that is meant with --root PATH, or the environment that it is for with --env";
+    /// Charts in a plain folder.
+    charts_unread = 618, Warning, "name one with --root PATH, or the Application that renders it; until then nothing of it is known";
     /// A source in another repository.
     remote_source = 607, Warning,
         "remote sources are never fetched: vendor it into the repository, or leave it to the cluster";

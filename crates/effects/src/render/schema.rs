@@ -1,13 +1,11 @@
 //! What the JSON schema of a chart's values refers to. Helm would fetch it; nothing is fetched.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
 };
 
 use serde_json::Value;
-
-use super::stage::Staged;
 
 const FILE: &str = "values.schema.json";
 /// Larger schemas are not looked into, so not rendered with.
@@ -16,8 +14,8 @@ const MOST_BYTES: usize = 4 << 20;
 const BUILT_IN: [&str; 2] = ["json-schema.org/draft-", "json-schema.org/draft/"];
 
 /// The first reference of a staged chart's schemas that leads out of the chart, in words; `shown` is the chart's path.
-pub(super) fn leads_out(staged: &Staged, shown: &str) -> Option<String> {
-    staged.files.iter().find_map(|(path, content)| {
+pub(super) fn leads_out(files: &BTreeMap<PathBuf, Vec<u8>>, shown: &str) -> Option<String> {
+    files.iter().find_map(|(path, content)| {
         let schema = path.file_name().is_some_and(|name| name == FILE);
         if !schema {
             return None;
@@ -31,7 +29,7 @@ pub(super) fn leads_out(staged: &Staged, shown: &str) -> Option<String> {
         names(&json, &mut own);
         let inside = |file: &Path| {
             let folder = path.parent().unwrap_or(Path::new(""));
-            plainly(&folder.join(file)).is_some_and(|file| staged.files.contains_key(&file))
+            plainly(&folder.join(file)).is_some_and(|file| files.contains_key(&file))
         };
         let (at, to) = outside(&json, &Inside { own: &own, file: &inside }, "")?;
         Some(format!(
@@ -132,10 +130,10 @@ mod tests {
     use super::*;
 
     fn told(schema: &Value) -> Option<String> {
-        let mut staged = Staged::default();
-        staged.files.insert("charts/sub/values.schema.json".into(), schema.to_string().into_bytes());
-        staged.files.insert("schemas/a.json".into(), b"{}".to_vec());
-        leads_out(&staged, "charts/app")
+        let mut files = BTreeMap::new();
+        files.insert("charts/sub/values.schema.json".into(), schema.to_string().into_bytes());
+        files.insert("schemas/a.json".into(), b"{}".to_vec());
+        leads_out(&files, "charts/app")
     }
 
     #[test]

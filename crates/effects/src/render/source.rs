@@ -88,12 +88,12 @@ pub(super) struct Reader<'a> {
     pub(super) context: &'a Context<'a>,
     pub(super) checkout: &'a Checkout,
     pub(super) application: &'a Application,
-    pending: &'a Pending,
+    pub(super) pending: &'a Pending,
     number: usize,
     field: String,
     /// The source as it was; what is taken over from it moves to `out`.
-    old: KeptSource,
-    out: KeptSource,
+    pub(super) old: KeptSource,
+    pub(super) out: KeptSource,
     changes: Vec<Change>,
 }
 
@@ -108,7 +108,7 @@ enum Template {
 }
 
 impl Reader<'_> {
-    fn report(&mut self, problem: Report, below: &str, message: String) {
+    pub(super) fn report(&mut self, problem: Report, below: &str, message: String) {
         // A root that is no Application is a file.
         let key = &self.application.key;
         let (object, field) = if application::is_kind(key) {
@@ -172,17 +172,18 @@ impl Reader<'_> {
         } else if source.helm.is_some() || (source.directory.is_none() && has(&["Chart.yaml"])) {
             self.chart(source, &folder, &shown);
         } else if source.kustomize.is_some() || (source.directory.is_none() && has(&kustomization::FILES)) {
-            self.unsupported(&shown, "kustomize");
+            self.kustomization(source, &folder, &shown);
         } else {
             let directory = source.directory.clone().unwrap_or_default();
             if directory.jsonnet.is_some() {
-                self.report(
+                self.fail(
                     problems::source_unsupported,
                     ".directory.jsonnet",
                     format!("{shown}: jsonnet is not rendered; its YAML files are read"),
                 );
             }
-            self.out.shown = Some(format!("{shown} (folder)"));
+            let place = if shown.is_empty() { "." } else { &shown };
+            self.out.shown = Some(format!("{place} (folder)"));
             self.folder(&folder, &directory);
         }
     }
@@ -254,7 +255,7 @@ impl Reader<'_> {
     }
 
     /// Takes over a part that was read.
-    fn keep(&mut self, path: &Path, stamp: Option<Stamp>, plain: bool, read: Manifests) {
+    pub(super) fn keep(&mut self, path: &Path, stamp: Option<Stamp>, plain: bool, read: Manifests) {
         let key = Arc::new(PartKey {
             chain: self.pending.waves(),
             application: self.application.key.clone(),
@@ -268,7 +269,7 @@ impl Reader<'_> {
         self.changes.push(change);
     }
 
-    fn name(&self) -> Name {
+    pub(super) fn name(&self) -> Name {
         let key = &self.application.key;
         if application::is_kind(key) { key.name.name.clone() } else { Name::default() }
     }

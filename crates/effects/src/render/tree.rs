@@ -15,6 +15,7 @@ use super::{
     kept::Kept,
     lines::LineMaps,
     merge::Merged,
+    overlays::Overlays,
     touched::Touched,
     walk::{Ask, walk},
 };
@@ -33,6 +34,8 @@ pub struct Tree {
     lines: LineMaps,
     kept: BTreeMap<ObjectKey, Kept>,
     merged: Merged,
+    /// Kustomizations and charts of a plain folder.
+    overlays: Option<(PathBuf, Overlays)>,
     /// Parts that the last reading did not come to.
     late: BTreeSet<PathBuf>,
 }
@@ -66,6 +69,8 @@ pub struct Whole {
     pub unsure: BTreeSet<Name>,
     /// Plain files that could not be read whole: what stood in them must not be pruned; the rest may.
     pub unsure_files: BTreeSet<String>,
+    /// Plain files that hold something else than objects. They are counted and no error.
+    pub no_manifests: BTreeSet<String>,
     /// Objects that an API server would not store, with where they stand: what is stored of them must not be pruned.
     pub refused: BTreeMap<ObjectKey, Origin>,
     /// Objects that it would not store either, and that are handed on as they say what is to be restricted. They replace
@@ -98,6 +103,7 @@ impl Tree {
             lines: LineMaps::default(),
             kept: BTreeMap::new(),
             merged: Merged::default(),
+            overlays: None,
             late: BTreeSet::new(),
         }
     }
@@ -126,7 +132,7 @@ impl Tree {
                 touched: &touched,
                 forced: &forced,
             };
-            let mut walked = walk(&ask, &mut self.kept);
+            let mut walked = walk(&ask, &mut self.kept, &mut self.overlays);
             let changes = std::mem::take(&mut walked.changes);
             work.parts += changes.iter().filter(|change| change.read.is_some()).count();
             forced = self.merged.take(changes);
@@ -149,6 +155,7 @@ impl Tree {
             substitutions: walked.substitutions,
             unsure: walked.unsure,
             unsure_files: self.merged.unsure_files().collect(),
+            no_manifests: self.merged.no_manifests().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
             unfit: self.merged.unfit().cloned().collect(),
             definitions: self.merged.definitions().clone(),

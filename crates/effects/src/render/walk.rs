@@ -18,6 +18,7 @@ use super::{
     discover::{Root, discover},
     kept::{Kept, Pending},
     lines::LineMaps,
+    overlays::{self, Overlays},
     part::Change,
     problems, source,
     touched::Touched,
@@ -53,9 +54,14 @@ pub(super) struct Walked {
 }
 
 /// Walks once. `kept` holds what was read before, and afterwards what was read now.
-pub(super) fn walk(ask: &Ask<'_>, kept: &mut BTreeMap<ObjectKey, Kept>) -> Walked {
+pub(super) fn walk(
+    ask: &Ask<'_>,
+    kept: &mut BTreeMap<ObjectKey, Kept>,
+    overlays: &mut Option<(PathBuf, Overlays)>,
+) -> Walked {
     let mut walk = Walk {
         ask,
+        overlays,
         repository: None,
         old: mem::take(kept),
         kept: BTreeMap::new(),
@@ -80,6 +86,8 @@ pub(super) fn walk(ask: &Ask<'_>, kept: &mut BTreeMap<ObjectKey, Kept>) -> Walke
 
 struct Walk<'a> {
     ask: &'a Ask<'a>,
+    /// What stands in a plain folder, as it was found last.
+    overlays: &'a mut Option<(PathBuf, Overlays)>,
     /// URL that the work tree stands for.
     repository: Option<String>,
     old: BTreeMap<ObjectKey, Kept>,
@@ -95,7 +103,7 @@ impl Walk<'_> {
     }
 
     fn start(&mut self, checkout: &Checkout, root: &Root) {
-        let (pending, follow) = root.pending(checkout);
+        let (pending, follow) = root.pending(checkout, &self.overlays(checkout, root));
         let shown = pending.application.key.name.name.clone();
         self.repository = Some(String::new());
         let mut level = self.level(checkout, vec![pending], follow);
@@ -128,6 +136,32 @@ impl Walk<'_> {
             }
             level = self.level(checkout, level, true);
         }
+    }
+
+    /// What stands in a plain folder beside plain files; what nobody can know of it is said.
+    fn overlays(&mut self, checkout: &Checkout, root: &Root) -> Overlays {
+        let Root::Folder { path, .. } = root else { return Overlays::default() };
+        if overlays::is_whole(path) {
+            return Overlays::default();
+        }
+        let known = self.overlays.take().filter(|(of, _)| of == path && !overlays::touched(self.ask.touched));
+        let found = known.map_or_else(|| overlays::find(checkout, path, self.ask.env), |(_, found)| found);
+        let file = problems::file(match checkout.show(path).as_str() {
+            "" => ".",
+            shown => shown,
+        });
+        for several in &found.undecided {
+            let message =
+                format!("of the kustomizations {} one is meant, and nothing says which", told(several));
+            self.out.problems.push(problems::overlay_unknown(&file, "", message));
+        }
+        if !found.charts.is_empty() {
+            let message =
+                format!("the charts {} are not rendered: no Application names them", told(&found.charts));
+            self.out.problems.push(problems::charts_unread(&file, "", message));
+        }
+        *self.overlays = Some((path.clone(), found.clone()));
+        found
     }
 
     /// Reads one level; gives the next.
@@ -188,6 +222,7 @@ impl Walk<'_> {
         let mut children = Vec::new();
         for source in &kept.sources {
             self.out.problems.extend(source.problems.iter().cloned());
+            self.out.substitutions.extend(source.substitutions.iter().cloned());
             if source.unsure {
                 self.out.unsure.insert(name.clone());
             }
@@ -261,6 +296,14 @@ impl Walk<'_> {
             say(format!("cluster {cluster} is this machine"));
         }
     }
+}
+
+/// Some names, and how many more.
+fn told(names: &[String]) -> String {
+    const MOST: usize = 12;
+    let more = names.len().saturating_sub(MOST);
+    let some = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if more == 0 { some } else { format!("{some} and {more} more") }
 }
 
 type Work<'a> = (usize, &'a Pending, Option<Kept>);

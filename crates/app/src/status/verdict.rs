@@ -1,0 +1,41 @@
+//! Whether all was looked at that may change an answer, and what was not (`core::gitops::verdict`).
+
+use std::fmt::Write as _;
+
+use portolan_core::{World, gitops::verdict, world::Finding};
+use portolan_engine::Engine;
+use serde_json::{Value, json};
+
+/// Objects that are named of one cause.
+const MOST: usize = 6;
+
+/// The verdict as JSON.
+pub fn of(engine: &Engine<World>) -> Value {
+    let findings: Vec<_> = engine.rows::<Finding>().collect();
+    let causes = verdict::causes(findings.iter().map(|row| &row.problem));
+    json!({"complete": causes.is_empty(), "notLookedAt": causes})
+}
+
+/// The same for people; nothing where it is complete.
+pub fn lines(out: &mut String, verdict: &Value) {
+    let causes: Vec<&Value> = verdict["notLookedAt"].as_array().into_iter().flatten().collect();
+    if causes.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        out,
+        "\nThe verdict is incomplete; not looked at, and possibly deciding (--allow-incomplete for exit code 0):"
+    );
+    for cause in causes {
+        let objects: Vec<&str> =
+            cause["objects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let more = match objects.len().saturating_sub(MOST) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let some = objects.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
+        let (what, code) =
+            (cause["what"].as_str().unwrap_or_default(), cause["code"].as_str().unwrap_or_default());
+        let _ = writeln!(out, "  {} {what} ({code}): {some}{more}", objects.len());
+    }
+}

@@ -1,0 +1,75 @@
+//! What was not looked at and may change an answer. Unseen is not fine: a source that was not rendered may bring the route,
+//! the certificate or the restriction that everything turns on, so what is shown beside it is only part of the truth.
+
+use std::collections::BTreeMap;
+
+use portolan_model::{Code, ObjectKey, Problem};
+
+/// Why something was not looked at, and what.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Cause {
+    /// The finding that says so.
+    pub code: Code,
+    /// What it is, as the end of "not looked at:".
+    pub what: &'static str,
+    /// The objects that are concerned, each once.
+    pub objects: Vec<String>,
+}
+
+/// What a finding leaves out of sight; `None` for those that hide nothing.
+pub fn left_out(code: Code) -> Option<&'static str> {
+    Some(match code.0 {
+        4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
+        510 => "policies that decide what is admitted, and are not evaluated",
+        600..=606 | 612 | 615 | 616 => "Applications that could not be read or rendered",
+        607 => "sources that are remote",
+        608 => "sources of a kind that is not rendered",
+        609 => "dependencies of charts that are not vendored",
+        617 => "kustomizations of which one is meant, and none is named",
+        618 => "charts that nothing names",
+        619 | 624 | 626 => "ApplicationSets that could not be evaluated",
+        621 => "Applications that are not followed",
+        622 => "ApplicationSets that are not followed",
+        _ => return None,
+    })
+}
+
+/// All that was not looked at, by cause; with none the verdict is complete.
+pub fn causes<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<Cause> {
+    let mut all: BTreeMap<&'static str, (Code, Vec<&ObjectKey>)> = BTreeMap::new();
+    for problem in problems {
+        let Some(what) = left_out(problem.code) else { continue };
+        all.entry(what).or_insert_with(|| (problem.code, Vec::new())).1.push(&problem.object);
+    }
+    let cause = |(what, (code, mut objects)): (_, (_, Vec<&ObjectKey>))| {
+        objects.sort();
+        objects.dedup();
+        Cause { code, what, objects: objects.into_iter().map(ToString::to_string).collect() }
+    };
+    let mut causes: Vec<Cause> = all.into_iter().map(cause).collect();
+    causes.sort_by_key(|cause| cause.code);
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::Severity;
+
+    use super::*;
+
+    fn problem(code: u16, name: &str) -> Problem {
+        let object = ObjectKey::new("", "File", "", name);
+        let (message, hint) = (String::new(), String::new());
+        Problem { object, code: Code(code), field: "".into(), severity: Severity::Warning, message, hint }
+    }
+
+    #[test]
+    fn causes_hold_each_object_once_and_other_findings_hide_nothing() {
+        let problems =
+            [problem(607, "b"), problem(607, "a"), problem(607, "b"), problem(223, "c"), problem(4, "d")];
+        let causes = causes(&problems);
+        let told: Vec<_> = causes.iter().map(|cause| (cause.code.0, cause.objects.join(" "))).collect();
+        assert_eq!(told, [(4, "File/d".to_owned()), (607, "File/a File/b".to_owned())]);
+        assert!(super::causes(&[problem(223, "c")]).is_empty());
+    }
+}

@@ -1,0 +1,115 @@
+//! One run of the real `kustomize build`.
+
+use std::path::Path;
+
+use super::{
+    super::{
+        Tools,
+        cache::{self, Key},
+        helm::{Failure, api_versions, tidy},
+        schema,
+    },
+    files::Staged,
+    options::Kustomize,
+};
+use crate::confined::run::{self, Limits, Run, Stopped};
+
+/// Names the content that is to be built, and the programs that do it.
+pub(in super::super) fn key(tools: &Tools, staged: &Staged, options: &Kustomize) -> String {
+    let mut key = Key::new("portolan kustomize 1");
+    key.program(tools.kustomize.as_deref());
+    if staged.charts {
+        key.program(tools.helm.as_deref());
+    }
+    for argument in arguments(tools, staged, options) {
+        key.part(argument.as_bytes());
+    }
+    key.part(staged.top.display().to_string().as_bytes());
+    for (path, content) in &staged.files {
+        key.part(path.display().to_string().as_bytes());
+        key.part(content);
+    }
+    key.text()
+}
+
+/// Builds, or takes the kept result of the same content.
+pub(in super::super) fn build(
+    tools: &Tools,
+    key: &str,
+    staged: &Staged,
+    options: &Kustomize,
+) -> Result<String, Failure> {
+    let kustomize = tools.kustomize.as_deref().map_err(|why| Failure::Tool(why.clone()))?;
+    if let Some(text) = cache::taken(&tools.cache, key) {
+        return Ok(text);
+    }
+    let mut programs = Vec::new();
+    if staged.charts {
+        if let Some(why) = schema::leads_out(&staged.files, "") {
+            return Err(Failure::Chart(why));
+        }
+        programs.push(tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?.to_owned());
+    }
+    let files = staged.files.iter().map(|(path, content)| (&**path, &**content));
+    let work = run::copy(files)
+        .map_err(|why| Failure::Tool(format!("the kustomization cannot be copied: {why}")))?;
+    let top = work.path().join(&staged.top);
+    let mut args = vec!["build".to_owned(), top.display().to_string()];
+    args.extend(arguments(tools, staged, options));
+    let run = Run {
+        through: &tools.through,
+        program: kustomize,
+        programs,
+        args: args.into_iter().map(Into::into).collect(),
+        read: vec![work.path().to_owned()],
+        folders: &[
+            "HELM_CACHE_HOME",
+            "HELM_CONFIG_HOME",
+            "HELM_DATA_HOME",
+            "HELM_PLUGINS",
+            "XDG_CONFIG_HOME",
+        ],
+        env: ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+            .map(|name| (name, "http://127.0.0.1:9".into()))
+            .into(),
+        limits: Limits { time: tools.timeout, ..Limits::default() },
+    };
+    let ended =
+        run.ended().map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", kustomize.display())))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    if !ended.success {
+        return Err(Failure::Chart(said(&text(&ended.stderr), work.path())));
+    }
+    let text = text(&ended.stdout);
+    cache::keep(&tools.cache, key, &text);
+    Ok(text)
+}
+
+/// Everything but the folder.
+fn arguments(tools: &Tools, staged: &Staged, options: &Kustomize) -> Vec<String> {
+    let mut args = Vec::new();
+    if staged.charts
+        && let Ok(helm) = &tools.helm
+    {
+        args.extend(["--enable-helm".to_owned(), "--helm-command".to_owned(), helm.display().to_string()]);
+        if !options.kube_version.is_empty() {
+            args.extend(["--helm-kube-version".to_owned(), options.kube_version.clone()]);
+        }
+        for version in api_versions().chain(options.api_versions.iter().cloned()) {
+            args.extend(["--helm-api-versions".to_owned(), version]);
+        }
+    }
+    args
+}
+
+/// Kustomize's message with the paths of the repository, without its warnings of old fields.
+fn said(text: &str, work: &Path) -> String {
+    let real = work.canonicalize().unwrap_or_else(|_| work.to_owned());
+    let lines = text.lines().filter(|line| !line.starts_with("# Warning:"));
+    let mut text = lines.collect::<Vec<_>>().join("\n");
+    for folder in [&*real, work] {
+        text = text.replace(&format!("{}/", folder.display()), "");
+        text = text.replace(&*folder.display().to_string(), ".");
+    }
+    tidy(&text)
+}

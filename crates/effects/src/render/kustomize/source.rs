@@ -1,0 +1,176 @@
+//! A source that is a kustomization.
+
+use std::path::Path;
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::{
+    super::{
+        application::{Helm, Source},
+        helm::{self, Failure, Request},
+        manifests::{self, Manifests},
+        problems,
+        source::Reader,
+        stage,
+        stamp::Stamp,
+        variables,
+    },
+    ask_origins, build,
+    files::{self, Chart, Staged},
+    options::Kustomize,
+    origins,
+};
+
+impl Reader<'_> {
+    /// Builds the kustomization of a folder; what it brought before stays where that fails.
+    pub(in super::super) fn kustomization(&mut self, source: &Source, folder: &Path, shown: &str) {
+        let shown = if shown.is_empty() { "." } else { shown };
+        self.out.shown = Some(format!("{shown} (kustomize)"));
+        let options =
+            match source.kustomize.as_ref().filter(|value| !value.is_null()).map(Kustomize::deserialize) {
+                None => Kustomize::default(),
+                Some(Ok(options)) => options,
+                Some(Err(why)) => {
+                    self.fail(problems::application_invalid, ".kustomize", format!("kustomize: {why}"));
+                    return;
+                }
+            };
+        let staged = files::collect(self.checkout, folder).and_then(|mut staged| {
+            let ready = self.adapt(&mut staged, &options)?;
+            Ok(ready.then_some(staged))
+        });
+        let staged = match staged {
+            Ok(Some(staged)) => staged,
+            Ok(None) => return,
+            Err(why) => {
+                self.fail(
+                    problems::kustomize_failed,
+                    ".path",
+                    format!("kustomization {shown} cannot be read: {why}"),
+                );
+                return;
+            }
+        };
+        for (file, what) in &staged.remote {
+            let message = format!("{file} names {what}, which is remote and was not fetched: it is left out");
+            self.report(problems::remote_source, ".path", message);
+        }
+        if !options.version.is_empty() {
+            self.out.substitutions.push(format!(
+                "Kustomize {} of {} is the one that is installed here",
+                options.version,
+                self.name()
+            ));
+        }
+        for chart in &staged.replaced {
+            self.component(chart);
+        }
+        if let Some((key, read)) = self.built(&staged, &options, folder, shown) {
+            self.old.parts.remove(folder);
+            self.keep(folder, Some(Stamp::Chart(key)), false, read);
+        }
+    }
+
+    /// Writes into the copy what the Application asks for, and asks for origins. False if the Application is wrong.
+    fn adapt(&mut self, staged: &mut Staged, options: &Kustomize) -> Result<bool, String> {
+        let mut components = Vec::new();
+        for path in &options.components {
+            if staged.add_component(self.checkout, path)? || !options.ignore_missing_components {
+                components.push(path.clone());
+            }
+        }
+        let Some((path, mut own)) = staged.own.take() else { return Ok(true) };
+        let (application, asked) = (self.application, self.asked());
+        if let Err((field, message)) =
+            options.write(&mut own, &components, |text| variables::fill(text, application, asked))
+        {
+            self.fail(problems::application_invalid, &format!(".kustomize.{field}"), message);
+            return Ok(false);
+        }
+        staged.strip = ask_origins(&mut own);
+        staged.change(&path, &own);
+        staged.own = Some((path, own));
+        Ok(true)
+    }
+
+    /// Values of a chart that Portolan stands in for, merged by Helm.
+    fn component(&mut self, chart: &Chart) {
+        let (staged, helm) = (stage::empty(&chart.name), Helm::default());
+        let namespace = self.pending.namespace().to_string();
+        let request = Request {
+            staged: &staged,
+            release: &chart.name,
+            namespace: &namespace,
+            values: chart.values.clone(),
+            files: Vec::new(),
+            helm: &helm,
+            shown: &chart.name,
+        };
+        let tools = self.context.tools;
+        match helm::template(tools, &helm::key(tools, &request), &request) {
+            Ok(text) => {
+                let values =
+                    manifests::rendered(&text, &chart.name, &self.name()).values.unwrap_or(Value::Null);
+                self.out.values.push((chart.name.clone(), chart.version.clone(), values));
+            }
+            Err(failure) => {
+                self.failed(failure, &format!("values of chart {}", chart.name), problems::helm_failed);
+            }
+        }
+    }
+
+    /// The text of the build as documents, with its key; `None` if it is as it was, or failed.
+    fn built(
+        &mut self,
+        staged: &Staged,
+        options: &Kustomize,
+        folder: &Path,
+        shown: &str,
+    ) -> Option<(String, Manifests)> {
+        let tools = self.context.tools;
+        let key = build::key(tools, staged, options);
+        let same =
+            self.old.parts.get(folder).is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())));
+        if same && !self.context.forced.contains(folder) {
+            let part = self.old.parts.remove(folder)?;
+            self.out.parts.insert(folder.to_owned(), part);
+            if let Some(applications) = self.old.applications.remove(folder) {
+                self.out.applications.insert(folder.to_owned(), applications);
+            }
+            return None;
+        }
+        match build::build(tools, &key, staged, options) {
+            Ok(text) => Some((key, origins::objects(&text, staged, &self.name(), self.context.lines))),
+            Err(Failure::Chart(mut said)) => {
+                if !staged.remote.is_empty() {
+                    said += " (what is remote was left out, and may be what is missing)";
+                }
+                self.failed(
+                    Failure::Chart(said),
+                    &format!("kustomization {shown}"),
+                    problems::kustomize_failed,
+                );
+                None
+            }
+            Err(failure) => {
+                self.failed(failure, &format!("kustomization {shown}"), problems::kustomize_failed);
+                None
+            }
+        }
+    }
+
+    fn failed(&mut self, failure: Failure, what: &str, problem: super::super::source::Report) {
+        let env = self.context.env;
+        match failure {
+            Failure::Chart(said) => {
+                self.fail(problem, ".path", format!("{what} for environment {env} does not build: {said}"));
+            }
+            Failure::Tool(why) => {
+                self.out.again = true;
+                let message = format!("{what} for environment {env} was not built: {why}");
+                self.fail(problems::kustomize_unusable, ".path", message);
+            }
+        }
+    }
+}
