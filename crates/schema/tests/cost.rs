@@ -47,7 +47,7 @@ fn an_object_is_judged_with_few_allocations() {
     });
     let counted = [&route, &service, &certificate].map(allocations);
     println!("a small route, a Service, a Certificate: {counted:?}");
-    let limits = [400, 50, 15];
+    let limits = [320, 45, 12];
     assert!(counted.iter().zip(limits).all(|(is, most)| *is <= most), "{counted:?}");
     // An update of a kind whose rules look at the older object nowhere costs nothing; of another the rules that do.
     let definitions = Definitions::builtin();

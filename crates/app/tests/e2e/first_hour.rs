@@ -94,6 +94,13 @@ fn a_broken_route_of_a_served_host_is_said() {
     let (first, _) = shown.split_once("app1.dev.example.com").unwrap();
     assert!(first.contains("refused   lost.dev.example.com"), "what is wrong comes first: {shown}");
     // A refused host that is served is shown with its certificate.
+    // Of one namespace only, with the exit code of what is shown.
+    let team = instance.run(&["status", "-n", "team-a"]);
+    assert!(team.status.code() == Some(1) && text(&team).contains("lost.dev.example.com"), "{}", text(&team));
+    let infra = instance.run(&["status", "-n", "gateway-system"]);
+    assert!(infra.status.code() == Some(0) && !text(&infra).contains("lost.dev"), "{}", text(&infra));
+    let nowhere = instance.run(&["status", "-n", "team-b"]);
+    assert!(nowhere.status.code() == Some(2) && text(&nowhere).contains("there are"), "{}", text(&nowhere));
     let lost = instance.reach("lost.dev.example.com", "refused");
     assert_eq!(lost["certificate"]["secret"], "gateway-system/ingress-tls", "{lost}");
     std::fs::remove_file(instance.dir.path().join("second.yaml")).unwrap();

@@ -17,6 +17,7 @@ use crate::{
         Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, NameConstraints,
         OutputFormats, Points, Solver, Subject,
     },
+    nearest,
 };
 
 /// What an issuer may be.
@@ -85,6 +86,18 @@ fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
             root.problem(356, Severity::Info, &node.path, message, hint);
         }
     }
+    for solver in acme.get("solvers").items() {
+        let follows = solver.get("dns01").get("cnameStrategy");
+        let fields = [(&follows, follows.value == "Follow"), (&solver.get("waitInsteadOfSelfCheck"), true)];
+        for (node, _) in fields.into_iter().filter(|(node, asks)| node.present() && *asks) {
+            let field = node.path.rsplit('.').next().unwrap_or_default();
+            let message = format!(
+                "{field} has no effect here: challenges are answered by the embedded DNS server itself"
+            );
+            let hint = "nothing to do here; in the cluster it counts";
+            root.problem(356, Severity::Info, &node.path, message, hint);
+        }
+    }
 }
 
 fn points(issuer: &Node<'_>) -> Points {
@@ -118,7 +131,20 @@ fn solver(node: &Node<'_>) -> Solver {
 /// waits for the right one.
 fn temporary(root: &mut Root<'_>) {
     const ASKED: &str = "cert-manager.io/issue-temporary-certificate";
-    if root.annotations().get(ASKED).is_some_and(|value| value == "true") {
+    let annotations = root.annotations();
+    for key in annotations.keys().filter(|key| key.starts_with("cert-manager.io/") && **key != ASKED) {
+        if nearest(key, [ASKED]).is_some() {
+            let message = format!("annotation {key} is not known and has no effect");
+            let hint = "cert-manager.io/issue-temporary-certificate may be meant";
+            root.problem(339, Severity::Warning, &format!("metadata.annotations[{key}]"), message, hint);
+        }
+    }
+    if let Some(value) = annotations.get(ASKED).filter(|value| !["true", "false"].contains(&value.as_str())) {
+        let message = format!("{value:?} is not \"true\", so no temporary certificate is asked for");
+        let hint = "write \"true\" or \"false\", or remove the annotation";
+        root.problem(339, Severity::Warning, &format!("metadata.annotations[{ASKED}]"), message, hint);
+    }
+    if annotations.get(ASKED).is_some_and(|value| value == "true") {
         let message = "no temporary certificate is made: the Secret is there once the issuer has signed";
         let hint = "nothing to do, unless something waits for the Secret alone";
         root.problem(

@@ -18,6 +18,8 @@ mod values;
 
 use std::{env, fs, path::PathBuf};
 
+use portolan_schema::{Definitions, admit, judges_updates, update};
+
 /// Where the files of a run are.
 fn folder() -> PathBuf {
     PathBuf::from(env::var("SCHEMA_DIFF_DIR").unwrap_or_else(|_| "/nonexistent".to_owned()))
@@ -40,6 +42,29 @@ fn what_we_say_is_what_a_real_server_said() {
         }
     }
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), recorded.len(), wrong.join("\n"));
+}
+
+/// An object is judged by itself when it is read, and beside what is stored only by what looks at both: together that has to be
+/// what is said of the whole update.
+#[test]
+fn an_update_is_judged_in_two_parts_as_in_one() {
+    let (bases, definitions) = (bases::read(), Definitions::builtin());
+    let (mut both, mut refused) = (0, 0);
+    for case in cases::all(&bases, 9, 600).into_iter().filter(|case| case.update) {
+        let old = admit(&definitions, bases[case.base].object.clone(), None).unwrap().object;
+        // What is refused by itself is not judged further.
+        let Ok(new) = admit(&definitions, case.object(&bases), None) else { continue };
+        let whole = admit(&definitions, case.object(&bases), Some(&old)).err().unwrap_or_default();
+        let part = update(&definitions, &new.object, &old);
+        both += 1;
+        refused += usize::from(!part.is_empty());
+        let definition = &bases[case.base].definition;
+        assert_eq!(part, whole, "{}: {}", definition.kind, case.object(&bases));
+        let judges = judges_updates(&definitions, &definition.group, &definition.version, &definition.kind);
+        assert!(judges || whole.is_empty(), "{}", definition.kind);
+    }
+    println!("{both} updates, {refused} refused for what was stored");
+    assert!(both > 100 && refused > 10, "{both} {refused}");
 }
 
 /// Not a test: a step of `make schema-diff`.
