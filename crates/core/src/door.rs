@@ -6,7 +6,7 @@ use portolan_model::{
     intake::{self, Refusal},
 };
 pub use portolan_schema::Definitions;
-use portolan_schema::{Cause, Unknown, decode, judges_updates, update};
+use portolan_schema::{Cause, CauseKind, Unknown, decode, judges_updates, update};
 use serde_json::Value;
 
 /// Most causes that one finding tells.
@@ -126,6 +126,12 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
     if holds_secrets(key) {
         causes.iter_mut().for_each(hide);
     }
+    // Fields of a mapping where a list belongs are not unknown: they stand in the wrong thing.
+    let misplaced = |field: &Unknown| {
+        let below = |of: &Cause| field.path.strip_prefix(&of.path).is_some_and(|rest| rest.starts_with('.'));
+        causes.iter().any(|cause| cause.kind == CauseKind::TypeInvalid && below(cause))
+    };
+    let unknown: Vec<&Unknown> = unknown.iter().filter(|field| !misplaced(field)).collect();
     let fields: Vec<String> =
         unknown.iter().take(TOLD).map(|field| format!("unknown field {:?}", field.path)).collect();
     let strict = (!fields.is_empty())
@@ -142,6 +148,8 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         format!("did you mean {}?", near.join(", "))
     } else if let Some(known) = causes.iter().take(TOLD).find_map(|cause| cause.hint.as_ref()) {
         format!("{known};")
+    } else if unknown.is_empty() && causes.first().is_some_and(wants_list) {
+        "write a list there: begin each item with a dash;".to_owned()
     } else if unknown.is_empty() {
         "correct the object;".to_owned()
     } else {
@@ -159,6 +167,11 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         ),
         hint: format!("{hint} until then what was stored before stays"),
     }
+}
+
+/// Whether a mapping stands where a list belongs.
+fn wants_list(cause: &Cause) -> bool {
+    cause.kind == CauseKind::TypeInvalid && cause.detail.ends_with("must be of type array: \"object\"")
 }
 
 fn more(all: usize) -> String {
