@@ -3,11 +3,15 @@
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
-    http::{StatusCode, header::HOST},
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HOST},
+    },
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
+use portolan_model::shown;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -56,11 +60,17 @@ async fn ask(driver: &Driver, what: What) -> Response {
             .into_response();
     }
     match answered.await {
-        Ok(Ok(json)) => Json(json).into_response(),
+        Ok(Ok(json)) => plain(&json),
         Ok(Err(error)) => (StatusCode::NOT_FOUND, Json(json!({"error": error}))).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "the instance is stopping"})))
             .into_response(),
     }
+}
+
+/// JSON with escapes for what a terminal would obey.
+fn plain(json: &Value) -> Response {
+    let text = json.to_string();
+    ([(CONTENT_TYPE, "application/json")], shown::quoted(&text).into_owned()).into_response()
 }
 
 fn reads() -> Router<Driver> {
@@ -113,12 +123,38 @@ pub fn public(driver: Driver) -> Router {
 }
 
 async fn host_is_local(request: Request, next: Next) -> Response {
-    let host = request.headers().get(HOST).and_then(|h| h.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    if name == "localhost" || name.parse::<std::net::IpAddr>().is_ok() {
+    // HTTP/2 has the host in the address.
+    let header = request.headers().get(HOST).and_then(|h| h.to_str().ok());
+    let host = header.or_else(|| request.uri().authority().map(axum::http::uri::Authority::as_str));
+    if is_local(host.unwrap_or_default()) {
         return next.run(request).await;
     }
     (StatusCode::FORBIDDEN, Json(json!({"error": "use an IP address or localhost as host"}))).into_response()
+}
+
+/// Whether a Host header is `localhost` or an IP address, in any form that a client may write: with or without a port, in any
+/// case, as a full name with a dot at its end.
+fn is_local(host: &str) -> bool {
+    let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, port)) => {
+            return address.parse::<std::net::Ipv6Addr>().is_ok() && is_port(port);
+        }
+        None => match host.split_once(':') {
+            Some((name, port)) if is_port(&format!(":{port}")) => name,
+            Some(_) => return host.parse::<std::net::Ipv6Addr>().is_ok(),
+            None => host,
+        },
+    };
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::Ipv4Addr>().is_ok()
+}
+
+/// What stands behind a name: nothing, or a colon and a number.
+fn is_port(text: &str) -> bool {
+    let number = |port: &str| {
+        port.is_empty() || port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    };
+    text.is_empty() || text.strip_prefix(':').is_some_and(number)
 }
 
 /// For the Unix socket.
@@ -132,4 +168,56 @@ pub fn control(driver: Driver) -> Router {
             }),
         )
         .with_state(driver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_of_this_machine_in_every_form_and_no_other() {
+        for host in [
+            "localhost",
+            "LOCALHOST",
+            "LocalHost:9470",
+            "localhost.",
+            "localhost.:9470",
+            "127.0.0.1",
+            "127.0.0.1:9470",
+            "127.1.2.3:1",
+            "[::1]",
+            "[::1]:9470",
+            "::1",
+            "[::ffff:127.0.0.1]:80",
+            "0.0.0.0:9470",
+            "192.0.2.1",
+            "127.0.0.1.",
+            "localhost:",
+        ] {
+            assert!(is_local(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example.com",
+            "evil.example.com:9470",
+            "localhost.evil.example.com",
+            "127.0.0.1.evil.example.com",
+            "127.0.0.1.nip.io:9470",
+            "localhost:9470:80",
+            "localhost@evil.example.com",
+            "[localhost]",
+            "[evil.example.com]:80",
+            "localhost..",
+            "localhost:99999",
+            "localhost:x",
+            "[::1",
+            "[::1]x",
+            "[127.0.0.1]",
+            "1.2.3",
+            "127.1",
+            "localhost ",
+        ] {
+            assert!(!is_local(host), "{host}");
+        }
+    }
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail};
 use portolan_effects::dns::query;
 use portolan_model::dns::RecordType;
 
-use crate::{cli, client::Client, columns, host, instance};
+use crate::{cli, client::Client, columns, host, instance, out};
 
 /// Arguments of `dns`.
 #[derive(clap::Args)]
@@ -68,7 +68,7 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
         }
     }
     if sets.is_empty() {
-        anstream::println!("{name}: {said} from {server}; why is said by: portolan explain {name}");
+        out::line(&format!("{name}: {said} from {server}; why is said by: portolan explain {name}"));
         return Ok(1);
     }
     for set in &sets {
@@ -77,6 +77,6 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
             table.row([set.name.to_string(), ttl, set.r#type.to_string(), value.clone()]);
         }
     }
-    anstream::print!("{}", table.lines());
+    out::print(&table.lines());
     Ok(0)
 }

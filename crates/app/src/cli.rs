@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{ask, client, complete, driver, host, instance, objects, render};
+use crate::{ask, client, complete, driver, host, instance, objects, out, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -203,9 +203,8 @@ pub fn run() -> anyhow::Result<u8> {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Nobody reads colours in a file.
-    let colours = anstream::AutoStream::choice(&std::io::stderr()) != anstream::ColorChoice::Never;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).init();
+    // Without colours, which could not be told from those of somebody's text.
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(out::Log).with_ansi(false).init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -237,9 +236,9 @@ pub fn run() -> anyhow::Result<u8> {
                     .get(&["explain", &host])
                     .await?;
                 if args.output == Output::Json {
-                    anstream::println!("{}", serde_json::to_string_pretty(&json)?);
+                    out::json(&json)?;
                 } else {
-                    anstream::print!("{}", crate::status::explanation(&json));
+                    out::print(&crate::status::explanation(&out::Shown::of(&json)));
                 }
                 let steps = json["steps"].as_array().into_iter().flatten();
                 Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
@@ -254,7 +253,7 @@ pub fn run() -> anyhow::Result<u8> {
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .post(&["renew", &namespace, &name])
                     .await?;
-                anstream::println!("{}", json["message"].as_str().unwrap_or("asked for"));
+                out::line(json["message"].as_str().unwrap_or("asked for"));
                 Ok(0)
             }
             Verb::Down(args) => down(args).await,
@@ -268,16 +267,16 @@ async fn down(args: Instance) -> anyhow::Result<u8> {
         && client.post(&["down"]).await.is_ok()
     {
         instance::wait_until_gone(&state).await?;
-        anstream::println!("stopped; the state is kept in {}", state.display());
+        out::line(&format!("stopped; the state is kept in {}", state.display()));
         return Ok(0);
     }
     // Nobody answers: a killed instance, or one that is still starting; the latter holds the lock.
     match instance::end(&state).await? {
         instance::Ended::Envoy(pid) => {
-            anstream::println!("ended Envoy (process {pid}), which a killed instance had left");
+            out::line(&format!("ended Envoy (process {pid}), which a killed instance had left"));
         }
-        instance::Ended::Files => anstream::println!("no process was left of a killed instance"),
+        instance::Ended::Files => out::line("no process was left of a killed instance"),
     }
-    anstream::println!("the state is kept in {}", state.display());
+    out::line(&format!("the state is kept in {}", state.display()));
     Ok(0)
 }

@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use owo_colors::OwoColorize as _;
+use portolan_model::shown;
 
 /// Blanks between two columns.
 const GAP: usize = 3;
@@ -33,7 +34,10 @@ impl Columns {
 
     /// Adds a row; `-` stands for nothing.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        let cells = cells.into_iter().map(|cell| if cell.is_empty() { "-".to_owned() } else { cell });
+        let cells = cells.into_iter().map(|cell| match &*shown::text(&cell) {
+            "" => "-".to_owned(),
+            text => text.to_owned(),
+        });
         self.rows.push(cells.collect());
     }
 
@@ -90,7 +94,7 @@ impl Columns {
         }
         let mut out = String::new();
         for line in table.lines() {
-            out.push_str(&colour(line.trim_end()));
+            out.push_str(line.trim_end());
             out.push('\n');
         }
         out
@@ -129,8 +133,7 @@ pub fn width() -> Option<usize> {
     terminal_size::terminal_size_of(stdout).map(|(terminal_size::Width(columns), _)| usize::from(columns))
 }
 
-/// A line whose first word says how something is, with that word in colour. What is printed goes through `anstream`, which
-/// takes the colours out again where there is no terminal or `NO_COLOR` is set.
+/// A line whose first word says how something is, with that word in colour. Only `out` calls it, with what is plain text.
 pub fn colour(line: &str) -> String {
     let (word, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
     match word {
@@ -151,7 +154,7 @@ fn fold(text: &str, width: Option<usize>) -> String {
     let mut out = String::new();
     for line in text.lines() {
         let Some(width) = width.filter(|width| line.chars().count() > *width) else {
-            out.push_str(&colour(line));
+            out.push_str(line);
             out.push('\n');
             continue;
         };
@@ -168,7 +171,7 @@ fn fold(text: &str, width: Option<usize>) -> String {
             made.push_str(word);
             at += word.chars().count();
         }
-        out.push_str(&colour(made.trim_end()));
+        out.push_str(made.trim_end());
         out.push('\n');
     }
     out

@@ -38,7 +38,7 @@ pub fn completion(args: &Completion) -> u8 {
     };
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "portolan", &mut out);
-    anstream::print!("{}", String::from_utf8_lossy(&out));
+    crate::out::own(&out);
     0
 }
 
@@ -52,7 +52,7 @@ pub fn man(args: &Man) -> anyhow::Result<u8> {
     let Some(dir) = &args.dir else {
         let mut out = Vec::new();
         clap_mangen::Man::new(command).render(&mut out)?;
-        anstream::print!("{}", String::from_utf8_lossy(&out));
+        crate::out::own(&out);
         return Ok(0);
     };
     let write = || -> std::io::Result<()> {

@@ -179,6 +179,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let state = StateDir::open(&state)?;
     let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
     instance::belongs(state.path(), &owner)?;
+    portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);
     let store = Store::open(state.path())?;
     if let Some(address) = args.bind {
         instance::bindable(address)?;
@@ -262,11 +263,15 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let registration = instance::register(driver.state.path());
     driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
     if !args.once {
-        anstream::println!("portolan: serving {} ({})", driver.root.display(), args.env);
-        anstream::println!("portolan: state {}", driver.state.path().display());
-        anstream::println!("portolan: roots to trust {}", driver.state.path().join("ca.pem").display());
-        anstream::println!("portolan: DNS {}", driver.dns.address());
-        anstream::println!("portolan: API http://{}", driver.run["api"].as_str().unwrap_or("?"));
+        for line in [
+            format!("serving {} ({})", driver.root.display(), args.env),
+            format!("state {}", driver.state.path().display()),
+            format!("roots to trust {}", driver.state.path().join("ca.pem").display()),
+            format!("DNS {}", driver.dns.address()),
+            format!("API http://{}", driver.run["api"].as_str().unwrap_or("?")),
+        ] {
+            crate::out::line(&format!("portolan: {line}"));
+        }
     }
     let code = driver.run(events, &args).await?;
     driver.view.clear();

@@ -13,6 +13,7 @@ mod folder;
 mod host;
 mod instance;
 mod objects;
+mod out;
 mod render;
 mod seal;
 mod status;
@@ -33,7 +34,7 @@ fn main() -> ExitCode {
     match cli::run() {
         Ok(code) => ExitCode::from(code),
         Err(error) => {
-            anstream::eprintln!("portolan: {error:#}");
+            out::error(&error);
             ExitCode::from(2)
         }
     }

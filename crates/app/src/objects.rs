@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use portolan_effects::store::{Store, Stored};
 use portolan_model::{
-    Object,
+    Object, Redacted,
     intake::{Fact, intake},
+    veil,
 };
 use serde_json::{Value, json};
 
-use crate::{age, cli::Instance, client::Client, columns, instance};
+use crate::{age, cli::Instance, client::Client, columns, instance, out};
 
 /// Which objects are asked for.
 #[derive(Debug)]
@@ -78,10 +79,10 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
     let alone = named.is_some() && !events::asked_for(&kind);
     let shown = if alone { &json["items"][0] } else { &json };
     match args.output {
-        Output::Table if events::asked_for(&kind) => anstream::print!("{}", events::table(&json)),
-        Output::Table => anstream::print!("{}", table(&json)),
-        Output::Yaml => anstream::print!("{}", serde_saphyr::to_string(shown)?),
-        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(shown)?),
+        Output::Table if events::asked_for(&kind) => out::print(&events::table(&json)),
+        Output::Table => out::print(&table(&json)),
+        Output::Yaml => out::yaml(shown)?,
+        Output::Json => out::json(shown)?,
     }
     Ok(0)
 }
@@ -200,11 +201,22 @@ fn show(store: &Store, stored: &Stored) -> Value {
         // kubectl's copy of the whole object, values of Secrets included.
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }
-    if let Some(Fact::Secret(secret)) = &taken.fact {
+    let known = match &taken.fact {
+        Some(Fact::Secret(secret)) => Some(secret),
+        _ => None,
+    };
+    if veil::means_secret(&object.json) {
         // What may be shown of a value: the fingerprint that all of Portolan's output uses.
-        for field in ["data", "stringData"] {
-            for (key, value) in map.get_mut(field).and_then(Value::as_object_mut).into_iter().flatten() {
-                *value = secret.data.get(key.as_str()).map_or(Value::Null, |v| format!("{v:?}").into());
+        for (field, values) in map.iter_mut() {
+            match (field.as_str(), known) {
+                ("apiVersion" | "kind" | "metadata" | "type" | "immutable", _) => {}
+                ("data" | "stringData", Some(secret)) => {
+                    for (key, value) in values.as_object_mut().into_iter().flatten() {
+                        *value =
+                            secret.data.get(key.as_str()).map_or(Value::Null, |v| format!("{v:?}").into());
+                    }
+                }
+                _ => hide(values),
             }
         }
     }
@@ -213,6 +225,19 @@ fn show(store: &Store, stored: &Stored) -> Value {
         None => map.remove("status"),
     };
     json
+}
+
+/// Every text below as its fingerprint: a SealedSecret may hold by mistake what it should have sealed.
+fn hide(json: &mut Value) {
+    match json {
+        Value::Array(items) => items.iter_mut().for_each(hide),
+        Value::Object(map) => map.values_mut().for_each(hide),
+        Value::Null | Value::Bool(_) => {}
+        value => {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            *value = format!("{:?}", Redacted::from(&*text)).into();
+        }
+    }
 }
 
 fn table(json: &Value) -> String {

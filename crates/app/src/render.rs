@@ -25,7 +25,11 @@ use portolan_model::{
 };
 use serde_json::{Value, json};
 
-use crate::{cli::Output, status};
+use crate::{
+    cli::Output,
+    out::{self, Shown},
+    status,
+};
 
 /// Arguments of `render`.
 #[derive(clap::Args)]
@@ -78,9 +82,9 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     }
     let wanted = wanted(&args.env, rendered);
     match args.output {
-        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(&wanted)?),
-        Output::Table if args.objects => anstream::print!("{}", table::objects(&wanted)),
-        Output::Table => anstream::print!("{}", table::all(&wanted, args.info, args.all)),
+        Output::Json => out::json(&wanted)?,
+        Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted))),
+        Output::Table => out::print(&table::all(&Shown::of(&wanted), args.info, args.all)),
     }
     Ok(status::code(&wanted, args.allow_incomplete))
 }

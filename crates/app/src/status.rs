@@ -33,7 +33,10 @@ use portolan_engine::Engine;
 use portolan_model::{ObjectKey, Origin, Problem, condition::Status, input::Secret};
 use serde_json::{Value, json};
 
-use crate::cli::Output;
+use crate::{
+    cli::Output,
+    out::{self, Shown},
+};
 
 /// The whole status.
 pub fn status(
@@ -261,8 +264,8 @@ fn force(state: &Force) -> (bool, String) {
 /// None that a status can cause.
 pub fn print(status: &Value, output: Output, info: bool, all: bool) -> anyhow::Result<()> {
     match output {
-        Output::Json => anstream::println!("{}", serde_json::to_string_pretty(status)?),
-        Output::Table => anstream::print!("{}", table::table(status, info, all)),
+        Output::Json => out::json(status)?,
+        Output::Table => out::print(&table::table(&Shown::of(status), info, all)),
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What one host takes in memory, by part, counted by the allocator. A process of its own, with one test: nothing else
 //! allocates. `cargo test -p portolan --test memory -- --nocapture` prints the table.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_macros, missing_docs)]
 
 use std::{collections::BTreeMap, fmt::Write as _, hint::black_box};
 

@@ -4,6 +4,7 @@
 use portolan_model::{
     Code, Object, ObjectKey, Origin, Problem, Severity,
     intake::{self, Refusal},
+    veil::{self, Veil},
 };
 pub use portolan_schema::Definitions;
 use portolan_schema::{Cause, CauseKind, Unknown, decode, judges_updates, update};
@@ -64,7 +65,13 @@ pub fn refused_update(definitions: &Definitions, stored: &Object, new: &Object) 
     if is_of_endpoints(&new.key) {
         causes.retain(|cause| !is_local(cause));
     }
-    (!causes.is_empty()).then(|| refused(&new.key, &[], causes))
+    (!causes.is_empty()).then(|| covered(refused(&new.key, &[], causes), &Veil::of_document(&new.json)))
+}
+
+/// Without what the document means to keep secret.
+fn covered(problem: Problem, veil: &Veil) -> Problem {
+    let cover = |text: &str| veil.cover(text).into_owned();
+    Problem { message: cover(&problem.message), hint: cover(&problem.hint), ..problem }
 }
 
 /// On one machine loopback is where backends are: the one thing that is taken and that a cluster refuses.
@@ -94,10 +101,12 @@ pub enum Door {
 pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<Door, String> {
     let (key, _) = Object::identity(&json)?;
     let written = restricts(&key).then(|| json.clone());
+    let veil = Veil::of_document(&json);
     let judged = judge(definitions, &key, json).and_then(|json| {
         let refused = refused_by_webhook(&key, &intake::webhook(&key, &json));
         refused.map_or(Ok(json), |problem| Err(Box::new(problem)))
     });
+    let judged = judged.map_err(|problem| Box::new(covered(*problem, &veil)));
     Ok(match (judged, written) {
         (Ok(json), _) => Door::Taken(Object::from_json(json, origin)?),
         (Err(problem), Some(written)) => Door::Restricts(Object::from_json(written, origin)?, *problem),
@@ -179,7 +188,7 @@ fn more(all: usize) -> String {
 }
 
 fn holds_secrets(key: &ObjectKey) -> bool {
-    matches!((&*key.kind.group, &*key.kind.kind), ("", "Secret") | ("bitnami.com", "SealedSecret"))
+    veil::is_secret_kind(&key.kind.kind)
 }
 
 /// Takes values away that may be secret.

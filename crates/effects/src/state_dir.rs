@@ -41,6 +41,9 @@ pub enum StateDirError {
     Unusable(PathBuf, std::io::Error),
 }
 
+/// File of the key of fingerprints.
+const FINGERPRINTS: &str = "fingerprint.key";
+
 impl StateDir {
     /// Opens or creates the directory (0700) and takes its lock.
     ///
@@ -90,6 +93,21 @@ impl StateDir {
     /// The directory.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The key of the fingerprints that are shown of secret values: made once, so that they are the same over restarts.
+    ///
+    /// # Errors
+    /// What the file system says, with the path and what to do.
+    pub fn fingerprint_key(&self) -> std::io::Result<[u8; 32]> {
+        let kept = fs::read(self.path.join(FINGERPRINTS)).ok().and_then(|bytes| bytes.try_into().ok());
+        if let Some(key) = kept {
+            return Ok(key);
+        }
+        let mut key = [0; 32];
+        aws_lc_rs::rand::fill(&mut key).map_err(|_| std::io::Error::other("the system has no randomness"))?;
+        self.write(FINGERPRINTS, &key)?;
+        Ok(key)
     }
 
     /// Writes a private file whole, or not at all.

@@ -20,6 +20,8 @@ pub mod object;
 pub mod problem;
 pub mod re2;
 pub mod redacted;
+pub mod shown;
+pub mod veil;
 pub mod yaml;
 
 pub use condition::Condition;

@@ -1,8 +1,28 @@
 //! Secret values that never show themselves.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
+use aws_lc_rs::{hmac, rand};
 use zeroize::Zeroizing;
+
+/// Key of the fingerprints of this process.
+static KEY: OnceLock<hmac::Key> = OnceLock::new();
+
+/// One of this process alone.
+fn random() -> hmac::Key {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).expect("the system has randomness");
+    hmac::Key::new(hmac::HMAC_SHA256, &bytes)
+}
+
+/// Takes the key of a state, so that its fingerprints are the same over restarts. The first call counts; without one the key is
+/// random. To be called before any fingerprint is made.
+pub fn key_fingerprints(key: &[u8]) {
+    let _ = KEY.set(hmac::Key::new(hmac::HMAC_SHA256, key));
+}
 
 /// A secret value. Compares by content, prints as its fingerprint only, and is zeroed when the last copy goes.
 #[derive(Clone, PartialEq, Eq)]
@@ -29,9 +49,9 @@ impl Redacted {
         self.0.is_empty()
     }
 
-    /// First 8 hex digits of the SHA-256: enough to tell two values apart, useless to recover one with entropy.
+    /// First 8 hex digits of a keyed hash: enough to tell two values apart, and nobody without the key can confirm a guess.
     pub fn fingerprint(&self) -> String {
-        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &self.0);
+        let digest = hmac::sign(KEY.get_or_init(random), &self.0);
         digest.as_ref().iter().take(4).fold(String::with_capacity(8), |mut text, byte| {
             use fmt::Write as _;
             let _ = write!(text, "{byte:02x}");
@@ -48,7 +68,7 @@ impl From<&str> for Redacted {
 
 impl fmt::Debug for Redacted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "[redacted {} bytes, sha256 {}]", self.len(), self.fingerprint())
+        write!(f, "[redacted {} bytes, fingerprint {}]", self.len(), self.fingerprint())
     }
 }
 

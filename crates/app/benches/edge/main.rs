@@ -12,7 +12,7 @@
 //!
 //! It prints figures and asserts none: these machines are shared. The counts of work an edit are what does not depend on
 //! the machine.
-#![allow(clippy::unwrap_used, clippy::cast_precision_loss, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_macros, missing_docs)]
 
 mod instance;
 mod load;

@@ -5,7 +5,10 @@ use portolan_core::{
     status::rows::{EntryPoint, State},
     world,
 };
-use portolan_model::input::{Certificate, IssuerRef};
+use portolan_model::{
+    input::{Certificate, IssuerRef},
+    shown,
+};
 use prometheus_client::{
     encoding::text::{encode_eof, encode_registry},
     metrics::{family::Family, gauge::Gauge},
@@ -93,11 +96,13 @@ fn labels(certificate: &Certificate) -> Labels {
             (String::new(), kind.to_owned(), group.to_owned())
         }
     };
-    vec![
+    let labels = [
         ("name", certificate.key.name.to_string()),
         ("namespace", certificate.key.namespace.to_string()),
         ("issuer_name", name),
         ("issuer_kind", kind),
         ("issuer_group", group),
-    ]
+    ];
+    // The format escapes quotes and line breaks; people look at it on terminals.
+    labels.map(|(name, value)| (name, shown::text(&value).into_owned())).into()
 }

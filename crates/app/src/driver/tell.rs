@@ -15,10 +15,10 @@ use portolan_core::{
     world::Finding,
 };
 use portolan_engine::{Changes, Engine};
-use portolan_model::{Name, Problem, Severity};
+use portolan_model::{Name, Problem, Severity, shown};
 
 use super::Driver;
-use crate::{cli::Up, columns, status};
+use crate::{cli::Up, columns, out, status};
 
 /// Hosts that the live view names; the rest is a number.
 const NAMED: usize = 10;
@@ -88,12 +88,12 @@ impl View {
             Some(screen) => {
                 // Drawn by another library than what takes colours out elsewhere.
                 let plain = anstream::AutoStream::choice(&std::io::stderr()) == anstream::ColorChoice::Never;
-                for line in columns::folded_text(line).lines() {
+                for line in out::coloured(&columns::folded_text(line)).lines() {
                     let bare = plain.then(|| anstream::adapter::strip_str(line).to_string());
                     drop(screen.all.println(bare.as_deref().unwrap_or(line)));
                 }
             }
-            None => anstream::print!("{}", columns::folded_text(line)),
+            None => out::print(&columns::folded_text(line)),
         }
     }
 
@@ -102,7 +102,7 @@ impl View {
         for host in std::mem::take(&mut self.changed) {
             let Some(entry) = engine.get::<EntryPoint>(&host) else {
                 if self.told.remove(&host).is_some() && self.lines {
-                    self.line(&format!("gone     {host}"));
+                    self.line(&format!("gone     {}", shown::text(&host)));
                 }
                 continue;
             };
@@ -112,7 +112,8 @@ impl View {
             }
             // On a terminal what is on its way stands in the live view.
             if self.lines && (entry.state != State::Pending || self.screen.is_none()) {
-                self.line(&format!("{:8} {host} {}: {}", entry.state.word(), entry.url, entry.why));
+                let text = format!("{:8} {host} {}: {}", entry.state.word(), entry.url, entry.why);
+                self.line(&shown::text(&text));
             }
             self.told.insert(host, now);
         }
@@ -122,7 +123,8 @@ impl View {
             // The same in other words is not resolved.
             let again = |new: &Problem| (&new.object, new.code) == (&problem.object, problem.code);
             if self.lines && problem.severity != Severity::Info && !found.iter().any(again) {
-                self.line(&format!("resolved {} {}: {}", problem.code, problem.object, problem.message));
+                let text = format!("resolved {} {}: {}", problem.code, problem.object, problem.message);
+                self.line(&shown::text(&text));
             }
         }
         for problem in found {
@@ -146,7 +148,7 @@ impl View {
             .iter()
             .filter(|(_, (state, _))| *state == State::Pending)
             .take(NAMED)
-            .map(|(host, (_, why))| format!("{host}: {why}"))
+            .map(|(host, (_, why))| shown::text(&format!("{host}: {why}")).into_owned())
             .chain((pending > NAMED).then(|| format!("and {} more", pending - NAMED)))
             .collect();
         while screen.waiting.len() > waiting.len() {

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use portolan_model::shown;
 use serde_json::Value;
 
-use crate::{columns, status};
+use crate::{columns, out::Shown, status};
 
 fn text(value: &Value) -> String {
     match value {
-        Value::String(text) => text.clone(),
+        Value::String(text) => shown::text(text).into_owned(),
         Value::Null => "-".to_owned(),
         Value::Array(items) if items.is_empty() => "-".to_owned(),
         Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
@@ -39,7 +40,7 @@ fn owners(components: &Value) -> String {
 }
 
 /// Every room.
-pub(super) fn all(wanted: &Value, info: bool, all: bool) -> String {
+pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     let mut out = String::new();
     let count = |field: &str| wanted[field].as_array().map_or(0, Vec::len);
     let _ = writeln!(
@@ -146,7 +147,7 @@ pub(super) fn all(wanted: &Value, info: bool, all: bool) -> String {
 }
 
 /// Every object, in the order of writing.
-pub(super) fn objects(wanted: &Value) -> String {
+pub(super) fn objects(wanted: &Shown) -> String {
     let mut out = String::new();
     for object in wanted["objects"].as_array().into_iter().flatten() {
         let (wave, application) = (text(&object["wave"]), text(&object["application"]));

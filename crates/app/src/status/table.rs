@@ -2,18 +2,19 @@
 
 use std::fmt::Write as _;
 
+use portolan_model::shown;
 use serde_json::Value;
 
 use super::{causes, dns, verdict};
-use crate::{age, columns};
+use crate::{age, columns, out::Shown};
 
 fn text(value: &Value) -> String {
-    value.as_str().unwrap_or("").to_owned()
+    shown::text(value.as_str().unwrap_or("")).into_owned()
 }
 
 /// The status as tables with the findings below; `info`: also findings that are only for information;
 /// `all`: each by itself.
-pub fn table(status: &Value, info: bool, all: bool) -> String {
+pub fn table(status: &Shown, info: bool, all: bool) -> String {
     let heads = ["STATE", "HOSTNAME", "WHY", "URL", "CERTIFICATE", "EXPIRES", "DNS", "ROUTE"];
     let mut table = columns::Columns::new(heads).optional(&["ROUTE", "CERTIFICATE", "DNS", "EXPIRES", "URL"]);
     let rank = |entry: &Value| match entry["state"].as_str() {
@@ -72,7 +73,7 @@ pub fn table(status: &Value, info: bool, all: bool) -> String {
 
 /// A finding in lines for people.
 pub fn line(finding: &Value) -> String {
-    let text = |key: &str| finding[key].as_str().unwrap_or("");
+    let text = |key: &str| self::text(&finding[key]);
     let mut out = format!("{} {} {}: {}", text("severity"), text("code"), place(finding), text("message"));
     if !text("hint").is_empty() {
         let _ = write!(out, "\n    hint: {}", text("hint"));
@@ -82,23 +83,23 @@ pub fn line(finding: &Value) -> String {
 
 /// The object of a finding, its field, and where it stands.
 pub(super) fn place(finding: &Value) -> String {
-    let text = |key: &str| finding[key].as_str().unwrap_or("");
-    let place = match (finding["file"].as_str(), finding["line"].as_u64()) {
-        (Some(file), Some(line)) => format!(" ({file}:{line})"),
-        (Some(file), None) => format!(" ({file})"),
-        _ => String::new(),
+    let text = |key: &str| self::text(&finding[key]);
+    let place = match (text("file"), finding["line"].as_u64()) {
+        (file, _) if file.is_empty() => String::new(),
+        (file, Some(line)) => format!(" ({file}:{line})"),
+        (file, None) => format!(" ({file})"),
     };
     let field = if text("field").is_empty() { String::new() } else { format!(" {}", text("field")) };
     format!("{}{field}{place}", text("object"))
 }
 
 /// An explanation in lines for people.
-pub fn explanation(json: &Value) -> String {
+pub fn explanation(json: &Shown) -> String {
     let mut out = columns::folded_text(&format!(
         "{} is {}: {}",
-        json["hostname"].as_str().unwrap_or(""),
-        json["state"].as_str().unwrap_or(""),
-        json["message"].as_str().unwrap_or("")
+        text(&json["hostname"]),
+        text(&json["state"]),
+        text(&json["message"])
     ));
     let mut table = columns::Columns::new(["OK", "STEP", "WHAT IS KNOWN"]);
     for step in json["steps"].as_array().into_iter().flatten() {

@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use portolan_model::{veil::Veil, yaml};
+use serde_json::Value;
+
 use super::{
     Tools,
     application::{Helm, Parameter},
@@ -171,6 +174,25 @@ fn run(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<String, Fail
     Err(Failure::Chart(tidy(&said)))
 }
 
+/// What of the values must not be said.
+pub(super) fn veil(request: &Request<'_>) -> Veil {
+    let charts = request.staged.files.iter();
+    let charts = charts.filter(|(path, _)| path.file_name().is_some_and(|name| name == "values.yaml"));
+    let values = charts.map(|(_, content)| content).chain(request.values.iter().map(|(_, content)| content));
+    let documents: Vec<Value> = values
+        .flat_map(|content| yaml::load(&String::from_utf8_lossy(content)).0)
+        .map(|document| document.json)
+        .collect();
+    let mut veil = Veil::of_values(&documents);
+    for Parameter { name, value, .. } in &request.helm.parameters {
+        veil.add(name, value);
+    }
+    for (name, content) in &request.files {
+        veil.add(name, &String::from_utf8_lossy(content));
+    }
+    veil
+}
+
 /// Everything but files.
 fn arguments(request: &Request<'_>) -> Vec<String> {
     let helm = request.helm;
@@ -235,7 +257,8 @@ pub(super) fn tidy(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines = lines.filter(|line| !line.starts_with("Use --debug") && !line.starts_with("level="));
     let text: Vec<&str> = lines.collect();
-    let text = text.join("\n");
+    // What is said stands in one line of a table or a log.
+    let text = text.join(" ");
     text.strip_prefix("Error: ").unwrap_or(&text).chars().take(4000).collect()
 }
 

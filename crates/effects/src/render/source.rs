@@ -398,6 +398,8 @@ impl Reader<'_> {
         match helm::template(tools, &hash, &request) {
             Ok(text) => Template::Read(key, manifests::rendered(&text, shown, &self.name())),
             Err(Failure::Chart(said)) => {
+                // Helm quotes values, of which some are secret by their names.
+                let said = helm::veil(&request).cover(&said).into_owned();
                 let message =
                     format!("chart {shown} for environment {} does not render: {said}", self.context.env);
                 self.fail(problems::helm_failed, ".path", message);

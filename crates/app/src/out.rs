@@ -1,0 +1,160 @@
+//! All that is printed goes through here. What comes from a repository may hold what a terminal obeys: escape sequences,
+//! line breaks, marks that turn the direction of writing. Here it is written out (`portolan_model::shown`), so nobody can
+//! forget it; other macros that print are refused by a lint (`clippy.toml`).
+//!
+//! A line break that is part of a value is written out before the value becomes part of a text ([`Shown`], `columns`):
+//! afterwards it could not be told from ours.
+#![allow(clippy::disallowed_macros, reason = "the one place")]
+
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
+
+use portolan_model::shown;
+use serde_json::Value;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::columns;
+
+/// JSON whose texts are fit for a terminal: each is one line of plain text. What makes tables and lists takes nothing else.
+pub struct Shown(Value);
+
+impl Shown {
+    /// With all texts and keys written out.
+    pub fn of(value: &Value) -> Self {
+        Self(written_out(value))
+    }
+}
+
+impl std::ops::Deref for Shown {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn written_out(value: &Value) -> Value {
+    match value {
+        Value::String(text) => shown::text(text).into(),
+        Value::Array(items) => items.iter().map(written_out).collect(),
+        Value::Object(map) => {
+            map.iter().map(|(key, value)| (shown::text(key).into_owned(), written_out(value))).collect()
+        }
+        other => other.clone(),
+    }
+}
+
+/// Lines with their first words in colour, as they go to a terminal. `anstream` takes the colours out again where there is
+/// no terminal or `NO_COLOR` is set.
+pub fn coloured(text: &str) -> String {
+    let lines: Vec<String> = text.split('\n').map(|line| columns::colour(&shown::text(line))).collect();
+    lines.join("\n")
+}
+
+/// Lines for people.
+pub fn print(text: &str) {
+    anstream::print!("{}", coloured(text));
+}
+
+/// One line for people.
+pub fn line(text: &str) {
+    anstream::println!("{}", shown::text(text));
+}
+
+/// JSON for programs.
+///
+/// # Errors
+/// None that a value can cause.
+pub fn json(value: &Value) -> anyhow::Result<()> {
+    anstream::println!("{}", shown::quoted(&serde_json::to_string_pretty(value)?));
+    Ok(())
+}
+
+/// YAML for people and programs.
+///
+/// # Errors
+/// None that a value can cause.
+pub fn yaml(value: &Value) -> anyhow::Result<()> {
+    anstream::print!("{}", as_yaml(value)?);
+    Ok(())
+}
+
+fn as_yaml(value: &Value) -> anyhow::Result<String> {
+    let written = serde_saphyr::to_string(value)?;
+    // JSON is YAML, and quotes keys too.
+    Ok(match shown::lines(&written) {
+        Cow::Borrowed(_) => written,
+        Cow::Owned(_) => format!("{}\n", shown::quoted(&serde_json::to_string_pretty(value)?)),
+    })
+}
+
+/// What our own libraries made of our own words: completions and manual pages.
+pub fn own(text: &[u8]) {
+    anstream::print!("{}", String::from_utf8_lossy(text));
+}
+
+/// Why nothing came of it.
+pub fn error(why: &anyhow::Error) {
+    anstream::eprintln!("portolan: {}", shown::text(&format!("{why:#}")));
+}
+
+/// Lines of the log, on standard error.
+pub struct Log;
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = LogLine;
+
+    fn make_writer(&'a self) -> LogLine {
+        LogLine(Vec::new())
+    }
+}
+
+/// One line of the log; written when it is whole.
+pub struct LogLine(Vec<u8>);
+
+impl Write for LogLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for LogLine {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.0);
+        let line = shown::text(text.trim_end_matches('\n'));
+        // A log that nobody takes harms nobody.
+        let _ = writeln!(io::stderr(), "{line}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_are_ours_alone() {
+        let text = coloured("live   a\u{1b}[31m\u{202e}b\n  error c\n");
+        let plain = anstream::adapter::strip_str(&text).to_string();
+        assert_eq!(plain, "live   a\\u{1b}[31m\\u{202e}b\n  error c\n");
+        assert!(text.starts_with("\u{1b}[") && text.matches('\u{1b}').count() == 2, "{text:?}");
+    }
+
+    #[test]
+    fn yaml_with_what_is_not_plain_is_read_back() {
+        let value = serde_json::json!({"a\u{202e}": "\u{1b}[2J", "b": ["x\u{9b}\u{200b}y", "two\nlines", "\u{feff}"]});
+        let shown = as_yaml(&value).unwrap_or_default();
+        assert!(shown.chars().all(|c| c == '\n' || (' '..='~').contains(&c)), "{shown:?}");
+        assert_eq!(
+            portolan_model::yaml::load(&shown).0.first().map(|d| d.json.clone()),
+            Some(value),
+            "{shown}"
+        );
+    }
+}
