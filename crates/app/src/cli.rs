@@ -71,6 +71,9 @@ pub struct Up {
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
     pub kustomize: Option<PathBuf>,
+    /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub cluster_label: Vec<(String, String)>,
     /// Bind all Gateways to this address instead of one loopback address each
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub bind: Option<IpAddr>,
@@ -128,6 +131,15 @@ fn socket(text: &str) -> Result<std::net::SocketAddr, String> {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "write an IP address of this machine, such as 127.0.0.1 or ::1".into())
+}
+
+/// `KEY=VALUE`.
+///
+/// # Errors
+/// What is written wrong.
+pub fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as environment=dev")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

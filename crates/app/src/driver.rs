@@ -202,6 +202,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let helm = crate::tools::find("helm", args.helm.as_deref(), &root);
     let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &root);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
+    let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let reading = Reading::new(
         &root,
         args.env.clone(),

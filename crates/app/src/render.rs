@@ -19,7 +19,7 @@ use portolan_core::{
 use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, Object, ObjectKey, Origin, Problem,
+    Code, Name, Object, ObjectKey, Origin, Problem,
     input::{Namespace, SourceProblems},
     intake::intake,
 };
@@ -49,6 +49,9 @@ pub struct Render {
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
     kustomize: Option<PathBuf>,
+    /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
+    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::label)]
+    cluster_label: Vec<(String, String)>,
     /// List every object with its Application, wave and file instead of what follows from them
     #[arg(long)]
     objects: bool,
@@ -76,17 +79,20 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let helm = crate::tools::find("helm", args.helm.as_deref(), &dir);
     let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &dir);
     let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
+    let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let mut rendered = render(&dir, &args.env, args.root.as_deref(), &tools);
     if rendered.objects.is_empty() && rendered.problems.is_empty() {
         rendered.problems.push(crate::folder::empty(&dir));
     }
+    // Nothing was looked at: the root or the environment was named wrong.
+    let no_root = rendered.problems.iter().any(|problem| problem.code == Code(600));
     let wanted = wanted(&args.env, rendered);
     match args.output {
         Output::Json => out::json(&wanted)?,
         Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted))),
         Output::Table => out::print(&table::all(&Shown::of(&wanted), args.info, args.all)),
     }
-    Ok(status::code(&wanted, args.allow_incomplete))
+    Ok(if no_root { 2 } else { status::code(&wanted, args.allow_incomplete) })
 }
 
 /// Everything as JSON: docs/reference/cli.md, "render".

@@ -279,7 +279,7 @@ fn mistakes_say_what_to_do() {
     // A chart is a folder too, and an environment that is not there is answered with those that are.
     let platform = portolan_testkit::suites::repository().join("examples/platform");
     let output = portolan().arg("render").arg(&platform).args(["--env", "dev-1"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(text(&output).contains("environments here: dev-01"), "{}", text(&output));
     if portolan_testkit::suites::program("helm").is_some() {
         let chart = platform.join("charts/team-apps");

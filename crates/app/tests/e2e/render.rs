@@ -36,6 +36,84 @@ fn every_environment_of_the_example_is_wanted_as_expected() {
     assert!(wrong.is_empty(), "not as expected (make golden-accept rewrites):\n{}", wrong.join("\n"));
 }
 
+/// One platform, said in two ways.
+#[test]
+fn the_example_as_an_application_set_comes_to_the_same() {
+    if suites::program("helm").is_none() {
+        suites::skip("e2e render sets", "Helm is missing; run scripts/setup demo");
+        return;
+    }
+    for env in ["dev-01", "stag-01", "prod-01", "ops-01"] {
+        let wanted = |more: &[&str]| {
+            let output = portolan()
+                .current_dir(suites::repository())
+                .args(["render", "examples/platform", "--env", env, "--output", "json"])
+                .args(more)
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(0), "{env}: {}", String::from_utf8_lossy(&output.stdout));
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        let (apps, sets) = (wanted(&[]), wanted(&["--root", "applicationsets/platform.yaml"]));
+        for rows in ["policy", "secrets", "certificates", "gateway", "dns", "hooks", "verdict"] {
+            assert_eq!(apps[rows], sets[rows], "{env}: {rows}");
+        }
+        // Applications stand in other files.
+        let told = |wanted: &Value, list: &str, fields: &[&str]| {
+            let row = |row: &Value| {
+                fields.iter().map(|field| row[*field].to_string()).collect::<Vec<_>>().join(" ")
+            };
+            let mut rows: Vec<String> = wanted[list].as_array().unwrap().iter().map(row).collect();
+            rows.retain(|row| !row.contains("ApplicationSet/") && !row.contains("-bootstrap-apps"));
+            rows.sort();
+            rows
+        };
+        for (list, fields) in
+            [("objects", &["object", "wave"][..]), ("findings", &["code", "object", "message"])]
+        {
+            assert_eq!(told(&apps, list, fields), told(&sets, list, fields), "{env}: {list}");
+        }
+    }
+}
+
+/// An environment that there is not is no verdict about another one.
+#[test]
+fn a_misspelt_environment_names_the_nearest() {
+    let repository = suites::repository();
+    let output = portolan()
+        .current_dir(repository)
+        .args(["render", "examples/platform", "--env", "dev-1"])
+        .output()
+        .unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{shown}");
+    assert!(shown.contains("PTL-0600") && shown.contains("did you mean dev-01?"), "{shown}");
+}
+
+/// What was not looked at is named, and the exit code says so unless that is asked for.
+#[test]
+fn what_is_not_looked_at_makes_the_verdict_incomplete() {
+    let dir = first_steps();
+    let ingress = "apiVersion: networking.k8s.io/v1\nkind: Ingress\nmetadata: {name: old, namespace: team-a}\nspec: {rules: [{host: old.example.com}]}\n";
+    std::fs::write(dir.path().join("ingress.yaml"), ingress).unwrap();
+    let run = |more: &[&str]| {
+        let output = portolan().arg("render").arg(dir.path()).args(more).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, shown) = run(&[]);
+    assert_eq!(code, Some(1), "{shown}");
+    assert!(shown.contains("The verdict is incomplete") && shown.contains("Ingress/team-a/old"), "{shown}");
+    assert_eq!(run(&["--allow-incomplete"]).0, Some(0));
+    let (_, json) = run(&["--output", "json"]);
+    let verdict = &serde_json::from_str::<Value>(&json).unwrap()["verdict"];
+    assert_eq!(
+        (&verdict["complete"], &verdict["notLookedAt"][0]["code"]),
+        (&json!(false), &json!("PTL-0004"))
+    );
+    std::fs::remove_file(dir.path().join("ingress.yaml")).unwrap();
+    assert_eq!(run(&[]).0, Some(0));
+}
+
 /// What a component's values ask for and cannot be done is the same finding before anything runs.
 #[test]
 fn a_filter_that_external_dns_refuses_is_found_before_a_merge() {

@@ -27,9 +27,8 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         609 => "dependencies of charts that are not vendored",
         617 => "kustomizations of which one is meant, and none is named",
         618 => "charts that nothing names",
-        619 | 624 | 626 => "ApplicationSets that could not be evaluated",
+        619 | 624..=626 => "ApplicationSets that could not be evaluated whole",
         621 => "Applications that are not followed",
-        622 => "ApplicationSets that are not followed",
         _ => return None,
     })
 }

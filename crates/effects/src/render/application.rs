@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{Name, Object, ObjectKey};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A parsed Application.
@@ -50,7 +50,7 @@ pub struct Destination {
 }
 
 /// `spec.source`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 #[allow(missing_docs)] // the names of the type they mirror
 pub struct Source {
@@ -67,7 +67,7 @@ pub struct Source {
 }
 
 /// `source.helm`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 #[allow(missing_docs, clippy::struct_excessive_bools)] // switches of the type it mirrors
 pub struct Helm {
@@ -88,7 +88,7 @@ pub struct Helm {
 }
 
 /// `helm.parameters[]`: one `--set`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default, rename_all = "camelCase")]
 #[allow(missing_docs)]
 pub struct Parameter {
@@ -98,7 +98,7 @@ pub struct Parameter {
 }
 
 /// `helm.fileParameters[]`: one `--set-file`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct FileParameter {
@@ -107,7 +107,7 @@ pub struct FileParameter {
 }
 
 /// `source.directory`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default)]
 #[allow(missing_docs)]
 pub struct Directory {
@@ -125,10 +125,11 @@ pub fn is_kind(key: &ObjectKey) -> bool {
     key.kind.is("argoproj.io", "Application")
 }
 
-/// The same for a document.
-pub(super) fn is_application(json: &serde_json::Value) -> bool {
+/// Whether a document is followed: an Application, or a set of them.
+pub(super) fn is_followed(json: &serde_json::Value) -> bool {
     let text = |field: &str| json.get(field).and_then(serde_json::Value::as_str);
-    text("kind") == Some("Application") && text("apiVersion").is_some_and(|v| v.starts_with("argoproj.io/"))
+    matches!(text("kind"), Some("Application" | "ApplicationSet"))
+        && text("apiVersion").is_some_and(|v| v.starts_with("argoproj.io/"))
 }
 
 /// Reads an Application.

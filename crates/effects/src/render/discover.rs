@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use portolan_model::{Name, ObjectKey, Problem};
+use portolan_model::{Name, ObjectKey, Problem, nearest};
 use serde_json::Value;
 
 use super::{
@@ -118,12 +118,13 @@ pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Re
         // A platform repository, but not this environment: reading charts as plain YAML would help nobody.
         let message = format!(
             "there is neither argocd-bootstrap-apps/{env}.yaml nor charts/app-of-apps/{values} for the environment {env}{}",
-            others(checkout, &chart)
+            others(checkout, &chart, env)
         );
         return Err(Box::new(problems::root_missing(&named("charts/app-of-apps"), "", message)));
     }
     if let Ok(folder) = checkout.resolve("argocd-bootstrap-apps") {
-        let message = format!("{} has no {env}.yaml{}", checkout.show(&folder), others(checkout, &folder));
+        let message =
+            format!("{} has no {env}.yaml{}", checkout.show(&folder), others(checkout, &folder, env));
         return Err(Box::new(problems::root_missing(&named("argocd-bootstrap-apps"), "", message)));
     }
     let whole = checkout.root().to_owned();
@@ -135,7 +136,7 @@ pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Re
 }
 
 /// The environments that there are, for somebody who named another or none.
-fn others(checkout: &Checkout, chart: &Path) -> String {
+fn others(checkout: &Checkout, chart: &Path, env: &str) -> String {
     let files = |folder: &Path, before: &str| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -152,6 +153,9 @@ fn others(checkout: &Checkout, chart: &Path) -> String {
     found.dedup();
     match found.as_slice() {
         [] => String::new(),
-        some => format!("; environments here: {}", some.join(", ")),
+        some => match nearest(env, some.iter().map(String::as_str)) {
+            Some(near) => format!("; environments here: {}; did you mean {near}?", some.join(", ")),
+            None => format!("; environments here: {}", some.join(", ")),
+        },
     }
 }

@@ -68,7 +68,7 @@ pub(super) struct KeptSource {
     /// Replaced components: chart, version as it is asked for, and values.
     pub(super) values: Vec<(String, String, Value)>,
     pub(super) parts: BTreeMap<PathBuf, KeptPart>,
-    /// Applications that its parts bring.
+    /// Applications that its parts bring, and sets of them.
     pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,
 }
 
@@ -112,7 +112,7 @@ impl KeptSource {
         let path = part.key.path.clone();
         let documents = change.read.iter().flat_map(|read| &read.documents);
         let applications: Vec<Object> = documents
-            .filter(|document| application::is_application(&document.json))
+            .filter(|document| application::is_followed(&document.json))
             .filter_map(|d| Object::from_json(d.json.clone(), d.origin.clone()).ok())
             .collect();
         if applications.is_empty() {

@@ -31,10 +31,12 @@ mod manifests;
 mod merge;
 mod order;
 mod overlays;
+mod overrides;
 mod part;
 mod place;
 pub mod problems;
 mod schema;
+mod sets;
 mod source;
 mod stage;
 mod stamp;
@@ -45,12 +47,13 @@ mod values;
 mod variables;
 mod walk;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
 use crate::confined::run::Limits;
 
+pub use sets::Cluster;
 pub use touched::Touched;
 pub use tree::{Difference, Tree, Whole, Work, render};
 
@@ -65,6 +68,8 @@ pub struct Tools {
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
     pub timeout: Duration,
+    /// What is known of the cluster of the environment, for ApplicationSets.
+    pub cluster_labels: BTreeMap<String, String>,
     /// The program between us and `helm` (`confined`): our own.
     pub through: PathBuf,
 }
@@ -81,13 +86,20 @@ impl Tools {
         // The program that runs, also when its file has been replaced since.
         let through = "/proc/self/exe".into();
         let kustomize = Err("kustomize was not found".to_owned());
-        Self { helm: helm.map_err(|why| why.to_string()), kustomize, cache, timeout, through }
+        let cluster_labels = BTreeMap::new();
+        Self { helm: helm.map_err(|why| why.to_string()), kustomize, cache, timeout, cluster_labels, through }
     }
 
     /// The same with this `kustomize`, or the words of who looked for it.
     #[must_use]
     pub fn kustomize(self, found: Result<PathBuf, impl ToString>) -> Self {
         Self { kustomize: found.map_err(|why| why.to_string()), ..self }
+    }
+
+    /// The same with labels of the environment's cluster.
+    #[must_use]
+    pub fn cluster_labels(self, cluster_labels: BTreeMap<String, String>) -> Self {
+        Self { cluster_labels, ..self }
     }
 
     /// The same through another program that calls `confined::asked`.

@@ -125,10 +125,6 @@ impl Placed {
                 "metadata.name is missing, and generateName is understood of hooks and Jobs only".into()
             );
         }
-        if (&*key.kind.group, &*key.kind.kind) == ("argoproj.io", "ApplicationSet") {
-            let message = format!("{key} is not followed: its Applications are not read");
-            self.problems.push(problems::set_not_followed(&key, "", message));
-        }
         self.judged += 1;
         match door::enter(definitions, json, origin.clone())? {
             Door::Taken(object) => self.take(object),

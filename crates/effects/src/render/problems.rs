@@ -9,7 +9,8 @@ pub fn file(path: &str) -> ObjectKey {
 
 /// What problems of a source are filed on: its Application, or the file of a root that is none.
 pub(super) fn subject(key: &ObjectKey) -> ObjectKey {
-    if super::application::is_kind(key) { key.clone() } else { file(&key.name.name) }
+    let name = if key.name.name.is_empty() { "." } else { key.name.name.as_str() };
+    if super::application::is_kind(key) { key.clone() } else { file(name) }
 }
 
 /// A problem from its parts.
@@ -79,9 +80,16 @@ problems! {
     /// A hook of a type that there is not.
     hook_misspelt = 623, Warning,
         "correct the type, such as PreSync or post-install; without the annotation the object is applied";
-    /// An ApplicationSet.
-    set_not_followed = 622, Warning,
-        "write the Applications out, or render them with a chart, for what Portolan shall act on";
+    /// An ApplicationSet that Argo CD would refuse.
+    set_invalid = 619, Error, "correct the ApplicationSet; what its Applications brought stays until then";
+    /// A generator that asks what is not known here.
+    generator_not_evaluated = 624, Warning,
+        "write its parameters into a list generator, or render with what it would give, for what Portolan shall act on";
+    /// An ApplicationSet with two Applications of one name.
+    set_repeats = 625, Error, "make metadata.name of the template differ by the parameters";
+    /// Which Applications of an ApplicationSet are for this environment.
+    cluster_unknown = 626, Error,
+        "name the environment with --env as Argo CD names its cluster, or as a parameter of the generator does";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
 }

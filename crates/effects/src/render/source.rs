@@ -111,11 +111,8 @@ impl Reader<'_> {
     pub(super) fn report(&mut self, problem: Report, below: &str, message: String) {
         // A root that is no Application is a file.
         let key = &self.application.key;
-        let (object, field) = if application::is_kind(key) {
-            (key.clone(), format!("{}{below}", self.field))
-        } else {
-            (problems::file(&key.name.name), String::new())
-        };
+        let field = if application::is_kind(key) { format!("{}{below}", self.field) } else { String::new() };
+        let object = problems::subject(key);
         self.out.problems.push(problem(&object, &field, message));
     }
 
@@ -166,6 +163,12 @@ impl Reader<'_> {
             }
         };
         let shown = self.checkout.show(&folder);
+        let overridden = if application::is_kind(&self.application.key) {
+            self.overridden(source, &shown)
+        } else {
+            Some(source.clone())
+        };
+        let Some(source) = &overridden else { return };
         let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
         if source.plugin.is_some() {
             self.unsupported(&shown, "a config management plugin");

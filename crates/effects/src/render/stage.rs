@@ -51,6 +51,11 @@ pub(super) fn empty(name: &str) -> Staged {
     Staged { files: files.into_iter().map(|(p, c)| (PathBuf::from(p), c)).collect(), ..Staged::default() }
 }
 
+/// A chart of these files, made by us.
+pub(super) fn of(files: BTreeMap<PathBuf, Vec<u8>>) -> Staged {
+    Staged { files, ..Staged::default() }
+}
+
 fn values_template() -> Vec<u8> {
     format!(
         "{{{{- dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {VALUES_KIND:?} \"metadata\" (dict \"name\" \"values\") \

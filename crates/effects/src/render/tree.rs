@@ -16,6 +16,7 @@ use super::{
     lines::LineMaps,
     merge::Merged,
     overlays::Overlays,
+    sets::KeptSet,
     touched::Touched,
     walk::{Ask, walk},
 };
@@ -36,6 +37,7 @@ pub struct Tree {
     merged: Merged,
     /// Kustomizations and charts of a plain folder.
     overlays: Option<(PathBuf, Overlays)>,
+    sets: BTreeMap<ObjectKey, KeptSet>,
     /// Parts that the last reading did not come to.
     late: BTreeSet<PathBuf>,
 }
@@ -104,6 +106,7 @@ impl Tree {
             kept: BTreeMap::new(),
             merged: Merged::default(),
             overlays: None,
+            sets: BTreeMap::new(),
             late: BTreeSet::new(),
         }
     }
@@ -111,6 +114,7 @@ impl Tree {
     /// Forgets what was read: the next reading hands on everything.
     pub fn forget(&mut self) {
         self.kept.clear();
+        self.sets.clear();
         self.merged = Merged::default();
         self.late.clear();
     }
@@ -132,7 +136,7 @@ impl Tree {
                 touched: &touched,
                 forced: &forced,
             };
-            let mut walked = walk(&ask, &mut self.kept, &mut self.overlays);
+            let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);
             work.parts += changes.iter().filter(|change| change.read.is_some()).count();
             forced = self.merged.take(changes);

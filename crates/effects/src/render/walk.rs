@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
     path::PathBuf,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use portolan_core::gitops::adapters::ComponentValues;
@@ -18,9 +18,12 @@ use super::{
     discover::{Root, discover},
     kept::{Kept, Pending},
     lines::LineMaps,
+    manifests::{Document, Manifests},
     overlays::{self, Overlays},
-    part::Change,
-    problems, source,
+    part::{Change, PartKey},
+    problems,
+    sets::{self, Cluster, KeptSet},
+    source,
     touched::Touched,
 };
 
@@ -58,10 +61,13 @@ pub(super) fn walk(
     ask: &Ask<'_>,
     kept: &mut BTreeMap<ObjectKey, Kept>,
     overlays: &mut Option<(PathBuf, Overlays)>,
+    sets: &mut BTreeMap<ObjectKey, KeptSet>,
 ) -> Walked {
     let mut walk = Walk {
         ask,
         overlays,
+        old_sets: mem::take(sets),
+        sets: BTreeMap::new(),
         repository: None,
         old: mem::take(kept),
         kept: BTreeMap::new(),
@@ -80,6 +86,9 @@ pub(super) fn walk(
     }
     // Applications that are not there any more.
     walk.out.changes.extend(walk.old.values().flat_map(Kept::dropped));
+    let gone = walk.old_sets.values().map(|set| Change::gone(Arc::clone(&set.part)));
+    walk.out.changes.extend(gone);
+    *sets = walk.sets;
     *kept = walk.kept;
     walk.out
 }
@@ -88,6 +97,8 @@ struct Walk<'a> {
     ask: &'a Ask<'a>,
     /// What stands in a plain folder, as it was found last.
     overlays: &'a mut Option<(PathBuf, Overlays)>,
+    old_sets: BTreeMap<ObjectKey, KeptSet>,
+    sets: BTreeMap<ObjectKey, KeptSet>,
     /// URL that the work tree stands for.
     repository: Option<String>,
     old: BTreeMap<ObjectKey, Kept>,
@@ -193,14 +204,14 @@ impl Walk<'_> {
         }
         let mut children = Vec::new();
         for (kept, changes) in done {
-            children.extend(self.absorb(&kept, follow));
+            children.extend(self.absorb(checkout, &kept, follow));
             self.out.changes.extend(changes);
             self.kept.insert(kept.pending.application.key.clone(), kept);
         }
         children
     }
 
-    fn absorb(&mut self, kept: &Kept, follow: bool) -> Vec<Pending> {
+    fn absorb(&mut self, checkout: &Checkout, kept: &Kept, follow: bool) -> Vec<Pending> {
         let Pending { application, parent, .. } = &kept.pending;
         let key = &application.key;
         let name = if application::is_kind(key) { application.name().clone() } else { Name::default() };
@@ -237,10 +248,13 @@ impl Walk<'_> {
                 }
             }));
             for object in source.applications.values().flatten() {
-                if follow {
+                if follow && sets::is_kind(&object.key) {
+                    children.extend(self.set(checkout, object, kept));
+                } else if follow {
                     children.extend(self.child(object, &name, kept.pending.waves()));
                 } else {
-                    let message = format!("Application {} is stored and not followed", object.key.name);
+                    let message =
+                        format!("{} {} is stored and not followed", object.key.kind.kind, object.key.name);
                     self.out.problems.push(problems::not_followed(&object.key, "", message));
                 }
             }
@@ -271,6 +285,69 @@ impl Walk<'_> {
                 None
             }
         }
+    }
+
+    /// The Applications of a set, which `above` brings. They are objects as well, of a part of their own.
+    fn set(&mut self, checkout: &Checkout, object: &Object, above: &Kept) -> Vec<Pending> {
+        let mut object = object.clone();
+        if object.key.name.namespace.is_empty() {
+            object.key.name.namespace = above.pending.namespace();
+        }
+        // Of two of one name the first is taken; that there are two is said of the objects.
+        if self.sets.contains_key(&object.key) {
+            return Vec::new();
+        }
+        let chain = above.pending.waves();
+        let application = &above.pending.application;
+        let part = PartKey {
+            chain: chain.clone(),
+            application: application.key.clone(),
+            source: application.sources.len(),
+            path: sets::part_path(&object),
+        };
+        let cluster = Cluster {
+            name: if self.ask.env == "default" { "in-cluster".to_owned() } else { self.ask.env.to_owned() },
+            labels: self.ask.tools.cluster_labels.clone(),
+        };
+        let facts = sets::Facts {
+            checkout,
+            tools: self.ask.tools,
+            repository: self.repository.as_deref(),
+            cluster: &cluster,
+        };
+        let old = self.old_sets.remove(&object.key);
+        let (set, fresh) = match old {
+            Some(set) if set.holds(&object, &facts, self.ask.touched, &part) => {
+                let forced = self.ask.forced.contains(&part.path);
+                (set, forced)
+            }
+            old => {
+                self.out.changes.extend(
+                    old.filter(|set| *set.part != part).map(|set| Change::gone(Arc::clone(&set.part))),
+                );
+                (sets::expand(&facts, &object, Arc::new(part)), true)
+            }
+        };
+        if fresh {
+            let documents = set.applications.iter();
+            let documents =
+                documents.map(|object| Document { json: object.json.clone(), origin: object.origin.clone() });
+            let read = Manifests { documents: documents.collect(), ..Manifests::default() };
+            let namespace = object.key.name.namespace.clone();
+            self.out.changes.push(Change::read(Arc::clone(&set.part), namespace, false, read));
+        }
+        self.out.problems.extend(set.problems.iter().cloned());
+        let parent = application.name().clone();
+        if set.unsure {
+            self.out.unsure.insert(parent.clone());
+        }
+        let children = set
+            .applications
+            .iter()
+            .filter_map(|application| self.child(application, &parent, chain.clone()))
+            .collect();
+        self.sets.insert(object.key.clone(), set);
+        children
     }
 
     fn substitutions(&mut self, application: &Application) {

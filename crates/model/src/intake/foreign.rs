@@ -23,7 +23,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 60] = [
+const KINDS: [(&str, &[&str], Does); 59] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -79,7 +79,6 @@ const KINDS: [(&str, &[&str], Does); 60] = [
     ("multicluster.x-k8s.io", &["ServiceImport", "ServiceExport"], Does::Routes),
     ("externaldns.k8s.io", &[], Does::Names),
     ("externaldns.nginx.org", &[], Does::Names),
-    ("argoproj.io", &["ApplicationSet"], Does::Brings),
     ("helm.toolkit.fluxcd.io", &[], Does::Brings),
     ("kustomize.toolkit.fluxcd.io", &[], Does::Brings),
     ("helm.cattle.io", &["HelmChart", "HelmChartConfig"], Does::Brings),
@@ -314,7 +313,6 @@ mod tests {
             ("gateway.networking.k8s.io/v1", "TLSRoute"),
             ("networking.istio.io/v1", "VirtualService"),
             ("externaldns.k8s.io/v1alpha1", "DNSEndpoint"),
-            ("argoproj.io/v1alpha1", "ApplicationSet"),
             ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
             ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
             ("external-secrets.io/v1", "ExternalSecret"),

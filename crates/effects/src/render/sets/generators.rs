@@ -1,0 +1,359 @@
+//! Generators of an ApplicationSet: sets of parameters, each of which makes one Application
+//! (argoproj/argo-cd `applicationset/generators`).
+
+use std::collections::BTreeMap;
+
+use portolan_model::yaml;
+use serde_json::{Map, Value, json};
+
+use super::{
+    super::{
+        checkout::{Checkout, same_repository},
+        helm::Failure,
+    },
+    Cluster, Params,
+    git::{self, Looked, flat, normalized},
+    template::Renderer,
+};
+
+/// Why a generator gives nothing.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// What it asks is not known here.
+    NotEvaluated(String),
+    /// Argo CD would refuse it.
+    Wrong(String),
+    /// Helm could not do its work.
+    Tool(String),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Chart(said) => Self::Wrong(said),
+            Failure::Tool(why) => Self::Tool(why),
+        }
+    }
+}
+
+/// What generators are evaluated with.
+pub(super) struct Generators<'a> {
+    pub(super) checkout: &'a Checkout,
+    pub(super) repository: Option<&'a str>,
+    pub(super) cluster: &'a Cluster,
+    pub(super) renderer: Renderer<'a>,
+    pub(super) looked: Looked,
+}
+
+const ELSEWHERE: [&str; 4] = ["scmProvider", "pullRequest", "plugin", "clusterDecisionResource"];
+/// Matrices in matrices.
+const DEEPEST: usize = 4;
+
+impl Generators<'_> {
+    /// The parameters of a generator, and the template that it brings itself. `above`: those of the generator whose matrix
+    /// this one is the second of.
+    pub(super) fn params(
+        &mut self,
+        generator: &Value,
+        above: Option<&Params>,
+        depth: usize,
+    ) -> Result<Vec<Params>, Stop> {
+        if depth > DEEPEST {
+            return Err(Stop::Wrong("generators are nested too deep".to_owned()));
+        }
+        let filled = match above.filter(|above| !above.is_empty()) {
+            Some(above) => self.interpolated(generator, above)?,
+            None => generator.clone(),
+        };
+        if let Some(kind) = ELSEWHERE.iter().find(|kind| filled.get(**kind).is_some()) {
+            return Err(Stop::NotEvaluated(format!(
+                "generator {kind} asks somebody else, and nobody is asked here"
+            )));
+        }
+        let of = |kind: &str| filled.get(kind).filter(|value| !value.is_null());
+        let mut params = if let Some(list) = of("list") {
+            self.list(list)?
+        } else if let Some(clusters) = of("clusters") {
+            self.clusters(clusters)?
+        } else if let Some(git) = of("git") {
+            self.git(git)?
+        } else if let Some(matrix) = of("matrix") {
+            self.matrix(matrix, depth)?
+        } else if let Some(merge) = of("merge") {
+            self.merge(merge, depth)?
+        } else {
+            return Err(Stop::Wrong("a generator is of no kind that Argo CD knows".to_owned()));
+        };
+        if let Some(selector) = filled.get("selector").filter(|selector| !selector.is_null()) {
+            params.retain(|params| selects(selector, &flat(params)));
+        }
+        Ok(params)
+    }
+
+    /// The generator with the parameters of the one above. In `values`, what is not known yet stays for later.
+    fn interpolated(&self, generator: &Value, above: &Params) -> Result<Value, Stop> {
+        let mut generator = generator.clone();
+        let mut later = Vec::new();
+        for kind in ["git", "clusters"] {
+            let values =
+                generator.get_mut(kind).and_then(Value::as_object_mut).and_then(|one| one.remove("values"));
+            later.extend(values.map(|values| (kind, values)));
+        }
+        let filled = self.renderer.fill_in(&generator, std::slice::from_ref(above))?;
+        let mut filled = filled.into_iter().next().unwrap_or_default();
+        let strict = Renderer { strict: true, ..self.renderer };
+        for (kind, mut values) in later {
+            for value in values.as_object_mut().into_iter().flat_map(Map::values_mut) {
+                if let Some(text) = value.as_str()
+                    && let Ok(done) = strict.fill(&[text.to_owned()], std::slice::from_ref(above))
+                {
+                    *value = Value::String(done.into_iter().flatten().next().unwrap_or_default());
+                }
+            }
+            filled[kind]["values"] = values;
+        }
+        Ok(filled)
+    }
+
+    fn list(&self, list: &Value) -> Result<Vec<Params>, Stop> {
+        let mut all = Vec::new();
+        for element in list["elements"].as_array().into_iter().flatten() {
+            let Value::Object(element) = element else {
+                return Err(Stop::Wrong("an element of the list generator is no mapping".to_owned()));
+            };
+            if self.renderer.go {
+                all.push(element.clone());
+                continue;
+            }
+            let text = |key: &str, value: &Value| match value {
+                Value::String(_) => Ok(value.clone()),
+                _ => Err(Stop::Wrong(format!(
+                    "error parsing value as string: {key} of a list element is none"
+                ))),
+            };
+            let mut params = Map::new();
+            for (key, value) in element {
+                match (key.as_str(), value) {
+                    ("values", Value::Object(values)) => {
+                        for (key, value) in values {
+                            params.insert(format!("values.{key}"), text(key, value)?);
+                        }
+                    }
+                    _ => drop(params.insert(key.clone(), text(key, value)?)),
+                }
+            }
+            all.push(params);
+        }
+        if let Some(text) = list["elementsYaml"].as_str().filter(|text| !text.trim().is_empty()) {
+            let (documents, errors) = yaml::load(text);
+            if let Some(error) = errors.first() {
+                return Err(Stop::Wrong(format!("elementsYaml: {}", error.message)));
+            }
+            let elements = documents.into_iter().next().map_or(Value::Null, |document| document.json);
+            let Value::Array(elements) = elements else {
+                return Err(Stop::Wrong("elementsYaml holds no list".to_owned()));
+            };
+            all.extend(elements.into_iter().filter_map(|element| match element {
+                Value::Object(element) => Some(element),
+                _ => None,
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Clusters stand in Secrets of Argo CD, and in no repository: there is the one of this environment, with the labels that
+    /// somebody said.
+    fn clusters(&self, clusters: &Value) -> Result<Vec<Params>, Stop> {
+        let selector = &clusters["selector"];
+        let asks = ["matchLabels", "matchExpressions"].iter().any(|field| {
+            selector[*field].as_object().is_some_and(|m| !m.is_empty())
+                || selector[*field].as_array().is_some_and(|l| !l.is_empty())
+        });
+        if asks && self.cluster.labels.is_empty() {
+            return Err(Stop::NotEvaluated(
+                "the clusters generator chooses by labels, and those of this environment's cluster are not known: \
+                 say them with --cluster-label KEY=VALUE"
+                    .to_owned(),
+            ));
+        }
+        let mut labels = self.cluster.labels.clone();
+        labels.insert("argocd.argoproj.io/secret-type".into(), "cluster".into());
+        let as_params: Params =
+            labels.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+        if asks && !selects(selector, &as_params) {
+            return Ok(Vec::new());
+        }
+        let name = &self.cluster.name;
+        let mut params = Map::from_iter([
+            ("name".to_owned(), name.as_str().into()),
+            ("nameNormalized".to_owned(), normalized(name).into()),
+            ("server".to_owned(), "https://kubernetes.default.svc".into()),
+            ("project".to_owned(), "".into()),
+        ]);
+        if self.renderer.go {
+            params.insert("metadata".into(), json!({"labels": labels}));
+        } else {
+            params.extend(
+                labels.iter().map(|(key, value)| (format!("metadata.labels.{key}"), value.as_str().into())),
+            );
+        }
+        let all = self.with_values(clusters, vec![params])?;
+        Ok(if clusters["flatList"] == true {
+            vec![Map::from_iter([("clusters".to_owned(), json!(all))])]
+        } else {
+            all
+        })
+    }
+
+    fn git(&mut self, git: &Value) -> Result<Vec<Params>, Stop> {
+        let url = git["repoURL"].as_str().unwrap_or_default();
+        if !self.repository.is_some_and(|own| own.is_empty() || same_repository(own, url)) {
+            return Err(Stop::NotEvaluated(format!(
+                "the git generator reads {url}, which is remote and was not fetched"
+            )));
+        }
+        let some = |field: &str| git[field].as_array().is_some_and(|all| !all.is_empty());
+        let params = if some("directories") {
+            git::directories(self.checkout, git, self.renderer.go, &mut self.looked)
+        } else if some("files") {
+            git::files(self.checkout, git, self.renderer.go, &mut self.looked).map_err(Stop::Wrong)?
+        } else {
+            return Err(Stop::Wrong("the git generator has neither directories nor files".to_owned()));
+        };
+        self.with_values(git, params)
+    }
+
+    /// Adds `values` of a generator, which may use its own parameters.
+    fn with_values(&self, generator: &Value, mut all: Vec<Params>) -> Result<Vec<Params>, Stop> {
+        let Some(values) = generator["values"].as_object().filter(|values| !values.is_empty()) else {
+            return Ok(all);
+        };
+        let texts: Vec<String> =
+            values.values().map(|value| value.as_str().unwrap_or_default().to_owned()).collect();
+        let filled = self.renderer.fill(&texts, &all)?;
+        for (params, texts) in all.iter_mut().zip(filled) {
+            let pairs = values.keys().cloned().zip(texts.into_iter().map(Value::String));
+            if self.renderer.go {
+                params.insert("values".into(), Value::Object(pairs.collect()));
+            } else {
+                params.extend(pairs.map(|(key, value)| (format!("values.{key}"), value)));
+            }
+        }
+        Ok(all)
+    }
+
+    fn matrix(&mut self, matrix: &Value, depth: usize) -> Result<Vec<Params>, Stop> {
+        let [first, second] = matrix["generators"].as_array().map_or(&[][..], Vec::as_slice) else {
+            return Err(Stop::Wrong("a matrix generator needs two generators".to_owned()));
+        };
+        let mut all = Vec::new();
+        for a in self.params(first, None, depth + 1)? {
+            for b in self.params(second, Some(&a), depth + 1)? {
+                if self.renderer.go {
+                    let mut both = Value::Object(b);
+                    lay_over(&mut both, &Value::Object(a.clone()));
+                    all.extend(both.as_object().cloned());
+                    continue;
+                }
+                let mut both = a.clone();
+                for (key, value) in b {
+                    if both.get(&key).is_some_and(|own| *own != value) {
+                        return Err(Stop::Wrong(format!("found duplicate key {key} with different value")));
+                    }
+                    both.insert(key, value);
+                }
+                all.push(both);
+            }
+        }
+        Ok(all)
+    }
+
+    fn merge(&mut self, merge: &Value, depth: usize) -> Result<Vec<Params>, Stop> {
+        let keys: Vec<&str> =
+            merge["mergeKeys"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let generators = merge["generators"].as_array().map_or(&[][..], Vec::as_slice);
+        if keys.is_empty() || generators.len() < 2 {
+            return Err(Stop::Wrong("a merge generator needs mergeKeys and two generators".to_owned()));
+        }
+        let key = |params: &Params| {
+            keys.iter()
+                .map(|key| params.get(*key).cloned().unwrap_or_default().to_string())
+                .collect::<Vec<_>>()
+        };
+        let mut base: Vec<Params> = Vec::new();
+        for (n, generator) in generators.iter().enumerate() {
+            let mut by_key: BTreeMap<Vec<String>, Params> = BTreeMap::new();
+            let params = self.params(generator, None, depth + 1)?;
+            for params in &params {
+                if by_key.insert(key(params), params.clone()).is_some() {
+                    return Err(Stop::Wrong(format!(
+                        "the parameters by which a merge generator joins are not unique: {}",
+                        key(params).join(", ")
+                    )));
+                }
+            }
+            if n == 0 {
+                base = params;
+                continue;
+            }
+            for own in &mut base {
+                let Some(over) = by_key.get(&key(own)) else { continue };
+                if self.renderer.go {
+                    let mut both = Value::Object(std::mem::take(own));
+                    lay_over(&mut both, &Value::Object(over.clone()));
+                    *own = both.as_object().cloned().unwrap_or_default();
+                } else {
+                    own.extend(over.clone());
+                }
+            }
+        }
+        Ok(base)
+    }
+}
+
+/// Lays a value over another, mapping by mapping; what is empty says nothing (Go's `mergo` with override).
+pub(super) fn lay_over(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                match under.get_mut(key) {
+                    Some(old) => lay_over(old, value),
+                    None => drop(under.insert(key.clone(), value.clone())),
+                }
+            }
+        }
+        (under, over) => {
+            let empty = match over {
+                Value::Null | Value::Bool(false) => true,
+                Value::String(text) => text.is_empty(),
+                Value::Array(all) => all.is_empty(),
+                Value::Object(map) => map.is_empty(),
+                other => other.as_f64() == Some(0.0),
+            };
+            if !empty {
+                *under = over.clone();
+            }
+        }
+    }
+}
+
+/// Whether a label selector takes parameters; values may be anything.
+fn selects(selector: &Value, params: &Params) -> bool {
+    let text = |key: &str| params.get(key).and_then(Value::as_str);
+    let labels = selector["matchLabels"].as_object().into_iter().flatten();
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    labels.into_iter().all(|(key, value)| text(key) == value.as_str() && value.is_string())
+        && expressions.into_iter().all(|one| {
+            let value = text(one["key"].as_str().unwrap_or_default());
+            let listed = value.is_some_and(|value| {
+                one["values"].as_array().is_some_and(|all| all.iter().any(|v| v == value))
+            });
+            match one["operator"].as_str() {
+                Some("In") => listed,
+                Some("NotIn") => !listed,
+                Some("Exists") => value.is_some(),
+                Some("DoesNotExist") => value.is_none(),
+                _ => false,
+            }
+        })
+}

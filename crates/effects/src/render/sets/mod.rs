@@ -1,0 +1,267 @@
+//! ApplicationSets: a template and generators of its parameters, as Argo CD's controller makes Applications of them
+//! (argoproj/argo-cd `applicationset`). What asks somebody else (Git hosts, plugins) is named and not evaluated.
+//!
+//! A set is often for all clusters; an environment is one of them. Of a set whose Applications go to several clusters those
+//! count whose destination, or one of whose parameters, is called like the environment.
+
+mod generators;
+mod git;
+mod strict;
+mod template;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use portolan_model::{Object, ObjectKey, Problem, yaml};
+use serde_json::{Map, Value, json};
+
+use super::{Tools, checkout::Checkout, overrides::merge_patch, part::PartKey, problems, touched::Touched};
+use generators::{Generators, Stop, lay_over};
+use git::Looked;
+use template::Renderer;
+
+/// Parameters of one Application.
+type Params = Map<String, Value>;
+
+/// What is known of the cluster of the environment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cluster {
+    /// Its name in Argo CD: that of the environment.
+    pub name: String,
+    /// Labels of its Secret (`--cluster-label`).
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What a set is made of.
+pub(super) struct Facts<'a> {
+    pub(super) checkout: &'a Checkout,
+    pub(super) tools: &'a Tools,
+    pub(super) repository: Option<&'a str>,
+    pub(super) cluster: &'a Cluster,
+}
+
+/// A set as it was evaluated last.
+#[derive(Debug)]
+pub(super) struct KeptSet {
+    json: Value,
+    repository: Option<String>,
+    looked: Looked,
+    /// Its Applications.
+    pub(super) applications: Vec<Object>,
+    pub(super) problems: Vec<Problem>,
+    /// Not all of it is known.
+    pub(super) unsure: bool,
+    /// It was not for a reason that stands in the repository.
+    again: bool,
+    pub(super) part: Arc<PartKey>,
+}
+
+impl KeptSet {
+    /// Whether it would come to the same again.
+    pub(super) fn holds(
+        &self,
+        object: &Object,
+        facts: &Facts<'_>,
+        touched: &Touched,
+        part: &PartKey,
+    ) -> bool {
+        !self.again
+            && self.json == *object.json
+            && self.repository.as_deref() == facts.repository
+            && *self.part == *part
+            && !self.looked.touched(facts.checkout.root(), touched)
+    }
+}
+
+/// Whether a key is that of an ApplicationSet.
+pub(super) fn is_kind(key: &ObjectKey) -> bool {
+    key.kind.is("argoproj.io", "ApplicationSet")
+}
+
+/// Path of the part that holds the Applications of a set; no file is called so.
+pub(super) fn part_path(set: &Object) -> PathBuf {
+    Path::new("/\0set").join(set.key.name.to_string())
+}
+
+/// Makes the Applications of a set.
+pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> KeptSet {
+    let json: Value = (*object.json).clone();
+    let spec = &json["spec"];
+    let options = spec["goTemplateOptions"].as_array().into_iter().flatten();
+    let shown = object.key.to_string();
+    let renderer = Renderer {
+        tools: facts.tools,
+        go: spec["goTemplate"] == true,
+        strict: options.into_iter().any(|option| option == "missingkey=error"),
+        shown: &shown,
+    };
+    let mut generators = Generators {
+        checkout: facts.checkout,
+        repository: facts.repository,
+        cluster: facts.cluster,
+        renderer,
+        looked: Looked::default(),
+    };
+    let mut kept = KeptSet {
+        repository: facts.repository.map(str::to_owned),
+        looked: Looked::default(),
+        applications: Vec::new(),
+        problems: Vec::new(),
+        unsure: false,
+        again: false,
+        part,
+        json: Value::Null,
+    };
+    let mut made = Vec::new();
+    for (n, generator) in spec["generators"].as_array().into_iter().flatten().enumerate() {
+        let field = format!("spec.generators[{n}]");
+        match of_generator(&mut generators, spec, generator, object) {
+            Ok(applications) => made.extend(applications),
+            Err(Stop::NotEvaluated(why)) => {
+                kept.problems.push(problems::generator_not_evaluated(
+                    &object.key,
+                    &field,
+                    format!("{shown}: {why}"),
+                ));
+            }
+            Err(Stop::Wrong(why)) => {
+                // Argo CD makes none of a set of which something is wrong.
+                let message = format!("{shown} makes no Applications: {why}");
+                kept.problems.push(problems::set_invalid(&object.key, &field, message));
+                kept.unsure = true;
+                made.clear();
+                break;
+            }
+            Err(Stop::Tool(why)) => {
+                kept.again = true;
+                kept.unsure = true;
+                kept.problems.push(problems::helm_unusable(
+                    &object.key,
+                    &field,
+                    format!("{shown} was not evaluated: {why}"),
+                ));
+                made.clear();
+                break;
+            }
+        }
+    }
+    kept.looked = generators.looked;
+    let mut names = BTreeSet::new();
+    made.retain(|(application, _)| {
+        let fresh = names.insert(application["metadata"]["name"].as_str().unwrap_or_default().to_owned());
+        if !fresh {
+            let name = application["metadata"]["name"].as_str().unwrap_or_default();
+            let message =
+                format!("{shown} contains applications with duplicate name: {name}; the first is taken");
+            kept.problems.push(problems::set_repeats(&object.key, "spec.template.metadata.name", message));
+        }
+        fresh
+    });
+    match of_cluster(made, facts.cluster) {
+        Ok(own) => {
+            for application in own {
+                match Object::from_json(application, object.origin.clone()) {
+                    Ok(application) => kept.applications.push(application),
+                    Err(why) => {
+                        let message = format!("{shown} makes an Application that is none: {why}");
+                        kept.problems.push(problems::set_invalid(&object.key, "spec.template", message));
+                    }
+                }
+            }
+        }
+        Err(clusters) => {
+            let message = format!(
+                "the Applications of {shown} go to the clusters {}, and none is called {}",
+                clusters.join(", "),
+                facts.cluster.name
+            );
+            kept.problems.push(problems::cluster_unknown(
+                &object.key,
+                "spec.template.spec.destination",
+                message,
+            ));
+            kept.unsure = true;
+        }
+    }
+    kept.json = json;
+    kept
+}
+
+/// Applications of one generator, each with the parameters that it was made of.
+fn of_generator(
+    generators: &mut Generators<'_>,
+    spec: &Value,
+    generator: &Value,
+    set: &Object,
+) -> Result<Vec<(Value, Params)>, Stop> {
+    let params = generators.params(generator, None, 0)?;
+    // What the generator's own template says wins.
+    let mut template = spec["template"].clone();
+    for kind in ["list", "clusters", "git", "matrix", "merge"] {
+        if let Some(own) = generator.get(kind).and_then(|one| one.get("template")) {
+            lay_over(&mut template, own);
+        }
+    }
+    let mut filled = generators.renderer.fill_in(&template, &params)?;
+    if let Some(patch) = spec["templatePatch"].as_str().filter(|patch| !patch.trim().is_empty()) {
+        let patches = generators.renderer.fill(&[patch.to_owned()], &params)?;
+        for (application, patch) in filled.iter_mut().zip(patches.into_iter().flatten()) {
+            let (documents, errors) = yaml::load(&patch);
+            if let Some(error) = errors.first() {
+                return Err(Stop::Wrong(format!("templatePatch: {}", error.message)));
+            }
+            let project = application["spec"]["project"].clone();
+            if let Some(document) = documents.into_iter().next() {
+                merge_patch(application, &document.json);
+            }
+            // A patch may not lead into another project.
+            application["spec"]["project"] = project;
+        }
+    }
+    let namespace =
+        if set.key.name.namespace.is_empty() { "argocd" } else { set.key.name.namespace.as_str() };
+    let finish = |(template, params): (Value, Params)| {
+        let mut metadata = template["metadata"].as_object().cloned().unwrap_or_default();
+        metadata.insert("namespace".into(), namespace.into());
+        let application = json!({
+            "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": metadata, "spec": template["spec"],
+        });
+        (application, params)
+    };
+    Ok(filled.into_iter().zip(params).map(finish).collect())
+}
+
+/// Those for the cluster of this environment, or the clusters that they are for.
+fn of_cluster(made: Vec<(Value, Params)>, cluster: &Cluster) -> Result<Vec<Value>, Vec<String>> {
+    let destination = |application: &Value| {
+        let text =
+            |field: &str| application["spec"]["destination"][field].as_str().unwrap_or_default().to_owned();
+        (text("name"), text("server"))
+    };
+    let clusters: BTreeSet<(String, String)> =
+        made.iter().map(|(application, _)| destination(application)).collect();
+    if clusters.len() <= 1 {
+        return Ok(made.into_iter().map(|(application, _)| application).collect());
+    }
+    let named = |(application, _): &(Value, Params)| destination(application).0 == cluster.name;
+    let asked = |(_, params): &(Value, Params)| flat_texts(params).any(|text| text == cluster.name);
+    let own: Vec<bool> = if made.iter().any(named) {
+        made.iter().map(named).collect()
+    } else {
+        made.iter().map(asked).collect()
+    };
+    if !own.contains(&true) {
+        return Err(clusters
+            .into_iter()
+            .map(|(name, server)| if name.is_empty() { server } else { name })
+            .collect());
+    }
+    Ok(made.into_iter().zip(own).filter(|(_, own)| *own).map(|((application, _), _)| application).collect())
+}
+
+fn flat_texts(params: &Params) -> impl Iterator<Item = String> {
+    git::flat(params).into_iter().filter_map(|(_, value)| value.as_str().map(str::to_owned))
+}

@@ -1,0 +1,206 @@
+//! Go templates of an ApplicationSet as Helm runs them. Helm is an engine of Go templates with sprig, as Argo CD's is; what
+//! Argo CD adds and Helm lacks is written out here: `normalize`, and `missingkey=error`, with which a field that is not there
+//! is an error. Helm knows no such option, so each field `.a.b` becomes an expression that fails in its place.
+
+use std::fmt::Write as _;
+
+/// Functions of Helm that Argo CD's engine does not have.
+const UNKNOWN: [&str; 8] =
+    ["include", "tpl", "required", "lookup", "toToml", "fromToml", "fromJsonArray", "getHostByName"];
+/// Fields below one another in one expression; each doubles its length.
+const DEEPEST: usize = 8;
+
+/// Name of the template that stands for `normalize` (Argo CD's `SanitizeName`), and its text.
+pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ regexReplaceAll \"[^-a-z0-9.]\" (lower .) \"-\" | \
+                                    trunc 253 | trimAll \"-.\" }}{{- end -}}";
+
+/// The template with the actions that Helm runs the same. `strict`: `missingkey=error`.
+///
+/// # Errors
+/// What Argo CD would refuse, or what is not evaluated here.
+pub(super) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some(at) = rest.find("{{") {
+        out.push_str(&rest[..at + 2]);
+        let (action, end) = action(&rest[at + 2..], strict)?;
+        out.push_str(&action);
+        rest = &rest[at + 2 + end..];
+    }
+    out.push_str(rest);
+    Ok(out)
+}
+
+/// An action up to and with its `}}`, and how much text it took.
+fn action(text: &str, strict: bool) -> Result<(String, usize), String> {
+    let bytes = text.as_bytes();
+    let mut out = String::new();
+    // Where each open parenthesis stands in `out`, and where the last closed one did.
+    let (mut open, mut closed): (Vec<usize>, Option<usize>) = (Vec::new(), None);
+    let mut at = 0;
+    while at < bytes.len() {
+        let rest = &text[at..];
+        if rest.starts_with("}}") {
+            return Ok((out + "}}", at + 2));
+        }
+        let before = closed.take();
+        let c = rest.chars().next().unwrap_or_default();
+        match c {
+            '"' | '`' | '\'' => {
+                let end = literal(rest, c).ok_or("unterminated quoted string")?;
+                out.push_str(&rest[..end]);
+                at += end;
+            }
+            '/' if rest.starts_with("/*") => {
+                let end = rest.find("*/").ok_or("unclosed comment")? + 2;
+                out.push_str(&rest[..end]);
+                at += end;
+            }
+            '(' => {
+                open.push(out.len());
+                out.push('(');
+                at += 1;
+            }
+            ')' => {
+                closed = open.pop();
+                out.push(')');
+                at += 1;
+            }
+            '.' if rest[1..].starts_with(is_letter) => {
+                let (fields, end) = fields(rest);
+                let root = match before {
+                    Some(start) => out.split_off(start),
+                    None => ".".to_owned(),
+                };
+                out.push_str(&chain(&root, &fields, strict)?);
+                at += end;
+            }
+            '$' => {
+                let end = 1 + rest[1..].find(|c| !is_part(c)).unwrap_or(rest.len() - 1);
+                let root = &rest[..end];
+                let (fields, more) = fields(&rest[end..]);
+                out.push_str(&chain(root, &fields, strict)?);
+                at += end + more;
+            }
+            c if c.is_ascii_digit() => {
+                let end = rest
+                    .find(|c: char| !c.is_ascii_alphanumeric() && c != '.' && c != '_')
+                    .unwrap_or(rest.len());
+                out.push_str(&rest[..end]);
+                at += end;
+            }
+            c if is_letter(c) => {
+                let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+                match &rest[..end] {
+                    "normalize" => out.push_str("include \"portolan.normalize\""),
+                    "slugify" => return Err("the function slugify is not evaluated here".to_owned()),
+                    name if UNKNOWN.contains(&name) => {
+                        return Err(format!("function \"{name}\" not defined"));
+                    }
+                    name => out.push_str(name),
+                }
+                at += end;
+            }
+            c => {
+                out.push(c);
+                at += c.len_utf8();
+            }
+        }
+    }
+    Err("unclosed action".to_owned())
+}
+
+fn is_letter(c: char) -> bool {
+    c.is_alphabetic() || c == '_'
+}
+
+fn is_part(c: char) -> bool {
+    is_letter(c) || c.is_ascii_digit()
+}
+
+/// Length of a quoted string.
+fn literal(text: &str, quote: char) -> Option<usize> {
+    let mut escaped = false;
+    for (at, c) in text.char_indices().skip(1) {
+        match c {
+            '\\' if quote != '`' && !escaped => escaped = true,
+            c if c == quote && !escaped => return Some(at + c.len_utf8()),
+            _ => escaped = false,
+        }
+    }
+    None
+}
+
+/// The fields of `.a.b`, and their length.
+fn fields(text: &str) -> (Vec<&str>, usize) {
+    let (mut all, mut at) = (Vec::new(), 0);
+    while text[at..].starts_with('.') && text[at + 1..].starts_with(is_letter) {
+        let name = &text[at + 1..];
+        let end = name.find(|c| !is_part(c)).unwrap_or(name.len());
+        all.push(&name[..end]);
+        at += 1 + end;
+    }
+    (all, at)
+}
+
+/// `root.a.b`; with `strict` an expression that fails where a key is not there. `and` and `or` evaluate no further than they
+/// must, and a list is never empty, whatever the value in it is.
+fn chain(root: &str, fields: &[&str], strict: bool) -> Result<String, String> {
+    if !strict || fields.is_empty() {
+        let dot = if root == "." { "" } else { root };
+        return Ok(fields
+            .iter()
+            .fold(if fields.is_empty() { root.to_owned() } else { dot.to_owned() }, |text, field| {
+                text + "." + field
+            }));
+    }
+    if fields.len() > DEEPEST {
+        return Err(format!("{} fields below one another are not evaluated here", fields.len()));
+    }
+    let mut value = root.to_owned();
+    for field in fields {
+        let mut next = String::new();
+        let _ = write!(
+            next,
+            "(index (or (and (hasKey {value} \"{field}\") (list (get {value} \"{field}\"))) \
+             (fail \"map has no entry for key \\\"{field}\\\"\")) 0)"
+        );
+        value = next;
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn without_the_option_only_names_change() {
+        for (text, wanted) in [
+            ("plain", "plain"),
+            ("{{ .a.b }}-{{.c}}", "{{ .a.b }}-{{.c}}"),
+            ("{{ $x := .a }}{{ $x.b }} {{ $.c }}", "{{ $x := .a }}{{ $x.b }} {{ $.c }}"),
+            ("{{- (index .l 0).x | normalize -}}", "{{- (index .l 0).x | include \"portolan.normalize\" -}}"),
+            ("{{ \"}} .a\" }}{{ `{{` }}{{ 1.5 }}", "{{ \"}} .a\" }}{{ `{{` }}{{ 1.5 }}"),
+            ("{{/* a .b */}}", "{{/* a .b */}}"),
+            ("{{ range . }}{{ . }}{{ end }}", "{{ range . }}{{ . }}{{ end }}"),
+        ] {
+            assert_eq!(rewrite(text, false).unwrap(), wanted, "{text}");
+        }
+        assert!(rewrite("{{ include \"x\" . }}", false).unwrap_err().contains("not defined"));
+        assert!(rewrite("{{ .a ", false).is_err() && rewrite("{{ \"a }}", false).is_err());
+    }
+
+    #[test]
+    fn with_it_each_field_is_looked_for() {
+        let one = rewrite("{{ .a }}", true).unwrap();
+        assert_eq!(
+            one,
+            "{{ (index (or (and (hasKey . \"a\") (list (get . \"a\"))) (fail \"map has no entry for key \\\"a\\\"\")) 0) }}"
+        );
+        assert_eq!(rewrite("{{ . }}{{ $x }}{{ 1.5 }}", true).unwrap(), "{{ . }}{{ $x }}{{ 1.5 }}");
+        assert!(rewrite("{{ (first .l).name }}", true).unwrap().contains("hasKey (first (index "));
+        assert!(rewrite("{{ .a.b.c.d.e.f.g.h.i }}", true).is_err());
+    }
+}

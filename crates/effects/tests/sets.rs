@@ -1,0 +1,300 @@
+//! ApplicationSets, evaluated as Argo CD's controller does it. What is expected here is what its own tests and documents say
+//! (argoproj/argo-cd `applicationset`, `docs/operator-manual/applicationset`).
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{fs, path::Path};
+
+use portolan_effects::render::{Rendered, Tools, Touched, Tree, render};
+use portolan_testkit as testkit;
+
+fn tools(cache: &Path) -> Option<Tools> {
+    let (Some(helm), Some(kustomize)) = (testkit::program("helm"), testkit::program("kustomize")) else {
+        testkit::skip("effects/sets", "helm or kustomize was not found; run scripts/setup demo");
+        return None;
+    };
+    let tools = Tools::new(Some(helm), cache.join("cache")).kustomize(Ok::<_, String>(kustomize));
+    Some(tools.through(env!("CARGO_BIN_EXE_portolan-confined")))
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+const REPO: &str = "repoURL: https://git.example.com/p/edge.git";
+
+fn root() -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: p\n  \
+         destination: {{namespace: argocd}}\n  source: {{{REPO}, path: sets}}\n"
+    )
+}
+
+/// A set of these generators, whose Applications are called and stand as it is said.
+fn set(rest: &str, name: &str, path: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\nspec:\n{rest}  template:\n    \
+         metadata: {{name: '{name}'}}\n    spec:\n      project: p\n      destination: {{server: 'https://kubernetes.default.svc', namespace: ns}}\n      \
+         source: {{{REPO}, path: '{path}'}}\n"
+    )
+}
+
+const MAP: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
+
+fn rendered(env: &str, set: &str, files: &[(&str, &str)], labels: &[(&str, &str)]) -> Option<Rendered> {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("repo");
+    let root = root();
+    write(&folder, &[(&format!("argocd-bootstrap-apps/{env}.yaml"), &root), ("sets/set.yaml", set)]);
+    write(&folder, files);
+    let labels = labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Some(render(&folder, env, None, &tools(dir.path())?.cluster_labels(labels)))
+}
+
+/// Names of the Applications below the root with the first source of each, and codes of what is wrong.
+fn applications(rendered: &Rendered) -> (Vec<String>, Vec<u16>) {
+    let below = rendered.whole.applications.iter().filter(|app| !app.parent.is_empty());
+    let mut names: Vec<_> =
+        below.map(|app| format!("{} {}", app.key.name.name, app.sources.join("+"))).collect();
+    names.sort();
+    let mut codes: Vec<_> = rendered.problems.iter().map(|problem| problem.code.0).collect();
+    codes.sort_unstable();
+    (names, codes)
+}
+
+const APPS: &[(&str, &str)] = &[
+    ("apps/a/m.yaml", MAP),
+    ("apps/B_c/m.yaml", MAP),
+    ("apps/skip/m.yaml", MAP),
+    ("config/a.json", "{\"app\": {\"name\": \"one\", \"folder\": \"apps/a\"}}"),
+    ("config/b.yaml", "app: {name: two, folder: apps/B_c}\n"),
+];
+
+/// The same sets, in both template languages.
+#[test]
+fn each_generator_gives_its_parameters() {
+    let git = format!(
+        "git: {{{REPO}, revision: HEAD, directories: [{{path: 'apps/*'}}, {{path: apps/skip, exclude: true}}]}}"
+    );
+    let files = format!("git: {{{REPO}, revision: HEAD, files: [{{path: 'config/*'}}]}}");
+    let list = "list: {elements: [{name: one, folder: apps/a}, {name: two, folder: apps/B_c}]}";
+    let names = "list: {elements: [{env: x}, {env: 'y'}]}";
+    let over = "list: {elements: [{name: two, folder: apps/skip}, {name: none, folder: nowhere}]}";
+    for (generator, old, new, wanted) in [
+        (
+            list.to_owned(),
+            ("{{name}}", "{{folder}}"),
+            ("{{.name}}", "{{ .folder }}"),
+            vec!["one apps/a (folder)", "two apps/B_c (folder)"],
+        ),
+        (
+            git.clone(),
+            ("x-{{path.basenameNormalized}}-{{path[0]}}", "{{path}}"),
+            ("x-{{.path.basename | normalize}}-{{index .path.segments 0}}", "{{.path.path}}"),
+            vec!["x-a-apps apps/a (folder)", "x-b-c-apps apps/B_c (folder)"],
+        ),
+        (
+            files,
+            ("{{app.name}}-{{path.filenameNormalized}}", "{{app.folder}}"),
+            ("{{.app.name}}-{{.path.filenameNormalized}}", "{{.app.folder}}"),
+            vec!["one-a.json apps/a (folder)", "two-b.yaml apps/B_c (folder)"],
+        ),
+        (
+            format!("matrix: {{generators: [{{{git}}}, {{{names}}}]}}"),
+            ("{{path.basenameNormalized}}-{{env}}", "{{path}}"),
+            ("{{.path.basenameNormalized}}-{{.env}}", "{{.path.path}}"),
+            vec![
+                "a-x apps/a (folder)",
+                "a-y apps/a (folder)",
+                "b-c-x apps/B_c (folder)",
+                "b-c-y apps/B_c (folder)",
+            ],
+        ),
+        (
+            format!("merge: {{mergeKeys: [name], generators: [{{{list}}}, {{{over}}}]}}"),
+            ("{{name}}", "{{folder}}"),
+            ("{{.name}}", "{{.folder}}"),
+            vec!["one apps/a (folder)", "two apps/skip (folder)"],
+        ),
+        (
+            format!(
+                "{list}, selector: {{matchExpressions: [{{key: name, operator: NotIn, values: [one]}}]}}"
+            ),
+            ("{{name}}", "{{folder}}"),
+            ("{{.name}}", "{{.folder}}"),
+            vec!["two apps/B_c (folder)"],
+        ),
+        (
+            "clusters: {values: {folder: apps/a}}".to_owned(),
+            ("{{name}}", "{{values.folder}}"),
+            ("{{.name}}", "{{.values.folder}}"),
+            vec!["dev apps/a (folder)"],
+        ),
+    ] {
+        let generators = format!("  generators: [{{{generator}}}]\n");
+        let strict = "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n";
+        for (rest, (name, path)) in [(generators.clone(), old), (format!("{strict}{generators}"), new)] {
+            let Some(rendered) = rendered("dev", &set(&rest, name, path), APPS, &[]) else { return };
+            let (names, codes) = applications(&rendered);
+            assert_eq!(names, wanted, "{generator} {name}: {:?}", rendered.problems);
+            // Their objects are one and the same here.
+            assert!(codes.iter().all(|code| *code == 611), "{generator} {name}: {:?}", rendered.problems);
+        }
+    }
+}
+
+/// The second generator of a matrix may use what the first one gives.
+#[test]
+fn a_matrix_hands_parameters_on() {
+    let generators = format!(
+        "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n  generators:\n  - matrix:\n      generators:\n      \
+         - list: {{elements: [{{env: dev}}, {{env: none}}]}}\n      \
+         - git: {{{REPO}, revision: HEAD, directories: [{{path: 'envs/{{{{.env}}}}/*'}}], values: {{of: '{{{{.env}}}}'}}}}\n"
+    );
+    let files = [("envs/dev/a/m.yaml", MAP), ("envs/prod/b/m.yaml", MAP)];
+    let Some(rendered) = rendered(
+        "dev",
+        &set(&generators, "{{.values.of}}-{{.path.basename}}", "{{.path.path}}"),
+        &files,
+        &[],
+    ) else {
+        return;
+    };
+    assert_eq!(
+        applications(&rendered),
+        (vec!["dev-a envs/dev/a (folder)".to_owned()], vec![]),
+        "{:?}",
+        rendered.problems
+    );
+}
+
+#[test]
+fn a_template_patch_and_the_template_of_a_generator_are_laid_over() {
+    let rest = "  goTemplate: true\n  templatePatch: |\n    spec:\n      source:\n        directory: {exclude: '{{ .exclude }}'}\n      \
+                project: other\n{{- if .labels }}\n    metadata:\n      labels:\n{{ toYaml .labels | indent 8 }}\n{{- end }}\n  \
+                generators:\n  - list:\n      elements: [{name: one, exclude: 'x*', labels: {a: b}}]\n      \
+                template: {metadata: {annotations: {own: 'yes'}}, spec: {project: '', destination: {}}}\n";
+    let rest = rest.replace("{{- if .labels }}\n    metadata", "    {{- if .labels }}\n    metadata");
+    let rest = rest.replace("{{ toYaml", "    {{ toYaml").replace("\n{{- end }}", "\n    {{- end }}");
+    let Some(rendered) = rendered(
+        "dev",
+        &set(&rest, "{{.name}}", "apps/a"),
+        &[("apps/a/m.yaml", MAP), ("apps/a/x.yaml", MAP)],
+        &[],
+    ) else {
+        return;
+    };
+    let (names, codes) = applications(&rendered);
+    assert_eq!((names.len(), codes), (1, vec![]), "{:?}", rendered.problems);
+    let app = rendered.objects.iter().find(|object| &*object.key.name.name == "one").unwrap();
+    assert_eq!(app.json["spec"]["source"]["directory"]["exclude"], "x*");
+    assert_eq!(app.json["metadata"]["labels"]["a"], "b");
+    assert_eq!(app.json["metadata"]["annotations"]["own"], "yes");
+    assert_eq!(app.json["spec"]["project"], "p", "a patch leads into no other project");
+}
+
+#[test]
+fn what_is_missing_wrong_or_not_known_is_said() {
+    let go = "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n";
+    let list = "  generators: [{list: {elements: [{name: one}]}}]\n";
+    for (rest, name, wanted) in [
+        // A key that is not there: the whole set.
+        (format!("{go}{list}"), "{{.nome}}", (0, vec![619])),
+        (format!("{go}{list}"), "{{ if .nome }}a{{ end }}{{ .name }}", (0, vec![619])),
+        // Without the option it is empty, and the name is none.
+        (format!("  goTemplate: true\n{list}"), "a{{ dig \"x\" \"y\" . }}", (1, vec![])),
+        (format!("{go}{list}"), "{{ .name", (0, vec![619])),
+        (format!("{go}{list}"), "{{ include \"x\" . }}", (0, vec![619])),
+        // Two of one name: the first is taken.
+        ("  generators: [{list: {elements: [{name: one}, {name: one}]}}]\n".to_owned(), "{{name}}", (1, vec![625])),
+        // Others are asked for; what stands beside is evaluated.
+        (
+            "  generators: [{list: {elements: [{name: one}]}}, {pullRequest: {github: {owner: o, repo: r}}}]\n".to_owned(),
+            "{{name}}",
+            (1, vec![624]),
+        ),
+        ("  generators: [{clusters: {selector: {matchLabels: {env: dev}}}}]\n".to_owned(), "{{name}}", (0, vec![624])),
+        (
+            "  generators: [{git: {repoURL: 'https://git.example.com/other.git', revision: HEAD, directories: [{path: '*'}]}}]\n".to_owned(),
+            "{{path}}",
+            (0, vec![624]),
+        ),
+    ] {
+        let Some(rendered) = rendered("dev", &set(&rest, name, "apps/a"), &[("apps/a/m.yaml", MAP)], &[]) else { return };
+        let (names, codes) = applications(&rendered);
+        assert_eq!((names.len(), codes), wanted, "{name}: {:?}", rendered.problems);
+    }
+}
+
+#[test]
+fn a_set_for_many_clusters_gives_those_of_the_environment() {
+    let rest = "  generators: [{list: {elements: [{cluster: dev, url: 'https://dev.example:6443'}, {cluster: prod, url: 'https://prod.example:6443'}]}}]\n";
+    let text =
+        set(rest, "{{cluster}}-app", "apps/{{cluster}}").replace("https://kubernetes.default.svc", "{{url}}");
+    let files = [("apps/dev/m.yaml", MAP), ("apps/prod/m.yaml", MAP)];
+    for (env, wanted) in [
+        ("dev", (vec!["dev-app apps/dev (folder)".to_owned()], vec![])),
+        ("prod", (vec!["prod-app apps/prod (folder)".to_owned()], vec![])),
+        ("stag", (vec![], vec![626])),
+    ] {
+        let Some(rendered) = rendered(env, &text, &files, &[]) else { return };
+        assert_eq!(applications(&rendered), wanted, "{env}: {:?}", rendered.problems);
+    }
+    let rest = "  goTemplate: true\n  generators: [{clusters: {selector: {matchLabels: {tier: edge}}}}]\n";
+    let text = set(rest, "{{.name}}-{{.metadata.labels.tier}}", "apps/dev");
+    for (label, count) in [("edge", 1), ("core", 0)] {
+        let rendered = rendered("dev", &text, &files, &[("tier", label)]).unwrap();
+        let (names, codes) = applications(&rendered);
+        assert_eq!((names.len(), codes), (count, vec![]), "{:?}", rendered.problems);
+    }
+}
+
+#[test]
+fn a_folder_that_comes_or_goes_brings_or_takes_its_application() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().canonicalize().unwrap().join("repo");
+    let generators =
+        format!("  generators: [{{git: {{{REPO}, revision: HEAD, directories: [{{path: 'apps/*'}}]}}}}]\n");
+    let text = set(&generators, "{{path.basename}}", "{{path}}");
+    let map = |name: &str| MAP.replace("name: m", &format!("name: {name}"));
+    write(
+        &folder,
+        &[
+            ("argocd-bootstrap-apps/dev.yaml", &root()),
+            ("sets/set.yaml", &text),
+            ("apps/a/m.yaml", &map("a")),
+        ],
+    );
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    let touched = |path: &str| Touched::Paths([folder.join(path)].into());
+    let names = |objects: &[portolan_model::Object]| {
+        let mut names: Vec<_> = objects.iter().map(|object| object.key.to_string()).collect();
+        names.sort();
+        names
+    };
+    let first = tree.read(&Touched::All);
+    assert_eq!(
+        names(&first.objects),
+        ["Application/argocd/a", "Application/argocd/root", "ApplicationSet/argocd/s", "ConfigMap/ns/a"],
+        "{:?}",
+        first.problems
+    );
+    write(&folder, &[("apps/b/m.yaml", &map("b"))]);
+    let second = tree.read(&touched("apps/b/m.yaml"));
+    assert_eq!(names(&second.objects), ["Application/argocd/a", "Application/argocd/b", "ConfigMap/ns/b"]);
+    // An edit in a folder that is known costs that folder.
+    write(&folder, &[("apps/b/m.yaml", &map("c"))]);
+    let third = tree.read(&touched("apps/b/m.yaml"));
+    assert_eq!((names(&third.objects), third.work.parts), (vec!["ConfigMap/ns/c".to_owned()], 1));
+    fs::remove_dir_all(folder.join("apps/b")).unwrap();
+    let fourth = tree.read(&touched("apps/b"));
+    let mut gone: Vec<_> = fourth.gone.iter().map(ToString::to_string).collect();
+    gone.sort();
+    assert_eq!(gone, ["Application/argocd/b", "ConfigMap/ns/c"]);
+    fs::remove_file(folder.join("sets/set.yaml")).unwrap();
+    assert_eq!(tree.read(&touched("sets/set.yaml")).gone.len(), 3);
+}
