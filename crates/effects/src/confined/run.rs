@@ -131,6 +131,10 @@ impl Run<'_> {
         };
         match status.code() {
             Some(code) if code == i32::from(NOT_RUN) => Err(cannot(&String::from_utf8_lossy(&stderr).trim())),
+            // In the words of Go's runtime and of C's libraries.
+            Some(code) if code != 0 && is_out_of_memory(&stderr) => {
+                Err(Stopped(format!("takes more than {} MiB of memory", limits.memory >> 20)))
+            }
             Some(code) => Ok(Ended { success: code == 0, stdout, stderr }),
             None => Err(Stopped(format!("was ended by signal {}", status.signal().unwrap_or_default()))),
         }
@@ -154,6 +158,18 @@ fn wait(child: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(16));
     }
+}
+
+fn is_out_of_memory(said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(&said[..said.len().min(4000)]);
+    [
+        "fatal error: runtime: out of memory",
+        "fatal error: out of memory",
+        "fatal error: runtime: cannot allocate",
+        "xmalloc: cannot allocate",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 /// All that comes, or an error when it is more than that.
