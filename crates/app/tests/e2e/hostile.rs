@@ -362,7 +362,8 @@ fn what_would_take_all_memory_is_one_finding() {
     write("keys.yaml", &format!("{head}? {}\n: [{}]\n", "k".repeat(1 << 20), "1,".repeat(100_000)));
     write("deep.yaml", &format!("{head}data: {}\n", "[".repeat(1_000_000)));
     write("deep.json", &format!("{{\"a\":{}", "[".repeat(1_000_000)));
-    write("many.yaml", &"---\n%\n".repeat(200_000));
+    // What looks like no object need not be YAML: this does.
+    write("many.yaml", &format!("# metadata\n{}", "---\n%\n".repeat(200_000)));
     std::fs::File::create(dir.path().join("large.yaml")).unwrap().set_len(100 << 20).unwrap();
     // What it may take at most, of which the program itself takes a part.
     let output = std::process::Command::new("prlimit")

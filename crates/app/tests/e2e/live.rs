@@ -174,7 +174,7 @@ fn render_lists_what_an_environment_wants_and_no_values() {
         json["objects"].as_array().unwrap().iter().find(|o| o["object"] == "HTTPRoute/team-a/app1").unwrap();
     assert_eq!(app1["application"], "prod-01-team-apps");
     let output = render("nowhere-01");
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
 /// On a terminal the lower lines show what waits for what; `script` is the terminal.
