@@ -55,6 +55,26 @@ fn written(gateway: &Gateway) -> BTreeSet<u16> {
         .collect()
 }
 
+/// What an earlier run gave, as [`Addresses::new`] takes it.
+///
+/// # Errors
+/// When it is there and cannot be read: all Gateways would move.
+pub fn saved(state: &std::path::Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let file = state.join("addresses.json");
+    let bytes = match std::fs::read(&file) {
+        Ok(bytes) => bytes,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(why) => anyhow::bail!("{} cannot be read: {why}", file.display()),
+    };
+    if let Err(why) = serde_json::from_slice::<Addresses>(&bytes) {
+        let file = file.display();
+        anyhow::bail!(
+            "{file} is damaged ({why}): restore it from a backup, or remove it, and Gateways are given addresses anew"
+        );
+    }
+    Ok(Some(bytes))
+}
+
 impl Addresses {
     /// What was given before, with the settings of this run. `range` is the third byte of 127.77.H.n; no Gateway gets a
     /// socket of `ours`.

@@ -1,5 +1,7 @@
 //! HTTP: read-only over TCP; over the Unix socket also what changes something.
 
+mod serve;
+
 use axum::{
     Json, Router,
     extract::{Path, Request, State},
@@ -16,6 +18,8 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::objects::Query;
+
+pub use serve::{PATIENCE, serve};
 
 /// A request to the driver, with where the answer goes.
 pub struct Ask {

@@ -6,8 +6,10 @@ mod admission;
 mod answers;
 mod batch;
 mod conditions;
+mod damaged;
 mod dns;
 mod envoy;
+mod envoy_keeper;
 mod events;
 mod held;
 mod keep;
@@ -17,6 +19,7 @@ mod objects;
 mod outside;
 mod probes;
 mod reaction;
+mod recheck;
 mod records;
 mod reload;
 mod secrets;
@@ -46,7 +49,7 @@ use portolan_effects::{
     probe::Outcomes,
     render::{Difference, Tools, Tree},
     sealed::SealingKeys,
-    state_dir::StateDir,
+    state_dir::{StateDir, sockets},
     store::Store,
 };
 use portolan_engine::{Engine, Held};
@@ -64,7 +67,7 @@ use signing::{Made, Signing};
 use tell::View;
 
 use crate::{
-    addresses::{Addresses, Claim, only_loopback, range_of},
+    addresses::{self, Addresses, Claim, only_loopback, range_of},
     api,
     cli::Up,
     instance,
@@ -76,7 +79,7 @@ const GIT: &str = "git";
 const OURS: &str = "portolan";
 
 /// How long after a refused write the work tree is read again.
-const REWRITE: Duration = Duration::from_secs(10);
+const REWRITE: Duration = Duration::from_secs(5);
 
 /// Connections of probes open at once.
 const PROBES: usize = 64;
@@ -84,6 +87,8 @@ const PROBES: usize = 64;
 /// Something that happened outside.
 pub enum Event {
     Folder(Burst),
+    /// Paths that may have been in the middle of something when they were read.
+    LookAgain,
     Read(Box<Tree>, Box<Difference>),
     Xds(Report),
     AccountKey(Box<AccountWanted>, Result<Redacted, String>),
@@ -95,6 +100,9 @@ pub enum Event {
     Probed(Outcomes<(Name, u64)>),
     /// What did not answer is due again.
     ProbeAgain,
+    /// What has answered is asked again.
+    Recheck,
+    Rechecked(Outcomes<Name>),
     Dns(Box<keeper::Report>),
     Ask(api::Ask),
     /// How, and the end of its log.
@@ -109,12 +117,18 @@ impl Event {
     fn stirs(&self) -> bool {
         match self {
             Self::Ask(ask) => ask.what.changes(),
-            Self::Folder(_) | Self::ProbeAgain | Self::Xds(Report::Connected | Report::Disconnected) => false,
+            Self::Folder(_)
+            | Self::LookAgain
+            | Self::ProbeAgain
+            | Self::Recheck
+            | Self::Rechecked(_)
+            | Self::Xds(Report::Connected | Report::Disconnected) => false,
             _ => true,
         }
     }
 }
 
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
 pub struct Driver {
     engine: Engine<World>,
     store: Store,
@@ -135,6 +149,8 @@ pub struct Driver {
     /// One for each connection of probes that may be open.
     probes: Arc<Semaphore>,
     attempts: u64,
+    /// Of what is asked again.
+    beat: usize,
     run: Value,
     next_due: Option<Instant>,
     steps: u64,
@@ -150,6 +166,8 @@ pub struct Driver {
     dns: Dns,
     /// The store refused a write: the work tree is read again in a while.
     unwritten: bool,
+    /// It has taken none since.
+    broken: bool,
     /// Files of the state directory that could not be written yet.
     unkept: BTreeMap<&'static str, Vec<u8>>,
     /// What is opened and mirrored is written again too.
@@ -164,6 +182,17 @@ fn now() -> Instant {
     Instant(jiff::Timestamp::now().as_millisecond())
 }
 
+/// As many open files as may be: Envoy, which is started with the same limit, needs one for each connection.
+fn more_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current != limit.maximum
+        && let Err(why) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
+    {
+        tracing::warn!(%why, "no more files can be open at once");
+    }
+}
+
 /// `portolan up`.
 ///
 /// # Errors
@@ -174,13 +203,23 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         Some(state) => state.clone(),
         None => instance::default_state(&root, &args.env)?,
     };
+    more_files();
     // Everything below is private unless a mode says otherwise, Envoy's files included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
     let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
     instance::belongs(state.path(), &owner)?;
     portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);
-    let store = Store::open(state.path())?;
+    // What a killed run left in it goes with the next one, or with `down`.
+    let _ = tempfile::env::override_temp_dir(&sockets::temporary(&state)?);
+    let store = Store::open(state.path()).with_context(|| {
+        format!(
+            "make room on the disk or restore the file from a backup. If it is damaged and there is none, move it out of {}: \
+             what the repository says is read again, and certificates and CAs that were issued here are made anew",
+            state.path().display()
+        )
+    })?;
+    let saved = addresses::saved(state.path())?;
     if let Some(address) = args.bind {
         instance::bindable(address)?;
     }
@@ -192,8 +231,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let server = Arc::new(server);
     let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
-    let outside::Outside { events, wake, board, mut envoy, run, stop } = outside;
-    let saved = std::fs::read(state.path().join("addresses.json")).ok();
+    let outside::Outside { events, wake, board, envoy, run, stop } = outside;
     let range = range_of(saved.as_deref(), instance::number_of(state.path()));
     let bind = args.bind.or_else(|| only_loopback(range));
     // Two states may come to the same range: the later one takes the next, and keeps it.
@@ -230,6 +268,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         unanswered: BTreeSet::new(),
         probes: Arc::new(Semaphore::new(PROBES)),
         attempts: 0,
+        beat: 0,
         run,
         next_due: None,
         steps: 0,
@@ -243,6 +282,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         view: View::new(!args.once),
         dns,
         unwritten: false,
+        broken: false,
         unkept: BTreeMap::new(),
         rewrite_secrets: false,
         keys,
@@ -250,44 +290,58 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         state,
     };
     driver.engine.put(DialledBackends { key: Name::default(), real: args.real_backends });
-    let kept: Vec<ObjectKey> = driver.store.list().map(|stored| stored.object.key.clone()).collect();
-    for key in &kept {
-        driver.put_stored(key);
-    }
-    driver.await_envoy();
-    driver.tell_exposed_keys();
-    driver.reload();
-    driver.settle();
-    driver.run["acme"] = driver.acme.address().to_string().into();
-    driver.run["dns"] = driver.dns.address().to_string().into();
-    driver.state.write(instance::OWNER, &serde_json::to_vec_pretty(&owner)?)?;
-    let registration = instance::register(driver.state.path());
-    driver.state.write("run.json", &serde_json::to_vec_pretty(&driver.run)?)?;
-    if !args.once {
-        for line in [
-            format!("serving {} ({})", driver.root.display(), args.env),
-            format!("state {}", driver.state.path().display()),
-            format!("roots to trust {}", driver.state.path().join("ca.pem").display()),
-            format!("DNS {}", driver.dns.address()),
-            format!("API http://{}", driver.run["api"].as_str().unwrap_or("?")),
-        ] {
-            crate::out::line(&format!("portolan: {line}"));
-        }
-    }
-    let code = driver.run(events, &args).await?;
+    let served = driver.serve(events, &args, &owner).await;
     driver.view.clear();
     driver.acme.finish().await;
     drop(stop);
-    if let Some(envoy) = envoy.take() {
+    // What cannot be served on must not be left behind; an Envoy that was there before serves on.
+    if served.is_ok() || !envoy.adopted {
         envoy.stop().await;
+        sockets::remove(driver.state.path());
     }
     let _ = std::fs::remove_file(driver.state.path().join("run.json"));
-    instance::remove_sockets(driver.state.path());
-    registration.end();
-    Ok(code)
+    sockets::remove_temporary(driver.state.path());
+    served
 }
 
 impl Driver {
+    /// From the state as it was kept to the end.
+    async fn serve(
+        &mut self,
+        events: mpsc::UnboundedReceiver<Event>,
+        args: &Up,
+        owner: &instance::Owner,
+    ) -> anyhow::Result<u8> {
+        let kept: Vec<ObjectKey> = self.store.list().map(|stored| stored.object.key.clone()).collect();
+        for key in &kept {
+            self.put_stored(key);
+        }
+        self.await_envoy();
+        recheck::start(self.events.clone());
+        self.tell_exposed_keys();
+        self.reload();
+        self.settle();
+        self.run["acme"] = self.acme.address().to_string().into();
+        self.run["dns"] = self.dns.address().to_string().into();
+        self.state.write(instance::OWNER, &serde_json::to_vec_pretty(owner)?)?;
+        let registration = instance::register(self.state.path());
+        self.state.write("run.json", &serde_json::to_vec_pretty(&self.run)?)?;
+        if !args.once {
+            for line in [
+                format!("serving {} ({})", self.root.display(), args.env),
+                format!("state {}", self.state.path().display()),
+                format!("roots to trust {}", self.state.path().join("ca.pem").display()),
+                format!("DNS {}", self.dns.address()),
+                format!("API http://{}", self.run["api"].as_str().unwrap_or("?")),
+            ] {
+                crate::out::line(&format!("portolan: {line}"));
+            }
+        }
+        let code = self.run(events, args).await?;
+        registration.end();
+        Ok(code)
+    }
+
     async fn run(&mut self, mut events: mpsc::UnboundedReceiver<Event>, args: &Up) -> anyhow::Result<u8> {
         let deadline = tokio::time::Instant::now() + args.timeout;
         // When what could not be written is tried again, whatever else is asked meanwhile.
@@ -338,6 +392,7 @@ impl Driver {
     fn take(&mut self, event: Event) -> Option<u8> {
         match event {
             Event::Folder(burst) => self.noticed(burst),
+            Event::LookAgain => self.looked_again(),
             Event::Read(tree, difference) => self.take_reading(tree, *difference),
             Event::Xds(Report::Connected) => self.envoy_connected(),
             Event::Xds(Report::Disconnected) => self.envoy_disconnected(),
@@ -355,6 +410,8 @@ impl Driver {
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
             Event::Probed(outcomes) => self.probed(outcomes),
             Event::ProbeAgain => self.probe_again(),
+            Event::Recheck => self.recheck(),
+            Event::Rechecked(outcomes) => self.rechecked(&outcomes),
             Event::Dns(report) => self.dns_report(*report),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);

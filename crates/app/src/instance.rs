@@ -14,7 +14,7 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
-pub use left::{Ended, end, remove_sockets};
+pub use left::{Ended, end};
 pub use registry::register;
 
 /// Folder with one state directory an instance.
@@ -64,8 +64,16 @@ pub const OWNER: &str = "repository.json";
 /// # Errors
 /// A sentence that says whose it is.
 pub fn belongs(state: &Path, owner: &Owner) -> anyhow::Result<()> {
-    let Ok(text) = std::fs::read(state.join(OWNER)) else { return Ok(()) };
-    let Ok(kept) = serde_json::from_slice::<Owner>(&text) else { return Ok(()) };
+    let file = state.join(OWNER);
+    let text = match std::fs::read(&file) {
+        Ok(text) => text,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => bail!("{} cannot be read: {why}", file.display()),
+    };
+    let kept: Owner = serde_json::from_slice(&text).with_context(|| {
+        let file = file.display();
+        format!("{file} is damaged, so it is not known whose state this is; if it is that of this folder, remove {file}")
+    })?;
     if kept == *owner {
         return Ok(());
     }

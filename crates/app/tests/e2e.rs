@@ -48,6 +48,8 @@ mod reaction;
 mod refused;
 #[path = "e2e/render.rs"]
 mod render;
+#[path = "e2e/restarts.rs"]
+mod restarts;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]
@@ -56,3 +58,5 @@ mod secrets;
 mod state;
 #[path = "e2e/trusted.rs"]
 mod trusted;
+#[path = "e2e/writing.rs"]
+mod writing;

@@ -1,7 +1,7 @@
 //! The built-in echo backend: answers in place of a Service of which nothing lists endpoints, and of endpoints that are not
 //! loopback, over HTTP/1.1 and h2c.
 
-use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{
@@ -15,16 +15,32 @@ use hyper_util::{
     server::conn::auto::Builder,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 
 /// Services that get a listener of their own, so that the answer can name them; further ones share one.
 const NAMED: usize = 200;
 
+/// Connections of all stand-ins at a time, at most; and never more than half of the files that may be open, so that all
+/// other work has its own.
+const CONNECTIONS: usize = 16 * 1024;
+/// After an error to accept.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Stand-ins by Service.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Echo {
     by_service: BTreeMap<String, SocketAddr>,
     shared: Option<SocketAddr>,
+    connections: Arc<Semaphore>,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        let half = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(CONNECTIONS);
+        let connections = Arc::new(Semaphore::new(half.clamp(1, CONNECTIONS)));
+        Self { by_service: BTreeMap::new(), shared: None, connections }
+    }
 }
 
 impl Echo {
@@ -38,26 +54,38 @@ impl Echo {
         }
         if self.by_service.len() >= NAMED {
             if self.shared.is_none() {
-                self.shared = Some(listen(None)?);
+                self.shared = Some(listen(None, &self.connections)?);
             }
             return self.shared.ok_or_else(|| std::io::Error::other("no listener"));
         }
-        let address = listen(Some(service.to_owned()))?;
+        let address = listen(Some(service.to_owned()), &self.connections)?;
         self.by_service.insert(service.to_owned(), address);
         Ok(address)
     }
 }
 
-fn listen(service: Option<String>) -> std::io::Result<SocketAddr> {
+fn listen(service: Option<String>, connections: &Arc<Semaphore>) -> std::io::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
     let service: Arc<Option<String>> = Arc::new(service);
+    let connections = Arc::clone(connections);
     tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
+        loop {
+            let Ok(permit) = Arc::clone(&connections).acquire_owned().await else { return };
+            let stream = match listener.accept().await {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, mostly: others may end meanwhile.
+                    tracing::warn!(%error, "a stand-in cannot accept a connection; it tries again");
+                    tokio::time::sleep(PAUSE).await;
+                    continue;
+                }
+            };
             let service = Arc::clone(&service);
             tokio::spawn(async move {
+                let _permit = permit;
                 let answer = |request: Request<Incoming>| {
                     let answer = answer(&request, service.as_deref());
                     async move { Ok::<_, Infallible>(answer) }

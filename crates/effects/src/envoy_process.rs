@@ -1,12 +1,19 @@
 //! Envoy as a child that outlives us: a killed Portolan leaves it serving, and the next start adopts it.
 
+mod backoff;
+mod record;
+
 use std::{
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use rustix::process::{Pid, Signal, kill_process};
+
+pub use backoff::Backoff;
+pub use record::CONFIG;
+use record::Process;
 
 /// Oldest Envoy that is run: the end-to-end tests passed with 1.36.2 and 1.40.0, and nothing older was tried.
 pub const OLDEST: (u32, u32) = (1, 36);
@@ -17,11 +24,14 @@ const ASKED: Duration = Duration::from_secs(20);
 /// A running Envoy.
 #[derive(Debug)]
 pub struct Envoy {
-    pid: i32,
+    process: Process,
     child: Option<tokio::process::Child>,
     /// Its log, and where this run of it begins.
     log: (PathBuf, u64),
 }
+
+/// Its log, a file of the state directory.
+const LOG: &str = "envoy.log";
 
 /// Most of a log that a message quotes.
 const TAIL: u64 = 600;
@@ -68,6 +78,9 @@ pub enum EnvoyError {
     /// It did not start.
     #[error("Envoy could not be started: {0}")]
     Start(std::io::Error),
+    /// Whoever comes after us would not find it.
+    #[error("Envoy was ended again, since its process id could not be recorded: {0}")]
+    Unrecorded(std::io::Error),
 }
 
 /// Asks the program for its version.
@@ -99,30 +112,30 @@ pub async fn check(program: &Path) -> Result<String, EnvoyError> {
 }
 
 impl Envoy {
-    /// Adopts the Envoy that an earlier run left on this state, if it is still there: same pid, and its command line
-    /// is what we start it with, our configuration file named, so that a reused pid is never taken for ours.
-    pub fn adopt(pid_file: &Path, config: &Path) -> Option<Self> {
-        let pid: i32 = std::fs::read_to_string(pid_file).ok()?.trim().parse().ok()?;
-        let line = std::fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-        let words: Vec<&[u8]> = line.split(|b| *b == 0).collect();
-        let with = [b"-c".as_slice(), config.as_os_str().as_encoded_bytes()];
-        let ours =
-            words.windows(2).any(|pair| pair == with) && words.contains(&b"--use-dynamic-base-id".as_slice());
-        let log = (config.with_file_name("envoy.log"), 0);
-        (ours && test_kill_process(Pid::from_raw(pid)?).is_ok()).then_some(Self { pid, child: None, log })
+    /// Adopts the Envoy that an earlier run left on this state, if it is still there: the recorded process, on this boot
+    /// and by the time of its start, or one that was killed too early, or had no room on the disk, to be recorded. What a
+    /// copy of a state records is never taken for its own.
+    pub fn adopt(state: &Path) -> Option<Self> {
+        let process = record::find(state)?;
+        Some(Self { process, child: None, log: (state.join(LOG), 0) })
     }
 
-    /// Starts one in a process group of its own, so that Ctrl-C reaches only us.
+    /// Starts one in a process group of its own, so that Ctrl-C reaches only us. There is one for a state: others that
+    /// were started on it are ended before, and one that cannot be recorded is ended at once.
     ///
     /// # Errors
-    /// When the program cannot be run.
-    pub fn start(program: &Path, config: &Path, log: PathBuf, pid_file: &Path) -> Result<Self, EnvoyError> {
+    /// When the program cannot be run or recorded.
+    pub async fn start(program: &Path, state: &Path) -> Result<Self, EnvoyError> {
+        for process in record::running(state) {
+            Self { process, child: None, log: (PathBuf::new(), 0) }.stop().await;
+        }
+        let log = state.join(LOG);
         let file =
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(EnvoyError::Start)?;
         let begin = file.metadata().map_or(0, |meta| meta.len());
-        let child = tokio::process::Command::new(program)
+        let mut child = tokio::process::Command::new(program)
             .arg("-c")
-            .arg(config)
+            .arg(state.join(CONFIG))
             .args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warning"])
             .args(["--concurrency", "2", "--drain-time-s", "10"])
             .stdin(Stdio::null())
@@ -131,12 +144,27 @@ impl Envoy {
             .process_group(0)
             .spawn()
             .map_err(EnvoyError::Start)?;
-        let pid = child.id().and_then(|id| i32::try_from(id).ok()).unwrap_or(0);
-        // Whole or not at all: whoever adopts or stops Envoy must never read half a number.
-        let fresh = pid_file.with_extension("pid.new");
-        std::fs::write(&fresh, format!("{pid}\n")).map_err(EnvoyError::Start)?;
-        std::fs::rename(fresh, pid_file).map_err(EnvoyError::Start)?;
-        Ok(Self { pid, child: Some(child), log: (log, begin) })
+        let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Process::of);
+        let recorded = match process {
+            // It has ended already: whoever waits for it hears how.
+            None => Ok(Process::ended()),
+            Some(process) => record::write(state, process).map(|()| process),
+        };
+        match recorded {
+            Ok(process) => Ok(Self { process, child: Some(child), log: (log, begin) }),
+            Err(why) => {
+                let _ = child.kill().await;
+                Err(EnvoyError::Unrecorded(why))
+            }
+        }
+    }
+
+    /// Records one that was adopted, in case it was not.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn record(&self, state: &Path) -> std::io::Result<()> {
+        record::write(state, self.process)
     }
 
     /// The end of what it wrote to its log.
@@ -146,7 +174,7 @@ impl Envoy {
 
     /// Process id.
     pub fn pid(&self) -> i32 {
-        self.pid
+        self.process.pid
     }
 
     /// Resolves when it has ended.
@@ -157,8 +185,8 @@ impl Envoy {
                 Err(error) => format!("Envoy is lost: {error}"),
             },
             None => loop {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                if Pid::from_raw(self.pid).is_none_or(|pid| test_kill_process(pid).is_err()) {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+                if !self.process.lives() {
                     return "the adopted Envoy ended".into();
                 }
             },
@@ -167,13 +195,24 @@ impl Envoy {
 
     /// Ends it: politely, then for good after five seconds.
     pub async fn stop(mut self) {
-        let Some(pid) = Pid::from_raw(self.pid) else { return };
+        let Some(pid) = Pid::from_raw(self.process.pid).filter(|_| self.process.lives()) else { return };
         let _ = kill_process(pid, Signal::TERM);
-        if tokio::time::timeout(Duration::from_secs(5), self.ended()).await.is_err() {
+        if tokio::time::timeout(Duration::from_secs(5), self.ended()).await.is_err() && self.process.lives() {
             let _ = kill_process(pid, Signal::KILL);
             let _ = tokio::time::timeout(Duration::from_secs(2), self.ended()).await;
         }
     }
+
+    /// The same, and forgets that it ran.
+    pub async fn end(self, state: &Path) {
+        self.stop().await;
+        record::remove(state);
+    }
+}
+
+/// Forgets what is recorded of an Envoy of this state.
+pub fn forget(state: &Path) {
+    record::remove(state);
 }
 
 #[cfg(test)]

@@ -1,16 +1,25 @@
 //! Says what changes in a work tree.
 
+mod writing;
+
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use notify::{Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{
+    Config, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _,
+    event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode},
+};
 use tokio::sync::Notify;
 
 use crate::render::Touched;
+use writing::Writing;
 
 /// Editors write in several steps: a burst has ended when nothing has followed for so long.
 const QUIET: Duration = Duration::from_millis(1);
@@ -21,10 +30,18 @@ const LONGEST: Duration = Duration::from_millis(200);
 /// A new folder is looked at again after so long: its own watch is set only after it is there.
 const SECOND_LOOK: Duration = Duration::from_millis(100);
 
+/// While not every folder can be watched, all of them are looked at so often.
+const UNWATCHED: Duration = Duration::from_secs(3);
+
 /// Watches a folder and all that is below.
 pub struct Watch {
-    _watcher: RecommendedWatcher,
+    watcher: Mutex<RecommendedWatcher>,
+    root: PathBuf,
     seen: Arc<Seen>,
+    /// Every folder is watched.
+    whole: AtomicBool,
+    /// When all were looked at last, since not every one is watched.
+    looked: Mutex<Instant>,
 }
 
 /// Changes that belong together.
@@ -32,6 +49,8 @@ pub struct Watch {
 pub struct Burst {
     /// Where something changed.
     pub touched: Touched,
+    /// Files that are being written: not to be read yet. Each is in a later burst.
+    pub unfinished: BTreeSet<PathBuf>,
     /// When the first of them was noticed.
     pub noticed: Instant,
 }
@@ -48,31 +67,75 @@ struct State {
     first: Option<Instant>,
     last: Option<Instant>,
     removed: bool,
+    writing: Writing,
 }
 
-/// Watches `root`, a real path.
+/// Watches `root`, a real path. What cannot be watched below it is looked at from time to time, until it can.
 ///
 /// # Errors
-/// When the folder cannot be watched.
+/// When the folder itself cannot be watched.
 pub fn watch(root: &Path) -> notify::Result<Watch> {
     let seen = Arc::new(Seen::default());
     let handler = Arc::clone(&seen);
     // Through a link a folder would be known by two paths, and only one of them would be told.
     let config = Config::default().with_follow_symlinks(false);
     let mut watcher = RecommendedWatcher::new(move |event| handler.note(event), config)?;
-    watcher.watch(root, RecursiveMode::Recursive)?;
-    Ok(Watch { _watcher: watcher, seen })
+    let whole = watcher.watch(root, RecursiveMode::Recursive);
+    if let Err(why) = &whole {
+        tracing::warn!(%why, "not every folder can be watched: all are looked at every few seconds");
+        watcher.watch(root, RecursiveMode::NonRecursive)?;
+        for folder in folders(root) {
+            let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
+        }
+    }
+    let (root, whole) = (root.to_owned(), AtomicBool::new(whole.is_ok()));
+    Ok(Watch { watcher: Mutex::new(watcher), root, seen, whole, looked: Mutex::new(Instant::now()) })
+}
+
+/// The folders below one that can be looked into.
+fn folders(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut left = vec![root.to_owned()];
+    while let Some(folder) = left.pop() {
+        for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) && entry.file_name() != ".git" {
+                left.push(entry.path());
+            }
+        }
+        found.push(folder);
+    }
+    found
 }
 
 impl Watch {
     /// The next burst, once it has ended.
     pub async fn next(&self) -> Burst {
         loop {
-            self.seen.wake.notified().await;
-            while let Some(wait) = self.seen.wait() {
-                tokio::time::sleep(wait).await;
+            let whole = self.whole.load(Ordering::Relaxed);
+            if !whole {
+                self.look_everywhere();
             }
-            let Some(burst) = self.seen.take() else { continue };
+            match self.seen.wait() {
+                Wait::Idle if whole => {
+                    self.seen.wake.notified().await;
+                    continue;
+                }
+                Wait::Idle => {
+                    let _ = tokio::time::timeout(UNWATCHED, self.seen.wake.notified()).await;
+                    continue;
+                }
+                Wait::Writing(wait) => {
+                    let wait = if whole { wait } else { wait.min(UNWATCHED) };
+                    let _ = tokio::time::timeout(wait, self.seen.wake.notified()).await;
+                    continue;
+                }
+                Wait::Burst(wait) => {
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+                Wait::Ended => {}
+            }
+            let Some(burst) = self.seen.take().filter(|burst| !burst.touched.is_empty()) else { continue };
             if let Touched::Paths(paths) = &burst.touched {
                 let folders: Vec<PathBuf> = paths.iter().filter(|path| path.is_dir()).cloned().collect();
                 if !folders.is_empty() {
@@ -85,6 +148,21 @@ impl Watch {
             }
             return burst;
         }
+    }
+}
+
+impl Watch {
+    /// Changes of what is not watched are not told; perhaps it can be watched by now.
+    fn look_everywhere(&self) {
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.elapsed() < UNWATCHED {
+            return;
+        }
+        *looked = Instant::now();
+        let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole = watcher.watch(&self.root, RecursiveMode::Recursive).is_ok();
+        self.whole.store(whole, Ordering::Relaxed);
+        self.seen.add(Touched::All, false);
     }
 }
 
@@ -112,13 +190,37 @@ impl Seen {
         if event.need_rescan() {
             return self.add(Touched::All, false);
         }
-        if matches!(event.kind, EventKind::Access(_)) {
-            return;
+        let paths = event.paths.into_iter().filter(|path| is_relevant(path));
+        let mut touched = BTreeSet::new();
+        let mut removed = false;
+        {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let (writing, now) = (&mut state.writing, Instant::now());
+            for path in paths {
+                match event.kind {
+                    EventKind::Create(CreateKind::File) => writing.created(path, now),
+                    EventKind::Modify(ModifyKind::Data(_)) => writing.written(path, now),
+                    // Its mode, or a name more of it.
+                    EventKind::Modify(ModifyKind::Metadata(_)) if writing.holds(&path) => {}
+                    EventKind::Access(AccessKind::Close(AccessMode::Write)) => {
+                        writing.ended(&path);
+                        touched.insert(path);
+                    }
+                    EventKind::Access(_) => {}
+                    kind => {
+                        // What moves away is mostly put back in a moment, by whom writes another in its place.
+                        removed |= matches!(
+                            kind,
+                            EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From))
+                        );
+                        writing.ended(&path);
+                        touched.insert(path);
+                    }
+                }
+            }
         }
-        let paths: BTreeSet<PathBuf> = event.paths.into_iter().filter(|path| is_relevant(path)).collect();
-        if !paths.is_empty() {
-            self.add(Touched::Paths(paths), matches!(event.kind, EventKind::Remove(_)));
-        }
+        self.add(Touched::Paths(touched), removed);
+        self.wake.notify_one();
     }
 
     fn add(&self, touched: Touched, removed: bool) {
@@ -136,18 +238,49 @@ impl Seen {
         self.wake.notify_one();
     }
 
-    /// How long the burst may still go on.
-    fn wait(&self) -> Option<Duration> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// What is to be waited for.
+    fn wait(&self) -> Wait {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let overdue = state.writing.overdue(now);
+        if !overdue.is_empty() {
+            state.touched.add(Touched::Paths(overdue));
+            state.first.get_or_insert(now);
+            state.last.get_or_insert(now);
+        }
+        let (Some(first), Some(last)) = (state.first, state.last) else {
+            let due = state.writing.due().map(|due| due.saturating_duration_since(now));
+            return due.map_or(Wait::Idle, Wait::Writing);
+        };
         let quiet = if state.removed { QUIET_AFTER_REMOVAL } else { QUIET };
-        let until = (state.last? + quiet).min(state.first? + LONGEST);
-        Some(until.saturating_duration_since(Instant::now())).filter(|left| !left.is_zero())
+        let left = (last + quiet).min(first + LONGEST).saturating_duration_since(now);
+        if left.is_zero() { Wait::Ended } else { Wait::Burst(left) }
     }
 
     fn take(&self) -> Option<Burst> {
-        let state = std::mem::take(&mut *self.state.lock().unwrap_or_else(PoisonError::into_inner));
-        Some(Burst { touched: state.touched, noticed: state.first? })
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let noticed = state.first.take()?;
+        (state.last, state.removed) = (None, false);
+        let mut touched = std::mem::take(&mut state.touched);
+        let unfinished = state.writing.files();
+        if let Touched::Paths(paths) = &mut touched {
+            paths.retain(|path| !unfinished.contains(path));
+        }
+        Some(Burst { touched, unfinished, noticed })
     }
+}
+
+/// See [`Seen::wait`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wait {
+    /// Nothing has happened.
+    Idle,
+    /// Files are being written, and nothing else has happened.
+    Writing(Duration),
+    /// The burst may go on.
+    Burst(Duration),
+    /// It has ended.
+    Ended,
 }
 
 /// Charts may read any file. What editors leave beside a file is not read by anybody.
@@ -198,5 +331,40 @@ mod tests {
         assert_eq!(seen.take().unwrap().touched, Touched::All);
         seen.note(Ok(Event::new(EventKind::Any).add_path("/r/.git/index".into())));
         assert!(seen.take().is_none());
+    }
+
+    /// Cut, filled in parts, and closed: told once, when it is whole; what else changes meanwhile is told, with the name of what is
+    /// not to be read yet.
+    #[tokio::test]
+    async fn a_file_that_is_written_slowly_is_told_when_it_is_closed() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::write(root.join("slow.yaml"), "whole").unwrap();
+        let watch = watch(&root).unwrap();
+        let mut slow = std::fs::File::create(root.join("slow.yaml")).unwrap();
+        let mut fresh = std::fs::File::create(root.join("fresh.yaml")).unwrap();
+        for n in 0..3 {
+            slow.write_all(b"a part\n").unwrap();
+            fresh.write_all(b"a part\n").unwrap();
+            std::fs::write(root.join(format!("other-{n}.yaml")), "1").unwrap();
+            let burst = watch.next().await;
+            assert_eq!(paths(&burst, &root), [format!("other-{n}.yaml")]);
+            assert_eq!(burst.unfinished, [root.join("fresh.yaml"), root.join("slow.yaml")].into());
+        }
+        drop(fresh);
+        assert_eq!(paths(&watch.next().await, &root), ["fresh.yaml"]);
+        drop(slow);
+        let burst = watch.next().await;
+        assert_eq!((paths(&burst, &root), burst.unfinished.len()), (vec!["slow.yaml".to_owned()], 0));
+        // Put in its place whole, and a link to another file: nobody closes these.
+        std::fs::write(root.join(".new"), "1").unwrap();
+        std::fs::rename(root.join(".new"), root.join("slow.yaml")).unwrap();
+        std::fs::hard_link(root.join("slow.yaml"), root.join("linked.yaml")).unwrap();
+        let mut seen = Vec::new();
+        while !seen.contains(&"linked.yaml".to_owned()) {
+            seen.extend(paths(&watch.next().await, &root));
+        }
+        assert!(seen.contains(&"slow.yaml".to_owned()), "{seen:?}");
     }
 }

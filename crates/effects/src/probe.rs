@@ -21,8 +21,6 @@ use connection::{Connection, Connector};
 
 /// Patience with one host.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// Connections of one lane at once.
-const CONNECTIONS: usize = 8;
 /// Outcomes are handed on together: after this time at first, then ever later, since each time is a step of the engine and
 /// a round of DNS for whoever takes them. A start of many hosts is so in as few parts as it takes long.
 const WAIT: Duration = Duration::from_millis(40);
@@ -40,6 +38,8 @@ pub struct Lane<K> {
     pub roots: Option<Vec<u8>>,
     /// What the caller calls each, and its hostname; a wildcard is asked for with a label of our own.
     pub hosts: Vec<(K, String)>,
+    /// Connections at once.
+    pub connections: usize,
 }
 
 /// What was seen of each host: the status of the answer, or one sentence.
@@ -55,7 +55,7 @@ pub async fn probe<K: Send + 'static>(
 ) {
     let hosts: VecDeque<(K, String)> =
         lane.hosts.into_iter().map(|(key, host)| (key, name_of(&host))).collect();
-    let connections = CONNECTIONS.min(hosts.len());
+    let connections = lane.connections.min(hosts.len());
     let work = Arc::new(Work {
         connector: Connector::new(lane.address, lane.roots.as_deref()),
         hosts: Mutex::new(hosts),

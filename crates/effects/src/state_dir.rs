@@ -1,11 +1,16 @@
 //! The state directory: private, and used by one instance at a time.
 
+mod identity;
+pub mod sockets;
+
 use std::{
     fs::{self, File, OpenOptions},
     io::{Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
+
+pub use identity::Identity;
 
 /// A state directory that this process holds the lock of.
 #[derive(Debug)]

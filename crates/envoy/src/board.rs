@@ -2,7 +2,10 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use portolan_core::gateway::rows::{WireKey, WireType};
@@ -179,6 +182,8 @@ fn named(resource: Option<&Arc<Resource>>) -> Vec<Named> {
 pub struct Board {
     wanted: Mutex<(Wanted, bool)>,
     news: watch::Sender<()>,
+    /// Resources that streams were sent, and their size.
+    sent: [AtomicU64; 2],
 }
 
 impl Board {
@@ -203,6 +208,18 @@ impl Board {
     pub fn look_if_known<T>(&self, look: impl FnOnce(&Wanted) -> T) -> Option<T> {
         let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
         wanted.1.then(|| look(&wanted.0))
+    }
+
+    /// Notes that a stream was sent so many resources, of so many bytes.
+    pub fn note_sent(&self, resources: usize, bytes: usize) {
+        for (count, more) in self.sent.iter().zip([resources, bytes]) {
+            count.fetch_add(more as u64, Ordering::Relaxed);
+        }
+    }
+
+    /// Resources that streams were sent, and their size in bytes.
+    pub fn sent(&self) -> [u64; 2] {
+        [&self.sent[0], &self.sent[1]].map(|count| count.load(Ordering::Relaxed))
     }
 
     /// Whether what is wanted is known.

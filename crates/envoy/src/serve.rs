@@ -102,15 +102,13 @@ async fn converse(
             let _ = reports.send(Report::Verdicts(verdicts));
         }
         for response in responses.unwrap_or_default() {
+            let values = response.resources.iter().filter_map(|resource| resource.resource.as_ref());
+            let bytes = values.map(|any| any.value.len()).sum::<usize>();
+            board.note_sent(response.resources.len(), bytes);
             tracing::debug!(
                 r#type = response.type_url,
                 sent = response.resources.len(),
-                bytes = response
-                    .resources
-                    .iter()
-                    .filter_map(|r| r.resource.as_ref())
-                    .map(|r| r.value.len())
-                    .sum::<usize>(),
+                bytes,
                 removed = response.removed_resources.len(),
                 "xds response"
             );

@@ -120,7 +120,13 @@ impl Edge {
     }
 
     pub fn envoy_pid(&self) -> u32 {
-        std::fs::read_to_string(self.state.path().join("envoy.pid")).unwrap().trim().parse().unwrap()
+        std::fs::read_to_string(self.state.path().join("envoy.pid"))
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 }
 

@@ -33,6 +33,7 @@ impl Driver {
                     .engine
                     .get::<Certificate>(&key)
                     .ok_or_else(|| format!("Certificate {key} does not exist"))?;
+                self.forgive(&certificate);
                 let wanted = Certificate { renew_at: Some(now()), ..(*certificate).clone() };
                 // Until the object is edited.
                 let object =

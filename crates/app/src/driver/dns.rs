@@ -13,6 +13,7 @@ use std::{
 use portolan_core::dns::{
     drain,
     observe::{embedded_zone, published},
+    problems::DnsProblem,
     rows::{Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
 };
 use portolan_effects::{
@@ -97,7 +98,9 @@ impl Dns {
 
     /// Whether something is still to be written or answered.
     pub fn busy(&self) -> bool {
-        self.sent != self.done || self.unfinished || !self.leaving.is_empty()
+        // What a mass deletion holds waits for a person.
+        let stopped = self.problems.iter().any(|(_, problem)| problem.code == DnsProblem::STOPPED);
+        self.sent != self.done || self.unfinished || !(self.leaving.is_empty() || stopped)
     }
 
     fn hold(&self, zone: &Name) {
@@ -232,6 +235,11 @@ impl Driver {
             };
             match self.engine.get::<Departed>(&key) {
                 None if let_in => {
+                    self.dns.leaving.insert(key);
+                    continue;
+                }
+                // Whether a mass deletion is held back is known with the first report.
+                Some(row) if row.late && self.dns.done == 0 => {
                     self.dns.leaving.insert(key);
                     continue;
                 }

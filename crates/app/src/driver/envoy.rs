@@ -1,6 +1,6 @@
 //! Whether Envoy runs and asks for its configuration. If it does not, nothing is served, and that is a finding.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems};
 use tokio::sync::mpsc;
@@ -21,11 +21,22 @@ pub struct EnvoyState {
     streams: usize,
     /// The wait for a connection.
     wait: Option<tokio::task::AbortHandle>,
+    /// Since when it is waited, and how long it was for the last connection.
+    since: Option<Instant>,
+    waited: Option<Duration>,
+}
+
+impl EnvoyState {
+    /// How long it was waited for the last connection.
+    pub fn waited(&self) -> Option<Duration> {
+        self.waited
+    }
 }
 
 impl Driver {
     /// From now on Envoy has to connect.
     pub(super) fn await_envoy(&mut self) {
+        self.envoy.since = Some(Instant::now());
         let events: mpsc::UnboundedSender<Event> = self.events.clone();
         let task = tokio::spawn(async move {
             tokio::time::sleep(PATIENCE).await;
@@ -39,6 +50,9 @@ impl Driver {
     pub(super) fn envoy_connected(&mut self) {
         tracing::info!("Envoy is connected");
         self.envoy.streams += 1;
+        if let Some(since) = self.envoy.since.take() {
+            self.envoy.waited = Some(since.elapsed());
+        }
         if let Some(wait) = self.envoy.wait.take() {
             wait.abort();
         }

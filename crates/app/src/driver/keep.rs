@@ -19,7 +19,7 @@ impl Driver {
                 field: "".into(),
                 severity: Severity::Error,
                 message: format!("{error}; what is served is not affected"),
-                hint: "free space on the disk, or make it writable; it is tried again every ten seconds"
+                hint: "free space on the disk, or make it writable; it is tried again every five seconds"
                     .into(),
             };
             self.engine.put(SourceProblems { key, problems: vec![problem] });

@@ -1,5 +1,7 @@
 //! Numbers for Prometheus.
 
+use std::sync::atomic::AtomicU64;
+
 use portolan_core::{
     certificates::rows::CertificateState,
     status::rows::{EntryPoint, State},
@@ -45,6 +47,14 @@ impl Driver {
         let [planned, written] = self.dns.work();
         gauge("dns_planned_names", "Names compared with what their zone holds, since start", planned);
         gauge("dns_written_bytes", "Bytes of zones written to disk, since start", written);
+        let [sent, bytes] = self.board.sent();
+        gauge("sent_resources", "Resources that Envoy was sent, since start", sent);
+        gauge("sent_bytes", "Size of the resources that Envoy was sent, since start", bytes);
+        let waited = self.envoy.waited().map_or(0.0, |waited| waited.as_secs_f64());
+        let connected: Gauge<f64, AtomicU64> = Gauge::default();
+        connected.set(waited);
+        let help = "How long it was waited for Envoy's last connection; 0 before the first";
+        registry.register("envoy_connect_seconds", help, connected);
         self.reaction.register(&mut registry);
         let mut theirs = Registry::with_prefix("certmanager");
         self.certificate_metrics(&mut registry, &mut theirs);

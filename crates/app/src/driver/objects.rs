@@ -11,12 +11,14 @@ impl Driver {
     /// it knows about the same objects.
     pub(super) fn write(&mut self, writes: Vec<Write>) -> Vec<Problem> {
         let targets: Vec<ObjectKey> = writes.iter().map(|write| write.key().clone()).collect();
+        let damaged = self.store.damaged().len();
         let written = match self.store.write(writes, now()) {
             Ok(written) => written,
             Err(error) => {
                 // What is served stays as it is: nothing of the batch has happened.
                 tracing::error!(%error, "the store cannot be written");
                 self.unwritten = true;
+                self.broken = true;
                 return vec![Problem {
                     object: ObjectKey::new(
                         "",
@@ -28,11 +30,18 @@ impl Driver {
                     field: "".into(),
                     severity: Severity::Error,
                     message: format!("{error}; changes are not taken until it can"),
-                    hint: "free space on the disk, or make it writable; it is tried again every ten seconds"
+                    hint: "free space on the disk, or make it writable; it is tried again every five seconds"
                         .into(),
                 }];
             }
         };
+        if std::mem::take(&mut self.broken) {
+            self.issue_again();
+        }
+        if self.store.damaged().len() < damaged {
+            // What is told of them is found anew.
+            self.reload();
+        }
         let mut problems = Vec::new();
         for (key, written) in targets.into_iter().zip(written) {
             match written {

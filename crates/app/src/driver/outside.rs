@@ -1,17 +1,16 @@
 //! Starts what surrounds the driver: sockets, the ADS server, Envoy, the folder watch, the API.
 
 use std::{
-    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use anyhow::Context as _;
 use portolan_effects::{
     envoy_process::{self, Envoy},
     folder,
-    state_dir::StateDir,
+    state_dir::{Identity, StateDir, sockets},
 };
 use portolan_envoy::{board::Board, bootstrap::bootstrap, serve};
 use serde_json::{Value, json};
@@ -20,56 +19,23 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use super::Event;
+use super::{Event, envoy_keeper::EnvoyKeeper};
 use crate::{api, cli::Up};
 
 pub struct Outside {
     pub events: mpsc::UnboundedReceiver<Event>,
     pub wake: mpsc::UnboundedSender<Event>,
     pub board: Arc<Board>,
-    pub envoy: Option<EnvoyKeeper>,
+    pub envoy: EnvoyKeeper,
     pub run: Value,
     /// Dropped to end the ADS server.
     pub stop: oneshot::Sender<()>,
 }
 
-/// Restarts Envoy when it dies; stops it at the end.
-pub struct EnvoyKeeper {
-    stop: oneshot::Sender<oneshot::Sender<()>>,
-}
-
-impl EnvoyKeeper {
-    pub async fn stop(self) {
-        let (done, finished) = oneshot::channel();
-        if self.stop.send(done).is_ok() {
-            let _ = finished.await;
-        }
-    }
-}
-
-/// A private folder with a short path: a Unix socket's path has at most 107 bytes.
-fn socket_directory(state: &StateDir) -> anyhow::Result<PathBuf> {
+/// Where the folder of sockets is made.
+fn base() -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| d.is_dir());
-    let base = base.unwrap_or_else(std::env::temp_dir);
-    // The name is random, not guessable, and made with mode 0700: nobody can be there first.
-    let saved = state.path().join("sockets");
-    if let Ok(text) = std::fs::read_to_string(&saved) {
-        let dir = PathBuf::from(text.trim());
-        // An Envoy that survived us still dials the old path.
-        let mine = std::fs::symlink_metadata(&dir)
-            .is_ok_and(|m| m.is_dir() && m.permissions().mode().trailing_zeros() >= 6);
-        if mine {
-            return Ok(dir);
-        }
-    }
-    let number = crate::instance::number_of(state.path()) ^ u64::from(std::process::id()) << 32;
-    let dir = base.join(format!("portolan-{number:016x}"));
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&dir)
-        .with_context(|| format!("{} cannot be made", dir.display()))?;
-    state.write("sockets", dir.as_os_str().as_encoded_bytes())?;
-    Ok(dir)
+    base.unwrap_or_else(std::env::temp_dir)
 }
 
 fn listen(path: &Path) -> anyhow::Result<UnixListener> {
@@ -80,12 +46,27 @@ fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     Ok(listener)
 }
 
+/// Starts all; what fails leaves no socket and no folder.
 pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<Outside> {
+    let started = start_all(args, state, root).await;
+    if started.is_err() && Envoy::adopt(state.path()).is_none() {
+        sockets::remove(state.path());
+    }
+    started
+}
+
+async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<Outside> {
     let program = crate::tools::find("envoy", args.envoy.as_deref(), root)
         .map_err(|missing| envoy_process::EnvoyError::Missing(missing.to_string()))?;
     let version = envoy_process::check(&program).await?;
     let (wake, events) = mpsc::unbounded_channel();
-    let sockets = socket_directory(state)?;
+    // Whatever may be taken by others comes first.
+    let tcp = TcpListener::bind(args.api_listen)
+        .await
+        .with_context(|| crate::instance::taken("--api-listen", args.api_listen, state.path()))?;
+    let api_address = tcp.local_addr()?;
+    let watch = folder::watch(root).with_context(|| format!("{} cannot be watched", root.display()))?;
+    let sockets = sockets::open(state, &base())?;
     let (xds, control, admin) = (sockets.join("xds"), sockets.join("control"), sockets.join("envoy-admin"));
 
     let board = Arc::new(Board::default());
@@ -116,16 +97,11 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
             }
         }
     });
-    let tcp = TcpListener::bind(args.api_listen)
-        .await
-        .with_context(|| crate::instance::taken("--api-listen", args.api_listen, state.path()))?;
-    let api_address = tcp.local_addr()?;
     let socket = listen(&control)?;
     let (public, private) = (api::public(asks.clone()), api::control(asks));
-    tokio::spawn(async move { axum::serve(tcp, public).await });
-    tokio::spawn(async move { axum::serve(socket, private).await });
+    tokio::spawn(api::serve(tcp, public, api::PATIENCE));
+    tokio::spawn(api::serve(socket, private, api::PATIENCE));
 
-    let watch = folder::watch(root).with_context(|| format!("{} cannot be watched", root.display()))?;
     let forward = wake.clone();
     tokio::spawn(async move { while forward.send(Event::Folder(watch.next().await)).is_ok() {} });
 
@@ -142,61 +118,14 @@ pub async fn start(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
         let _ = forward.send(Event::Interrupt);
     });
 
-    let config =
-        state.write("envoy.json", &serde_json::to_vec_pretty(&bootstrap("portolan", &xds, &admin))?)?;
-    let envoy = keep(program, config, state.path(), wake.clone())?;
+    let bootstrap = bootstrap("portolan", &xds, &admin);
+    state.write(envoy_process::CONFIG, &serde_json::to_vec_pretty(&bootstrap)?)?;
+    let envoy = EnvoyKeeper::start(program, state.path(), wake.clone()).await?;
     let run = json!({
         "pid": std::process::id(), "root": root, "env": args.env, "state": state.path(),
         "api": api_address.to_string(), "envoy": version,
+        "identity": Identity::of(state.path())?,
         "sockets": {"directory": sockets, "control": control, "envoyAdmin": admin},
     });
-    Ok(Outside { events, wake, board, envoy: Some(envoy), run, stop })
-}
-
-fn keep(
-    program: PathBuf,
-    config: PathBuf,
-    state: &Path,
-    events: mpsc::UnboundedSender<Event>,
-) -> anyhow::Result<EnvoyKeeper> {
-    let (pid_file, log) = (state.join("envoy.pid"), state.join("envoy.log"));
-    let mut envoy = match Envoy::adopt(&pid_file, &config) {
-        Some(envoy) => {
-            tracing::info!(pid = envoy.pid(), "adopted the Envoy of an earlier run");
-            envoy
-        }
-        None => Envoy::start(&program, &config, log.clone(), &pid_file)?,
-    };
-    let (stop, mut stopped) = oneshot::channel::<oneshot::Sender<()>>();
-    tokio::spawn(async move {
-        let mut backoff = Duration::from_millis(100);
-        loop {
-            let begun = tokio::time::Instant::now();
-            tokio::select! {
-                done = &mut stopped => {
-                    envoy.stop().await;
-                    let _ = std::fs::remove_file(&pid_file);
-                    if let Ok(done) = done { let _ = done.send(()); }
-                    return;
-                }
-                how = envoy.ended() => { let _ = events.send(Event::EnvoyEnded(how, envoy.said())); }
-            }
-            backoff = if begun.elapsed() > Duration::from_secs(30) {
-                Duration::from_millis(100)
-            } else {
-                (backoff * 2).min(Duration::from_secs(10))
-            };
-            loop {
-                tokio::time::sleep(backoff).await;
-                match Envoy::start(&program, &config, log.clone(), &pid_file) {
-                    Ok(started) => {
-                        envoy = started;
-                        break;
-                    }
-                    Err(error) => tracing::error!(%error, "Envoy cannot be restarted; trying again"),
-                }
-            }
-        }
-    });
-    Ok(EnvoyKeeper { stop })
+    Ok(Outside { events, wake, board, envoy, run, stop })
 }

@@ -15,8 +15,11 @@ use super::{Driver, Event};
 /// After which a failed probe is made again.
 const AGAIN: Duration = Duration::from_secs(2);
 
+/// Connections of one lane at once.
+const CONNECTIONS: usize = 8;
+
 /// What hosts of one lane have in common.
-type Place = (SocketAddr, ListenerKey, Option<NamespacedName>);
+pub(super) type Place = (SocketAddr, ListenerKey, Option<NamespacedName>);
 
 impl Driver {
     /// Probes what came into force, and forgets what is no longer probed. What else Envoy is about is not waited for.
@@ -81,7 +84,7 @@ impl Driver {
     }
 
     /// Where a host is asked for, by what is put for it.
-    fn place_of(&self, host: &Name) -> Option<Place> {
+    pub(super) fn place_of(&self, host: &Name) -> Option<Place> {
         let entry = self.engine.get::<EntryPoint>(host).filter(|entry| entry.probe)?;
         let address = SocketAddr::new(entry.address.parse().ok()?, entry.port);
         Some((address, entry.listener.clone(), entry.certificate.as_ref().map(|(secret, _)| secret.clone())))
@@ -99,7 +102,16 @@ impl Driver {
         Some([self.acme.root().as_bytes(), b"\n", chain].concat())
     }
 
-    fn start_probes(&mut self) {
+    /// The same for a lane: `Some(None)` where there is no TLS, `None` where it cannot be verified.
+    #[allow(clippy::option_option, reason = "no roots are needed, or there are none")]
+    pub(super) fn lane_roots(&self, secret: Option<&NamespacedName>) -> Option<Option<Vec<u8>>> {
+        match secret {
+            None => Some(None),
+            Some(secret) => self.roots_of(secret).map(Some),
+        }
+    }
+
+    pub(super) fn start_probes(&mut self) {
         let mut places: BTreeMap<Place, Vec<Name>> = BTreeMap::new();
         for host in std::mem::take(&mut self.to_probe) {
             if let Some(place) = self.place_of(&host) {
@@ -107,13 +119,7 @@ impl Driver {
             }
         }
         for ((address, _, secret), hosts) in places {
-            let roots = match &secret {
-                None => None,
-                Some(secret) => match self.roots_of(secret) {
-                    Some(roots) => Some(roots),
-                    None => continue,
-                },
-            };
+            let Some(roots) = self.lane_roots(secret.as_ref()) else { continue };
             self.attempts += 1;
             let attempt = self.attempts;
             let hosts = hosts.into_iter().map(|host| {
@@ -121,7 +127,7 @@ impl Driver {
                 let asked = host.to_string();
                 ((host, attempt), asked)
             });
-            let lane = Lane { address, roots, hosts: hosts.collect() };
+            let lane = Lane { address, roots, hosts: hosts.collect(), connections: CONNECTIONS };
             let (events, permits) = (self.events.clone(), Arc::clone(&self.probes));
             tokio::spawn(probe(lane, permits, move |outcomes| drop(events.send(Event::Probed(outcomes)))));
         }

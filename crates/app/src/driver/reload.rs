@@ -4,7 +4,8 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
-    path::Path,
+    path::{Path, PathBuf},
+    time::Duration,
 };
 
 use portolan_core::gitops::{
@@ -20,7 +21,11 @@ use portolan_model::{Name, Object, ObjectKey, Problem, input::SourceProblems};
 
 use super::{Driver, Event, GIT};
 
+/// After which an empty or unreadable file is looked at again.
+const SOON: Duration = Duration::from_secs(2);
+
 /// The work tree as it was read last, and the reading that is under way.
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the reading")]
 pub struct Reading {
     /// Away while a reading runs.
     tree: Option<Box<Tree>>,
@@ -29,8 +34,15 @@ pub struct Reading {
     cluster_resource_namespace: Option<Name>,
     /// What the next reading has to look at.
     touched: Touched,
+    /// Files that somebody is writing.
+    unfinished: BTreeSet<PathBuf>,
     /// Something changed while a reading was under way.
     again: bool,
+    /// What is touched again in a moment, and whether that has been set going.
+    soon: BTreeSet<PathBuf>,
+    waits: bool,
+    /// Some of it has not been looked at twice.
+    is_doubtful: bool,
     /// The store did not take what was read: the next reading is as the first.
     pub(super) forget: bool,
     /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
@@ -70,7 +82,11 @@ impl Reading {
             env,
             cluster_resource_namespace,
             touched: Touched::All,
+            unfinished: BTreeSet::new(),
             again: false,
+            soon: BTreeSet::new(),
+            waits: false,
+            is_doubtful: false,
             forget: false,
             unwanted: brought(store),
             refused: BTreeMap::new(),
@@ -87,7 +103,7 @@ impl Reading {
 
     /// Whether the store may still be behind the work tree.
     pub fn is_running(&self) -> bool {
-        self.tree.is_none()
+        self.tree.is_none() || self.is_doubtful
     }
 
     /// Takes the tree for a reading, if none runs.
@@ -118,6 +134,7 @@ impl Driver {
     pub(super) fn noticed(&mut self, burst: Burst) {
         self.reaction.noticed(burst.noticed);
         self.reading.touched.add(burst.touched);
+        self.reading.unfinished = burst.unfinished;
         self.reload();
     }
 
@@ -129,9 +146,10 @@ impl Driver {
             return;
         };
         let events = self.events.clone();
+        let unfinished = self.reading.unfinished.clone();
         self.reaction.begin();
         tokio::task::spawn_blocking(move || {
-            let difference = tree.read(&touched);
+            let difference = tree.read_but(&touched, &unfinished);
             let _ = events.send(Event::Read(tree, Box::new(difference)));
         });
     }
@@ -140,6 +158,7 @@ impl Driver {
     pub(super) fn take_reading(&mut self, tree: Box<Tree>, read: Difference) {
         self.reaction.read(&read.work);
         self.reading.tree = Some(tree);
+        self.look_again(read.soon);
         if self.reading.forget {
             // It was compared with what the store did not take.
             return self.reload();
@@ -169,6 +188,7 @@ impl Driver {
         say(self.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.unwritten);
         say(self.write(writes));
+        say(self.damaged());
         if !self.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
             say(vec![crate::folder::empty(&self.root)]);
         }
@@ -181,6 +201,27 @@ impl Driver {
         if mem::take(&mut self.reading.again) {
             self.reload();
         }
+    }
+
+    /// What may be in the middle of something is touched again in a moment.
+    fn look_again(&mut self, soon: BTreeSet<PathBuf>) {
+        self.reading.is_doubtful = !soon.is_subset(&self.reading.soon);
+        self.reading.soon = soon;
+        if self.reading.soon.is_empty() || mem::replace(&mut self.reading.waits, true) {
+            return;
+        }
+        let events = self.events.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(SOON).await;
+            let _ = events.send(Event::LookAgain);
+        });
+    }
+
+    /// Touches it.
+    pub(super) fn looked_again(&mut self) {
+        self.reading.waits = false;
+        self.reading.touched.add(Touched::Paths(self.reading.soon.clone()));
+        self.reload();
     }
 
     /// Puts the problems of the objects that have others now.

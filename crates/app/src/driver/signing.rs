@@ -77,6 +77,12 @@ impl Driver {
         self.signing.insert(wanted.key.clone(), signing);
         // What an earlier attempt at this revision left.
         self.forget(&(wanted.key.clone(), wanted.revision));
+        if let Some(why) = self.in_place_of_a_ca(&wanted) {
+            if let Some(signing) = self.signing.remove(&wanted.key) {
+                self.issue_failed(&signing, Code(312), why, None);
+            }
+            return;
+        }
         if matches!(wanted.signer, Signer::Acme(_)) {
             self.order(&wanted);
             return;
@@ -150,6 +156,20 @@ impl Driver {
             let wanted = Arc::clone(&signing.wanted);
             let key = (wanted.key.clone(), wanted.revision);
             self.engine.put(Issuance { key, wanted, request, outcome });
+        }
+    }
+
+    /// What was issued and could not be kept is issued again, now that the store can be written.
+    pub(super) fn issue_again(&mut self) {
+        let unkept: Vec<_> = self
+            .engine
+            .rows::<IssueFailure>()
+            .filter(|failure| failure.code == Code(102))
+            .map(|failure| failure.key.clone())
+            .collect();
+        for key in unkept {
+            self.engine.remove::<IssueFailure>(&key);
+            self.facts = true;
         }
     }
 

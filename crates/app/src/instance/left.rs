@@ -1,12 +1,13 @@
 //! What a killed instance leaves: an Envoy that serves on, and sockets.
 
-use std::{
-    fs,
-    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::{Path, PathBuf},
-};
+use std::{fs, path::Path};
 
-use portolan_effects::{envoy_process::Envoy, state_dir::StateDir};
+use portolan_effects::{
+    envoy_process::{self, Envoy},
+    state_dir::{Identity, StateDir, sockets},
+};
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use super::registry;
 
@@ -19,13 +20,17 @@ pub enum Ended {
     Files,
 }
 
-fn envoy(state: &Path) -> Option<Envoy> {
-    Envoy::adopt(&state.join("envoy.pid"), &state.join("envoy.json"))
+/// Whether an instance wrote of this very state, on this boot, that it runs: not one of which this is a copy.
+fn was_running(state: &Path) -> bool {
+    let run = fs::read(state.join("run.json")).ok().and_then(|text| serde_json::from_slice(&text).ok());
+    let identity = run.and_then(|run: Value| Identity::deserialize(run.get("identity")?).ok());
+    identity.is_some_and(|identity| identity.is(state))
 }
 
 /// Whether something is left on a state that no instance runs on.
 pub fn is_left(state: &Path) -> bool {
-    !super::runs(state) && (envoy(state).is_some() || state.join("run.json").exists())
+    !super::runs(state)
+        && (was_running(state) || sockets::folder(state).is_some() || Envoy::adopt(state).is_some())
 }
 
 /// Ends what is left. The lock is held meanwhile, so that no `up` takes over what is being ended.
@@ -35,7 +40,7 @@ pub fn is_left(state: &Path) -> bool {
 pub async fn end(state: &Path) -> anyhow::Result<Ended> {
     let held = StateDir::open(state)?;
     let state = held.path();
-    let ended = match envoy(state) {
+    let ended = match Envoy::adopt(state) {
         Some(envoy) => {
             let pid = envoy.pid();
             envoy.stop().await;
@@ -43,26 +48,10 @@ pub async fn end(state: &Path) -> anyhow::Result<Ended> {
         }
         None => Ended::Files,
     };
-    remove_sockets(state);
-    for file in ["envoy.pid", "run.json"] {
-        let _ = fs::remove_file(state.join(file));
-    }
+    envoy_process::forget(state);
+    sockets::remove(state);
+    sockets::remove_temporary(state);
+    let _ = fs::remove_file(state.join("run.json"));
     registry::forget(state);
     Ok(ended)
-}
-
-/// The folder of sockets that a state names, if it is one that we made.
-pub fn remove_sockets(state: &Path) {
-    let Ok(text) = fs::read_to_string(state.join("sockets")) else { return };
-    let folder = PathBuf::from(text.trim());
-    let named = folder.file_name().is_some_and(|name| name.to_string_lossy().starts_with("portolan-"));
-    let mine = fs::symlink_metadata(&folder).is_ok_and(|meta| {
-        meta.is_dir()
-            && meta.uid() == rustix::process::getuid().as_raw()
-            && meta.permissions().mode().trailing_zeros() >= 6
-    });
-    if named && mine {
-        let _ = fs::remove_dir_all(folder);
-    }
-    let _ = fs::remove_file(state.join("sockets"));
 }

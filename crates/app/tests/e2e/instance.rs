@@ -56,6 +56,8 @@ pub struct Instance {
     pub arguments: Vec<String>,
     /// `XDG_STATE_HOME` of `up`, if it is not that of all tests.
     home: Option<PathBuf>,
+    /// `up` may not read what its user may not, also if that is root.
+    ordinary: bool,
 }
 
 impl Instance {
@@ -66,7 +68,8 @@ impl Instance {
     /// With further arguments of `up`.
     pub fn start_with(dir: TempDir, envoy: PathBuf, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|text| (*text).to_owned()).collect();
-        let mut made = Self { dir, state: private(), child: None, envoy, arguments, home: None };
+        let mut made =
+            Self { dir, state: private(), child: None, envoy, arguments, home: None, ordinary: false };
         made.up();
         made
     }
@@ -74,14 +77,31 @@ impl Instance {
     /// With a state home of its own.
     pub fn start_in(dir: TempDir, envoy: PathBuf, home: &Path) -> Self {
         let home = Some(home.to_owned());
-        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![], home };
+        let mut made =
+            Self { dir, state: private(), child: None, envoy, arguments: vec![], home, ordinary: false };
+        made.up();
+        made
+    }
+
+    /// As an ordinary user: modes of files hold for it.
+    pub fn start_without_override(dir: TempDir, envoy: PathBuf) -> Self {
+        let mut made =
+            Self { dir, state: private(), child: None, envoy, arguments: vec![], home: None, ordinary: true };
         made.up();
         made
     }
 
     /// Lets `prepare` put something into the state directory before the first start.
     pub fn prepare(dir: TempDir, envoy: PathBuf, prepare: impl FnOnce(&Path)) -> Self {
-        let mut made = Self { dir, state: private(), child: None, envoy, arguments: vec![], home: None };
+        let mut made = Self {
+            dir,
+            state: private(),
+            child: None,
+            envoy,
+            arguments: vec![],
+            home: None,
+            ordinary: false,
+        };
         prepare(made.state.path());
         made.up();
         made
@@ -95,7 +115,24 @@ impl Instance {
     /// Starts `portolan up` on the folder and state; waits until it serves.
     pub fn up(&mut self) {
         let log = std::fs::File::create(self.dir.path().join("up.log")).unwrap();
-        let child = portolan()
+        let mut command = portolan();
+        if self.ordinary {
+            let program = command.get_program().to_owned();
+            let variables: Vec<_> =
+                command.get_envs().map(|(k, v)| (k.to_owned(), v.map(ToOwned::to_owned))).collect();
+            command = Command::new("setpriv");
+            command
+                .args(["--bounding-set", "-dac_override,-dac_read_search"])
+                .arg(program)
+                .stdin(Stdio::null());
+            for (name, value) in variables {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+        }
+        let child = command
             .arg("up")
             .arg(self.dir.path())
             .args([
@@ -174,7 +211,13 @@ impl Instance {
     }
 
     pub fn envoy_pid(&self) -> i32 {
-        std::fs::read_to_string(self.state.path().join("envoy.pid")).unwrap().trim().parse().unwrap()
+        std::fs::read_to_string(self.state.path().join("envoy.pid"))
+            .unwrap()
+            .lines()
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap()
     }
 
     pub fn write(&self, file: &str, text: &str) {
@@ -193,7 +236,7 @@ impl Drop for Instance {
     fn drop(&mut self) {
         let pid = std::fs::read_to_string(self.state.path().join("envoy.pid"))
             .ok()
-            .and_then(|p| p.trim().parse().ok());
+            .and_then(|p| p.lines().next()?.parse().ok());
         if let Some(mut child) = self.child.take() {
             let _ = self.run(&["down"]);
             let _ = child.kill();

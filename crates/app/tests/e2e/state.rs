@@ -189,3 +189,53 @@ fn a_file_of_the_state_that_cannot_be_written_is_tried_again() {
     instance.wait("the finding to go", || about(&instance.status()).is_none().then_some(()));
     assert!(std::fs::read_to_string(&file).unwrap().contains("gateway-system/second"));
 }
+
+/// A byte of a CA's row is another one: it is told with its key, what it signed is served on, and no other CA takes its
+/// place before somebody says so.
+#[test]
+fn a_damaged_ca_is_never_another_ca_in_silence() {
+    let Some(envoy) = envoy("e2e damaged CA") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    let before = instance.reach("app1.dev.example.com", "live");
+    assert!(instance.run(&["down"]).status.success());
+    instance.ended();
+    let file = instance.state.path().join("store.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let mark = b"\"cert-manager.io/certificate-name\":\"internal-ca\"";
+    let at: Vec<usize> = (0..bytes.len() - mark.len()).filter(|at| bytes[*at..].starts_with(mark)).collect();
+    assert!(!at.is_empty());
+    for at in at {
+        bytes[at + 3] ^= 1;
+    }
+    std::fs::write(&file, bytes).unwrap();
+    instance.up();
+    let found = |code: &str| {
+        let status = instance.status();
+        let finding = status["findings"].as_array()?.iter().find(|f| f["code"] == code)?;
+        Some(finding.clone())
+    };
+    let finding = instance.wait("the damaged row to be told", || found("PTL-0103"));
+    assert_eq!(finding["object"], "Secret/cert-manager/internal-ca");
+    let refused = instance.wait("the CA not to be issued", || found("PTL-0312"));
+    assert_eq!(refused["object"], "Certificate/cert-manager/internal-ca");
+    assert!(
+        refused["message"].as_str().unwrap().contains("portolan renew cert-manager/internal-ca"),
+        "{refused}"
+    );
+    let entry = instance.reach("app1.dev.example.com", "live");
+    assert_eq!(entry["certificate"], before["certificate"], "what it signed is served on");
+    assert!(!instance.run(&["get", "secret", "cert-manager/internal-ca"]).status.success());
+    // It is still so after a restart.
+    instance.kill_nine();
+    instance.up();
+    let found = |code: &str| {
+        let status = instance.status();
+        Some(status["findings"].as_array()?.iter().any(|f| f["code"] == code))
+    };
+    instance.wait("the damaged row to be told again", || found("PTL-0103")?.then_some(()));
+    assert!(instance.run(&["renew", "cert-manager/internal-ca"]).status.success());
+    instance.wait("the new CA", || {
+        instance.run(&["get", "secret", "cert-manager/internal-ca"]).status.success().then_some(())
+    });
+    instance.wait("the findings to go", || (!found("PTL-0103")? && !found("PTL-0312")?).then_some(()));
+}

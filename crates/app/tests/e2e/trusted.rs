@@ -155,6 +155,7 @@ fn an_instance_is_found_wherever_its_state_is_and_what_a_killed_one_left_is_ende
 
     // The state of another repository, or of another environment, is not touched.
     let other = first_steps();
+    let run = std::fs::read(instance.state.path().join("run.json")).unwrap();
     instance.kill_nine();
     for (dir, env) in [(other.path(), "default"), (instance.dir.path(), "prod-01")] {
         let state = instance.state.path().to_str().unwrap();
@@ -176,7 +177,7 @@ fn an_instance_is_found_wherever_its_state_is_and_what_a_killed_one_left_is_ende
     // A process that took the number of an Envoy that has ended is not ours.
     let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
     std::fs::write(instance.state.path().join("envoy.pid"), format!("{}\n", other.id())).unwrap();
-    std::fs::write(instance.state.path().join("run.json"), "{}").unwrap();
+    std::fs::write(instance.state.path().join("run.json"), run).unwrap();
     let (code, text) = verb(&["down", "--state", instance.state.path().to_str().unwrap()]);
     assert!(code == 0 && text.contains("no process"), "{text}");
     assert!(other.try_wait().unwrap().is_none(), "another's process was ended");

@@ -19,10 +19,13 @@ use portolan_model::{
 };
 use serde_json::Value;
 
-use super::rows::{Departed, DesiredRecord, PublishedRecord, WantedName};
+use super::{
+    problems::DnsProblem,
+    rows::{Departed, DesiredRecord, PublishedRecord, WantedName},
+};
 use crate::{
     Cx, World,
-    world::{DesiredByName, PublishedByName, at},
+    world::{DesiredByName, ProblemsByName, PublishedByName, at},
 };
 
 /// Annotation of what is leaving: until when it is kept at most (RFC 3339).
@@ -165,7 +168,18 @@ fn departed<'a>(cx: &mut Cx<'_>, key: ObjectKey, annotation: &dyn Fn(&str) -> Op
             targets.iter().filter(stands).any(|target| !desired(target))
         };
     }
-    if !held || cx.due(at(until)) {
+    // While a mass deletion is held back, so is what the names that it keeps are served by.
+    if !held || (cx.due(at(until)) && !list(annotation(NAMES)).iter().any(|name| deletions_stopped(cx, name)))
+    {
         cx.emit(Departed { key, late: held, until });
     }
+}
+
+/// Whether no record of this name is deleted now, since too many would be.
+fn deletions_stopped(cx: &mut Cx<'_>, name: &Name) -> bool {
+    let of_zones = cx.find::<ProblemsByName>(&Name::default());
+    of_zones.iter().any(|row| {
+        let (problem, zone) = (&row.key.1, &row.key.1.object.name.name);
+        problem.code == DnsProblem::STOPPED && (name == zone || name.ends_with(&format!(".{zone}")))
+    })
 }

@@ -92,14 +92,14 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::WantedName, rows::DnsState, FindingRow)>();
     engine
         .map("departed_routes", drain::departed_routes)
-        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, ProblemsByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_gateways", drain::departed_gateways)
-        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, ProblemsByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_classes", drain::departed_classes)
-        .reads::<(PublishedByName, DesiredByName, rows::WantedName)>()
+        .reads::<(PublishedByName, DesiredByName, ProblemsByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
 }

@@ -155,6 +155,9 @@ pub enum DnsProblem {
 }
 
 impl DnsProblem {
+    /// Code of [`Self::TooManyDeletions`].
+    pub const STOPPED: Code = Code(420);
+
     /// Stable code.
     pub const fn code(&self) -> Code {
         Code(match self {

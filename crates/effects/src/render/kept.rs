@@ -65,6 +65,8 @@ pub(super) struct KeptSource {
     pub(super) unsure: bool,
     /// Not for a reason that stands in the work tree: it is tried again with each reading.
     pub(super) again: bool,
+    /// Files and folders that are to be looked at again soon.
+    pub(super) soon: BTreeSet<PathBuf>,
     /// Replaced components: chart, version as it is asked for, and values.
     pub(super) values: Vec<(String, String, Value)>,
     pub(super) parts: BTreeMap<PathBuf, KeptPart>,
@@ -126,6 +128,7 @@ impl KeptSource {
     /// Forgets a part.
     pub(super) fn forget(&mut self, path: &Path) -> Option<Change> {
         self.applications.remove(path);
+        self.soon.remove(path);
         self.parts.remove(path).map(|part| part.dropped())
     }
 

@@ -1,6 +1,11 @@
 //! Which files of a plain folder are read.
 
-use std::path::{Path, PathBuf};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
 
 use super::{application::Directory, glob::Glob, overlays};
 
@@ -15,6 +20,8 @@ pub(super) struct Listing<'a> {
     plain: bool,
     include: Option<Glob>,
     exclude: Option<Glob>,
+    /// Folders that could not be looked into, and why: what stands in them is not known, and not gone.
+    unreadable: RefCell<BTreeMap<PathBuf, String>>,
 }
 
 impl<'a> Listing<'a> {
@@ -26,7 +33,26 @@ impl<'a> Listing<'a> {
             plain: directory.plain,
             include: glob(&directory.include),
             exclude: glob(&directory.exclude),
+            unreadable: RefCell::default(),
         }
+    }
+
+    /// What could not be looked at so far.
+    pub(super) fn unreadable(&self) -> BTreeMap<PathBuf, String> {
+        self.unreadable.take()
+    }
+
+    fn note(&self, path: &Path, why: &std::io::Error) {
+        // Gone since, or a file where a folder was, is no failure.
+        if !matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
+            self.unreadable.borrow_mut().insert(path.to_owned(), why.to_string());
+        }
+    }
+
+    /// Whether it is a folder (a file) itself, and no link to one.
+    fn is_real(&self, path: &Path, folder: bool) -> bool {
+        let meta = std::fs::symlink_metadata(path).inspect_err(|why| self.note(path, why));
+        meta.is_ok_and(|meta| if folder { meta.is_dir() } else { meta.is_file() })
     }
 
     /// The files at and below `at`: the folder itself, or a path in it, whatever is there now. Links are not followed: a
@@ -38,7 +64,7 @@ impl<'a> Listing<'a> {
         let mut depth = 0;
         for part in inside {
             // Only what is on the way to `at` is looked at here.
-            if !is_real(&path, true)
+            if !self.is_real(&path, true)
                 || (depth > 0 && (!self.recurse || self.is_left_out(&path)))
                 || depth > DEEPEST
                 || is_hidden(part)
@@ -52,11 +78,11 @@ impl<'a> Listing<'a> {
             files.push(self.folder.to_owned());
             return files;
         }
-        if is_real(&path, true) {
+        if self.is_real(&path, true) {
             if depth == 0 || (self.recurse && depth <= DEEPEST && !self.is_left_out(&path)) {
                 self.walk(&path, depth, &mut files);
             }
-        } else if is_real(&path, false) && is_read(&path) {
+        } else if is_read(&path) && self.is_real(&path, false) {
             files.push(path);
         }
         files.retain(|file| self.counts(file));
@@ -65,8 +91,15 @@ impl<'a> Listing<'a> {
     }
 
     fn walk(&self, dir: &Path, depth: usize, files: &mut Vec<PathBuf>) {
-        let Ok(entries) = std::fs::read_dir(dir) else { return };
-        for entry in entries.flatten() {
+        let entries = match std::fs::read_dir(dir) {
+            Ok(entries) => entries,
+            Err(why) => return self.note(dir, &why),
+        };
+        for entry in entries {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(why) => return self.note(dir, &why),
+            };
             if is_hidden(&entry.file_name()) {
                 continue;
             }
@@ -79,7 +112,8 @@ impl<'a> Listing<'a> {
                     self.walk(&path, depth + 1, files);
                 }
                 Ok(kind) if kind.is_file() && is_read(&path) => files.push(path),
-                _ => {}
+                Ok(_) => {}
+                Err(why) => self.note(&path, &why),
             }
         }
     }
@@ -101,11 +135,6 @@ fn is_hidden(name: &std::ffi::OsStr) -> bool {
 
 fn is_read(path: &Path) -> bool {
     path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
-}
-
-/// Whether it is a folder (or else a file), and no link to one.
-fn is_real(path: &Path, folder: bool) -> bool {
-    std::fs::symlink_metadata(path).is_ok_and(|meta| if folder { meta.is_dir() } else { meta.is_file() })
 }
 
 #[cfg(test)]

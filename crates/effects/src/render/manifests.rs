@@ -1,6 +1,6 @@
 //! YAML text to objects: what a chart printed, and what stands in a plain file.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use portolan_model::{Json, Lines, Name, Origin, Problem, Severity, Source, yaml};
 use portolan_schema::Definitions;
@@ -35,6 +35,8 @@ pub(super) struct Manifests {
     pub(super) unsure_file: Option<String>,
     /// The plain file, if it holds something else than objects.
     pub(super) no_manifest: Option<String>,
+    /// It is to be read again soon: somebody may be writing it, or it cannot be read for now.
+    pub(super) again: bool,
 }
 
 /// A key stands twice in one mapping.
@@ -89,6 +91,19 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
     out
 }
 
+/// How long an empty file may be one that is about to be written.
+const YOUNG: Duration = Duration::from_secs(2);
+
+fn is_young(path: &Path) -> bool {
+    let changed = std::fs::metadata(path).and_then(|meta| meta.modified());
+    changed.is_ok_and(|changed| changed.elapsed().map_or(true, |age| age < YOUNG))
+}
+
+/// A file that somebody is writing: not read, and nothing that stood in it is gone.
+pub(super) fn unfinished(checkout: &Checkout, path: &Path) -> Manifests {
+    Manifests { unsure_file: Some(checkout.show(path)), ..Manifests::default() }
+}
+
 /// Reads one file of plain YAML or JSON.
 pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: &LineMaps) -> Manifests {
     let mut out = Manifests::default();
@@ -105,10 +120,15 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
         Err(why) => {
             problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
-            out.unsure_file = Some(file);
+            (out.unsure_file, out.again) = (Some(file), true);
             return out;
         }
     };
+    // Cut a moment ago, by somebody who is about to fill it.
+    if text.trim().is_empty() && is_young(path) {
+        (out.unsure_file, out.again) = (Some(file), true);
+        return out;
+    }
     let (documents, errors) = yaml::load(&text);
     // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
     let looks = ["apiVersion", "metadata"].iter().any(|field| text.contains(field));

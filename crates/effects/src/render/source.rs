@@ -38,6 +38,8 @@ pub(super) struct Context<'a> {
     pub(super) touched: &'a Touched,
     /// Parts that are read even if they are the same.
     pub(super) forced: &'a BTreeSet<PathBuf>,
+    /// Files that somebody is writing.
+    pub(super) unfinished: &'a BTreeSet<PathBuf>,
 }
 
 /// Reads all sources of an Application; of what is kept of it, parts that are the same stay as they are.
@@ -196,6 +198,9 @@ impl Reader<'_> {
         let listing = Listing::new(folder, directory);
         std::mem::swap(&mut self.out.parts, &mut self.old.parts);
         std::mem::swap(&mut self.out.applications, &mut self.old.applications);
+        // A folder that could not be looked into is told anew, or not any more.
+        self.out.soon = std::mem::take(&mut self.old.soon);
+        self.out.soon.retain(|path| self.out.parts.contains_key(path));
         let paths = match self.context.touched {
             Touched::Paths(paths) if self.old.shown == self.out.shown => paths,
             // Never read as this folder, or changed anywhere: what is not found is gone.
@@ -205,6 +210,7 @@ impl Reader<'_> {
                     gone.remove(&path);
                     self.file(folder, &path, false);
                 }
+                self.unreadable(&listing, &mut gone);
                 self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
                 return;
             }
@@ -220,11 +226,32 @@ impl Reader<'_> {
                 // A file that is said to be written is read; below a touched folder its stamp tells.
                 self.file(folder, &path, lists || path == *written);
             }
+            self.unreadable(&listing, &mut gone);
             self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
         }
     }
 
+    /// What stands in a folder that cannot be looked into is not known: it stays, and is looked at again.
+    fn unreadable(&mut self, listing: &Listing<'_>, gone: &mut BTreeSet<PathBuf>) {
+        for (path, why) in listing.unreadable() {
+            gone.retain(|part| !part.starts_with(&path));
+            let object = problems::file(&self.checkout.show(&path));
+            let message = format!("it cannot be read: {why}; what stood in it stays");
+            let hint = "correct its mode; it is tried again by itself";
+            let problem = problems::problem(object, "", 10, portolan_model::Severity::Error, message, hint);
+            self.out.problems.push(problem);
+            self.out.unsure = true;
+            self.out.soon.insert(path);
+        }
+    }
+
     fn file(&mut self, folder: &Path, path: &Path, written: bool) {
+        if self.context.unfinished.contains(path) {
+            if !self.out.parts.contains_key(path) {
+                self.keep(path, None, true, manifests::unfinished(self.checkout, path));
+            }
+            return;
+        }
         let stamp = Stamp::of(path);
         if let Some(part) = self.out.parts.get(path)
             && !written
@@ -266,6 +293,12 @@ impl Reader<'_> {
             path: path.to_owned(),
         });
         let namespace = self.pending.namespace();
+        let stamp = stamp.filter(|_| !read.again);
+        if read.again {
+            self.out.soon.insert(path.to_owned());
+        } else {
+            self.out.soon.remove(path);
+        }
         let mut change = Change::read(Arc::clone(&key), namespace, plain, read);
         self.out.add(KeptPart { key, stamp }, &change);
         change.pack();
@@ -310,6 +343,9 @@ impl Reader<'_> {
 
     fn chart(&mut self, source: &Source, folder: &Path, shown: &str) {
         self.out.shown = Some(format!("{shown} (helm)"));
+        if self.context.unfinished.iter().any(|file| file.starts_with(folder)) {
+            return self.later();
+        }
         let staged = match stage::chart(self.checkout, folder) {
             Ok(staged) => staged,
             Err(why) => {
@@ -346,6 +382,15 @@ impl Reader<'_> {
         }
         self.old.parts.remove(folder);
         self.keep(folder, Some(Stamp::Chart(key)), false, read);
+    }
+
+    /// The chart cannot be rendered yet: what it brought stays, and it is tried with the next reading.
+    fn later(&mut self) {
+        let shown = self.out.shown.take();
+        std::mem::swap(&mut self.out, &mut self.old);
+        self.old.parts.clear();
+        (self.out.shown, self.out.again) = (shown, true);
+        self.out.unsure |= self.out.parts.is_empty();
     }
 
     fn template(

@@ -56,6 +56,8 @@ pub struct Difference {
     pub whole: Whole,
     /// What the reading did.
     pub work: Work,
+    /// What is to be touched again in a moment: files that are empty or cannot be read for now.
+    pub soon: BTreeSet<PathBuf>,
 }
 
 /// What a reading knows of the whole.
@@ -121,6 +123,11 @@ impl Tree {
 
     /// Reads what may be different. Never fails: what is wrong stands in `problems`. Blocks while Helm runs.
     pub fn read(&mut self, touched: &Touched) -> Difference {
+        self.read_but(touched, &BTreeSet::new())
+    }
+
+    /// The same, but for files that somebody is writing: what stood in them stays.
+    pub fn read_but(&mut self, touched: &Touched, unfinished: &BTreeSet<PathBuf>) -> Difference {
         let mut touched = touched.clone();
         let mut forced = std::mem::take(&mut self.late);
         touched.add(Touched::Paths(forced.clone()));
@@ -135,6 +142,7 @@ impl Tree {
                 lines: &self.lines,
                 touched: &touched,
                 forced: &forced,
+                unfinished,
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);
@@ -167,7 +175,9 @@ impl Tree {
         whole.unsure.extend(self.merged.unsure());
         whole.adapters.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
         let (objects, gone, problems) = (changed.objects, changed.gone, changed.problems);
-        Difference { objects, gone, problems, whole, work }
+        let sources = self.kept.values().flat_map(|kept| &kept.sources);
+        let soon = sources.flat_map(|source| source.soon.iter().cloned()).collect();
+        Difference { objects, gone, problems, whole, work, soon }
     }
 }
 

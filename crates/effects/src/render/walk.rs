@@ -42,6 +42,8 @@ pub(super) struct Ask<'a> {
     pub(super) lines: &'a LineMaps,
     pub(super) touched: &'a Touched,
     pub(super) forced: &'a BTreeSet<PathBuf>,
+    /// Files that somebody is writing.
+    pub(super) unfinished: &'a BTreeSet<PathBuf>,
 }
 
 /// What a walk found.
@@ -187,6 +189,7 @@ impl Walk<'_> {
             repository: self.repository.as_deref(),
             touched: self.ask.touched,
             forced: self.ask.forced,
+            unfinished: self.ask.unfinished,
         };
         let mut done: Vec<(Kept, Vec<Change>)> = Vec::with_capacity(level.len());
         let mut work = Vec::new();

@@ -1,8 +1,9 @@
 //! The embedded store: objects on disk, read from memory.
 //!
 //! One writer (the driver). A batch of writes is one durable transaction: it is on disk, or the call fails and memory
-//! is unchanged. What is removed is what its manager applied, never anything else. Every row of the disk is checked by
-//! its database's checksums: a process killed, or a machine that loses power, at any point leaves the last whole batch.
+//! is unchanged; after a failure the file is opened again with the next batch. What is removed is what its manager
+//! applied, never anything else. Every row of the disk has a sum: one that is damaged is left out and told. A process
+//! killed, or a machine that loses power, at any point leaves the last whole batch.
 //!
 //! Held objects are like all others, but in memory only: what came out of a SealedSecret never reaches the disk. Statuses,
 //! events and the history for watches are in memory too: the first step after a start makes them again.
@@ -11,19 +12,25 @@ mod batch;
 mod disk;
 mod events;
 mod fill;
+mod guard;
 mod history;
+mod sealed;
 mod shared;
 mod status;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    sync::Arc,
+};
 
 use portolan_model::{Instant, Json, Name, ObjectKey, Origin};
 
 use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
-use disk::Disk;
+use disk::{Disk, Loaded};
 use events::Events;
 use history::{Following, History};
 
@@ -35,6 +42,8 @@ pub use shared::Shared;
 pub struct Store {
     disk: Disk,
     objects: BTreeMap<ObjectKey, Stored>,
+    /// Objects whose row on the disk cannot be read; see [`Store::damaged`].
+    damaged: BTreeSet<ObjectKey>,
     /// Where objects stand that the repository has and the store does not take.
     refused: BTreeMap<ObjectKey, Origin>,
     /// `status` of objects as JSON text; see [`Store::set_status`]. Those of routes that became live together are the same text.
@@ -55,19 +64,20 @@ impl Store {
     /// Opens or creates the store in a state directory and reads it whole.
     ///
     /// # Errors
-    /// When the file cannot be opened, read or created.
+    /// When the file cannot be opened, read or created; or when it is damaged as a whole.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         Disk::open(dir).and_then(Self::load)
     }
 
     fn load(mut disk: Disk) -> Result<Self, StoreError> {
-        let (objects, version) = disk.load()?;
+        let Loaded { objects, version, damaged } = disk.load()?;
         let fresh = objects.keys().cloned().collect();
         Ok(Self {
             fresh,
             looked: 0,
             disk,
             objects,
+            damaged,
             refused: BTreeMap::new(),
             statuses: BTreeMap::new(),
             events: Events::default(),
@@ -89,6 +99,16 @@ impl Store {
     /// One object.
     pub fn get(&self, key: &ObjectKey) -> Option<&Stored> {
         self.objects.get(key)
+    }
+
+    /// Objects whose row on the disk was damaged when it was read: they are not there, and were. Writing one again ends it.
+    pub fn damaged(&self) -> &BTreeSet<ObjectKey> {
+        &self.damaged
+    }
+
+    /// Somebody says that a damaged object may be made anew; `true` if it was one.
+    pub fn forgive(&mut self, key: &ObjectKey) -> bool {
+        self.damaged.remove(key)
     }
 
     /// Whether what `manager` applies under the key is taken.
@@ -128,7 +148,7 @@ impl Store {
         let mut batch = Batch::new(&self.objects, self.version, now);
         let done = writes.into_iter().map(|write| batch.take(write)).collect();
         let Batch { next, moved, version, .. } = batch;
-        self.disk.commit(&next, &self.objects, version)?;
+        self.disk.commit(&next, &self.objects, &self.damaged, version)?;
         self.version = version;
         for object in moved {
             if let Some(stored) = self.objects.get_mut(&object.key) {
@@ -137,6 +157,9 @@ impl Store {
         }
         let mut noted = Vec::with_capacity(next.len());
         for (key, (stored, version)) in next {
+            if stored.as_ref().is_some_and(|stored| !stored.volatile) {
+                self.damaged.remove(&key);
+            }
             noted.push(Noted { key: key.clone(), version, deleted: stored.is_none() });
             if let Some(stored) = stored {
                 self.fresh.push(key.clone());

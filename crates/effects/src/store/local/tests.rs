@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crash;
+mod damage;
 mod kill;
 mod script;
 
