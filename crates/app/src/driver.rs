@@ -47,7 +47,7 @@ use portolan_effects::{
     dns::{DurableDns, keeper},
     folder::Burst,
     probe::Outcomes,
-    render::{Difference, Tools, Tree},
+    render::{Difference, Jobs, Tools, Tree},
     sealed::SealingKeys,
     state_dir::{StateDir, sockets},
     store::Store,
@@ -89,6 +89,10 @@ pub enum Event {
     Folder(Burst),
     /// Paths that may have been in the middle of something when they were read.
     LookAgain,
+    /// A rendering has ended that no reading has waited for.
+    Rendered,
+    /// One may still go on.
+    StillRendering,
     Read(Box<Tree>, Box<Difference>),
     Xds(Report),
     AccountKey(Box<AccountWanted>, Result<Redacted, String>),
@@ -119,6 +123,8 @@ impl Event {
             Self::Ask(ask) => ask.what.changes(),
             Self::Folder(_)
             | Self::LookAgain
+            | Self::Rendered
+            | Self::StillRendering
             | Self::ProbeAgain
             | Self::Recheck
             | Self::Rechecked(_)
@@ -241,11 +247,16 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &root);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let told = wake.clone();
+    let jobs = Jobs::new(move || {
+        let _ = told.send(Event::Rendered);
+    });
+    let tools = tools.jobs(jobs.clone());
     let reading = Reading::new(
         &root,
         args.env.clone(),
         args.root.as_deref(),
-        tools,
+        (tools, jobs),
         args.cluster_resource_namespace.as_deref().map(Name::from),
         &store,
     );
@@ -393,6 +404,8 @@ impl Driver {
         match event {
             Event::Folder(burst) => self.noticed(burst),
             Event::LookAgain => self.looked_again(),
+            Event::Rendered => self.reload(),
+            Event::StillRendering => self.still_rendering(),
             Event::Read(tree, difference) => self.take_reading(tree, *difference),
             Event::Xds(Report::Connected) => self.envoy_connected(),
             Event::Xds(Report::Disconnected) => self.envoy_disconnected(),

@@ -54,6 +54,8 @@ mod restarts;
 mod seal;
 #[path = "e2e/secrets.rs"]
 mod secrets;
+#[path = "e2e/slow.rs"]
+mod slow;
 #[path = "e2e/state.rs"]
 mod state;
 #[path = "e2e/trusted.rs"]

@@ -9,12 +9,12 @@ use std::{
 };
 
 use portolan_core::gitops::{
-    adapters::Component,
+    adapters::{Component, ComponentValues},
     configuration::{self, Environment},
 };
 use portolan_effects::{
     folder::Burst,
-    render::{ApplicationInfo, Difference, Tools, Touched, Tree, Whole},
+    render::{ApplicationInfo, Difference, Jobs, Tools, Touched, Tree, Whole},
     store::Store,
 };
 use portolan_model::{Name, Object, ObjectKey, Problem, input::SourceProblems};
@@ -23,6 +23,8 @@ use super::{Driver, Event, GIT};
 
 /// After which an empty or unreadable file is looked at again.
 const SOON: Duration = Duration::from_secs(2);
+/// How often it is told how long a rendering takes.
+const RENDERED: Duration = Duration::from_secs(5);
 
 /// The work tree as it was read last, and the reading that is under way.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the reading")]
@@ -43,6 +45,10 @@ pub struct Reading {
     waits: bool,
     /// Some of it has not been looked at twice.
     is_doubtful: bool,
+    /// Renderings that readings do not wait for.
+    jobs: Jobs,
+    /// It will be told again how long they take.
+    renders: bool,
     /// The store did not take what was read: the next reading is as the first.
     pub(super) forget: bool,
     /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
@@ -61,6 +67,8 @@ pub struct Reading {
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
     components: Vec<Component>,
+    /// The same as it was read.
+    component_values: Vec<ComponentValues>,
     /// Applications, parents first.
     pub applications: Vec<ApplicationInfo>,
     /// What is wrong with that.
@@ -73,7 +81,7 @@ impl Reading {
         root: &Path,
         env: String,
         start: Option<&str>,
-        tools: Tools,
+        (tools, jobs): (Tools, Jobs),
         cluster_resource_namespace: Option<Name>,
         store: &Store,
     ) -> Self {
@@ -87,6 +95,8 @@ impl Reading {
             soon: BTreeSet::new(),
             waits: false,
             is_doubtful: false,
+            jobs,
+            renders: false,
             forget: false,
             unwanted: brought(store),
             refused: BTreeMap::new(),
@@ -96,6 +106,7 @@ impl Reading {
             more: BTreeMap::new(),
             substitutions: Vec::new(),
             components: Vec::new(),
+            component_values: Vec::new(),
             applications: Vec::new(),
             component_problems: Vec::new(),
         }
@@ -103,7 +114,7 @@ impl Reading {
 
     /// Whether the store may still be behind the work tree.
     pub fn is_running(&self) -> bool {
-        self.tree.is_none() || self.is_doubtful
+        self.tree.is_none() || self.is_doubtful || self.jobs.is_busy()
     }
 
     /// Takes the tree for a reading, if none runs.
@@ -127,6 +138,24 @@ impl Reading {
 /// All that the repository has in the store.
 fn brought(store: &Store) -> BTreeSet<ObjectKey> {
     store.list().filter(|stored| stored.manager == GIT).map(|stored| stored.object.key.clone()).collect()
+}
+
+/// What the repository says of components: a source that could not be read still says what it did.
+fn still_said(old: Vec<ComponentValues>, whole: &Whole) -> Vec<ComponentValues> {
+    let mut all = whole.adapters.clone();
+    if whole.unsure.is_empty() {
+        return all;
+    }
+    let known: BTreeSet<&Name> = whole.applications.iter().map(|app| &app.key.name.name).collect();
+    let is_told = |one: &ComponentValues| {
+        whole.adapters.iter().any(|new| new.application == one.application && new.component == one.component)
+    };
+    // An Application that is gone may be the child of one that could not be read.
+    let is_unsure =
+        |one: &ComponentValues| whole.unsure.contains(&one.application) || !known.contains(&one.application);
+    all.extend(old.into_iter().filter(|one| !is_told(one) && is_unsure(one)));
+    all.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
+    all
 }
 
 impl Driver {
@@ -159,6 +188,13 @@ impl Driver {
         self.reaction.read(&read.work);
         self.reading.tree = Some(tree);
         self.look_again(read.soon);
+        if self.reading.jobs.is_busy() && !mem::replace(&mut self.reading.renders, true) {
+            let events = self.events.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(RENDERED).await;
+                let _ = events.send(Event::StillRendering);
+            });
+        }
         if self.reading.forget {
             // It was compared with what the store did not take.
             return self.reload();
@@ -224,6 +260,14 @@ impl Driver {
         self.reload();
     }
 
+    /// A while ago something was being rendered; how long it takes is told with the next reading.
+    pub(super) fn still_rendering(&mut self) {
+        self.reading.renders = false;
+        if self.reading.jobs.is_busy() {
+            self.reload();
+        }
+    }
+
     /// Puts the problems of the objects that have others now.
     fn source_problems(
         &mut self,
@@ -255,11 +299,10 @@ impl Driver {
     /// Puts the settings that the repository gives to the components which Portolan stands in for. Gives what is wrong with
     /// them.
     fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
-        // A component whose source could not be read keeps its settings.
-        if whole.unsure.is_empty() || self.reading.components.is_empty() {
-            (self.reading.components, self.reading.component_problems) =
-                configuration::components(&whole.adapters);
-        }
+        let old = mem::take(&mut self.reading.component_values);
+        let values = still_said(old, whole);
+        (self.reading.components, self.reading.component_problems) = configuration::components(&values);
+        self.reading.component_values = values;
         let made = configuration::configure(&Environment {
             name: &self.reading.env,
             components: &self.reading.components,

@@ -20,6 +20,9 @@ use portolan_engine::Engine;
 use portolan_model::Name;
 use serde_json::{Value, json};
 
+/// The finding of a source that is being rendered.
+const RENDERING: u16 = 627;
+
 /// What belongs to one Application.
 #[derive(Default)]
 struct Tally {
@@ -108,7 +111,8 @@ fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Heal
     for row in engine.rows::<Finding>().filter(|row| verdict::left_out(row.problem.code).is_some()) {
         let object = &row.problem.object;
         let (name, what) = if object.kind.is("argoproj.io", "Application") {
-            (object.name.name.clone(), "was not rendered: ")
+            let what = if row.problem.code.0 == RENDERING { "" } else { "was not rendered: " };
+            (object.name.name.clone(), what)
         } else if let Some(origin) = store.origin(object) {
             (origin.application.clone(), "")
         } else {

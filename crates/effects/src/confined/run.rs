@@ -10,6 +10,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicBool, Ordering},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -78,6 +79,14 @@ impl Run<'_> {
     /// # Errors
     /// When it could not be run, or was ended because it took too much.
     pub fn ended(self) -> Result<Ended, Stopped> {
+        self.ended_unless(&AtomicBool::new(false))
+    }
+
+    /// The same, but ended soon after the flag is set.
+    ///
+    /// # Errors
+    /// As [`Self::ended`].
+    pub fn ended_unless(self, stop: &AtomicBool) -> Result<Ended, Stopped> {
         let cannot = |why: &dyn std::fmt::Display| Stopped(format!("cannot be run: {why}"));
         let own = tempfile::Builder::new().prefix("portolan-run").tempdir().map_err(|why| cannot(&why))?;
         // Rules are about real paths.
@@ -115,7 +124,7 @@ impl Run<'_> {
             std::thread::spawn(move || bounded(stdout, most)),
             std::thread::spawn(move || bounded(stderr, most)),
         );
-        let status = wait(&mut child, limits.time).map_err(|why| cannot(&why))?;
+        let status = wait(&mut child, limits.time, stop).map_err(|why| cannot(&why))?;
         // What it has started ends with it, and with that its streams.
         if let Some(group) = Pid::from_raw(child.id().cast_signed()) {
             let _ = kill_process_group(group, Signal::KILL);
@@ -143,14 +152,14 @@ impl Run<'_> {
 
 /// Waits for the end; `None` if it had to be brought because the time was over. Who prints too much is ended by the signal of
 /// a closed stream, or with its time.
-fn wait(child: &mut Child, time: Duration) -> io::Result<Option<ExitStatus>> {
+fn wait(child: &mut Child, time: Duration, stop: &AtomicBool) -> io::Result<Option<ExitStatus>> {
     let end = Instant::now() + time;
     let mut pause = Duration::from_millis(1);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
-        if Instant::now() >= end {
+        if Instant::now() >= end || stop.load(Ordering::Relaxed) {
             child.kill()?;
             child.wait()?;
             return Ok(None);

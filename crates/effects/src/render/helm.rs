@@ -2,7 +2,11 @@
 //! plugins), no kubeconfig and no way to the network (`confined`, `schema`); the result is kept by content.
 //! Source of the arguments: argoproj/argo-cd `util/helm/cmd.go`.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+    time::Duration,
+};
 
 use portolan_model::{veil::Veil, yaml};
 use serde_json::Value;
@@ -11,6 +15,7 @@ use super::{
     Tools,
     application::{Helm, Parameter},
     cache::{self, Key},
+    jobs::Render,
     schema,
     stage::Staged,
 };
@@ -79,6 +84,8 @@ pub(super) enum Failure {
     Chart(String),
     /// Helm could not do its work: absent, too slow, disk full.
     Tool(String),
+    /// It is being rendered for so long.
+    Later(Duration),
 }
 
 /// Names the content that is to be rendered, and the Helm that does it.
@@ -104,6 +111,17 @@ pub(super) fn key(tools: &Tools, request: &Request<'_>) -> String {
 
 /// Renders, or takes the kept result of the same content (`key`).
 pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Result<String, Failure> {
+    template_beside(tools, key, request, "", None)
+}
+
+/// The same, for a subject of the tree's renderings that is not waited for longer than that.
+pub(super) fn template_beside(
+    tools: &Tools,
+    key: &str,
+    request: &Request<'_>,
+    subject: &str,
+    patience: Option<Duration>,
+) -> Result<String, Failure> {
     let helm = tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?;
     if let Some(text) = cache::taken(&tools.cache, key) {
         return Ok(text);
@@ -118,12 +136,29 @@ pub(super) fn template(tools: &Tools, key: &str, request: &Request<'_>) -> Resul
             tracing::warn!("{weakness}");
         }
     });
-    let text = run(helm, tools, request)?;
-    cache::keep(&tools.cache, key, &text);
-    Ok(text)
+    tools.rendered(subject, key, patience, || prepared(helm, tools, request))
 }
 
-fn run(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<String, Failure> {
+impl Tools {
+    /// Renders here, or beside what is read; what comes of it is kept.
+    pub(super) fn rendered(
+        &self,
+        subject: &str,
+        key: &str,
+        patience: Option<Duration>,
+        prepare: impl FnOnce() -> Result<Render, Failure>,
+    ) -> Result<String, Failure> {
+        let text = match &self.jobs {
+            Some(jobs) if !subject.is_empty() => jobs.run(subject, key, patience, prepare)?,
+            _ => prepare()?(&AtomicBool::new(false))?,
+        };
+        cache::keep(&self.cache, key, &text);
+        Ok(text)
+    }
+}
+
+/// All that one rendering needs.
+fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render, Failure> {
     let chart = Path::new("chart");
     let mut files: Vec<(PathBuf, &[u8])> =
         request.staged.files.iter().map(|(path, content)| (chart.join(path), &**content)).collect();
@@ -152,26 +187,30 @@ fn run(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<String, Fail
     }
     // Where sockets are not refused, every connection that is not to loopback goes to a port that nobody serves.
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9".into()));
-    let run = Run {
-        through: &tools.through,
-        program: helm,
-        programs: Vec::new(),
-        args: args.into_iter().map(Into::into).collect(),
-        read: vec![work.path().to_owned()],
-        folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
-        env: proxies.into(),
-        limits: Limits { time: tools.timeout, ..Limits::default() },
-    };
-    let ended = run.ended().map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", helm.display())))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if ended.success {
-        return Ok(text(&ended.stdout));
-    }
-    let mut said = text(&ended.stderr);
-    for (real, name) in &shown {
-        said = said.replace(real.as_str(), name);
-    }
-    Err(Failure::Chart(tidy(&said)))
+    let (through, helm, time) = (tools.through.clone(), helm.to_owned(), tools.timeout);
+    Ok(Box::new(move |stop| {
+        let run = Run {
+            through: &through,
+            program: &helm,
+            programs: Vec::new(),
+            args: args.into_iter().map(Into::into).collect(),
+            read: vec![work.path().to_owned()],
+            folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
+            env: proxies.into(),
+            limits: Limits { time, ..Limits::default() },
+        };
+        let ended = run.ended_unless(stop);
+        let ended = ended.map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", helm.display())))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if ended.success {
+            return Ok(text(&ended.stdout));
+        }
+        let mut said = text(&ended.stderr);
+        for (real, name) in &shown {
+            said = said.replace(real.as_str(), name);
+        }
+        Err(Failure::Chart(tidy(&said)))
+    }))
 }
 
 /// What of the values must not be said.

@@ -22,6 +22,7 @@ pub mod discover;
 mod glob;
 pub mod helm;
 mod inputs;
+mod jobs;
 mod kept;
 mod kustomization;
 mod kustomize;
@@ -53,6 +54,7 @@ use portolan_model::{Name, Object, ObjectKey, Problem};
 
 use crate::confined::run::Limits;
 
+pub use jobs::Jobs;
 pub use sets::Cluster;
 pub use touched::Touched;
 pub use tree::{Difference, Tree, Whole, Work, render};
@@ -72,6 +74,8 @@ pub struct Tools {
     pub cluster_labels: BTreeMap<String, String>,
     /// The program between us and `helm` (`confined`): our own.
     pub through: PathBuf,
+    /// Where renderings go on that a reading does not wait for; without it each is waited for.
+    pub jobs: Option<Jobs>,
 }
 
 impl Tools {
@@ -87,7 +91,16 @@ impl Tools {
         let through = "/proc/self/exe".into();
         let kustomize = Err("kustomize was not found".to_owned());
         let cluster_labels = BTreeMap::new();
-        Self { helm: helm.map_err(|why| why.to_string()), kustomize, cache, timeout, cluster_labels, through }
+        let jobs = None;
+        Self {
+            helm: helm.map_err(|why| why.to_string()),
+            kustomize,
+            cache,
+            timeout,
+            cluster_labels,
+            through,
+            jobs,
+        }
     }
 
     /// The same with this `kustomize`, or the words of who looked for it.
@@ -100,6 +113,12 @@ impl Tools {
     #[must_use]
     pub fn cluster_labels(self, cluster_labels: BTreeMap<String, String>) -> Self {
         Self { cluster_labels, ..self }
+    }
+
+    /// The same with renderings that readings do not wait for.
+    #[must_use]
+    pub fn jobs(self, jobs: Jobs) -> Self {
+        Self { jobs: Some(jobs), ..self }
     }
 
     /// The same through another program that calls `confined::asked`.

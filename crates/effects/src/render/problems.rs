@@ -25,6 +25,11 @@ pub(super) fn problem(
     Problem { object, code: Code(code), field: field.into(), severity, message, hint: hint.to_owned() }
 }
 
+/// Whether it is about how a rendering has gone.
+pub(super) fn is_of_rendering(problem: &Problem) -> bool {
+    matches!(problem.code.0, 605 | 606 | 615 | 616 | 627)
+}
+
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $severity:ident, $hint:literal;)*) => {$(
         $(#[$doc])*
@@ -54,6 +59,9 @@ problems! {
     /// Kustomize refused the kustomization.
     kustomize_failed = 615, Error,
         "correct the kustomization; `kustomize build` shows the same. What stood there before stays until then";
+    /// A chart or a kustomization that is not rendered yet.
+    rendering = 627, Warning,
+        "wait: it has 30 seconds. What it brought stays until then, and nothing else waits for it";
     /// Kustomize is not there, or did not answer in time.
     kustomize_unusable = 616, Error,
         "install Kustomize 5 and put it in PATH, or name it with --kustomize PROGRAM";

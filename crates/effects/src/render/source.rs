@@ -4,6 +4,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use portolan_model::{Name, Origin};
@@ -15,6 +16,7 @@ use super::{
     checkout::{self, Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
     helm::{self, Failure, Request},
+    jobs::Jobs,
     kept::{Kept, KeptPart, KeptSource, Pending},
     kustomization,
     lines::LineMaps,
@@ -384,13 +386,46 @@ impl Reader<'_> {
         self.keep(folder, Some(Stamp::Chart(key)), false, read);
     }
 
-    /// The chart cannot be rendered yet: what it brought stays, and it is tried with the next reading.
+    /// The source cannot be rendered yet: what it brought stays, and it is tried with the next reading.
     fn later(&mut self) {
         let shown = self.out.shown.take();
         std::mem::swap(&mut self.out, &mut self.old);
         self.old.parts.clear();
         (self.out.shown, self.out.again) = (shown, true);
         self.out.unsure |= self.out.parts.is_empty();
+        // What is wanted of it now is wanted of the next reading.
+        for (path, part) in &mut self.out.parts {
+            part.stamp = part.stamp.take().filter(|_| !self.context.forced.contains(path));
+        }
+    }
+
+    /// The same, with why; what was told of the rendering before is over.
+    pub(super) fn unmade(&mut self, problem: Report, message: String) {
+        self.later();
+        self.out.problems.retain(|problem| !problems::is_of_rendering(problem));
+        self.fail(problem, ".path", message);
+    }
+
+    /// It is being rendered for so long.
+    pub(super) fn late(&mut self, what: &str, time: Duration) {
+        let (env, seconds) = (self.context.env, time.as_secs());
+        let message = format!("{what} for environment {env} is being rendered for {seconds} s");
+        self.unmade(problems::rendering, message);
+    }
+
+    /// Names the source among all renderings.
+    pub(super) fn subject(&self) -> String {
+        format!("{} {}", self.application.key, self.number)
+    }
+
+    /// How long this reading waits for a rendering that has begun.
+    pub(super) fn patience(&self) -> Duration {
+        Jobs::patience(matches!(self.context.touched, Touched::All))
+    }
+
+    /// The same for what configures components: they are never taken to have no settings because theirs are not there yet.
+    pub(super) fn patience_for<T>(&self, components: &[T]) -> Option<Duration> {
+        (components.is_empty() || !self.old.values.is_empty()).then(|| self.patience())
     }
 
     fn template(
@@ -443,7 +478,12 @@ impl Reader<'_> {
         {
             return Template::Same;
         }
-        match helm::template(tools, &hash, &request) {
+        let patience = match folder {
+            Some(_) => self.patience_for(&staged.replaced),
+            None => self.patience_for(&[()]),
+        };
+        let done = helm::template_beside(tools, &hash, &request, &self.subject(), patience);
+        match done {
             Ok(text) => Template::Read(key, manifests::rendered(&text, shown, &self.name())),
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
@@ -456,8 +496,11 @@ impl Reader<'_> {
             Err(Failure::Tool(why)) => {
                 let message =
                     format!("chart {shown} for environment {} was not rendered: {why}", self.context.env);
-                self.out.again = true;
-                self.fail(problems::helm_unusable, ".path", message);
+                self.unmade(problems::helm_unusable, message);
+                Template::Failed
+            }
+            Err(Failure::Later(time)) => {
+                self.late(&format!("chart {shown}"), time);
                 Template::Failed
             }
         }

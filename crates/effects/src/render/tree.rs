@@ -158,6 +158,9 @@ impl Tree {
             touched = Touched::Paths(forced.clone());
             round += 1;
         };
+        if let Some(jobs) = &self.tools.jobs {
+            jobs.read();
+        }
         let changed = self.merged.finish(walked.problems);
         work.objects = changed.objects.len();
         work.judged = changed.judged;

@@ -130,7 +130,8 @@ impl Walk<'_> {
             }
         }
         .map(|source| source.repo_url.clone());
-        if matches!(root, Root::Application(_)) && level.is_empty() {
+        let late = self.kept.values().flat_map(|kept| &kept.sources).any(|source| source.again);
+        if matches!(root, Root::Application(_)) && level.is_empty() && !late {
             let message = format!("{shown} holds no Application that can be read");
             self.lost(problems::root_missing(&problems::file(&shown), "", message));
         }

@@ -1,12 +1,16 @@
 //! One run of the real `kustomize build`.
 
-use std::path::Path;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{
     super::{
         Tools,
         cache::{self, Key},
         helm::{Failure, api_versions, tidy},
+        jobs::Render,
         schema,
     },
     files::Staged,
@@ -38,6 +42,8 @@ pub(in super::super) fn build(
     key: &str,
     staged: &Staged,
     options: &Kustomize,
+    subject: &str,
+    patience: Option<Duration>,
 ) -> Result<String, Failure> {
     let kustomize = tools.kustomize.as_deref().map_err(|why| Failure::Tool(why.clone()))?;
     if let Some(text) = cache::taken(&tools.cache, key) {
@@ -50,39 +56,51 @@ pub(in super::super) fn build(
         }
         programs.push(tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?.to_owned());
     }
+    tools.rendered(subject, key, patience, || prepared(kustomize, tools, programs, staged, options))
+}
+
+/// All that one build needs.
+fn prepared(
+    kustomize: &Path,
+    tools: &Tools,
+    programs: Vec<PathBuf>,
+    staged: &Staged,
+    options: &Kustomize,
+) -> Result<Render, Failure> {
     let files = staged.files.iter().map(|(path, content)| (&**path, &**content));
     let work = run::copy(files)
         .map_err(|why| Failure::Tool(format!("the kustomization cannot be copied: {why}")))?;
     let top = work.path().join(&staged.top);
     let mut args = vec!["build".to_owned(), top.display().to_string()];
     args.extend(arguments(tools, staged, options));
-    let run = Run {
-        through: &tools.through,
-        program: kustomize,
-        programs,
-        args: args.into_iter().map(Into::into).collect(),
-        read: vec![work.path().to_owned()],
-        folders: &[
-            "HELM_CACHE_HOME",
-            "HELM_CONFIG_HOME",
-            "HELM_DATA_HOME",
-            "HELM_PLUGINS",
-            "XDG_CONFIG_HOME",
-        ],
-        env: ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
-            .map(|name| (name, "http://127.0.0.1:9".into()))
-            .into(),
-        limits: Limits { time: tools.timeout, ..Limits::default() },
-    };
-    let ended =
-        run.ended().map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", kustomize.display())))?;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    if !ended.success {
-        return Err(Failure::Chart(said(&text(&ended.stderr), work.path())));
-    }
-    let text = text(&ended.stdout);
-    cache::keep(&tools.cache, key, &text);
-    Ok(text)
+    let (through, kustomize, time) = (tools.through.clone(), kustomize.to_owned(), tools.timeout);
+    Ok(Box::new(move |stop| {
+        let run = Run {
+            through: &through,
+            program: &kustomize,
+            programs,
+            args: args.into_iter().map(Into::into).collect(),
+            read: vec![work.path().to_owned()],
+            folders: &[
+                "HELM_CACHE_HOME",
+                "HELM_CONFIG_HOME",
+                "HELM_DATA_HOME",
+                "HELM_PLUGINS",
+                "XDG_CONFIG_HOME",
+            ],
+            env: ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"]
+                .map(|name| (name, "http://127.0.0.1:9".into()))
+                .into(),
+            limits: Limits { time, ..Limits::default() },
+        };
+        let ended = run.ended_unless(stop);
+        let ended = ended.map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", kustomize.display())))?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if !ended.success {
+            return Err(Failure::Chart(said(&text(&ended.stderr), work.path())));
+        }
+        Ok(text(&ended.stdout))
+    }))
 }
 
 /// Everything but the folder.

@@ -108,11 +108,19 @@ impl Reader<'_> {
             shown: &chart.name,
         };
         let tools = self.context.tools;
-        match helm::template(tools, &helm::key(tools, &request), &request) {
+        let (subject, old) = (format!("{} {}", self.subject(), chart.name), &self.old.values);
+        let old = old.iter().find(|(name, ..)| *name == chart.name).cloned();
+        let patience = old.as_ref().map(|_| self.patience());
+        let key = helm::key(tools, &request);
+        match helm::template_beside(tools, &key, &request, &subject, patience) {
             Ok(text) => {
                 let values =
                     manifests::rendered(&text, &chart.name, &self.name()).values.unwrap_or(Value::Null);
                 self.out.values.push((chart.name.clone(), chart.version.clone(), values));
+            }
+            Err(Failure::Later(_)) => {
+                self.out.values.extend(old);
+                self.out.again = true;
             }
             Err(failure) => {
                 self.failed(failure, &format!("values of chart {}", chart.name), problems::helm_failed);
@@ -140,7 +148,8 @@ impl Reader<'_> {
             }
             return None;
         }
-        match build::build(tools, &key, staged, options) {
+        let patience = self.patience_for(&staged.replaced);
+        match build::build(tools, &key, staged, options, &self.subject(), patience) {
             Ok(text) => Some((key, origins::objects(&text, staged, &self.name(), self.context.lines))),
             Err(Failure::Chart(mut said)) => {
                 if !staged.remote.is_empty() {
@@ -167,10 +176,10 @@ impl Reader<'_> {
                 self.fail(problem, ".path", format!("{what} for environment {env} does not build: {said}"));
             }
             Failure::Tool(why) => {
-                self.out.again = true;
                 let message = format!("{what} for environment {env} was not built: {why}");
-                self.fail(problems::kustomize_unusable, ".path", message);
+                self.unmade(problems::kustomize_unusable, message);
             }
+            Failure::Later(time) => self.late(what, time),
         }
     }
 }

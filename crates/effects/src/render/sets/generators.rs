@@ -32,6 +32,7 @@ impl From<Failure> for Stop {
         match failure {
             Failure::Chart(said) => Self::Wrong(said),
             Failure::Tool(why) => Self::Tool(why),
+            Failure::Later(time) => Self::Tool(format!("takes longer than {} s", time.as_secs())),
         }
     }
 }
