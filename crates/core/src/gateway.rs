@@ -23,6 +23,7 @@ mod hosts;
 pub mod judge;
 mod listeners;
 mod offers;
+pub(crate) mod operated;
 mod restrictions;
 pub mod rows;
 mod rules;
@@ -123,6 +124,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Service,
             ReferenceGrant,
             Unenforced,
+            Judged,
         )>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();

@@ -4,6 +4,7 @@ mod entries;
 pub mod rows;
 
 use portolan_engine::Engine;
+use portolan_model::input::SourceProblems;
 
 use crate::{
     World,
@@ -16,7 +17,7 @@ use crate::{
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
-    engine.map("input_findings", entries::input_findings).writes::<(Finding,)>();
+    engine.map("input_findings", entries::input_findings).reads::<(SourceProblems,)>().writes::<(Finding,)>();
     engine.map("source_findings", entries::source_findings).writes::<(Finding,)>();
     engine
         .group::<ClaimsByHost>("entry_points", entries::entry_points)

@@ -29,6 +29,7 @@ use crate::{
     },
     gateway,
     gateway::conflicts::{self, HostOfKind},
+    gateway::operated::is_operated,
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
         GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
@@ -153,6 +154,9 @@ index!(/** Names by the hostname that serves them. */
 index!(/** Objects that may be parameters of a policy, by kind and namespace. */
     JudgedByKind, Judged, (Kind, Name), "parameters by kind",
     |j| (!NO_PARAMETERS.contains(&(&*j.key.kind.group, &*j.key.kind.kind))).then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
+index!(/** Objects that an operator may act on in a cluster, by namespace. */
+    OperatedByNamespace, Judged, Name, "operated by namespace",
+    |j| is_operated(&j.key).then(|| j.key.name.namespace.clone()));
 index!(/** Bindings by policy. */
     BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
 index!(/** Bindings by resource that they judge. */
@@ -181,7 +185,7 @@ world! {
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
         input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
-        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind], submitted_gateways: SubmittedGateway [],
+        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],

@@ -11,7 +11,7 @@ use super::{
     GROUP,
     backends::tcp,
     grants::granted,
-    judge,
+    judge, operated,
     rows::{
         Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
         HostRuleKey, RouteEntry, Unenforced, Unresolved, WeightedCluster,
@@ -293,6 +293,18 @@ fn resolve(
                 format!("Service {} is the API server's own, which is not here; {effect}", target.name);
             let (object, field) = (route.key.object(), format!("{field}.name"));
             let hint = "nothing to do: a cluster has it";
+            if !is_of_others(cx, route) {
+                problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
+            }
+            return Err((Name::new("BackendNotFound"), message));
+        }
+        if let Some(resource) = operated::by(cx, &target.name) {
+            let message = format!(
+                "Service {} is not in the repository: the operator of {resource} may bring it, and none runs here; {effect}",
+                target.name
+            );
+            let (object, field) = (route.key.object(), format!("{field}.name"));
+            let hint = "nothing to do if it does; else create the Service or correct the name";
             if !is_of_others(cx, route) {
                 problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Name, Severity,
+    Code, Name, Severity,
     condition::Status,
     input::{InputProblems, SourceProblems},
 };
@@ -15,6 +15,7 @@ use crate::{
         drain::{is_leaving, original},
         rows::Stage,
     },
+    door,
     gateway::{
         force,
         rows::{
@@ -26,8 +27,18 @@ use crate::{
     world::{Finding, StatesByHost},
 };
 
+/// Code of an object that the door refuses.
+const REFUSED: Code = Code(5);
+/// Code of what restricts traffic and is not enforced.
+const RESTRICTS: Code = Code(206);
+
 pub(super) fn input_findings(cx: &mut Cx<'_>, found: &Arc<InputProblems>) {
-    for problem in &found.problems {
+    // That a policy restricts and is not enforced goes without saying where it is refused: its hosts say so.
+    let refused = door::restricts(&found.key)
+        && cx
+            .get::<SourceProblems>(&found.key)
+            .is_some_and(|row| row.problems.iter().any(|p| p.code == REFUSED));
+    for problem in found.problems.iter().filter(|problem| !(refused && problem.code == RESTRICTS)) {
         cx.emit(Finding { problem: problem.clone() });
     }
 }
