@@ -16,6 +16,7 @@ mod authority;
 mod constraints;
 pub mod formats;
 mod issuers;
+pub mod keystores;
 mod lifetime;
 pub mod names;
 pub(crate) mod records;
@@ -55,6 +56,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Secret,
             SealedSecret,
             Certificate,
+            Denied,
             rows::IssuerState,
             rows::IssueFailure,
             rows::OrderProgress,
@@ -67,7 +69,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Finding,)>();
     engine
         .map("template_wanted", template::template_wanted)
-        .reads::<(Secret, Certificate)>()
+        .reads::<(Secret, Certificate, Denied)>()
         .writes::<(rows::TemplateWanted,)>();
     engine
         .map("certificate_requests", records::certificate_requests)

@@ -9,6 +9,7 @@ pub mod echo;
 pub mod envoy_process;
 pub mod folder;
 pub mod issue;
+mod keystore;
 pub mod mirror;
 pub mod probe;
 pub mod render;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_core::certificates::{
-    ASKED, ISSUED_AT, REVISION, formats,
+    ASKED, ISSUED_AT, REVISION, formats, keystores,
     rows::{IssueWanted, Signer, TemplateWanted},
 };
 use portolan_model::{
@@ -14,7 +14,10 @@ use portolan_model::{
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::issue::{Authority, Issued, PrivateKey, certificate_request, self_signed, sign_with_ca};
+use crate::{
+    issue::{Authority, Issued, PrivateKey, certificate_request, self_signed, sign_with_ca},
+    keystore,
+};
 
 /// A private key with the signing request for what is wanted.
 #[derive(Debug)]
@@ -122,6 +125,20 @@ pub fn secret(
     if !issued.ca.is_empty() {
         data["ca.crt"] = STANDARD.encode(&issued.ca).into();
     }
+    let mut parts =
+        BTreeMap::from([("tls.crt".into(), issued.chain.as_str().into()), ("tls.key".into(), pem)]);
+    if !issued.ca.is_empty() {
+        parts.insert("ca.crt".into(), issued.ca.as_str().into());
+    }
+    for store in &wanted.keystores {
+        for (entry, value) in keystore::make(store, &parts, now)? {
+            data[&*entry] = STANDARD.encode(value.expose()).into();
+        }
+    }
+    let note = keystores::note(&wanted.keystores, &parts);
+    if !note.is_empty() {
+        annotations.insert(keystores::KEYSTORES.into(), note);
+    }
     let json = json!({
         "apiVersion": "v1",
         "kind": "Secret",
@@ -156,8 +173,23 @@ fn subject_of(request: &CertificateRequestParams) -> Vec<(&'static str, String)>
     parts.chain(emails).filter(|(_, values)| !values.is_empty()).collect()
 }
 
-/// Brings an issued Secret to what its Certificate's template and output formats say by now.
-pub fn follow(json: &mut serde_json::Value, wanted: &TemplateWanted) {
+/// Brings an issued Secret to what its Certificate's template, output formats and keystores say by now.
+///
+/// # Errors
+/// When a keystore cannot be made; nothing is changed then.
+pub fn follow(
+    json: &mut serde_json::Value,
+    wanted: &TemplateWanted,
+    present: &Secret,
+    now: Instant,
+) -> Result<(), String> {
+    let mut made = Vec::new();
+    for store in &wanted.keystores {
+        made.extend(keystore::make(store, &present.data, now)?);
+    }
+    for (entry, value) in made {
+        json["data"][&*entry] = STANDARD.encode(value.expose()).into();
+    }
     json["metadata"]["annotations"] = json!(wanted.annotations);
     json["metadata"]["labels"] = json!(wanted.labels);
     for (key, value) in &wanted.data {
@@ -168,6 +200,7 @@ pub fn follow(json: &mut serde_json::Value, wanted: &TemplateWanted) {
             }
         }
     }
+    Ok(())
 }
 
 /// The Secret that keeps an ACME account key, as cert-manager writes it.
@@ -214,6 +247,7 @@ mod tests {
             },
             points: Points::default(),
             formats: OutputFormats::default(),
+            keystores: Vec::new(),
             asked: "{}".into(),
             secret: NamespacedName::new("ns", "web-tls"),
             replaces: String::new(),

@@ -1,10 +1,13 @@
 //! Opens SealedSecrets and writes mirrors. What comes out of a SealedSecret is held in memory, so it is opened again at
 //! each start, before anything is served.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_core::secrets::{
-    REFLECTS,
+    REFLECTS, immutable,
     rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, Over, UnsealFailure, UnsealWanted},
 };
 use portolan_effects::{
@@ -17,6 +20,7 @@ use portolan_model::{
     Code, NamespacedName, ObjectKey, Problem, Severity, Stamp,
     input::{InputProblems, Maker, SourceProblems},
 };
+use serde_json::Value;
 
 use super::{Driver, GIT, now};
 
@@ -78,8 +82,10 @@ impl Driver {
         for (row, result) in wanted.iter().zip(self.keys.unseal_all(&sealed)) {
             match result {
                 Ok(values) => {
-                    self.engine.remove::<UnsealFailure>(&row.key);
                     if let Some(fill) = sealed::fill(&row.sealed, &values, row.over) {
+                        if self.refused_as_immutable(row, &fill.fields) {
+                            continue;
+                        }
                         writes.push(Write::Fill(Box::new(fill)));
                         self.facts = true;
                         continue;
@@ -91,16 +97,33 @@ impl Driver {
                         row.key.name.clone(),
                     );
                     let uid = self.stamp(&owner).map(|stamp| Arc::clone(&stamp.uid)).unwrap_or_default();
-                    writes.push(Write::Hold(Box::new(secret_object(&row.sealed, &values, &uid)), OPENED));
+                    let secret = secret_object(&row.sealed, &values, &uid);
+                    if !self.refused_as_immutable(row, &secret.json) {
+                        writes.push(Write::Hold(Box::new(secret), OPENED));
+                    }
                 }
                 Err(failures) => {
                     let (key, sealed) = (row.key.clone(), row.sealed.clone());
-                    self.engine.put(UnsealFailure { key, sealed, failures });
+                    self.engine.put(UnsealFailure { key, sealed, failures, immutable: false });
                 }
             }
             self.facts = true;
         }
         writes
+    }
+
+    /// Whether the Secret that is there stays as it is; what came of it is noted.
+    fn refused_as_immutable(&mut self, row: &UnsealWanted, wanted: &Value) -> bool {
+        let present = self.store.get(&secret_key(&row.key));
+        let immutable = present.is_some_and(|stored| immutable(&stored.object.json, wanted, row.over));
+        if immutable {
+            let (key, sealed) = (row.key.clone(), row.sealed.clone());
+            self.engine.put(UnsealFailure { key, sealed, failures: BTreeMap::new(), immutable });
+        } else {
+            self.engine.remove::<UnsealFailure>(&row.key);
+        }
+        self.facts = true;
+        immutable
     }
 
     fn mirror(&self, row: &Mirror) -> Option<Write> {

@@ -60,8 +60,14 @@ impl Driver {
         for row in wanted {
             let key = ObjectKey::new("", "Secret", row.key.namespace.clone(), row.key.name.clone());
             let Some(stored) = self.store.get(&key).filter(|stored| stored.manager == OURS) else { continue };
+            let Some(present) = self.engine.get::<Secret>(&row.key) else { continue };
             let mut object = stored.object.clone();
-            object.json.edit(|json| sign::follow(json, &row));
+            let mut followed = Ok(());
+            object.json.edit(|json| followed = sign::follow(json, &row, &present, now()));
+            if let Err(error) = followed {
+                tracing::error!(secret = %row.key, %error, "the Secret does not follow its Certificate");
+                continue;
+            }
             writes.push(Write::Apply(Box::new(object), OURS));
         }
         if !writes.is_empty() {

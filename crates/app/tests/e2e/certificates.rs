@@ -123,3 +123,49 @@ fn an_account_key_and_a_tls_key_never_share_a_secret() {
     instance.wait("the certificate", || kind("shop/shop-tls").filter(|kind| kind == "kubernetes.io/tls"));
     assert_eq!(kind("shop/account").as_deref(), Some("Opaque"));
 }
+
+/// Keystores stand in the Secret beside what is served, follow their password without another certificate, and go when
+/// they are not asked for any more.
+#[test]
+fn keystores_follow_their_password_and_their_certificate() {
+    let Some(envoy) = envoy("e2e keystores") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let secret = || -> Option<Value> {
+        let output = instance.run(&["get", "secret", "shop/shop-tls", "--output", "json"]);
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    let entries = |secret: &Value| -> Vec<String> {
+        secret["data"].as_object().into_iter().flatten().map(|(entry, _)| entry.clone()).collect()
+    };
+    let note = |secret: &Value| secret["metadata"]["annotations"]["portolan.dev/keystores"].clone();
+    let serial = || {
+        let output = instance.run(&["get", "certificate", "shop/shop", "--output", "json"]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["status"]["revision"].clone()
+    };
+    instance.write(
+        "shop.yaml",
+        "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: own, namespace: shop}\nspec: {selfSigned: {}}\n---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: shop, namespace: shop}\nspec:\n  secretName: shop-tls\n  commonName: shop.test\n  privateKey: {algorithm: ECDSA}\n  issuerRef: {name: own}\n  keystores:\n    jks: {create: true, passwordSecretRef: {name: store, key: password}}\n    pkcs12: {create: true, passwordSecretRef: {name: store, key: password}}\n",
+    );
+    let told = instance.wait("the finding", || finding(&instance, "PTL-0338"));
+    assert_eq!(told["object"], "Certificate/shop/shop");
+    assert_eq!(secret(), None, "not without its keystores");
+    let password = |word: &str| {
+        format!(
+            "apiVersion: v1\nkind: Secret\nmetadata: {{name: store, namespace: shop}}\nstringData: {{password: {word}}}\n"
+        )
+    };
+    instance.write("store.yaml", &password("changeit"));
+    let first = instance.wait("the Secret", secret);
+    let all =
+        ["ca.crt", "keystore.jks", "keystore.p12", "tls.crt", "tls.key", "truststore.jks", "truststore.p12"];
+    assert_eq!(entries(&first), all);
+    assert_eq!(finding(&instance, "PTL-0338"), None);
+    instance.write("store.yaml", &password("another"));
+    instance.wait("the other password", || secret().filter(|now| note(now) != note(&first)));
+    instance.edit("shop.yaml", "    jks: {create: true", "    jks: {create: false");
+    let less = instance.wait("one store less", || secret().filter(|now| entries(now).len() == 5));
+    assert_eq!(entries(&less), ["ca.crt", "keystore.p12", "tls.crt", "tls.key", "truststore.p12"]);
+    assert_eq!(serial(), 1, "no other certificate");
+    let folder = instance.run(&["get", "secret", "shop/shop-tls", "--output", "yaml"]);
+    assert!(!String::from_utf8_lossy(&folder.stdout).contains("another"));
+}

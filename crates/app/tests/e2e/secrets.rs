@@ -381,3 +381,36 @@ fn the_repository_takes_a_name_from_a_mirror_that_was_first() {
     instance.wait("the mirror again", || value(&instance, "web-1/dup", "k"));
     instance.wait("no word", || findings(&instance).is_empty().then_some(()));
 }
+
+/// An immutable Secret keeps what it holds while its SealedSecret changes, which says so, and is made anew once it went.
+#[test]
+fn an_immutable_secret_stays_until_its_sealed_secret_went() {
+    let Some(envoy) = envoy("e2e immutable secret") else { return };
+    let (dir, keys) = (first_steps(), demo());
+    let sealed = |key: &str| {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque", "immutable": true,
+            "metadata": {"name": "fixed", "namespace": "vault"}, "stringData": {key: "v"},
+        });
+        seal(&secret, &path(&keys, "crt"))
+    };
+    std::fs::write(dir.path().join("fixed.yaml"), sealed("first")).unwrap();
+    let instance = Instance::start_with(dir, envoy, &["--sealing-key", &path(&keys, "key")]);
+    instance.wait("the Secret", || value(&instance, "vault/fixed", "first"));
+    instance.write("fixed.yaml", &sealed("second"));
+    let told = ("PTL-0156".to_owned(), "error".to_owned(), "SealedSecret/vault/fixed".to_owned());
+    instance.wait("the finding", || (findings(&instance) == [told.clone()]).then_some(()));
+    assert!(value(&instance, "vault/fixed", "first").is_some(), "it stays as it is");
+    assert_eq!(value(&instance, "vault/fixed", "second"), None);
+    let output = instance.run(&["get", "sealedsecret", "vault/fixed", "--output", "json"]);
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let synced = &json["status"]["conditions"][0];
+    assert_eq!((&synced["type"], &synced["status"]), (&"Synced".into(), &"False".into()), "{json:#}");
+    let words = "Secret \"fixed\" is invalid: data: Forbidden: field is immutable when `immutable` is set";
+    assert_eq!(synced["message"], words);
+    std::fs::remove_file(instance.dir.path().join("fixed.yaml")).unwrap();
+    instance.wait("both to go", || value(&instance, "vault/fixed", "first").is_none().then_some(()));
+    instance.write("fixed.yaml", &sealed("second"));
+    instance.wait("the Secret made anew", || value(&instance, "vault/fixed", "second"));
+    assert_eq!(findings(&instance), []);
+}

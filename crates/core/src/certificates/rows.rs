@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_model::{
     Code, Condition, Instant, IssuerKey, Name, NamespacedName, ObjectKey, Redacted,
     certificate::CertificateRequestParams,
-    input::{OutputFormats, Points},
+    input::{OutputFormats, Points, StoreForm},
     row,
 };
 use serde_json::Value;
@@ -235,6 +235,8 @@ pub struct IssueWanted {
     pub points: Points,
     /// What else the Secret holds.
     pub formats: OutputFormats,
+    /// Keystores that the Secret holds.
+    pub keystores: Vec<Store>,
     /// Annotations for the Secret (`secretTemplate`).
     pub annotations: std::collections::BTreeMap<Name, String>,
     /// Labels for the Secret.
@@ -277,7 +279,16 @@ pub struct Proof {
     pub provider: Name,
 }
 
-/// Wanted: an issued Secret follows the Certificate's `secretTemplate` and `additionalOutputFormats`. Gone as soon as it
+/// A keystore with its password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store {
+    /// What it is.
+    pub form: StoreForm,
+    /// What it is protected by; UTF-8.
+    pub password: Redacted,
+}
+
+/// Wanted: an issued Secret follows the Certificate's `secretTemplate`, `additionalOutputFormats` and `keystores`. Gone as soon as it
 /// does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateWanted {
@@ -289,5 +300,7 @@ pub struct TemplateWanted {
     pub labels: std::collections::BTreeMap<Name, Name>,
     /// Keys of `data` that it shall have besides, or with `None` not have.
     pub data: std::collections::BTreeMap<Name, Option<Redacted>>,
+    /// Keystores that are to be made anew from what the Secret holds.
+    pub keystores: Vec<Store>,
 }
 row!(TemplateWanted, NamespacedName, "template_wanted");

@@ -10,10 +10,10 @@ use portolan_model::{
 
 use super::{
     acme::OrderState,
-    asked,
+    asked, keystores,
     lifetime::{self, Authority},
     renewal::Life,
-    rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer},
+    rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
     signers::{Found, signer},
     trigger::{Trigger, asked_for, expired, renewing, trigger},
 };
@@ -81,13 +81,18 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         }
     };
     nameless(cx, certificate, &request);
+    let stores = keystores::told(cx, certificate);
     state.trigger = wrong.or_else(|| time(cx, life, &state, certificate));
     let by_time = state.trigger.as_ref().is_some_and(|(reason, _)| reason == "Renewing");
     if by_time && authority.zip(pair).is_some_and(|(authority, pair)| authority.gives_no_more(cx, pair)) {
         state.trigger = None;
     }
     if state.trigger.is_some() {
-        replace(cx, certificate, &mut state, request, secret.as_deref(), &owner);
+        match stores {
+            Ok(stores) => replace(cx, certificate, &mut state, (request, stores), secret.as_deref(), &owner),
+            // As cert-manager, which writes no Secret without what its Certificate asks for.
+            Err(why) => (state.issuing, state.detail) = (true, why),
+        }
     }
     cx.emit(state);
 }
@@ -137,7 +142,7 @@ fn replace(
     cx: &mut Cx<'_>,
     certificate: &Certificate,
     state: &mut CertificateState,
-    request: CertificateRequestParams,
+    (request, keystores): (CertificateRequestParams, Vec<Store>),
     secret: Option<&Secret>,
     owner: &Owner,
 ) {
@@ -186,6 +191,7 @@ fn replace(
                 keep_key: !certificate.rotate_key && pair.is_some() && !new_key(state),
                 points,
                 formats: certificate.formats,
+                keystores,
                 annotations: certificate.secret_annotations.clone(),
                 labels: certificate.secret_labels.clone(),
             };

@@ -1,5 +1,6 @@
-//! `secretTemplate` and `additionalOutputFormats` of a Certificate whose Secret is there already: it follows an edit without
-//! a new certificate (cert-manager's policies `SecretTemplateMismatch` and `AdditionalOutputFormatsMismatch`). Reflector's annotations come this way.
+//! `secretTemplate`, `additionalOutputFormats` and `keystores` of a Certificate whose Secret is there already: it follows an
+//! edit without a new certificate (cert-manager's policies `SecretTemplateMismatch`, `AdditionalOutputFormatsMismatch` and
+//! `SecretKeystoreFormatMismatch`). Reflector's annotations come this way.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -8,7 +9,7 @@ use portolan_model::{
     input::{Certificate, Maker, Secret},
 };
 
-use super::{formats, rows::TemplateWanted};
+use super::{formats, keystores, rows::TemplateWanted};
 use crate::{Cx, secrets::owner};
 
 /// What issuing itself writes, by prefix or whole key; all else comes from the template.
@@ -27,11 +28,30 @@ pub(super) fn template_wanted(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     if made_for.is_none_or(|name| *name != *certificate.key.name) {
         return;
     }
-    let annotations = merged(&certificate.secret_annotations, &secret.annotations);
+    let mut annotations = merged(&certificate.secret_annotations, &secret.annotations);
     let labels = merged(&certificate.secret_labels, &secret.labels);
-    let data = formats::wanted(&secret, certificate.formats);
-    if annotations != secret.annotations || labels != secret.labels || !data.is_empty() {
-        cx.emit(TemplateWanted { key, annotations, labels, data });
+    let mut data = formats::wanted(&secret, certificate.formats);
+    let mut keystores = Vec::new();
+    // Without a password those that are there stay; `certificate_states` tells why.
+    if let Ok(stores) = keystores::stores(cx, certificate)
+        && matches!(secret.tls, Some(Ok(_)))
+    {
+        let note = keystores::note(&stores, &secret.data);
+        if note.is_empty() {
+            annotations.remove(keystores::KEYSTORES);
+        } else {
+            annotations.insert(keystores::KEYSTORES.into(), note);
+        }
+        let (anew, gone) = keystores::wanted(&secret, stores);
+        keystores = anew;
+        data.extend(gone.into_iter().map(|entry| (entry, None)));
+    }
+    if annotations != secret.annotations
+        || labels != secret.labels
+        || !data.is_empty()
+        || !keystores.is_empty()
+    {
+        cx.emit(TemplateWanted { key, annotations, labels, data, keystores });
     }
 }
 

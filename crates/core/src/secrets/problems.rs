@@ -67,6 +67,15 @@ pub(super) fn not_ours(cx: &mut Cx<'_>, key: &NamespacedName) {
     problem(cx, sealed_secret(key), 152, Severity::Error, "metadata.name", message, hint);
 }
 
+/// The Secret that is there cannot be changed.
+pub(super) fn immutable(cx: &mut Cx<'_>, key: &NamespacedName) {
+    let message = format!(
+        "Secret {key} is immutable and stays as it is: once a Secret is marked as immutable, neither that nor its data can be changed"
+    );
+    let hint = "remove the SealedSecret, and add it again once its Secret is gone; or give it another name";
+    problem(cx, sealed_secret(key), 156, Severity::Error, "spec", message, hint);
+}
+
 /// A key of the template is a Go template.
 pub(super) fn templated(cx: &mut Cx<'_>, key: &NamespacedName, name: &Name) {
     let field = format!("spec.template.data.{name}");

@@ -47,7 +47,7 @@ impl Over {
     }
 }
 
-/// Fact: a SealedSecret could not be opened. Held against what was tried; a changed one is tried at once.
+/// Fact: a SealedSecret could not be opened, or not written. Held against what was tried; a changed one is tried at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnsealFailure {
     /// The SealedSecret.
@@ -56,6 +56,8 @@ pub struct UnsealFailure {
     pub sealed: SealedSecret,
     /// Why, for each value that could not be opened.
     pub failures: BTreeMap<Name, Unopened>,
+    /// Everything opened, and the Secret that is there is immutable and says something else.
+    pub immutable: bool,
 }
 row!(UnsealFailure, NamespacedName, "unseal_failures");
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::input::{Maker, SealedSecret, Secret};
+use serde_json::Value;
 
 use super::{
     credentials, problems,
@@ -33,10 +34,31 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         },
     };
     if let Some(failure) = cx.get::<UnsealFailure>(&sealed.key).filter(|failure| failure.sealed == wanted) {
+        if failure.immutable {
+            problems::immutable(cx, &sealed.key);
+        }
         let needless = credentials::only_for(cx, &sealed.key);
-        problems::unopened(cx, &sealed.key, &failure.failures, needless.as_deref());
+        if !failure.failures.is_empty() {
+            problems::unopened(cx, &sealed.key, &failure.failures, needless.as_deref());
+        }
     }
     cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: wanted, over });
+}
+
+/// Whether an API server refuses to make `wanted` of the Secret that is there (`ValidateSecretUpdate`): one that is
+/// immutable keeps its data and stays so.
+pub fn immutable(present: &Value, wanted: &Value, over: Over) -> bool {
+    if present["immutable"] != true {
+        return false;
+    }
+    let all = |of: &Value| of["data"].as_object().map_or(0, serde_json::Map::len);
+    let mut put = wanted["data"].as_object().into_iter().flatten();
+    let same = put.all(|(key, value)| present["data"][key] == *value);
+    match over {
+        Over::Patched => !same,
+        Over::Managed { .. } => !same || all(wanted) != all(present),
+        Over::Nothing => !same || all(wanted) != all(present) || wanted["immutable"] != true,
+    }
 }
 
 /// What a Secret of the repository lets a SealedSecret do with it. As upstream: `patch` is looked at first.

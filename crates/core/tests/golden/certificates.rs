@@ -16,7 +16,7 @@ use portolan_core::{
         acme::OrderState,
         rows::{
             Account, AccountFailure, AccountState, AccountWanted, Issuance, IssueFailure, IssueWanted,
-            OrderProgress, Outcome, RecordWanted, Settings, Signer,
+            OrderProgress, Outcome, RecordWanted, Settings, Signer, TemplateWanted,
         },
     },
     conditions::rows::ObjectStatus,
@@ -184,6 +184,9 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         if wanted.keep_key {
             lines.push("the key is kept".into());
         }
+        lines.extend(wanted.keystores.iter().map(|store| {
+            format!("with {:?} under a password of {} bytes", store.form, store.password.len())
+        }));
         issues.insert(wanted.key.to_string(), lines);
     }
     let accounts = engine.rows::<AccountWanted>().map(|wanted| {
@@ -205,8 +208,21 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
             (row.key.to_string(), lines.into_iter().collect())
         })
         .collect();
+    let follows = engine.rows::<TemplateWanted>().filter(|w| !w.data.is_empty() || !w.keystores.is_empty());
+    let follows = follows.map(|wanted| {
+        let data = wanted.data.iter().map(|(entry, value)| match value {
+            Some(_) => format!("{entry} is written"),
+            None => format!("{entry} is removed"),
+        });
+        let stores = wanted.keystores.iter().map(|store| {
+            let [own, _] = store.form.entries();
+            format!("{own} is made with a password of {} bytes", store.password.len())
+        });
+        (wanted.key.to_string(), data.chain(stores).collect())
+    });
     let sections = vec![
         ("status fields", fields),
+        ("secrets that follow", follows.collect()),
         ("certificates wanted", issues),
         ("accounts wanted", accounts.collect()),
         ("records", records.collect()),

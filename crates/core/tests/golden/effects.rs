@@ -210,7 +210,12 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
         } else if let Some(why) = facts["unopened"].get(&name) {
             let failures = why.as_object().unwrap().iter();
             let failures = failures.map(|(k, why)| (Name::new(k), unopened(why.as_str().unwrap()))).collect();
-            engine.put(UnsealFailure { key: row.key.clone(), sealed: row.sealed.clone(), failures });
+            engine.put(UnsealFailure {
+                key: row.key.clone(),
+                sealed: row.sealed.clone(),
+                failures,
+                immutable: false,
+            });
         }
     }
     // Of a SealedSecret that is gone, the Secret goes.

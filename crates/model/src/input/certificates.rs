@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Instant, IssuerKey, Name, NamespacedName, ObjectKey, row};
+use crate::{Instant, IssuerKey, Name, NamespacedName, ObjectKey, Redacted, row};
 
 /// An Issuer or ClusterIssuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +109,8 @@ pub struct Certificate {
     pub renewal_disabled: bool,
     /// `additionalOutputFormats`.
     pub formats: OutputFormats,
+    /// `keystores` with `create`.
+    pub keystores: Vec<Keystore>,
     /// `secretTemplate.annotations`.
     pub secret_annotations: BTreeMap<Name, String>,
     /// `secretTemplate.labels`.
@@ -132,6 +134,69 @@ pub struct OutputFormats {
     pub der: bool,
     /// `CombinedPEM`: key and chain under `tls-combined.pem`.
     pub combined: bool,
+}
+
+/// `keystores.jks` or `keystores.pkcs12`: key and chain as Java reads them, in the Secret as well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keystore {
+    /// What is made.
+    pub form: StoreForm,
+    /// What it is protected by.
+    pub password: StorePassword,
+}
+
+/// A form of keystore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreForm {
+    /// Java's own, with the alias of the key.
+    Jks {
+        /// `alias`, default applied.
+        alias: Name,
+    },
+    /// PKCS#12.
+    Pkcs12(Pkcs12Profile),
+}
+
+/// `pkcs12.profile`: what PKCS#12 is encrypted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pkcs12Profile {
+    /// `LegacyRC2` and `LegacyDES`: 3DES and SHA-1.
+    Legacy,
+    /// `Modern2023`: AES-256 and SHA-256.
+    Modern2023,
+}
+
+/// The password of a keystore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePassword {
+    /// `password`.
+    Written(Redacted),
+    /// `passwordSecretRef`.
+    Secret {
+        /// Name of a Secret in the Certificate's namespace.
+        name: Name,
+        /// Key in its data.
+        key: Name,
+    },
+}
+
+impl StoreForm {
+    /// Keys of the Secret that hold the keystore and the store of the CA beside it.
+    pub fn entries(&self) -> [Name; 2] {
+        match self {
+            Self::Jks { .. } => ["keystore.jks", "truststore.jks"],
+            Self::Pkcs12(_) => ["keystore.p12", "truststore.p12"],
+        }
+        .map(Name::new)
+    }
+
+    /// The field of a Certificate that asks for it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            Self::Jks { .. } => "spec.keystores.jks",
+            Self::Pkcs12(_) => "spec.keystores.pkcs12",
+        }
+    }
 }
 
 /// `issuerRef`.

@@ -14,8 +14,8 @@ use super::{
 use crate::{
     Instant, IssuerKey, Name, NamespacedName, ObjectKey, Severity,
     input::{
-        Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, NameConstraints,
-        OutputFormats, Points, Solver, Subject,
+        Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, Keystore,
+        NameConstraints, OutputFormats, Pkcs12Profile, Points, Solver, StoreForm, StorePassword, Subject,
     },
     nearest,
 };
@@ -206,6 +206,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
         refused,
         renewal_disabled: spec.get("renewal").get("policy").text() == Some("Disabled"),
+        keystores: keystores(&spec),
         formats: OutputFormats { der: format("DER"), combined: format("CombinedPEM") },
         secret_annotations: template.get("annotations").map(),
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
@@ -246,17 +247,44 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
     }
 }
 
+/// The keystores that are to be created.
+fn keystores(spec: &Node<'_>) -> Vec<Keystore> {
+    let jks = |store: &Node<'_>| StoreForm::Jks { alias: store.get("alias").name_or("certificate") };
+    let pkcs12 = |store: &Node<'_>| match store.get("profile").text() {
+        Some("Modern2023") => StoreForm::Pkcs12(Pkcs12Profile::Modern2023),
+        _ => StoreForm::Pkcs12(Pkcs12Profile::Legacy),
+    };
+    let one = |field: &str, form: &dyn Fn(&Node<'_>) -> StoreForm| {
+        let store = spec.get("keystores").get(field);
+        let reference = store.get("passwordSecretRef");
+        let password = match reference.get("name").opt() {
+            Some(name) => StorePassword::Secret { name, key: reference.get("key").name() },
+            None => StorePassword::Written(store.get("password").text().unwrap_or_default().into()),
+        };
+        store.get("create").flag().then(|| Keystore { form: form(&store), password })
+    };
+    [one("jks", &jks), one("pkcs12", &pkcs12)].into_iter().flatten().collect()
+}
+
+/// The profiles of PKCS#12 that are made; `Modern2026` (PBMAC1) is not.
+const PROFILES: [&str; 4] = ["", "LegacyRC2", "LegacyDES", "Modern2023"];
+
 /// What is not built: the certificate is not made without it.
 fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
-    let stores = ["jks", "pkcs12"].map(|field| spec.get("keystores").get(field));
-    let hint = "leave the keystore out, and make it from tls.crt and tls.key where it is used";
-    let stores = stores.into_iter().filter(|store| store.get("create").flag()).map(|store| (store, hint));
+    let store = spec.get("keystores").get("pkcs12");
+    let profile = store.get("profile");
+    let built =
+        !store.get("create").flag() || profile.text().is_none_or(|profile| PROFILES.contains(&profile));
+    let hint = "write Modern2023, the strongest profile that is made here";
+    let profile = (!built).then_some((profile, hint));
     let windows = spec.get("renewal").get("windows");
     let hint = "leave the windows out: it is renewed when it is due";
     let windows = (!windows.items().is_empty()).then_some((windows, hint));
     let mut first = None;
-    for (node, hint) in stores.chain(windows) {
-        let message = format!("{} is not built, and the certificate is not made without it", node.path);
+    for (node, hint) in profile.into_iter().chain(windows) {
+        let written = node.text().map(|text| format!(" {text}")).unwrap_or_default();
+        let message =
+            format!("{}{written} is not built, and the certificate is not made without it", node.path);
         root.problem(336, Severity::Error, &node.path, message.clone(), hint);
         first.get_or_insert(message);
     }

@@ -4,7 +4,8 @@ use portolan_model::{
 };
 
 use super::*;
-use crate::secrets::rows::{ComponentCredential, Unopened, UnsealFailure, UnsealWanted};
+use crate::secrets::immutable;
+use crate::secrets::rows::{ComponentCredential, Over, Unopened, UnsealFailure, UnsealWanted};
 
 const SEALED: &str = "
 apiVersion: bitnami.com/v1alpha1
@@ -35,7 +36,7 @@ fn wanted(engine: &Engine<World>) -> Option<SealedSecret> {
 fn fail(engine: &mut Engine<World>, failures: &[(&str, Unopened)]) {
     let sealed = wanted(engine).unwrap();
     let failures = failures.iter().map(|(name, why)| ((*name).into(), *why)).collect();
-    engine.put(UnsealFailure { key: key(), sealed, failures });
+    engine.put(UnsealFailure { key: key(), sealed, failures, immutable: false });
     step(engine);
 }
 
@@ -92,7 +93,7 @@ fn the_credential_of_a_substituted_issuer_blocks_nothing() {
     let key = NamespacedName::new("team-a", "dns");
     let sealed = other.get::<UnsealWanted>(&key).unwrap().sealed.clone();
     let failures = [("user".into(), Unopened::NoKeys)].into();
-    other.put(UnsealFailure { key, sealed, failures });
+    other.put(UnsealFailure { key, sealed, failures, immutable: false });
     step(&mut other);
     let severity = |engine: &Engine<World>| findings(engine).iter().find(|f| f.0 == 151).unwrap().1;
     assert_eq!(severity(&other), Severity::Error);
@@ -175,4 +176,38 @@ fn a_go_template_is_told_and_left_out() {
     assert_eq!(wanted(&engine).unwrap().template.keys().map(|k| &**k).collect::<Vec<_>>(), ["plain"]);
     fail(&mut engine, &[("a", Unopened::NoKeys)]);
     assert_eq!(codes(&engine).len(), 2, "a failure is held against what was tried");
+}
+
+#[test]
+fn an_immutable_secret_that_is_there_is_one_error_until_the_sealed_secret_fits_it() {
+    let mut engine = world::engine();
+    apply(&mut engine, SEALED);
+    step(&mut engine);
+    let sealed = wanted(&engine).unwrap();
+    engine.put(UnsealFailure { key: key(), sealed, failures: [].into(), immutable: true });
+    step(&mut engine);
+    assert_eq!(codes(&engine), [156]);
+    apply(&mut engine, &SEALED.replace("user: AAAA", "user: BBBB"));
+    step(&mut engine);
+    assert_eq!(codes(&engine), Vec::<u16>::new(), "the failure was about another text");
+}
+
+#[test]
+fn what_is_immutable_keeps_its_data_and_stays_so() {
+    let secret = |immutable: bool, value: &str, label: &str| serde_json::json!({"immutable": immutable, "data": {"k": value}, "metadata": {"labels": {"l": label}}});
+    let there = secret(true, "a", "x");
+    let own = |present: &_, wanted: &_| immutable(present, wanted, Over::Nothing);
+    assert!(own(&there, &secret(true, "b", "x")));
+    assert!(own(&there, &secret(false, "a", "x")));
+    assert!(!own(&there, &secret(true, "a", "y")), "labels may change");
+    assert!(!own(&secret(false, "a", "x"), &secret(true, "b", "x")));
+    // A Secret of the repository stays immutable by itself.
+    let (managed, fill) = (Over::Managed { independent: false }, secret(false, "a", "y"));
+    assert!(!immutable(&there, &fill, managed));
+    let more = serde_json::json!({"data": {"k": "a", "more": "b"}});
+    let mut both = there.clone();
+    both["data"]["other"] = "c".into();
+    assert!(immutable(&both, &fill, managed), "it would lose a key");
+    assert!(!immutable(&both, &fill, Over::Patched));
+    assert!(immutable(&both, &more, Over::Patched));
 }
