@@ -55,7 +55,16 @@ pub fn coloured(text: &str) -> String {
 
 /// Lines for people.
 pub fn print(text: &str) {
-    anstream::print!("{}", coloured(text));
+    let mut to = io::stdout();
+    if anstream::AutoStream::choice(&to) != anstream::ColorChoice::Never {
+        return anstream::print!("{}", coloured(text));
+    }
+    // To take colours out again costs more than all else of a line, and cuts the text: each line would be a write.
+    match to.write_all(shown::lines(text).as_bytes()) {
+        // Who closed the pipe has read enough; the rest is as `anstream` and the standard library have it.
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => panic!("failed printing to stdout: {why}"),
+        Err(_) | Ok(()) => {}
+    }
 }
 
 /// One line for people.
@@ -144,6 +153,13 @@ mod tests {
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "live   a\\u{1b}[31m\\u{202e}b\n  error c\n");
         assert!(text.starts_with("\u{1b}[") && text.matches('\u{1b}').count() == 2, "{text:?}");
+    }
+
+    #[test]
+    fn without_colours_it_says_the_same() {
+        for text in ["live   a\nerror b\n    hint: c\n", "a\u{1b}[31mb\u{202e}\n\n", "", "pending  x"] {
+            assert_eq!(anstream::adapter::strip_str(&coloured(text)).to_string(), shown::lines(text));
+        }
     }
 
     #[test]

@@ -35,6 +35,8 @@ pub struct View {
     gone: BTreeSet<Problem>,
     /// Whether lines are printed; `--once` prints a table at its end instead.
     lines: bool,
+    /// Lines for no terminal, until all of them are known: many hosts change together, and each write costs more than its line.
+    text: String,
 }
 
 /// The lower lines of a terminal.
@@ -61,6 +63,7 @@ impl View {
             standing: BTreeSet::new(),
             gone: BTreeSet::new(),
             lines,
+            text: String::new(),
         }
     }
 
@@ -82,7 +85,7 @@ impl View {
         }
     }
 
-    fn line(&self, line: &str) {
+    fn line(&mut self, line: &str) {
         match &self.screen {
             // Above the live view, which is drawn on stderr.
             Some(screen) => {
@@ -93,7 +96,7 @@ impl View {
                     drop(screen.all.println(bare.as_deref().unwrap_or(line)));
                 }
             }
-            None => out::print(&columns::folded_text(line)),
+            None => self.text.push_str(&columns::folded_text(line)),
         }
     }
 
@@ -132,6 +135,10 @@ impl View {
                 self.line(&finding(&problem));
             }
             self.standing.insert(problem);
+        }
+        if !self.text.is_empty() {
+            out::print(&self.text);
+            self.text.clear();
         }
         self.draw();
     }
