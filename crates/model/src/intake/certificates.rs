@@ -261,7 +261,8 @@ fn keystores(spec: &Node<'_>) -> Vec<Keystore> {
             Some(name) => StorePassword::Secret { name, key: reference.get("key").name() },
             None => StorePassword::Written(store.get("password").text().unwrap_or_default().into()),
         };
-        store.get("create").flag().then(|| Keystore { form: form(&store), password })
+        let form = form(&store);
+        store.get("create").flag().then_some(Keystore { form, password })
     };
     [one("jks", &jks), one("pkcs12", &pkcs12)].into_iter().flatten().collect()
 }
