@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge fuzz bad-input differential schema-diff golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge faults fuzz bad-input differential schema-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -39,6 +39,14 @@ RESULTS_OF_EDGE ?= $(CURDIR)/docs/results/edge.md
 bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 1000'] [PORTOLAN_BENCH_OLD=/older/portolan]; more in crates/app/benches/edge
 	@scripts/setup demo
 	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_EDGE)" PORTOLAN_BENCH_HOSTS="$${PORTOLAN_BENCH_HOSTS:-100 1000 5000 50000}" cargo bench --locked --package portolan --bench edge
+
+# Where `make faults` writes its table, and which tests are part of it.
+RESULTS_OF_FAULTS ?= $(CURDIR)/docs/results/faults.md
+FAULTS = restarts:: writing:: slow:: state:: damaged breaker
+faults: ## bad days with real parts: [PORTOLAN_FAULTS_HOSTS='10 200'] [PORTOLAN_FAULTS_KILLS=20]; more in crates/app/benches/faults
+	@scripts/setup test
+	cargo test --locked --package portolan --test e2e -- $(FAULTS) | tee target/faults.txt
+	PORTOLAN_FAULTS_HOSTS="$${PORTOLAN_FAULTS_HOSTS:-10 200 1000}" PORTOLAN_FAULTS_KILLS="$${PORTOLAN_FAULTS_KILLS:-200}" PORTOLAN_FAULTS_TIMES="$${PORTOLAN_FAULTS_TIMES:-40}" PORTOLAN_FAULTS_TESTS="$(CURDIR)/target/faults.txt" PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_FAULTS)" cargo bench --locked --package portolan --bench faults
 
 # Cases of each property; the tests of `make test` run 256.
 CASES ?= 20000

@@ -34,6 +34,9 @@ pub struct Addresses {
     bind: Option<IpAddr>,
     #[serde(default)]
     low_ports: bool,
+    /// Gateways with a number that are gone, the first of them first.
+    #[serde(skip)]
+    gone: Vec<String>,
     /// Sockets that Portolan itself listens on.
     #[serde(skip)]
     ours: Vec<SocketAddr>,
@@ -86,6 +89,8 @@ impl Addresses {
         ours: Vec<SocketAddr>,
     ) -> Self {
         let mut made: Self = saved.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        // Those that are there say so before a new one asks.
+        made.gone = made.numbers.keys().filter(|key| !made.ports.contains_key(*key)).cloned().collect();
         if (made.bind, made.low_ports) != (bind, low_ports) {
             made.ports.clear();
         }
@@ -102,10 +107,15 @@ impl Addresses {
     ) -> Vec<(GatewayKey, Option<GatewayAddress>)> {
         let mut present: Vec<(&Gateway, IpAddr)> = Vec::new();
         for (key, gateway) in changed {
+            self.gone.retain(|gone| *gone != key.to_string());
+            if gateway.is_none() {
+                self.ports.remove(&key.to_string());
+                self.gone.push(key.to_string());
+            }
+        }
+        for (key, gateway) in changed {
             match gateway {
-                None => {
-                    self.ports.remove(&key.to_string());
-                }
+                None => {}
                 Some(gateway) => {
                     present.extend(self.number(key).map(|number| (&**gateway, self.address(number))));
                 }
@@ -135,14 +145,18 @@ impl Addresses {
         changed.iter().map(|(key, _)| (key.clone(), row(key))).collect()
     }
 
-    /// The number of a Gateway; gives it one if it has none.
+    /// The number of a Gateway; gives it one if it has none. When all are taken it is that of the one that is gone longest:
+    /// a Gateway is gone once nothing points to it any more.
     fn number(&mut self, key: &GatewayKey) -> Option<u8> {
         let key = key.to_string();
         if let Some(number) = self.numbers.get(&key) {
             return Some(*number);
         }
         let taken: BTreeSet<u8> = self.numbers.values().copied().collect();
-        let free = (1..=254).find(|number| !taken.contains(number))?;
+        let free = (1..=254).find(|number| !taken.contains(number)).or_else(|| {
+            let gone = (!self.gone.is_empty()).then(|| self.gone.remove(0))?;
+            self.numbers.remove(&gone)
+        })?;
         self.numbers.insert(key, free);
         Some(free)
     }

@@ -78,6 +78,9 @@ use crate::{
 const GIT: &str = "git";
 const OURS: &str = "portolan";
 
+/// Ports of the stand-ins, in the state directory.
+const STAND_INS: &str = "stand-ins.json";
+
 /// How long after a refused write the work tree is read again.
 const REWRITE: Duration = Duration::from_secs(5);
 
@@ -268,7 +271,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         engine: world::engine(),
         store,
         root,
-        wire: Wire::default(),
+        wire: Wire::remembering(std::fs::read(state.path().join(STAND_INS)).ok().as_deref()),
         board,
         addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports, ours),
         _claim: claim,
@@ -476,6 +479,9 @@ impl Driver {
             if !self.facts {
                 break;
             }
+        }
+        if let Some(ports) = self.wire.stand_ins() {
+            self.keep(STAND_INS, ports);
         }
         if let Some(published) = self.wire.publish(&self.board) {
             self.reaction.published(published.count, published.bytes);

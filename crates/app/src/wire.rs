@@ -33,6 +33,16 @@ pub struct Wire {
 }
 
 impl Wire {
+    /// Nothing yet; stand-ins have the ports of an earlier run.
+    pub fn remembering(stand_ins: Option<&[u8]>) -> Self {
+        Self { echo: Echo::remembering(stand_ins), ..Self::default() }
+    }
+
+    /// Ports of the stand-ins, if they are others than at the call before.
+    pub fn stand_ins(&mut self) -> Option<Vec<u8>> {
+        self.echo.take_changed()
+    }
+
     /// Takes over the changes of the last step; `true` if there are facts for another one.
     pub fn take(&mut self, step: &Changes, board: &Board, engine: &mut Engine<World>) -> bool {
         let echo = &mut self.echo;

@@ -55,6 +55,9 @@ use crate::{
 /// API group of the kinds of this room.
 pub(crate) const GROUP: &str = "gateway.networking.k8s.io";
 
+/// How many seconds Envoy leaves connections of a listener that changes or goes to finish.
+pub const DRAIN_SECONDS: u64 = 10;
+
 /// Controller names whose classes are ours.
 pub const CONTROLLERS: [&str; 2] =
     ["portolan.dev/gateway-controller", "gateway.envoyproxy.io/gatewayclass-controller"];

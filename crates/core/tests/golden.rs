@@ -120,7 +120,8 @@ impl Run {
     /// What the driver does with a change of the repository: what is still in DNS is kept.
     fn change(&mut self, key: &Object, new: Option<&Object>) {
         let old = self.objects.iter().find(|old| old.key == key.key).cloned();
-        let kept = old.and_then(|old| drain::keep(&self.engine, &old, new, self.now.plus_millis(30_000)));
+        let kept =
+            old.and_then(|old| drain::keep(&self.engine, &old, new, &[], self.now.plus_millis(30_000)));
         match (new, &kept) {
             (Some(new), _) => self.put(new),
             (None, Some(kept)) if kept.key == key.key => {}

@@ -31,6 +31,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Echo {
     by_service: BTreeMap<String, SocketAddr>,
     shared: Option<SocketAddr>,
+    /// Ports by Service, of this run and of earlier ones; under no name that of those that share one.
+    ports: BTreeMap<String, u16>,
+    /// They are not those that were remembered.
+    changed: bool,
     connections: Arc<Semaphore>,
 }
 
@@ -39,11 +43,45 @@ impl Default for Echo {
         let files = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         let half = files.and_then(|files| usize::try_from(files / 2).ok()).unwrap_or(CONNECTIONS);
         let connections = Arc::new(Semaphore::new(half.clamp(1, CONNECTIONS)));
-        Self { by_service: BTreeMap::new(), shared: None, connections }
+        let (by_service, ports) = (BTreeMap::new(), BTreeMap::new());
+        Self { by_service, shared: None, ports, changed: false, connections }
     }
 }
 
 impl Echo {
+    /// With the ports of an earlier run: Envoy has them still, so that nothing has to be sent again and hosts answer as soon as
+    /// this program does. What cannot be read is a run without one before.
+    pub fn remembering(saved: Option<&[u8]>) -> Self {
+        let ports = saved.and_then(|bytes| serde_json::from_slice(bytes).ok()).unwrap_or_default();
+        Self { ports, ..Self::default() }
+    }
+
+    /// The ports, if they are others than at the call before.
+    pub fn take_changed(&mut self) -> Option<Vec<u8>> {
+        if !std::mem::take(&mut self.changed) {
+            return None;
+        }
+        if self.ports.len() > 2 * NAMED {
+            // Most are of Services that are gone.
+            let used = &self.by_service;
+            self.ports.retain(|service, _| service.is_empty() || used.contains_key(service));
+        }
+        serde_json::to_vec(&self.ports).ok()
+    }
+
+    fn listen(&mut self, service: Option<&str>) -> std::io::Result<SocketAddr> {
+        let name = service.unwrap_or_default();
+        let before = self.ports.get(name).copied();
+        let listener = before.and_then(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+        let listener = listener.map_or_else(|| std::net::TcpListener::bind(("127.0.0.1", 0)), Ok)?;
+        let address = listen(listener, service.map(str::to_owned), &self.connections)?;
+        if before != Some(address.port()) {
+            self.ports.insert(name.to_owned(), address.port());
+            self.changed = true;
+        }
+        Ok(address)
+    }
+
     /// Address that answers in place of `service`. Must be called inside a runtime; the listener ends with it.
     ///
     /// # Errors
@@ -54,18 +92,21 @@ impl Echo {
         }
         if self.by_service.len() >= NAMED {
             if self.shared.is_none() {
-                self.shared = Some(listen(None, &self.connections)?);
+                self.shared = Some(self.listen(None)?);
             }
             return self.shared.ok_or_else(|| std::io::Error::other("no listener"));
         }
-        let address = listen(Some(service.to_owned()), &self.connections)?;
+        let address = self.listen(Some(service))?;
         self.by_service.insert(service.to_owned(), address);
         Ok(address)
     }
 }
 
-fn listen(service: Option<String>, connections: &Arc<Semaphore>) -> std::io::Result<SocketAddr> {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+fn listen(
+    listener: std::net::TcpListener,
+    service: Option<String>,
+    connections: &Arc<Semaphore>,
+) -> std::io::Result<SocketAddr> {
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
@@ -145,4 +186,30 @@ fn answer(request: &Request<Incoming>, service: Option<&str>) -> Response<Body> 
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn ports_are_those_of_the_run_before_unless_somebody_has_them() {
+        let mut first = Echo::default();
+        let (a, b) = (first.address("ns/a").unwrap(), first.address("ns/b").unwrap());
+        let saved = first.take_changed().unwrap();
+        assert_eq!(first.take_changed(), None);
+        // The first run goes on: its ports are taken.
+        let mut again = Echo::remembering(Some(&saved));
+        assert_ne!(again.address("ns/a").unwrap(), a);
+        assert!(again.take_changed().is_some());
+        let free = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
+        let saved = format!("{{\"ns/a\":{},\"ns/b\":{}}}", free.port(), b.port());
+        let mut other = Echo::remembering(Some(saved.as_bytes()));
+        assert_eq!(other.address("ns/a").unwrap(), free);
+        assert_eq!(other.take_changed(), None, "nothing is another one");
+        assert_ne!(other.address("ns/b").unwrap(), b);
+        assert!(other.take_changed().is_some());
+        assert!(Echo::remembering(Some(b"{")).address("ns/a").is_ok());
+    }
 }

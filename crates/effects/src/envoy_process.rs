@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use portolan_core::gateway::DRAIN_SECONDS;
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use backoff::Backoff;
@@ -137,7 +138,7 @@ impl Envoy {
             .arg("-c")
             .arg(state.join(CONFIG))
             .args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warning"])
-            .args(["--concurrency", "2", "--drain-time-s", "10"])
+            .args(["--concurrency", "2", "--drain-time-s", &DRAIN_SECONDS.to_string()])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(file)

@@ -71,11 +71,41 @@ impl Edge {
 
     /// Ends Portolan without any chance to tidy up, and starts it again; its Envoy serves on.
     pub fn restart(&mut self) {
+        self.kill();
+        self.child = up(&self.program, &self.envoy, self.dir.path(), self.state.path());
+        until("run.json", || self.run());
+    }
+
+    /// Ends Portolan without any chance to tidy up.
+    #[allow(dead_code, reason = "`benches/faults` uses it apart")]
+    pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = std::fs::remove_file(self.state.path().join("run.json"));
+    }
+
+    /// Starts it after a kill; false if it has ended instead of serving.
+    #[allow(dead_code, reason = "`benches/faults` uses it")]
+    pub fn try_start(&mut self) -> bool {
         self.child = up(&self.program, &self.envoy, self.dir.path(), self.state.path());
-        until("run.json", || self.run());
+        until("run.json, or an end", || {
+            if self.run().is_some() {
+                return Some(true);
+            }
+            self.child.try_wait().unwrap().map(|_| false)
+        })
+    }
+
+    /// The folder of its work tree.
+    #[allow(dead_code, reason = "`benches/faults` uses it")]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The folder of its state.
+    #[allow(dead_code, reason = "`benches/faults` uses it")]
+    pub fn state(&self) -> &Path {
+        self.state.path()
     }
 
     /// Has a Certificate renewed.

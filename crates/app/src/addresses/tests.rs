@@ -54,6 +54,38 @@ fn a_gateway_keeps_its_number() {
     assert_eq!((range_of(Some(&first.save()), 3), range_of(None, 3)), (9, 4));
 }
 
+#[test]
+fn numbers_of_gateways_that_are_gone_are_given_again_when_all_are_used() {
+    let names: Vec<String> = (1..=254).map(|n| format!("g{n}")).collect();
+    let mut all = fresh(None);
+    for name in &names {
+        all.give(&[gateway(name, &[(80, "HTTP")])]);
+    }
+    assert_eq!(
+        all.give(&[gateway("late", &[(80, "HTTP")])])[0].1,
+        None,
+        "nothing is taken from who is there"
+    );
+    let gone = |name: &str| (gateway(name, &[]).0, None);
+    all.give(&[gone("g7")]);
+    all.give(&[gone("g3")]);
+    let address = |given: &[(GatewayKey, Option<GatewayAddress>)]| {
+        given[0].1.as_ref().map(|address| address.address.to_string())
+    };
+    // One of them comes back.
+    assert_eq!(address(&all.give(&[gateway("g7", &[(80, "HTTP")])])).unwrap(), "127.77.9.7");
+    assert_eq!(address(&all.give(&[gateway("late", &[(80, "HTTP")])])).unwrap(), "127.77.9.3");
+    // Over a restart too, when those that are there have said so.
+    all.give(&[gone("g9")]);
+    let mut again = Addresses::new(Some(&all.save()), 9, None, false, vec![]);
+    let present: Vec<_> = names.iter().filter(|name| !["g3", "g9"].contains(&&***name)).collect();
+    let mut present: Vec<_> = present.iter().map(|name| gateway(name, &[(80, "HTTP")])).collect();
+    present.push(gateway("late", &[(80, "HTTP")]));
+    again.give(&present);
+    assert_eq!(address(&again.give(&[gateway("new", &[(80, "HTTP")])])).unwrap(), "127.77.9.9");
+    assert_eq!(address(&again.give(&[gateway("newer", &[(80, "HTTP")])])), None);
+}
+
 /// Cases gateway/03-ports-80-and-8080 and fixtures/ports.
 #[test]
 fn a_moved_port_meets_no_written_one() {

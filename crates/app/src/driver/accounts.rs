@@ -32,6 +32,9 @@ impl Driver {
     fn register(&mut self, wanted: Arc<AccountWanted>) {
         let events = self.events.clone();
         if wanted.fingerprint.is_empty() {
+            if let Some(why) = self.in_place_of_an_account(&wanted.account_key) {
+                return self.account_failed((*wanted).clone(), false, why, None);
+            }
             // Once the key is there, the request comes again with its fingerprint.
             tokio::task::spawn_blocking(move || {
                 let made = AccountKey::generate(KeyKind::Rsa2048).and_then(|key| key.to_pem());

@@ -21,7 +21,7 @@ impl Driver {
             severity: Severity::Error,
             message: format!("its row in {} is damaged and left out", self.state.path().join("store.redb").display()),
             hint: "check the disk; what the repository or an issuer makes comes back by itself. A CA is not made anew before \
-                   `portolan renew NAMESPACE/CERTIFICATE` says so: restore store.redb from a backup to keep it"
+                   `portolan renew NAMESPACE/CERTIFICATE` says so, nor an ACME account before another Secret is named: restore store.redb from a backup to keep it"
                 .into(),
         }
         };
@@ -36,6 +36,17 @@ impl Driver {
                 "Secret {} held a CA, and its row in the store is damaged: no other CA is made in its place before `portolan \
                  renew {}` says so",
                 wanted.secret, wanted.key
+            )
+        })
+    }
+
+    /// Why an ACME account gets no key: it would be a new account in place of one whose key is damaged.
+    pub(super) fn in_place_of_an_account(&self, name: &NamespacedName) -> Option<String> {
+        self.store.damaged().contains(&secret(name)).then(|| {
+            format!(
+                "Secret {name} held the account's key, and its row in the store is damaged: no other account is registered in its \
+                 place before somebody restores store.redb from a backup, brings the key as that Secret, or names another Secret in \
+                 privateKeySecretRef"
             )
         })
     }

@@ -300,10 +300,20 @@ impl Driver {
         self.facts = true;
     }
 
-    /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class still has in DNS
+    /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class, or what another controller is given, still has in DNS
     /// stays served, and nothing else is removed before it is.
     pub(super) fn in_order(&mut self, writes: Vec<Write>) -> Vec<Write> {
         let until = now().plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX));
+        let coming: Vec<Object> = writes
+            .iter()
+            .filter_map(|write| match write {
+                Write::Apply(object, GIT) if object.key.kind.is(GROUP, "GatewayClass") => {
+                    Some((**object).clone())
+                }
+                _ => None,
+            })
+            .collect();
+        let coming: Vec<&Object> = coming.iter().collect();
         let mut kept = Vec::new();
         let mut ordered = Vec::with_capacity(writes.len());
         for write in writes {
@@ -316,7 +326,8 @@ impl Driver {
                 }
             };
             let old = self.store.get(key).filter(|old| old.manager == GIT && concerns(&old.object, new));
-            let Some(copy) = old.and_then(|old| drain::keep(&self.engine, &old.object, new, until)) else {
+            let Some(copy) = old.and_then(|old| drain::keep(&self.engine, &old.object, new, &coming, until))
+            else {
                 ordered.push(write);
                 continue;
             };
@@ -345,7 +356,7 @@ fn concerns(old: &Object, new: Option<&Object>) -> bool {
     };
     let fields: &[&str] = match route_key(&old.key) {
         Some(_) => &["/spec/hostnames", "/spec/parentRefs"],
-        None if is("Gateway") => &["/spec/listeners"],
+        None if is("Gateway") => &["/spec/listeners", "/spec/gatewayClassName"],
         None => &[],
     };
     fields.iter().any(|field| old.json.pointer(field) != new.json.pointer(field))

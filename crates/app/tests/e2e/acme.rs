@@ -399,3 +399,49 @@ fn orders_that_cannot_be_made_are_findings() {
     assert_eq!(finding["file"], "acme.yaml");
     assert!(finding["line"].as_u64().is_some_and(|line| line > 10), "{finding}");
 }
+
+/// A byte of the row of an account's key is another one: no other account is registered in silence.
+#[test]
+fn a_damaged_account_key_is_never_another_account_in_silence() {
+    let Some(envoy) = envoy("e2e damaged account") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("certificates.yaml"), CERTIFICATES).unwrap();
+    let mut instance = Instance::start(dir, envoy);
+    let before = instance.reach("app1.dev.example.com", "live");
+    assert!(instance.run(&["down"]).status.success());
+    instance.ended();
+    let file = instance.state.path().join("store.redb");
+    let mut bytes = std::fs::read(&file).unwrap();
+    // Secrets of certificates have a certificate before their key.
+    let mark = b"\"data\":{\"tls.key\":\"";
+    let at: Vec<usize> = (0..bytes.len() - mark.len()).filter(|at| bytes[*at..].starts_with(mark)).collect();
+    assert!(!at.is_empty());
+    for at in at {
+        bytes[at + mark.len() + 9] ^= 1;
+    }
+    std::fs::write(&file, bytes).unwrap();
+    instance.up();
+    let found = |object: &str, words: &str| {
+        let status = instance.status();
+        let all = status["findings"].as_array().cloned().unwrap_or_default();
+        all.iter().any(|f| f["object"] == object && f["message"].as_str().unwrap().contains(words))
+    };
+    let account = "cert-manager/letsencrypt-account";
+    instance.wait("the damaged row", || {
+        found(&format!("Secret/{account}"), "is damaged and left out").then_some(())
+    });
+    instance.wait("the issuer to say so", || {
+        found("ClusterIssuer/letsencrypt", "no other account is registered").then_some(())
+    });
+    assert!(!instance.run(&["get", "secret", account]).status.success());
+    let entry = instance.reach("app1.dev.example.com", "live");
+    assert_eq!(entry["certificate"]["serial"], before["certificate"]["serial"], "what it has is served on");
+    // Somebody says so.
+    instance.edit("certificates.yaml", "{name: letsencrypt-account}", "{name: letsencrypt-second}");
+    instance.wait("the new account", || {
+        instance.run(&["get", "secret", "cert-manager/letsencrypt-second"]).status.success().then_some(())
+    });
+    instance.wait("the issuer to be well", || {
+        (!found("ClusterIssuer/letsencrypt", "no other account is registered")).then_some(())
+    });
+}

@@ -442,3 +442,77 @@ fn a_removed_class_is_served_until_the_records_of_its_gateways_are_gone() {
     instance.reach("n0.dev.example.com", "live");
     instance.reach(APP, "live");
 }
+
+/// A Gateway whose class is misspelt, and one that is given to another controller: as if it were removed.
+#[test]
+fn what_is_given_to_another_controller_is_served_until_its_records_are_gone() {
+    let Some(envoy) = envoy("e2e dns class change") else { return };
+    let dir = first_steps();
+    let class = "apiVersion: gateway.networking.k8s.io/v1\nkind: GatewayClass\nmetadata: {name: second}\nspec: {controllerName: portolan.dev/gateway-controller}\n";
+    std::fs::write(dir.path().join("class.yaml"), class).unwrap();
+    let other = OTHER.replace("gatewayClassName: infra-shared-01", "gatewayClassName: second");
+    std::fs::write(dir.path().join("other.yaml"), &other).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes([0]).replace("{name: shared,", "{name: other,"))
+        .unwrap();
+    let instance = Instance::start(dir, envoy);
+    let dns = server(&instance);
+    let before = instance.reach("n0.dev.example.com", "live");
+    let theirs = class
+        .replace("name: second", "name: theirs")
+        .replace("portolan.dev/gateway-controller", "example.com/theirs");
+    let misspelt = other.replace("Name: second", "Name: secnod");
+    let given = format!("{}\n---\n{theirs}", other.replace("Name: second", "Name: theirs"));
+    for wrong in [misspelt, given] {
+        instance.write("other.yaml", &wrong);
+        follow(&instance, dns, &before, <[String]>::is_empty);
+        instance.wait("the Gateway to go", || status_of(&instance, &before).is_none().then_some(()));
+        let stored = instance.run(&["get", "gateway", "gateway-system/other", "-o", "json"]);
+        let stored = String::from_utf8_lossy(&stored.stdout).into_owned();
+        assert!(
+            stored.contains("gatewayClassName") && !stored.contains("leaving-"),
+            "no mark is left: {stored}"
+        );
+        instance.write("other.yaml", &other);
+        let entry = instance.reach("n0.dev.example.com", "live");
+        assert_eq!(entry["address"], before["address"]);
+    }
+    // A class under another name in the same edit moves nothing.
+    let renamed = class.replace("name: second", "name: third");
+    instance
+        .write("other.yaml", &format!("{}\n---\n{renamed}", other.replace("Name: second", "Name: third")));
+    instance.wait("the Gateway to have the class", || {
+        let output = instance.run(&["get", "gateway", "gateway-system/other", "-o", "json"]);
+        String::from_utf8_lossy(&output.stdout).contains("\"third\"").then_some(())
+    });
+    assert_eq!(ask(dns, "n0.dev.example.com", A).1, [before["address"].as_str().unwrap()]);
+    assert_eq!(status_of(&instance, &before), Some(200));
+    instance.reach(APP, "live");
+}
+
+/// A removed Gateway under the mass-deletion breaker.
+#[test]
+fn a_removed_gateway_answers_while_the_breaker_holds_its_records() {
+    let Some(envoy) = envoy("e2e dns breaker of a gateway") else { return };
+    let dir = first_steps();
+    std::fs::write(dir.path().join("other.yaml"), OTHER).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes(0..12).replace("{name: shared,", "{name: other,"))
+        .unwrap();
+    let mut instance = Instance::start_with(dir, envoy, &["--drain", "1s"]);
+    let entry = instance.reach("n0.dev.example.com", "live");
+    for n in 1..12 {
+        instance.reach(&format!("n{n}.dev.example.com"), "live");
+    }
+    std::fs::remove_file(instance.dir.path().join("other.yaml")).unwrap();
+    for _ in 0..2 {
+        instance.wait("the breaker", || {
+            let status = instance.status();
+            status["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0420").then_some(())
+        });
+        // Longer than the drain.
+        std::thread::sleep(std::time::Duration::from_secs(2));
+        assert_eq!(ask(server(&instance), "n0.dev.example.com", A).1.len(), 1, "its record is held");
+        assert_eq!(status_of(&instance, &entry), Some(200), "and the Gateway answers");
+        instance.kill_nine();
+        instance.up();
+    }
+}

@@ -295,3 +295,31 @@ fn a_host_is_live_only_as_long_as_it_answers() {
     signal("-CONT");
     instance.wait("every host to be live again", || all(&instance, "live"));
 }
+
+/// A kill takes the stand-ins with it: until the next start their hosts answer 503, and after it as before, with nothing sent
+/// again.
+#[test]
+fn stand_ins_are_where_they_were_after_a_kill() {
+    let Some(envoy) = envoy("e2e stand-ins") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    let host = "app1.dev.example.com";
+    let entry = instance.reach(host, "live");
+    let (client, url) = (instance.client(&entry), entry["url"].as_str().unwrap().to_owned());
+    let asked = || client.get(&url).send().unwrap().status();
+    let live = instance.status()["entryPoints"].as_array().unwrap().len();
+    let all_live = |instance: &Instance| {
+        instance.wait("all hosts to be live", || {
+            (metric(instance, "portolan_entry_points_live")? >= f64::from(u32::try_from(live).ok()?))
+                .then_some(())
+        });
+    };
+    all_live(&instance);
+    for _ in 0..3 {
+        instance.kill_nine();
+        assert_eq!(asked(), 503);
+        instance.up();
+        instance.wait("the stand-in", || (asked() == 200).then_some(()));
+        all_live(&instance);
+        assert_eq!(metric(&instance, "portolan_sent_resources"), Some(0.0), "what Envoy has is sent again");
+    }
+}

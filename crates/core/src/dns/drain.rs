@@ -61,9 +61,19 @@ fn is(object: &Object, kind: &str) -> bool {
 }
 
 /// What to keep when `old` is replaced by `new` (`None`: removed): the copy of a route or, under the key of `old`, the
-/// marked Gateway or GatewayClass. `None` if no published name goes or moves.
-pub fn keep(engine: &Engine<World>, old: &Object, new: Option<&Object>, until: Instant) -> Option<Object> {
+/// marked Gateway or GatewayClass. `None` if no published name goes or moves. `coming` are the GatewayClasses that are written
+/// with it.
+pub fn keep(
+    engine: &Engine<World>,
+    old: &Object,
+    new: Option<&Object>,
+    coming: &[&Object],
+    until: Instant,
+) -> Option<Object> {
     match new {
+        Some(new) if gateway::is_given_away(engine, old, new, coming) => {
+            gateway::given_away(engine, old, new, until)
+        }
         None if is(old, "Gateway") => gateway::removed(engine, old, until),
         Some(new) if is(old, "Gateway") => gateway::edited(engine, old, new, until),
         None if is(old, "GatewayClass") => gateway::class_removed(engine, old, until),

@@ -21,9 +21,9 @@ use tokio::{sync::mpsc, time::Instant};
 
 use super::DnsProvider;
 
-/// First wait after something failed; it doubles up to [`LONGEST`].
+/// First wait after something failed; it doubles up to [`LONGEST`]: a disk that has room again is used within ten seconds.
 const FIRST: Duration = Duration::from_millis(200);
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(8);
 
 /// What changed in what is wanted.
 #[derive(Clone, Debug, Default)]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use envoy_types::pb::{envoy::service::discovery::v3::DeltaDiscoveryRequest, google::protobuf::Any};
+use portolan_core::gateway::DRAIN_SECONDS;
 use portolan_model::Name;
 
 use super::{
@@ -32,8 +33,8 @@ pub(super) type Pieces = BTreeMap<Name, Arc<Host>>;
 const MOST: usize = 512;
 
 /// How long scopes that no listener names any more are kept, in milliseconds: connections of a filter chain that drains
-/// are still routed by them. Longer than Envoy's drain time, which `effects` sets.
-pub(super) const DRAIN: u64 = 15_000;
+/// are still routed by them, and a little longer.
+pub(super) const DRAIN: u64 = (DRAIN_SECONDS + 5) * 1000;
 
 /// A scope that Envoy has.
 #[derive(Clone, Debug)]

@@ -6,18 +6,34 @@ use std::collections::BTreeSet;
 use portolan_engine::Engine;
 use portolan_model::{
     GatewayKey, Instant, Name, Object,
-    input::{Gateway, Route},
+    input::{Gateway, GatewayClass, Route},
 };
 use serde_json::Value;
 
-use super::{NAMES, Published, TARGETS, UNTIL, annotations, is_kept, list, published};
-use crate::{World, dns::rows::DesiredRecord, gateway::rows::Attachment};
+use super::{NAMES, Published, TARGETS, UNTIL, annotations, is, is_kept, list, published};
+use crate::{
+    World,
+    dns::rows::DesiredRecord,
+    gateway::{CONTROLLERS, rows::Attachment},
+};
 
 /// Annotation of a Gateway: its listeners that are leaving, separated by commas. Without it the whole Gateway is.
 pub const LISTENERS: &str = "portolan.dev/leaving-listeners";
+/// Annotation of a Gateway that is given to another controller or to none: the class that it names then.
+const BECOMES: &str = "portolan.dev/leaving-becomes";
+/// Where a Gateway names its class.
+const CLASS: &str = "/spec/gatewayClassName";
 
 /// The marked Gateway in place of one that was removed.
 pub(super) fn removed(engine: &Engine<World>, old: &Object, until: Instant) -> Option<Object> {
+    if old.annotation(BECOMES).is_some() {
+        return marked(&carried(old), old, old.annotation(UNTIL).and_then(Instant::parse).unwrap_or(until));
+    }
+    marked(&of_gateway(engine, old)?, old, until)
+}
+
+/// Names that a Gateway serves; `None` if it is on its way out.
+fn of_gateway(engine: &Engine<World>, old: &Object) -> Option<Published> {
     let partly = old.annotation(LISTENERS).is_some();
     if is_kept(old) && !partly {
         return None;
@@ -27,7 +43,48 @@ pub(super) fn removed(engine: &Engine<World>, old: &Object, until: Instant) -> O
     if partly {
         found.add(carried(old));
     }
-    marked(&found, old, until)
+    Some(found)
+}
+
+/// Whether an edit takes the Gateway from us: it names another controller's class, or one that there is not. (What
+/// controller a class names cannot be edited.)
+pub(super) fn is_given_away(engine: &Engine<World>, old: &Object, new: &Object, coming: &[&Object]) -> bool {
+    if !is(old, "Gateway") {
+        return false;
+    }
+    let named = |object: &Object| object.json.pointer(CLASS).and_then(Value::as_str).map(Name::new);
+    let is_ours = |name: &str| CONTROLLERS.contains(&name);
+    let serves = |name: &Name| match coming.iter().find(|class| class.key.name.name == *name) {
+        Some(class) => {
+            class.json.pointer("/spec/controllerName").and_then(Value::as_str).is_some_and(is_ours)
+        }
+        None => engine.get::<GatewayClass>(name).is_some_and(|class| is_ours(&class.controller)),
+    };
+    let (before, after) = (named(old), named(new));
+    before != after && !after.is_some_and(|name| serves(&name))
+}
+
+/// The new Gateway as it is served until the names of the old one are gone.
+pub(super) fn given_away(
+    engine: &Engine<World>,
+    old: &Object,
+    new: &Object,
+    until: Instant,
+) -> Option<Object> {
+    let becomes = new.json.pointer(CLASS).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (found, until) = if old.annotation(BECOMES).is_some() {
+        // Edited again on its way.
+        (carried(old), old.annotation(UNTIL).and_then(Instant::parse).unwrap_or(until))
+    } else {
+        (of_gateway(engine, old)?, until)
+    };
+    let served = old.json.pointer(CLASS)?.clone();
+    let mut kept = marked(&found, new, until)?;
+    let mut json = (*kept.json).clone();
+    *json.pointer_mut(CLASS)? = served;
+    json["metadata"]["annotations"][BECOMES] = becomes.into();
+    kept.json = json.into();
+    Some(kept)
 }
 
 /// The marked GatewayClass in place of one that was removed.
@@ -49,6 +106,7 @@ fn marked(found: &Published, old: &Object, until: Instant) -> Option<Object> {
     let mut json = (*old.json).clone();
     let mut annotations = annotations(old);
     annotations.remove(LISTENERS);
+    annotations.remove(BECOMES);
     found.annotate(&mut annotations, until);
     json["metadata"]["annotations"] = Value::Object(annotations);
     Object::from_json(json, old.origin.clone()).ok()
@@ -94,15 +152,20 @@ pub(super) fn edited(engine: &Engine<World>, old: &Object, new: &Object, until: 
     Object::from_json(json, new.origin.clone()).ok()
 }
 
-/// A Gateway without its listeners that were leaving, as it stands in the repository; `None` if all of it is leaving.
+/// What was leaving as it stands in the repository: a Gateway without its listeners that did, and one that was given away with
+/// the class that it names; `None` if all of it is leaving.
 pub fn released(kept: &Object) -> Option<Object> {
-    let leaving = list(Some(kept.annotation(LISTENERS)?));
     let mut json = (*kept.json).clone();
-    json.pointer_mut("/spec/listeners")?.as_array_mut()?.retain(|listener| {
-        name_of(listener).is_none_or(|name| !leaving.iter().any(|other| **other == *name))
-    });
+    if let Some(becomes) = kept.annotation(BECOMES) {
+        *json.pointer_mut(CLASS)? = becomes.into();
+    } else {
+        let leaving = list(Some(kept.annotation(LISTENERS)?));
+        json.pointer_mut("/spec/listeners")?.as_array_mut()?.retain(|listener| {
+            name_of(listener).is_none_or(|name| !leaving.iter().any(|other| **other == *name))
+        });
+    }
     let mut annotations = annotations(kept);
-    for mark in [UNTIL, NAMES, TARGETS, LISTENERS] {
+    for mark in [UNTIL, NAMES, TARGETS, LISTENERS, BECOMES] {
         annotations.remove(mark);
     }
     let metadata = json.get_mut("metadata")?.as_object_mut()?;

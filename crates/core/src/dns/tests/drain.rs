@@ -42,7 +42,7 @@ fn departed(edge: &Edge) -> Vec<bool> {
 #[test]
 fn a_removed_route_is_served_until_its_records_are_gone() {
     let mut edge = published();
-    let kept = keep(&edge.engine, &old(), None, UNTIL).unwrap();
+    let kept = keep(&edge.engine, &old(), None, &[], UNTIL).unwrap();
     edge.remove("HTTPRoute", "app");
     edge.put(&kept);
     edge.step();
@@ -66,7 +66,7 @@ fn a_removed_route_is_served_until_its_records_are_gone() {
 #[test]
 fn the_wait_has_an_end() {
     let mut edge = published();
-    let kept = keep(&edge.engine, &old(), None, UNTIL).unwrap();
+    let kept = keep(&edge.engine, &old(), None, &[], UNTIL).unwrap();
     edge.remove("HTTPRoute", "app");
     edge.put(&kept);
     edge.now = UNTIL.0 - 1;
@@ -81,7 +81,7 @@ fn the_wait_has_an_end() {
 fn a_removed_hostname_is_served_alone() {
     let mut edge = published();
     let new = object(&route("app", HTTPS, "a.example.com", ""));
-    let kept = keep(&edge.engine, &old(), Some(&new), UNTIL).unwrap();
+    let kept = keep(&edge.engine, &old(), Some(&new), &[], UNTIL).unwrap();
     assert_eq!(kept.json["spec"]["hostnames"], serde_json::json!(["b.example.com"]));
     edge.put(&new);
     edge.put(&kept);
@@ -95,21 +95,21 @@ fn a_removed_hostname_is_served_alone() {
 #[test]
 fn nothing_is_kept_for_names_that_are_not_published_or_not_lost() {
     let edge = published();
-    assert!(keep(&edge.engine, &old(), Some(&old()), UNTIL).is_none(), "nothing is lost");
+    assert!(keep(&edge.engine, &old(), Some(&old()), &[], UNTIL).is_none(), "nothing is lost");
     let wide = object(&route("app", HTTPS, "", ""));
-    assert!(keep(&edge.engine, &old(), Some(&wide), UNTIL).is_none());
+    assert!(keep(&edge.engine, &old(), Some(&wide), &[], UNTIL).is_none());
     let mut fresh = Edge::ready();
     fresh.put(&old());
     fresh.step();
-    assert!(keep(&fresh.engine, &old(), None, UNTIL).is_none(), "nothing is published");
-    let kept = keep(&edge.engine, &old(), None, UNTIL).unwrap();
-    assert!(keep(&edge.engine, &kept, None, UNTIL).is_none(), "a copy leaves no copy");
+    assert!(keep(&fresh.engine, &old(), None, &[], UNTIL).is_none(), "nothing is published");
+    let kept = keep(&edge.engine, &old(), None, &[], UNTIL).unwrap();
+    assert!(keep(&edge.engine, &kept, None, &[], UNTIL).is_none(), "a copy leaves no copy");
 }
 
 #[test]
 fn a_name_that_another_route_takes_over_is_not_waited_for() {
     let mut edge = published();
-    let kept = keep(&edge.engine, &old(), None, UNTIL).unwrap();
+    let kept = keep(&edge.engine, &old(), None, &[], UNTIL).unwrap();
     edge.remove("HTTPRoute", "app");
     edge.put(&kept);
     edge.apply(&route("other", HTTPS, "a.example.com, b.example.com", ""));
@@ -122,7 +122,7 @@ fn a_name_that_another_route_takes_over_is_not_waited_for() {
 fn a_route_that_moves_to_another_gateway_is_served_at_the_old_one_until_its_records_have_moved() {
     let mut edge = published();
     let elsewhere = object(&route("app", "{name: two, namespace: g}", "a.example.com, b.example.com", ""));
-    let kept = keep(&edge.engine, &old(), Some(&elsewhere), UNTIL).unwrap();
+    let kept = keep(&edge.engine, &old(), Some(&elsewhere), &[], UNTIL).unwrap();
     assert_eq!(kept.json["spec"]["parentRefs"][0]["name"], "one");
     assert_eq!(kept.json["spec"]["hostnames"], old().json["spec"]["hostnames"]);
     edge.put(&elsewhere);
@@ -143,10 +143,10 @@ fn a_removed_gateway_is_kept_until_no_name_points_to_it() {
     let mut edge = published();
     let gateway = super::edge::GATEWAYS.split("---").nth(1).unwrap();
     let gateway = object(gateway);
-    let marked = keep(&edge.engine, &gateway, None, UNTIL).unwrap();
+    let marked = keep(&edge.engine, &gateway, None, &[], UNTIL).unwrap();
     assert_eq!(marked.key, gateway.key);
     assert!(is_kept(&marked) && !is_kept(&gateway));
-    assert!(keep(&edge.engine, &marked, None, UNTIL).is_none(), "it is marked once");
+    assert!(keep(&edge.engine, &marked, None, &[], UNTIL).is_none(), "it is marked once");
     edge.put(&marked);
     edge.step();
     assert_eq!(served(&edge), ["a.example.com", "b.example.com"], "still served");
@@ -168,5 +168,5 @@ fn a_gateway_without_published_names_goes_at_once() {
     edge.put(&old());
     edge.step();
     let gateway = object(super::edge::GATEWAYS.split("---").nth(1).unwrap());
-    assert!(keep(&edge.engine, &gateway, None, UNTIL).is_none());
+    assert!(keep(&edge.engine, &gateway, None, &[], UNTIL).is_none());
 }

@@ -60,7 +60,7 @@ fn served(edge: &Edge, host: &str) -> Vec<String> {
 fn a_removed_listener_is_served_until_the_records_of_its_names_are_gone() {
     let mut edge = published();
     let new = with(&[]);
-    let kept = keep(&edge.engine, &gateway(), Some(&new), UNTIL).unwrap();
+    let kept = keep(&edge.engine, &gateway(), Some(&new), &[], UNTIL).unwrap();
     assert_eq!((kept.key.clone(), kept.annotation(LISTENERS)), (gateway().key, Some("https")));
     assert!(is_kept(&kept));
     edge.put(&kept);
@@ -81,7 +81,7 @@ fn a_removed_listener_is_served_until_the_records_of_its_names_are_gone() {
 #[test]
 fn the_wait_for_a_listener_has_an_end() {
     let mut edge = published();
-    edge.put(&keep(&edge.engine, &gateway(), Some(&with(&[])), UNTIL).unwrap());
+    edge.put(&keep(&edge.engine, &gateway(), Some(&with(&[])), &[], UNTIL).unwrap());
     edge.now = UNTIL.0 - 1;
     edge.step();
     assert!(departed(&edge).is_empty());
@@ -95,19 +95,19 @@ fn a_listener_without_published_names_goes_at_once() {
     let mut edge = Edge::ready();
     edge.apply(&route("a", HTTPS, "a.example.com", ""));
     edge.step();
-    assert!(keep(&edge.engine, &gateway(), Some(&with(&[])), UNTIL).is_none(), "nothing is published");
+    assert!(keep(&edge.engine, &gateway(), Some(&with(&[])), &[], UNTIL).is_none(), "nothing is published");
     let edge = published();
-    assert!(keep(&edge.engine, &gateway(), Some(&gateway()), UNTIL).is_none(), "nothing is removed");
+    assert!(keep(&edge.engine, &gateway(), Some(&gateway()), &[], UNTIL).is_none(), "nothing is removed");
 }
 
 #[test]
 fn edits_meanwhile_lose_no_listener_that_is_leaving() {
     let mut edge = published();
-    let kept = keep(&edge.engine, &gateway(), Some(&with(&[])), UNTIL).unwrap();
+    let kept = keep(&edge.engine, &gateway(), Some(&with(&[])), &[], UNTIL).unwrap();
     edge.put(&kept);
     edge.step();
     let other = "{name: other, port: 81, protocol: HTTP}";
-    let again = keep(&edge.engine, &kept, Some(&with(&[other])), LATER).unwrap();
+    let again = keep(&edge.engine, &kept, Some(&with(&[other])), &[], LATER).unwrap();
     assert_eq!(again.json["spec"]["listeners"].as_array().unwrap().len(), 3);
     for mark in [MARK, NAMES, LISTENERS] {
         assert_eq!(again.annotation(mark), kept.annotation(mark), "the time is not begun anew");
@@ -118,14 +118,14 @@ fn edits_meanwhile_lose_no_listener_that_is_leaving() {
     let mut json = (*last.json).clone();
     json["spec"]["listeners"].as_array_mut().unwrap().retain(|listener| *listener != http);
     last = Object::from_json(json, last.origin.clone()).unwrap();
-    let all = keep(&edge.engine, &kept, Some(&last), LATER).unwrap();
+    let all = keep(&edge.engine, &kept, Some(&last), &[], LATER).unwrap();
     assert_eq!(all.annotation(LISTENERS), Some("http,https"));
     assert_eq!(all.annotation(NAMES), Some("a.example.com,b.example.com"));
     assert_ne!(all.annotation(MARK), kept.annotation(MARK));
     // It comes back.
-    assert!(keep(&edge.engine, &kept, Some(&gateway()), LATER).is_none());
+    assert!(keep(&edge.engine, &kept, Some(&gateway()), &[], LATER).is_none());
     // The Gateway goes: all names are waited for, and nothing is released.
-    let whole = keep(&edge.engine, &kept, None, LATER).unwrap();
+    let whole = keep(&edge.engine, &kept, None, &[], LATER).unwrap();
     assert_eq!((whole.annotation(LISTENERS), released(&whole).is_none()), (None, true));
     assert_eq!(whole.annotation(NAMES), Some("a.example.com,b.example.com"));
     edge.put(&whole);
@@ -137,7 +137,7 @@ fn edits_meanwhile_lose_no_listener_that_is_leaving() {
 #[test]
 fn a_renamed_listener_serves_under_both_names_over_one_chain() {
     let mut edge = published();
-    let kept = keep(&edge.engine, &gateway(), Some(&with(&[RENAMED])), UNTIL).unwrap();
+    let kept = keep(&edge.engine, &gateway(), Some(&with(&[RENAMED])), &[], UNTIL).unwrap();
     edge.put(&kept);
     edge.step();
     assert_eq!(served(&edge, "a.example.com"), ["rc/g/one/443/web"], "it names the old listener still");
@@ -166,9 +166,9 @@ fn a_renamed_listener_serves_under_both_names_over_one_chain() {
 fn a_removed_class_is_kept_until_no_name_points_to_its_gateways() {
     let mut edge = published();
     let class = object(GATEWAYS.split("---").next().unwrap());
-    let kept = keep(&edge.engine, &class, None, UNTIL).unwrap();
+    let kept = keep(&edge.engine, &class, None, &[], UNTIL).unwrap();
     assert_eq!(kept.key, class.key);
-    assert!(keep(&edge.engine, &kept, None, UNTIL).is_none(), "it is marked once");
+    assert!(keep(&edge.engine, &kept, None, &[], UNTIL).is_none(), "it is marked once");
     assert!(released(&kept).is_none());
     edge.put(&kept);
     edge.step();
@@ -186,5 +186,5 @@ fn a_removed_class_is_kept_until_no_name_points_to_its_gateways() {
     let mut json = (*class.json).clone();
     json["metadata"]["name"] = "other".into();
     let other = Object { key: other, ..Object::from_json(json, class.origin.clone()).unwrap() };
-    assert!(keep(&edge.engine, &other, None, UNTIL).is_none());
+    assert!(keep(&edge.engine, &other, None, &[], UNTIL).is_none());
 }
