@@ -12,10 +12,18 @@ pub mod verdict;
 use std::sync::Arc;
 
 use portolan_engine::Engine;
+use portolan_model::Kind;
 use rows::ObjectHealth;
 use serde_json::json;
 
 use crate::{Cx, World, conditions::rows::ObjectStatus};
+
+/// Whether objects of a kind bring others from the repository: Argo CD's Applications, and what Flux has in their place.
+pub fn brings(kind: &Kind) -> bool {
+    kind.is("argoproj.io", "Application")
+        || kind.is("kustomize.toolkit.fluxcd.io", "Kustomization")
+        || kind.is("helm.toolkit.fluxcd.io", "HelmRelease")
+}
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("object_health", object_health).writes::<(ObjectHealth,)>();

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use portolan_core::{
     World,
     gitops::{
+        self,
         health::{self, Health, Status},
         rows::ObjectHealth,
         verdict,
@@ -79,7 +80,7 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
 /// What objects of an Application are marked with; nothing for those of a root that is none.
 fn name(app: &ApplicationInfo) -> &Name {
     static NONE: std::sync::LazyLock<Name> = std::sync::LazyLock::new(Name::default);
-    if app.key.kind.is("argoproj.io", "Application") { &app.key.name.name } else { &NONE }
+    if gitops::brings(&app.key.kind) { &app.key.name.name } else { &NONE }
 }
 
 /// Health of a stored object: by its status; of a kind whose status we write and of which there is none yet, as Argo CD
@@ -110,7 +111,7 @@ fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Heal
     let mut unseen = BTreeMap::new();
     for row in engine.rows::<Finding>().filter(|row| verdict::left_out(row.problem.code).is_some()) {
         let object = &row.problem.object;
-        let (name, what) = if object.kind.is("argoproj.io", "Application") {
+        let (name, what) = if gitops::brings(&object.kind) {
             let what = if row.problem.code.0 == RENDERING { "" } else { "was not rendered: " };
             (object.name.name.clone(), what)
         } else if let Some(origin) = store.origin(object) {
@@ -126,9 +127,7 @@ fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Heal
 
 /// An Application that is not stored itself, so that nothing of it counts.
 fn missing(store: &Store, app: &ApplicationInfo) -> Option<Health> {
-    let stored = !app.key.kind.is("argoproj.io", "Application")
-        || app.parent.is_empty()
-        || store.get(&app.key).is_some();
+    let stored = !gitops::brings(&app.key.kind) || app.parent.is_empty() || store.get(&app.key).is_some();
     (!stored)
         .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })
 }

@@ -29,6 +29,9 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         618 => "charts that nothing names",
         619 | 624..=626 => "ApplicationSets that could not be evaluated whole",
         621 => "Applications that are not followed",
+        629 | 631 | 634 => "Applications of Flux that Flux never applies",
+        628 => "Applications of Flux that are suspended",
+        630 | 632 | 633 => "objects, variables and values that are made elsewhere",
         _ => return None,
     })
 }

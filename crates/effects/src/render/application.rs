@@ -64,6 +64,9 @@ pub struct Source {
     pub directory: Option<Directory>,
     pub kustomize: Option<Value>,
     pub plugin: Option<Value>,
+    /// What Flux does with it; it is a source of this repository.
+    #[serde(skip)]
+    pub flux: Option<super::flux::Flux>,
 }
 
 /// `source.helm`.
@@ -120,9 +123,9 @@ pub struct Directory {
     pub plain: bool,
 }
 
-/// Whether a key is that of an Application.
+/// Whether a key is that of an Application, or of what Flux has in its place.
 pub fn is_kind(key: &ObjectKey) -> bool {
-    key.kind.is("argoproj.io", "Application")
+    portolan_core::gitops::brings(&key.kind)
 }
 
 /// Whether a document is followed: an Application, or a set of them.
@@ -130,6 +133,7 @@ pub(super) fn is_followed(json: &serde_json::Value) -> bool {
     let text = |field: &str| json.get(field).and_then(serde_json::Value::as_str);
     matches!(text("kind"), Some("Application" | "ApplicationSet"))
         && text("apiVersion").is_some_and(|v| v.starts_with("argoproj.io/"))
+        || super::flux::is_followed(json)
 }
 
 /// Reads an Application.

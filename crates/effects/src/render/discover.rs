@@ -1,14 +1,15 @@
 //! Where an environment starts: `--root PATH`, else `argocd-bootstrap-apps/<env>.yaml`, else `charts/app-of-apps` with
-//! `values.<env>.yaml`, else the chart that the folder is, else the whole folder as plain YAML.
+//! `values.<env>.yaml`, else the Kustomization of Flux whose folder is `clusters/<env>`, else that folder, else the chart that the folder is, else the whole folder as plain YAML.
 
 use std::path::{Path, PathBuf};
 
-use portolan_model::{Name, ObjectKey, Problem, nearest};
+use portolan_model::{Name, ObjectKey, Problem, nearest, yaml};
 use serde_json::Value;
 
 use super::{
     application::{Application, Destination, Directory, Helm, Source},
-    checkout::{Checkout, Unresolved},
+    checkout::{self, Checkout, Unresolved},
+    flux,
     kept::Pending,
     overlays::{self, Overlays},
     problems,
@@ -31,6 +32,17 @@ pub enum Root {
 }
 
 impl Root {
+    /// Whether Flux may be in use from here on.
+    pub(super) fn is_flux(&self) -> bool {
+        match self {
+            Self::Application(file) => {
+                checkout::read_text(file).is_ok_and(|text| text.contains("toolkit.fluxcd.io/"))
+            }
+            Self::Chart(..) => false,
+            Self::Folder { follow, .. } => *follow,
+        }
+    }
+
     /// The root, as an Application would name it, and whether Applications in it are followed.
     pub(super) fn pending(&self, checkout: &Checkout, overlays: &Overlays) -> (Pending, bool) {
         let mut more = Vec::new();
@@ -127,12 +139,83 @@ pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Re
             format!("{} has no {env}.yaml{}", checkout.show(&folder), others(checkout, &folder, env));
         return Err(Box::new(problems::root_missing(&named("argocd-bootstrap-apps"), "", message)));
     }
+    if let Some(root) = clusters(checkout, env)? {
+        return Ok(root);
+    }
     let whole = checkout.root().to_owned();
     if whole.join("Chart.yaml").is_file() {
         let values = whole.join(&values).is_file().then_some(values);
         return Ok(Root::Chart(whole, values));
     }
     Ok(Root::Folder { path: whole, follow: false })
+}
+
+/// Folder of what Flux applies, one folder a cluster.
+const CLUSTERS: &str = "clusters";
+
+/// `clusters/<env>` of Flux: the Kustomization that applies the folder, else the folder.
+fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>> {
+    let Ok(all) = checkout.peek(CLUSTERS) else { return Ok(None) };
+    let folders = std::fs::read_dir(&all).into_iter().flatten().flatten().map(|entry| entry.path());
+    // Folders of that name are common; Flux's own hold its objects.
+    let is_flux = |folder: &PathBuf| {
+        sync(folder).is_some() || yaml_files(folder).iter().any(|file| flux_objects(file).next().is_some())
+    };
+    let mut found: Vec<PathBuf> = folders.filter(|path| path.is_dir()).filter(is_flux).collect();
+    found.sort();
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let Some(folder) = found.iter().find(|folder| folder.file_name().is_some_and(|name| name == env)) else {
+        let names: Vec<String> = found
+            .iter()
+            .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
+            .collect();
+        let near = nearest(env, names.iter().map(String::as_str));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let message = format!(
+            "{CLUSTERS} has no folder for the environment {env}; environments here: {}{near}",
+            names.join(", ")
+        );
+        return Err(Box::new(problems::root_missing(&problems::file(CLUSTERS), "", message)));
+    };
+    // What is read is noted.
+    let folder = checkout.resolve(&checkout.show(folder)).unwrap_or_else(|_| folder.clone());
+    Ok(Some(match sync(&folder) {
+        Some(file) => Root::Application(file),
+        None => Root::Folder { path: folder, follow: true },
+    }))
+}
+
+/// The file with the Kustomization that applies the folder itself (`gotk-sync.yaml`).
+fn sync(folder: &Path) -> Option<PathBuf> {
+    let files = yaml_files(&folder.join("flux-system")).into_iter().chain(yaml_files(folder));
+    let applies = |file: &PathBuf| {
+        flux_objects(file).any(|json| {
+            let path = json.pointer("/spec/path").and_then(Value::as_str).unwrap_or_default();
+            let path = path.trim_start_matches("./").trim_matches('/');
+            json.get("kind").is_some_and(|kind| kind == "Kustomization")
+                && !path.is_empty()
+                && folder.ends_with(path)
+        })
+    };
+    files.into_iter().find(applies)
+}
+
+fn yaml_files(folder: &Path) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_yaml =
+        |path: &PathBuf| path.extension().is_some_and(|e| e == "yaml" || e == "yml") && path.is_file();
+    let mut files: Vec<PathBuf> = files.filter(is_yaml).collect();
+    files.sort();
+    files
+}
+
+/// Kustomizations and `HelmReleases` of Flux in a file.
+fn flux_objects(file: &Path) -> impl Iterator<Item = Value> + use<> {
+    let text = checkout::read_text(file).unwrap_or_default();
+    let documents = if text.contains("toolkit.fluxcd.io/") { yaml::load(&text).0 } else { Vec::new() };
+    documents.into_iter().map(|document| document.json).filter(flux::is_followed)
 }
 
 /// The environments that there are, for somebody who named another or none.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     application::{self, Application},
+    flux,
     inputs::Inputs,
     part::{Change, PartKey},
     stamp::Stamp,
@@ -72,6 +73,8 @@ pub(super) struct KeptSource {
     pub(super) parts: BTreeMap<PathBuf, KeptPart>,
     /// Applications that its parts bring, and sets of them.
     pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,
+    /// What Flux's objects may refer to, if Flux is in use.
+    pub(super) facts: BTreeMap<PathBuf, Vec<Object>>,
 }
 
 /// A part of it.
@@ -110,8 +113,23 @@ impl KeptPart {
 
 impl KeptSource {
     /// Notes a part that was read, and the Applications in it.
-    pub(super) fn add(&mut self, part: KeptPart, change: &Change) {
+    pub(super) fn add(&mut self, part: KeptPart, change: &Change, facts: bool) {
         let path = part.key.path.clone();
+        self.facts.remove(&path);
+        if facts {
+            let documents = change.read.iter().flat_map(|read| read.documents.iter().chain(&read.withheld));
+            let facts: Vec<Object> = documents
+                .filter(|document| flux::is_fact(&document.json))
+                .filter_map(|d| Object::from_json(d.json.clone(), d.origin.clone()).ok())
+                .map(|mut object| {
+                    object.json.pack();
+                    object
+                })
+                .collect();
+            if !facts.is_empty() {
+                self.facts.insert(path.clone(), facts);
+            }
+        }
         let documents = change.read.iter().flat_map(|read| &read.documents);
         let applications: Vec<Object> = documents
             .filter(|document| application::is_followed(&document.json))
@@ -129,6 +147,7 @@ impl KeptSource {
     pub(super) fn forget(&mut self, path: &Path) -> Option<Change> {
         self.applications.remove(path);
         self.soon.remove(path);
+        self.facts.remove(path);
         self.parts.remove(path).map(|part| part.dropped())
     }
 

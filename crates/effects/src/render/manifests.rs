@@ -26,6 +26,8 @@ pub(super) struct Document {
 #[derive(Debug, Default)]
 pub(super) struct Manifests {
     pub(super) documents: Vec<Document>,
+    /// Those that are told of and not brought: they are made elsewhere.
+    pub(super) withheld: Vec<Document>,
     /// Merged values of the chart.
     pub(super) values: Option<Value>,
     pub(super) problems: Vec<Problem>,

@@ -266,8 +266,14 @@ impl Merged {
         let (owner, at) = (who(first), place(first));
         // The same document read twice (a root that manages itself), and what an Application makes beside its sources.
         let apart = |rank: &&Rank| {
-            let made = rank.part.path.as_os_str().is_empty();
-            !made && (first.part.path != rank.part.path || at.is_none() || at != place(rank))
+            let (part, other) = (&first.part, &rank.part);
+            let made = other.path.as_os_str().is_empty();
+            let is_root = |part: &PartKey| !super::application::is_kind(&part.application);
+            // The file of a root is read alone, and by what applies its folder.
+            let file = [part, other].iter().any(|part| part.application.kind.is("", "File"));
+            let owner = is_root(part) || is_root(other) || part.application == other.application;
+            let one = file || owner && part.path == other.path;
+            !made && (!one || at.is_none() || at != place(rank))
         };
         let made: Vec<Problem> = others
             .iter()
@@ -335,5 +341,8 @@ impl Merged {
 
 fn who(rank: &Rank) -> String {
     let name = rank.part.name();
+    if super::flux::is_kind(&rank.part.application) {
+        return rank.part.application.to_string();
+    }
     if name.is_empty() { "the root".to_owned() } else { format!("Application {name}") }
 }

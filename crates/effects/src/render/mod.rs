@@ -19,6 +19,7 @@ mod cache;
 mod checkout;
 pub mod dependencies;
 pub mod discover;
+mod flux;
 mod glob;
 pub mod helm;
 mod inputs;

@@ -98,6 +98,20 @@ problems! {
     /// Which Applications of an ApplicationSet are for this environment.
     cluster_unknown = 626, Error,
         "name the environment with --env as Argo CD names its cluster, or as a parameter of the generator does";
+    /// A Kustomization or HelmRelease whose dependencies are never ready.
+    never_applied = 634, Error, "correct spec.dependsOn; what it brought stays until then";
+    /// A Kustomization or HelmRelease that is suspended.
+    suspended = 628, Warning, "set suspend: false for it to be read; until then what it would bring is not known";
+    /// A source, ConfigMap or Secret that Flux's object names and nothing brings.
+    reference_missing = 629, Error, "correct the reference, or add the object to the repository; what was brought stays until then";
+    /// Objects that Flux decrypts.
+    encrypted = 630, Warning, "what needs them is not known here; give them with `portolan seal`, or leave them to the cluster";
+    /// Encrypted objects that nothing decrypts.
+    not_decrypted = 631, Error, "set spec.decryption.provider: sops with the Secret that holds the key";
+    /// Variables from a Secret that is made elsewhere.
+    variables_unknown = 632, Warning, "put the variables that decide hosts and references into a ConfigMap or spec.postBuild.substitute";
+    /// Values from a Secret that is made elsewhere.
+    values_unknown = 633, Warning, "put the values that decide hosts and references into spec.values or a ConfigMap";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
 }

@@ -15,6 +15,7 @@ use super::{
     application::{self, Application, Directory, Helm, Parameter, Source},
     checkout::{self, Checkout, Unresolved, same_repository},
     dependencies::REPLACED,
+    flux,
     helm::{self, Failure, Request},
     jobs::Jobs,
     kept::{Kept, KeptPart, KeptSource, Pending},
@@ -38,6 +39,8 @@ pub(super) struct Context<'a> {
     pub(super) repository: Option<&'a str>,
     /// Where something may be different from what is kept.
     pub(super) touched: &'a Touched,
+    /// Flux is in use.
+    pub(super) flux: bool,
     /// Parts that are read even if they are the same.
     pub(super) forced: &'a BTreeSet<PathBuf>,
     /// Files that somebody is writing.
@@ -116,6 +119,7 @@ impl Reader<'_> {
         // A root that is no Application is a file.
         let key = &self.application.key;
         let field = if application::is_kind(key) { format!("{}{below}", self.field) } else { String::new() };
+        let field = if flux::is_kind(key) { flux::field(key, &field) } else { field };
         let object = problems::subject(key);
         self.out.problems.push(problem(&object, &field, message));
     }
@@ -131,7 +135,9 @@ impl Reader<'_> {
     }
 
     pub(super) fn is_local(&self, source: &Source) -> bool {
-        self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
+        source.flux.is_some()
+            || !flux::is_kind(&self.application.key)
+                && self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
     }
 
     fn source(&mut self, source: &Source) {
@@ -167,15 +173,18 @@ impl Reader<'_> {
             }
         };
         let shown = self.checkout.show(&folder);
-        let overridden = if application::is_kind(&self.application.key) {
-            self.overridden(source, &shown)
-        } else {
-            Some(source.clone())
-        };
+        let argo = application::is_kind(&self.application.key) && source.flux.is_none();
+        let overridden = if argo { self.overridden(source, &shown) } else { Some(source.clone()) };
         let Some(source) = &overridden else { return };
         let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
         if source.plugin.is_some() {
             self.unsupported(&shown, "a config management plugin");
+        } else if let Some(flux) = source.flux.as_ref().filter(|_| source.helm.is_none()) {
+            if folder.is_dir() {
+                self.flux(flux, &folder, &shown);
+            } else {
+                self.fail(problems::path_missing, ".path", format!("{} is no folder", source.path));
+            }
         } else if source.helm.is_some() || (source.directory.is_none() && has(&["Chart.yaml"])) {
             self.chart(source, &folder, &shown);
         } else if source.kustomize.is_some() || (source.directory.is_none() && has(&kustomization::FILES)) {
@@ -203,6 +212,7 @@ impl Reader<'_> {
         // A folder that could not be looked into is told anew, or not any more.
         self.out.soon = std::mem::take(&mut self.old.soon);
         self.out.soon.retain(|path| self.out.parts.contains_key(path));
+        std::mem::swap(&mut self.out.facts, &mut self.old.facts);
         let paths = match self.context.touched {
             Touched::Paths(paths) if self.old.shown == self.out.shown => paths,
             // Never read as this folder, or changed anywhere: what is not found is gone.
@@ -302,7 +312,7 @@ impl Reader<'_> {
             self.out.soon.remove(path);
         }
         let mut change = Change::read(Arc::clone(&key), namespace, plain, read);
-        self.out.add(KeptPart { key, stamp }, &change);
+        self.out.add(KeptPart { key, stamp }, &change, self.context.flux);
         change.pack();
         self.changes.push(change);
     }
@@ -348,7 +358,7 @@ impl Reader<'_> {
         if self.context.unfinished.iter().any(|file| file.starts_with(folder)) {
             return self.later();
         }
-        let staged = match stage::chart(self.checkout, folder) {
+        let mut staged = match stage::chart(self.checkout, folder) {
             Ok(staged) => staged,
             Err(why) => {
                 let message =
@@ -357,6 +367,11 @@ impl Reader<'_> {
                 return;
             }
         };
+        if let Some(flux) = &source.flux
+            && !self.own_values(flux, &mut staged)
+        {
+            return;
+        }
         let helm = source.helm.clone().unwrap_or_default();
         let (key, read) = match self.template(&staged, &helm, Some(folder), shown) {
             Template::Failed => return,
@@ -471,7 +486,8 @@ impl Reader<'_> {
         let tools = self.context.tools;
         let hash = helm::key(tools, &request);
         // What is taken out of the chart is not in the hash of what is rendered.
-        let key = format!("{hash} {:?} {:?}", staged.replaced, staged.left_out);
+        let after = self.asked().flux.as_ref().map(|flux| (&flux.post_renderers, flux.key()));
+        let key = format!("{hash} {:?} {:?} {after:?}", staged.replaced, staged.left_out);
         let part = folder.and_then(|folder| self.old.parts.get(folder));
         if part.is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())))
             && folder.is_some_and(|folder| !self.context.forced.contains(folder))
@@ -484,7 +500,25 @@ impl Reader<'_> {
         };
         let done = helm::template_beside(tools, &hash, &request, &self.subject(), patience);
         match done {
-            Ok(text) => Template::Read(key, manifests::rendered(&text, shown, &self.name())),
+            Ok(text) => match self.post_render(manifests::rendered(&text, shown, &self.name())) {
+                Ok(read) => Template::Read(key, read),
+                Err(failure) => {
+                    self.failed(
+                        failure,
+                        &format!("what the chart {shown} gives to postRenderers"),
+                        problems::kustomize_failed,
+                    );
+                    Template::Failed
+                }
+            },
+            Err(Failure::Chart(_)) if self.asked().flux.as_ref().is_some_and(|flux| flux.secret) => {
+                let message = format!(
+                    "chart {shown} for environment {} does not render; why is not told, as values come from Secrets",
+                    self.context.env
+                );
+                self.fail(problems::helm_failed, ".path", message);
+                Template::Failed
+            }
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
                 let said = helm::veil(&request).cover(&said).into_owned();

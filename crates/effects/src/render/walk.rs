@@ -16,6 +16,7 @@ use super::{
     application::{self, Application, Destination},
     checkout::{Checkout, same_repository},
     discover::{Root, discover},
+    flux,
     kept::{Kept, Pending},
     lines::LineMaps,
     manifests::{Document, Manifests},
@@ -75,6 +76,8 @@ pub(super) fn walk(
         kept: BTreeMap::new(),
         out: Walked::default(),
         seen: BTreeSet::new(),
+        flux: flux::State::default(),
+        facts: false,
     };
     match Checkout::open(ask.dir) {
         Err(why) => {
@@ -107,6 +110,9 @@ struct Walk<'a> {
     kept: BTreeMap<ObjectKey, Kept>,
     out: Walked,
     seen: BTreeSet<ObjectKey>,
+    flux: flux::State,
+    /// Flux is in use: what its objects refer to is kept.
+    facts: bool,
 }
 
 impl Walk<'_> {
@@ -119,6 +125,7 @@ impl Walk<'_> {
         let (pending, follow) = root.pending(checkout, &self.overlays(checkout, root));
         let shown = pending.application.key.name.name.clone();
         self.repository = Some(String::new());
+        self.facts = root.is_flux();
         let mut level = self.level(checkout, vec![pending], follow);
         let mut sources = level.iter().flat_map(|pending| &pending.application.sources);
         self.repository = match root {
@@ -130,26 +137,37 @@ impl Walk<'_> {
             }
         }
         .map(|source| source.repo_url.clone());
+        level.extend(self.flux.ready(checkout, false));
         let late = self.kept.values().flat_map(|kept| &kept.sources).any(|source| source.again);
-        if matches!(root, Root::Application(_)) && level.is_empty() && !late {
+        let none = level.is_empty() && self.seen.is_empty() && !late;
+        if matches!(root, Root::Application(_)) && none {
             let message = format!("{shown} holds no Application that can be read");
             self.lost(problems::root_missing(&problems::file(&shown), "", message));
         }
-        for depth in 0.. {
+        loop {
+            let (deep, rest): (Vec<_>, Vec<_>) =
+                level.into_iter().partition(|pending| pending.chain.len() > DEEPEST);
+            for pending in deep {
+                let message =
+                    format!("Applications are nested more than {DEEPEST} deep; this one is not followed");
+                self.out.problems.push(problems::cycle(&pending.application.key, "", message));
+                self.out.unsure.insert(pending.application.name().clone());
+            }
+            level = rest;
+            if level.is_empty() {
+                // Nothing else is to come, but for what is being rendered.
+                self.flux.late = self.kept.values().flat_map(|kept| &kept.sources).any(|source| source.again);
+                level = self.flux.ready(checkout, true);
+            }
             if level.is_empty() {
                 break;
             }
-            if depth == DEEPEST {
-                for pending in level {
-                    let message =
-                        format!("Applications are nested more than {DEEPEST} deep; this one is not followed");
-                    self.out.problems.push(problems::cycle(&pending.application.key, "", message));
-                    self.out.unsure.insert(pending.application.name().clone());
-                }
-                break;
-            }
             level = self.level(checkout, level, true);
+            level.extend(self.flux.ready(checkout, false));
         }
+        self.out.problems.append(&mut self.flux.problems);
+        self.out.substitutions.append(&mut self.flux.substitutions);
+        self.out.unsure.append(&mut self.flux.unsure);
     }
 
     /// What stands in a plain folder beside plain files; what nobody can know of it is said.
@@ -189,6 +207,7 @@ impl Walk<'_> {
             lines: self.ask.lines,
             repository: self.repository.as_deref(),
             touched: self.ask.touched,
+            flux: self.facts,
             forced: self.ask.forced,
             unfinished: self.ask.unfinished,
         };
@@ -251,8 +270,19 @@ impl Walk<'_> {
                     values: values.clone(),
                 }
             }));
+            for fact in source.facts.values().flatten() {
+                self.flux.facts.learn(fact, &namespace);
+            }
             for object in source.applications.values().flatten() {
-                if follow && sets::is_kind(&object.key) {
+                if follow && flux::is_kind(&object.key) && !self.facts {
+                    let message = format!(
+                        "{} is brought by Argo CD; what Flux would make of it is not followed",
+                        object.key
+                    );
+                    self.out.problems.push(problems::not_followed(&object.key, "", message));
+                } else if follow && flux::is_kind(&object.key) {
+                    self.flux_child(object, kept, &name);
+                } else if follow && sets::is_kind(&object.key) {
                     children.extend(self.set(checkout, object, kept));
                 } else if follow {
                     children.extend(self.child(object, &name, kept.pending.waves()));
@@ -289,6 +319,27 @@ impl Walk<'_> {
                 None
             }
         }
+    }
+
+    /// A Kustomization or HelmRelease of Flux; it is read once what it refers to is.
+    fn flux_child(&mut self, object: &Object, above: &Kept, parent: &Name) {
+        let mut object = object.clone();
+        if object.key.name.namespace.is_empty() {
+            object.key.name.namespace = above.pending.namespace();
+        }
+        if !self.seen.insert(object.key.clone()) {
+            // flux-system brings itself; it is followed already.
+            if object.key != above.pending.application.key {
+                let message = format!(
+                    "{} is brought twice, or through others by itself; it is followed once",
+                    object.key
+                );
+                self.out.problems.push(problems::cycle(&object.key, "", message));
+            }
+            return;
+        }
+        let chain = above.pending.waves();
+        self.flux.found(flux::Waiting { object, parent: parent.clone(), chain });
     }
 
     /// The Applications of a set, which `above` brings. They are objects as well, of a part of their own.

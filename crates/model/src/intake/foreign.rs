@@ -23,7 +23,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 59] = [
+const KINDS: [(&str, &[&str], Does); 57] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -79,8 +79,6 @@ const KINDS: [(&str, &[&str], Does); 59] = [
     ("multicluster.x-k8s.io", &["ServiceImport", "ServiceExport"], Does::Routes),
     ("externaldns.k8s.io", &[], Does::Names),
     ("externaldns.nginx.org", &[], Does::Names),
-    ("helm.toolkit.fluxcd.io", &[], Does::Brings),
-    ("kustomize.toolkit.fluxcd.io", &[], Does::Brings),
     ("helm.cattle.io", &["HelmChart", "HelmChartConfig"], Does::Brings),
     ("fleet.cattle.io", &["Bundle", "GitRepo"], Does::Brings),
     ("external-secrets.io", &["ExternalSecret", "ClusterExternalSecret", "PushSecret"], Does::Fills),
@@ -313,8 +311,7 @@ mod tests {
             ("gateway.networking.k8s.io/v1", "TLSRoute"),
             ("networking.istio.io/v1", "VirtualService"),
             ("externaldns.k8s.io/v1alpha1", "DNSEndpoint"),
-            ("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
-            ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
+            ("helm.cattle.io/v1", "HelmChart"),
             ("external-secrets.io/v1", "ExternalSecret"),
             ("trust.cert-manager.io/v1alpha1", "Bundle"),
             ("trust.cert-manager.io/v1alpha2", "ClusterBundle"),

@@ -106,6 +106,9 @@ fn prepared(
 /// Everything but the folder.
 fn arguments(tools: &Tools, staged: &Staged, options: &Kustomize) -> Vec<String> {
     let mut args = Vec::new();
+    if staged.free {
+        args.extend(["--load-restrictor", "LoadRestrictionsNone"].map(str::to_owned));
+    }
     if staged.charts
         && let Ok(helm) = &tools.helm
     {

@@ -43,6 +43,8 @@ pub(in super::super) struct Staged {
     pub(in super::super) strip: bool,
     /// Charts are rendered.
     pub(in super::super) charts: bool,
+    /// Files above a kustomization may be read, as Flux does.
+    pub(in super::super) free: bool,
     bytes: u64,
     seen: BTreeSet<PathBuf>,
 }
@@ -68,7 +70,34 @@ pub(in super::super) fn collect(checkout: &Checkout, folder: &Path) -> Result<St
     Ok(collector.out)
 }
 
+/// The same; where the folder has no kustomization, `make` makes one.
+///
+/// # Errors
+/// A sentence for the finding.
+pub(in super::super) fn collect_or(
+    checkout: &Checkout,
+    folder: &Path,
+    make: impl FnOnce(&Checkout) -> Result<Map<String, Value>, String>,
+) -> Result<Staged, String> {
+    if FILES.iter().any(|name| folder.join(name).is_file()) {
+        return collect(checkout, folder);
+    }
+    let top = PathBuf::from(checkout.show(folder));
+    let (mut json, file) = (make(checkout)?, top.join(FILES[0]));
+    let mut collector = Collector { checkout, out: Staged { top: top.clone(), ..Staged::default() } };
+    collector.out.seen.insert(top.clone());
+    collector.entries(&top, &file, &mut json, 0)?;
+    collector.out.change(&file, &json);
+    collector.out.own = Some((file, json));
+    Ok(collector.out)
+}
+
 impl Staged {
+    /// Of files that we made.
+    pub(in super::super) fn of(files: impl IntoIterator<Item = (PathBuf, Vec<u8>)>) -> Self {
+        Self { files: files.into_iter().collect(), ..Self::default() }
+    }
+
     /// The components that an Application adds to the kustomization.
     ///
     /// # Errors

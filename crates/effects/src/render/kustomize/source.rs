@@ -141,11 +141,7 @@ impl Reader<'_> {
         let same =
             self.old.parts.get(folder).is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())));
         if same && !self.context.forced.contains(folder) {
-            let part = self.old.parts.remove(folder)?;
-            self.out.parts.insert(folder.to_owned(), part);
-            if let Some(applications) = self.old.applications.remove(folder) {
-                self.out.applications.insert(folder.to_owned(), applications);
-            }
+            self.take_over(folder);
             return None;
         }
         let patience = self.patience_for(&staged.replaced);
@@ -169,7 +165,20 @@ impl Reader<'_> {
         }
     }
 
-    fn failed(&mut self, failure: Failure, what: &str, problem: super::super::source::Report) {
+    /// A part that is as it was.
+    pub(in super::super) fn take_over(&mut self, folder: &Path) {
+        let at = folder.to_owned();
+        self.out.parts.extend(self.old.parts.remove(folder).map(|part| (at.clone(), part)));
+        self.out.applications.extend(self.old.applications.remove(folder).map(|all| (at.clone(), all)));
+        self.out.facts.extend(self.old.facts.remove(folder).map(|all| (at, all)));
+    }
+
+    pub(in super::super) fn failed(
+        &mut self,
+        failure: Failure,
+        what: &str,
+        problem: super::super::source::Report,
+    ) {
         let env = self.context.env;
         match failure {
             Failure::Chart(said) => {

@@ -1,0 +1,113 @@
+//! What Flux's objects refer to: sources, ConfigMaps and Secrets that the repository brings.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portolan_model::{Name, Object, ObjectKey};
+use serde_json::Value;
+
+use super::objects::{Reference, SOURCE};
+
+/// Objects by key. They are kept as text.
+#[derive(Debug, Default)]
+pub(in super::super) struct Facts {
+    all: BTreeMap<ObjectKey, Object>,
+}
+
+/// What became of a ConfigMap or a Secret that is referred to.
+pub(super) enum Data {
+    Is(BTreeMap<String, String>),
+    /// It is made elsewhere, by what is named here.
+    Elsewhere(String),
+    Missing,
+}
+
+/// Kinds that make a Secret of the same name, or of the name in a field, whose values are not in the repository.
+const MAKERS: [(&str, &str, &str); 3] = [
+    ("bitnami.com", "SealedSecret", "/spec/template/metadata/name"),
+    ("external-secrets.io", "ExternalSecret", "/spec/target/name"),
+    ("kubernetes-client.io", "ExternalSecret", "/metadata/name"),
+];
+
+/// Whether a document may be referred to.
+pub(in super::super) fn is_fact(json: &Value) -> bool {
+    let text = |field: &str| json.get(field).and_then(Value::as_str).unwrap_or_default();
+    let (group, kind) = (text("apiVersion").split_once('/').map_or("", |(group, _)| group), text("kind"));
+    group == SOURCE
+        || group.is_empty() && matches!(kind, "ConfigMap" | "Secret")
+        || MAKERS.iter().any(|(of, maker, _)| *of == group && *maker == kind)
+}
+
+impl Facts {
+    /// Takes one over; of several the first counts.
+    pub(in super::super) fn learn(&mut self, object: &Object, namespace: &Name) {
+        let mut key = object.key.clone();
+        if key.name.namespace.is_empty() {
+            key.name.namespace = namespace.clone();
+        }
+        self.all.entry(key).or_insert_with(|| object.clone());
+    }
+
+    /// A source.
+    pub(super) fn source(&self, reference: &Reference, namespace: &Name) -> Option<&Object> {
+        let namespace =
+            if reference.namespace.is_empty() { namespace.as_str() } else { reference.namespace.as_str() };
+        self.all.get(&ObjectKey::new(SOURCE, reference.kind.as_str(), namespace, reference.name.as_str()))
+    }
+
+    /// What stands in a ConfigMap or a Secret.
+    pub(super) fn data(&self, kind: &str, namespace: &Name, name: &str) -> Data {
+        let key = ObjectKey::new("", kind, namespace.as_str(), name);
+        let Some(object) = self.all.get(&key) else {
+            return match self.maker(namespace, name).filter(|_| kind == "Secret") {
+                Some(maker) => Data::Elsewhere(maker.to_string()),
+                None => Data::Missing,
+            };
+        };
+        if is_encrypted(&object.json) {
+            return Data::Elsewhere("SOPS".to_owned());
+        }
+        let texts = |field: &str| {
+            let all = object.json.get(field).and_then(Value::as_object).into_iter().flatten();
+            all.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+                .collect::<Vec<_>>()
+        };
+        let mut data: BTreeMap<String, String> = BTreeMap::new();
+        for (name, value) in texts("data") {
+            let value = if kind == "Secret" {
+                STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok())
+            } else {
+                Some(value)
+            };
+            data.extend(value.map(|value| (name, value)));
+        }
+        if kind == "Secret" {
+            data.extend(texts("stringData"));
+        }
+        Data::Is(data)
+    }
+
+    fn maker(&self, namespace: &Name, name: &str) -> Option<&ObjectKey> {
+        let makers = MAKERS.iter().flat_map(|(group, kind, field)| {
+            let all = self.all.iter();
+            all.filter(move |(key, _)| key.kind.is(group, kind) && key.name.namespace == *namespace)
+                .map(move |(key, object)| (key, object.json.pointer(field).and_then(Value::as_str)))
+        });
+        makers
+            .into_iter()
+            .find(|(key, said)| said.unwrap_or(key.name.name.as_str()) == name)
+            .map(|(key, _)| key)
+    }
+
+    /// Names of ConfigMaps or Secrets of a namespace, to find one that is meant.
+    pub(super) fn names(&self, kind: &str, namespace: &Name) -> BTreeSet<&str> {
+        let of = |key: &&ObjectKey| key.kind.is("", kind) && key.name.namespace == *namespace;
+        self.all.keys().filter(of).map(|key| key.name.name.as_str()).collect()
+    }
+}
+
+/// Whether values of a document are encrypted by SOPS.
+pub(super) fn is_encrypted(json: &Value) -> bool {
+    json.get("sops")
+        .is_some_and(|sops| sops.is_object() && (sops.get("mac").is_some() || sops.get("version").is_some()))
+}

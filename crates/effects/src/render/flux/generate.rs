@@ -1,0 +1,77 @@
+//! The kustomization of a folder that has none: Flux makes one that names all YAML files in it, and folders in it that have
+//! one as a whole. Source: fluxcd/pkg `kustomize/kustomize_generator.go`, `sourceignore` for what is never looked at.
+
+use std::path::Path;
+
+use serde_json::{Map, Value, json};
+
+use super::super::{checkout::Checkout, kustomization::FILES};
+
+const DEEPEST: usize = 32;
+const MOST_FILES: usize = 20_000;
+/// Names that Flux leaves out of what it takes from a repository.
+const LEFT_OUT: [&str; 13] = [
+    ".git",
+    ".github",
+    ".circleci",
+    ".travis.yml",
+    ".gitlab-ci.yml",
+    "appveyor.yml",
+    ".drone.yml",
+    "cloudbuild.yaml",
+    "codeship-services.yml",
+    "codeship-steps.yml",
+    ".goreleaser.yml",
+    ".sops.yaml",
+    ".flux.yaml",
+];
+
+/// Whether a folder has a kustomization of its own.
+fn has_one(folder: &Path) -> bool {
+    FILES.iter().any(|name| folder.join(name).is_file())
+}
+
+/// The kustomization that Flux makes of `folder`.
+///
+/// # Errors
+/// A sentence for the finding.
+pub(super) fn of(checkout: &Checkout, folder: &Path) -> Result<Map<String, Value>, String> {
+    let mut resources = Vec::new();
+    list(folder, folder, 0, &mut resources)
+        .map_err(|why| format!("{} cannot be listed: {why}", checkout.show(folder)))?;
+    let mut made = Map::new();
+    made.insert("apiVersion".into(), json!("kustomize.config.k8s.io/v1beta1"));
+    made.insert("kind".into(), json!("Kustomization"));
+    if resources.is_empty() {
+        // Kustomize refuses one that says nothing.
+        made.insert("namespace".into(), json!("_placeholder"));
+    } else {
+        made.insert("resources".into(), json!(resources));
+    }
+    Ok(made)
+}
+
+fn list(top: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) -> Result<(), String> {
+    if depth > DEEPEST || found.len() > MOST_FILES {
+        return Err(format!("it holds more than {MOST_FILES} files, or folders {DEEPEST} deep"));
+    }
+    let entries = std::fs::read_dir(folder).map_err(|why| why.to_string())?;
+    let mut entries: Vec<_> = entries.flatten().collect();
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name) = (entry.path(), entry.file_name());
+        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+            continue;
+        }
+        // Links are no part of what Flux takes.
+        let Ok(kind) = entry.file_type() else { continue };
+        let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+        if kind.is_dir() && !has_one(&path) {
+            list(top, &path, depth + 1, found)?;
+        } else if kind.is_dir() || kind.is_file() && yaml {
+            let path = path.strip_prefix(top).unwrap_or(&path);
+            found.push(format!("./{}", path.display()));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,508 @@
+//! Kustomizations and `HelmReleases` that wait for what they refer to, and what they come to once it has been read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portolan_model::{Name, Object, ObjectKey, Problem, nearest};
+use serde_json::{Map, Value};
+
+use super::{
+    super::{
+        application::{Application, Destination, Helm, Source},
+        checkout::{Checkout, same_repository},
+        kept::Pending,
+        problems,
+    },
+    Flux, Variables,
+    facts::{Data, Facts},
+    objects::{self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference},
+    values,
+};
+
+/// One that was found.
+#[derive(Debug)]
+pub(in super::super) struct Waiting {
+    pub(in super::super) object: Object,
+    /// Name of the Application that brought it.
+    pub(in super::super) parent: Name,
+    /// Waves of the Applications above it.
+    pub(in super::super) chain: Vec<i32>,
+}
+
+/// What a walk knows of Flux.
+#[derive(Debug, Default)]
+pub(in super::super) struct State {
+    pub(in super::super) facts: Facts,
+    waiting: Vec<(Waiting, Asked)>,
+    /// Those that were found, and those of them that were read.
+    found: BTreeSet<ObjectKey>,
+    read: BTreeSet<ObjectKey>,
+    /// URL of the repository.
+    repository: Option<String>,
+    /// Something is still being rendered, so that nothing is said to be missing.
+    pub(in super::super) late: bool,
+    pub(in super::super) problems: Vec<Problem>,
+    pub(in super::super) substitutions: Vec<String>,
+    pub(in super::super) unsure: BTreeSet<Name>,
+}
+
+#[derive(Clone, Debug)]
+enum Asked {
+    Kustomization(Kustomization),
+    Release(HelmRelease),
+}
+
+impl Asked {
+    fn common(&self) -> &Common {
+        match self {
+            Self::Kustomization(one) => &one.common,
+            Self::Release(one) => &one.common,
+        }
+    }
+}
+
+/// What something needs that has not been read.
+enum Need {
+    Nothing,
+    /// A source, a ConfigMap or a Secret.
+    Fact,
+    Dependency,
+}
+
+/// Where a source leads.
+enum Leads {
+    Here,
+    /// URL, and the last part of it.
+    Elsewhere(String),
+    Missing,
+}
+
+impl State {
+    /// Takes one that was found.
+    pub(in super::super) fn found(&mut self, waiting: Waiting) {
+        let key = waiting.object.key.clone();
+        let asked = if key.kind.is(KUSTOMIZE, "Kustomization") {
+            objects::kustomization(&waiting.object).map(Asked::Kustomization)
+        } else {
+            objects::release(&waiting.object).map(Asked::Release)
+        };
+        self.found.insert(key.clone());
+        match asked {
+            Ok(asked) if asked.common().suspend => {
+                // What it brought stays as it is, for Flux too.
+                self.unsure.insert(key.name.name.clone());
+                let message = format!(
+                    "{key} is suspended: Flux leaves what it brought as it is, and it is not rendered"
+                );
+                self.problems.push(problems::suspended(&key, "spec.suspend", message));
+            }
+            Ok(asked) => self.waiting.push((waiting, asked)),
+            Err((field, message)) => self.fail(&key, problems::application_invalid(&key, &field, message)),
+        }
+    }
+
+    fn fail(&mut self, key: &ObjectKey, problem: Problem) {
+        self.unsure.insert(key.name.name.clone());
+        if !self.late {
+            self.problems.push(problem);
+        }
+    }
+
+    /// Those that can be read now. `last`: nothing else is to come, so that what they miss is missing.
+    pub(in super::super) fn ready(&mut self, checkout: &Checkout, last: bool) -> Vec<Pending> {
+        self.learn_repository(checkout);
+        let waiting = std::mem::take(&mut self.waiting);
+        let mut ready = Vec::new();
+        let mut late = Vec::new();
+        for (waiting, asked) in waiting {
+            match self.needs(&asked) {
+                Need::Nothing => ready.push((waiting, asked)),
+                need => late.push((waiting, asked, need)),
+            }
+        }
+        if ready.is_empty() && last {
+            // What only waits for an object goes first: others may depend on it.
+            let (facts, others): (Vec<_>, Vec<_>) =
+                late.into_iter().partition(|(.., need)| matches!(need, Need::Fact));
+            ready.extend(facts.into_iter().map(|(waiting, asked, _)| (waiting, asked)));
+            late = others;
+            if ready.is_empty() {
+                let left = late.iter().map(|(_, asked, _)| asked.common().clone()).collect::<Vec<_>>();
+                for common in &left {
+                    self.never(common, &left);
+                }
+                late.clear();
+            }
+        }
+        self.waiting = late.into_iter().map(|(waiting, asked, _)| (waiting, asked)).collect();
+        let mut pending = Vec::new();
+        for (waiting, asked) in ready {
+            let key = asked.common().key.clone();
+            let application = match asked {
+                Asked::Kustomization(one) => self.kustomization(one),
+                Asked::Release(one) => self.release(&one),
+            };
+            match application {
+                Ok(application) => {
+                    self.read.insert(key);
+                    let Waiting { parent, chain, .. } = waiting;
+                    pending.push(Pending { application, parent, chain });
+                }
+                Err(problem) => self.fail(&key, *problem),
+            }
+        }
+        pending
+    }
+
+    /// What the repository is called: as flux-system has it, else as the first one whose folder is here.
+    fn learn_repository(&mut self, checkout: &Checkout) {
+        if self.repository.is_some() {
+            return;
+        }
+        let flux_system =
+            |kind: &str| Reference { kind: kind.into(), name: "flux-system".into(), ..Reference::default() };
+        let mut url = ["GitRepository", "OCIRepository", "Bucket"]
+            .iter()
+            .find_map(|kind| self.facts.source(&flux_system(kind), &"flux-system".into()).map(url_of));
+        if url.is_none() {
+            url = self.waiting.iter().find_map(|(_, asked)| {
+                let Asked::Kustomization(one) = asked else { return None };
+                let here = !one.path.is_empty() && checkout.resolve(&one.path).is_ok();
+                self.facts.source(&one.source, &one.common.key.name.namespace).filter(|_| here).map(url_of)
+            });
+        }
+        self.repository = url;
+    }
+
+    fn needs(&self, asked: &Asked) -> Need {
+        let common = asked.common();
+        let namespace = &common.key.name.namespace;
+        if common.depends_on.iter().any(|other| !self.read.contains(&of(common, other))) {
+            return Need::Dependency;
+        }
+        let (sources, from): (Vec<&Reference>, &[From]) = match asked {
+            Asked::Kustomization(one) => {
+                (vec![&one.source], one.post_build.as_ref().map_or(&[], |post| &post.substitute_from))
+            }
+            Asked::Release(one) => match &one.from {
+                ChartFrom::Chart(chart) => (vec![&chart.source_ref], &one.values_from),
+                ChartFrom::Reference(reference) => (vec![reference], &one.values_from),
+            },
+        };
+        let sources = sources
+            .into_iter()
+            .any(|source| !is_flux_system(source) && self.facts.source(source, namespace).is_none());
+        let data = |from: &From| matches!(self.facts.data(&from.kind, namespace, &from.name), Data::Missing);
+        if sources || from.iter().any(data) { Need::Fact } else { Need::Nothing }
+    }
+
+    /// One that Flux never gets to, as what it depends on is never ready.
+    fn never(&mut self, common: &Common, left: &[Common]) {
+        let key = &common.key;
+        let others: Vec<ObjectKey> = common.depends_on.iter().map(|other| of(common, other)).collect();
+        let missing = others.iter().find(|other| !self.found.contains(*other));
+        let message = if let Some(other) = missing {
+            let known =
+                self.found.iter().filter(|one| one.kind == key.kind).map(|one| one.name.name.as_str());
+            let near = nearest(&other.name.name, known);
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            format!("{key} depends on {other}, which there is not, so that Flux never applies it{near}")
+        } else if let Some(way) = circle(key, left) {
+            let way: Vec<String> = way.iter().map(ToString::to_string).collect();
+            format!("{key} depends on itself ({}), so that Flux never applies it", way.join(" → "))
+        } else {
+            let others: Vec<String> =
+                others.iter().filter(|other| !self.read.contains(*other)).map(ToString::to_string).collect();
+            format!(
+                "{key} depends on {}, which is not applied, so that Flux never applies it",
+                others.join(", ")
+            )
+        };
+        self.fail(key, problems::never_applied(key, "spec.dependsOn", message));
+    }
+
+    fn leads(&mut self, reference: &Reference, namespace: &Name) -> Leads {
+        let Some(url) = self.facts.source(reference, namespace).map(url_of) else {
+            return if is_flux_system(reference) { Leads::Here } else { Leads::Missing };
+        };
+        let here = is_flux_system(reference)
+            || reference.kind == "GitRepository"
+                && self.repository.as_deref().is_some_and(|known| same_repository(known, &url));
+        if !here {
+            return Leads::Elsewhere(url);
+        }
+        let said = format!("{} {} ({url}) is read from the work tree", reference.kind, reference.name);
+        if !self.substitutions.contains(&said) {
+            self.substitutions.push(said);
+        }
+        Leads::Here
+    }
+
+    fn kustomization(&mut self, one: Kustomization) -> Result<Application, Box<Problem>> {
+        let key = one.common.key.clone();
+        let namespace = key.name.namespace.clone();
+        let mut source = Source { path: one.path.clone(), ..Source::default() };
+        match self.leads(&one.source, &namespace) {
+            Leads::Missing => return Err(Box::new(no_source(&key, "spec.sourceRef", &one.source))),
+            Leads::Elsewhere(url) => source.repo_url = url,
+            Leads::Here => {
+                if source.path.trim_start_matches("./").is_empty() {
+                    source.path = ".".into();
+                }
+                let variables = match &one.post_build {
+                    None => None,
+                    Some(post) => {
+                        let mut variables = self.variables(&key, &post.substitute_from)?;
+                        variables.always = post.substitute_strategy == "Always";
+                        let own = post
+                            .substitute
+                            .iter()
+                            .map(|(name, value)| (name.clone(), value.replace('\n', "")));
+                        variables.known.extend(own);
+                        Some(variables)
+                    }
+                };
+                source.flux = Some(Flux {
+                    written: one.written,
+                    variables,
+                    metadata: one.common.metadata.clone(),
+                    decrypts: one.decrypts,
+                    ..Flux::default()
+                });
+            }
+        }
+        let namespace = match one.common.target_namespace.as_str() {
+            "" => "default".to_owned(),
+            namespace => namespace.to_owned(),
+        };
+        Ok(application(key, source, namespace, one.prune, false))
+    }
+
+    /// Variables of ConfigMaps and Secrets, in order.
+    fn variables(&mut self, key: &ObjectKey, from: &[From]) -> Result<Variables, Box<Problem>> {
+        let mut variables = Variables::default();
+        for (n, one) in from.iter().enumerate() {
+            let field = format!("spec.postBuild.substituteFrom[{n}]");
+            match self.facts.data(&one.kind, &key.name.namespace, &one.name) {
+                Data::Is(data) => {
+                    variables
+                        .known
+                        .extend(data.into_iter().map(|(name, value)| (name, value.replace('\n', ""))));
+                }
+                Data::Elsewhere(by) => {
+                    // It may set any of those before it.
+                    variables.known.clear();
+                    variables.elsewhere.push(format!("{} {} (of {by})", one.kind, one.name));
+                }
+                Data::Missing if one.optional => {}
+                Data::Missing => return Err(Box::new(self.no_data(key, &field, one))),
+            }
+        }
+        Ok(variables)
+    }
+
+    fn release(&mut self, one: &HelmRelease) -> Result<Application, Box<Problem>> {
+        let key = one.common.key.clone();
+        let namespace = key.name.namespace.clone();
+        let (values, secret) = self.values(one)?;
+        let helm = Helm {
+            release_name: one.release(),
+            namespace: one.namespace(),
+            values_object: Some(Value::Object(values)),
+            skip_crds: one.skip_crds,
+            ..Helm::default()
+        };
+        let mut chart = match &one.from {
+            ChartFrom::Chart(chart) => chart.clone(),
+            ChartFrom::Reference(reference) if reference.kind == "HelmChart" => {
+                let found = self.facts.source(reference, &namespace);
+                let Some(found) = found else {
+                    return Err(Box::new(no_source(&key, "spec.chartRef", reference)));
+                };
+                let spec = found.json.get("spec").cloned().unwrap_or_default();
+                let mut chart: Chart = serde_json::from_value(spec).map_err(|why| {
+                    problems::application_invalid(&found.key, "spec", format!("spec: {why}"))
+                })?;
+                chart.source_ref.namespace = found.key.name.namespace.to_string();
+                chart
+            }
+            ChartFrom::Reference(reference) => Chart { source_ref: reference.clone(), ..Chart::default() },
+        };
+        let mut source = Source { target_revision: chart.version.clone(), ..Source::default() };
+        let field = if matches!(one.from, ChartFrom::Chart(_)) {
+            "spec.chart.spec.sourceRef"
+        } else {
+            "spec.chartRef"
+        };
+        match self.leads(&chart.source_ref, &namespace) {
+            Leads::Missing => return Err(Box::new(no_source(&key, field, &chart.source_ref))),
+            Leads::Here if chart.name.is_empty() => {
+                let message = format!("{field} leads to this repository, and not to a chart in it");
+                return Err(Box::new(problems::application_invalid(&key, field, message)));
+            }
+            Leads::Here => {
+                source.path = chart.name;
+                source.flux = Some(Flux {
+                    metadata: one.common.metadata.clone(),
+                    values_files: chart.values_files,
+                    ignore_missing_values_files: chart.ignore_missing_values_files,
+                    post_renderers: one.post_renderers.clone(),
+                    secret,
+                    ..Flux::default()
+                });
+            }
+            Leads::Elsewhere(url) => {
+                if chart.name.is_empty() {
+                    url.rsplit('/').next().unwrap_or_default().clone_into(&mut chart.name);
+                    source.target_revision = self.revision(&chart.source_ref, &namespace);
+                }
+                source.repo_url = url;
+                if chart.source_ref.kind == "GitRepository" {
+                    source.path = chart.name;
+                } else {
+                    source.chart = chart.name;
+                }
+            }
+        }
+        source.helm = Some(helm);
+        let namespace = one.namespace();
+        // Helm takes away what a release does not hold any more.
+        Ok(application(key, source, namespace, true, one.create_namespace))
+    }
+
+    /// `spec.ref` of an OCIRepository.
+    fn revision(&self, reference: &Reference, namespace: &Name) -> String {
+        let json = self.facts.source(reference, namespace).map(|source| &source.json);
+        let of = |field: &str| json.and_then(|json| json.pointer(&format!("/spec/ref/{field}"))?.as_str());
+        of("tag").or_else(|| of("semver")).unwrap_or_default().to_owned()
+    }
+
+    /// Values in Flux's order, and whether some come from Secrets.
+    fn values(&mut self, one: &HelmRelease) -> Result<(Map<String, Value>, bool), Box<Problem>> {
+        let key = &one.common.key;
+        let (mut merged, mut secret) = (Map::new(), false);
+        let mut paths = Vec::new();
+        for (n, from) in one.values_from.iter().enumerate() {
+            let field = format!("spec.valuesFrom[{n}]");
+            let data = match self.facts.data(&from.kind, &key.name.namespace, &from.name) {
+                Data::Is(data) => data,
+                Data::Elsewhere(by) => {
+                    let message = format!(
+                        "values of {key} come from {} {}, which {by} makes: they are not known here, and what it brings is not either",
+                        from.kind, from.name
+                    );
+                    return Err(Box::new(problems::values_unknown(key, &field, message)));
+                }
+                Data::Missing if from.optional => continue,
+                Data::Missing => return Err(Box::new(self.no_data(key, &field, from))),
+            };
+            let name = if from.values_key.is_empty() { "values.yaml" } else { &from.values_key };
+            let Some(text) = data.get(name) else {
+                if from.optional {
+                    continue;
+                }
+                let message = format!("{} {} has no key {name:?}", from.kind, from.name);
+                return Err(Box::new(problems::reference_missing(key, &field, message)));
+            };
+            secret |= from.kind == "Secret";
+            let wrong = |why: String| {
+                let message = format!("{name} of {} {} {why}", from.kind, from.name);
+                Box::new(problems::application_invalid(key, &field, message))
+            };
+            if from.target_path.is_empty() {
+                values::merge(&mut merged, values::read(text).map_err(wrong)?);
+            } else {
+                let value = values::scalar(text, from.literal).map_err(wrong)?;
+                paths.push((field, from.target_path.clone(), value));
+            }
+        }
+        values::merge(&mut merged, one.values.clone());
+        // A path wins over everything.
+        for (field, path, value) in paths {
+            values::put(&mut merged, &path, value)
+                .map_err(|why| Box::new(problems::application_invalid(key, &field, why)))?;
+        }
+        Ok((merged, secret))
+    }
+
+    fn no_data(&self, key: &ObjectKey, field: &str, from: &From) -> Problem {
+        if !matches!(from.kind.as_str(), "ConfigMap" | "Secret") {
+            let message = format!("kind {:?} is neither ConfigMap nor Secret", from.kind);
+            return problems::application_invalid(key, field, message);
+        }
+        let namespace = &key.name.namespace;
+        let near = nearest(&from.name, self.facts.names(&from.kind, namespace));
+        let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+        let message = format!(
+            "{key} needs {} {} in namespace {namespace}, which the repository does not bring{near}",
+            from.kind, from.name
+        );
+        problems::reference_missing(key, field, message)
+    }
+}
+
+fn no_source(key: &ObjectKey, field: &str, reference: &Reference) -> Problem {
+    let message = format!(
+        "{key} has its source from {} {}, which the repository does not bring",
+        reference.kind, reference.name
+    );
+    problems::reference_missing(key, field, message)
+}
+
+fn is_flux_system(reference: &Reference) -> bool {
+    reference.name == "flux-system"
+        && matches!(reference.kind.as_str(), "GitRepository" | "OCIRepository" | "Bucket")
+}
+
+/// What an entry of `dependsOn` names.
+fn of(common: &Common, other: &Reference) -> ObjectKey {
+    let mut key = common.key.clone();
+    key.name.name = other.name.as_str().into();
+    if !other.namespace.is_empty() {
+        key.name.namespace = other.namespace.as_str().into();
+    }
+    key
+}
+
+/// The way that leads from one back to it.
+fn circle(key: &ObjectKey, left: &[Common]) -> Option<Vec<ObjectKey>> {
+    let all: BTreeMap<&ObjectKey, &Common> = left.iter().map(|common| (&common.key, common)).collect();
+    let mut ways = vec![vec![key.clone()]];
+    let mut seen = BTreeSet::new();
+    while let Some(way) = ways.pop() {
+        let Some(common) = way.last().and_then(|last| all.get(last)) else { continue };
+        for other in common.depends_on.iter().map(|other| of(common, other)) {
+            let next: Vec<ObjectKey> = way.iter().cloned().chain([other.clone()]).collect();
+            if other == *key {
+                return Some(next);
+            }
+            if seen.insert(other) {
+                ways.push(next);
+            }
+        }
+    }
+    None
+}
+
+fn url_of(source: &Object) -> String {
+    let text = |field: &str| source.json.pointer(&format!("/spec/{field}")).and_then(Value::as_str);
+    text("url").or_else(|| text("endpoint")).unwrap_or_default().to_owned()
+}
+
+fn application(
+    key: ObjectKey,
+    source: Source,
+    namespace: String,
+    prune: bool,
+    create_namespace: bool,
+) -> Application {
+    Application {
+        key,
+        wave: 0,
+        sources: vec![source],
+        destination: Destination { namespace, ..Destination::default() },
+        create_namespace,
+        prune,
+        project: String::new(),
+        namespace_metadata: None,
+    }
+}

@@ -1,0 +1,482 @@
+//! Repositories of Flux: Kustomizations and HelmReleases, built by the real Kustomize and the real Helm.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use std::{fs, path::Path};
+
+use portolan_effects::render::{Rendered, Tools, Touched, Tree, render};
+use portolan_testkit as testkit;
+
+fn tools(cache: &Path) -> Option<Tools> {
+    let (Some(helm), Some(kustomize)) = (testkit::program("helm"), testkit::program("kustomize")) else {
+        testkit::skip("effects/flux", "helm or kustomize was not found; run scripts/setup demo");
+        return None;
+    };
+    let tools = Tools::new(Some(helm), cache.join("cache")).kustomize(Ok::<_, String>(kustomize));
+    Some(tools.through(env!("CARGO_BIN_EXE_portolan-confined")))
+}
+
+fn write(folder: &Path, files: &[(&str, &str)]) {
+    for (path, text) in files {
+        let path = folder.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+const SYNC: (&str, &str) = (
+    "clusters/dev/flux-system/gotk-sync.yaml",
+    "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\n\
+     spec: {interval: 1m, ref: {branch: main}, url: 'ssh://git@git.example.com/p/fleet'}\n---\n\
+     apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {name: flux-system, namespace: flux-system}\n\
+     spec: {interval: 10m, path: ./clusters/dev, prune: true, sourceRef: {kind: GitRepository, name: flux-system}}\n",
+);
+const COMPONENTS: (&str, &str) = (
+    "clusters/dev/flux-system/kustomization.yaml",
+    "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [gotk-sync.yaml]\n",
+);
+
+/// A Kustomization `name` with these further fields.
+fn kustomization(name: &str, fields: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+         spec: {{interval: 10m, prune: true, sourceRef: {{kind: GitRepository, name: flux-system}}, {fields}}}\n"
+    )
+}
+
+fn release(name: &str, fields: &str) -> String {
+    format!(
+        "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: {name}, namespace: shop}}\n\
+         spec: {{interval: 10m, {fields}}}\n"
+    )
+}
+
+fn config_map(name: &str, data: &str) -> String {
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {data}\n")
+}
+
+/// The environment `dev` of a repository that Flux set up, with these files.
+fn fleet(dir: &Path, files: &[(&str, &str)]) -> Option<Rendered> {
+    let folder = dir.join("repo");
+    write(&folder, &[SYNC, COMPONENTS]);
+    write(&folder, files);
+    Some(render(&folder, "dev", None, &tools(dir)?))
+}
+
+/// All objects but Flux's own.
+fn keys(rendered: &Rendered) -> Vec<String> {
+    let own = rendered.objects.iter().filter(|object| !object.key.kind.group.contains("fluxcd.io"));
+    let mut keys: Vec<_> = own.map(|object| object.key.to_string()).collect();
+    keys.sort();
+    keys
+}
+
+fn data(rendered: &Rendered, name: &str) -> serde_json::Value {
+    let object = rendered.objects.iter().find(|object| &*object.key.name.name == name);
+    object.unwrap_or_else(|| panic!("{name} is not among {:?}", keys(rendered))).json["data"].clone()
+}
+
+/// Code, object and message of each finding.
+fn findings(rendered: &Rendered) -> Vec<(u16, String, String)> {
+    let all = rendered.problems.iter();
+    all.map(|p| (p.code.0, p.object.to_string(), p.message.clone())).collect()
+}
+
+fn applications(rendered: &Rendered) -> Vec<String> {
+    let all = rendered.whole.applications.iter();
+    all.map(|app| format!("{} < {}: {}", app.key, app.parent, app.sources.join(", "))).collect()
+}
+
+const CHART: &[(&str, &str)] = &[
+    ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+    ("charts/web/values.yaml", "host: none\nsize: 1\nlist: [a, b]\n"),
+    (
+        "charts/web/templates/all.yaml",
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}-web'}\n\
+         data: {host: '{{ .Values.host }}', size: '{{ .Values.size }}', list: '{{ join \",\" .Values.list }}'}\n",
+    ),
+];
+
+#[test]
+fn a_fleet_is_followed_from_flux_system_and_each_object_has_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let (infra, apps) = (
+        kustomization("infra", "path: ./infra"),
+        kustomization(
+            "apps",
+            "path: ./apps/dev, dependsOn: [{name: infra}], targetNamespace: shop, commonMetadata: {labels: {team: edge}}, \
+             postBuild: {substitute: {size: three}, substituteFrom: [{kind: ConfigMap, name: settings}]}",
+        ),
+    );
+    let settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: flux-system}\ndata: {domain: dev.example.com, size: '9'}\n";
+    let app = format!(
+        "# the app\n{}---\n{}",
+        config_map("web", "{host: 'app.${domain}', size: '${size}', none: '${none:=x}', kept: '$${domain}'}"),
+        "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: raw, annotations: {kustomize.toolkit.fluxcd.io/substitute: disabled}}\ndata: {host: '${domain}'}\n",
+    );
+    let Some(rendered) = fleet(
+        dir.path(),
+        &[
+            ("clusters/dev/infra.yaml", &infra),
+            ("clusters/dev/apps.yaml", &apps),
+            ("infra/settings.yaml", settings),
+            ("apps/base/kustomization.yaml", "resources: [app.yaml]\n"),
+            ("apps/base/app.yaml", &app),
+            ("apps/dev/kustomization.yaml", "resources: [../base]\n"),
+        ],
+    ) else {
+        return;
+    };
+    assert_eq!(findings(&rendered), []);
+    assert_eq!(
+        keys(&rendered),
+        ["ConfigMap/flux-system/settings", "ConfigMap/shop/raw", "ConfigMap/shop/web"]
+    );
+    // What stands in place beats what is referred to.
+    assert_eq!(
+        data(&rendered, "web"),
+        serde_json::json!({"host": "app.dev.example.com", "size": "three", "none": "x", "kept": "${domain}"})
+    );
+    assert_eq!(data(&rendered, "raw")["host"], "${domain}");
+    let web = rendered.objects.iter().find(|object| &*object.key.name.name == "web").unwrap();
+    assert_eq!(web.json["metadata"]["labels"]["team"], "edge");
+    let source = web.origin.source.as_ref().unwrap();
+    assert_eq!((&*source.file, source.line, &*web.origin.application), ("apps/base/app.yaml", 2, "apps"));
+    assert_eq!(
+        applications(&rendered),
+        [
+            "Kustomization/flux-system/flux-system < : clusters/dev (flux)",
+            "Kustomization/flux-system/infra < flux-system: infra (flux)",
+            "Kustomization/flux-system/apps < flux-system: apps/dev (flux)",
+        ]
+    );
+    assert_eq!(
+        rendered.whole.substitutions,
+        ["GitRepository flux-system (ssh://git@git.example.com/p/fleet) is read from the work tree"]
+    );
+}
+
+#[test]
+fn a_folder_without_a_kustomization_is_read_as_flux_makes_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let apps = kustomization(
+        "apps",
+        "path: ./apps, namePrefix: p-, components: [../parts], images: [{name: a, newTag: '2'}], \
+         patches: [{patch: '[{\"op\": \"add\", \"path\": \"/data/added\", \"value\": \"x\"}]', target: {kind: ConfigMap}}]",
+    );
+    let Some(rendered) = fleet(
+        dir.path(),
+        &[
+            ("clusters/dev/apps.yaml", &apps),
+            ("apps/one.yaml", &config_map("one", "{}")),
+            ("apps/deep/two.yml", &config_map("two", "{}")),
+            ("apps/deep/README.md", "no YAML: {"),
+            ("apps/built/kustomization.yaml", "namePrefix: b-\nresources: [three.yaml]\n"),
+            ("apps/built/three.yaml", &config_map("three", "{}")),
+            ("apps/built/not-named.yaml", &config_map("four", "{}")),
+            (
+                "parts/kustomization.yaml",
+                "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nconfigMapGenerator: [{name: part, literals: [a=b], options: {disableNameSuffixHash: true}}]\n",
+            ),
+        ],
+    ) else {
+        return;
+    };
+    assert_eq!(findings(&rendered), []);
+    let wanted =
+        ["one", "p-b-three", "p-one", "p-part", "p-two"].map(|name| format!("ConfigMap/default/{name}"));
+    assert_eq!(keys(&rendered), &wanted[1..]);
+    assert_eq!(data(&rendered, "p-one")["added"], "x");
+}
+
+#[test]
+fn a_release_of_a_chart_here_gets_its_values_in_flux_s_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let apps = kustomization("apps", "path: ./apps");
+    let values = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: values, namespace: shop}\n\
+                  data: {values.yaml: 'host: from-map\n\nsize: 5', n: '7'}\n";
+    let secret =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: own, namespace: shop}\nstringData: {host: hidden}\n";
+    let web = release(
+        "web",
+        "releaseName: w, targetNamespace: edge, chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}, \
+         valuesFrom: [{kind: ConfigMap, name: values}, {kind: ConfigMap, name: none, optional: true}, \
+         {kind: ConfigMap, name: values, valuesKey: n, targetPath: 'list[0]'}, {kind: Secret, name: own, valuesKey: host, targetPath: host}], \
+         values: {size: 6, host: own}, \
+         postRenderers: [{kustomize: {patches: [{patch: '[{\"op\": \"add\", \"path\": \"/data/post\", \"value\": \"x\"}]', target: {kind: ConfigMap}}]}}]",
+    );
+    let files: Vec<_> = CHART
+        .iter()
+        .copied()
+        .chain([
+            ("clusters/dev/apps.yaml", &*apps),
+            ("apps/values.yaml", values),
+            ("apps/secret.yaml", secret),
+            ("apps/web.yaml", &*web),
+        ])
+        .collect();
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(findings(&rendered), []);
+    assert_eq!(
+        data(&rendered, "w-web"),
+        serde_json::json!({"host": "hidden", "size": "6", "list": "7", "post": "x"})
+    );
+    let object = rendered.objects.iter().find(|object| &*object.key.name.name == "w-web").unwrap();
+    assert_eq!(&*object.key.name.namespace, "edge");
+    assert_eq!(&*object.origin.source.as_ref().unwrap().file, "charts/web/templates/all.yaml");
+    assert_eq!(applications(&rendered).last().unwrap(), "HelmRelease/shop/web < apps: charts/web (helm)");
+}
+
+#[test]
+fn charts_that_are_stood_in_for_say_their_values_and_others_are_one_finding() {
+    let dir = tempfile::tempdir().unwrap();
+    let sources = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: HelmRepository\nmetadata: {name: charts, namespace: shop}\nspec: {url: 'https://charts.example.com'}\n---\n\
+                   apiVersion: source.toolkit.fluxcd.io/v1\nkind: OCIRepository\nmetadata: {name: dns, namespace: shop}\nspec: {url: 'oci://r.example.com/charts/external-dns', ref: {tag: 1.20.0}}\n---\n\
+                   apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: other, namespace: flux-system}\nspec: {url: 'https://git.example.com/p/other'}\n";
+    let from = |chart: &str| {
+        format!(
+            "chart: {{spec: {{chart: {chart}, version: 1.x, sourceRef: {{kind: HelmRepository, name: charts}}}}}}"
+        )
+    };
+    let (issuer, redis) = (
+        release("issuer", &format!("{}, values: {{installCRDs: true}}", from("cert-manager"))),
+        release("redis", &from("redis")),
+    );
+    let dns = release("dns", "chartRef: {kind: OCIRepository, name: dns}, values: {policy: sync}");
+    let other =
+        kustomization("other", "path: ./deploy").replace("name: flux-system}, path", "name: other}, path");
+    let apps = kustomization("apps", "path: ./apps");
+    let Some(rendered) = fleet(
+        dir.path(),
+        &[
+            ("clusters/dev/apps.yaml", &apps),
+            ("clusters/dev/other.yaml", &other),
+            ("apps/sources.yaml", sources),
+            ("apps/issuer.yaml", &issuer),
+            ("apps/redis.yaml", &redis),
+            ("apps/dns.yaml", &dns),
+        ],
+    ) else {
+        return;
+    };
+    let told: Vec<_> =
+        findings(&rendered).into_iter().map(|(code, object, _)| format!("{code} {object}")).collect();
+    assert_eq!(
+        told,
+        ["607 HelmRelease/shop/redis", "607 Kustomization/flux-system/other"],
+        "{:?}",
+        rendered.problems
+    );
+    let said: Vec<_> = rendered
+        .whole
+        .adapters
+        .iter()
+        .map(|one| format!("{} {} {}", one.component, one.version, one.values))
+        .collect();
+    assert_eq!(
+        said,
+        [r#"cert-manager 1.x {"installCRDs":true}"#, r#"external-dns 1.20.0 {"policy":"sync"}"#]
+    );
+}
+
+#[test]
+fn what_is_made_elsewhere_leaves_out_what_needs_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: vars, namespace: flux-system}\nstringData: {domain: 'ENC[AES256_GCM,data:x]'}\nsops: {mac: 'ENC[x]', version: 3.9.0}\n";
+    let vars = "postBuild: {substitute: {own: x}, substituteFrom: [{kind: Secret, name: vars}]}";
+    let apps = kustomization("apps", &format!("path: ./apps, {vars}"));
+    let one = config_map("one", "{host: 'a.${domain}'}");
+    let two = config_map("two", "{host: 'a.${own}'}");
+    let keys_of = kustomization("keys", "path: ./keys, decryption: {provider: sops}");
+    let external = "apiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: e, namespace: shop}\nspec: {target: {name: made}}\n";
+    let web = release(
+        "web",
+        "chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}, valuesFrom: [{kind: Secret, name: made}]",
+    );
+    let files: Vec<_> = CHART
+        .iter()
+        .copied()
+        .chain([
+            ("clusters/dev/apps.yaml", &*apps),
+            ("clusters/dev/keys.yaml", &*keys_of),
+            ("keys/vars.yaml", secret),
+            ("keys/external.yaml", external),
+            ("apps/one.yaml", &*one),
+            ("apps/two.yaml", &*two),
+            ("apps/web.yaml", &*web),
+        ])
+        .collect();
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(
+        keys(&rendered),
+        ["ConfigMap/default/two", "ExternalSecret/shop/e"],
+        "{:?}",
+        rendered.problems
+    );
+    let told: Vec<_> =
+        findings(&rendered).into_iter().map(|(code, object, _)| format!("{code} {object}")).collect();
+    assert_eq!(
+        told,
+        [
+            "633 HelmRelease/shop/web",
+            "632 Kustomization/flux-system/apps",
+            "630 Kustomization/flux-system/keys"
+        ],
+        "{:?}",
+        rendered.problems
+    );
+    assert!(findings(&rendered)[1].2.contains("ConfigMap/one (${domain})"), "{:?}", rendered.problems);
+}
+
+#[test]
+fn mistakes_are_found_once_and_cost_only_their_own() {
+    for (fields, code, words) in [
+        ("path: ../..", 601, "leads outside the repository"),
+        ("path: ./none", 603, "./none does not exist"),
+        ("path: 7", 602, "spec.path: invalid type"),
+        ("path: ./apps, dependsOn: [{name: flux-systen}]", 634, "did you mean flux-system?"),
+        ("path: ./apps, dependsOn: [{name: bad}]", 634, "depends on itself"),
+        ("path: ./apps, suspend: true", 628, "is suspended"),
+        ("path: ./apps, patches: [x]", 615, "does not build"),
+        ("path: ./apps, components: ['https://x.example/c']", 615, "must be local and relative"),
+        (
+            "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: gone}]}",
+            629,
+            "ConfigMap gone in namespace flux-system",
+        ),
+        (
+            "path: ./apps, postBuild: {substituteFrom: [{kind: Pod, name: gone}]}",
+            602,
+            "neither ConfigMap nor Secret",
+        ),
+        ("path: ./apps, postBuild: {substitute: {a-b: x}}", 615, "is no name of a variable"),
+        ("path: ./apps, postBuild: {substitute: {host: \"\\u001b[2J\"}}", 615, "no YAML"),
+        ("path: ./apps, postBuild: {substitute: {host: 'x: y: z'}}", 615, "no YAML"),
+        ("path: ./wrong, postBuild: {substitute: {host: x}}", 615, "unable to parse variable name"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (bad, good) = (kustomization("bad", fields), kustomization("good", "path: ./good"));
+        let Some(rendered) = fleet(
+            dir.path(),
+            &[
+                ("clusters/dev/bad.yaml", &bad),
+                ("clusters/dev/good.yaml", &good),
+                (
+                    "apps/one.yaml",
+                    &config_map("one", "{host: ${host}}").replace("{host: ${host}}", "\n  host: ${host}"),
+                ),
+                ("wrong/one.yaml", &config_map("one", "{host: '${{ x }}'}")),
+                ("good/good.yaml", &config_map("good", "{}")),
+            ],
+        ) else {
+            return;
+        };
+        let told = findings(&rendered);
+        assert_eq!(told.len(), 1, "{fields}: {told:?}");
+        assert_eq!((told[0].0, &*told[0].1), (code, "Kustomization/flux-system/bad"), "{fields}: {told:?}");
+        assert!(told[0].2.contains(words) && !told[0].2.contains('\u{1b}'), "{fields}: {told:?}");
+        assert_eq!(keys(&rendered), ["ConfigMap/default/good"], "{fields}");
+        assert!(rendered.whole.unsure.contains("bad"), "{fields}: what it brought must stay");
+    }
+}
+
+#[test]
+fn two_that_depend_on_each_other_and_two_that_bring_one_object_are_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(rendered) = fleet(
+        dir.path(),
+        &[
+            ("clusters/dev/a.yaml", &kustomization("a", "path: ./apps, dependsOn: [{name: b}]")),
+            ("clusters/dev/b.yaml", &kustomization("b", "path: ./apps, dependsOn: [{name: a}]")),
+            ("clusters/dev/c.yaml", &kustomization("c", "path: ./apps")),
+            ("clusters/dev/d.yaml", &kustomization("d", "path: ./apps, targetNamespace: default")),
+            ("clusters/dev/e.yaml", &kustomization("e", "path: ./apps/more, dependsOn: [{name: a}]")),
+            ("apps/one.yaml", &config_map("one", "{}")),
+        ],
+    ) else {
+        return;
+    };
+    let told: Vec<_> = findings(&rendered)
+        .into_iter()
+        .map(|(code, object, said)| format!("{code} {object}: {said}"))
+        .collect();
+    assert_eq!(told.len(), 4, "{told:#?}");
+    for words in [
+        "(Kustomization/flux-system/a → Kustomization/flux-system/b → Kustomization/flux-system/a)",
+        "(Kustomization/flux-system/b → Kustomization/flux-system/a → Kustomization/flux-system/b)",
+        "611 ConfigMap/default/one: ConfigMap/default/one is brought by Kustomization/flux-system/c",
+        "634 Kustomization/flux-system/e: Kustomization/flux-system/e depends on Kustomization/flux-system/a, which is not applied",
+    ] {
+        assert!(told.iter().any(|one| one.contains(words)), "{words}: {told:#?}");
+    }
+}
+
+#[test]
+fn an_environment_that_there_is_not_names_those_that_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().join("repo");
+    write(&folder, &[SYNC, COMPONENTS]);
+    let rendered = render(&folder, "dve", None, &tools);
+    assert_eq!(findings(&rendered)[0].0, 600);
+    assert!(findings(&rendered)[0].2.ends_with("environments here: dev"), "{:?}", rendered.problems);
+}
+
+#[test]
+fn an_edit_is_read_where_it_stands_and_a_variable_reaches_what_uses_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().join("repo");
+    let settings = |domain: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: settings, namespace: flux-system}}\ndata: {{domain: {domain}}}\n"
+        )
+    };
+    write(
+        &folder,
+        &[
+            SYNC,
+            COMPONENTS,
+            ("clusters/dev/settings.yaml", &settings("a.example")),
+            (
+                "clusters/dev/one.yaml",
+                &kustomization(
+                    "one",
+                    "path: ./one, postBuild: {substituteFrom: [{kind: ConfigMap, name: settings}]}",
+                ),
+            ),
+            ("clusters/dev/two.yaml", &kustomization("two", "path: ./two")),
+            ("one/one.yaml", &config_map("one", "{host: '${domain}'}")),
+            ("two/two.yaml", &config_map("two", "{a: b}")),
+        ],
+    );
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    let first = tree.read(&Touched::All);
+    assert!(first.problems.values().all(Vec::is_empty), "{:?}", first.problems);
+    let names = |read: &portolan_effects::render::Difference| {
+        let mut names: Vec<_> = read.objects.iter().map(|object| object.key.name.name.to_string()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&first), ["flux-system", "flux-system", "one", "one", "settings", "two", "two"]);
+    let real = folder.canonicalize().unwrap();
+    let mut edit = |path: &str, text: &str| {
+        fs::write(folder.join(path), text).unwrap();
+        tree.read(&Touched::Paths([real.join(path)].into()))
+    };
+    let read = edit("two/two.yaml", &config_map("two", "{a: c}"));
+    assert_eq!((names(&read), read.work.parts), (vec!["two".to_owned()], 1));
+    let read = edit("clusters/dev/settings.yaml", &settings("b.example"));
+    let one = read
+        .objects
+        .iter()
+        .find(|object| object.key.kind.kind.as_str() == "ConfigMap" && &*object.key.name.name == "one")
+        .unwrap();
+    assert_eq!(one.json["data"]["host"], "b.example");
+    assert!(!names(&read).contains(&"two".to_owned()) || read.work.parts == 2, "{:?}", names(&read));
+    let gone = {
+        fs::remove_file(folder.join("clusters/dev/two.yaml")).unwrap();
+        tree.read(&Touched::Paths([real.join("clusters/dev/two.yaml")].into())).gone
+    };
+    let gone: Vec<_> = gone.iter().map(ToString::to_string).collect();
+    assert_eq!(gone, ["ConfigMap/default/two", "Kustomization/flux-system/two"]);
+}
