@@ -25,8 +25,9 @@ pub struct Complaint {
 
 /// What the program has to say against an object. Without complaints it admits, or its conditions do not hold.
 pub fn complaints(program: &Program, inputs: Inputs<'_>) -> Vec<Complaint> {
-    let mut run = Run::new(inputs, &program.variables);
-    // One condition that does not hold is enough to leave the object alone, whatever becomes of the others.
+    // One condition that does not hold is enough to leave the object alone, whatever becomes of the others. The API server
+    // evaluates them without the namespace (`webhook/matchconditions/matcher.go`): `namespaceObject` is null there.
+    let mut run = Run::new(Inputs { namespace: None, ..inputs }, &program.variables);
     let held: Vec<_> = program.conditions.iter().map(|(_, condition)| run.truth(condition)).collect();
     if held.contains(&Ok(false)) {
         return Vec::new();
@@ -34,6 +35,8 @@ pub fn complaints(program: &Program, inputs: Inputs<'_>) -> Vec<Complaint> {
     if let Some(failure) = held.into_iter().find_map(Result::err) {
         return vec![Complaint { failed: true, message: failure.0, field: String::new() }];
     }
+    drop(run);
+    let mut run = Run::new(inputs, &program.variables);
     let mut complaints = Vec::new();
     for validation in &program.validations {
         let complaint = match run.truth(&validation.expression) {

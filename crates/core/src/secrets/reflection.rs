@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use fancy_regex::{Regex, RegexBuilder};
 use portolan_model::{LabelSelector, Name, NamespacedName, Severity, input::Namespace};
-use regex::{Regex, RegexBuilder};
 
 use super::{problems, rows::MirrorKey, selector};
 use crate::Cx;
@@ -39,6 +39,9 @@ const KNOWN: [&str; 10] = [
 
 /// Compiled patterns may take this many bytes each: a namespace pattern is short, and a larger one is a mistake.
 const PATTERN_BYTES: usize = 1 << 18;
+
+/// Steps back that a pattern with look-around may take on one name; one that needs more takes nothing.
+const BACKTRACKS: usize = 10_000;
 
 /// What an object's annotations say.
 #[derive(Debug, Default)]
@@ -126,7 +129,7 @@ impl Reflection {
 
 /// The whole name must be what the pattern finds first, as upstream compares the lengths.
 fn whole(pattern: &Regex, name: &str) -> bool {
-    pattern.find(name).is_some_and(|found| found.len() == name.len())
+    pattern.find(name).ok().flatten().is_some_and(|found| found.as_str().len() == name.len())
 }
 
 /// Names what takes no namespace that there is: a slip that makes no mirror would else go unnoticed.
@@ -180,12 +183,17 @@ fn read_namespaces(
     if let Some(list) = annotations.get(patterns).filter(|list| !list.is_empty()) {
         made.by_name = true;
         for text in list.split(',').map(str::trim).filter(|text| !text.is_empty()) {
-            if let Ok(pattern) = RegexBuilder::new(text).size_limit(PATTERN_BYTES).build() {
+            // Upstream's are .NET's, with look-around: `(?!kube-).*` is how namespaces are left out.
+            let built = RegexBuilder::new(text)
+                .backtrack_limit(BACKTRACKS)
+                .delegate_size_limit(PATTERN_BYTES)
+                .build();
+            if let Ok(pattern) = built {
                 made.patterns.push((text.to_owned(), pattern));
             } else {
                 let message =
                     format!("{text:?} is no regular expression that can be used; it matches nothing");
-                let hint = "correct it; look-around and back references are not served";
+                let hint = "correct it: it is a regular expression, and a short one";
                 problems::annotation(cx, object, (161, Severity::Error), patterns, message, hint);
             }
         }

@@ -127,6 +127,10 @@ fn match_conditions() {
     // One that fails denies under Fail, unless another says that the policy does not apply.
     assert_eq!(with("{name: a, expression: 'object.nothing == 1'}").len(), 3);
     assert_eq!(with("{name: a, expression: 'object.nothing == 1'}, {name: b, expression: 'false'}").len(), 0);
+    // The API server gives them no namespace, other than validations.
+    let of_namespace = "\"namespaceObject.metadata.labels['kubernetes.io/metadata.name'] == 'nowhere'\"";
+    assert_eq!(with(&format!("{{name: a, expression: {of_namespace}}}")).len(), 3);
+    assert_eq!(with("{name: a, expression: 'namespaceObject != null'}").len(), 0);
 }
 
 #[test]

@@ -109,7 +109,7 @@ fn the_lists_take_whole_names_and_labels() {
 
 #[test]
 fn a_pattern_or_selector_that_cannot_be_used_matches_nothing_and_is_told() {
-    let text = source(&with(&[("reflection-allowed-namespaces", "(, (?=b)b, c")]));
+    let text = source(&with(&[("reflection-allowed-namespaces", "(, [b, c")]));
     let engine = world_of(&text);
     assert_eq!(mirrors(&engine), ["c/tls of a/tls"]);
     assert_eq!(codes(&engine), [161, 161]);
@@ -117,6 +117,15 @@ fn a_pattern_or_selector_that_cannot_be_used_matches_nothing_and_is_told() {
     assert_eq!((mirrors(&engine).len(), codes(&engine)), (0, vec![161]));
     let engine = world_of(&source(&[("reflection-auto-enabled", "true"), ("reflection-alowed", "true")]));
     assert_eq!((mirrors(&engine).len(), codes(&engine)), (0, vec![163, 163]));
+}
+
+#[test]
+fn namespaces_are_left_out_by_look_ahead() {
+    let engine = world_of(&source(&with(&[("reflection-allowed-namespaces", "^(?!(?:b|kube-system)$).*")])));
+    assert_eq!((mirrors(&engine), codes(&engine)), (vec!["c/tls of a/tls".to_owned()], vec![]));
+    // One that goes back and forth for ever takes nothing, and says so.
+    let engine = world_of(&source(&with(&[("reflection-allowed-namespaces", "(?=((a|a?)+)+b$)c|(b|b)*(?!.)x")])));
+    assert_eq!((mirrors(&engine).len(), codes(&engine).contains(&164)), (0, true));
 }
 
 #[test]
