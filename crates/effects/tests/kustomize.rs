@@ -385,3 +385,31 @@ fn what_is_no_manifest_is_counted_and_no_error() {
         ["ci.yml", "kind.yaml", "package.json", "templates.yaml", "tsconfig.json", "values.yaml"]
     );
 }
+
+#[test]
+fn a_kustomization_that_leads_to_what_has_no_end_is_said_and_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().join("repo");
+    write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &application("root", "path: overlays/dev"))]);
+    write(&folder, &[("overlays/dev/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")]);
+    let path = folder.join("overlays/dev/kustomization.yaml");
+    std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+    let read = |env: &str| Tree::new(&folder, env, None, tools.clone()).read(&Touched::All);
+    let codes = |env: &str| read(env).problems.values().flatten().map(|p| p.code.0).collect::<Vec<_>>();
+    assert_eq!(codes("dev"), [615]);
+    // A pipe would be waited for.
+    fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    assert_eq!(codes("dev"), [615]);
+    // In a plain folder it is looked into for what it lists as patches.
+    let plain = dir.path().join("plain");
+    write(&plain, &[("m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")]);
+    for name in ["kustomization.yaml", "sub/kustomization.yml"] {
+        fs::create_dir_all(plain.join("sub")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", plain.join(name)).unwrap();
+    }
+    write(&plain, &[("sub/n.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: n}\n")]);
+    let rendered = Tree::new(&plain, "", None, tools).read(&Touched::All);
+    assert!(!rendered.problems.is_empty(), "a link that leads outside is said");
+}

@@ -5,11 +5,10 @@ use std::path::{Path, PathBuf};
 use portolan_model::yaml;
 use serde_json::Value;
 
+use super::checkout;
+
 /// Names of a kustomization's file (`RecognizedKustomizationFileNames` of kustomize).
 pub(super) const FILES: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];
-
-/// Longer ones are not looked into for what they list.
-const MOST_BYTES: u64 = 1 << 20;
 
 /// Whether the path has the name of a kustomization's file.
 pub(super) fn is_one(path: &Path) -> bool {
@@ -32,13 +31,19 @@ pub(super) fn takes(folder: &Path, file: &Path) -> bool {
     let above = file.ancestors().skip(1).take_while(|dir| dir.starts_with(folder));
     let files = above.flat_map(|dir| FILES.iter().map(move |name| (dir, dir.join(name))));
     files.into_iter().any(|(dir, kustomization)| {
-        let readable = std::fs::metadata(&kustomization).is_ok_and(|meta| meta.len() <= MOST_BYTES);
-        readable
-            && std::fs::read_to_string(&kustomization).is_ok_and(|text| {
-                let (documents, _) = yaml::load(&text);
-                documents.iter().flat_map(|document| listed(&document.json)).any(|path| at(dir, path) == file)
-            })
+        // A link may lead to what has no end, and a pipe would be waited for.
+        checkout::read_text(&kustomization).is_ok_and(|text| {
+            let (documents, _) = yaml::load(&text);
+            documents.iter().flat_map(|document| listed(&document.json)).any(|path| at(dir, path) == file)
+        })
     })
+}
+
+/// Whether something stands in the folder under one of the names: also what leads outside, or is no file, so that it is
+/// said to be that and not passed over.
+pub(super) fn stands(folder: &Path, names: &[&str]) -> bool {
+    let there = |name: &&str| folder.join(name).symlink_metadata().is_ok_and(|meta| !meta.is_dir());
+    names.iter().any(there)
 }
 
 /// A path in the kustomization of a folder.

@@ -176,7 +176,7 @@ impl Reader<'_> {
         let argo = application::is_kind(&self.application.key) && source.flux.is_none();
         let overridden = if argo { self.overridden(source, &shown) } else { Some(source.clone()) };
         let Some(source) = &overridden else { return };
-        let has = |names: &[&str]| names.iter().any(|name| folder.join(name).is_file());
+        let has = |names: &[&str]| kustomization::stands(&folder, names);
         if source.plugin.is_some() {
             self.unsupported(&shown, "a config management plugin");
         } else if let Some(flux) = source.flux.as_ref().filter(|_| source.helm.is_none()) {

@@ -124,7 +124,8 @@ fn namespaces_are_left_out_by_look_ahead() {
     let engine = world_of(&source(&with(&[("reflection-allowed-namespaces", "^(?!(?:b|kube-system)$).*")])));
     assert_eq!((mirrors(&engine), codes(&engine)), (vec!["c/tls of a/tls".to_owned()], vec![]));
     // One that goes back and forth for ever takes nothing, and says so.
-    let engine = world_of(&source(&with(&[("reflection-allowed-namespaces", "(?=((a|a?)+)+b$)c|(b|b)*(?!.)x")])));
+    let engine =
+        world_of(&source(&with(&[("reflection-allowed-namespaces", "(?=((a|a?)+)+b$)c|(b|b)*(?!.)x")])));
     assert_eq!((mirrors(&engine).len(), codes(&engine).contains(&164)), (0, true));
 }
 
