@@ -233,6 +233,9 @@ pub fn run() -> anyhow::Result<u8> {
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .get(&["status"])
                     .await?;
+                if json["starting"] == true {
+                    anyhow::bail!("the instance is still starting: it reads the repository; try again");
+                }
                 let json = match &args.namespace {
                     Some(namespace) => crate::status::only(json, namespace).map_err(anyhow::Error::msg)?,
                     None => json,

@@ -413,3 +413,34 @@ fn a_kustomization_that_leads_to_what_has_no_end_is_said_and_not_read() {
     let rendered = Tree::new(&plain, "", None, tools).read(&Touched::All);
     assert!(!rendered.problems.is_empty(), "a link that leads outside is said");
 }
+
+#[test]
+fn an_application_that_is_refused_is_not_followed() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    for (bad, code) in [
+        (application("Bad_Name", "path: bad"), 5),
+        (application("typo", "path: bad").replace("  project: p\n", "  project: p\n  sorce: {}\n"), 5),
+        (application("absolute", "path: /bad"), 602),
+        (application("both", "path: bad").replace("{namespace: shop}", "{name: a, server: https://b}"), 602),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(tools) = tools(dir.path()) else { return };
+        let folder = dir.path().join("repo");
+        let apps = [bad, application("good", "path: good")].join("---\n");
+        write(
+            &folder,
+            &[
+                ("argocd-bootstrap-apps/dev.yaml", &application("root", "path: apps")),
+                ("apps/all.yaml", &apps),
+                ("bad/m.yaml", &map("bad")),
+                ("good/m.yaml", &map("good")),
+            ],
+        );
+        let rendered = Tree::new(&folder, "dev", None, tools).read(&Touched::All);
+        let maps: Vec<_> =
+            rendered.objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap").collect();
+        assert!(maps.iter().all(|object| &*object.key.name.name == "good") && maps.len() == 1, "{apps}");
+        let codes: Vec<_> = rendered.problems.values().flatten().map(|problem| problem.code.0).collect();
+        assert_eq!(codes, [code], "{apps}");
+    }
+}

@@ -13,7 +13,13 @@ impl Driver {
     pub(super) fn status(&self) -> Value {
         let mut substitutions = self.reading.substitutions.clone();
         substitutions.extend(self.acme_substitutions());
-        status::status(&self.engine, &self.store, &self.run, &substitutions, &self.reading.applications)
+        let (run, known) = (&self.run, &self.reading.applications);
+        let mut status = status::status(&self.engine, &self.store, run, &substitutions, known);
+        // Nothing is wrong with what was not read yet.
+        if !self.reading.done {
+            status["starting"] = true.into();
+        }
+        status
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {

@@ -69,6 +69,8 @@ pub struct Reading {
     components: Vec<Component>,
     /// The same as it was read.
     component_values: Vec<ComponentValues>,
+    /// The repository was read whole since the start.
+    pub(super) done: bool,
     /// Applications, parents first.
     pub applications: Vec<ApplicationInfo>,
     /// What is wrong with that.
@@ -91,6 +93,7 @@ impl Reading {
             cluster_resource_namespace,
             touched: Touched::All,
             unfinished: BTreeSet::new(),
+            done: false,
             again: false,
             soon: BTreeSet::new(),
             waits: false,
@@ -232,6 +235,7 @@ impl Driver {
         self.unwritten |= unwritten;
         self.store.set_refused(read.whole.refused);
         self.reading.applications = read.whole.applications;
+        self.reading.done = true;
         self.source_problems(read.problems, more);
         self.reaction.written();
         if mem::take(&mut self.reading.again) {

@@ -1,7 +1,7 @@
 //! An Argo CD Application (`argoproj.io/v1alpha1`): what of it decides what is rendered.
 //! Source: argoproj/argo-cd `pkg/apis/application/v1alpha1/types.go`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use portolan_model::{Name, Object, ObjectKey};
 use serde::{Deserialize, Serialize};
@@ -170,6 +170,16 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
             None | Some(Value::Null) => return Err(("spec.source", "spec.source is missing".into())),
             Some(_) => sources.push(part(spec, "source", "spec.source")?),
         }
+    }
+    // Argo CD's own validation of a spec, beyond the definition of the kind (`ValidateRepo`, `ValidateDestination`).
+    if let Some(source) = sources.iter().find(|source| Path::new(&source.path).is_absolute()) {
+        return Err(("spec.source.path", format!("the app path {} is absolute", source.path)));
+    }
+    let text = |field: &str| spec.get("destination").and_then(|d| d.get(field)).and_then(Value::as_str);
+    let [name, server] = ["name", "server"].map(|field| text(field).unwrap_or_default());
+    if !name.is_empty() && !server.is_empty() {
+        let message = format!("it can't have both name and server defined: {name} {server}");
+        return Err(("spec.destination", message));
     }
     let policy: SyncPolicy = part(spec, "syncPolicy", "spec.syncPolicy")?;
     let create_namespace = policy.sync_options.iter().any(|option| option == "CreateNamespace=true");

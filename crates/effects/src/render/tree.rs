@@ -143,6 +143,7 @@ impl Tree {
                 touched: &touched,
                 forced: &forced,
                 unfinished,
+                definitions: self.merged.definitions(),
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);

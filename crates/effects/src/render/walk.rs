@@ -8,8 +8,12 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use portolan_core::gitops::adapters::ComponentValues;
+use portolan_core::{
+    door::{self, Definitions, Door},
+    gitops::adapters::ComponentValues,
+};
 use portolan_model::{Name, Object, ObjectKey, Problem};
+use serde_json::Value;
 
 use super::{
     ApplicationInfo, Tools,
@@ -45,6 +49,8 @@ pub(super) struct Ask<'a> {
     pub(super) forced: &'a BTreeSet<PathBuf>,
     /// Files that somebody is writing.
     pub(super) unfinished: &'a BTreeSet<PathBuf>,
+    /// What an API server knows of kinds, as it was read last.
+    pub(super) definitions: &'a Definitions,
 }
 
 /// What a walk found.
@@ -274,6 +280,11 @@ impl Walk<'_> {
                 self.flux.facts.learn(fact, &namespace);
             }
             for object in source.applications.values().flatten() {
+                if follow && !self.enters(object, &namespace) {
+                    // Said where the object is placed. Of what it brought before nothing is taken away.
+                    self.out.unsure.insert(object.key.name.name.clone());
+                    continue;
+                }
                 if follow && flux::is_kind(&object.key) && !self.facts {
                     let message = format!(
                         "{} is brought by Argo CD; what Flux would make of it is not followed",
@@ -294,6 +305,16 @@ impl Walk<'_> {
             }
         }
         children
+    }
+
+    /// Whether an API server would store what is to be followed. Without a namespace it is put where it comes from.
+    fn enters(&self, object: &Object, namespace: &Name) -> bool {
+        let mut json = object.json.unpack();
+        let named = object.key.name.namespace.is_empty();
+        if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| named) {
+            metadata.insert("namespace".into(), namespace.to_string().into());
+        }
+        !matches!(door::enter(self.ask.definitions, json, object.origin.clone()), Ok(Door::Refused(..)))
     }
 
     fn child(&mut self, object: &Object, parent: &Name, chain: Vec<i32>) -> Option<Pending> {
