@@ -205,7 +205,6 @@ fn each_bad_input_costs_only_its_own_source() {
         (5, app("invalid")),
         (11, "File/folder/b.yaml".to_owned()),
         (601, app("outside")),
-        (602, app("invalid")),
         (603, app("nowhere")),
         (604, app("missing-values")),
         (605, app("fails")),

@@ -309,7 +309,7 @@ impl Walk<'_> {
 
     /// Whether an API server would store what is to be followed. Without a namespace it is put where it comes from.
     fn enters(&self, object: &Object, namespace: &Name) -> bool {
-        let mut json = object.json.unpack();
+        let mut json = Value::clone(&object.json);
         let named = object.key.name.namespace.is_empty();
         if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| named) {
             metadata.insert("namespace".into(), namespace.to_string().into());

@@ -85,11 +85,12 @@ impl Flux {
             .partition(|document| facts::is_encrypted(&document.json));
         (read.withheld, read.documents) = (withheld, documents);
         let encrypted: Vec<String> = read.withheld.iter().map(|document| shown(&document.json)).collect();
+        // What stood there of objects that are not read now is not known to be gone.
+        read.unsure |= !encrypted.is_empty() || !left_out.is_empty();
         if !encrypted.is_empty() {
             let (what, problem) = if self.decrypts {
                 ("are decrypted by Flux, which has the key", problems::encrypted as fn(&_, &str, _) -> _)
             } else {
-                read.unsure = true;
                 (
                     "need spec.decryption, without which Flux applies nothing of it",
                     problems::not_decrypted as _,
