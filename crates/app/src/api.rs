@@ -65,7 +65,8 @@ async fn ask(driver: &Driver, what: What) -> Response {
     }
     match answered.await {
         Ok(Ok(json)) => plain(&json),
-        Ok(Err(error)) => (StatusCode::NOT_FOUND, Json(json!({"error": error}))).into_response(),
+        // It repeats what was asked for.
+        Ok(Err(error)) => (StatusCode::NOT_FOUND, plain(&json!({"error": error}))).into_response(),
         Err(_) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({"error": "the instance is stopping"})))
             .into_response(),
     }

@@ -18,7 +18,8 @@ use crate::{age, cli::Instance, client::Client, columns, instance, out};
 /// Which objects are asked for.
 #[derive(Debug)]
 pub struct Query {
-    /// Kind or its plural, in any case; with `.GROUP` or `.VERSION.GROUP` where several groups have it.
+    /// Kind or its plural, in any case; with `.GROUP` or `.VERSION.GROUP` where several groups have it, the core group being
+    /// called `core`.
     pub kind: String,
     /// Namespace; `None` for all, and for kinds without one.
     pub namespace: Option<String>,
@@ -162,7 +163,9 @@ fn of_kind<'a>(store: &'a Store, wanted: &str) -> Vec<&'a Stored> {
     let name = kinds::full(name);
     let in_group = |object: &Object| {
         let own = &*object.key.kind.group;
-        group.is_none_or(|group| group == own || group == format!("{}.{own}", object.version))
+        // As kinds are shown, and as nobody else can be called: a group has a dot, or is one of Kubernetes'.
+        let core = own.is_empty() && group == Some("core");
+        core || group.is_none_or(|group| group == own || group == format!("{}.{own}", object.version))
     };
     let mut found: Vec<&Stored> = store
         .list()

@@ -99,6 +99,14 @@ fn as_yaml(value: &Value) -> anyhow::Result<String> {
     })
 }
 
+/// JSON or YAML that a serializer wrote, of which nothing may be lost unseen.
+///
+/// # Errors
+/// What keeps the output from taking it.
+pub fn written(text: &str) -> io::Result<()> {
+    anstream::stdout().write_all(shown::quoted(text).as_bytes())
+}
+
 /// What our own libraries made of our own words: completions and manual pages.
 pub fn own(text: &[u8]) {
     anstream::print!("{}", String::from_utf8_lossy(text));

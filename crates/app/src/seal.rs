@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    io::{Read as _, Write as _},
+    io::Read as _,
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,8 @@ use clap::ValueEnum;
 use portolan_effects::sealed::{Sealing, SealingCertificate, SealingKeys, label, read_secrets, seal_secret};
 use portolan_model::{Instant, input::SealingScope};
 use serde_json::Value;
+
+use crate::out;
 
 /// Arguments of `seal`.
 #[derive(clap::Args)]
@@ -91,7 +93,7 @@ pub fn seal(args: &Seal) -> anyhow::Result<u8> {
             text.push_str(&print(&seal_secret(&secret, how, &to)?, args.output)?);
         }
     }
-    anstream::stdout().write_all(text.as_bytes()).context("the output cannot be written")?;
+    out::written(&text).context("the output cannot be written")?;
     Ok(0)
 }
 

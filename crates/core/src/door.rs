@@ -1,6 +1,8 @@
 //! The door: what an API server would not store is not taken from a repository. Decided by `portolan_schema`; here it
 //! becomes one finding.
 
+mod size;
+
 use portolan_model::{
     Code, Object, ObjectKey, Origin, Problem, Severity,
     intake::{self, Refusal},
@@ -102,7 +104,8 @@ pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<D
     let (key, _) = Object::identity(&json)?;
     let written = restricts(&key).then(|| json.clone());
     let veil = Veil::of_document(&json);
-    let judged = judge(definitions, &key, json).and_then(|json| {
+    let sized = size::too_large(&key, &json).map_or(Ok(()), |problem| Err(Box::new(problem)));
+    let judged = sized.and_then(|()| judge(definitions, &key, json)).and_then(|json| {
         let refused = refused_by_webhook(&key, &intake::webhook(&key, &json));
         refused.map_or(Ok(json), |problem| Err(Box::new(problem)))
     });

@@ -19,7 +19,7 @@ fn shell(script: &str, read: &[&Path], limits: Limits) -> Result<Ended, Stopped>
     let run = Run {
         through: Path::new(THROUGH),
         program: Path::new("/bin/bash"),
-        programs: vec![],
+        starts: None,
         args: vec!["-c".into(), script.into()],
         read: read.iter().map(|path| (*path).to_owned()).collect(),
         folders: &["CACHE"],
@@ -83,7 +83,7 @@ fn it_opens_no_socket_of_any_kind() {
         let run = Run {
             through: Path::new(THROUGH),
             program,
-            programs: vec![],
+            starts: None,
             args: vec!["-c".into(), python.into()],
             read: vec![],
             folders: &[],
@@ -107,22 +107,22 @@ fn it_is_told_nothing_and_its_end_is_told() {
     let run = Run {
         through: Path::new(THROUGH),
         program: Path::new("/no/such/program"),
-        programs: vec![],
+        starts: None,
         args: vec![],
         read: vec![],
         folders: &[],
         env: vec![],
         limits: Limits::default(),
     };
-    assert!(run.ended().unwrap_err().0.starts_with("cannot be run: "));
+    assert!(run.ended().unwrap_err().why.starts_with("cannot be run: "));
     let stopped = shell("kill -9 $$", &[], Limits::default()).unwrap_err();
-    assert!(stopped.0.contains("signal"), "{stopped:?}");
+    assert!(stopped.why.contains("signal"), "{stopped:?}");
 }
 
 #[test]
 fn it_is_bounded_in_time_output_and_memory_and_starts_no_other() {
     let limits = Limits { time: Duration::from_secs(1), ..Limits::default() };
-    let stopped = |script: &str, limits| shell(script, &[], limits).unwrap_err().0;
+    let stopped = |script: &str, limits| shell(script, &[], limits).unwrap_err().why;
     assert_eq!(stopped("exec sleep 600", limits), "takes longer than 1 s");
     assert_eq!(stopped("while :; do :; done", limits), "takes longer than 1 s");
     assert_eq!(stopped("trap '' XCPU TERM; while :; do :; done", limits), "takes longer than 1 s");
@@ -152,7 +152,7 @@ fn what_it_may_start_is_held_by_the_same_rules_and_ends_with_it() {
     let run = Run {
         through: Path::new(THROUGH),
         program: Path::new("/bin/bash"),
-        programs: vec!["/bin/sleep".into()],
+        starts: Some("/bin/sleep".into()),
         args: vec!["-c".into(), script.into()],
         read: vec![],
         folders: &[],
@@ -192,25 +192,45 @@ fn until(what: &str, is: impl Fn() -> bool) {
 /// The test again as the program that starts it, which is then killed.
 #[test]
 fn it_ends_when_who_started_it_is_killed() {
+    let mark = format!("portolan-mark-{}", std::process::id());
+    let script = |mark: &str| format!("trap '' TERM HUP INT; exec -a {mark} sleep 600");
+    killed_starter("it_ends_when_who_started_it_is_killed", &mark, script, None);
+}
+
+#[test]
+fn what_it_started_ends_when_who_started_all_is_killed() {
+    // What sleep takes for a number that nobody else sleeps.
+    let mark = format!("600.{}", std::process::id());
+    // The shell's own command line does not hold it.
+    let script = |mark: &str| format!("x=600; {THROUGH} {}; :", mark.replace("600.", "$x."));
+    let test = "what_it_started_ends_when_who_started_all_is_killed";
+    killed_starter(test, &mark, script, Some("/bin/sleep"));
+}
+
+/// Starts this program once more for the test of this name; there the script is run.
+fn killed_starter(test: &str, mark: &str, script: fn(&str) -> String, starts: Option<&str>) {
     const ASKED: &str = "PORTOLAN_TEST_STARTS";
     if let Some(mark) = std::env::var_os(ASKED) {
-        let mark = mark.into_string().unwrap();
-        let script = format!("trap '' TERM HUP INT; exec -a {mark} sleep 600");
-        let _ = shell(&script, &[], Limits { time: Duration::from_secs(500), ..Limits::default() });
+        let run = Run {
+            through: Path::new(THROUGH),
+            program: Path::new("/bin/bash"),
+            starts: starts.map(Into::into),
+            args: vec!["-c".into(), script(mark.to_str().unwrap()).into()],
+            read: vec![],
+            folders: &[],
+            env: vec![],
+            limits: Limits { time: Duration::from_secs(500), ..Limits::default() },
+        };
+        let _ = run.ended();
         return;
     }
-    let mark = format!("portolan-mark-{}", std::process::id());
     let own = std::env::current_exe().unwrap();
-    let mut starter = Command::new(own)
-        .args(["--exact", "it_ends_when_who_started_it_is_killed"])
-        .env(ASKED, &mark)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("it did not start", || !running(&mark).is_empty());
+    let mut starter =
+        Command::new(own).args(["--exact", test]).env(ASKED, mark).stdout(Stdio::null()).spawn().unwrap();
+    until("it did not start", || !running(mark).is_empty());
     starter.kill().unwrap();
     starter.wait().unwrap();
-    until("something outlived who started it", || running(&mark).is_empty());
+    until("something outlived who started it", || running(mark).is_empty());
 }
 
 /// The real Helm under strace: every file that it opened is the copy, its own folder, itself or the system's.
@@ -248,7 +268,7 @@ fn every_file_that_helm_opens_is_one_that_it_was_given() {
         let run = Run {
             through: &through,
             program: &helm,
-            programs: vec![],
+            starts: None,
             args,
             read: vec![copy.path().to_owned()],
             folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],

@@ -38,10 +38,10 @@ pub struct YamlError {
 const DEPTH: usize = 200;
 /// Most nodes of one file, those that aliases add included (the "billion laughs" limit).
 const NODES: usize = 1_000_000;
-/// Most bytes of text that anchors and aliases may add in one file, and how much of it for each byte of the file beyond the
-/// first mebibyte: many small files may not grow to more than there is memory.
+/// Most bytes of text that anchors and aliases may add in one file, and how much of it for each byte of the file beyond what
+/// every file may add: many small files may not grow to more than there is memory.
 const BYTES: usize = 16 << 20;
-const FREE: usize = 1 << 20;
+const FREE: usize = 128 << 10;
 const GROWTH: usize = 10;
 /// Most bytes of the names of all fields, each written out from the root. One long key has them without any alias.
 const PATHS: usize = 128 << 20;

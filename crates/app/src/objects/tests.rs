@@ -81,6 +81,9 @@ fn a_kind_is_group_and_kind() {
     for kind in ["service", "Services", "services.v1."] {
         assert_eq!(names(&store, kind).unwrap(), "v1 a", "{kind}");
     }
+    for kind in ["service.core", "Services.core"] {
+        assert_eq!(names(&store, kind).unwrap(), "v1 a", "{kind}");
+    }
     for kind in ["service.serving.knative.dev", "services.v1.serving.knative.dev"] {
         assert_eq!(names(&store, kind).unwrap(), "serving.knative.dev/v1 a", "{kind}");
     }

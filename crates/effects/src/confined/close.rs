@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     convert::Infallible,
-    ffi::OsString,
+    ffi::{OsStr, OsString},
     io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
@@ -19,7 +19,7 @@ use seccompiler::{
     SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-use super::Rules;
+use super::{Rules, STARTED_BY, STARTS};
 
 /// What a program is loaded from; nothing of a user stands there.
 const SYSTEM: [&str; 8] = [
@@ -63,11 +63,7 @@ const REFUSED: [libc::c_long; 21] = [
 pub(super) fn become_program(rules: &Rules, program: &[OsString]) -> Result<Infallible, String> {
     let wrong = |what: &str, why: &dyn std::fmt::Display| format!("{what}: {why}");
     let [program, args @ ..] = program else { return Err("no program is named".to_owned()) };
-    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(|why| wrong("its end cannot be bound to ours", &why))?;
-    if rustix::process::getppid().map(rustix::process::Pid::as_raw_pid) != Some(rules.parent) {
-        return Err("who started it has ended".to_owned());
-    }
+    end_with(rules.parent)?;
     for (resource, most) in [
         (Resource::Data, rules.memory),
         (Resource::Fsize, rules.output),
@@ -78,9 +74,36 @@ pub(super) fn become_program(rules: &Rules, program: &[OsString]) -> Result<Infa
         rustix::process::setrlimit(resource, limit).map_err(|why| wrong("it cannot be bounded", &why))?;
     }
     hold_files(rules, Path::new(program)).map_err(|why| wrong("it cannot be closed in", &why))?;
-    hold_calls(!rules.programs.is_empty()).map_err(|why| wrong("it cannot be closed in", &why))?;
-    let why: io::Error = Command::new(program).args(args).exec();
+    hold_calls(rules.starts.is_some()).map_err(|why| wrong("it cannot be closed in", &why))?;
+    let mut command = Command::new(program);
+    if let Some([_, starts]) = &rules.starts {
+        // It is this process.
+        command.env(STARTS, starts).env(STARTED_BY, std::process::id().to_string());
+    }
+    let why: io::Error = command.args(args).exec();
     Err(why.to_string())
+}
+
+/// The same for a program that one which is closed in has started.
+pub(super) fn become_started(
+    program: &OsStr,
+    parent: &OsStr,
+    args: impl Iterator<Item = OsString>,
+) -> Result<Infallible, String> {
+    let parent = parent.to_str().and_then(|text| text.parse().ok());
+    end_with(parent.ok_or("who started it is not known")?)?;
+    let why: io::Error = Command::new(program).args(args).env_remove(STARTS).env_remove(STARTED_BY).exec();
+    Err(why.to_string())
+}
+
+/// Ends this process with its parent, which is `parent`.
+fn end_with(parent: i32) -> Result<(), String> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|why| format!("its end cannot be bound to that of who started it: {why}"))?;
+    if rustix::process::getppid().map(rustix::process::Pid::as_raw_pid) != Some(parent) {
+        return Err("who started it has ended".to_owned());
+    }
+    Ok(())
 }
 
 fn hold_files(rules: &Rules, program: &Path) -> Result<(), landlock::RulesetError> {
@@ -96,7 +119,7 @@ fn hold_files(rules: &Rules, program: &Path) -> Result<(), landlock::RulesetErro
     allowed.push(("/dev/null".into(), (AccessFs::ReadFile | AccessFs::WriteFile) & file));
     // Nothing of what is only read is run.
     allowed.extend(rules.read.iter().map(|path| (path.clone(), read & !AccessFs::Execute)));
-    allowed.extend(rules.programs.iter().map(|path| (path.clone(), read & file)));
+    allowed.extend(rules.starts.iter().flatten().map(|path| (path.clone(), read & file)));
     allowed.extend(SYSTEM.iter().map(|path| ((*path).into(), read)));
     for (path, access) in allowed {
         // What is not there need not be allowed.

@@ -4,7 +4,8 @@
 //!
 //! What is given up cannot be given up from outside: `run::Run` starts our own program again, which gives it up (`close`) and
 //! becomes the other one. It is one process, whose end is bound to ours. Kustomize has charts rendered by Helm: where
-//! programs are named that it may start, they are held by the same rules, and end with it.
+//! a program is named that it may start, it starts our own again, which binds its end to that of Kustomize and becomes Helm;
+//! the rules hold for it already.
 //!
 //! Files are held by Landlock (Linux 5.13), sockets and processes by seccomp. Where the kernel has no Landlock, `weakness`
 //! says so; without seccomp nothing is run.
@@ -12,7 +13,7 @@
 mod close;
 pub mod run;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,12 +28,18 @@ struct Rules {
     /// The process that starts it, whose death ends it.
     parent: i32,
     read: Vec<PathBuf>,
-    programs: Vec<PathBuf>,
+    /// Programs that it may start.
+    starts: Option<[PathBuf; 2]>,
     write: PathBuf,
     seconds: u64,
     memory: u64,
     output: u64,
 }
+
+/// What our own program becomes when one that is closed in starts it, and which process that is. In the environment, as the
+/// arguments are the program's.
+const STARTS: &str = "PORTOLAN_CONFINED_STARTS";
+const STARTED_BY: &str = "PORTOLAN_CONFINED_STARTED_BY";
 
 /// Exit code when the program could not be closed in or started; why is in the error output.
 const NOT_RUN: u8 = 240;
@@ -40,8 +47,12 @@ const NOT_RUN: u8 = 240;
 /// Becomes the other program, if that is what was asked for: to be called before anything else by the program that
 /// `Run::through` names. `None` on every other command line.
 pub fn asked() -> Option<ExitCode> {
-    let mut args = std::env::args_os();
+    let mut args = env::args_os();
     let _ = args.next();
+    if let (Some(program), Some(parent)) = (env::var_os(STARTS), env::var_os(STARTED_BY)) {
+        let Err(why) = close::become_started(&program, &parent, args);
+        return Some(not_run(&why));
+    }
     if args.next()? != *ASKED {
         return None;
     }
@@ -53,6 +64,10 @@ pub fn asked() -> Option<ExitCode> {
         .and_then(|text| serde_json::from_str::<Rules>(text).map_err(|why| why.to_string()))
         .and_then(|rules| close::become_program(&rules, &program));
     let Err(why) = done;
+    Some(not_run(&why))
+}
+
+fn not_run(why: &str) -> ExitCode {
     eprintln!("{why}");
-    Some(ExitCode::from(NOT_RUN))
+    ExitCode::from(NOT_RUN)
 }

@@ -44,8 +44,8 @@ pub struct Run<'a> {
     pub through: &'a Path,
     /// The program: trusted, found by us and not by the repository.
     pub program: &'a Path,
-    /// Other programs that it starts, trusted as well. With none it starts nothing.
-    pub programs: Vec<PathBuf>,
+    /// Another program that it starts, trusted as well, by starting `through`. With none it starts nothing.
+    pub starts: Option<PathBuf>,
     /// Its arguments.
     pub args: Vec<OsString>,
     /// Folders and files that it may read.
@@ -69,9 +69,14 @@ pub struct Ended {
     pub stderr: Vec<u8>,
 }
 
-/// Why it did not come to its end, as the rest of a sentence that begins with its name.
+/// Why it did not come to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stopped(pub String);
+pub struct Stopped {
+    /// The rest of a sentence that begins with its name.
+    pub why: String,
+    /// Whether it was ended because it took more than it may: what it was given is the cause, not how it is installed.
+    pub over: bool,
+}
 
 impl Run<'_> {
     /// Runs it and waits for its end.
@@ -87,19 +92,21 @@ impl Run<'_> {
     /// # Errors
     /// As [`Self::ended`].
     pub fn ended_unless(self, stop: &AtomicBool) -> Result<Ended, Stopped> {
-        let cannot = |why: &dyn std::fmt::Display| Stopped(format!("cannot be run: {why}"));
+        let stopped = |why: String| Stopped { why, over: false };
+        let over = |why: String| Stopped { why, over: true };
+        let cannot = |why: &dyn std::fmt::Display| stopped(format!("cannot be run: {why}"));
         let own = tempfile::Builder::new().prefix("portolan-run").tempdir().map_err(|why| cannot(&why))?;
         // Rules are about real paths.
         let real = |path: &Path| path.canonicalize();
         let home = real(own.path()).map_err(|why| cannot(&why))?;
         let program = real(self.program).map_err(|why| cannot(&why))?;
         let read: io::Result<Vec<PathBuf>> = self.read.iter().map(|path| real(path)).collect();
-        let programs: io::Result<Vec<PathBuf>> = self.programs.iter().map(|path| real(path)).collect();
+        let starts = self.starts.as_deref().map(|path| Ok([real(self.through)?, real(path)?])).transpose();
         let limits = self.limits;
         let rules = Rules {
             parent: rustix::process::getpid().as_raw_pid(),
             read: read.map_err(|why| cannot(&why))?,
-            programs: programs.map_err(|why| cannot(&why))?,
+            starts: starts.map_err(|why: io::Error| cannot(&why))?,
             write: home.clone(),
             seconds: limits.time.as_secs(),
             memory: limits.memory,
@@ -133,19 +140,19 @@ impl Run<'_> {
             from.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
         };
         let (Ok(stdout), Ok(stderr)) = (read(said), read(beside)) else {
-            return Err(Stopped(format!("prints more than {} MiB", most >> 20)));
+            return Err(over(format!("prints more than {} MiB", most >> 20)));
         };
         let Some(status) = status else {
-            return Err(Stopped(format!("takes longer than {} s", limits.time.as_secs())));
+            return Err(over(format!("takes longer than {} s", limits.time.as_secs())));
         };
         match status.code() {
             Some(code) if code == i32::from(NOT_RUN) => Err(cannot(&String::from_utf8_lossy(&stderr).trim())),
             // In the words of Go's runtime and of C's libraries.
             Some(code) if code != 0 && is_out_of_memory(&stderr) => {
-                Err(Stopped(format!("takes more than {} MiB of memory", limits.memory >> 20)))
+                Err(over(format!("takes more than {} MiB of memory", limits.memory >> 20)))
             }
             Some(code) => Ok(Ended { success: code == 0, stdout, stderr }),
-            None => Err(Stopped(format!("was ended by signal {}", status.signal().unwrap_or_default()))),
+            None => Err(stopped(format!("was ended by signal {}", status.signal().unwrap_or_default()))),
         }
     }
 }

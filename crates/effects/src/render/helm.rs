@@ -16,6 +16,7 @@ use super::{
     application::{Helm, Parameter},
     cache::{self, Key},
     jobs::Render,
+    parameters::{self, Given},
     schema,
     stage::Staged,
 };
@@ -82,10 +83,20 @@ pub(super) struct Request<'a> {
 pub(super) enum Failure {
     /// Helm's own words.
     Chart(String),
-    /// Helm could not do its work: absent, too slow, disk full.
+    /// Helm could not do its work: absent, disk full.
     Tool(String),
     /// It is being rendered for so long.
     Later(Duration),
+    /// Helm was ended, because the chart takes more time, memory or text than it may.
+    Over(String),
+}
+
+impl Failure {
+    /// Why `program` came to no end.
+    pub(super) fn stopped(program: &Path, stopped: &Stopped) -> Self {
+        let why = format!("{} {}", program.display(), stopped.why);
+        if stopped.over { Self::Over(why) } else { Self::Tool(why) }
+    }
 }
 
 /// Names the content that is to be rendered, and the Helm that does it.
@@ -94,6 +105,12 @@ pub(super) fn key(tools: &Tools, request: &Request<'_>) -> String {
     key.program(tools.helm.as_deref());
     for argument in arguments(request) {
         key.part(argument.as_bytes());
+    }
+    for parameter in &request.helm.parameters {
+        if let Given::Argument(flag, text) = parameters::argument(parameter) {
+            key.part(flag.as_bytes());
+            key.part(text.as_bytes());
+        }
     }
     for (path, content) in &request.staged.files {
         key.part(path.display().to_string().as_bytes());
@@ -162,24 +179,35 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
     let chart = Path::new("chart");
     let mut files: Vec<(PathBuf, &[u8])> =
         request.staged.files.iter().map(|(path, content)| (chart.join(path), &**content)).collect();
+    let names: Vec<&str> = request.files.iter().map(|(name, _)| &**name).collect();
+    let mut args = arguments(request);
     let mut flags = Vec::new();
+    for (n, given) in parameters::given(&request.helm.parameters, &names).into_iter().enumerate() {
+        match given {
+            Given::Argument(flag, text) => args.extend([flag.to_owned(), text]),
+            Given::File(name, value) => {
+                let path = PathBuf::from(format!("set-{n}"));
+                files.push((path.clone(), value.as_bytes()));
+                flags.push(("--set-file", name, path));
+            }
+        }
+    }
     for (flag, given) in [("--values", &request.values), ("--set-file", &request.files)] {
         for (n, (name, content)) in given.iter().enumerate() {
             let path = PathBuf::from(format!("{}-{n}", &flag[2..]));
             files.push((path.clone(), content));
-            flags.push((flag, name, path));
+            flags.push((flag, &**name, path));
         }
     }
     let work = run::copy(files.iter().map(|(path, content)| (&**path, *content)))
         .map_err(|why| Failure::Tool(format!("the chart cannot be copied: {why}")))?;
     let real = |path: &Path| work.path().join(path).display().to_string();
     let mut shown = vec![(real(chart), request.shown.to_owned())];
-    let mut args = arguments(request);
     args.push(real(chart));
     for (flag, name, path) in flags {
         let path = real(&path);
         if flag == "--values" {
-            shown.push((path.clone(), name.clone()));
+            shown.push((path.clone(), name.to_owned()));
             args.extend([flag.to_owned(), path]);
         } else {
             args.extend([flag.to_owned(), format!("{name}={path}")]);
@@ -192,7 +220,7 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         let run = Run {
             through: &through,
             program: &helm,
-            programs: Vec::new(),
+            starts: None,
             args: args.into_iter().map(Into::into).collect(),
             read: vec![work.path().to_owned()],
             folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
@@ -200,7 +228,7 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
             limits: Limits { time, ..Limits::default() },
         };
         let ended = run.ended_unless(stop);
-        let ended = ended.map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", helm.display())))?;
+        let ended = ended.map_err(|stopped| Failure::stopped(&helm, &stopped))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if ended.success {
             return Ok(text(&ended.stdout));
@@ -232,17 +260,13 @@ pub(super) fn veil(request: &Request<'_>) -> Veil {
     veil
 }
 
-/// Everything but files.
+/// Everything but files and values.
 fn arguments(request: &Request<'_>) -> Vec<String> {
     let helm = request.helm;
     let mut args: Vec<String> =
         ["template", "--name-template", request.release, "--namespace", request.namespace]
             .map(str::to_owned)
             .into();
-    for Parameter { name, value, force_string } in &helm.parameters {
-        args.push(if *force_string { "--set-string" } else { "--set" }.into());
-        args.push(format!("{name}={}", clean(value)));
-    }
     for version in api_versions().chain(helm.api_versions.iter().cloned()) {
         args.extend(["--api-versions".to_owned(), version]);
     }
@@ -259,38 +283,6 @@ fn arguments(request: &Request<'_>) -> Vec<String> {
     args
 }
 
-/// Whether Helm takes the name of a `--set-file` for one name: a comma or an equals sign in it begins a file of the name's
-/// own choice.
-pub(super) fn is_one_name(name: &str) -> bool {
-    let mut rest = name.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            // What is written after it stands for itself; at the end it would be our own equals sign.
-            '\\' if rest.next().is_none() => return false,
-            ',' | '=' => return false,
-            _ => {}
-        }
-    }
-    !name.is_empty()
-}
-
-/// Commas in a parameter's value are text, except in a list `{a,b}` (Argo CD, `cleanSetParameters`).
-fn clean(value: &str) -> String {
-    if value.starts_with('{') && value.ends_with('}') {
-        return value.to_owned();
-    }
-    let mut out = String::with_capacity(value.len());
-    let mut before = ' ';
-    for c in value.chars() {
-        if c == ',' && before != '\\' {
-            out.push('\\');
-        }
-        out.push(c);
-        before = c;
-    }
-    out
-}
-
 /// Helm's message without log decoration, bounded.
 pub(super) fn tidy(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -304,23 +296,6 @@ pub(super) fn tidy(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn commas_of_parameters() {
-        assert_eq!(clean("a,b"), "a\\,b");
-        assert_eq!(clean("a\\,b"), "a\\,b");
-        assert_eq!(clean("{a,b}"), "{a,b}");
-    }
-
-    #[test]
-    fn names_of_file_parameters() {
-        for name in ["a", "a.b[0].c", "a\\,b", "a\\=b", "a\\\\", "a b"] {
-            assert!(is_one_name(name), "{name}");
-        }
-        for name in ["leak=/etc/passwd,k", "a,b", "a=b", "a\\", "a\\\\,b", "a\\\\=b,c\\", ""] {
-            assert!(!is_one_name(name), "{name}");
-        }
-    }
 
     #[test]
     fn messages_are_tidy() {

@@ -162,7 +162,9 @@ impl Jobs {
                 return Err(Failure::Later(Duration::ZERO));
             };
             match &job.outcome {
-                Some(Err(failure @ Failure::Tool(_))) if job.until.is_some() => return Err(failure.clone()),
+                Some(Err(failure @ (Failure::Tool(_) | Failure::Over(_)))) if job.until.is_some() => {
+                    return Err(failure.clone());
+                }
                 Some(_) => {
                     let job = state.jobs.remove(subject);
                     return job.and_then(|job| job.outcome).unwrap_or(Err(Failure::Later(Duration::ZERO)));
@@ -210,7 +212,7 @@ fn work(shared: &Shared) {
         state = shared.lock();
         if let Some(job) = state.jobs.get_mut(&subject).filter(of) {
             // What was not the content's fault is tried again, but is not what the workers do most of the time.
-            if matches!(outcome, Err(Failure::Tool(_))) {
+            if matches!(outcome, Err(Failure::Tool(_) | Failure::Over(_))) {
                 job.until = Some(Instant::now() + begun.elapsed() * 2);
             }
             job.outcome = Some(outcome);

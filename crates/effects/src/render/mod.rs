@@ -34,6 +34,7 @@ mod merge;
 mod order;
 mod overlays;
 mod overrides;
+mod parameters;
 mod part;
 mod place;
 pub mod problems;

@@ -54,17 +54,22 @@ problems! {
         "add the file, correct helm.valueFiles, or set helm.ignoreMissingValueFiles: true";
     /// Helm refused the chart.
     helm_failed = 605, Error, "correct the chart or the values of this environment; `helm template` shows the same";
-    /// Helm is not there, or did not answer in time.
+    /// Helm is not there or cannot be run.
     helm_unusable = 606, Error, "install Helm 3.18 or newer and put it in PATH, or name it with --helm PROGRAM";
+    /// A chart takes more time, memory or text than it may.
+    helm_over = 606, Error, "make the chart or its values smaller: each run of Helm is bounded, as what it renders may be anybody's";
     /// Kustomize refused the kustomization.
     kustomize_failed = 615, Error,
         "correct the kustomization; `kustomize build` shows the same. What stood there before stays until then";
     /// A chart or a kustomization that is not rendered yet.
     rendering = 627, Warning,
         "wait: it has 30 seconds. What it brought stays until then, and nothing else waits for it";
-    /// Kustomize is not there, or did not answer in time.
+    /// Kustomize is not there or cannot be run.
     kustomize_unusable = 616, Error,
         "install Kustomize 5 and put it in PATH, or name it with --kustomize PROGRAM";
+    /// A kustomization takes more time, memory or text than it may.
+    kustomize_over = 616, Error,
+        "make the kustomization smaller: each run of Kustomize is bounded, as what it builds may be anybody's";
     /// Variants of one base in a plain folder.
     overlay_unknown = 617, Warning, "name the one that is meant with --root PATH, or the environment that it is for with --env";
     /// Charts in a plain folder.

@@ -1,5 +1,7 @@
 //! What the JSON schema of a chart's values refers to. Helm would fetch it; nothing is fetched.
 
+mod archive;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Component, Path, PathBuf},
@@ -15,6 +17,11 @@ const BUILT_IN: [&str; 2] = ["json-schema.org/draft-", "json-schema.org/draft/"]
 
 /// The first reference of a staged chart's schemas that leads out of the chart, in words; `shown` is the chart's path.
 pub(super) fn leads_out(files: &BTreeMap<PathBuf, Vec<u8>>, shown: &str) -> Option<String> {
+    in_files(files, shown).or_else(|| archive::charts(files, shown, &in_files))
+}
+
+/// The same without charts that are archives.
+fn in_files(files: &BTreeMap<PathBuf, Vec<u8>>, shown: &str) -> Option<String> {
     files.iter().find_map(|(path, content)| {
         let schema = path.file_name().is_some_and(|name| name == FILE);
         if !schema {

@@ -23,6 +23,7 @@ use super::{
     lines::LineMaps,
     listing::Listing,
     manifests::{self, Document, Manifests},
+    parameters,
     part::{Change, PartKey},
     problems, stage,
     stamp::Stamp,
@@ -455,7 +456,7 @@ impl Reader<'_> {
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
             let path = self.locate(&self.fill(&parameter.path), folder);
             let field = format!(".helm.fileParameters[{n}]");
-            if !helm::is_one_name(&parameter.name) {
+            if !parameters::is_one_name(&parameter.name) {
                 let message = format!(
                     "the name {:?} of a file parameter would name further files to Helm, also outside the repository",
                     parameter.name
@@ -527,16 +528,18 @@ impl Reader<'_> {
                 self.fail(problems::helm_failed, ".path", message);
                 Template::Failed
             }
-            Err(Failure::Tool(why)) => {
-                let message =
-                    format!("chart {shown} for environment {} was not rendered: {why}", self.context.env);
-                self.unmade(problems::helm_unusable, message);
-                Template::Failed
-            }
+            Err(Failure::Tool(why)) => self.not_rendered(shown, &why, problems::helm_unusable),
+            Err(Failure::Over(why)) => self.not_rendered(shown, &why, problems::helm_over),
             Err(Failure::Later(time)) => {
                 self.late(&format!("chart {shown}"), time);
                 Template::Failed
             }
         }
+    }
+
+    fn not_rendered(&mut self, shown: &str, why: &str, problem: Report) -> Template {
+        let message = format!("chart {shown} for environment {} was not rendered: {why}", self.context.env);
+        self.unmade(problem, message);
+        Template::Failed
     }
 }

@@ -16,7 +16,7 @@ use super::{
     files::Staged,
     options::Kustomize,
 };
-use crate::confined::run::{self, Limits, Run, Stopped};
+use crate::confined::run::{self, Limits, Run};
 
 /// Names the content that is to be built, and the programs that do it.
 pub(in super::super) fn key(tools: &Tools, staged: &Staged, options: &Kustomize) -> String {
@@ -25,7 +25,8 @@ pub(in super::super) fn key(tools: &Tools, staged: &Staged, options: &Kustomize)
     if staged.charts {
         key.program(tools.helm.as_deref());
     }
-    for argument in arguments(tools, staged, options) {
+    let helm = tools.helm.as_deref().map(Path::to_owned).ok();
+    for argument in arguments(helm.as_deref(), staged, options) {
         key.part(argument.as_bytes());
     }
     key.part(staged.top.display().to_string().as_bytes());
@@ -49,21 +50,21 @@ pub(in super::super) fn build(
     if let Some(text) = cache::taken(&tools.cache, key) {
         return Ok(text);
     }
-    let mut programs = Vec::new();
+    let mut starts = None;
     if staged.charts {
         if let Some(why) = schema::leads_out(&staged.files, "") {
             return Err(Failure::Chart(why));
         }
-        programs.push(tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?.to_owned());
+        starts = Some(tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?.to_owned());
     }
-    tools.rendered(subject, key, patience, || prepared(kustomize, tools, programs, staged, options))
+    tools.rendered(subject, key, patience, || prepared(kustomize, tools, starts, staged, options))
 }
 
 /// All that one build needs.
 fn prepared(
     kustomize: &Path,
     tools: &Tools,
-    programs: Vec<PathBuf>,
+    starts: Option<PathBuf>,
     staged: &Staged,
     options: &Kustomize,
 ) -> Result<Render, Failure> {
@@ -72,13 +73,14 @@ fn prepared(
         .map_err(|why| Failure::Tool(format!("the kustomization cannot be copied: {why}")))?;
     let top = work.path().join(&staged.top);
     let mut args = vec!["build".to_owned(), top.display().to_string()];
-    args.extend(arguments(tools, staged, options));
+    // It starts Helm by way of our own program.
+    args.extend(arguments(starts.as_ref().map(|_| &*tools.through), staged, options));
     let (through, kustomize, time) = (tools.through.clone(), kustomize.to_owned(), tools.timeout);
     Ok(Box::new(move |stop| {
         let run = Run {
             through: &through,
             program: &kustomize,
-            programs,
+            starts,
             args: args.into_iter().map(Into::into).collect(),
             read: vec![work.path().to_owned()],
             folders: &[
@@ -94,7 +96,7 @@ fn prepared(
             limits: Limits { time, ..Limits::default() },
         };
         let ended = run.ended_unless(stop);
-        let ended = ended.map_err(|Stopped(why)| Failure::Tool(format!("{} {why}", kustomize.display())))?;
+        let ended = ended.map_err(|stopped| Failure::stopped(&kustomize, &stopped))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !ended.success {
             return Err(Failure::Chart(said(&text(&ended.stderr), work.path())));
@@ -103,14 +105,14 @@ fn prepared(
     }))
 }
 
-/// Everything but the folder.
-fn arguments(tools: &Tools, staged: &Staged, options: &Kustomize) -> Vec<String> {
+/// Everything but the folder; `helm` is what renders charts.
+fn arguments(helm: Option<&Path>, staged: &Staged, options: &Kustomize) -> Vec<String> {
     let mut args = Vec::new();
     if staged.free {
         args.extend(["--load-restrictor", "LoadRestrictionsNone"].map(str::to_owned));
     }
     if staged.charts
-        && let Ok(helm) = &tools.helm
+        && let Some(helm) = helm
     {
         args.extend(["--enable-helm".to_owned(), "--helm-command".to_owned(), helm.display().to_string()]);
         if !options.kube_version.is_empty() {

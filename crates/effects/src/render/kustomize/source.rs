@@ -184,11 +184,14 @@ impl Reader<'_> {
             Failure::Chart(said) => {
                 self.fail(problem, ".path", format!("{what} for environment {env} does not build: {said}"));
             }
-            Failure::Tool(why) => {
-                let message = format!("{what} for environment {env} was not built: {why}");
-                self.unmade(problems::kustomize_unusable, message);
-            }
+            Failure::Tool(why) => self.not_built(&why, what, problems::kustomize_unusable),
+            Failure::Over(why) => self.not_built(&why, what, problems::kustomize_over),
             Failure::Later(time) => self.late(what, time),
         }
+    }
+
+    fn not_built(&mut self, why: &str, what: &str, problem: super::super::source::Report) {
+        let message = format!("{what} for environment {} was not built: {why}", self.context.env);
+        self.unmade(problem, message);
     }
 }

@@ -25,6 +25,8 @@ pub(super) enum Stop {
     Wrong(String),
     /// Helm could not do its work.
     Tool(String),
+    /// It takes more of Helm than it may.
+    Over(String),
 }
 
 impl From<Failure> for Stop {
@@ -33,6 +35,7 @@ impl From<Failure> for Stop {
             Failure::Chart(said) => Self::Wrong(said),
             Failure::Tool(why) => Self::Tool(why),
             Failure::Later(time) => Self::Tool(format!("takes longer than {} s", time.as_secs())),
+            Failure::Over(why) => Self::Over(why),
         }
     }
 }

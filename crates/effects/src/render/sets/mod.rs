@@ -136,13 +136,16 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
                 break;
             }
             Err(Stop::Tool(why)) => {
-                kept.again = true;
-                kept.unsure = true;
-                kept.problems.push(problems::helm_unusable(
-                    &object.key,
-                    &field,
-                    format!("{shown} was not evaluated: {why}"),
-                ));
+                let message = format!("{shown} was not evaluated: {why}");
+                (kept.again, kept.unsure) = (true, true);
+                kept.problems.push(problems::helm_unusable(&object.key, &field, message));
+                made.clear();
+                break;
+            }
+            Err(Stop::Over(why)) => {
+                let message = format!("{shown} was not evaluated: {why}");
+                (kept.again, kept.unsure) = (true, true);
+                kept.problems.push(problems::helm_over(&object.key, &field, message));
                 made.clear();
                 break;
             }
