@@ -15,8 +15,8 @@ impl Driver {
         substitutions.extend(self.acme_substitutions());
         let (run, known) = (&self.run, &self.reading.applications);
         let mut status = status::status(&self.engine, &self.store, run, &substitutions, known);
-        // Nothing is wrong with what was not read yet.
-        if !self.reading.done {
+        // Of a first start nothing is known yet, and nothing is fine.
+        if !self.reading.done && self.store.list().next().is_none() {
             status["starting"] = true.into();
         }
         status

