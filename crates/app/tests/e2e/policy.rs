@@ -48,9 +48,9 @@ spec: {{policyName: {name}, validationActions: [Deny]}}
 }
 
 fn findings(instance: &Instance, code: &str) -> Vec<Value> {
-    let status = instance.status();
     // An instance that is still starting says no status.
-    status["findings"].as_array().into_iter().flatten().filter(|f| f["code"] == code).cloned().collect()
+    let all = instance.wait("a status", || instance.status()["findings"].as_array().cloned());
+    all.into_iter().filter(|f| f["code"] == code).collect()
 }
 
 #[test]
