@@ -23,6 +23,7 @@ mod recheck;
 mod records;
 mod reload;
 mod secrets;
+mod shims;
 mod signing;
 mod tell;
 
@@ -467,6 +468,7 @@ impl Driver {
             self.give_addresses(&step);
             self.publish_roots(&step);
             self.follow_templates(&step);
+            self.follow_shims(&step);
             self.follow_secrets(&step);
             self.facts |= self.wire.take(&step, &self.board, &mut self.engine);
             self.follow_dns(&step);

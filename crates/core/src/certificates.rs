@@ -3,6 +3,7 @@
 //! ```text
 //!  Issuer, Secret, AccountState -> IssuerState, AccountWanted
 //!  Certificate, Secret, IssuerState, IssueFailure -> CertificateState, IssueWanted -> (effect) -> Secret, Issuance, OrderProgress
+//!  TlsSource -> ShimClaim -> ShimCertificate -> (effect) -> Certificate: what cert-manager's shims make
 //!  Issuance, OrderProgress -> RecordWanted: the CertificateRequest, Order and Challenges that users look at
 //! ```
 //!
@@ -22,6 +23,7 @@ pub mod names;
 pub(crate) mod records;
 mod renewal;
 pub mod rows;
+mod shim;
 mod signers;
 mod solvers;
 mod states;
@@ -29,12 +31,12 @@ mod template;
 mod trigger;
 
 use portolan_engine::Engine;
-use portolan_model::input::{Certificate, Issuer, SealedSecret, Secret};
+use portolan_model::input::{Certificate, Gateway, Issuer, SealedSecret, Secret, TlsSource};
 
 use crate::{
     World,
-    policy::rows::Denied,
-    world::{Finding, IssuancesByCertificate},
+    policy::rows::{Denied, SubmittedCertificate},
+    world::{Finding, IssuancesByCertificate, ShimClaimsByCertificate},
 };
 
 /// Annotation of a Secret that Portolan issued: when, RFC 3339. `notBefore` does not tell, since CAs date back.
@@ -45,6 +47,14 @@ pub const REVISION: &str = "portolan.dev/certificate-revision";
 pub const ASKED: &str = "portolan.dev/certificate-asked";
 
 pub(crate) fn register(engine: &mut Engine<World>) {
+    engine
+        .map("shim_claims", shim::claims)
+        .reads::<(TlsSource, Gateway, Denied, rows::Settings)>()
+        .writes::<(rows::ShimClaim, Finding)>();
+    engine
+        .group::<ShimClaimsByCertificate>("shim_certificates", shim::certificates)
+        .reads::<(SubmittedCertificate,)>()
+        .writes::<(rows::ShimCertificate, Finding)>();
     engine
         .map("issuer_states", issuers::issuer_states)
         .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings)>()

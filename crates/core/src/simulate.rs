@@ -11,14 +11,15 @@ use std::{
 
 use portolan_engine::Engine;
 use portolan_model::{
-    Instant, IssuerKey, Name, NamespacedName, Redacted,
+    Instant, IssuerKey, Name, NamespacedName, Object, Origin, Redacted,
     dns::Snapshot,
     input::{ConfigMap, Gateway, IssuerSpec, Maker, Secret, TlsPair},
+    intake::intake,
 };
 
 use crate::{
     World,
-    certificates::rows::{Account, AccountState, AccountWanted, IssueWanted, Settings},
+    certificates::rows::{Account, AccountState, AccountWanted, IssueWanted, Settings, ShimCertificate},
     dns::{
         WantedRecord,
         observe::{embedded_zone, finding_problem},
@@ -34,7 +35,7 @@ use crate::{
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
     },
     status::rows::{EntryPoint, Probe},
-    world::{GatewaysBySecret, IssuersBySecret, amend_config_map, amend_secret},
+    world::{GatewaysBySecret, IssuersBySecret, amend_config_map, amend_secret, put},
 };
 
 /// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
@@ -55,6 +56,7 @@ pub fn simulate(engine: &mut Engine<World>, now: Instant) -> bool {
         if engine.step(now.0).is_empty() && round > 0 {
             return true;
         }
+        shim(engine);
         open(engine, now);
         register(engine);
         issue(engine, now);
@@ -103,6 +105,17 @@ fn signs(engine: &Engine<World>, secret: &NamespacedName) -> bool {
         let issuers = engine.find::<IssuersBySecret>(&key);
         issuers.iter().any(|issuer| matches!(issuer.spec, IssuerSpec::Ca { .. }))
     })
+}
+
+/// What cert-manager's shims make is there.
+fn shim(engine: &mut Engine<World>) {
+    let wanted: Vec<Arc<ShimCertificate>> = engine.rows::<ShimCertificate>().cloned().collect();
+    for row in wanted {
+        let Some(body) = &row.body else { continue };
+        if let Ok(object) = Object::from_json(body.clone(), Origin::default()) {
+            put(engine, &object.key, intake(&object).written_by(Maker::Shim.manager()));
+        }
+    }
 }
 
 fn register(engine: &mut Engine<World>) {

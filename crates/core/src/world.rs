@@ -8,7 +8,7 @@ use portolan_model::{
     input::{
         AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
         GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction,
-        Route, SealedSecret, Secret, Service, SourceProblems,
+        Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
     },
     intake::{Fact, Intake},
     row,
@@ -18,7 +18,7 @@ use crate::{
     certificates,
     certificates::rows::{
         AccountState, AccountWanted, CertificateState, Issuance, IssuanceKey, IssueFailure, IssueWanted,
-        IssuerState, OrderProgress, RecordWanted, Settings, TemplateWanted,
+        IssuerState, OrderProgress, RecordWanted, Settings, ShimCertificate, ShimClaim, TemplateWanted,
     },
     conditions,
     conditions::rows::{ListenerStatus, ObjectStatus},
@@ -118,6 +118,8 @@ index!(/** Certificates by the Secret they write. */
     |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
 index!(/** Issuances by Certificate. */
     IssuancesByCertificate, Issuance, NamespacedName, "issuances by certificate", |i| [i.key.0.clone()]);
+index!(/** Claims by the Certificate that they ask for. */
+    ShimClaimsByCertificate, ShimClaim, NamespacedName, "shim claims by certificate", |c| [c.key.0.clone()]);
 index!(/** Records by the issuance that they are of. */
     RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
 index!(/** Every namespace, under one value. */
@@ -184,7 +186,7 @@ world! {
         // facts from objects
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
-        input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
+        tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
@@ -208,6 +210,7 @@ world! {
         unseal_wanted: UnsealWanted [], mirror_claims: MirrorClaim [MirrorClaimsByMirror], mirrors: Mirror [],
         mirror_wanted: MirrorWanted [], mirror_unwanted: MirrorUnwanted [],
         // certificates
+        shim_claims: ShimClaim [ShimClaimsByCertificate], shim_certificates: ShimCertificate [],
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
         issues: IssueWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
@@ -275,6 +278,7 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
     let mut rows = Rows::none();
     taken.judged.into_iter().for_each(|row| rows.add(row));
     taken.restriction.into_iter().for_each(|row| rows.add(row));
+    taken.tls.into_iter().for_each(|row| rows.add(row));
     if !taken.problems.is_empty() {
         rows.add(InputProblems { key: key.clone(), problems: taken.problems });
     }

@@ -5,7 +5,12 @@
 use std::path::Path;
 
 use portolan_core::{
-    World, certificates::rows::Settings, dns::rows::DnsSettings, engine, simulate::simulate, world,
+    World,
+    certificates::rows::{Settings, ShimSettings},
+    dns::rows::DnsSettings,
+    engine,
+    simulate::simulate,
+    world,
 };
 use portolan_engine::Engine;
 use portolan_model::{Instant, Name, Object, Origin, Severity, intake::intake, yaml};
@@ -184,7 +189,11 @@ fn any_value() -> impl Strategy<Value = Value> {
 
 fn filled(documents: &[Value]) -> Engine<World> {
     let mut engine = engine();
-    engine.put(Settings { key: Name::default(), cluster_resource_namespace: "cert-manager".into() });
+    engine.put(Settings {
+        key: Name::default(),
+        cluster_resource_namespace: "cert-manager".into(),
+        shim: ShimSettings::default(),
+    });
     engine.put(DnsSettings::of_folder("dev"));
     for json in documents {
         let Ok(object) = Object::from_json(json.clone(), Origin::default()) else { continue };

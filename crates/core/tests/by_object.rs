@@ -5,7 +5,12 @@
 use std::collections::BTreeMap;
 
 use portolan_core::{
-    World, certificates::rows::Settings, dns::rows::DnsSettings, engine, gateway::rows::GatewayAddress, world,
+    World,
+    certificates::rows::{Settings, ShimSettings},
+    dns::rows::DnsSettings,
+    engine,
+    gateway::rows::GatewayAddress,
+    world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
@@ -61,7 +66,11 @@ fn object(kind: usize, name: u8, namespace: u8, content: usize) -> Object {
 /// An engine with what effects have seen of the objects; those facts are of no object.
 fn start() -> Engine<World> {
     let mut engine = engine();
-    engine.put(Settings { key: Name::default(), cluster_resource_namespace: "a".into() });
+    engine.put(Settings {
+        key: Name::default(),
+        cluster_resource_namespace: "a".into(),
+        shim: ShimSettings::default(),
+    });
     engine.put(DnsSettings::of_folder("dev"));
     for (namespace, name) in [("a", "x"), ("a", "z"), ("b", "x"), ("b", "z")] {
         let key = NamespacedName::new(namespace, name);

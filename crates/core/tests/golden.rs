@@ -32,7 +32,7 @@ use std::{collections::BTreeSet, fmt::Write as _};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_core::{
     World,
-    certificates::rows::Settings,
+    certificates::rows::{Settings, ShimSettings},
     dns::{drain, rows::DnsSettings},
     engine,
     gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, WireKey, WirePending, WireType},
@@ -42,7 +42,7 @@ use portolan_engine::Engine;
 use portolan_model::{
     Instant, Name, NamespacedName, Object, Problem,
     dns::Snapshot,
-    input::{Gateway, Secret, SourceProblems, TlsPair},
+    input::{Gateway, Maker, Secret, SourceProblems, TlsPair},
     intake::intake,
     yaml,
 };
@@ -66,7 +66,11 @@ struct Run {
 impl Run {
     fn new(case: &Case) -> Self {
         let mut engine = engine();
-        engine.put(Settings { key: Name::default(), cluster_resource_namespace: "cert-manager".into() });
+        engine.put(Settings {
+            key: Name::default(),
+            cluster_resource_namespace: "cert-manager".into(),
+            shim: ShimSettings::default(),
+        });
         let dns = effects::dns_settings(&case.facts);
         for component in dns.iter().flatten() {
             engine.put(component.clone());
@@ -107,7 +111,8 @@ impl Run {
     }
 
     fn put(&mut self, object: &Object) {
-        world::put(&mut self.engine, &object.key, intake(object));
+        let taken = intake(object).written_by(Maker::Repository.manager());
+        world::put(&mut self.engine, &object.key, taken);
         self.objects.retain(|old| old.key != object.key);
         self.objects.push(object.clone());
     }
@@ -150,6 +155,9 @@ impl Run {
         let real = facts["realBackends"] == true;
         self.engine.put(DialledBackends { key: Name::default(), real });
         self.step();
+        if effects::shim(&mut self.engine) {
+            self.step();
+        }
         // An account first, then the orders that wait for it.
         for _ in 0..2 {
             certificates::answer(&mut self.engine, facts);
@@ -266,7 +274,7 @@ fn certificate(key: NamespacedName, names: &Value) -> Secret {
         data: [].into(),
         annotations: [].into(),
         labels: [].into(),
-        maker: portolan_model::input::Maker::default(),
+        maker: Maker::default(),
         tls: Some(Ok(pair)),
     }
 }

@@ -15,6 +15,7 @@ pub mod tls;
 
 pub use certificates::{Refusal, webhook};
 pub use gateway::hostname;
+pub use node::{duration, wrong_duration};
 pub use restrictions::POLICIES;
 pub use secrets::MANAGED_BY;
 
@@ -50,6 +51,8 @@ pub struct Intake {
     pub judged: Option<input::Judged>,
     /// What the object asks to restrict and is not enforced.
     pub restriction: Option<input::Restriction>,
+    /// What may ask for Certificates by annotations.
+    pub tls: Option<input::TlsSource>,
     /// Problems.
     pub problems: Vec<Problem>,
     /// Whether Portolan decides on this kind at all.
@@ -63,6 +66,9 @@ impl Intake {
         match &mut self.fact {
             Some(Fact::Secret(secret)) => secret.maker = secret.maker.by(manager),
             Some(Fact::ConfigMap(map)) => map.maker = map.maker.by(manager),
+            Some(Fact::Certificate(certificate)) if manager != input::Maker::Shim.manager() => {
+                certificate.made_for = None;
+            }
             _ => {}
         }
         self
@@ -115,9 +121,12 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => None,
         _ => {
             foreign::foreign(&mut root);
-            return Intake { judged, problems: root.problems, ..Intake::default() };
+            // Its hosts are not served; its certificates are made.
+            let tls = certificates::tls_source(&mut root).filter(|_| reads.take_misfits().is_empty());
+            return Intake { judged, tls, problems: root.problems, ..Intake::default() };
         }
     };
+    let tls = certificates::tls_source(&mut root);
     let misfits = reads.take_misfits();
     for misfit in &misfits {
         let node::Misfit { path, is, wanted } = misfit;
@@ -126,6 +135,7 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         root.problem(1, crate::Severity::Error, path, message, hint);
     }
     let fact = fact.filter(|_| misfits.is_empty());
+    let tls = tls.filter(|_| misfits.is_empty());
     let restriction = restrictions::restriction(&mut root);
-    Intake { fact, judged, restriction, problems: root.problems, ours: true }
+    Intake { fact, judged, restriction, tls, problems: root.problems, ours: true }
 }

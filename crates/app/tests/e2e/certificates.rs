@@ -169,3 +169,57 @@ fn keystores_follow_their_password_and_their_certificate() {
     let folder = instance.run(&["get", "secret", "shop/shop-tls", "--output", "yaml"]);
     assert!(!String::from_utf8_lossy(&folder.stdout).contains("another"));
 }
+
+/// A Gateway names an issuer, and nobody writes a Certificate: it is made and served, follows the Gateway over a restart, goes
+/// when the annotation goes, and gives way to one of the same name in the repository. What was issued stays.
+#[test]
+fn a_gateway_that_names_an_issuer_gets_its_certificate() {
+    let Some(envoy) = envoy("e2e gateway shim") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    let gateway = |annotations: &str| {
+        format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata: {{name: shim}}\n---\napiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {{name: own, namespace: shim}}\nspec: {{selfSigned: {{}}}}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: gate, namespace: shim, annotations: {{{annotations}}}}}\nspec:\n  gatewayClassName: infra-shared-01\n  listeners: [{{name: https, port: 443, protocol: HTTPS, hostname: app.shim.example.com, tls: {{certificateRefs: [{{name: app-tls}}]}}, allowedRoutes: {{namespaces: {{from: All}}}}}}]\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: shim, namespace: team-a}}\nspec:\n  parentRefs: [{{name: gate, namespace: shim}}]\n  hostnames: [app.shim.example.com]\n  rules: [{{backendRefs: [{{name: app1, port: 80}}]}}]\n"
+        )
+    };
+    let certificate = |instance: &Instance| -> Option<Value> {
+        let output = instance.run(&["get", "certificate", "shim/app-tls", "--output", "json"]);
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    instance.write("shim.yaml", &gateway("cert-manager.io/issuer: own, cert-manager.io/duration: 48h"));
+    let entry = instance.reach("app.shim.example.com", "live");
+    let made = certificate(&instance).unwrap();
+    assert_eq!(made["spec"]["dnsNames"], serde_json::json!(["app.shim.example.com"]));
+    assert_eq!(made["status"]["conditions"][0]["status"], "True", "{made:#}");
+    let owner = &made["metadata"]["ownerReferences"][0];
+    assert_eq!((&owner["kind"], &owner["name"]), (&"Gateway".into(), &"gate".into()));
+    assert_ne!(owner["uid"], "");
+    // A restart issues nothing.
+    instance.kill_nine();
+    instance.up();
+    let again = instance.reach("app.shim.example.com", "live");
+    assert_eq!(again["certificate"]["serial"], entry["certificate"]["serial"]);
+    instance.wait("the Certificate after a restart", || certificate(&instance));
+    // What cannot be used changes nothing.
+    instance.write("shim.yaml", &gateway("cert-manager.io/issuer: own, cert-manager.io/duration: 2d"));
+    let told = instance.wait("the finding", || finding(&instance, "PTL-0361"));
+    assert_eq!((&told["object"], &told["file"]), (&"Gateway/shim/gate".into(), &"shim.yaml".into()));
+    assert_eq!(certificate(&instance).unwrap()["spec"]["duration"], "48h");
+    // One that somebody writes takes its place.
+    let written = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: app-tls, namespace: shim}\nspec: {secretName: app-tls, dnsNames: [app.shim.example.com], duration: 72h, issuerRef: {name: own}}\n";
+    instance.write("written.yaml", written);
+    instance.write("shim.yaml", &gateway("cert-manager.io/issuer: own, cert-manager.io/duration: 48h"));
+    instance.wait("who wrote it", || finding(&instance, "PTL-0363"));
+    let theirs = certificate(&instance).unwrap();
+    assert_eq!(
+        (&theirs["spec"]["duration"], theirs["metadata"].get("ownerReferences")),
+        (&"72h".into(), None)
+    );
+    std::fs::remove_file(instance.dir.path().join("written.yaml")).unwrap();
+    instance.wait("our own again", || {
+        certificate(&instance).filter(|made| made["metadata"]["ownerReferences"][0]["kind"] == "Gateway")
+    });
+    instance.write("shim.yaml", &gateway(""));
+    instance.wait("the Certificate to go", || certificate(&instance).is_none().then_some(()));
+    let secret = instance.run(&["get", "secret", "shim/app-tls"]);
+    assert!(secret.status.success(), "what was issued stays");
+}

@@ -19,8 +19,76 @@ pub struct Settings {
     pub key: Name,
     /// Namespace in which a ClusterIssuer's Secrets stand.
     pub cluster_resource_namespace: Name,
+    /// What cert-manager's shims are told.
+    pub shim: ShimSettings,
 }
 row!(Settings, Name, "settings");
+
+/// What cert-manager's ingress-shim and gateway-shim are told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShimSettings {
+    /// Whether Gateways are looked at (`config.enableGatewayAPI`).
+    pub gateways: bool,
+    /// Whether ListenerSets are.
+    pub listener_sets: bool,
+    /// Protocols of listeners besides HTTPS and TLS.
+    pub extra_protocols: Vec<Name>,
+    /// Issuer of an Ingress that names none; empty if there is none.
+    pub issuer: Name,
+    /// Its kind.
+    pub issuer_kind: Name,
+    /// Its group.
+    pub issuer_group: Name,
+    /// Annotations of an Ingress that ask for a Certificate of that issuer.
+    pub auto_annotations: Vec<Name>,
+    /// Annotations that the Certificate is given too.
+    pub extra_annotations: Vec<Name>,
+}
+
+/// Where no cert-manager is declared, whose values could say otherwise: whoever annotates a Gateway means it.
+impl Default for ShimSettings {
+    fn default() -> Self {
+        Self {
+            gateways: true,
+            listener_sets: true,
+            extra_protocols: Vec::new(),
+            issuer: Name::default(),
+            issuer_kind: "Issuer".into(),
+            issuer_group: "cert-manager.io".into(),
+            auto_annotations: vec!["kubernetes.io/tls-acme".into()],
+            extra_annotations: Vec::new(),
+        }
+    }
+}
+
+/// A Certificate that an object asks for by annotations.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShimClaim {
+    /// The Certificate, and the object.
+    pub key: (NamespacedName, ObjectKey),
+    /// The Certificate with defaults; `None` if it is to stay as it is.
+    pub body: Option<Value>,
+}
+row!(ShimClaim, (NamespacedName, ObjectKey), "shim_claims");
+
+/// Wanted: a Certificate that nobody wrote. It goes when this does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShimCertificate {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// For whose TLS it is.
+    pub source: ObjectKey,
+    /// The whole object but for the uid of its owner; `None` if it is to stay as it is.
+    pub body: Option<Value>,
+}
+row!(ShimCertificate, NamespacedName, "shim_certificates");
+
+impl ShimCertificate {
+    /// As an object.
+    pub fn object(&self) -> ObjectKey {
+        ObjectKey::new("cert-manager.io", "Certificate", self.key.namespace.clone(), self.key.name.clone())
+    }
+}
 
 /// Fact: an issuance failed. Held against the request it was for; a changed request tries at once.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! adapter does not understand is listed in one `info` problem a component; nothing is dropped in silence.
 
 mod arguments;
+mod cert_manager;
 mod external_dns;
 mod others;
 #[cfg(test)]
@@ -12,8 +13,9 @@ use std::collections::BTreeSet;
 use portolan_model::{Code, Name, ObjectKey, Problem, Severity};
 use serde_json::Value;
 
+pub use cert_manager::CertManager;
 pub use external_dns::ExternalDns;
-pub use others::{CertManager, GatewayProvider};
+pub use others::GatewayProvider;
 
 /// Values of one component, as Helm merged them.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +57,7 @@ pub fn adapt(values: &ComponentValues) -> (Option<Component>, Vec<Problem>) {
     let namespace = values.namespace.clone();
     let component = match &*values.component {
         "external-dns" => Component::ExternalDns(Box::new(external_dns::read(&mut reader))),
-        "cert-manager" => Component::CertManager(others::cert_manager(&mut reader, namespace)),
+        "cert-manager" => Component::CertManager(cert_manager::read(&mut reader, namespace)),
         "gateway-helm" => Component::GatewayProvider(others::gateway_provider(&mut reader, namespace)),
         "sealed-secrets" => Component::SealedSecrets(namespace),
         "reflector" => Component::Reflector(namespace),

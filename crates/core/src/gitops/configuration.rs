@@ -43,10 +43,11 @@ pub fn components(values: &[ComponentValues]) -> (Vec<Component>, Vec<Problem>) 
 pub fn configure(environment: &Environment<'_>) -> Configuration {
     let components = environment.components;
     let said = components.iter().find_map(|component| match component {
-        Component::CertManager(settings) => Some(&settings.cluster_resource_namespace),
+        Component::CertManager(settings) => Some(settings),
         _ => None,
     });
-    let namespace = environment.cluster_resource_namespace.or(said).cloned();
+    let namespace = said.map(|settings| &settings.cluster_resource_namespace);
+    let namespace = environment.cluster_resource_namespace.or(namespace).cloned();
     let external: Vec<&ExternalDns> = components
         .iter()
         .filter_map(|component| match component {
@@ -63,6 +64,7 @@ pub fn configure(environment: &Environment<'_>) -> Configuration {
         settings: Settings {
             key: Name::default(),
             cluster_resource_namespace: namespace.unwrap_or_else(|| CLUSTER_RESOURCE_NAMESPACE.into()),
+            shim: said.map(|settings| settings.shim.clone()).unwrap_or_default(),
         },
         dns,
         credentials: external

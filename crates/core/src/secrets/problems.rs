@@ -112,5 +112,6 @@ pub(super) fn made(maker: Maker) -> &'static str {
         Maker::Account => "holds the account key of an ACME issuer",
         Maker::Unsealed => "is made from a SealedSecret",
         Maker::Mirrored => "is a mirror of another source",
+        Maker::Shim => "is made for the TLS of another object",
     }
 }

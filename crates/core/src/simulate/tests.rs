@@ -4,6 +4,7 @@ use portolan_model::{Object, Origin, Severity, input::Namespace, intake::intake,
 
 use super::*;
 use crate::{
+    certificates::rows::ShimSettings,
     engine,
     status::rows::State,
     world::{self, Finding},
@@ -16,7 +17,11 @@ fn simulated(text: &str) -> Engine<World> {
     let (documents, errors) = yaml::load(text);
     assert_eq!(errors, []);
     let mut engine = engine();
-    engine.put(Settings { key: Name::default(), cluster_resource_namespace: "cert-manager".into() });
+    engine.put(Settings {
+        key: Name::default(),
+        cluster_resource_namespace: "cert-manager".into(),
+        shim: ShimSettings::default(),
+    });
     engine.put(DnsSettings::of_folder("dev"));
     for namespace in ["team-a", "team-b", "edge"] {
         engine.put(Namespace { name: namespace.into(), labels: BTreeMap::new() });

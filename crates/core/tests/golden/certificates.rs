@@ -3,7 +3,7 @@
 //! `facts.yaml` may hold: `secrets` (Secret to what its certificate says: `names`, `maker`, `annotations`, `notBefore`,
 //! `notAfter`, `key`, `keyMatches`, `isCa`, `authority`, `subject`, `invalid`, `data`), `accounts` (issuer to `ok` or why
 //! not), `failures` (Certificate to `message`, `at`, `attempts`), `orders` (Certificate to the order that is under way),
-//! `clusterResourceNamespace`.
+//! `clusterResourceNamespace`, `certManager` (values of a declared chart, with its `version`).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,15 +16,20 @@ use portolan_core::{
         acme::OrderState,
         rows::{
             Account, AccountFailure, AccountState, AccountWanted, Issuance, IssueFailure, IssueWanted,
-            OrderProgress, Outcome, RecordWanted, Settings, Signer, TemplateWanted,
+            OrderProgress, Outcome, RecordWanted, Settings, ShimCertificate, ShimSettings, Signer,
+            TemplateWanted,
         },
     },
     conditions::rows::ObjectStatus,
+    gitops::{
+        adapters::ComponentValues,
+        configuration::{self, Environment},
+    },
     world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Code, Instant, Name, NamespacedName, Redacted,
+    Code, Instant, Name, NamespacedName, ObjectKey, Redacted, Severity,
     input::{Maker, Secret, TlsPair},
 };
 use serde_json::{Value, json};
@@ -41,11 +46,39 @@ fn instant(value: &Value, default: &str) -> Instant {
 /// Before the first step.
 pub fn put(engine: &mut Engine<World>, facts: &Value) {
     if let Some(namespace) = facts["clusterResourceNamespace"].as_str() {
-        engine.put(Settings { key: Name::default(), cluster_resource_namespace: namespace.into() });
+        engine.put(Settings {
+            key: Name::default(),
+            cluster_resource_namespace: namespace.into(),
+            shim: ShimSettings::default(),
+        });
+    }
+    if facts["certManager"].is_object() {
+        engine.put(declared(&facts["certManager"]));
     }
     for (name, says) in facts["secrets"].as_object().into_iter().flatten() {
         world::amend_secret(engine, secret(key(name), says));
     }
+}
+
+/// What the values of a declared cert-manager, with its `version` among them, settle.
+fn declared(values: &Value) -> Settings {
+    let object = ObjectKey::new("argoproj.io", "Application", "argocd", "cert-manager");
+    let (components, problems) = configuration::components(&[ComponentValues {
+        component: "cert-manager".into(),
+        object: object.clone(),
+        application: "cert-manager".into(),
+        namespace: "cert-manager".into(),
+        version: Name::new(values["version"].as_str().unwrap_or_default()),
+        values: values.clone(),
+    }]);
+    assert!(problems.iter().all(|problem| problem.severity == Severity::Info), "{problems:?}");
+    configuration::configure(&Environment {
+        name: "golden",
+        components: &components,
+        applications: vec![&object],
+        cluster_resource_namespace: None,
+    })
+    .settings
 }
 
 fn secret(key: NamespacedName, says: &Value) -> Secret {
@@ -220,7 +253,16 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         });
         (wanted.key.to_string(), data.chain(stores).collect())
     });
+    let shims = engine.rows::<ShimCertificate>().map(|row| {
+        let body = match &row.body {
+            None => vec!["stays as it is".to_owned()],
+            Some(body) => ["metadata", "spec"].map(|field| format!("{field}: {}", body[field])).into(),
+        };
+        let lines = [format!("for {}", row.source)].into_iter().chain(body).collect();
+        (row.key.to_string(), lines)
+    });
     let sections = vec![
+        ("made for TLS", shims.collect()),
         ("status fields", fields),
         ("secrets that follow", follows.collect()),
         ("certificates wanted", issues),

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::{
     World,
+    certificates::rows::ShimCertificate,
     dns::{
         Ownership, Plan,
         observe::{finding_problem, published},
@@ -11,6 +12,7 @@ use portolan_core::{
         rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
     },
     gitops::adapters::{Component, ComponentValues, adapt},
+    policy::rows::SubmittedCertificate,
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{
@@ -23,11 +25,29 @@ use portolan_core::{
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Name, NamespacedName, ObjectKey, Problem, Redacted, Severity,
+    Name, NamespacedName, Object, ObjectKey, Origin, Problem, Redacted, Severity,
     dns::{Content, RecordSet, RecordType, Snapshot},
     input::{ConfigMap, Maker, SealingScope, Secret},
+    intake::intake,
 };
 use serde_json::Value;
+
+/// Makes what cert-manager's shims would, and takes away what they do not ask for any more. Whether there was anything.
+pub fn shim(engine: &mut Engine<World>) -> bool {
+    let wanted: Vec<Arc<ShimCertificate>> = engine.rows::<ShimCertificate>().cloned().collect();
+    let made = engine.rows::<SubmittedCertificate>().filter(|row| row.0.made_for.is_some());
+    let made: Vec<ObjectKey> = made.map(|row| row.0.object()).collect();
+    let any = !wanted.is_empty() || !made.is_empty();
+    for key in made.into_iter().filter(|key| !wanted.iter().any(|row| row.object() == *key)) {
+        world::remove(engine, &key);
+    }
+    for row in wanted {
+        let Some(body) = &row.body else { continue };
+        let object = Object::from_json(body.clone(), Origin::default()).unwrap();
+        world::put(engine, &object.key, intake(&object).written_by(Maker::Shim.manager()));
+    }
+    any
+}
 
 fn texts(value: &Value) -> Vec<Name> {
     value.as_array().into_iter().flatten().map(|text| Name::new(text.as_str().unwrap())).collect()

@@ -117,6 +117,8 @@ pub struct Certificate {
     pub secret_labels: BTreeMap<Name, Name>,
     /// Annotation `portolan.dev/renew-at`: certificates made before it are renewed once it is due.
     pub renew_at: Option<Instant>,
+    /// The object for whose TLS Portolan made it ([`TlsSource`]); `None` if somebody wrote it.
+    pub made_for: Option<ObjectKey>,
 }
 row!(Certificate, NamespacedName, "certificates");
 
@@ -125,6 +127,53 @@ impl Certificate {
     pub fn object(&self) -> ObjectKey {
         ObjectKey::new("cert-manager.io", "Certificate", self.key.namespace.clone(), self.key.name.clone())
     }
+}
+
+/// What may ask for Certificates by annotations (cert-manager's ingress-shim and gateway-shim): the TLS of an Ingress, Gateway
+/// or ListenerSet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSource {
+    /// The object.
+    pub key: ObjectKey,
+    /// All annotations: which are copied is a setting.
+    pub annotations: BTreeMap<Name, String>,
+    /// All labels: the Certificate is given them.
+    pub labels: BTreeMap<Name, Name>,
+    /// Gateway of a ListenerSet.
+    pub parent: Option<NamespacedName>,
+    /// Its listeners, or the entries of `spec.tls` of an Ingress, in the order written.
+    pub blocks: Vec<TlsBlock>,
+}
+row!(TlsSource, ObjectKey, "tls_sources");
+
+/// A listener of a Gateway or ListenerSet, or an entry of `spec.tls` of an Ingress.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsBlock {
+    /// Its path in the object.
+    pub path: Name,
+    /// Name of the listener.
+    pub listener: Name,
+    /// Protocol of the listener.
+    pub protocol: Name,
+    /// `tls.mode` of the listener; empty without `tls`.
+    pub mode: Name,
+    /// Hostname of the listener, or `hosts`.
+    pub hosts: Vec<Name>,
+    /// What its certificates are to be kept in.
+    pub secrets: Vec<TlsReference>,
+}
+
+/// An entry of `certificateRefs`, or `secretName`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsReference {
+    /// Group; empty is the core group.
+    pub group: Name,
+    /// Kind.
+    pub kind: Name,
+    /// Namespace, if one is written.
+    pub namespace: Option<Name>,
+    /// Name.
+    pub name: Name,
 }
 
 /// `additionalOutputFormats`: what the Secret holds besides `tls.crt` and `tls.key`.

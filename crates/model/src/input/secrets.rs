@@ -40,6 +40,8 @@ pub enum Maker {
     Account,
     /// Portolan, as a mirror of another object.
     Mirrored,
+    /// Portolan, for the TLS of a Gateway, ListenerSet or Ingress: a Certificate, as cert-manager's shim makes it.
+    Shim,
 }
 
 impl Maker {
@@ -50,12 +52,13 @@ impl Maker {
             Self::Unsealed => "portolan-sealed-secrets",
             Self::Issued | Self::Account => "portolan",
             Self::Mirrored => "portolan-reflector",
+            Self::Shim => "portolan-certificate-shim",
         }
     }
 
     /// The makers of that name, the first to stand for them.
     fn of(manager: &str) -> Option<Self> {
-        [Self::Repository, Self::Unsealed, Self::Issued, Self::Mirrored]
+        [Self::Repository, Self::Unsealed, Self::Issued, Self::Mirrored, Self::Shim]
             .into_iter()
             .find(|maker| maker.manager() == manager)
     }

@@ -1,11 +1,13 @@
 //! cert-manager's kinds.
 
 mod refusals;
+mod tls;
 
 use std::collections::BTreeMap;
 
 pub use refusals::Refusal;
 use serde_json::Value;
+pub(super) use tls::tls_source;
 
 use super::{
     MANAGED_BY,
@@ -211,7 +213,18 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         secret_annotations: template.get("annotations").map(),
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         renew_at,
+        made_for: controller(root),
     }
+}
+
+/// The object that controls this one, by `metadata.ownerReferences`.
+fn controller(root: &Root<'_>) -> Option<ObjectKey> {
+    let owners = root.node().get("metadata").get("ownerReferences").items();
+    let owner = owners.into_iter().find(|owner| owner.get("controller").flag())?;
+    let version = owner.get("apiVersion");
+    let group = version.text().and_then(|version| version.split_once('/')).map_or("", |(group, _)| group);
+    let namespace = root.object.key.name.namespace.clone();
+    Some(ObjectKey::new(group, owner.get("kind").name(), namespace, owner.get("name").name()))
 }
 
 /// What a certificate must say.

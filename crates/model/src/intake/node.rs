@@ -247,7 +247,7 @@ pub(super) fn kind_of(value: &Value) -> &'static str {
 }
 
 /// Why a text is no duration, in Go's words.
-pub(super) fn wrong_duration(text: &str) -> Option<String> {
+pub fn wrong_duration(text: &str) -> Option<String> {
     if duration(text).is_some() {
         return None;
     }
@@ -267,7 +267,7 @@ pub(super) fn wrong_duration(text: &str) -> Option<String> {
 }
 
 /// Go's `time.ParseDuration` in milliseconds, as far as the kinds use it (`2160h`, `1h30m`, `1.5s`, `500ms`).
-pub(super) fn duration(text: &str) -> Option<i64> {
+pub fn duration(text: &str) -> Option<i64> {
     let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
     let mut total = 0.0_f64;
     if rest == "0" {

@@ -1,45 +1,8 @@
-//! cert-manager and Envoy Gateway.
+//! Envoy Gateway.
 
 use portolan_model::Name;
 
-use super::{Reader, arguments};
-
-/// What cert-manager is told.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CertManager {
-    /// Application that brings it.
-    pub application: Name,
-    /// Namespace of the component.
-    pub namespace: Name,
-    /// Where Secrets of ClusterIssuers stand: `clusterResourceNamespace`, else the component's namespace.
-    pub cluster_resource_namespace: Name,
-}
-
-pub(super) fn cert_manager(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
-    let mut cluster: Name =
-        reader.text("clusterResourceNamespace").map_or_else(|| namespace.clone(), Name::from);
-    // Both mean what is so here anyway.
-    reader.take("crds.enabled");
-    reader.take("installCRDs");
-    if let Some(value) = reader.take("extraArgs") {
-        let (flags, rest) = arguments::flags(value);
-        reader.ignored.extend(rest.into_iter().map(|text| format!("extraArgs {text}")));
-        for (name, value) in flags {
-            match (name.as_str(), value) {
-                ("cluster-resource-namespace", Some(value)) => {
-                    // The chart's own default for it.
-                    cluster = if value == "$(POD_NAMESPACE)" { namespace.clone() } else { value.into() };
-                }
-                _ => reader.ignored.push(format!("extraArgs --{name}")),
-            }
-        }
-    }
-    CertManager {
-        application: reader.values.application.clone(),
-        namespace,
-        cluster_resource_namespace: cluster,
-    }
-}
+use super::Reader;
 
 /// What Envoy Gateway is told.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -195,3 +195,71 @@ fn the_other_components() {
     assert_eq!(adapt(&values("gateway-helm", foreign)).1[0].code.0, 641);
     assert_eq!(adapt(&values("redis", json!({}))).0, None);
 }
+
+#[test]
+fn gateways_are_looked_at_where_cert_manager_is_told_so() {
+    let told = |version: &str, input: Value| {
+        let values = ComponentValues { version: version.into(), ..values("cert-manager", input) };
+        let (Some(Component::CertManager(made)), problems) = adapt(&values) else {
+            panic!("no cert-manager")
+        };
+        assert!(problems.iter().all(|problem| problem.code.0 == 640), "{problems:?}");
+        let ignored = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
+        ((made.shim.gateways, made.shim.listener_sets), ignored)
+    };
+    let new = "v1.21.2";
+    for (version, input, expected) in [
+        (new, json!({}), (false, false)),
+        (new, json!({"config": {"apiVersion": "x", "kind": "y", "enableGatewayAPI": true}}), (true, false)),
+        (new, json!({"config": {"gatewayAPI": {"enabled": true}}}), (true, false)),
+        (new, json!({"extraArgs": ["--enable-gateway-api"]}), (true, false)),
+        ("", json!({"extraArgs": ["--enable-gateway-api=true"]}), (true, false)),
+        // A flag wins.
+        (
+            new,
+            json!({"config": {"enableGatewayAPI": true}, "extraArgs": ["--enable-gateway-api=false"]}),
+            (false, false),
+        ),
+        (
+            new,
+            json!({"config": {"enableGatewayAPI": true}, "featureGates": "ExperimentalGatewayAPISupport=false"}),
+            (false, false),
+        ),
+        ("v1.14.7", json!({"featureGates": "ExperimentalGatewayAPISupport=true"}), (true, false)),
+        ("v1.14.7", json!({"config": {"enableGatewayAPI": true}}), (false, false)),
+        (
+            new,
+            json!({"config": {"enableGatewayAPI": true, "enableGatewayAPIListenerSet": true}}),
+            (true, false),
+        ),
+        (
+            new,
+            json!({"config": {"enableGatewayAPI": true, "enableGatewayAPIListenerSet": true, "featureGates": {"ListenerSets": true}}}),
+            (true, true),
+        ),
+    ] {
+        assert_eq!(told(version, input.clone()), (expected, String::new()), "{version} {input}");
+    }
+    let (_, ignored) =
+        told(new, json!({"featureGates": "ListenerSets=true,ServerSideApply=true", "extraArgs": ["--v=4"]}));
+    assert!(ignored.ends_with(": featureGates ServerSideApply=true, extraArgs --v"), "{ignored}");
+}
+
+#[test]
+fn the_default_issuer_of_ingresses_is_that_of_the_last_word() {
+    let input = json!({
+        "config": {"ingressShimConfig": {"defaultIssuerName": "config", "defaultIssuerGroup": "g", "extraCertificateAnnotations": ["a", "b"]}},
+        "ingressShim": {"defaultIssuerName": "value", "defaultIssuerKind": "ClusterIssuer"},
+        "extraArgs": ["--default-issuer-name=flag", "--auto-certificate-annotations=x/y, z"],
+    });
+    let (Some(Component::CertManager(made)), problems) = adapt(&values("cert-manager", input)) else {
+        panic!()
+    };
+    assert_eq!(problems, []);
+    let shim = made.shim;
+    assert_eq!((&*shim.issuer, &*shim.issuer_kind, &*shim.issuer_group), ("flag", "ClusterIssuer", "g"));
+    assert_eq!(
+        (shim.auto_annotations, shim.extra_annotations),
+        (vec!["x/y".into(), "z".into()], vec!["a".into(), "b".into()])
+    );
+}

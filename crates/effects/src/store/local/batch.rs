@@ -142,11 +142,12 @@ fn stamp(object: &Object, old: Option<&Object>, version: u64, now: Instant) -> S
     }
 }
 
-/// Whether a manager may write over an object of another: of Secrets and ConfigMaps, by the order of their makers.
+/// Whether a manager may write over an object of another: of what Portolan makes too, by the order of the makers.
 pub(super) fn takes_over(key: &ObjectKey, manager: &str, other: &str) -> bool {
-    key.kind.group.is_empty()
-        && matches!(&*key.kind.kind, "Secret" | "ConfigMap")
-        && Maker::takes_over(manager, other)
+    matches!(
+        (&*key.kind.group, &*key.kind.kind),
+        ("", "Secret" | "ConfigMap") | ("cert-manager.io", "Certificate")
+    ) && Maker::takes_over(manager, other)
 }
 
 fn rest<'a>(map: &'a Map<String, Value>, out: &[&str]) -> impl Iterator<Item = (&'a String, &'a Value)> {

@@ -1,0 +1,163 @@
+//! cert-manager: values of its chart, the file that `config` becomes, and flags. A flag wins over a value of its own, and that over
+//! `config`, as in the program.
+
+use portolan_model::Name;
+use serde_json::Value;
+
+use super::{Reader, arguments};
+use crate::certificates::rows::ShimSettings;
+
+/// What cert-manager is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertManager {
+    /// Application that brings it.
+    pub application: Name,
+    /// Namespace of the component.
+    pub namespace: Name,
+    /// Where Secrets of ClusterIssuers stand: `clusterResourceNamespace`, else the component's namespace.
+    pub cluster_resource_namespace: Name,
+    /// What its shims are told.
+    pub shim: ShimSettings,
+}
+
+/// Since 1.15 Gateways are looked at where `enableGatewayAPI` says so; before, where the gate was opened.
+const SWITCHED: u32 = 15;
+
+pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
+    let mut told = Told::default();
+    let mut cluster: Name =
+        reader.text("clusterResourceNamespace").map_or_else(|| namespace.clone(), Name::from);
+    // Both mean what is so here anyway.
+    reader.take("crds.enabled");
+    reader.take("installCRDs");
+    // What says which schema `config` has.
+    reader.take("config.apiVersion");
+    reader.take("config.kind");
+    for (path, flag) in [
+        ("config.enableGatewayAPI", "enable-gateway-api"),
+        ("config.gatewayAPI.enabled", "enable-gateway-api"),
+        ("config.enableGatewayAPIListenerSet", "enable-gateway-api-listenerset"),
+        ("config.gatewayAPI.enableListenerSet", "enable-gateway-api-listenerset"),
+    ] {
+        if let Some(value) = reader.text(path) {
+            told.flag(flag, Some(&value));
+        }
+    }
+    for (path, flag) in [
+        ("config.gatewayAPI.extraProtocols", "gateway-api-extra-protocols"),
+        ("config.ingressShimConfig.defaultAutoCertificateAnnotations", "auto-certificate-annotations"),
+        ("config.ingressShimConfig.extraCertificateAnnotations", "extra-certificate-annotations"),
+    ] {
+        if let Some(Value::Array(items)) = reader.take(path) {
+            let items: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+            told.flag(flag, Some(&items.join(",")));
+        }
+    }
+    for at in ["config.ingressShimConfig", "ingressShim"] {
+        for (field, flag) in [
+            ("defaultIssuerName", "default-issuer-name"),
+            ("defaultIssuerKind", "default-issuer-kind"),
+            ("defaultIssuerGroup", "default-issuer-group"),
+        ] {
+            if let Some(value) = reader.text(&format!("{at}.{field}")) {
+                told.flag(flag, Some(&value));
+            }
+        }
+    }
+    gates(reader, &mut told);
+    if let Some(value) = reader.take("extraArgs") {
+        let (flags, rest) = arguments::flags(value);
+        reader.ignored.extend(rest.into_iter().map(|text| format!("extraArgs {text}")));
+        for (name, value) in flags {
+            if name == "cluster-resource-namespace"
+                && let Some(value) = &value
+            {
+                // The chart's own default for it.
+                cluster = if value == "$(POD_NAMESPACE)" { namespace.clone() } else { value.as_str().into() };
+            } else if !told.flag(&name, value.as_deref()) {
+                reader.ignored.push(format!("extraArgs --{name}"));
+            }
+        }
+    }
+    let shim = told.settings(minor(&reader.values.version));
+    CertManager {
+        application: reader.values.application.clone(),
+        namespace,
+        cluster_resource_namespace: cluster,
+        shim,
+    }
+}
+
+/// `featureGates` of the chart and of `config`.
+fn gates(reader: &mut Reader<'_>, told: &mut Told) {
+    const GATES: [&str; 2] = ["ExperimentalGatewayAPISupport", "ListenerSets"];
+    for gate in GATES {
+        if let Some(value) = reader.text(&format!("config.featureGates.{gate}")) {
+            told.flag("feature-gates", Some(&format!("{gate}={value}")));
+        }
+    }
+    let Some(text) = reader.text("featureGates") else { return };
+    told.flag("feature-gates", Some(&text));
+    let named = |item: &&str| !GATES.iter().any(|gate| item.trim().starts_with(gate));
+    let others = text.split(',').filter(|item| !item.trim().is_empty()).filter(named);
+    reader.ignored.extend(others.map(|item| format!("featureGates {}", item.trim())));
+}
+
+#[derive(Default)]
+struct Told {
+    settings: ShimSettings,
+    gateways: bool,
+    listener_sets: bool,
+    gateway_gate: Option<bool>,
+    listener_set_gate: bool,
+}
+
+impl Told {
+    /// Takes a flag of the program, if it is one that counts here.
+    fn flag(&mut self, name: &str, value: Option<&str>) -> bool {
+        let on = value.is_none_or(|value| matches!(value, "1" | "t" | "T" | "TRUE" | "true" | "True"));
+        let list = || {
+            let items = value.unwrap_or_default().split(',').map(str::trim);
+            items.filter(|item| !item.is_empty()).map(Name::new).collect()
+        };
+        let text = Name::new(value.unwrap_or_default());
+        match name {
+            "enable-gateway-api" => self.gateways = on,
+            "enable-gateway-api-listenerset" => self.listener_sets = on,
+            "gateway-api-extra-protocols" => self.settings.extra_protocols = list(),
+            "default-issuer-name" => self.settings.issuer = text,
+            "default-issuer-kind" => self.settings.issuer_kind = text,
+            "default-issuer-group" => self.settings.issuer_group = text,
+            "auto-certificate-annotations" => self.settings.auto_annotations = list(),
+            "extra-certificate-annotations" => self.settings.extra_annotations = list(),
+            "feature-gates" => {
+                for gate in value.unwrap_or_default().split(',') {
+                    let (gate, value) = gate.split_once('=').unwrap_or((gate, "true"));
+                    let on = value.trim().eq_ignore_ascii_case("true");
+                    match gate.trim() {
+                        "ExperimentalGatewayAPISupport" => self.gateway_gate = Some(on),
+                        "ListenerSets" => self.listener_set_gate = on,
+                        _ => {}
+                    }
+                }
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn settings(self, minor: Option<u32>) -> ShimSettings {
+        let gateways = if minor.is_some_and(|minor| minor < SWITCHED) {
+            self.gateway_gate == Some(true)
+        } else {
+            self.gateways && self.gateway_gate != Some(false)
+        };
+        let listener_sets = gateways && self.listener_sets && self.listener_set_gate;
+        ShimSettings { gateways, listener_sets, ..self.settings }
+    }
+}
+
+/// 21 of `v1.21.2`.
+fn minor(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').nth(1)?.parse().ok()
+}
