@@ -5,7 +5,8 @@ use portolan_testkit::suites;
 use super::instance::{Instance, envoy, first_steps};
 
 /// Takes minutes and little memory: one loop over a list as long would reach the limit of memory first on a fast machine.
-const ENDLESS: &str = "{{ range until 10000 }}{{ range until 10000 }}{{ $x := sha256sum \"a\" }}{{ end }}{{ end }}\n";
+const ENDLESS: &str =
+    "{{ range until 10000 }}{{ range until 10000 }}{{ $x := sha256sum \"a\" }}{{ end }}{{ end }}\n";
 
 fn application(name: &str, path: &str) -> String {
     format!(
