@@ -46,6 +46,7 @@ use portolan_core::{
 };
 use portolan_effects::{
     dns::{DurableDns, keeper},
+    echo::{self, Echo},
     folder::Burst,
     probe::Outcomes,
     render::{Difference, Jobs, Tools, Tree},
@@ -78,9 +79,6 @@ use crate::{
 /// Manager of what comes from the repository, and of what Portolan makes.
 const GIT: &str = "git";
 const OURS: &str = "portolan";
-
-/// Ports of the stand-ins, in the state directory.
-const STAND_INS: &str = "stand-ins.json";
 
 /// How long after a refused write the work tree is read again.
 const REWRITE: Duration = Duration::from_secs(5);
@@ -241,7 +239,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let server = Arc::new(server);
     let acme = Acme::start(args.acme_listen, Arc::clone(&server), &state).await?;
     let outside = outside::start(&args, &state, &root).await?;
-    let outside::Outside { events, wake, board, envoy, run, stop } = outside;
+    let outside::Outside { events, wake, board, envoy, run, sockets: folder, stop } = outside;
     let range = range_of(saved.as_deref(), instance::number_of(state.path()));
     let bind = args.bind.or_else(|| only_loopback(range));
     // Two states may come to the same range: the later one takes the next, and keeps it.
@@ -272,7 +270,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         engine: world::engine(),
         store,
         root,
-        wire: Wire::remembering(std::fs::read(state.path().join(STAND_INS)).ok().as_deref()),
+        wire: Wire::new(Echo::new(&folder, std::fs::read(state.path().join(echo::FILE)).ok().as_deref())),
         board,
         addresses: Addresses::new(saved.as_deref(), range, bind, args.low_ports, ours),
         _claim: claim,
@@ -313,6 +311,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     if served.is_ok() || !envoy.adopted {
         envoy.stop().await;
         sockets::remove(driver.state.path());
+        let _ = std::fs::remove_file(driver.state.path().join(echo::FILE));
     }
     let _ = std::fs::remove_file(driver.state.path().join("run.json"));
     sockets::remove_temporary(driver.state.path());
@@ -482,8 +481,8 @@ impl Driver {
                 break;
             }
         }
-        if let Some(ports) = self.wire.stand_ins() {
-            self.keep(STAND_INS, ports);
+        if let Some(own) = self.wire.stand_ins() {
+            self.keep(echo::FILE, own);
         }
         if let Some(published) = self.wire.publish(&self.board) {
             self.reaction.published(published.count, published.bytes);

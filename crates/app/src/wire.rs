@@ -22,7 +22,6 @@ use portolan_envoy::{
 };
 
 /// What is not published yet, and what Envoy has not judged yet.
-#[derive(Default)]
 pub struct Wire {
     staged: Staged,
     /// Wanted and not judged yet, each with the change on the board that it waits for.
@@ -33,12 +32,13 @@ pub struct Wire {
 }
 
 impl Wire {
-    /// Nothing yet; stand-ins have the ports of an earlier run.
-    pub fn remembering(stand_ins: Option<&[u8]>) -> Self {
-        Self { echo: Echo::remembering(stand_ins), ..Self::default() }
+    /// Nothing yet, and the stand-ins.
+    pub fn new(echo: Echo) -> Self {
+        let (staged, pending, unpublished) = (Staged::default(), BTreeMap::new(), BTreeSet::new());
+        Self { staged, pending, unpublished, echo }
     }
 
-    /// Ports of the stand-ins, if they are others than at the call before.
+    /// Which Services have a stand-in of their own, if they are others than at the call before.
     pub fn stand_ins(&mut self) -> Option<Vec<u8>> {
         self.echo.take_changed()
     }
@@ -46,13 +46,7 @@ impl Wire {
     /// Takes over the changes of the last step; `true` if there are facts for another one.
     pub fn take(&mut self, step: &Changes, board: &Board, engine: &mut Engine<World>) -> bool {
         let echo = &mut self.echo;
-        let mut stand_in = |service: &_| match echo.address(&format!("{service}")) {
-            Ok(address) => Some(address),
-            Err(error) => {
-                tracing::error!(%error, %service, "no stand-in could be started");
-                None
-            }
-        };
+        let mut stand_in = |service: &_| echo.socket(&format!("{service}")).display().to_string();
         let touched = board.look(|wanted| self.staged.take(step, wanted, &mut stand_in));
         let mut facts = gone(step, engine, &mut self.pending);
         for key in touched {

@@ -7,6 +7,7 @@ mod index;
 mod inside;
 mod listeners;
 mod manager;
+mod replies;
 mod routes;
 mod scopes;
 
@@ -19,7 +20,7 @@ use envoy_types::pb::{
             },
             core::v3::{
                 Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http2ProtocolOptions,
-                SocketAddress, address, config_source::ConfigSourceSpecifier, data_source,
+                Pipe, SocketAddress, address, config_source::ConfigSourceSpecifier, data_source,
                 socket_address::PortSpecifier,
             },
             endpoint::v3::{
@@ -72,6 +73,10 @@ fn socket(address: &str, port: u16) -> Address {
     }
 }
 
+fn pipe(path: &str) -> Address {
+    Address { address: Some(address::Address::Pipe(Pipe { path: path.to_owned(), ..Default::default() })) }
+}
+
 /// A certificate with its key, for SDS.
 pub fn tls_secret(row: &TlsSecret) -> Secret {
     let bytes = |value: &portolan_model::Redacted| {
@@ -116,17 +121,17 @@ pub fn cluster(row: &Cluster) -> EnvoyCluster {
     made
 }
 
-/// Endpoints, with the built-in echo backend where it stands in.
-pub fn endpoints(row: &Endpoints, echo: Option<std::net::SocketAddr>) -> ClusterLoadAssignment {
-    let point = |address: &str, port: u16| LbEndpoint {
+/// Endpoints, with the socket of the built-in echo backend where it stands in.
+pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
+    let point = |address| LbEndpoint {
         host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
-            address: Some(socket(address, port)),
+            address: Some(address),
             ..Default::default()
         })),
         ..Default::default()
     };
-    let dialled = row.addresses.iter().map(|(address, port)| point(address, *port));
-    let echo = echo.map(|echo| point(&echo.ip().to_string(), echo.port()));
+    let dialled = row.addresses.iter().map(|(address, port)| point(socket(address, *port)));
+    let echo = echo.map(|path| point(pipe(path)));
     ClusterLoadAssignment {
         cluster_name: row.key.to_string(),
         endpoints: vec![LocalityLbEndpoints {

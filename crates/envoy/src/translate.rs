@@ -1,6 +1,6 @@
 //! Changed wire rows become resources and virtual hosts: encoded once, for all streams.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::gateway::rows::{
     Cluster, Endpoints, TlsSecret, VirtualHost, WireKey, WireListener, WireType, virtual_host_name,
@@ -32,13 +32,13 @@ pub struct Published {
 }
 
 impl Staged {
-    /// Takes over the changes of a step; gives what of Envoy changes with them. `stand_in` answers in place of a Service without
-    /// endpoints.
+    /// Takes over the changes of a step; gives what of Envoy changes with them. `stand_in` gives the path of the socket that answers in
+    /// place of a Service.
     pub fn take(
         &mut self,
         step: &Changes,
         wanted: &Wanted,
-        stand_in: &mut dyn FnMut(&NamespacedName) -> Option<SocketAddr>,
+        stand_in: &mut dyn FnMut(&NamespacedName) -> String,
     ) -> Vec<WireKey> {
         let mut touched = Vec::new();
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
@@ -56,10 +56,8 @@ impl Staged {
         for change in step.of::<Endpoints>() {
             let made = change.after.as_ref().map(|row| {
                 let row = fault::planted_endpoints(row);
-                // Where none can be started nothing answers, and the requests get an error.
-                let none = || SocketAddr::from(([127, 0, 0, 1], 9));
-                let echo = row.stand_in.as_ref().map(|_| stand_in(&row.service).unwrap_or_else(none));
-                Resource::of(&encode::endpoints(&row, echo))
+                let echo = row.stand_in.as_ref().map(|_| stand_in(&row.service));
+                Resource::of(&encode::endpoints(&row, echo.as_deref()))
             });
             put(key(WireType::Endpoints, &change.key), made);
         }

@@ -28,6 +28,8 @@ pub struct Outside {
     pub board: Arc<Board>,
     pub envoy: EnvoyKeeper,
     pub run: Value,
+    /// The folder of sockets.
+    pub sockets: PathBuf,
     /// Dropped to end the ADS server.
     pub stop: oneshot::Sender<()>,
 }
@@ -127,5 +129,5 @@ async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
         "identity": Identity::of(state.path())?,
         "sockets": {"directory": sockets, "control": control, "envoyAdmin": admin},
     });
-    Ok(Outside { events, wake, board, envoy, run, stop })
+    Ok(Outside { events, wake, board, envoy, run, sockets, stop })
 }

@@ -3,6 +3,7 @@
 use std::{fs, path::Path};
 
 use portolan_effects::{
+    echo,
     envoy_process::{self, Envoy},
     state_dir::{Identity, StateDir, sockets},
 };
@@ -51,7 +52,9 @@ pub async fn end(state: &Path) -> anyhow::Result<Ended> {
     envoy_process::forget(state);
     sockets::remove(state);
     sockets::remove_temporary(state);
-    let _ = fs::remove_file(state.join("run.json"));
+    for file in ["run.json", echo::FILE] {
+        let _ = fs::remove_file(state.join(file));
+    }
     registry::forget(state);
     Ok(ended)
 }

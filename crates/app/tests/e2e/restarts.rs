@@ -16,18 +16,25 @@ use crate::instance::{Instance, envoy, first_steps, names, portolan, private};
 
 /// A backend of the test's own: the stand-in would end with the Portolan that is killed.
 fn backend() -> u16 {
+    answering("200 OK", "ok")
+}
+
+/// A backend that answers everything with this.
+fn answering(status: &'static str, body: &'static str) -> u16 {
+    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for stream in listener.incoming() {
             let Ok(mut stream) = stream else { return };
+            let answer = answer.clone();
             std::thread::spawn(move || {
                 let (mut buffer, mut seen) = ([0; 4096], Vec::new());
                 while let Ok(read @ 1..) = stream.read(&mut buffer) {
                     seen.extend_from_slice(&buffer[..read]);
                     while let Some(end) = seen.windows(4).position(|four| four == b"\r\n\r\n") {
                         seen.drain(..end + 4);
-                        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").is_err() {
+                        if stream.write_all(answer.as_bytes()).is_err() {
                             return;
                         }
                     }
@@ -297,16 +304,42 @@ fn a_host_is_live_only_as_long_as_it_answers() {
     instance.wait("every host to be live again", || all(&instance, "live"));
 }
 
-/// A kill takes the stand-ins with it: until the next start their hosts answer 503, and after it as before, with nothing sent
-/// again.
+/// A kill takes the stand-ins with it: until the next start their hosts answer 503 and say why, and after it as before, with
+/// nothing sent again. What another backend or Envoy says of another backend is not touched.
 #[test]
-fn stand_ins_are_where_they_were_after_a_kill() {
+fn stand_ins_are_where_they_were_after_a_kill_and_their_absence_is_said() {
     let Some(envoy) = envoy("e2e stand-ins") else { return };
-    let mut instance = Instance::start(first_steps(), envoy);
-    let host = "app1.dev.example.com";
-    let entry = instance.reach(host, "live");
+    let dir = first_steps();
+    // A backend that is there and answers 503 in its own words, and one that is not there.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut text = String::new();
+    for (name, port) in [("sick", answering("503 Sick", "in my own words")), ("gone", gone)] {
+        text += &format!(
+            "---\napiVersion: v1\nkind: Service\nmetadata: {{name: {name}, namespace: team-a}}\nspec: {{ports: [{{port: 80}}]}}\n\
+             ---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata:\n  name: {name}\n  namespace: team-a\n  \
+             labels: {{kubernetes.io/service-name: {name}}}\naddressType: IPv4\nports: [{{port: {port}}}]\n\
+             endpoints: [{{addresses: [127.0.0.1]}}]\n\
+             ---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: team-a}}\nspec:\n  \
+             parentRefs: [{{name: shared, namespace: gateway-system, sectionName: https}}]\n  hostnames: [{name}.dev.example.com]\n  \
+             rules: [{{backendRefs: [{{name: {name}, port: 80}}]}}]\n"
+        );
+    }
+    std::fs::write(dir.path().join("others.yaml"), text).unwrap();
+    let mut instance = Instance::start(dir, envoy);
+    let asked = |instance: &Instance, host: &str| {
+        let entry = instance.entry(host)?;
+        Some((instance.client(&entry), entry["url"].as_str()?.to_owned()))
+    };
+    let entry = instance.reach("app1.dev.example.com", "live");
     let (client, url) = (instance.client(&entry), entry["url"].as_str().unwrap().to_owned());
-    let asked = || client.get(&url).send().unwrap().status();
+    let ask = || {
+        let answer = client.get(&url).send().unwrap();
+        (answer.status().as_u16(), answer.text().unwrap())
+    };
+    let (sick, gone) = (
+        instance.wait("the route to the sick backend", || asked(&instance, "sick.dev.example.com")),
+        instance.wait("the route to the absent one", || asked(&instance, "gone.dev.example.com")),
+    );
     let live = instance.status()["entryPoints"].as_array().unwrap().len();
     let all_live = |instance: &Instance| {
         instance.wait("all hosts to be live", || {
@@ -315,12 +348,25 @@ fn stand_ins_are_where_they_were_after_a_kill() {
         });
     };
     all_live(&instance);
+    let other = |(client, url): &(reqwest::blocking::Client, String)| {
+        let answer = client.get(url).send().unwrap();
+        (answer.status().as_u16(), answer.text().unwrap())
+    };
     for _ in 0..3 {
         instance.kill_nine();
-        assert_eq!(asked(), 503);
+        let (status, said) = ask();
+        assert_eq!(status, 503);
+        assert!(said.starts_with("the echo backend that stands in for svc/team-a/app1"), "{said}");
+        assert!(said.contains("`portolan up`") && !said.contains(instance.state.path().to_str().unwrap()));
+        assert_eq!(other(&sick), (503, "in my own words".to_owned()));
+        let (status, said) = other(&gone);
+        assert!(status == 503 && said.starts_with("upstream connect error"), "{status} {said}");
         instance.up();
-        instance.wait("the stand-in", || (asked() == 200).then_some(()));
+        instance.wait("the stand-in", || (ask().0 == 200).then_some(()));
         all_live(&instance);
         assert_eq!(metric(&instance, "portolan_sent_resources"), Some(0.0), "what Envoy has is sent again");
     }
+    let (_, said) = ask();
+    let said: Value = serde_json::from_str(&said).unwrap();
+    assert!(said["service"].as_str().is_some_and(|service| service.starts_with("team-a/app1")), "{said}");
 }

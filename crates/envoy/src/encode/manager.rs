@@ -36,7 +36,7 @@ use envoy_types::{
 };
 use portolan_core::gateway::rows::{FilterChain, WireListener};
 
-use super::{ads, filters::http_filters, inside, seconds, yes};
+use super::{ads, filters::http_filters, inside, replies, seconds, yes};
 use crate::shards;
 
 /// Hardening as Envoy's edge guide recommends; it costs nothing measurable (reference envoy.md §A).
@@ -49,6 +49,7 @@ pub(super) fn connection_manager(listener: &WireListener, chain: &FilterChain) -
         route_specifier: Some(RouteSpecifier::ScopedRoutes(scoped_routes())),
         early_header_mutation_extensions: vec![inside::client_headers(), scope_header(&chain.routes)],
         http_filters: http_filters(),
+        local_reply_config: Some(replies::local_replies()),
         strip_trailing_host_dot: true,
         max_request_headers_kb: Some(UInt32Value { value: 60 }),
         normalize_path: yes(),

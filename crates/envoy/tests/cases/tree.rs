@@ -11,6 +11,7 @@ use envoy_types::pb::envoy::{
         route::v3::RouteAction,
     },
     extensions::{
+        access_loggers::filters::cel::v3::ExpressionFilter,
         filters::{
             http::router::v3::Router,
             listener::tls_inspector::v3::TlsInspector,
@@ -136,7 +137,7 @@ macro_rules! unpack {
 
 fn unpacked(url: &str, bytes: &[u8]) -> Option<Node> {
     unpack!(url, bytes; HttpConnectionManager, DownstreamTlsContext, HttpProtocolOptions, HeaderMutation, TlsInspector,
-        DirectResponse, Router)
+        DirectResponse, Router, ExpressionFilter)
 }
 
 /// What such a message has if nobody sets it: enumerations print their first name.
@@ -228,7 +229,9 @@ fn structure(name: String, fields: Vec<(String, Node)>) -> Node {
             let port = port.trim_start_matches("PortValue(").trim_end_matches(')');
             Node::Word(format!("{} {address}:{port}", all[..all.len() - 2].join(" ")).trim().to_owned())
         }
+        ("Pipe", [path]) => Node::Word(format!("Pipe {path}")),
         ("Address", [address]) => {
+            let address = address.trim_start_matches("Pipe(");
             Node::Word(address.trim_start_matches("SocketAddress(").trim_end_matches(')').to_owned())
         }
         // The one source of everything.

@@ -208,7 +208,7 @@ pub fn clusters(all: &[Cluster]) -> Bootstrap {
 }
 
 pub fn endpoints(all: &[Endpoints]) -> Bootstrap {
-    let echo = Some(([127, 0, 0, 1], 9).into());
+    let echo = Some("/sockets/stand-in");
     let cluster = |row: &Endpoints| EnvoyCluster {
         name: row.key.to_string(),
         cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Static as i32)),
