@@ -118,8 +118,8 @@ impl Echo {
 /// The file of a Service's socket; without a name that of those who share one.
 fn name(service: &str) -> String {
     let sum = digest(&SHA256, service.as_bytes());
-    let digits: String = sum.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{PREFIX}{}", &digits[..DIGITS])
+    let bytes = *sum.as_ref().first_chunk().unwrap_or(&[0; 8]);
+    format!("{PREFIX}{:010x}", u64::from_be_bytes(bytes) >> (64 - 4 * DIGITS))
 }
 
 fn is_name(file: &str) -> bool {

@@ -125,6 +125,14 @@ async fn converse(
                 if let Some(error) = &request.error_detail {
                     tracing::warn!(r#type = request.type_url, error = error.message, "envoy refused a response");
                 }
+                tracing::debug!(
+                    r#type = request.type_url,
+                    nonce = request.response_nonce,
+                    subscribe = ?request.resource_names_subscribe,
+                    unsubscribe = ?request.resource_names_unsubscribe,
+                    has = request.initial_resource_versions.len(),
+                    "xds request"
+                );
                 session.request(&request, now());
             }
             changed = news.changed() => if changed.is_err() { break },

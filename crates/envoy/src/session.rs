@@ -33,7 +33,8 @@ use portolan_model::Name;
 
 use crate::{
     board::{Change, Wanted},
-    resources::{FLAT, Resource, type_url},
+    resources::{FLAT, Resource, Uses, type_url},
+    tables::Table,
 };
 use compose::Backends;
 use flat::{Allows, Flat};
@@ -278,22 +279,55 @@ impl Session {
     fn judge(&mut self, wanted: &Wanted) {
         let Self { clusters, endpoints, secrets, listeners, scopes, verdicts, taken, .. } = self;
         let far = Backends { wanted, clusters, endpoints, in_motion: false };
+        // What only refused listeners name Envoy may never ask for.
+        for name in listeners.judged.iter().filter(|name| listeners.refusal(name, wanted).is_some()) {
+            let Some(resource) = wanted.get(WireType::Listener, name) else { continue };
+            secrets.judged.extend(resource.uses.secrets.iter().cloned());
+            let hosts = resource.uses.tables.iter().filter_map(|table| wanted.table(table));
+            if !scopes.seen {
+                scopes.judged.extend(hosts.flat_map(Table::all).map(|host| host.row.key.clone()));
+            }
+        }
+        let refused = |names: &dyn Fn(&Uses) -> bool| {
+            if !listeners.refuses() {
+                return false;
+            }
+            let mut all = wanted.of(WireType::Listener).filter(|(_, listener)| names(&listener.uses));
+            all.all(|(name, _)| listeners.refusal(name, wanted).is_some())
+        };
         for (table, host) in std::mem::take(&mut scopes.judged) {
             if let Some(want) = wanted.host(&table, &host) {
-                let standing = scopes.standing(want, &far);
+                let standing = match scopes.standing(want, &far) {
+                    Standing::Held(_) if !scopes.seen && refused(&|uses| uses.tables.contains(&table)) => {
+                        Standing::Held(Hold::NotAsked)
+                    }
+                    standing => standing,
+                };
                 let name = virtual_host_name(&table, &host);
                 let key = WireKey { r#type: WireType::VirtualHost, name };
                 verdicts.push(Verdict { key, taken: *taken, standing });
             }
         }
-        for (r#type, flat) in FLAT.into_iter().zip([clusters, endpoints, secrets, listeners]) {
-            for name in std::mem::take(&mut flat.judged) {
-                let Some(resource) = wanted.get(r#type, &name) else { continue };
-                let on_demand = r#type == WireType::Secret && !wanted.is_named_secret(&name);
-                let standing = flat.standing(&name, resource, on_demand);
-                let key = WireKey { r#type, name };
+        for (r#type, flat) in FLAT.into_iter().zip([&*clusters, endpoints, secrets, listeners]) {
+            for name in &flat.judged {
+                let Some(resource) = wanted.get(r#type, name) else { continue };
+                let on_demand = r#type == WireType::Secret && !wanted.is_named_secret(name);
+                let standing = match flat.standing(name, resource, on_demand) {
+                    Standing::Held(Hold::Sent)
+                        if r#type == WireType::Secret
+                            && !flat.wants(name)
+                            && refused(&|uses| uses.secrets.contains(name)) =>
+                    {
+                        Standing::Held(Hold::NotAsked)
+                    }
+                    standing => standing,
+                };
+                let key = WireKey { r#type, name: name.clone() };
                 verdicts.push(Verdict { key, taken: *taken, standing });
             }
+        }
+        for flat in [clusters, endpoints, secrets, listeners] {
+            flat.judged.clear();
         }
     }
 }

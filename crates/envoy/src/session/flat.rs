@@ -113,6 +113,11 @@ impl Flat {
         (wanted.get(self.r#type, name)?.version == refused.version).then_some(&*refused.words)
     }
 
+    /// Whether anything is refused, in whatever version.
+    pub fn refuses(&self) -> bool {
+        !self.refused.is_empty()
+    }
+
     /// Takes a request in.
     pub fn request(&mut self, request: &DeltaDiscoveryRequest, now: u64) {
         if !self.seen {

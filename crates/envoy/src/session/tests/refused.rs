@@ -1,9 +1,16 @@
 //! What Envoy refuses harms only itself.
 
+use std::sync::Arc;
+
+use envoy_types::pb::envoy::{
+    config::listener::v3::Listener, extensions::transport_sockets::tls::v3::Secret,
+};
+
 use super::envoy::{Envoy, TABLE, cluster, edge, key, put, put_host, remove_host};
 use crate::{
     board::Wanted,
-    session::{Refusal, Session, Standing, WireType, virtual_host_name},
+    resources::{Resource, Uses},
+    session::{Hold, Refusal, Session, Standing, WireKey, WireType, virtual_host_name},
     shards::shard_of,
 };
 
@@ -200,4 +207,29 @@ fn one_refused_listener_of_many_is_found_and_tried_again() {
     assert!(session.due().unwrap() > envoy.now + 3_000, "ever more slowly");
     put(&mut wanted, WireType::Listener, "l20", "free");
     assert_eq!(envoy.drain(&mut session, &wanted), ["l20"], "what changes is tried at once");
+}
+
+/// What only a refused listener names is asked for by nobody: it holds up no end. It is sent once the listener is taken.
+#[test]
+fn what_only_a_refused_listener_names_is_waited_for_by_nobody() {
+    let mut wanted = edge();
+    let uses = Uses { secrets: vec!["s".into()], tables: vec![TABLE.into()] };
+    let bad = Listener { name: "l".into(), stat_prefix: "bad".into(), ..Default::default() };
+    let secret = Secret { name: "s".into(), ..Default::default() };
+    wanted.set(&key(WireType::Listener, "l"), Some(Arc::new(Resource::of(&bad).using(uses))));
+    wanted.set(&key(WireType::Secret, "s"), Some(Arc::new(Resource::of(&secret))));
+    put_host(&mut wanted, "a.test", &[("c0", "fine")]);
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    envoy.drain(&mut session, &wanted);
+    let host = key(WireType::VirtualHost, &virtual_host_name(&TABLE.into(), &"a.test".into()));
+    let standing = |envoy: &Envoy, key: &WireKey| envoy.standings[key].clone();
+    assert!(matches!(standing(&envoy, &key(WireType::Listener, "l")), Standing::Refused(_)));
+    for unasked in [&host, &key(WireType::Secret, "s")] {
+        assert_eq!(standing(&envoy, unasked), Standing::Held(Hold::NotAsked));
+    }
+    // Beside another listener that names the table it is on its way again.
+    put(&mut wanted, WireType::Listener, "m", "x");
+    envoy.drain(&mut session, &wanted);
+    assert_eq!(standing(&envoy, &host), Standing::InForce);
 }
