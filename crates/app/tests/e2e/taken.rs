@@ -83,7 +83,7 @@ fn up_once_ends_when_a_whole_listener_is_refused() {
             .args([
                 "--once",
                 "--timeout",
-                "10m",
+                "600s",
                 "--dns-listen",
                 "127.0.0.1:0",
                 "--acme-listen",
