@@ -41,6 +41,8 @@ pub enum What {
     Metrics,
     /// Renew a Certificate, `namespace/name`.
     Renew(String),
+    /// Let go what stays without the repository: an object as it is shown, or `all`.
+    Prune(String),
     /// Stop.
     Down,
 }
@@ -49,7 +51,7 @@ impl What {
     /// Whether something may follow from it.
     pub fn changes(&self) -> bool {
         match self {
-            Self::Renew(_) | Self::Down => true,
+            Self::Renew(_) | Self::Prune(_) | Self::Down => true,
             Self::Status | Self::Explain(_) | Self::Objects(_) | Self::Metrics => false,
         }
     }
@@ -165,6 +167,12 @@ fn is_port(text: &str) -> bool {
 /// For the Unix socket.
 pub fn control(driver: Driver) -> Router {
     reads()
+        .route(
+            "/v1/prune/{what}",
+            post(|State(d): State<Driver>, Path(what): Path<String>| async move {
+                ask(&d, What::Prune(what)).await
+            }),
+        )
         .route("/v1/down", post(|State(d): State<Driver>| async move { ask(&d, What::Down).await }))
         .route(
             "/v1/renew/{namespace}/{name}",

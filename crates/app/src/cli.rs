@@ -36,6 +36,8 @@ enum Verb {
     Dns(ask::Dns),
     /// Renew a certificate now
     Renew(Renew),
+    /// Let go what stays live although the repository does not bring it any more, as a sync with prune does
+    Prune(Prune),
     /// Turn a Secret into a SealedSecret, as kubeseal does, without a cluster
     Seal(crate::seal::Seal),
     /// Stop the running instance and its Envoy, or the Envoy that a killed one left; the state stays and the next `up`
@@ -207,6 +209,18 @@ struct Renew {
     instance: Instance,
 }
 
+#[derive(clap::Args)]
+struct Prune {
+    /// Objects as `portolan status` shows them, such as HTTPRoute/shop/shop
+    #[arg(required_unless_present = "all")]
+    objects: Vec<String>,
+    /// All that stay
+    #[arg(long, conflicts_with = "objects")]
+    all: bool,
+    #[command(flatten)]
+    instance: Instance,
+}
+
 /// Parses the command line and runs it.
 ///
 /// # Errors
@@ -269,6 +283,15 @@ pub fn run() -> anyhow::Result<u8> {
                     .post(&["renew", &namespace, &name])
                     .await?;
                 out::line(json["message"].as_str().unwrap_or("asked for"));
+                Ok(0)
+            }
+            Verb::Prune(args) => {
+                let client = client::Client::new(&instance::find(args.instance.state.as_deref())?)?;
+                let asked = if args.all { vec!["all".to_owned()] } else { args.objects };
+                for object in &asked {
+                    let json = client.post(&["prune", object]).await?;
+                    out::line(json["message"].as_str().unwrap_or("asked for"));
+                }
                 Ok(0)
             }
             Verb::Down(args) => down(args).await,

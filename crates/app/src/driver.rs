@@ -18,6 +18,7 @@ mod metrics;
 mod objects;
 mod outside;
 mod probes;
+mod prune;
 mod reaction;
 mod recheck;
 mod records;

@@ -172,7 +172,7 @@ fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
 fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {
     json!({
         "application": app.key.to_string(), "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
-        "sources": app.sources,
+        "sources": app.sources, "removed": app.policy.shown(),
         "objects": objects.iter().filter(|object| object.origin.application == app.key.name.name).count(),
     })
 }

@@ -5,6 +5,7 @@ mod backends;
 mod causes;
 mod certificates;
 mod dns;
+mod kept;
 mod namespace;
 mod sources;
 mod table;
@@ -78,6 +79,7 @@ pub fn status(
         "entryPoints": entries,
         "listeners": listeners,
         "applications": applications::applications(engine, store, known),
+        "kept": kept::kept(engine),
         "substitutions": substitutions,
         "verdict": verdict::of(engine),
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
@@ -165,6 +167,7 @@ pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Val
         true,
         place.map_or_else(|| route.to_string(), |s| format!("{route} in {}:{}", s.file, s.line)),
     );
+    kept::explain(engine, &route, &mut step);
     sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
     let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));

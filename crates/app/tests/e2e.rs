@@ -58,6 +58,8 @@ mod secrets;
 mod slow;
 #[path = "e2e/state.rs"]
 mod state;
+#[path = "e2e/sync.rs"]
+mod sync;
 #[path = "e2e/taken.rs"]
 mod taken;
 #[path = "e2e/trusted.rs"]

@@ -38,7 +38,7 @@ use crate::{
         Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
-    gitops::rows::ObjectHealth,
+    gitops::rows::{Kept, ObjectHealth},
     policy,
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
@@ -198,7 +198,7 @@ world! {
         settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
-        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [],
+        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [],
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],

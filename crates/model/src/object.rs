@@ -26,6 +26,9 @@ pub struct Origin {
     pub lines: Lines,
     /// The Argo CD Application that it belongs to; empty for a plain folder.
     pub application: Name,
+    /// What applies it: an Application, a set of them, what Flux has in their place, or the root. The store keeps it, as a
+    /// cluster keeps Argo CD's tracking annotation. `None` for objects made by Portolan.
+    pub owner: Option<Arc<ObjectKey>>,
     /// Sync wave (`argocd.argoproj.io/sync-wave`), 0 if unset.
     pub wave: i32,
 }

@@ -32,6 +32,13 @@ impl Driver {
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
             api::What::Down => Ok(json!({"message": "stopping"})),
+            api::What::Prune(asked) => {
+                let count = self.prune(&asked)?;
+                let objects = if count == 1 { "object goes" } else { "objects go" };
+                Ok(
+                    json!({"message": format!("{count} {objects} that the repository does not bring any more")}),
+                )
+            }
             api::What::Renew(name) => {
                 let (namespace, name) = name.split_once('/').unwrap_or(("", &name));
                 let key = NamespacedName::new(namespace, name);

@@ -42,9 +42,8 @@ impl Driver {
         made.append(&mut writes);
         let store = &self.store;
         self.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
-        let gone = self.reading.unwanted.iter().filter_map(|key| store.get(key));
-        let gone = gone.filter(|stored| may_prune(stored, whole)).map(|stored| stored.object.key.clone());
-        made.extend(gone.map(|key| Write::Delete(key, GIT)));
+        let gone = self.pruned(whole, &made);
+        made.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
         let mut writes = self.in_order(made);
         let lost: Vec<Name> = writes
             .iter()
@@ -77,24 +76,6 @@ impl Driver {
         let kept = lost.into_iter().filter(|namespace| used.contains(namespace));
         writes.extend(kept.map(|namespace| Write::Apply(Box::new(namespace_object(&namespace)), OURS)));
     }
-}
-
-/// Whether an object that is no longer wanted may go: not if it may stand in something that could not be read.
-fn may_prune(stored: &Stored, whole: &Whole) -> bool {
-    if whole.refused.contains_key(&stored.object.key) {
-        return false;
-    }
-    let Some(source) = &stored.object.origin.source else {
-        // Where it stood is not known since the last start.
-        return whole.unsure.is_empty() && whole.unsure_files.is_empty();
-    };
-    if whole.unsure_files.contains(&*source.file) {
-        return false;
-    }
-    let application = &stored.object.origin.application;
-    let known = application.is_empty() || whole.applications.iter().any(|a| a.key.name.name == *application);
-    // An Application that is gone may be the child of one that could not be read.
-    whole.unsure.is_empty() || (known && !whole.unsure.contains(application))
 }
 
 fn namespace_key(name: &Name) -> ObjectKey {

@@ -17,7 +17,7 @@ use portolan_effects::{
     render::{ApplicationInfo, Difference, Jobs, Tools, Touched, Tree, Whole},
     store::Store,
 };
-use portolan_model::{Name, Object, ObjectKey, Problem, input::SourceProblems};
+use portolan_model::{Instant, Name, Object, ObjectKey, Problem, input::SourceProblems};
 
 use super::{Driver, Event, GIT};
 
@@ -30,7 +30,7 @@ const RENDERED: Duration = Duration::from_secs(5);
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the reading")]
 pub struct Reading {
     /// Away while a reading runs.
-    tree: Option<Box<Tree>>,
+    pub(super) tree: Option<Box<Tree>>,
     pub env: String,
     /// `--cluster-resource-namespace`: wins over what the repository says.
     cluster_resource_namespace: Option<Name>,
@@ -39,7 +39,7 @@ pub struct Reading {
     /// Files that somebody is writing.
     unfinished: BTreeSet<PathBuf>,
     /// Something changed while a reading was under way.
-    again: bool,
+    pub(super) again: bool,
     /// What is touched again in a moment, and whether that has been set going.
     soon: BTreeSet<PathBuf>,
     waits: bool,
@@ -53,6 +53,10 @@ pub struct Reading {
     pub(super) forget: bool,
     /// Objects that the repository brought to the store and does not bring now; they go unless they are in doubt.
     pub(super) unwanted: BTreeSet<ObjectKey>,
+    /// Those of them that have left for certain, and since when: a confirmation has to be of later.
+    pub(super) leaving: BTreeMap<ObjectKey, Instant>,
+    /// Those that stay and that a person lets go.
+    pub(super) released: BTreeSet<ObjectKey>,
     /// Objects that somebody else has in the store. They are tried again with each reading.
     pub(super) refused: BTreeMap<ObjectKey, Object>,
     /// Edits that no policy has admitted yet, each as it was read; what is stored is what stood before.
@@ -102,6 +106,8 @@ impl Reading {
             renders: false,
             forget: false,
             unwanted: brought(store),
+            leaving: BTreeMap::new(),
+            released: BTreeSet::new(),
             refused: BTreeMap::new(),
             unjudged: BTreeMap::new(),
             edits: BTreeMap::new(),

@@ -20,8 +20,18 @@ fn text(value: &Value) -> String {
 /// A table of some fields of some rows; nothing if there are none.
 fn section(out: &mut String, title: &str, rows: &Value, fields: &[(&'static str, &str)]) {
     let Some(rows) = rows.as_array().filter(|rows| !rows.is_empty()) else { return };
-    let optional =
-        ["READ FROM", "NAMESPACE", "PROTOCOL", "ROUTES", "TTL", "RULES", "KEYS", "CERTIFICATE", "ROUTE"];
+    let optional = [
+        "WHAT IT DROPS",
+        "READ FROM",
+        "NAMESPACE",
+        "PROTOCOL",
+        "ROUTES",
+        "TTL",
+        "RULES",
+        "KEYS",
+        "CERTIFICATE",
+        "ROUTE",
+    ];
     let mut table = columns::Columns::new(fields.iter().map(|(head, _)| *head)).optional(&optional);
     for row in rows {
         table.row(fields.iter().map(|(_, field)| text(row.pointer(field).unwrap_or(&Value::Null))));
@@ -61,6 +71,7 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
             ("NAMESPACE", "/namespace"),
             ("OBJECTS", "/objects"),
             ("READ FROM", "/sources"),
+            ("WHAT IT DROPS", "/removed"),
         ],
     );
     section(

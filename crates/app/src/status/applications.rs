@@ -7,7 +7,7 @@ use portolan_core::{
     gitops::{
         self,
         health::{self, Health, Status},
-        rows::ObjectHealth,
+        rows::{Kept, ObjectHealth},
         verdict,
     },
     policy::rows::Denied,
@@ -18,7 +18,7 @@ use portolan_effects::{
     store::{Store, Stored},
 };
 use portolan_engine::Engine;
-use portolan_model::Name;
+use portolan_model::{Name, ObjectKey};
 use serde_json::{Value, json};
 
 /// The finding of a source that is being rendered.
@@ -52,6 +52,12 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
             tally.unhealthy.insert(0, (key, health));
         }
     }
+    let mut out_of_sync: BTreeMap<ObjectKey, Vec<String>> = BTreeMap::new();
+    for row in engine.rows::<Kept>() {
+        if let Some(by) = row.reason.is_out_of_sync() {
+            out_of_sync.entry(by.clone()).or_default().push(row.key.to_string());
+        }
+    }
     let none = Tally::default();
     known
         .iter()
@@ -71,7 +77,7 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
                 "wave": app.wave, "sources": app.sources, "objects": tally.objects,
                 "health": worst.map_or(Status::Healthy, |(_, health)| health.status),
                 "message": worst.map(|(object, health)| format!("{object}: {}", health.message)),
-                "unhealthy": objects,
+                "unhealthy": objects, "outOfSync": out_of_sync.get(&app.key).cloned().unwrap_or_default(),
             })
         })
         .collect()

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portolan_model::shown;
 use serde_json::Value;
 
-use super::{causes, dns, verdict};
+use super::{causes, dns, kept, verdict};
 use crate::{age, columns, out::Shown};
 
 fn text(value: &Value) -> String {
@@ -56,6 +56,7 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
     if !table.is_empty() {
         let _ = write!(out, "\n{}", table.lines());
     }
+    kept::lines(&mut out, &status["kept"]);
     let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);
     if stood_in > 0 {
         let _ = writeln!(

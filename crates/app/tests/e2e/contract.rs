@@ -129,7 +129,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
     };
     check(
         &status,
-        &["entryPoints", "listeners", "applications", "substitutions", "verdict", "findings", "run"],
+        &["entryPoints", "listeners", "applications", "kept", "substitutions", "verdict", "findings", "run"],
     );
     check(&status["verdict"], &["complete", "notLookedAt"]);
     let entry = instance.entry("app1.dev.example.com").unwrap();
@@ -180,6 +180,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
             "health",
             "message",
             "unhealthy",
+            "outOfSync",
         ],
     );
     let finding = &status["findings"][0];

@@ -2,7 +2,7 @@
 
 use portolan_model::{ObjectKey, row};
 
-use super::health::Health;
+use super::{health::Health, sync::Reason};
 
 /// Health of an object whose status Portolan writes; kinds without a rule of Argo CD have no row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -13,3 +13,13 @@ pub struct ObjectHealth {
     pub health: Health,
 }
 row!(ObjectHealth, ObjectKey, "object_healths");
+
+/// A live object that the repository does not bring any more, and that stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The object.
+    pub key: ObjectKey,
+    /// Why it stays.
+    pub reason: Reason,
+}
+row!(Kept, ObjectKey, "kept");

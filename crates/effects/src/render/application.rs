@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, Object, ObjectKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -20,8 +21,8 @@ pub struct Application {
     pub destination: Destination,
     /// `spec.syncPolicy.syncOptions` has `CreateNamespace=true`.
     pub create_namespace: bool,
-    /// `spec.syncPolicy.automated.prune`.
-    pub prune: bool,
+    /// What becomes of objects that it no longer brings.
+    pub policy: Policy,
     /// `spec.project`.
     pub project: String,
     /// `spec.syncPolicy.managedNamespaceMetadata`, of a namespace that is created.
@@ -144,14 +145,8 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
     #[derive(Default, Deserialize)]
     #[serde(default, rename_all = "camelCase")]
     struct SyncPolicy {
-        automated: Option<Automated>,
         sync_options: Vec<String>,
         managed_namespace_metadata: Option<NamespaceMetadata>,
-    }
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Automated {
-        prune: bool,
     }
     fn part<T: serde::de::DeserializeOwned + Default>(
         spec: &Value,
@@ -191,7 +186,7 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         sources,
         destination: part(spec, "destination", "spec.destination")?,
         create_namespace,
-        prune: policy.automated.is_some_and(|automated| automated.prune),
+        policy: Policy::of(object).unwrap_or(Policy::ByHand),
     })
 }
 

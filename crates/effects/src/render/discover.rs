@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, ObjectKey, Problem, nearest, yaml};
 use serde_json::Value;
 
@@ -81,7 +82,7 @@ impl Root {
             sources: [Source { path: place.to_owned(), ..source }].into_iter().chain(more).collect(),
             destination: Destination { namespace: namespace.into(), ..Destination::default() },
             create_namespace: false,
-            prune: kind != "File",
+            policy: if kind == "File" { Policy::ByHand } else { Policy::Whole },
             project: String::new(),
             namespace_metadata: None,
         };

@@ -86,7 +86,13 @@ pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
             out.problems.push(problems::problem(file, "", REPEATED, Severity::Warning, twice(key), ONCE));
         }
         let source = Some(Source { file: template(document.line).into(), line: 1 });
-        let origin = Origin { source, lines: Lines::default(), application: application.clone(), wave: 0 };
+        let origin = Origin {
+            source,
+            lines: Lines::default(),
+            application: application.clone(),
+            owner: None,
+            wave: 0,
+        };
         out.documents
             .extend(items(document.json).map(|json| Document { json: json.into(), origin: origin.clone() }));
     }
@@ -161,6 +167,7 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             source: Some(Source { file: file.as_str().into(), line: first }),
             lines: lines.share(document.lines.counted_from(first)),
             application: application.clone(),
+            owner: None,
             wave: 0,
         };
         out.documents

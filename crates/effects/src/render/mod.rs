@@ -52,6 +52,7 @@ mod walk;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
 use crate::confined::run::Limits;
@@ -145,8 +146,8 @@ pub struct ApplicationInfo {
     pub sources: Vec<String>,
     /// `CreateNamespace=true`.
     pub create_namespace: bool,
-    /// `syncPolicy.automated.prune`.
-    pub prune: bool,
+    /// What becomes of objects that it no longer brings.
+    pub policy: Policy,
 }
 
 /// Everything that one environment wants, as the repository says.

@@ -42,6 +42,8 @@ pub(super) struct Change {
     pub(super) read: Option<Manifests>,
     /// What CustomResourceDefinitions in it define.
     pub(super) defines: Vec<Arc<Brought>>,
+    /// What applies its objects, if it is not the Application of the part: the set that makes Applications.
+    pub(super) owner: Option<ObjectKey>,
 }
 
 impl Change {
@@ -49,12 +51,17 @@ impl Change {
     pub(super) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
         let defines = read.documents.iter().filter_map(|document| Brought::read(&document.json));
         let defines = defines.map(Arc::new).collect();
-        Self { key, namespace, plain, read: Some(read), defines }
+        Self { key, namespace, plain, read: Some(read), defines, owner: None }
     }
 
     /// A part that is gone.
     pub(super) fn gone(key: Arc<PartKey>) -> Self {
-        Self { key, namespace: Name::default(), plain: false, read: None, defines: Vec::new() }
+        Self { key, namespace: Name::default(), plain: false, read: None, defines: Vec::new(), owner: None }
+    }
+
+    /// The same, applied by something else than its Application.
+    pub(super) fn owned_by(self, owner: ObjectKey) -> Self {
+        Self { owner: Some(owner), ..self }
     }
 
     /// Lets go of the trees of its documents.

@@ -1,5 +1,7 @@
 //! From a document to an object: its namespace, whether it is applied, and what is wrong with it.
 
+use std::sync::Arc;
+
 use portolan_core::door::{self, Door};
 use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
@@ -39,7 +41,9 @@ pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
     out.no_manifest = read.no_manifest;
-    for Document { json, origin } in read.documents {
+    let owner = Arc::new(change.owner.unwrap_or_else(|| change.key.application.clone()));
+    for Document { json, mut origin } in read.documents {
+        origin.owner.get_or_insert_with(|| Arc::clone(&owner));
         let file = origin.source.clone();
         let mut json = json.into_value();
         if change.plain && manifests::is_configuration(&json, definitions) {

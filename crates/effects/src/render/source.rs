@@ -291,7 +291,9 @@ impl Reader<'_> {
                 "name": self.pending.namespace(), "labels": metadata.labels, "annotations": metadata.annotations,
             },
         });
-        let origin = Origin { application: self.name(), ..Origin::default() };
+        // Made by Argo CD for the Application, which does not prune it.
+        let own = portolan_model::ObjectKey::new("", "Namespace", "", self.pending.namespace());
+        let origin = Origin { application: self.name(), owner: Some(Arc::new(own)), ..Origin::default() };
         let documents = vec![Document { json: json.into(), origin }];
         // No file of a source has an empty path.
         self.keep(Path::new(""), None, false, Manifests { documents, ..Manifests::default() });

@@ -40,6 +40,8 @@ pub struct Tree {
     sets: BTreeMap<ObjectKey, KeptSet>,
     /// Parts that the last reading did not come to.
     late: BTreeSet<PathBuf>,
+    /// Applications that are live and that nothing brings.
+    standing: Vec<Object>,
 }
 
 /// What a reading found to be different from the one before.
@@ -110,6 +112,7 @@ impl Tree {
             overlays: None,
             sets: BTreeMap::new(),
             late: BTreeSet::new(),
+            standing: Vec::new(),
         }
     }
 
@@ -119,6 +122,16 @@ impl Tree {
         self.sets.clear();
         self.merged = Merged::default();
         self.late.clear();
+    }
+
+    /// Follows these Applications too, which nothing in the work tree brings. Whether they are others than before.
+    pub fn follow(&mut self, standing: Vec<Object>) -> bool {
+        let same = |(old, new): (&Object, &Object)| old.key == new.key && old.json == new.json;
+        if self.standing.len() == standing.len() && self.standing.iter().zip(&standing).all(same) {
+            return false;
+        }
+        self.standing = standing;
+        true
     }
 
     /// Reads what may be different. Never fails: what is wrong stands in `problems`. Blocks while Helm runs.
@@ -144,6 +157,7 @@ impl Tree {
                 forced: &forced,
                 unfinished,
                 definitions: self.merged.definitions(),
+                standing: &self.standing,
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);

@@ -10,7 +10,10 @@ use std::{
 
 use portolan_core::{
     door::{self, Definitions, Door},
-    gitops::adapters::ComponentValues,
+    gitops::{
+        adapters::ComponentValues,
+        sync::{Application as Automation, Policy},
+    },
 };
 use portolan_model::{Name, Object, ObjectKey, Problem};
 use serde_json::Value;
@@ -51,6 +54,8 @@ pub(super) struct Ask<'a> {
     pub(super) unfinished: &'a BTreeSet<PathBuf>,
     /// What an API server knows of kinds, as it was read last.
     pub(super) definitions: &'a Definitions,
+    /// Applications that are live and that nothing brings any more.
+    pub(super) standing: &'a [Object],
 }
 
 /// What a walk found.
@@ -166,6 +171,9 @@ impl Walk<'_> {
                 level = self.flux.ready(checkout, true);
             }
             if level.is_empty() {
+                level = self.standing();
+            }
+            if level.is_empty() {
                 break;
             }
             level = self.level(checkout, level, true);
@@ -255,7 +263,7 @@ impl Walk<'_> {
                 wave: application.wave,
                 sources: kept.sources.iter().filter_map(|source| source.shown.clone()).collect(),
                 create_namespace: application.create_namespace,
-                prune: application.prune,
+                policy: application.policy.clone(),
             });
         }
         let object = problems::subject(key);
@@ -296,7 +304,7 @@ impl Walk<'_> {
                 } else if follow && sets::is_kind(&object.key) {
                     children.extend(self.set(checkout, object, kept));
                 } else if follow {
-                    children.extend(self.child(object, &name, kept.pending.waves()));
+                    children.extend(self.child(object, &name, &namespace, kept.pending.waves()));
                 } else {
                     let message =
                         format!("{} {} is stored and not followed", object.key.kind.kind, object.key.name);
@@ -317,10 +325,17 @@ impl Walk<'_> {
         !matches!(door::enter(self.ask.definitions, json, object.origin.clone()), Ok(Door::Refused(..)))
     }
 
-    fn child(&mut self, object: &Object, parent: &Name, chain: Vec<i32>) -> Option<Pending> {
+    /// An Application, which is put where it comes from unless it names a namespace.
+    fn child(
+        &mut self,
+        object: &Object,
+        parent: &Name,
+        namespace: &Name,
+        chain: Vec<i32>,
+    ) -> Option<Pending> {
         let mut object = object.clone();
         if object.key.name.namespace.is_empty() {
-            object.key.name.namespace = "argocd".into();
+            object.key.name.namespace = namespace.clone();
         }
         if !self.seen.insert(object.key.clone()) {
             // An Application may manage itself: it is followed already.
@@ -340,6 +355,25 @@ impl Walk<'_> {
                 None
             }
         }
+    }
+
+    /// Applications that are live and that nothing brings: as Argo CD does, they are synced until they go. Those that were found
+    /// are not among them.
+    fn standing(&mut self) -> Vec<Pending> {
+        let mut level = Vec::new();
+        for object in self
+            .ask
+            .standing
+            .iter()
+            .filter(|object| !self.seen.contains(&object.key))
+            .cloned()
+            .collect::<Vec<_>>()
+        {
+            let parent = object.origin.application.clone();
+            let namespace = object.key.name.namespace.clone();
+            level.extend(self.child(&object, &parent, &namespace, Vec::new()));
+        }
+        level
     }
 
     /// A Kustomization or HelmRelease of Flux; it is read once what it refers to is.
@@ -410,7 +444,8 @@ impl Walk<'_> {
                 documents.map(|object| Document { json: object.json.clone(), origin: object.origin.clone() });
             let read = Manifests { documents: documents.collect(), ..Manifests::default() };
             let namespace = object.key.name.namespace.clone();
-            self.out.changes.push(Change::read(Arc::clone(&set.part), namespace, false, read));
+            let change = Change::read(Arc::clone(&set.part), namespace, false, read);
+            self.out.changes.push(change.owned_by(object.key.clone()));
         }
         self.out.problems.extend(set.problems.iter().cloned());
         let parent = application.name().clone();
@@ -420,7 +455,9 @@ impl Walk<'_> {
         let children = set
             .applications
             .iter()
-            .filter_map(|application| self.child(application, &parent, chain.clone()))
+            .filter_map(|application| {
+                self.child(application, &parent, &object.key.name.namespace, chain.clone())
+            })
             .collect();
         self.sets.insert(object.key.clone(), set);
         children
@@ -447,6 +484,12 @@ impl Walk<'_> {
         let cluster = if name.is_empty() { server } else { name };
         if !cluster.is_empty() {
             say(format!("cluster {cluster} is this machine"));
+        }
+        if let Policy::Application(Automation { automated: false, .. }) = &application.policy {
+            say(format!(
+                "{} is not synced automatically: each reading is its sync, without prune",
+                application.key
+            ));
         }
     }
 }

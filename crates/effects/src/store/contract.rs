@@ -10,6 +10,7 @@
 //!   [`Written::OwnedBy`] and changes nothing, but for Secrets and ConfigMaps whose makers have an order
 //!   ([`Maker`](portolan_model::input::Maker)): one that stands before takes over. Applying what is there already is [`Written::Unchanged`] and gives no new
 //!   version.
+//! - **What applies an object** ([`Origin::owner`](portolan_model::Origin)) is kept with it, also over restarts.
 //! - **Delete** removes what its manager applied, and with a precondition only the very object, or the very state of it,
 //!   that was seen; else [`Written::Stale`].
 //! - **Fill** lays fields over an object whoever applied it, and they stay when its owner applies it again.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use portolan_core::gitops::sync::Policy;
 use portolan_model::{Object, ObjectKey};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -75,6 +76,7 @@ pub(super) struct Common {
     pub(super) depends_on: Vec<Reference>,
     pub(super) target_namespace: String,
     pub(super) metadata: Metadata,
+    pub(super) policy: Policy,
 }
 
 #[derive(Clone, Debug)]
@@ -82,7 +84,6 @@ pub(super) struct Kustomization {
     pub(super) common: Common,
     pub(super) source: Reference,
     pub(super) path: String,
-    pub(super) prune: bool,
     pub(super) decrypts: bool,
     pub(super) post_build: Option<PostBuild>,
     /// Fields that are written into the kustomization.
@@ -125,6 +126,7 @@ fn common(object: &Object, spec: &Value) -> Result<Common, Wrong> {
         depends_on: part(spec, "dependsOn")?,
         target_namespace: part(spec, "targetNamespace")?,
         metadata: part(spec, "commonMetadata")?,
+        policy: Policy::of(object).unwrap_or(Policy::ByHand),
     })
 }
 
@@ -156,7 +158,6 @@ pub(super) fn kustomization(object: &Object) -> Result<Kustomization, Wrong> {
     Ok(Kustomization {
         source,
         path: part(&spec, "path")?,
-        prune: part(&spec, "prune")?,
         decrypts: spec.get("decryption").is_some_and(Value::is_object),
         post_build: part(&spec, "postBuild")?,
         written: Value::Object(written),

@@ -274,7 +274,7 @@ impl State {
             "" => "default".to_owned(),
             namespace => namespace.to_owned(),
         };
-        Ok(application(key, source, namespace, one.prune, false))
+        Ok(application(&one.common, source, namespace, false))
     }
 
     /// Variables of ConfigMaps and Secrets, in order.
@@ -365,8 +365,7 @@ impl State {
         }
         source.helm = Some(helm);
         let namespace = one.namespace();
-        // Helm takes away what a release does not hold any more.
-        Ok(application(key, source, namespace, true, one.create_namespace))
+        Ok(application(&one.common, source, namespace, one.create_namespace))
     }
 
     /// `spec.ref` of an OCIRepository.
@@ -488,20 +487,14 @@ fn url_of(source: &Object) -> String {
     text("url").or_else(|| text("endpoint")).unwrap_or_default().to_owned()
 }
 
-fn application(
-    key: ObjectKey,
-    source: Source,
-    namespace: String,
-    prune: bool,
-    create_namespace: bool,
-) -> Application {
+fn application(common: &Common, source: Source, namespace: String, create_namespace: bool) -> Application {
     Application {
-        key,
+        key: common.key.clone(),
         wave: 0,
         sources: vec![source],
         destination: Destination { namespace, ..Destination::default() },
         create_namespace,
-        prune,
+        policy: common.policy.clone(),
         project: String::new(),
         namespace_metadata: None,
     }

@@ -43,7 +43,13 @@ pub(in super::super) fn objects(
             remove(&mut document.json);
         }
         let source = Some(Source { file: file.display().to_string().into(), line });
-        let origin = Origin { source, lines: lines.share(known), application: application.clone(), wave: 0 };
+        let origin = Origin {
+            source,
+            lines: lines.share(known),
+            application: application.clone(),
+            owner: None,
+            wave: 0,
+        };
         let items = manifests::items(document.json);
         out.documents.extend(items.map(|json| Document { json: json.into(), origin: origin.clone() }));
     }

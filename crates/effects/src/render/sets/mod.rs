@@ -229,6 +229,11 @@ fn of_generator(
     let finish = |(template, params): (Value, Params)| {
         let mut metadata = template["metadata"].as_object().cloned().unwrap_or_default();
         metadata.insert("namespace".into(), namespace.into());
+        // What an Application of a set brought goes with it, unless the set says otherwise (`RenderTemplateParams`).
+        let bare = metadata.get("finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
+        if bare && spec["syncPolicy"]["preserveResourcesOnDeletion"] != true {
+            metadata.insert("finalizers".into(), json!(["resources-finalizer.argocd.argoproj.io"]));
+        }
         let application = json!({
             "apiVersion": "argoproj.io/v1alpha1", "kind": "Application", "metadata": metadata, "spec": template["spec"],
         });

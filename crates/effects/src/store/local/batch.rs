@@ -49,7 +49,13 @@ impl<'a> Batch<'a> {
             if old.manager != *manager && !takes_over(&object.key, manager, &old.manager) {
                 return Written::OwnedBy(object.key, old.manager.clone());
             }
-            if old.manager == *manager && old.volatile == volatile && same(&old.base().json, &object.json) {
+            // What applies it is written too: after a restart it decides what may go.
+            let owned = old.object.origin.owner == object.origin.owner;
+            if owned
+                && old.manager == *manager
+                && old.volatile == volatile
+                && same(&old.base().json, &object.json)
+            {
                 let moved = old.base().json != object.json || old.object.origin != object.origin;
                 if moved {
                     self.moved.push(*object);

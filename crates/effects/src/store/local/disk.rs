@@ -8,6 +8,7 @@ use std::{
     fs::OpenOptions,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
+    sync::Arc,
 };
 
 use portolan_model::{Name, Object, ObjectKey, Origin, Stamp};
@@ -63,6 +64,9 @@ pub(super) struct Loaded {
 struct Saving<'a> {
     stamp: Option<&'a Stamp>,
     manager: &'a str,
+    /// Group, kind, namespace and name of what applies it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<[&'a str; 4]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     fill: Option<Value>,
 }
@@ -73,6 +77,7 @@ struct Saved {
     /// Stood in the object's own metadata once.
     stamp: Option<Stamp>,
     manager: String,
+    owner: Option<[String; 4]>,
     fill: Option<Value>,
 }
 
@@ -288,8 +293,14 @@ fn restore(database: &Database, now: &BTreeMap<ObjectKey, Stored>, reserved: u64
 /// As it is kept on disk: what is filled in stands apart, so that it can be left out.
 fn save(stored: &Stored) -> Vec<u8> {
     let fill = stored.filled.as_ref().map(|filled| &filled.1).filter(|fill| !fill.volatile);
-    let beside =
-        Saving { stamp: stored.object.stamp.as_ref(), manager: &stored.manager, fill: fill.map(Fill::save) };
+    let owner = stored.object.origin.owner.as_ref();
+    let owner = owner.map(|key| [&*key.kind.group, &*key.kind.kind, &*key.name.namespace, &*key.name.name]);
+    let beside = Saving {
+        stamp: stored.object.stamp.as_ref(),
+        manager: &stored.manager,
+        owner,
+        fill: fill.map(Fill::save),
+    };
     let beside = serde_json::to_vec(&beside).expect("JSON with text keys can be written");
     // Both are objects and the second is not empty: joined by hand, no tree is made of the first.
     let object = stored.base().json.packed();
@@ -299,7 +310,10 @@ fn save(stored: &Stored) -> Vec<u8> {
 fn load(bytes: &[u8]) -> Option<Stored> {
     let saved: Saved = serde_json::from_slice(sealed::open(bytes)?).ok()?;
     let stamp = saved.stamp.unwrap_or_else(|| Stamp::read(&saved.object));
-    let base = Object::from_json(saved.object, Origin::default()).ok()?;
+    let owner =
+        saved.owner.map(|[group, kind, namespace, name]| ObjectKey::new(group, kind, namespace, name));
+    let origin = Origin { owner: owner.map(Arc::new), ..Origin::default() };
+    let base = Object::from_json(saved.object, origin).ok()?;
     let fill = saved.fill.and_then(|fill| Fill::load(&base.key, &fill));
     let mut object = fill.as_ref().map_or_else(|| base.clone(), |fill| fill.over(&base));
     object.stamp = Some(stamp);

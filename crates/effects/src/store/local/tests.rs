@@ -42,6 +42,26 @@ fn objects_keep_their_age_and_survive_a_restart() {
     assert_eq!(a.object.json.pointer("/spec/value").unwrap(), 2);
 }
 
+/// An object that is the same and that something else applies now: after a restart it decides what may go.
+#[test]
+fn what_applies_an_object_survives_a_restart_also_if_only_that_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let by = |name: &str| {
+        let owner = ObjectKey::new("argoproj.io", "Application", "argocd", name);
+        let mut object = object("a", 1);
+        object.origin.owner = Some(Arc::new(owner));
+        Write::Apply(Box::new(object), "git")
+    };
+    let mut store = Store::open(dir.path()).unwrap();
+    store.write(vec![by("first")], Instant(0)).unwrap();
+    assert_eq!(store.write(vec![by("first")], Instant(0)).unwrap(), [Written::Unchanged]);
+    store.write(vec![by("second")], Instant(0)).unwrap();
+    drop(store);
+    let store = Store::open(dir.path()).unwrap();
+    let owner = store.get(&object("a", 0).key).unwrap().object.origin.owner.clone().unwrap();
+    assert_eq!(owner.to_string(), "Application/argocd/second");
+}
+
 #[test]
 fn the_present_owner_keeps_an_object() {
     let dir = tempfile::tempdir().unwrap();

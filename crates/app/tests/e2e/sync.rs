@@ -1,0 +1,183 @@
+//! What leaves the repository goes where Argo CD would prune it, and stays live, and is said to, where it would not.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::{
+    backends::{folder, route, service, to},
+    instance::{Instance, envoy},
+};
+
+const PRUNED: &str = "{automated: {prune: true}}";
+const KEPT: &str = "{automated: {}}";
+
+fn application(name: &str, policy: &str, metadata: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd{metadata}}}\nspec:\n  project: default\n  source: {{repoURL: 'https://git.example.test/me/edge.git', path: {name}, targetRevision: HEAD}}\n  destination: {{server: 'https://kubernetes.default.svc', namespace: team}}\n  syncPolicy: {policy}\n"
+    )
+}
+
+const CASCADES: &str = ", finalizers: [resources-finalizer.argocd.argoproj.io]";
+
+fn put(root: &Path, file: &str, text: &str) {
+    let path = root.join(file);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, text.trim_start_matches("---\n")).unwrap();
+}
+
+/// A host of its own, with its Service.
+fn host(name: &str, more: &str) -> String {
+    let text = service(name, "[{name: http, port: 80}]", "") + &route(name, &to(name, 80));
+    text.replace("metadata: {", &format!("metadata: {{{more}"))
+}
+
+fn kept(instance: &Instance, name: &str) -> Option<String> {
+    let status = instance.status();
+    let all = status["kept"].as_array()?;
+    let one = all.iter().find(|one| one["object"] == format!("HTTPRoute/team/{name}"))?;
+    Some(one["why"].as_str()?.to_owned())
+}
+
+/// A repository of one root, and children with these policies.
+fn repository(root_policy: &str, children: &[(&str, &str, &str)]) -> tempfile::TempDir {
+    let dir = folder("");
+    let root = dir.path();
+    std::fs::create_dir(root.join("edge")).unwrap();
+    std::fs::rename(root.join("base.yaml"), root.join("edge/base.yaml")).unwrap();
+    put(root, "argocd-bootstrap-apps/dev.yaml", &application("apps", root_policy, CASCADES));
+    put(root, "apps/edge.yaml", &application("edge", PRUNED, CASCADES));
+    for (name, policy, metadata) in children {
+        put(root, &format!("apps/{name}.yaml"), &application(name, policy, metadata));
+    }
+    dir
+}
+
+#[test]
+fn what_argo_cd_would_not_prune_stays_live_over_a_restart_and_is_said() {
+    let Some(envoy) = envoy("e2e sync") else { return };
+    let children = [("pruned", PRUNED, CASCADES), ("kept", KEPT, CASCADES), ("by-hand", "{}", CASCADES)];
+    let dir = repository(PRUNED, &children);
+    let root = dir.path().to_owned();
+    put(&root, "pruned/goes.yaml", &host("goes", ""));
+    put(
+        &root,
+        "pruned/annotated.yaml",
+        &host("annotated", "annotations: {argocd.argoproj.io/sync-options: Prune=false}, "),
+    );
+    put(&root, "pruned/rest.yaml", &host("rest", ""));
+    put(&root, "kept/left.yaml", &host("left", ""));
+    put(&root, "kept/rest.yaml", &host("stays", ""));
+    put(&root, "by-hand/manual.yaml", &host("manual", ""));
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    for name in ["goes", "annotated", "left", "manual"] {
+        instance.reach(&format!("{name}.lab.test"), "live");
+    }
+    for file in ["pruned/goes.yaml", "pruned/annotated.yaml", "kept/left.yaml", "by-hand/manual.yaml"] {
+        std::fs::remove_file(root.join(file)).unwrap();
+    }
+    instance.wait("goes.lab.test to go", || instance.entry("goes.lab.test").is_none().then_some(()));
+    let check = |instance: &Instance| {
+        for (name, why) in [
+            ("annotated", "Prune=false"),
+            ("left", "syncPolicy.automated of Application/argocd/kept has no prune"),
+            ("manual", "Application/argocd/by-hand is not synced automatically"),
+        ] {
+            let said = instance.wait(&format!("{name} to be said"), || kept(instance, name));
+            assert!(said.contains(why), "{said}");
+            instance.reach(&format!("{name}.lab.test"), "live");
+        }
+        assert!(instance.entry("goes.lab.test").is_none());
+    };
+    check(&instance);
+    let explained = instance.run(&["explain", "left.lab.test"]);
+    let explained = String::from_utf8_lossy(&explained.stdout).into_owned();
+    assert!(explained.contains("ok   kept") && explained.contains("has no prune"), "{explained}");
+    let status = instance.status();
+    let app = status["applications"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|app| app["application"] == "Application/argocd/kept");
+    assert!(
+        app.unwrap()["outOfSync"].as_array().unwrap().contains(&Value::from("HTTPRoute/team/left")),
+        "{app:?}"
+    );
+    let finding = status["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|f| f["code"] == "PTL-0670" && f["object"] == "HTTPRoute/team/left");
+    assert_eq!(finding.unwrap()["severity"], "warning");
+
+    // What applied it is kept with it.
+    assert_eq!(instance.run(&["down"]).status.code(), Some(0));
+    instance.ended();
+    instance.up();
+    check(&instance);
+
+    // A person may let it go; what another object says of itself stays.
+    assert_eq!(instance.run(&["prune", "HTTPRoute/team/nothing"]).status.code(), Some(2));
+    assert_eq!(instance.run(&["prune", "HTTPRoute/team/left"]).status.code(), Some(0));
+    instance.wait("left.lab.test to go", || instance.entry("left.lab.test").is_none().then_some(()));
+    instance.reach("annotated.lab.test", "live");
+
+    // The whole Application would be empty: that is no wish to lose everything.
+    std::fs::remove_file(root.join("pruned/rest.yaml")).unwrap();
+    let said = instance.wait("rest to be said", || kept(&instance, "rest"));
+    assert!(said.contains("no automated.allowEmpty"), "{said}");
+    instance.reach("rest.lab.test", "live");
+}
+
+#[test]
+fn an_application_that_goes_takes_its_objects_along_if_it_has_the_finalizer() {
+    let Some(envoy) = envoy("e2e sync applications") else { return };
+    let children = [("cascades", KEPT, CASCADES), ("orphans", PRUNED, "")];
+    let dir = repository(PRUNED, &children);
+    let root = dir.path().to_owned();
+    put(&root, "cascades/a.yaml", &host("cascaded", ""));
+    put(&root, "orphans/a.yaml", &host("orphan", ""));
+    let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    for name in ["cascaded", "orphan"] {
+        instance.reach(&format!("{name}.lab.test"), "live");
+    }
+    for name in ["cascades", "orphans"] {
+        std::fs::remove_file(root.join(format!("apps/{name}.yaml"))).unwrap();
+    }
+    instance.wait("cascaded.lab.test to go", || instance.entry("cascaded.lab.test").is_none().then_some(()));
+    let said = instance.wait("orphan to be said", || kept(&instance, "orphan"));
+    assert!(said.contains("Application/argocd/orphans"), "{said}");
+    instance.reach("orphan.lab.test", "live");
+    assert_eq!(instance.run(&["prune", "--all"]).status.code(), Some(0));
+    instance.wait("orphan.lab.test to go", || instance.entry("orphan.lab.test").is_none().then_some(()));
+}
+
+#[test]
+fn an_application_that_its_parent_does_not_prune_is_synced_on() {
+    let Some(envoy) = envoy("e2e sync parents") else { return };
+    let dir = repository(KEPT, &[("child", PRUNED, CASCADES)]);
+    let root = dir.path().to_owned();
+    put(&root, "child/a.yaml", &host("first", ""));
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    instance.reach("first.lab.test", "live");
+    std::fs::remove_file(root.join("apps/child.yaml")).unwrap();
+    let said = |instance: &Instance| {
+        let status = instance.status();
+        let all = status["kept"].as_array().unwrap().clone();
+        (all.len() == 1 && all[0]["object"] == "Application/argocd/child").then_some(())
+    };
+    instance.wait("the Application to be said", || said(&instance));
+    // Its folder counts as before: objects come and go.
+    put(&root, "child/b.yaml", &host("second", ""));
+    instance.reach("second.lab.test", "live");
+    instance.kill_nine();
+    instance.up();
+    instance.wait("the Application to be said again", || said(&instance));
+    std::fs::remove_file(root.join("child/a.yaml")).unwrap();
+    instance.wait("first.lab.test to go", || instance.entry("first.lab.test").is_none().then_some(()));
+    instance.reach("second.lab.test", "live");
+    // The parent prunes from now on: the child goes, and takes along what it brought.
+    put(&root, "argocd-bootstrap-apps/dev.yaml", &application("apps", PRUNED, CASCADES));
+    instance.wait("second.lab.test to go", || instance.entry("second.lab.test").is_none().then_some(()));
+    instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
+}

@@ -1,0 +1,135 @@
+//! Golden cases: each `testdata/<case>.yaml` is a question to [`plan`], `<case>.out.txt` the answer. `PORTOLAN_ACCEPT=1` writes it.
+//!
+//! `followed` are objects that apply others now, as the repository has them; those in `empty` bring nothing any more. `leaving`
+//! are live objects that left, each with what applied it (`by`). `now` is when they left, `released` what a person lets go.
+#![allow(clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    path::Path,
+    sync::Arc,
+};
+
+use portolan_model::{Instant, Object, ObjectKey, Origin, yaml};
+use serde_json::{Value, json};
+
+use super::{Facts, Policy, Verdict, plan};
+
+/// `team` is an Application, `set/teams`, `ks/team`, `hr/team` and `file/x` are what they say.
+fn owner(text: &str) -> ObjectKey {
+    let (kind, name) = text.split_once('/').unwrap_or(("app", text));
+    match kind {
+        "app" => ObjectKey::new("argoproj.io", "Application", "argocd", name),
+        "set" => ObjectKey::new("argoproj.io", "ApplicationSet", "argocd", name),
+        "ks" => ObjectKey::new("kustomize.toolkit.fluxcd.io", "Kustomization", "argocd", name),
+        "hr" => ObjectKey::new("helm.toolkit.fluxcd.io", "HelmRelease", "argocd", name),
+        "file" => ObjectKey::new("", "File", "", name),
+        "folder" => ObjectKey::new("", "Folder", "", name),
+        "namespace" => ObjectKey::new("", "Namespace", "", name),
+        other => panic!("{other}"),
+    }
+}
+
+fn object(json: &Value, by: Option<&str>) -> Object {
+    let mut json = json.clone();
+    let kind = json["kind"].as_str().unwrap().to_owned();
+    if json.get("apiVersion").is_none() {
+        json["apiVersion"] = match kind.as_str() {
+            "Application" | "ApplicationSet" => "argoproj.io/v1alpha1",
+            "Kustomization" => "kustomize.toolkit.fluxcd.io/v1",
+            "HelmRelease" => "helm.toolkit.fluxcd.io/v2",
+            "HTTPRoute" => "gateway.networking.k8s.io/v1",
+            "CustomResourceDefinition" => "apiextensions.k8s.io/v1",
+            _ => "v1",
+        }
+        .into();
+    }
+    let metadata = json["metadata"].as_object_mut().unwrap();
+    let wide = ["Namespace", "CustomResourceDefinition"].contains(&kind.as_str());
+    if !wide && !metadata.contains_key("namespace") {
+        metadata.insert("namespace".into(), json!("argocd"));
+    }
+    let owner = by.map(|by| Arc::new(owner(by)));
+    Object::from_json(json, Origin { owner, ..Origin::default() }).unwrap()
+}
+
+fn answer(case: &Value) -> String {
+    let list = |field: &str| case[field].as_array().cloned().unwrap_or_default();
+    let names = |field: &str| -> BTreeSet<ObjectKey> {
+        list(field).iter().map(|name| owner(name.as_str().unwrap())).collect()
+    };
+    let mut followed: BTreeMap<ObjectKey, Policy> = BTreeMap::new();
+    for json in list("followed") {
+        let object = object(&json, None);
+        followed.insert(object.key.clone(), Policy::of(&object).unwrap());
+    }
+    followed.insert(owner("folder/."), Policy::Whole);
+    let leaving: BTreeMap<ObjectKey, Object> = list("leaving")
+        .iter()
+        .map(|one| object(&one["object"], one["by"].as_str()))
+        .map(|object| (object.key.clone(), object))
+        .collect();
+    let leaving = leaving.iter().map(|(key, object)| (key.clone(), object)).collect();
+    let (empty, stands) = (names("empty"), names("stands"));
+    let released = list("released").iter().map(|key| key.as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let now = case["now"].as_str().and_then(Instant::parse).unwrap_or_default();
+    let all: &BTreeMap<ObjectKey, &Object> = &leaving;
+    let facts = Facts {
+        followed: &followed,
+        stands: &|key| stands.contains(key),
+        brings: &|key| !empty.contains(key),
+        released: &all.keys().filter(|key| released.contains(&key.to_string())).cloned().collect(),
+        since: &|_| now,
+    };
+    let mut out = String::new();
+    for (key, verdict) in plan(&facts, all) {
+        let _ = match verdict {
+            Verdict::Goes => writeln!(out, "{key}: goes"),
+            Verdict::Stays(reason) => writeln!(out, "{key}: stays ({:?}): {reason}", reason.severity()),
+        };
+    }
+    out
+}
+
+#[test]
+fn cases() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gitops/sync/testdata");
+    let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
+    names.sort();
+    assert!(names.len() >= 6, "{names:?}");
+    let mut wrong = Vec::new();
+    for path in names {
+        let (documents, errors) = yaml::load(&std::fs::read_to_string(&path).unwrap());
+        assert!(errors.is_empty() && documents.len() == 1, "{}: {errors:?}", path.display());
+        let answer = answer(&documents[0].json);
+        let expected = path.with_extension("out.txt");
+        if std::env::var_os("PORTOLAN_ACCEPT").is_some() {
+            std::fs::write(&expected, &answer).unwrap();
+        } else if std::fs::read_to_string(&expected).unwrap() != answer {
+            wrong.push(format!("{}:\n{answer}", path.display()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn what_stays_stays_whoever_else_leaves() {
+    // Each object is judged by itself but for what waits: taking one of them away changes no other answer.
+    let text = std::fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gitops/sync/testdata/argo-prune.yaml"),
+    )
+    .unwrap();
+    let case = yaml::load(&text).0.remove(0).json;
+    let whole = answer(&case);
+    let count = case["leaving"].as_array().unwrap().len();
+    assert!(count > 5);
+    for at in 0..count {
+        let mut less = case.clone();
+        less["leaving"].as_array_mut().unwrap().remove(at);
+        let lines = answer(&less);
+        assert_eq!(lines.lines().count(), count - 1);
+        assert!(lines.lines().all(|line| whole.lines().any(|other| other == line)), "{lines}");
+    }
+}
