@@ -5,10 +5,15 @@ use std::borrow::Cow;
 
 /// A default in a default in a default…: nobody means more.
 const DEEPEST: usize = 32;
+/// Most bytes that a text, or a part of it, may come to: replacements in replacements multiply, so that a hundred bytes could
+/// fill any memory.
+const LONGEST: usize = 16 << 20;
+/// Most steps of matching a pattern: its length times the value's.
+const MATCHING: usize = 64 << 20;
 
 /// What is known of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Variable<'a> {
+pub(crate) enum Variable<'a> {
     Is(&'a str),
     Unset,
     /// Its value is made elsewhere.
@@ -17,7 +22,7 @@ pub(super) enum Variable<'a> {
 
 /// Why a text was not filled in.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Failed {
+pub(crate) enum Failed {
     /// It needs a variable whose value is made elsewhere.
     Unknown(String),
     /// In Flux's words.
@@ -27,10 +32,11 @@ pub(super) enum Failed {
 const NAME: Failed = Failed::Wrong("unable to parse variable name");
 const BRACE: Failed = Failed::Wrong("missing closing brace");
 const BAD: Failed = Failed::Wrong("bad substitution");
+const LONG: Failed = Failed::Wrong("the result is too long");
 const PARAMETER: Failed = Failed::Wrong("unable to parse substitution within function");
 
 /// Fills in all variables of `text`.
-pub(super) fn fill<'a>(text: &str, value: &dyn Fn(&str) -> Variable<'a>) -> Result<String, Failed> {
+pub(crate) fn fill<'a>(text: &str, value: &dyn Fn(&str) -> Variable<'a>) -> Result<String, Failed> {
     let mut reader = Reader { rest: text, value };
     let mut out = String::with_capacity(text.len());
     loop {
@@ -41,12 +47,21 @@ pub(super) fn fill<'a>(text: &str, value: &dyn Fn(&str) -> Variable<'a>) -> Resu
         out.push_str(&reader.rest[..at]);
         reader.rest = &reader.rest[at..];
         if reader.take("${") {
-            out.push_str(&reader.variable(0)?);
+            join(&mut out, &reader.variable(0)?)?;
         } else if reader.take("$$") || reader.take("$") {
             // Two stand for one that begins nothing.
             out.push('$');
         }
     }
+}
+
+/// Adds to a text that may not grow without end.
+fn join(text: &mut String, more: &str) -> Result<(), Failed> {
+    if text.len() + more.len() > LONGEST {
+        return Err(LONG);
+    }
+    text.push_str(more);
+    Ok(())
 }
 
 struct Reader<'t, 'f, 'a> {
@@ -114,7 +129,7 @@ impl<'t> Reader<'t, '_, '_> {
             if self.take(operator) {
                 let pattern = self.parameter(&['}'], false, depth)?;
                 self.close()?;
-                return Ok(trimmed(&self.get(name)?, operator, &pattern));
+                return trimmed(&self.get(name)?, operator, &pattern);
             }
         }
         Err(BRACE)
@@ -132,7 +147,7 @@ impl<'t> Reader<'t, '_, '_> {
     fn default(&mut self, name: &str, depth: usize) -> Result<String, Failed> {
         let mut default = String::new();
         while !self.take("}") {
-            default += &self.parameter(&['}'], false, depth)?;
+            join(&mut default, &self.parameter(&['}'], false, depth)?)?;
         }
         let value = self.get(name)?;
         Ok(if value.is_empty() { default } else { value })
@@ -180,6 +195,10 @@ impl<'t> Reader<'t, '_, '_> {
             self.close()?;
         }
         let value = self.get(name)?;
+        let times = if how == "/" { value.matches(&*old).count() } else { 1 };
+        if times.saturating_mul(new.len()).saturating_add(value.len()) > LONGEST {
+            return Err(LONG);
+        }
         Ok(match how {
             "/" => value.replace(&old, &new),
             "#" if value.starts_with(&old) => value.replacen(&old, &new, 1),
@@ -227,44 +246,48 @@ fn first(text: &str, change: impl Fn(char) -> String) -> String {
 }
 
 /// `#`, `##`, `%` and `%%`: without the shortest or longest beginning or end that the pattern matches.
-fn trimmed(value: &str, operator: &str, pattern: &str) -> String {
+fn trimmed(value: &str, operator: &str, pattern: &str) -> Result<String, Failed> {
+    if value.len().saturating_mul(pattern.len()) > MATCHING {
+        return Err(LONG);
+    }
     let reversed = |text: &str| text.chars().rev().collect::<String>();
     let end = operator.starts_with('%');
     let (text, pattern) =
         if end { (reversed(value), reversed(pattern)) } else { (value.to_owned(), pattern.to_owned()) };
     let pattern: Vec<char> = pattern.chars().collect();
-    let ends: Vec<usize> = text.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
-    let matches = |end: &&usize| matches(&pattern, &text[..**end].chars().collect::<Vec<_>>());
-    let found = if operator.len() == 1 { ends.iter().find(matches) } else { ends.iter().rev().find(matches) };
-    let rest: Cow<'_, str> = text[found.copied().unwrap_or(0)..].into();
-    if end { reversed(&rest) } else { rest.into_owned() }
+    let mut ends = ends(&pattern, &text);
+    let found = if operator.len() == 1 { ends.next() } else { ends.last() };
+    let rest: Cow<'_, str> = text[found.unwrap_or(0)..].into();
+    Ok(if end { reversed(&rest) } else { rest.into_owned() })
 }
 
-/// A shell pattern of `*`, `?`, `[…]` and `\`; `*` matches slashes too.
-fn matches(pattern: &[char], text: &[char]) -> bool {
-    // Where to go on after the last `*`, with one more character in it.
-    let (mut p, mut t, mut star) = (0, 0, None);
-    while t < text.len() {
-        let next = match pattern.get(p) {
-            Some('*') => {
-                star = Some((p + 1, t));
-                p += 1;
-                continue;
-            }
-            Some(_) => one(&pattern[p..], text[t]),
-            None => None,
-        };
-        if let Some(used) = next {
-            p += used;
-            t += 1;
-        } else if let Some((after, from)) = star {
-            star = Some((after, from + 1));
-            (p, t) = (after, from + 1);
-        } else {
-            return false;
+/// Where the beginnings of a text end that match a shell pattern of `*`, `?`, `[…]` and `\`; `*` matches slashes too. All places
+/// of the pattern that can be reached are kept side by side, so that no pattern takes more than its length for each character.
+fn ends(pattern: &[char], text: &str) -> impl Iterator<Item = usize> {
+    let mut reached = vec![false; pattern.len() + 1];
+    let enter = |reached: &mut [bool], mut at: usize| {
+        reached[at] = true;
+        while pattern.get(at) == Some(&'*') {
+            at += 1;
+            reached[at] = true;
         }
-    }
-    pattern[p..].iter().all(|c| *c == '*')
+    };
+    enter(&mut reached, 0);
+    text.char_indices().filter_map(move |(at, c)| {
+        let before = std::mem::replace(&mut reached, vec![false; pattern.len() + 1]);
+        for place in before.into_iter().enumerate().filter_map(|(place, is)| is.then_some(place)) {
+            match pattern.get(place) {
+                Some('*') => enter(&mut reached, place),
+                Some(_) => {
+                    if let Some(used) = one(&pattern[place..], c) {
+                        enter(&mut reached, place + used);
+                    }
+                }
+                None => {}
+            }
+        }
+        reached[pattern.len()].then_some(at + c.len_utf8())
+    })
 }
 
 /// How much of the pattern one character takes.
@@ -357,5 +380,22 @@ mod tests {
             assert_eq!(filled(text), Err(why), "{text}");
         }
         assert_eq!(filled(&"${a:=".repeat(10_000)), Err(BAD));
+    }
+
+    #[test]
+    fn a_short_text_does_not_become_a_long_one() {
+        // Each replacement makes ten of every `e`: 10^24 bytes of 220.
+        let bomb = (0..24).fold("e".repeat(10), |new, _| format!("${{e//e/{new}}}"));
+        let fill = |text: &str, e: &str| {
+            fill(text, &|name| if name == "e" { Variable::Is(e) } else { Variable::Unset })
+        };
+        assert_eq!(fill(&bomb, &"e".repeat(10)), Err(LONG));
+        let value = "x".repeat(1 << 20);
+        assert_eq!(fill(&"${e}".repeat(17), &value), Err(LONG));
+        assert_eq!(fill(&format!("${{none:={}}}", "${e}".repeat(17)), &value), Err(LONG));
+        assert_eq!(fill(&"${e}".repeat(15), &value).map(|filled| filled.len()), Ok(15 << 20));
+        // What matches nowhere is looked for at every place once.
+        assert_eq!(fill("${e##*a*b*c}", &value), Ok(value.clone()));
+        assert_eq!(fill(&format!("${{e%%{}}}", "*a".repeat(100)), &value), Err(LONG));
     }
 }

@@ -9,6 +9,9 @@ const UNKNOWN: [&str; 8] =
     ["include", "tpl", "required", "lookup", "toToml", "fromToml", "fromJsonArray", "getHostByName"];
 /// Fields below one another in one expression; each doubles its length.
 const DEEPEST: usize = 8;
+/// Most bytes of one expression, as those in parentheses stand in one another, and of a template.
+const EXPRESSION: usize = 128 << 10;
+const LONGEST: usize = 16 << 20;
 
 /// Name of the template that stands for `normalize` (Argo CD's `SanitizeName`), and its text.
 pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ regexReplaceAll \"[^-a-z0-9.]\" (lower .) \"-\" | \
@@ -18,13 +21,16 @@ pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ rege
 ///
 /// # Errors
 /// What Argo CD would refuse, or what is not evaluated here.
-pub(super) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
+pub(crate) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
         out.push_str(&rest[..at + 2]);
         let (action, end) = action(&rest[at + 2..], strict)?;
         out.push_str(&action);
+        if out.len() > LONGEST {
+            return Err("a template of that length is not evaluated here".to_owned());
+        }
         rest = &rest[at + 2 + end..];
     }
     out.push_str(rest);
@@ -165,6 +171,9 @@ fn chain(root: &str, fields: &[&str], strict: bool) -> Result<String, String> {
             "(index (or (and (hasKey {value} \"{field}\") (list (get {value} \"{field}\"))) \
              (fail \"map has no entry for key \\\"{field}\\\"\")) 0)"
         );
+        if next.len() > EXPRESSION {
+            return Err(format!("an expression of {} bytes is not evaluated here", root.len()));
+        }
         value = next;
     }
     Ok(value)
@@ -202,5 +211,15 @@ mod tests {
         assert_eq!(rewrite("{{ . }}{{ $x }}{{ 1.5 }}", true).unwrap(), "{{ . }}{{ $x }}{{ 1.5 }}");
         assert!(rewrite("{{ (first .l).name }}", true).unwrap().contains("hasKey (first (index "));
         assert!(rewrite("{{ .a.b.c.d.e.f.g.h.i }}", true).is_err());
+        assert!(rewrite("{{ .a.b.c.d.e.f.g.h }}", true).is_ok());
+    }
+
+    #[test]
+    fn a_short_template_does_not_become_a_long_one() {
+        // Each pair of parentheses doubles what stands in it: 2^60 bytes of 250.
+        let bomb = (0..60).fold(".a".to_owned(), |inner, _| format!("({inner}).a"));
+        let error = rewrite(&format!("{{{{ {bomb} }}}}"), true).unwrap_err();
+        assert!(error.contains("not evaluated"), "{error}");
+        assert!(rewrite(&"{{ .a.b.c.d.e.f.g.h }}".repeat(20_000), true).unwrap_err().contains("length"));
     }
 }
