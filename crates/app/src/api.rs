@@ -19,6 +19,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::objects::Query;
 
+#[cfg(fuzzing)]
+pub use serve::connection;
 pub use serve::{PATIENCE, serve};
 
 /// A request to the driver, with where the answer goes.

@@ -8,6 +8,8 @@ pub mod dns;
 pub mod echo;
 pub mod envoy_process;
 pub mod folder;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 pub mod issue;
 mod keystore;
 pub mod mirror;

@@ -8,7 +8,11 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use tokio::{sync::Semaphore, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Semaphore,
+    time::timeout,
+};
 
 /// Connections at a time; further ones wait.
 const CONNECTIONS: usize = 64;
@@ -37,16 +41,24 @@ pub async fn serve<L: Listener>(mut listener: L, router: Router, patience: Patie
         let (stream, _) = listener.accept().await;
         let router = router.clone();
         tokio::spawn(async move {
-            let connection = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(patience.head)
-                .max_buf_size(BUFFER)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-            if let Ok(Err(error)) = timeout(patience.total, connection).await {
-                tracing::debug!("a connection to the API ended: {error}");
-            }
+            connection(stream, router, patience).await;
             drop(permit);
         });
+    }
+}
+
+/// Answers what comes over one connection, until it is closed or its time is over.
+pub async fn connection<S>(stream: S, router: Router, patience: Patience)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(patience.head)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    if let Ok(Err(error)) = timeout(patience.total, connection).await {
+        tracing::debug!("a connection to the API ended: {error}");
     }
 }
 

@@ -110,6 +110,9 @@ impl Handle {
     }
 }
 
+/// Validations that are to be run.
+type Jobs = mpsc::UnboundedReceiver<BoxFuture<'static, ()>>;
+
 /// What the handlers share.
 pub(super) struct Server {
     pub(super) ca: DevCa,
@@ -124,6 +127,22 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// A server without accounts and orders, and what it wants to be done.
+    fn new(ca: DevCa, settings: Settings, base: String, clock: Clock) -> (Arc<Self>, Jobs) {
+        let (jobs, queue) = mpsc::unbounded_channel();
+        let server = Self {
+            ca,
+            settings,
+            base,
+            validating: Arc::new(Semaphore::new(VALIDATIONS)),
+            jobs,
+            clock,
+            book: Mutex::default(),
+            nonces: Mutex::default(),
+        };
+        (Arc::new(server), queue)
+    }
+
     pub(super) fn now(&self) -> Instant {
         (self.clock)()
     }
@@ -156,28 +175,13 @@ pub async fn serve(ca: DevCa, settings: Settings, now: Clock) -> Result<Handle, 
         .with_single_cert(chain, key.into())?;
     tls.alpn_protocols = vec![b"http/1.1".to_vec()];
     let base = format!("https://{}", reachable(local));
-    let (jobs, queue) = mpsc::unbounded_channel();
-    let server = Arc::new(Server {
-        ca,
-        settings,
-        base: base.clone(),
-        validating: Arc::new(Semaphore::new(VALIDATIONS)),
-        jobs,
-        clock: now,
-        book: Mutex::default(),
-        nonces: Mutex::default(),
-    });
+    let (server, queue) = Server::new(ca, settings, base.clone(), now);
     let mut tasks = JoinSet::new();
     tasks.spawn(run(listener, TlsAcceptor::from(Arc::new(tls)), routes::router(server), queue));
     Ok(Handle { local, base, _tasks: tasks })
 }
 
-async fn run(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    router: axum::Router,
-    mut jobs: mpsc::UnboundedReceiver<BoxFuture<'static, ()>>,
-) {
+async fn run(listener: TcpListener, tls: TlsAcceptor, router: axum::Router, mut jobs: Jobs) {
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
     // Everything that was begun ends with this task.
     let mut tasks = JoinSet::new();
@@ -229,4 +233,11 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
         });
     }
     address
+}
+
+/// A CA without sockets, for the fuzz targets: what was asked of it is validated by nobody.
+#[cfg(fuzzing)]
+pub(crate) fn unserved(ca: DevCa, settings: Settings, now: Clock) -> (axum::Router, Jobs) {
+    let (server, jobs) = Server::new(ca, settings, "https://127.0.0.1:1".to_owned(), now);
+    (routes::router(server), jobs)
 }

@@ -183,7 +183,8 @@ async fn over_tcp(server: SocketAddr, request: &Message<Vec<u8>>) -> std::io::Re
     Ok(answer)
 }
 
-fn read(reply: &Message<Vec<u8>>) -> Option<Answer> {
+/// What an answer says; `None` if it is no DNS message.
+pub(crate) fn read(reply: &Message<Vec<u8>>) -> Option<Answer> {
     let mut values: Vec<(Name, RecordType, u32, String)> = Vec::new();
     for record in reply.answer().ok()?.into_records::<AllRecordData<_, _>>() {
         let record = record.ok()?;

@@ -6,16 +6,16 @@ use regex::Regex;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(super) struct Glob(Regex);
+pub(crate) struct Glob(Regex);
 
 impl Glob {
     /// For `directory.include` and `exclude`: `*` crosses slashes (Argo CD matches without separators).
-    pub(super) fn loose(pattern: &str) -> Option<Self> {
+    pub(crate) fn loose(pattern: &str) -> Option<Self> {
         Self::new(pattern, true)
     }
 
     /// For `helm.valueFiles`: `*` stays in one folder, `**` crosses.
-    pub(super) fn path(pattern: &str) -> Option<Self> {
+    pub(crate) fn path(pattern: &str) -> Option<Self> {
         Self::new(pattern, false)
     }
 
@@ -60,7 +60,7 @@ impl Glob {
         Regex::new(&text).ok().map(Self)
     }
 
-    pub(super) fn matches(&self, path: &str) -> bool {
+    pub(crate) fn matches(&self, path: &str) -> bool {
         self.0.is_match(path)
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct Document {
 
 /// What was read.
 #[derive(Debug, Default)]
-pub(super) struct Manifests {
+pub(crate) struct Manifests {
     pub(super) documents: Vec<Document>,
     /// Those that are told of and not brought: they are made elsewhere.
     pub(super) withheld: Vec<Document>,
@@ -55,7 +55,7 @@ const KUSTOMIZATION: &str = "the folder is a kustomization, which is not rendere
 const RENDERED: &str = "put the output of `kustomize build` into a folder of its own, and read that";
 
 /// Reads what `helm template` printed for the chart at `chart` (relative to the repository).
-pub(super) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests {
+pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests {
     let mut out = Manifests::default();
     // "---\n# Source: <chart name>/templates/x.yaml" goes before every document.
     let mut templates: BTreeMap<u32, &str> = BTreeMap::new();

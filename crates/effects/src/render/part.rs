@@ -9,15 +9,15 @@ use super::manifests::Manifests;
 
 /// A file of a plain folder, or a rendered chart. The order is that in which Applications, sources and files are read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct PartKey {
+pub(crate) struct PartKey {
     /// Waves of the Applications from the root down to its own.
-    pub(super) chain: Vec<i32>,
+    pub(crate) chain: Vec<i32>,
     /// Its Application; a root that is none has the kind `Chart`, `File` or `Folder`.
-    pub(super) application: ObjectKey,
+    pub(crate) application: ObjectKey,
     /// Number of the source in the Application.
-    pub(super) source: usize,
+    pub(crate) source: usize,
     /// The file, or the chart's folder.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
 }
 
 impl PartKey {
@@ -32,7 +32,7 @@ impl PartKey {
 }
 
 /// A part that is new, was read again, or is gone.
-pub(super) struct Change {
+pub(crate) struct Change {
     pub(super) key: Arc<PartKey>,
     /// For objects without one.
     pub(super) namespace: Name,
@@ -48,7 +48,7 @@ pub(super) struct Change {
 
 impl Change {
     /// A part that was read.
-    pub(super) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
+    pub(crate) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
         let defines = read.documents.iter().filter_map(|document| Brought::read(&document.json));
         let defines = defines.map(Arc::new).collect();
         Self { key, namespace, plain, read: Some(read), defines, owner: None }

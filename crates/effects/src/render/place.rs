@@ -16,15 +16,15 @@ use super::{
 
 /// What a part brings, with the kinds that are cluster-scoped known.
 #[derive(Default)]
-pub(super) struct Placed {
-    pub(super) objects: Vec<Object>,
+pub(crate) struct Placed {
+    pub(crate) objects: Vec<Object>,
     /// Objects that an API server would not store.
     pub(super) refused: Vec<(ObjectKey, Origin)>,
     /// Numbers of objects that it would not store either, and that are taken as they say what is to be restricted.
     pub(super) unfit: Vec<usize>,
     /// Documents that were judged.
     pub(super) judged: usize,
-    pub(super) problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
     /// Hooks and Jobs.
     pub(super) unapplied: Vec<ObjectKey>,
     /// A document of a chart could not be read.
@@ -36,7 +36,7 @@ pub(super) struct Placed {
 }
 
 /// Places all documents of a part.
-pub(super) fn place(change: Change, definitions: &Definitions) -> Placed {
+pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);

@@ -99,7 +99,7 @@ impl SealingKeys {
     }
 
     /// Adds the keys of one file's content.
-    pub(super) fn add(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), &'static str> {
         // In YAML a PEM block is indented.
         let is_pem = bytes.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"-----BEGIN "));
         let found = if is_pem { from_pem(bytes, false)? } else { from_secrets(bytes)? };

@@ -75,7 +75,7 @@ pub(super) fn add(zones: &mut Zones, zone: &Name, address: IpAddr) -> Result<boo
 }
 
 /// The zones that `contents` describes.
-pub(super) fn build(contents: &Contents, address: IpAddr) -> Result<Zones, EmbeddedError> {
+pub(crate) fn build(contents: &Contents, address: IpAddr) -> Result<Zones, EmbeddedError> {
     let mut zones = Zones::new();
     for from in &contents.zones {
         add(&mut zones, &from.zone, address)?;

@@ -1,7 +1,7 @@
 //! The embedded provider: an authoritative DNS server in this process, its zones in memory. Reads never touch a disk; who
 //! wants the zones to last takes [`EmbeddedDns::export`] whenever [`EmbeddedDns::changes`] ticks and gives it back at start.
 
-mod answer;
+pub(crate) mod answer;
 mod contents;
 mod serve;
 #[cfg(test)]
@@ -9,6 +9,8 @@ mod tests;
 mod write;
 mod zone;
 
+#[cfg(fuzzing)]
+pub(crate) use contents::build as zones_of;
 pub use contents::{Contents, EmbeddedError, ZoneContents};
 
 use std::{

@@ -15,7 +15,7 @@ mod generate;
 mod objects;
 mod post;
 mod state;
-mod substitute;
+pub(crate) mod substitute;
 mod values;
 
 use std::{collections::BTreeMap, fmt};

@@ -6,7 +6,7 @@
 
 mod generators;
 mod git;
-mod strict;
+pub(crate) mod strict;
 mod template;
 
 use std::{
