@@ -13,7 +13,7 @@ PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-setup: ## pack Kubernetes' schemas and fetch the outside programs (Envoy, Helm, Pebble, kubeseal, dig) into .tools
+setup: ## pack Kubernetes' schemas and fetch the outside programs (Envoy, Helm, Pebble, kubeseal, a registry, dig) into .tools
 	@scripts/setup test
 
 demo: ## build, and bring up examples/platform dev-01 on loopback; Ctrl-C ends it

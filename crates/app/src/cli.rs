@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{ask, client, complete, driver, host, instance, objects, out, render};
+use crate::{ask, charts, client, complete, driver, host, instance, objects, out, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -26,6 +26,8 @@ enum Verb {
     Up(Box<Up>),
     /// Show what a repository wants in an environment, and what would be refused, without running anything
     Render(render::Render),
+    /// Fetch charts that a repository names and does not hold
+    Charts(charts::Charts),
     /// Show each hostname: URL, certificate, route, state and why
     Status(Status),
     /// Show stored objects of a kind with their conditions; values of Secrets as fingerprints
@@ -73,6 +75,9 @@ pub struct Up {
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
     pub kustomize: Option<PathBuf>,
+    /// Folder of charts that `portolan charts lock` fetched. Default: beside the states of instances
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS")]
+    pub charts: Option<PathBuf>,
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub cluster_label: Vec<(String, String)>,
@@ -144,7 +149,11 @@ pub fn label(text: &str) -> Result<(String, String), String> {
     Ok((key.to_owned(), value.to_owned()))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+/// Whole seconds.
+///
+/// # Errors
+/// How they are written.
+pub fn seconds(text: &str) -> Result<Duration, String> {
     let digits = text.strip_suffix('s').unwrap_or(text);
     digits.parse().map(Duration::from_secs).map_err(|_| "write seconds, such as 120s".into())
 }
@@ -243,6 +252,7 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),
             Verb::Render(args) => render::run(&args),
+            Verb::Charts(args) => charts::run(&args),
             Verb::Status(args) => {
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .get(&["status"])

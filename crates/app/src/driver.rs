@@ -250,6 +250,10 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &root);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let tools = match crate::charts::store(args.charts.as_deref()) {
+        Some(store) => tools.charts(store),
+        None => tools,
+    };
     let told = wake.clone();
     let jobs = Jobs::new(move || {
         let _ = told.send(Event::Rendered);

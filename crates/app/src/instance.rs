@@ -17,8 +17,11 @@ use serde::{Deserialize, Serialize};
 pub use left::{Ended, end};
 pub use registry::register;
 
-/// Folder with one state directory an instance.
-fn states() -> anyhow::Result<PathBuf> {
+/// Folder with one state directory an instance, and what they share.
+///
+/// # Errors
+/// When there is no home directory.
+pub fn states() -> anyhow::Result<PathBuf> {
     if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|d| !d.is_empty()) {
         return Ok(PathBuf::from(dir).join("portolan"));
     }

@@ -4,6 +4,7 @@ mod addresses;
 mod age;
 mod api;
 mod ask;
+mod charts;
 mod cli;
 mod client;
 mod columns;

@@ -8,7 +8,7 @@
 
 use std::{
     borrow::Cow,
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
 };
 
 use portolan_model::shown;
@@ -110,6 +110,13 @@ pub fn written(text: &str) -> io::Result<()> {
 /// What our own libraries made of our own words: completions and manual pages.
 pub fn own(text: &[u8]) {
     anstream::print!("{}", String::from_utf8_lossy(text));
+}
+
+/// What is going on, for who looks on: a line on standard error where that is a terminal, and nothing elsewhere.
+pub fn progress(text: &str) {
+    if io::stderr().is_terminal() {
+        anstream::eprintln!("{}", shown::text(text));
+    }
 }
 
 /// Why nothing came of it.

@@ -49,6 +49,9 @@ pub struct Render {
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
     kustomize: Option<PathBuf>,
+    /// Folder of charts that `portolan charts lock` fetched. Default: beside the states of instances
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS")]
+    charts: Option<PathBuf>,
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::label)]
     cluster_label: Vec<(String, String)>,
@@ -80,6 +83,10 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &dir);
     let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let tools = match crate::charts::store(args.charts.as_deref()) {
+        Some(store) => tools.charts(store),
+        None => tools,
+    };
     let mut rendered = render(&dir, &args.env, args.root.as_deref(), &tools);
     if rendered.objects.is_empty() && rendered.problems.is_empty() {
         rendered.problems.push(crate::folder::empty(&dir));

@@ -16,6 +16,8 @@ mod broken;
 mod by_object;
 #[path = "e2e/certificates.rs"]
 mod certificates;
+#[path = "e2e/charts.rs"]
+mod charts;
 #[path = "e2e/conditions.rs"]
 mod conditions;
 #[path = "e2e/contract.rs"]

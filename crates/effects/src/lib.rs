@@ -3,6 +3,7 @@
 
 pub mod acme;
 pub mod acme_ca;
+pub mod charts;
 pub mod confined;
 pub mod dns;
 pub mod echo;

@@ -22,6 +22,8 @@ fn shell(script: &str, read: &[&Path], limits: Limits) -> Result<Ended, Stopped>
         starts: None,
         args: vec!["-c".into(), script.into()],
         read: read.iter().map(|path| (*path).to_owned()).collect(),
+        write: None,
+        connect: Vec::new(),
         folders: &["CACHE"],
         env: vec![("GIVEN", "1".into())],
         limits,
@@ -86,6 +88,8 @@ fn it_opens_no_socket_of_any_kind() {
             starts: None,
             args: vec!["-c".into(), python.into()],
             read: vec![],
+            write: None,
+            connect: Vec::new(),
             folders: &[],
             env: vec![],
             limits: Limits::default(),
@@ -94,6 +98,46 @@ fn it_opens_no_socket_of_any_kind() {
         assert_eq!(String::from_utf8_lossy(&ended.stdout).trim(), "end", "{ended:?}");
     }
     assert!(unix.accept().is_err());
+}
+
+#[test]
+fn with_a_port_it_connects_to_that_one_by_tcp_and_to_nothing_else() {
+    let (given, other) = (
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+        std::net::TcpListener::bind("127.0.0.1:0").unwrap(),
+    );
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for listener in [&given, &other] {
+        listener.set_nonblocking(true).unwrap();
+    }
+    udp.set_nonblocking(true).unwrap();
+    let port = |address: std::io::Result<std::net::SocketAddr>| address.unwrap().port();
+    let (a, b, c) = (port(given.local_addr()), port(other.local_addr()), port(udp.local_addr()));
+    let script = format!(
+        "for to in tcp/127.0.0.1/{a} tcp/127.0.0.1/{b} udp/127.0.0.1/{c} udp/127.0.0.1/{a}; do
+           {{ exec 3<>/dev/$to && echo $to; }} 2>/dev/null; done; echo end"
+    );
+    let kept = tempfile::tempdir().unwrap();
+    let run = Run {
+        through: Path::new(THROUGH),
+        program: Path::new("/bin/bash"),
+        starts: None,
+        args: vec!["-c".into(), format!("{script}; echo x >{}/x", kept.path().display()).into()],
+        read: vec![],
+        write: Some(kept.path().to_owned()),
+        connect: vec![a],
+        folders: &[],
+        env: vec![],
+        limits: Limits::default(),
+    };
+    let ended = run.ended().unwrap();
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(said.contains(&format!("tcp/127.0.0.1/{a}")) && said.ends_with("end\n"), "{ended:?}");
+    assert!(!said.contains("udp") && udp.recv(&mut [0]).is_err(), "{said}");
+    assert!(given.accept().is_ok() && kept.path().join("x").is_file());
+    if portolan_effects::confined::weakness_of_connections().is_none() {
+        assert!(other.accept().is_err() && !said.contains(&b.to_string()), "{said}");
+    }
 }
 
 #[test]
@@ -110,6 +154,8 @@ fn it_is_told_nothing_and_its_end_is_told() {
         starts: None,
         args: vec![],
         read: vec![],
+        write: None,
+        connect: Vec::new(),
         folders: &[],
         env: vec![],
         limits: Limits::default(),
@@ -155,6 +201,8 @@ fn what_it_may_start_is_held_by_the_same_rules_and_ends_with_it() {
         starts: Some("/bin/sleep".into()),
         args: vec!["-c".into(), script.into()],
         read: vec![],
+        write: None,
+        connect: Vec::new(),
         folders: &[],
         env: vec![],
         limits: Limits::default(),
@@ -217,6 +265,8 @@ fn killed_starter(test: &str, mark: &str, script: fn(&str) -> String, starts: Op
             starts: starts.map(Into::into),
             args: vec!["-c".into(), script(mark.to_str().unwrap()).into()],
             read: vec![],
+            write: None,
+            connect: Vec::new(),
             folders: &[],
             env: vec![],
             limits: Limits { time: Duration::from_secs(500), ..Limits::default() },
@@ -266,6 +316,8 @@ fn every_file_that_helm_opens_is_one_that_it_was_given() {
         // What a name of a file parameter could bring, were it not refused before.
         args.extend((!skip).then(|| ["--set-file".into(), "leak=/etc/passwd".into()]).into_iter().flatten());
         let run = Run {
+            write: None,
+            connect: Vec::new(),
             through: &through,
             program: &helm,
             starts: None,

@@ -262,7 +262,7 @@ fn charts_that_are_stood_in_for_say_their_values_and_others_are_one_finding() {
         findings(&rendered).into_iter().map(|(code, object, _)| format!("{code} {object}")).collect();
     assert_eq!(
         told,
-        ["607 HelmRelease/shop/redis", "607 Kustomization/flux-system/other"],
+        ["636 HelmRelease/shop/redis", "607 Kustomization/flux-system/other"],
         "{:?}",
         rendered.problems
     );

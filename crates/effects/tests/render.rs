@@ -208,7 +208,7 @@ fn each_bad_input_costs_only_its_own_source() {
         (603, app("nowhere")),
         (604, app("missing-values")),
         (605, app("fails")),
-        (607, app("remote")),
+        (636, app("remote")),
         (609, app("good")),
         (610, "File/folder/a.yaml".into()),
         (611, "ConfigMap/here/one".into()),
@@ -235,7 +235,7 @@ fn each_bad_input_costs_only_its_own_source() {
     maps.sort();
     assert_eq!(maps, ["ConfigMap/here/good", "ConfigMap/here/one", "ConfigMap/here/two"]);
     let unsure: Vec<_> = rendered.whole.unsure.iter().map(ToString::to_string).collect();
-    assert_eq!(unsure, ["fails", "invalid", "kustomized", "missing-values", "nowhere", "outside"]);
+    assert_eq!(unsure, ["fails", "invalid", "kustomized", "missing-values", "nowhere", "outside", "remote"]);
 }
 
 #[test]

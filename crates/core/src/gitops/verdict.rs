@@ -23,6 +23,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         510 => "policies that decide what is admitted, and are not evaluated",
         600..=606 | 612 | 615 | 616 | 627 => "Applications that could not be read or rendered",
         607 => "sources that are remote",
+        635..=637 => "charts of other places that are not locked",
         608 => "sources of a kind that is not rendered",
         609 => "dependencies of charts that are not vendored",
         617 => "kustomizations of which one is meant, and none is named",

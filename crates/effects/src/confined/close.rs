@@ -11,8 +11,8 @@ use std::{
 };
 
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset,
-    RulesetAttr as _, RulesetCreatedAttr as _, Scope,
+    ABI, Access as _, AccessFs, AccessNet, CompatLevel, Compatible as _, NetPort, PathBeneath, PathFd,
+    Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, Scope,
 };
 use rustix::process::{Resource, Rlimit, Signal};
 use seccompiler::{
@@ -74,7 +74,8 @@ pub(super) fn become_program(rules: &Rules, program: &[OsString]) -> Result<Infa
         rustix::process::setrlimit(resource, limit).map_err(|why| wrong("it cannot be bounded", &why))?;
     }
     hold_files(rules, Path::new(program)).map_err(|why| wrong("it cannot be closed in", &why))?;
-    hold_calls(rules.starts.is_some()).map_err(|why| wrong("it cannot be closed in", &why))?;
+    hold_calls(rules.starts.is_some(), !rules.connect.is_empty())
+        .map_err(|why| wrong("it cannot be closed in", &why))?;
     let mut command = Command::new(program);
     if let Some([_, starts]) = &rules.starts {
         // It is this process.
@@ -115,7 +116,8 @@ fn hold_files(rules: &Rules, program: &Path) -> Result<(), landlock::RulesetErro
         .scope(Scope::from_all(abi))?
         .create()?;
     let file = AccessFs::from_file(abi);
-    let mut allowed: Vec<(PathBuf, _)> = vec![(rules.write.clone(), all), (program.to_owned(), read & file)];
+    let mut allowed: Vec<(PathBuf, _)> = vec![(program.to_owned(), read & file)];
+    allowed.extend(rules.write.iter().map(|path| (path.clone(), all)));
     allowed.push(("/dev/null".into(), (AccessFs::ReadFile | AccessFs::WriteFile) & file));
     // Nothing of what is only read is run.
     allowed.extend(rules.read.iter().map(|path| (path.clone(), read & !AccessFs::Execute)));
@@ -127,13 +129,19 @@ fn hold_files(rules: &Rules, program: &Path) -> Result<(), landlock::RulesetErro
         let access = if path.is_dir() { access } else { access & file };
         set = set.add_rule(PathBeneath::new(open, access))?;
     }
+    for port in &rules.connect {
+        set = set.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
+    }
     set.restrict_self()?;
     Ok(())
 }
 
-/// `starts`: other programs may be started.
-fn hold_calls(starts: bool) -> Result<(), String> {
+/// `starts`: other programs may be started. `connects`: connections of TCP may be opened; to which ports Landlock says.
+fn hold_calls(starts: bool, connects: bool) -> Result<(), String> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = REFUSED.iter().map(|call| (*call, Vec::new())).collect();
+    if connects {
+        rules.insert(libc::SYS_socket, other_sockets().map_err(|why| why.to_string())?);
+    }
     if starts {
         // They stay in the group that is ended with it.
         rules.extend([libc::SYS_setsid, libc::SYS_setpgid].map(|call| (call, Vec::new())));
@@ -150,6 +158,22 @@ fn hold_calls(starts: bool) -> Result<(), String> {
     refuse(rules, libc::EACCES)?;
     // Its flags stand in memory, where no filter looks; who is told that it is not there takes the older call.
     refuse([(libc::SYS_clone3, Vec::new())].into(), libc::ENOSYS)
+}
+
+/// All sockets but those of TCP: what else there is Landlock does not hold.
+fn other_sockets() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let is = |argument, operator, value: libc::c_int| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value.unsigned_abs().into())
+    };
+    let ne = || SeccompCmpOp::Ne;
+    let mut rules = vec![SeccompRule::new(vec![is(0, ne(), libc::AF_INET)?, is(0, ne(), libc::AF_INET6)?])?];
+    // The kinds of sockets below the flags (`SOCK_TYPE_MASK`), but for streams.
+    for kind in (0..16).filter(|kind| *kind != libc::SOCK_STREAM) {
+        rules.push(SeccompRule::new(vec![is(1, SeccompCmpOp::MaskedEq(0xf), kind)?])?);
+    }
+    // Streams that are not TCP's: SCTP, MPTCP.
+    rules.push(SeccompRule::new(vec![is(2, ne(), 0)?, is(2, ne(), libc::IPPROTO_TCP)?])?);
+    Ok(rules)
 }
 
 fn refuse(rules: BTreeMap<i64, Vec<SeccompRule>>, error: i32) -> Result<(), String> {
@@ -169,5 +193,17 @@ pub fn weakness() -> Option<&'static str> {
     files.is_err().then_some(
         "this kernel has no Landlock (Linux 5.13 and on): programs that render a repository are kept from the network, \
          and can read the files of this user",
+    )
+}
+
+/// What this kernel cannot hold of a program that may open connections, as a sentence; `None` where all is held.
+pub fn weakness_of_connections() -> Option<&'static str> {
+    let ports = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessNet::from_all(ABI::V4))
+        .and_then(Ruleset::create);
+    ports.is_err().then_some(
+        "this kernel has no Landlock for ports (Linux 6.7 and on): where an index or a redirect of a chart repository names this \
+         machine, Helm asks it",
     )
 }

@@ -7,7 +7,9 @@
 //! a program is named that it may start, it starts our own again, which binds its end to that of Kustomize and becomes Helm;
 //! the rules hold for it already.
 //!
-//! Files are held by Landlock (Linux 5.13), sockets and processes by seccomp. Where the kernel has no Landlock, `weakness`
+//! A program that fetches (`charts`) may open connections of TCP to the ports that it is given, to nothing else, and asks no names.
+//!
+//! Files are held by Landlock (Linux 5.13), ports by Landlock (Linux 6.7), sockets and processes by seccomp. Where the kernel has no Landlock, `weakness`
 //! says so; without seccomp nothing is run.
 
 mod close;
@@ -17,7 +19,7 @@ use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use serde::{Deserialize, Serialize};
 
-pub use close::weakness;
+pub use close::{weakness, weakness_of_connections};
 
 /// First argument of our own program when it stands between. No verb is called so.
 const ASKED: &str = "__confined";
@@ -30,7 +32,9 @@ struct Rules {
     read: Vec<PathBuf>,
     /// Programs that it may start.
     starts: Option<[PathBuf; 2]>,
-    write: PathBuf,
+    write: Vec<PathBuf>,
+    /// Ports on which it may open connections; with none it has no sockets.
+    connect: Vec<u16>,
     seconds: u64,
     memory: u64,
     output: u64,

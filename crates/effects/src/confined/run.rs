@@ -50,6 +50,10 @@ pub struct Run<'a> {
     pub args: Vec<OsString>,
     /// Folders and files that it may read.
     pub read: Vec<PathBuf>,
+    /// Another folder that it may write into.
+    pub write: Option<PathBuf>,
+    /// Ports on which it may open connections of TCP; with none it opens no socket.
+    pub connect: Vec<u16>,
     /// Variables that are set to folders of their own, empty and writable, in its temporary folder.
     pub folders: &'a [&'a str],
     /// Other variables.
@@ -103,11 +107,14 @@ impl Run<'_> {
         let read: io::Result<Vec<PathBuf>> = self.read.iter().map(|path| real(path)).collect();
         let starts = self.starts.as_deref().map(|path| Ok([real(self.through)?, real(path)?])).transpose();
         let limits = self.limits;
+        let write: io::Result<Vec<PathBuf>> =
+            [Ok(home.clone())].into_iter().chain(self.write.as_deref().map(real)).collect();
         let rules = Rules {
             parent: rustix::process::getpid().as_raw_pid(),
             read: read.map_err(|why| cannot(&why))?,
             starts: starts.map_err(|why: io::Error| cannot(&why))?,
-            write: home.clone(),
+            write: write.map_err(|why| cannot(&why))?,
+            connect: self.connect,
             seconds: limits.time.as_secs(),
             memory: limits.memory,
             output: limits.output,

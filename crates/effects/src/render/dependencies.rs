@@ -55,13 +55,19 @@ pub struct Split {
     pub left_out: Vec<Dependency>,
     /// `repository: file://…`: copied in.
     pub local: Vec<Dependency>,
+    /// Locked, and fetched before: copied in.
+    pub locked: Vec<Dependency>,
     /// Names of dependencies that are rendered from `charts/`.
     pub vendored: BTreeSet<String>,
 }
 
 /// Takes out of `chart` (the content of `Chart.yaml` or `requirements.yaml`) what is not rendered. `vendored` holds the
-/// names of the charts found in the chart's `charts/` folder.
-pub fn split(chart: &mut Value, vendored: &BTreeSet<String>) -> Split {
+/// names of the charts found in the chart's `charts/` folder; `locked` says which of other places are there.
+pub fn split(
+    chart: &mut Value,
+    vendored: &BTreeSet<String>,
+    mut locked: impl FnMut(&Dependency) -> bool,
+) -> Split {
     let mut split = Split::default();
     let Some(Value::Array(entries)) = chart.get_mut("dependencies") else { return split };
     entries.retain(|entry| {
@@ -77,6 +83,9 @@ pub fn split(chart: &mut Value, vendored: &BTreeSet<String>) -> Split {
             true
         } else if dependency.repository.starts_with("file://") {
             split.local.push(dependency);
+            true
+        } else if locked(&dependency) {
+            split.locked.push(dependency);
             true
         } else {
             split.left_out.push(dependency);
@@ -95,13 +104,13 @@ mod tests {
     fn replaced_vendored_local_and_left_out() {
         let mut chart = json!({"name": "x", "dependencies": [
             {"name": "gateway-helm", "alias": "gatewayprovider", "version": "v1.7.1"},
-            {"name": "redis", "version": "1"}, {"name": "valkey"}, {"name": "common", "repository": "file://../common"}]});
-        let split = split(&mut chart, &["redis".to_owned()].into());
+            {"name": "redis", "version": "1"}, {"name": "valkey"}, {"name": "nats"}, {"name": "common", "repository": "file://../common"}]});
+        let split = split(&mut chart, &["redis".to_owned()].into(), |dependency| dependency.name == "nats");
         assert_eq!(split.replaced[0].values_key(), "gatewayprovider");
         assert_eq!(split.left_out[0].name, "valkey");
         let kept: Vec<_> =
             chart["dependencies"].as_array().into_iter().flatten().map(|d| &d["name"]).collect();
-        assert_eq!(kept, ["redis", "common"]);
+        assert_eq!(kept, ["redis", "nats", "common"]);
     }
 
     #[test]

@@ -157,21 +157,11 @@ const CLUSTERS: &str = "clusters";
 /// `clusters/<env>` of Flux: the Kustomization that applies the folder, else the folder.
 fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>> {
     let Ok(all) = checkout.peek(CLUSTERS) else { return Ok(None) };
-    let folders = std::fs::read_dir(&all).into_iter().flatten().flatten().map(|entry| entry.path());
-    // Folders of that name are common; Flux's own hold its objects.
-    let is_flux = |folder: &PathBuf| {
-        sync(folder).is_some() || yaml_files(folder).iter().any(|file| flux_objects(file).next().is_some())
-    };
-    let mut found: Vec<PathBuf> = folders.filter(|path| path.is_dir()).filter(is_flux).collect();
-    found.sort();
-    if found.is_empty() {
+    let names = flux_clusters(&all);
+    if names.is_empty() {
         return Ok(None);
     }
-    let Some(folder) = found.iter().find(|folder| folder.file_name().is_some_and(|name| name == env)) else {
-        let names: Vec<String> = found
-            .iter()
-            .filter_map(|folder| Some(folder.file_name()?.to_string_lossy().into_owned()))
-            .collect();
+    let Some(folder) = names.iter().find(|name| *name == env).map(|name| all.join(name)) else {
         let near = nearest(env, names.iter().map(String::as_str));
         let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
         let message = format!(
@@ -181,11 +171,24 @@ fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>
         return Err(Box::new(problems::root_missing(&problems::file(CLUSTERS), "", message)));
     };
     // What is read is noted.
-    let folder = checkout.resolve(&checkout.show(folder)).unwrap_or_else(|_| folder.clone());
+    let folder = checkout.resolve(&checkout.show(&folder)).unwrap_or(folder);
     Ok(Some(match sync(&folder) {
         Some(file) => Root::Application(file),
         None => Root::Folder { path: folder, follow: true },
     }))
+}
+
+/// Names of the folders that hold Flux's objects; folders below `clusters` are common.
+fn flux_clusters(all: &Path) -> Vec<String> {
+    let folders = std::fs::read_dir(all).into_iter().flatten().flatten().map(|entry| entry.path());
+    let is_flux = |folder: &PathBuf| {
+        sync(folder).is_some() || yaml_files(folder).iter().any(|file| flux_objects(file).next().is_some())
+    };
+    let found = folders.filter(|path| path.is_dir()).filter(is_flux);
+    let mut names: Vec<String> =
+        found.filter_map(|folder| Some(folder.file_name()?.to_str()?.to_owned())).collect();
+    names.sort();
+    names
 }
 
 /// The file with the Kustomization that applies the folder itself (`gotk-sync.yaml`).
@@ -219,8 +222,32 @@ fn flux_objects(file: &Path) -> impl Iterator<Item = Value> + use<> {
     documents.into_iter().map(|document| document.json).filter(flux::is_followed)
 }
 
+/// The environments that a work tree has: files of Argo CD's roots, values of the app of apps, clusters of Flux. Where there is
+/// none to be seen, one that is called `default`.
+pub fn environments(dir: &Path) -> Vec<String> {
+    let Ok(checkout) = Checkout::open(dir) else { return vec!["default".to_owned()] };
+    let chart = checkout.root().join("charts/app-of-apps");
+    let mut found = named(&checkout, &chart);
+    if found.is_empty() {
+        found = flux_clusters(&checkout.root().join(CLUSTERS));
+    }
+    if found.is_empty() { vec!["default".to_owned()] } else { found }
+}
+
 /// The environments that there are, for somebody who named another or none.
 fn others(checkout: &Checkout, chart: &Path, env: &str) -> String {
+    let found = named(checkout, chart);
+    match found.as_slice() {
+        [] => String::new(),
+        some => match nearest(env, some.iter().map(String::as_str)) {
+            Some(near) => format!("; environments here: {}; did you mean {near}?", some.join(", ")),
+            None => format!("; environments here: {}", some.join(", ")),
+        },
+    }
+}
+
+/// Environments by the names of files.
+fn named(checkout: &Checkout, chart: &Path) -> Vec<String> {
     let files = |folder: &Path, before: &str| -> Vec<String> {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -235,11 +262,5 @@ fn others(checkout: &Checkout, chart: &Path, env: &str) -> String {
     found.extend(files(chart, "values."));
     found.sort();
     found.dedup();
-    match found.as_slice() {
-        [] => String::new(),
-        some => match nearest(env, some.iter().map(String::as_str)) {
-            Some(near) => format!("; environments here: {}; did you mean {near}?", some.join(", ")),
-            None => format!("; environments here: {}", some.join(", ")),
-        },
-    }
+    found
 }

@@ -223,6 +223,8 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
             starts: None,
             args: args.into_iter().map(Into::into).collect(),
             read: vec![work.path().to_owned()],
+            write: None,
+            connect: Vec::new(),
             folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
             env: proxies.into(),
             limits: Limits { time, ..Limits::default() },
@@ -284,7 +286,7 @@ fn arguments(request: &Request<'_>) -> Vec<String> {
 }
 
 /// Helm's message without log decoration, bounded.
-pub(super) fn tidy(said: &str) -> String {
+pub(crate) fn tidy(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
     let lines = lines.filter(|line| !line.starts_with("Use --debug") && !line.starts_with("level="));
     let text: Vec<&str> = lines.collect();

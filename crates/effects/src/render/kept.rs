@@ -17,6 +17,7 @@ use super::{
     stamp::Stamp,
     touched::Touched,
 };
+use crate::charts::Reference;
 
 /// An Application that is to be read.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,8 @@ pub(super) struct KeptSource {
     pub(super) soon: BTreeSet<PathBuf>,
     /// Replaced components: chart, version as it is asked for, and values.
     pub(super) values: Vec<(String, String, Value)>,
+    /// Charts of other places that it names.
+    pub(super) charts: BTreeSet<Reference>,
     pub(super) parts: BTreeMap<PathBuf, KeptPart>,
     /// Applications that its parts bring, and sets of them.
     pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,

@@ -38,6 +38,7 @@ mod parameters;
 pub(crate) mod part;
 pub(crate) mod place;
 pub mod problems;
+mod remote;
 mod schema;
 pub(crate) mod sets;
 mod source;
@@ -55,9 +56,12 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, Object, ObjectKey, Problem};
 
-use crate::confined::run::Limits;
+use crate::{charts::Store, confined::run::Limits};
 
+pub use discover::environments;
 pub use jobs::Jobs;
+pub use remote::Charts;
+pub(crate) use remote::is_lost;
 pub use sets::Cluster;
 pub use touched::Touched;
 pub use tree::{Difference, Tree, Whole, Work, render};
@@ -73,6 +77,8 @@ pub struct Tools {
     pub cache: PathBuf,
     /// Longest that one `helm template` may take.
     pub timeout: Duration,
+    /// Charts of other places, and what they are locked to.
+    pub charts: Charts,
     /// What is known of the cluster of the environment, for ApplicationSets.
     pub cluster_labels: BTreeMap<String, String>,
     /// The program between us and `helm` (`confined`): our own.
@@ -100,6 +106,7 @@ impl Tools {
             kustomize,
             cache,
             timeout,
+            charts: Charts::default(),
             cluster_labels,
             through,
             jobs,
@@ -116,6 +123,12 @@ impl Tools {
     #[must_use]
     pub fn cluster_labels(self, cluster_labels: BTreeMap<String, String>) -> Self {
         Self { cluster_labels, ..self }
+    }
+
+    /// The same with charts of other places that are kept in this folder.
+    #[must_use]
+    pub fn charts(self, store: Store) -> Self {
+        Self { charts: Charts { store: Some(store), lock: None }, ..self }
     }
 
     /// The same with renderings that readings do not wait for.

@@ -33,7 +33,7 @@ pub(super) fn is_of_rendering(problem: &Problem) -> bool {
 macro_rules! problems {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $severity:ident, $hint:literal;)*) => {$(
         $(#[$doc])*
-        pub(super) fn $name(object: &ObjectKey, field: &str, message: String) -> Problem {
+        pub(crate) fn $name(object: &ObjectKey, field: &str, message: String) -> Problem {
             problem(object.clone(), field, $code, Severity::$severity, message, $hint)
         }
     )*};
@@ -76,12 +76,22 @@ problems! {
     charts_unread = 618, Warning, "name one with --root PATH, or the Application that renders it; until then nothing of it is known";
     /// A source in another repository.
     remote_source = 607, Warning,
-        "remote sources are never fetched: vendor it into the repository, or leave it to the cluster";
+        "sources of other repositories are not fetched: vendor it into this one, or leave it to the cluster";
+    /// The lock of charts cannot be read.
+    lock_invalid = 635, Error, "correct the file, or remove it and run `portolan charts lock` in this folder";
+    /// A chart of another place that is not locked, or whose content is not here.
+    not_locked = 636, Warning, "run: portolan charts lock DIR; nothing is fetched while rendering. Or vendor the chart into the repository";
+    /// A chart whose content is not what the lock says.
+    chart_damaged = 637, Error, "run: portolan charts lock DIR; what the chart brought before stays until then";
+    /// `charts lock` did not get a chart.
+    not_fetched = 638, Error, "correct the repository, the chart or the version; credentials are those of Helm (--registry-config, --repository-config)";
+    /// `charts lock` got another content for a version that is locked.
+    moved = 639, Error, "ask who publishes it why; to take what is there now: portolan charts lock --update";
     /// A kind of source that is not rendered.
     source_unsupported = 608, Warning, "use a chart or a folder of plain YAML for what Portolan shall act on";
     /// A dependency that is neither replaced nor vendored.
     dependency_left_out = 609, Warning,
-        "vendor it with `helm dependency build` if its objects matter here; values under its name have no effect";
+        "run: portolan charts lock DIR, or vendor it with `helm dependency build`, if its objects matter here; values under its name have no effect";
     /// A rendered document is no object.
     not_an_object = 610, Error, "complete the object in the template";
     /// Two sources bring the same object.

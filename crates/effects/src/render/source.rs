@@ -25,11 +25,14 @@ use super::{
     manifests::{self, Document, Manifests},
     parameters,
     part::{Change, PartKey},
-    problems, stage,
+    problems,
+    remote::{Pins, Taken},
+    stage,
     stamp::Stamp,
     touched::Touched,
     variables,
 };
+use crate::charts::LockFile;
 
 /// What every source is read with.
 pub(super) struct Context<'a> {
@@ -42,6 +45,8 @@ pub(super) struct Context<'a> {
     pub(super) touched: &'a Touched,
     /// Flux is in use.
     pub(super) flux: bool,
+    /// What charts of other places are locked to.
+    pub(super) lock: &'a LockFile,
     /// Parts that are read even if they are the same.
     pub(super) forced: &'a BTreeSet<PathBuf>,
     /// Files that somebody is writing.
@@ -74,6 +79,8 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
             pending,
             number: n,
             field,
+            pins: Pins::new(&checkout, &context.tools.charts, context.lock),
+            taken: None,
             old,
             out: KeptSource::default(),
             changes: Vec::new(),
@@ -82,6 +89,7 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
         if n == 0 {
             reader.namespace();
         }
+        reader.out.charts = reader.pins.named();
         changes.extend(reader.changes);
         // What is left of the old parts is not there any more.
         changes.extend(reader.old.parts.values().map(KeptPart::dropped));
@@ -99,6 +107,10 @@ pub(super) struct Reader<'a> {
     pub(super) pending: &'a Pending,
     number: usize,
     field: String,
+    /// Charts of other places.
+    pub(super) pins: Pins<'a>,
+    /// The one that is being read in place of a chart of the work tree, and the name of its part.
+    pub(super) taken: Option<(PathBuf, Arc<Taken>)>,
     /// The source as it was; what is taken over from it moves to `out`.
     pub(super) old: KeptSource,
     pub(super) out: KeptSource,
@@ -136,7 +148,7 @@ impl Reader<'_> {
     }
 
     pub(super) fn is_local(&self, source: &Source) -> bool {
-        source.flux.is_some()
+        source.flux.is_some() && source.repo_url.is_empty()
             || !flux::is_kind(&self.application.key)
                 && self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
     }
@@ -352,6 +364,9 @@ impl Reader<'_> {
             }
             return;
         }
+        if self.locked(source) {
+            return;
+        }
         let message = format!("source {place} of {} is remote and was not fetched", source.repo_url);
         self.report(problems::remote_source, ".repoURL", message);
     }
@@ -361,7 +376,14 @@ impl Reader<'_> {
         if self.context.unfinished.iter().any(|file| file.starts_with(folder)) {
             return self.later();
         }
-        let mut staged = match stage::chart(self.checkout, folder) {
+        self.chart_in(source, folder, shown);
+    }
+
+    /// A chart in a folder of the work tree, or one of another place that was unpacked there.
+    pub(super) fn chart_in(&mut self, source: &Source, folder: &Path, shown: &str) {
+        let taken = self.taken.clone();
+        let checkout = taken.as_ref().map_or(self.checkout, |(_, taken)| &taken.checkout);
+        let mut staged = match stage::chart(checkout, folder, &self.pins) {
             Ok(staged) => staged,
             Err(why) => {
                 let message =
@@ -395,13 +417,19 @@ impl Reader<'_> {
         }
         for dependency in staged.left_out.iter().filter(|dependency| dependency.enabled(&values)) {
             let message = format!(
-                "dependency {} {} of {shown} is not vendored and was taken out",
+                "dependency {} {} of {shown} is neither vendored nor locked, and was taken out",
                 dependency.name, dependency.version
             );
             self.report(problems::dependency_left_out, ".path", message);
         }
-        self.old.parts.remove(folder);
-        self.keep(folder, Some(Stamp::Chart(key)), false, read);
+        let part = self.part(folder);
+        self.old.parts.remove(&part);
+        self.keep(&part, Some(Stamp::Chart(key)), false, read);
+    }
+
+    /// The name of the part that a chart's folder is: that of a chart of another place is not where it is unpacked.
+    fn part(&self, folder: &Path) -> PathBuf {
+        self.taken.as_ref().map_or(folder, |(part, _)| part).to_owned()
     }
 
     /// The source cannot be rendered yet: what it brought stays, and it is tried with the next reading.
@@ -491,9 +519,10 @@ impl Reader<'_> {
         // What is taken out of the chart is not in the hash of what is rendered.
         let after = self.asked().flux.as_ref().map(|flux| (&flux.post_renderers, flux.key()));
         let key = format!("{hash} {:?} {:?} {after:?}", staged.replaced, staged.left_out);
-        let part = folder.and_then(|folder| self.old.parts.get(folder));
+        let named = folder.map(|folder| self.part(folder));
+        let part = named.as_ref().and_then(|named| self.old.parts.get(named));
         if part.is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())))
-            && folder.is_some_and(|folder| !self.context.forced.contains(folder))
+            && named.is_some_and(|named| !self.context.forced.contains(&named))
         {
             return Template::Same;
         }

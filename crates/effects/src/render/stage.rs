@@ -12,7 +12,9 @@ use serde_json::Value;
 use super::{
     checkout::{self, Checkout},
     dependencies::{Dependency, split},
+    remote::{Absent, Pins},
 };
+use crate::charts::FILE;
 
 /// Kind of the document that carries the merged values.
 pub(super) const VALUES_KIND: &str = "PortolanChartValues";
@@ -37,9 +39,9 @@ pub(super) struct Staged {
 ///
 /// # Errors
 /// A sentence for the finding.
-pub(super) fn chart(checkout: &Checkout, folder: &Path) -> Result<Staged, String> {
+pub(super) fn chart(checkout: &Checkout, folder: &Path, pins: &Pins<'_>) -> Result<Staged, String> {
     let mut staged = Staged::default();
-    add_chart(&mut staged, checkout, folder, Path::new(""), 0)?;
+    add_chart(&mut staged, checkout, folder, Path::new(""), 0, pins)?;
     staged.files.insert(PathBuf::from(VALUES_TEMPLATE), values_template());
     Ok(staged)
 }
@@ -70,6 +72,7 @@ fn add_chart(
     folder: &Path,
     at: &Path,
     depth: usize,
+    pins: &Pins<'_>,
 ) -> Result<(), String> {
     if depth > DEEPEST {
         return Err(format!("{} depends on charts nested too deep", checkout.show(folder)));
@@ -78,6 +81,9 @@ fn add_chart(
     let mut local = Vec::new();
     let mut replaced = BTreeSet::new();
     let mut manifests = Vec::new();
+    let mut taken = BTreeMap::new();
+    let mut damaged = None;
+    let exact = resolved(checkout, folder);
     for name in ["Chart.yaml", "requirements.yaml"] {
         let path = folder.join(name);
         if !path.is_file() {
@@ -85,7 +91,17 @@ fn add_chart(
         }
         let mut manifest = parse(checkout, &path)?;
         let names = vendored.iter().map(|(name, _)| name.clone()).collect();
-        let parts = split(&mut manifest, &names);
+        let parts = split(&mut manifest, &names, |dependency| {
+            let exact = exact.get(&(dependency.name.clone(), dependency.repository.clone()));
+            match pins.dependency(dependency, exact.map(String::as_str)) {
+                Some(Ok(chart)) => drop(taken.insert(dependency.name.clone(), chart)),
+                Some(Err(Absent::Damaged(why))) => {
+                    let _ = damaged.get_or_insert((dependency.name.clone(), why));
+                }
+                Some(Err(Absent::NotLocked(_))) | None => {}
+            }
+            taken.contains_key(&dependency.name)
+        });
         replaced.extend(parts.replaced.iter().map(|d| d.name.clone()));
         // Conditions of nested charts are about their own values, which only Helm knows here.
         if depth == 0 {
@@ -94,6 +110,9 @@ fn add_chart(
         staged.left_out.extend(parts.left_out);
         local.extend(parts.local);
         manifests.push((at.join(name), manifest.to_string().into_bytes()));
+    }
+    if let Some((name, why)) = damaged {
+        return Err(format!("its dependency {name} is not what {FILE} says: {why}"));
     }
     // Helm renders whatever lies in charts/, listed or not, so replaced charts must not be copied.
     let skip: BTreeSet<PathBuf> =
@@ -106,9 +125,25 @@ fn add_chart(
         let source = checkout.resolve(&target).map_err(|_| {
             format!("dependency {}: {} is not in the repository", dependency.name, dependency.repository)
         })?;
-        add_chart(staged, checkout, &source, &at.join("charts").join(&dependency.name), depth + 1)?;
+        add_chart(staged, checkout, &source, &at.join("charts").join(&dependency.name), depth + 1, pins)?;
+    }
+    for (name, chart) in taken {
+        add_chart(staged, &chart.checkout, &chart.folder(), &at.join("charts").join(name), depth + 1, pins)?;
     }
     Ok(())
+}
+
+/// The versions that the chart's own lock names (`helm dependency build` takes those), by name and repository.
+fn resolved(checkout: &Checkout, folder: &Path) -> BTreeMap<(String, String), String> {
+    let locks = ["Chart.lock", "requirements.lock"].map(|name| folder.join(name));
+    let read = locks.iter().filter(|path| path.is_file()).filter_map(|path| parse(checkout, path).ok());
+    let entries = read.flat_map(|lock| lock["dependencies"].as_array().cloned().unwrap_or_default());
+    let text = |entry: &Value, field: &str| entry[field].as_str().map(str::to_owned);
+    entries
+        .filter_map(|entry| {
+            Some(((text(&entry, "name")?, text(&entry, "repository")?), text(&entry, "version")?))
+        })
+        .collect()
 }
 
 fn parse(checkout: &Checkout, path: &Path) -> Result<Value, String> {

@@ -20,6 +20,7 @@ use super::{
     touched::Touched,
     walk::{Ask, walk},
 };
+use crate::charts::Reference;
 
 /// How often one reading looks again at parts whose objects are wanted all of a sudden. Twice is usual; more needs files
 /// that change meanwhile.
@@ -82,6 +83,8 @@ pub struct Whole {
     /// Objects that it would not store either, and that are handed on as they say what is to be restricted. They replace
     /// nothing that it would.
     pub unfit: BTreeSet<ObjectKey>,
+    /// Charts of other places that are named, and by which Applications.
+    pub charts: BTreeMap<Reference, BTreeSet<ObjectKey>>,
     /// What is known of kinds.
     pub definitions: Definitions,
 }
@@ -188,6 +191,7 @@ impl Tree {
             no_manifests: self.merged.no_manifests().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
             unfit: self.merged.unfit().cloned().collect(),
+            charts: walked.charts,
             definitions: self.merged.definitions().clone(),
         };
         whole.unsure.extend(self.merged.unsure());

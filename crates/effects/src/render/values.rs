@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     application::Helm,
-    checkout,
+    checkout::{self, Checkout},
     glob::{self, Glob},
     problems,
     source::Reader,
@@ -45,7 +45,7 @@ impl Reader<'_> {
                 let message = format!(
                     "values file {name} for environment {} does not exist beside the chart{}",
                     self.context.env,
-                    folder.map(|f| format!(" in {}", self.checkout.show(f))).unwrap_or_default()
+                    folder.map(|f| format!(" in {}", self.shown(f))).unwrap_or_default()
                 );
                 self.fail(problems::values_missing, &field, message);
                 return None;
@@ -54,7 +54,7 @@ impl Reader<'_> {
                 if pattern && named.contains(&path) || !taken.insert(path.clone()) {
                     continue;
                 }
-                let shown = self.checkout.show(&path);
+                let shown = self.shown(&path);
                 match checkout::read(&path) {
                     Ok(text) => out.push((shown, text)),
                     Err(why) => {
@@ -91,27 +91,39 @@ impl Reader<'_> {
 
     /// A values file: relative to the chart, to the repository (`/x`), or to the source that has the `ref` (`$ref/x`).
     pub(super) fn locate(&self, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
-        self.checkout.resolve(&self.absolute(name, folder)?).ok().filter(|path| path.is_file())
+        let (checkout, path) = self.absolute(name, folder)?;
+        checkout.resolve(&path).ok().filter(|path| path.is_file())
     }
 
-    fn absolute(&self, name: &str, folder: Option<&Path>) -> Option<String> {
+    /// A path as messages show it.
+    fn shown(&self, path: &Path) -> String {
+        let taken = self.taken.as_ref().and_then(|(_, taken)| taken.show(path));
+        taken.unwrap_or_else(|| self.checkout.show(path))
+    }
+
+    fn absolute(&self, name: &str, folder: Option<&Path>) -> Option<(&Checkout, String)> {
         if let Some(rest) = name.strip_prefix('$') {
             let (reference, path) = rest.split_once('/')?;
             let source = self.application.sources.iter().find(|source| source.r#ref == reference)?;
-            return self.is_local(source).then(|| path.to_owned());
+            return self.is_local(source).then(|| (self.checkout, path.to_owned()));
+        }
+        if let Some((_, taken)) = &self.taken {
+            // Of a chart of another place all that there is is the chart.
+            let top = taken.chart.top().display();
+            return Some((&taken.checkout, format!("{top}/{}", name.trim_start_matches('/'))));
         }
         if name.starts_with('/') {
-            return Some(name.trim_start_matches('/').to_owned());
+            return Some((self.checkout, name.trim_start_matches('/').to_owned()));
         }
-        Some(format!("{}/{name}", self.checkout.show(folder?)))
+        Some((self.checkout, format!("{}/{name}", self.checkout.show(folder?))))
     }
 
     fn expand(&self, name: &str, folder: Option<&Path>) -> Vec<PathBuf> {
-        let Some(pattern) = self.absolute(name, folder) else { return Vec::new() };
+        let Some((checkout, pattern)) = self.absolute(name, folder) else { return Vec::new() };
         // Search below the part that has no pattern yet; `..` in it is resolved there.
         let cut = pattern.find(['*', '?', '{', '[']).unwrap_or(pattern.len());
         let (fixed, rest) = pattern.split_at(pattern[..cut].rfind('/').map_or(0, |at| at + 1));
-        let (Ok(base), Some(glob)) = (self.checkout.resolve(fixed), Glob::path(rest)) else {
+        let (Ok(base), Some(glob)) = (checkout.resolve(fixed), Glob::path(rest)) else {
             return Vec::new();
         };
         let mut found: BTreeMap<Vec<(bool, String)>, PathBuf> = BTreeMap::new();

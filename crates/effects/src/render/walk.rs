@@ -34,6 +34,7 @@ use super::{
     source,
     touched::Touched,
 };
+use crate::charts::{FILE, LockFile, Reference};
 
 /// Application of applications of applications…: nobody means more.
 const DEEPEST: usize = 8;
@@ -67,6 +68,8 @@ pub(super) struct Walked {
     pub(super) problems: Vec<Problem>,
     pub(super) substitutions: Vec<String>,
     pub(super) unsure: BTreeSet<Name>,
+    /// Charts of other places that are named, and by which Applications.
+    pub(super) charts: BTreeMap<Reference, BTreeSet<ObjectKey>>,
     pub(super) changes: Vec<Change>,
 }
 
@@ -89,6 +92,7 @@ pub(super) fn walk(
         seen: BTreeSet::new(),
         flux: flux::State::default(),
         facts: false,
+        lock: Arc::default(),
     };
     match Checkout::open(ask.dir) {
         Err(why) => {
@@ -124,6 +128,8 @@ struct Walk<'a> {
     flux: flux::State,
     /// Flux is in use: what its objects refer to is kept.
     facts: bool,
+    /// What charts of other places are locked to.
+    lock: Arc<LockFile>,
 }
 
 impl Walk<'_> {
@@ -133,6 +139,7 @@ impl Walk<'_> {
     }
 
     fn start(&mut self, checkout: &Checkout, root: &Root) {
+        self.lock = self.lock(checkout);
         let (pending, follow) = root.pending(checkout, &self.overlays(checkout, root));
         let shown = pending.application.key.name.name.clone();
         self.repository = Some(String::new());
@@ -141,7 +148,7 @@ impl Walk<'_> {
         let mut sources = level.iter().flat_map(|pending| &pending.application.sources);
         self.repository = match root {
             // Whatever URL the root names is the one that this work tree stands for.
-            Root::Application(_) => sources.next(),
+            Root::Application(_) => sources.find(|source| source.chart.is_empty()),
             // No root Application names the URL: the first child whose path is here does.
             Root::Chart(..) | Root::Folder { .. } => {
                 sources.find(|s| !s.path.is_empty() && checkout.resolve(&s.path).is_ok())
@@ -184,6 +191,18 @@ impl Walk<'_> {
         self.out.unsure.append(&mut self.flux.unsure);
     }
 
+    /// What charts of other places are locked to.
+    fn lock(&mut self, checkout: &Checkout) -> Arc<LockFile> {
+        if let Some(lock) = &self.ask.tools.charts.lock {
+            return Arc::clone(lock);
+        }
+        let read = LockFile::read(checkout.root()).map_err(|why| {
+            let message = format!("it cannot be used, so no chart is locked: {why}");
+            self.out.problems.push(problems::lock_invalid(&problems::file(FILE), "", message));
+        });
+        Arc::new(read.unwrap_or_default())
+    }
+
     /// What stands in a plain folder beside plain files; what nobody can know of it is said.
     fn overlays(&mut self, checkout: &Checkout, root: &Root) -> Overlays {
         let Root::Folder { path, .. } = root else { return Overlays::default() };
@@ -222,6 +241,7 @@ impl Walk<'_> {
             repository: self.repository.as_deref(),
             touched: self.ask.touched,
             flux: self.facts,
+            lock: &self.lock,
             forced: self.ask.forced,
             unfinished: self.ask.unfinished,
         };
@@ -267,6 +287,9 @@ impl Walk<'_> {
             });
         }
         let object = problems::subject(key);
+        for reference in kept.sources.iter().flat_map(|source| &source.charts) {
+            self.out.charts.entry(reference.clone()).or_default().insert(object.clone());
+        }
         let mut children = Vec::new();
         for source in &kept.sources {
             self.out.problems.extend(source.problems.iter().cloned());

@@ -29,7 +29,8 @@ impl Reader<'_> {
     pub(in super::super) fn flux(&mut self, flux: &Flux, folder: &Path, shown: &str) {
         let shown = if shown.is_empty() { "." } else { shown };
         self.out.shown = Some(format!("{shown} (flux)"));
-        let staged = files::collect_or(self.checkout, folder, |checkout| generate::of(checkout, folder));
+        let staged =
+            files::collect_or(self.checkout, folder, &self.pins, |checkout| generate::of(checkout, folder));
         let staged = staged.and_then(|mut staged| {
             self.write(flux, folder, &mut staged)?;
             Ok(staged)
@@ -108,7 +109,7 @@ impl Reader<'_> {
                 return Err(format!("component path '{component}' must be local and relative"));
             }
             let missing = !folder.join(component).exists();
-            if staged.add_component(self.checkout, component)?
+            if staged.add_component(self.checkout, component, &self.pins)?
                 || !missing
                 || flux.written["ignoreMissingComponents"] != true
             {
@@ -134,8 +135,16 @@ impl Reader<'_> {
         }
         let mut merged = Map::new();
         for name in &flux.values_files {
-            let read = match self.checkout.resolve(name) {
+            // Of this repository by their path in it, of a chart of another place by that in the chart.
+            let found = match &self.taken {
+                Some((_, taken)) => {
+                    taken.checkout.resolve(&taken.chart.top().join(name).display().to_string())
+                }
+                None => self.checkout.resolve(name),
+            };
+            let read = match found {
                 Err(_) if flux.ignore_missing_values_files => continue,
+                Err(_) if self.taken.is_some() => Err("does not exist in the chart".to_owned()),
                 Err(_) => Err("does not exist in this repository".to_owned()),
                 Ok(path) => checkout::read_text(&path)
                     .map_err(|why| why.to_string())

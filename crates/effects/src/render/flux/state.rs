@@ -228,7 +228,9 @@ impl State {
             || reference.kind == "GitRepository"
                 && self.repository.as_deref().is_some_and(|known| same_repository(known, &url));
         if !here {
-            return Leads::Elsewhere(url);
+            // What has no URL is nowhere, and not here.
+            let nowhere = || format!("{} {} without a URL", reference.kind, reference.name);
+            return Leads::Elsewhere(if url.is_empty() { nowhere() } else { url });
         }
         let said = format!("{} {} ({url}) is read from the work tree", reference.kind, reference.name);
         if !self.substitutions.contains(&said) {
@@ -339,30 +341,30 @@ impl State {
                 let message = format!("{field} leads to this repository, and not to a chart in it");
                 return Err(Box::new(problems::application_invalid(&key, field, message)));
             }
-            Leads::Here => {
-                source.path = chart.name;
-                source.flux = Some(Flux {
-                    metadata: one.common.metadata.clone(),
-                    values_files: chart.values_files,
-                    ignore_missing_values_files: chart.ignore_missing_values_files,
-                    post_renderers: one.post_renderers.clone(),
-                    secret,
-                    ..Flux::default()
-                });
-            }
+            Leads::Here => source.path.clone_from(&chart.name),
             Leads::Elsewhere(url) => {
-                if chart.name.is_empty() {
-                    url.rsplit('/').next().unwrap_or_default().clone_into(&mut chart.name);
-                    source.target_revision = self.revision(&chart.source_ref, &namespace);
-                }
                 source.repo_url = url;
+                if chart.name.is_empty() {
+                    source.target_revision = self.revision(&chart.source_ref, &namespace);
+                    let url = source.repo_url.trim_end_matches('/').to_owned();
+                    let (place, name) = url.rsplit_once('/').unwrap_or(("", &url));
+                    (source.repo_url, chart.name) = (place.to_owned(), name.to_owned());
+                }
                 if chart.source_ref.kind == "GitRepository" {
-                    source.path = chart.name;
+                    source.path.clone_from(&chart.name);
                 } else {
-                    source.chart = chart.name;
+                    source.chart.clone_from(&chart.name);
                 }
             }
         }
+        source.flux = Some(Flux {
+            metadata: one.common.metadata.clone(),
+            values_files: chart.values_files,
+            ignore_missing_values_files: chart.ignore_missing_values_files,
+            post_renderers: one.post_renderers.clone(),
+            secret,
+            ..Flux::default()
+        });
         source.helm = Some(helm);
         let namespace = one.namespace();
         Ok(application(&one.common, source, namespace, one.create_namespace))
@@ -372,7 +374,8 @@ impl State {
     fn revision(&self, reference: &Reference, namespace: &Name) -> String {
         let json = self.facts.source(reference, namespace).map(|source| &source.json);
         let of = |field: &str| json.and_then(|json| json.pointer(&format!("/spec/ref/{field}"))?.as_str());
-        of("tag").or_else(|| of("semver")).unwrap_or_default().to_owned()
+        // As in Flux a digest is before a range, and that before a tag.
+        of("digest").or_else(|| of("semver")).or_else(|| of("tag")).unwrap_or_default().to_owned()
     }
 
     /// Values in Flux's order, and whether some come from Secrets.

@@ -83,6 +83,8 @@ fn prepared(
             starts,
             args: args.into_iter().map(Into::into).collect(),
             read: vec![work.path().to_owned()],
+            write: None,
+            connect: Vec::new(),
             folders: &[
                 "HELM_CACHE_HOME",
                 "HELM_CONFIG_HOME",

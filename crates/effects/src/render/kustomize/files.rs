@@ -15,7 +15,9 @@ use super::super::{
     checkout::{self, Checkout, Unresolved},
     dependencies::REPLACED,
     kustomization::FILES,
+    remote::{Absent, Pins, Taken},
 };
+use crate::charts::Reference;
 
 /// As for charts.
 const MOST_BYTES: u64 = 64 << 20;
@@ -37,6 +39,8 @@ pub(in super::super) struct Staged {
     pub(in super::super) own: Option<Own>,
     /// What is named by a URL: the file that names it, and the URL.
     pub(in super::super) remote: Vec<(String, String)>,
+    /// Charts of other places that are not there.
+    pub(in super::super) absent: Vec<(String, Absent)>,
     /// Charts that Portolan stands in for.
     pub(in super::super) replaced: Vec<Chart>,
     /// The annotation of origins is taken out of what is built: nobody but us asked for it.
@@ -62,9 +66,13 @@ pub(in super::super) struct Chart {
 ///
 /// # Errors
 /// A sentence for the finding.
-pub(in super::super) fn collect(checkout: &Checkout, folder: &Path) -> Result<Staged, String> {
+pub(in super::super) fn collect(
+    checkout: &Checkout,
+    folder: &Path,
+    pins: &Pins<'_>,
+) -> Result<Staged, String> {
     let top = PathBuf::from(checkout.show(folder));
-    let mut collector = Collector { checkout, out: Staged { top: top.clone(), ..Staged::default() } };
+    let mut collector = Collector { checkout, pins, out: Staged { top: top.clone(), ..Staged::default() } };
     let own = collector.kustomization(&top, 0)?;
     collector.out.own = own;
     Ok(collector.out)
@@ -77,14 +85,15 @@ pub(in super::super) fn collect(checkout: &Checkout, folder: &Path) -> Result<St
 pub(in super::super) fn collect_or(
     checkout: &Checkout,
     folder: &Path,
+    pins: &Pins<'_>,
     make: impl FnOnce(&Checkout) -> Result<Map<String, Value>, String>,
 ) -> Result<Staged, String> {
     if FILES.iter().any(|name| folder.join(name).is_file()) {
-        return collect(checkout, folder);
+        return collect(checkout, folder, pins);
     }
     let top = PathBuf::from(checkout.show(folder));
     let (mut json, file) = (make(checkout)?, top.join(FILES[0]));
-    let mut collector = Collector { checkout, out: Staged { top: top.clone(), ..Staged::default() } };
+    let mut collector = Collector { checkout, pins, out: Staged { top: top.clone(), ..Staged::default() } };
     collector.out.seen.insert(top.clone());
     collector.entries(&top, &file, &mut json, 0)?;
     collector.out.change(&file, &json);
@@ -106,8 +115,9 @@ impl Staged {
         &mut self,
         checkout: &Checkout,
         path: &str,
+        pins: &Pins<'_>,
     ) -> Result<bool, String> {
-        let mut collector = Collector { checkout, out: std::mem::take(self) };
+        let mut collector = Collector { checkout, pins, out: std::mem::take(self) };
         let top = collector.out.top.clone();
         let found = collector.named(&top, path, 0);
         *self = collector.out;
@@ -125,6 +135,7 @@ impl Staged {
 
 struct Collector<'a> {
     checkout: &'a Checkout,
+    pins: &'a Pins<'a>,
     out: Staged,
 }
 
@@ -282,7 +293,29 @@ impl Collector<'_> {
         Ok(())
     }
 
-    /// `helmCharts`: those that stand in the repository are rendered. Gives whether some were taken out.
+    /// Takes the files of a chart of another place, where Kustomize looks for what it has fetched.
+    fn taken(&mut self, taken: &Taken, from: &Path, at: &Path, depth: usize) -> Result<(), String> {
+        if depth > DEEPEST {
+            return Err(format!("{} is nested too deep", taken.shown));
+        }
+        let broken = |why: std::io::Error| format!("{} cannot be read: {why}", taken.shown);
+        for entry in std::fs::read_dir(from).map_err(broken)?.flatten() {
+            let (path, at) = (entry.path(), at.join(entry.file_name()));
+            if path.is_dir() {
+                self.taken(taken, &path, &at, depth + 1)?;
+                continue;
+            }
+            let content = checkout::read(&path).map_err(broken)?;
+            self.out.bytes += content.len() as u64;
+            if self.out.bytes > MOST_BYTES {
+                return Err(format!("what it is built from is larger than {} MiB", MOST_BYTES >> 20));
+            }
+            self.out.files.insert(at, content);
+        }
+        Ok(())
+    }
+
+    /// `helmCharts`: those that stand in the repository, or are locked, are rendered. Gives whether some were taken out.
     fn charts(&mut self, dir: &Path, file: &Path, json: &mut Map<String, Value>) -> Result<bool, String> {
         let home =
             json.get("helmGlobals").and_then(|globals| globals.get("chartHome")).and_then(Value::as_str);
@@ -327,10 +360,18 @@ impl Collector<'_> {
                 continue;
             }
             if !local && !repo.is_empty() {
-                self.out
-                    .remote
-                    .push((file.display().to_string(), format!("chart {name} {version} of {repo}")));
-                continue;
+                match Reference::new(repo, name, version).map(|chart| self.pins.take(&chart)) {
+                    Ok(Ok(taken)) => self.taken(&taken, &taken.folder(), &place, 0)?,
+                    Ok(Err(absent)) => {
+                        self.out.absent.push((format!("chart {name} {version} of {repo}"), absent));
+                        continue;
+                    }
+                    Err(_) => {
+                        let named = format!("chart {name} {version} of {repo}");
+                        self.out.remote.push((file.display().to_string(), named));
+                        continue;
+                    }
+                }
             }
             self.tree(&place, 0)?;
             for path in files.iter().filter(|path| !path.is_empty()) {
@@ -407,7 +448,8 @@ fn relative(from: &Path, to: &Path) -> String {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use super::{super::super::Charts, *};
+    use crate::charts::LockFile;
 
     fn staged(files: &[(&str, &str)], top: &str) -> Staged {
         let dir = tempfile::tempdir().unwrap();
@@ -418,7 +460,8 @@ mod tests {
         }
         let checkout = Checkout::open(dir.path()).unwrap();
         let folder = checkout.resolve(top).unwrap();
-        collect(&checkout, &folder).unwrap()
+        let (charts, lock) = (Charts::default(), LockFile::default());
+        collect(&checkout, &folder, &Pins::new(&checkout, &charts, &lock)).unwrap()
     }
 
     #[test]
@@ -477,7 +520,9 @@ mod tests {
         std::fs::write(dir.path().join("repo/a/kustomization.yaml"), "resources: [../../x.yaml]\n").unwrap();
         let checkout = Checkout::open(&dir.path().join("repo")).unwrap();
         let folder = checkout.resolve("a").unwrap();
-        assert_eq!(collect(&checkout, &folder).unwrap_err(), "../x.yaml leads outside the repository");
+        let (charts, lock) = (Charts::default(), LockFile::default());
+        let pins = Pins::new(&checkout, &charts, &lock);
+        assert_eq!(collect(&checkout, &folder, &pins).unwrap_err(), "../x.yaml leads outside the repository");
     }
 
     #[test]

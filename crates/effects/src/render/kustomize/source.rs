@@ -36,11 +36,11 @@ impl Reader<'_> {
                     return;
                 }
             };
-        let staged = files::collect(self.checkout, folder).and_then(|mut staged| {
+        let staged = files::collect(self.checkout, folder, &self.pins).and_then(|mut staged| {
             let ready = self.adapt(&mut staged, &options)?;
             Ok(ready.then_some(staged))
         });
-        let staged = match staged {
+        let mut staged = match staged {
             Ok(Some(staged)) => staged,
             Ok(None) => return,
             Err(why) => {
@@ -55,6 +55,10 @@ impl Reader<'_> {
         for (file, what) in &staged.remote {
             let message = format!("{file} names {what}, which is remote and was not fetched: it is left out");
             self.report(problems::remote_source, ".path", message);
+        }
+        for (what, absent) in std::mem::take(&mut staged.absent) {
+            let (report, message) = absent.told(&what);
+            self.fail(report, ".path", message);
         }
         if !options.version.is_empty() {
             self.out.substitutions.push(format!(
@@ -76,7 +80,7 @@ impl Reader<'_> {
     fn adapt(&mut self, staged: &mut Staged, options: &Kustomize) -> Result<bool, String> {
         let mut components = Vec::new();
         for path in &options.components {
-            if staged.add_component(self.checkout, path)? || !options.ignore_missing_components {
+            if staged.add_component(self.checkout, path, &self.pins)? || !options.ignore_missing_components {
                 components.push(path.clone());
             }
         }

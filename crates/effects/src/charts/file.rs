@@ -1,0 +1,132 @@
+//! `portolan.lock`: which version and which content each chart is that a repository names. Text that is reviewed: one block a
+//! chart, in the order of their names, and the same for the same charts whoever wrote it.
+
+use std::{collections::BTreeMap, fmt::Write as _, path::Path};
+
+use portolan_model::yaml;
+use serde::Deserialize;
+
+use super::{
+    reference::Reference,
+    store::{self, Digest},
+};
+
+/// Its name, at the root of the work tree.
+pub const FILE: &str = "portolan.lock";
+/// Larger ones are not read.
+const MOST_BYTES: u64 = 4 << 20;
+const HEAD: &str = "# Written by `portolan charts lock`, to be committed: charts of other places that this repository names, by content.\n\
+                    # `portolan render` and `portolan up` take them by these digests and fetch nothing.\n";
+
+/// What a chart was found to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locked {
+    /// Version in its `Chart.yaml`.
+    pub version: String,
+    /// Of the archive.
+    pub digest: Digest,
+}
+
+/// What the file says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LockFile {
+    /// By what is asked for.
+    pub charts: BTreeMap<Reference, Locked>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u32,
+    #[serde(default)]
+    charts: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    repository: String,
+    chart: String,
+    asked: String,
+    version: String,
+    digest: String,
+}
+
+impl LockFile {
+    /// Reads that of a work tree; what is not there is empty.
+    ///
+    /// # Errors
+    /// A sentence about the file.
+    pub fn read(folder: &Path) -> Result<Self, String> {
+        match store::read(&folder.join(FILE), MOST_BYTES) {
+            Ok(bytes) => Self::parse(&String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text")?),
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(why) => Err(format!("it cannot be read: {why}")),
+        }
+    }
+
+    /// Reads its text.
+    ///
+    /// # Errors
+    /// A sentence about the file.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let (mut documents, errors) = yaml::load(text);
+        if let Some(error) = errors.first() {
+            return Err(format!("YAML error at line {}: {}", error.line, error.message));
+        }
+        if documents.len() != 1 {
+            return Err(format!("it holds {} documents in place of one", documents.len()));
+        }
+        let written = Written::deserialize(documents.swap_remove(0).json).map_err(|why| why.to_string())?;
+        if written.version != 1 {
+            return Err(format!("it has version {}, and this Portolan reads version 1", written.version));
+        }
+        let mut charts = BTreeMap::new();
+        for (n, entry) in written.charts.into_iter().enumerate() {
+            let at = |why: &dyn std::fmt::Display| format!("charts[{n}]: {why}");
+            let reference = Reference::new(&entry.repository, &entry.chart, &entry.asked)
+                .map_err(|why| at(&format!("chart {:?}: {why}", entry.chart)))?;
+            let digest = Digest::parse(&entry.digest)
+                .ok_or_else(|| at(&"digest: \"sha256:\" and 64 digits in hexadecimal are wanted"))?;
+            let locked = Locked { version: entry.version, digest };
+            if charts.insert(reference.clone(), locked).is_some() {
+                // A merge of two branches that took one side of each: which is meant, nobody knows.
+                return Err(at(&format!("{reference} stands there twice")));
+            }
+        }
+        Ok(Self { charts })
+    }
+
+    /// Its text.
+    pub fn text(&self) -> String {
+        let mut text = format!("{HEAD}version: 1\n");
+        text.push_str(if self.charts.is_empty() { "charts: []\n" } else { "charts:\n" });
+        for (Reference { repository, chart, asked }, Locked { version, digest }) in &self.charts {
+            // JSON's texts are YAML's, whatever stands in them.
+            let quoted = |text: &str| serde_json::Value::from(text).to_string();
+            let _ = write!(
+                text,
+                "- chart: {}\n  repository: {}\n  asked: {}\n  version: {}\n  digest: {digest}\n",
+                quoted(chart),
+                quoted(repository),
+                quoted(asked),
+                quoted(version)
+            );
+        }
+        text
+    }
+
+    /// Writes it, whole or not at all. It is written also where it says the same: who watches it reads the charts then.
+    ///
+    /// # Errors
+    /// The system's own.
+    pub fn write(&self, folder: &Path) -> std::io::Result<()> {
+        use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
+        let mut new = tempfile::Builder::new().prefix(".portolan.lock").tempfile_in(folder)?;
+        new.write_all(self.text().as_bytes())?;
+        new.as_file().set_permissions(std::fs::Permissions::from_mode(0o644))?;
+        new.as_file().sync_all()?;
+        new.persist(folder.join(FILE)).map_err(|error| error.error)?;
+        Ok(())
+    }
+}
