@@ -12,7 +12,10 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::{
     World,
-    gitops::configuration::{self, Environment},
+    gitops::{
+        configuration::{self, Environment},
+        ledger::{self, Entry},
+    },
     simulate::simulate,
     world,
 };
@@ -105,7 +108,7 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
 /// Everything as JSON: docs/reference/cli.md, "render".
 fn wanted(env: &str, mut rendered: Rendered) -> Value {
     let mut engine = world::engine();
-    configure(&mut engine, env, &mut rendered);
+    let mut ledger = configure(&mut engine, env, &mut rendered);
     let namespaces: BTreeSet<&Name> = rendered
         .objects
         .iter()
@@ -139,6 +142,10 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         .rows::<world::Finding>()
         .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))
         .collect();
+    let problems: Vec<Problem> = engine.rows::<world::Finding>().map(|row| row.problem.clone()).collect();
+    let objects = ledger::gather(ledger::objects(&rendered.objects, &problems));
+    ledger.extend(objects);
+    ledger.sort_by(|a, b| (a.fate, &a.of, &a.why).cmp(&(b.fate, &b.of, &b.why)));
     json!({
         "environment": env,
         "applications": rendered.whole.applications.iter().map(|app| application(app, &rendered.objects)).collect::<Vec<_>>(),
@@ -151,29 +158,32 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         "dns": rooms::dns(&engine),
         "substitutions": rendered.whole.substitutions,
         "noManifests": rendered.whole.no_manifests,
+        "ledger": ledger,
         "verdict": status::verdict::of(&engine),
         "findings": findings,
     })
 }
 
 /// Settings that the repository gives to the components which Portolan stands in for.
-fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) {
-    let (components, problems) = configuration::components(&rendered.whole.adapters);
-    rendered.problems.extend(problems);
+fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) -> Vec<Entry> {
+    let components = configuration::components(&rendered.whole.adapters);
+    rendered.problems.extend(components.problems);
     let made = configuration::configure(&Environment {
         name: env,
-        components: &components,
+        components: &components.all,
         applications: rendered.whole.applications.iter().map(|app| &app.key).collect(),
         cluster_resource_namespace: None,
     });
     rendered.problems.extend(made.problems);
     engine.put(made.settings);
+    engine.put(made.reach);
     for component in made.dns {
         engine.put(component);
     }
     for credential in made.credentials {
         engine.put(credential);
     }
+    components.ledger
 }
 
 fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {

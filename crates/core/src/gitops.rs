@@ -7,6 +7,7 @@
 pub mod adapters;
 pub mod configuration;
 pub mod health;
+pub mod ledger;
 pub mod rows;
 pub mod sync;
 pub mod verdict;

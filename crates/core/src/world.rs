@@ -47,8 +47,8 @@ use crate::{
     },
     secrets,
     secrets::rows::{
-        ComponentCredential, Mirror, MirrorClaim, MirrorKey, MirrorUnwanted, MirrorWanted, UnsealFailure,
-        UnsealWanted,
+        ComponentCredential, Mirror, MirrorClaim, MirrorKey, MirrorUnwanted, MirrorWanted, Reach,
+        UnsealFailure, UnsealWanted,
     },
     status,
     status::rows::{EntryPoint, HostClaim, Probe},
@@ -198,7 +198,7 @@ world! {
         settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
-        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [],
+        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], reach: Reach [],
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],

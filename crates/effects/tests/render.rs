@@ -56,9 +56,9 @@ fn summary(rendered: &Rendered) -> String {
     }
     out += "settings\n";
     for c in &rendered.whole.adapters {
-        let (component, problems) = portolan_core::gitops::adapters::adapt(c);
-        let _ = writeln!(out, "  {:?}", component.unwrap());
-        for p in problems {
+        let made = portolan_core::gitops::adapters::adapt(c);
+        let _ = writeln!(out, "  {:?}", made.component.unwrap());
+        for p in made.problems {
             let _ = writeln!(out, "    {} {:?} {} {}", p.code, p.severity, p.object, p.message);
         }
     }

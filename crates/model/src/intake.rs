@@ -75,6 +75,11 @@ impl Intake {
     }
 }
 
+/// Whether objects of a kind mean something to Portolan: policies judge all the others, and nothing else.
+pub fn is_acted_on(kind: &crate::Kind) -> bool {
+    foreign::is_ours(kind)
+}
+
 /// Reads an object.
 pub fn intake(object: &Object) -> Intake {
     read(object, &node::Reads::default())

@@ -2,8 +2,12 @@
 
 use std::sync::Arc;
 
-use portolan_core::{policy::rows::Submitted, world};
-use portolan_model::{Kind, NamespacedName, ObjectKey, input::Certificate};
+use portolan_core::{
+    gitops::ledger,
+    policy::rows::Submitted,
+    world::{self, Finding},
+};
+use portolan_model::{Kind, NamespacedName, ObjectKey, Problem, input::Certificate};
 use serde_json::{Value, json};
 
 use super::{Driver, now};
@@ -15,6 +19,10 @@ impl Driver {
         substitutions.extend(self.acme_substitutions());
         let (run, known) = (&self.run, &self.reading.applications);
         let mut status = status::status(&self.engine, &self.store, run, &substitutions, known);
+        let problems: Vec<Problem> = self.engine.rows::<Finding>().map(|row| row.problem.clone()).collect();
+        let objects = ledger::objects(self.store.list().map(|stored| &stored.object), &problems);
+        let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
+        status["ledger"] = entries.map(|entry| json!(entry)).collect();
         // Of a first start nothing is known yet, and nothing is fine.
         if !self.reading.done && self.store.list().next().is_none() {
             status["starting"] = true.into();

@@ -11,6 +11,7 @@ use std::{
 use portolan_core::gitops::{
     adapters::{Component, ComponentValues},
     configuration::{self, Environment},
+    ledger::Entry,
 };
 use portolan_effects::{
     folder::Burst,
@@ -79,6 +80,8 @@ pub struct Reading {
     pub applications: Vec<ApplicationInfo>,
     /// What is wrong with that.
     component_problems: Vec<Problem>,
+    /// What becomes of each key of their values.
+    pub ledger: Vec<Entry>,
 }
 
 impl Reading {
@@ -118,6 +121,7 @@ impl Reading {
             component_values: Vec::new(),
             applications: Vec::new(),
             component_problems: Vec::new(),
+            ledger: Vec::new(),
         }
     }
 
@@ -311,7 +315,9 @@ impl Driver {
     fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
         let old = mem::take(&mut self.reading.component_values);
         let values = still_said(old, whole);
-        (self.reading.components, self.reading.component_problems) = configuration::components(&values);
+        let read = configuration::components(&values);
+        (self.reading.components, self.reading.component_problems) = (read.all, read.problems);
+        self.reading.ledger = read.ledger;
         self.reading.component_values = values;
         let made = configuration::configure(&Environment {
             name: &self.reading.env,
@@ -321,6 +327,7 @@ impl Driver {
         });
         self.put_credentials(made.credentials);
         self.engine.put(made.settings);
+        self.engine.put(made.reach);
         self.put_dns_settings(made.dns);
         self.reading.component_problems.iter().cloned().chain(made.problems).collect()
     }

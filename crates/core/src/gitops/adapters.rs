@@ -1,21 +1,25 @@
-//! Values of the upstream charts that Portolan stands in for, as settings of the matching capability. Whatever an
-//! adapter does not understand is listed in one `info` problem a component; nothing is dropped in silence.
+//! Values of the upstream charts that Portolan stands in for, as settings of the matching capability. What becomes of each
+//! key stands in [`keys`] and goes into the ledger; nothing is dropped in silence.
 
 mod arguments;
 mod cert_manager;
 mod external_dns;
+mod keys;
 mod others;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Code, Name, ObjectKey, Problem, Severity};
 use serde_json::Value;
 
 pub use cert_manager::CertManager;
 pub use external_dns::ExternalDns;
-pub use others::GatewayProvider;
+pub use others::{GatewayProvider, SealedSecrets};
+
+use super::ledger::Fate;
 
 /// Values of one component, as Helm merged them.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,42 +47,54 @@ pub enum Component {
     CertManager(CertManager),
     /// `gateway-helm` (Envoy Gateway).
     GatewayProvider(GatewayProvider),
-    /// `sealed-secrets`, in this namespace; nothing to set.
-    SealedSecrets(Name),
-    /// `reflector`, in this namespace; nothing to set.
-    Reflector(Name),
+    /// `sealed-secrets`.
+    SealedSecrets(SealedSecrets),
+    /// `reflector`: patterns of namespaces that it does not look at (`configuration.watcher.excludedNamespaces`).
+    Reflector(Vec<Name>),
     /// `kyverno`, in this namespace; its policies are not enforced by Portolan yet.
     Kyverno(Name),
 }
 
-/// Reads the values of a component; `None` for a chart that Portolan does not stand in for.
-pub fn adapt(values: &ComponentValues) -> (Option<Component>, Vec<Problem>) {
+/// What is known of a component.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Adapted {
+    /// Its settings; `None` for a chart that Portolan does not stand in for.
+    pub component: Option<Component>,
+    /// What is wrong with its values, or has no effect.
+    pub problems: Vec<Problem>,
+    /// What becomes of each key and flag: fate, why, which.
+    pub ledger: Vec<(Fate, Name, String)>,
+}
+
+/// Reads the values of a component.
+pub fn adapt(values: &ComponentValues) -> Adapted {
     let mut reader = Reader::new(values);
     let namespace = values.namespace.clone();
     let component = match &*values.component {
         "external-dns" => Component::ExternalDns(Box::new(external_dns::read(&mut reader))),
         "cert-manager" => Component::CertManager(cert_manager::read(&mut reader, namespace)),
         "gateway-helm" => Component::GatewayProvider(others::gateway_provider(&mut reader, namespace)),
-        "sealed-secrets" => Component::SealedSecrets(namespace),
-        "reflector" => Component::Reflector(namespace),
+        "sealed-secrets" => Component::SealedSecrets(others::sealed_secrets(&mut reader, namespace)),
+        "reflector" => Component::Reflector(others::reflector(&mut reader)),
         "kyverno" => Component::Kyverno(namespace),
-        _ => return (None, Vec::new()),
+        _ => return Adapted::default(),
     };
-    (Some(component), reader.finish())
+    walk::walk(&mut reader);
+    reader.finish(component)
 }
 
 /// Reads values and remembers which were asked for.
 struct Reader<'a> {
     values: &'a ComponentValues,
     used: BTreeSet<String>,
-    /// Arguments and the like that nothing understands.
-    ignored: Vec<String>,
+    /// Arguments and the like: what they are, what becomes of them and why.
+    given: Vec<(Fate, &'static str, String)>,
     problems: Vec<Problem>,
 }
 
 impl<'a> Reader<'a> {
     fn new(values: &'a ComponentValues) -> Self {
-        Self { values, used: BTreeSet::new(), ignored: Vec::new(), problems: Vec::new() }
+        Self { values, used: BTreeSet::new(), given: Vec::new(), problems: Vec::new() }
     }
 
     /// The value at a path; it counts as understood.
@@ -118,39 +134,36 @@ impl<'a> Reader<'a> {
         });
     }
 
-    fn finish(mut self) -> Vec<Problem> {
-        let mut names = Vec::new();
-        unread(&self.values.values, "", &self.used, &mut names);
-        names.append(&mut self.ignored);
-        if !names.is_empty() {
-            let message = format!("these values have no effect on one machine: {}", names.join(", "));
-            let hint = "nothing to do if they are about pods, images or metrics of the upstream controller";
+    /// The ledger, and in one finding each what has no effect and what was not looked at.
+    fn finish(mut self, component: Component) -> Adapted {
+        let mut by_fate: BTreeMap<(Fate, &str), Vec<&str>> = BTreeMap::new();
+        for (fate, why, what) in &self.given {
+            by_fate.entry((*fate, why)).or_default().push(what);
+        }
+        let told = |wanted: Fate| -> Option<String> {
+            let parts = by_fate.iter().filter(|((fate, _), _)| *fate == wanted);
+            let parts: Vec<String> =
+                parts.map(|((_, why), keys)| format!("{} ({why})", keys.join(", "))).collect();
+            (!parts.is_empty()).then(|| parts.join("; "))
+        };
+        let (without_effect, unseen) = (told(Fate::Irrelevant), told(Fate::NotLookedAt));
+        if let Some(what) = without_effect {
+            let message = format!("these values change nothing here: {what}");
+            let hint = "nothing to do";
             self.problem(640, Severity::Info, "", &message, hint);
         }
+        if let Some(what) = unseen {
+            let field =
+                self.given.iter().find(|(fate, ..)| *fate == Fate::NotLookedAt).map(|(.., key)| key.clone());
+            let message =
+                format!("these values may change what the cluster does, and are not looked at: {what}");
+            let hint =
+                "know that the answers leave them out, or take them out of the values for this environment";
+            self.problem(646, Severity::Warning, &field.unwrap_or_default(), &message, hint);
+        }
         self.problems.sort();
-        self.problems
-    }
-}
-
-/// Paths of values that nothing read: whole subtrees by their top, others by the leaf beside what was read.
-fn unread(value: &Value, at: &str, used: &BTreeSet<String>, out: &mut Vec<String>) {
-    let Value::Object(map) = value else { return };
-    for (name, value) in map {
-        let path = if at.is_empty() { name.clone() } else { format!("{at}.{name}") };
-        if used.contains(&path) {
-            // `provider` is read both as text and as `provider.name`: what else is in the mapping still counts.
-            let below = format!("{path}.");
-            if value.is_object() && used.iter().any(|other| other.starts_with(&below)) {
-                unread(value, &path, used, out);
-            }
-            continue;
-        }
-        let below = format!("{path}.");
-        if value.is_object() && used.iter().any(|other| other.starts_with(&below)) {
-            unread(value, &path, used, out);
-        } else {
-            out.push(path);
-        }
+        let ledger = self.given.into_iter().map(|(fate, why, what)| (fate, why.into(), what)).collect();
+        Adapted { component: Some(component), problems: self.problems, ledger }
     }
 }
 

@@ -2,8 +2,15 @@
 
 use portolan_model::{Name, NamespacedName, ObjectKey, Problem};
 
-use super::adapters::{Component, ComponentValues, ExternalDns, adapt};
-use crate::{certificates::rows::Settings, dns::rows::DnsSettings, secrets::rows::ComponentCredential};
+use super::{
+    adapters::{Component, ComponentValues, ExternalDns, adapt},
+    ledger::{self, Entry},
+};
+use crate::{
+    certificates::rows::Settings,
+    dns::rows::DnsSettings,
+    secrets::rows::{ComponentCredential, Reach},
+};
 
 /// Where cert-manager looks for Secrets of ClusterIssuers where nobody says so.
 const CLUSTER_RESOURCE_NAMESPACE: &str = "cert-manager";
@@ -27,16 +34,66 @@ pub struct Configuration {
     pub settings: Settings,
     /// Of the DNS room, one for each external-dns; never empty.
     pub dns: Vec<DnsSettings>,
+    /// Of the secrets room.
+    pub reach: Reach,
     /// Secrets that are there only for components.
     pub credentials: Vec<ComponentCredential>,
     /// What cannot be done as it was asked for.
     pub problems: Vec<Problem>,
 }
 
-/// Reads the values of all components; the second part is what is wrong with them.
-pub fn components(values: &[ComponentValues]) -> (Vec<Component>, Vec<Problem>) {
-    let (components, problems): (Vec<_>, Vec<_>) = values.iter().map(adapt).unzip();
-    (components.into_iter().flatten().collect(), problems.into_iter().flatten().collect())
+/// What is known of all components.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Components {
+    /// Their settings.
+    pub all: Vec<Component>,
+    /// What is wrong with their values.
+    pub problems: Vec<Problem>,
+    /// What becomes of each key and flag.
+    pub ledger: Vec<Entry>,
+}
+
+/// Reads the values of all components.
+pub fn components(values: &[ComponentValues]) -> Components {
+    let mut made = Components::default();
+    let mut lines = Vec::new();
+    for one in values {
+        let adapted = adapt(one);
+        let of = Name::from(format!("values of {} ({})", one.component, one.object));
+        made.all.extend(adapted.component);
+        made.problems.extend(adapted.problems);
+        lines.extend(adapted.ledger.into_iter().map(|(fate, why, what)| (of.clone(), fate, why, what)));
+    }
+    made.ledger = ledger::gather(lines);
+    made
+}
+
+/// Where Secrets are opened and mirrored. Of several of a kind each adds what it reaches.
+fn reach(components: &[Component]) -> Reach {
+    let mut reach = Reach::default();
+    let sealed: Vec<_> = components
+        .iter()
+        .filter_map(|component| match component {
+            Component::SealedSecrets(settings) => Some(&settings.namespaces),
+            _ => None,
+        })
+        .collect();
+    if !sealed.is_empty() && sealed.iter().all(|namespaces| namespaces.is_some()) {
+        reach.unsealed = Some(sealed.into_iter().flatten().flatten().cloned().collect());
+    }
+    let mut excluded: Vec<&Vec<Name>> = components
+        .iter()
+        .filter_map(|component| match component {
+            Component::Reflector(excluded) => Some(excluded),
+            _ => None,
+        })
+        .collect();
+    // What all of them leave alone; patterns are compared as they are written.
+    if let Some(first) = excluded.pop() {
+        let by_all = |pattern: &&Name| excluded.iter().all(|other| other.contains(pattern));
+        reach.not_mirrored = first.iter().filter(by_all).cloned().collect();
+    }
+    reach
 }
 
 /// Of several cert-managers the first counts; every external-dns does.
@@ -66,6 +123,7 @@ pub fn configure(environment: &Environment<'_>) -> Configuration {
             cluster_resource_namespace: namespace.unwrap_or_else(|| CLUSTER_RESOURCE_NAMESPACE.into()),
             shim: said.map(|settings| settings.shim.clone()).unwrap_or_default(),
         },
+        reach: reach(components),
         dns,
         credentials: external
             .iter()
@@ -120,8 +178,9 @@ mod tests {
     }
 
     fn configured(values: &[ComponentValues], namespace: Option<&Name>) -> Configuration {
-        let (components, problems) = components(values);
-        assert!(problems.iter().all(|problem| problem.code.0 >= 640), "{problems:?}");
+        let read = components(values);
+        assert!(read.problems.iter().all(|problem| problem.code.0 >= 640), "{:?}", read.problems);
+        let components = read.all;
         let application = application_key("root");
         configure(&Environment {
             name: "dev-01",

@@ -13,7 +13,7 @@ use super::{
     reflection::{self, AUTO_REFLECTS, REFLECTS, Reflection},
     rows::{
         Mirror, MirrorClaim, MirrorClaimKey, MirrorContent, MirrorKey, MirrorKind, MirrorUnwanted,
-        MirrorWanted,
+        MirrorWanted, Reach,
     },
 };
 use crate::{Cx, policy::rows::Denied, world::AllNamespaces};
@@ -80,6 +80,11 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
         return;
     }
     let Some(reflection) = Reflection::read(cx, &seen.key, &seen.annotations) else { return };
+    let reach = cx.get::<Reach>(&Name::default());
+    let is_reached = |namespace: &Name| reach.as_ref().is_none_or(|reach| reach.mirrors(namespace));
+    if !is_reached(&seen.key.name.namespace) {
+        return problems::excluded(cx, &seen.key);
+    }
     if let Some(source) = &reflection.reflects {
         if let Err((refused, why)) = by_hand(cx, seen, source) {
             // What was filled in while it was allowed goes at once; it stays if its source is merely gone.
@@ -97,7 +102,8 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
     let namespaces = cx.find::<AllNamespaces>(&());
     reflection::check(cx, &seen.key, &reflection, &namespaces);
     for namespace in namespaces {
-        if namespace.name != seen.key.name.namespace && reflection.is_auto(&namespace) {
+        let other = namespace.name != seen.key.name.namespace && is_reached(&namespace.name);
+        if other && reflection.is_auto(&namespace) {
             let name = NamespacedName::new(namespace.name.clone(), seen.key.name.name.clone());
             claim(cx, seen, MirrorKey { kind: seen.key.kind, name }, true);
         }
@@ -134,6 +140,10 @@ fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), (bool, String
     let Some(source) = Seen::get(cx, &key) else {
         return Err(other(format!("the source {} does not exist", key.object())));
     };
+    if cx.get::<Reach>(&Name::default()).is_some_and(|reach| !reach.mirrors(&key.name.namespace)) {
+        let namespace = &key.name.namespace;
+        return Err((true, format!("reflector does not look at namespace {namespace} (excludedNamespaces)")));
+    }
     // Whoever wants a mirror of a mirror means its source; a chain could be a circle.
     let allowed = Reflection::read(cx, &key, &source.annotations);
     if source.maker == Maker::Mirrored || allowed.as_ref().is_some_and(|r| r.reflects.is_some()) {

@@ -23,7 +23,8 @@ mod unseal;
 use portolan_engine::Engine;
 use portolan_model::input::{Certificate, ConfigMap, Gateway, Issuer, Namespace, SealedSecret, Secret};
 use rows::{
-    ComponentCredential, Mirror, MirrorClaim, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted,
+    ComponentCredential, Mirror, MirrorClaim, MirrorUnwanted, MirrorWanted, Reach, UnsealFailure,
+    UnsealWanted,
 };
 
 use crate::{
@@ -40,20 +41,20 @@ pub use unseal::immutable;
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("unseal_wanted", unseal::unseal_wanted)
-        .reads::<(Secret, UnsealFailure, Issuer, Gateway, Settings, ComponentCredential)>()
+        .reads::<(Secret, UnsealFailure, Issuer, Gateway, Settings, ComponentCredential, Reach)>()
         .writes::<(UnsealWanted, Finding)>();
     engine
         .map("missing_credentials", credentials::missing)
         .reads::<(Secret, SealedSecret, Settings)>()
         .writes::<(Finding,)>();
-    engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace, Denied)>().writes::<(
+    engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace, Denied, Reach)>().writes::<(
         MirrorClaim,
         MirrorUnwanted,
         Finding,
     )>();
     engine
         .map("config_map_mirrors", mirrors::of_config_map)
-        .reads::<(ConfigMap, Namespace, Denied)>()
+        .reads::<(ConfigMap, Namespace, Denied, Reach)>()
         .writes::<(MirrorClaim, MirrorUnwanted, Finding)>();
     engine
         .group::<MirrorClaimsByMirror>("mirrors", mirrors::mirrors)

@@ -15,6 +15,26 @@ pub(super) fn sealed_secret(key: &NamespacedName) -> ObjectKey {
     ObjectKey::new("bitnami.com", "SealedSecret", key.namespace.clone(), key.name.clone())
 }
 
+/// The controller that is stood in for does not look at the namespace.
+pub(super) fn out_of_reach(cx: &mut Cx<'_>, key: &NamespacedName) {
+    let message = format!(
+        "the sealed-secrets controller does not look at namespace {}: the SealedSecret is not opened",
+        key.namespace
+    );
+    let hint = "add the namespace to additionalNamespaces of its chart, or let it look at all";
+    problem(cx, sealed_secret(key), 157, Severity::Error, "metadata.namespace", message, hint);
+}
+
+/// Reflector leaves the namespace alone.
+pub(super) fn excluded(cx: &mut Cx<'_>, key: &MirrorKey) {
+    let message = format!(
+        "reflector does not look at namespace {}: it is among its excludedNamespaces",
+        key.name.namespace
+    );
+    let hint = "nothing is copied from here or to here; take the namespace out of excludedNamespaces, or the annotations away";
+    problem(cx, key.object(), 165, Severity::Warning, "metadata.namespace", message, hint);
+}
+
 /// Values that no key opens. `needless` names who would use the Secret and needs it not.
 pub(super) fn unopened(
     cx: &mut Cx<'_>,

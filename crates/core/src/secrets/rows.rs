@@ -1,6 +1,9 @@
 //! Rows of the secrets room.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_model::{
     Name, NamespacedName, ObjectKey, Redacted,
@@ -82,6 +85,30 @@ pub enum Unopened {
     /// A key opened the session key, but the value does not belong to it.
     #[error("the value is damaged")]
     Damaged,
+}
+
+/// Fact: how far the components reach that are stood in for. One row; without it they reach everywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// Always the empty name.
+    pub key: Name,
+    /// Namespaces whose SealedSecrets are opened; `None` for all.
+    pub unsealed: Option<BTreeSet<Name>>,
+    /// Patterns (`*`, `?`) of namespaces that are no source and no target of mirrors.
+    pub not_mirrored: Vec<Name>,
+}
+row!(Reach, Name, "reach");
+
+impl Reach {
+    /// Whether SealedSecrets of a namespace are opened.
+    pub fn unseals(&self, namespace: &Name) -> bool {
+        self.unsealed.as_ref().is_none_or(|namespaces| namespaces.contains(namespace))
+    }
+
+    /// Whether mirrors come from and go to a namespace.
+    pub fn mirrors(&self, namespace: &str) -> bool {
+        !self.not_mirrored.iter().any(|pattern| wildmatch::WildMatch::new(pattern).matches(namespace))
+    }
 }
 
 /// Fact: a Secret that is there only for a component that Portolan stands in for, which needs no credential here.

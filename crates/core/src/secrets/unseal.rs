@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use portolan_model::input::{Maker, SealedSecret, Secret};
+use portolan_model::{
+    Name,
+    input::{Maker, SealedSecret, Secret},
+};
 use serde_json::Value;
 
 use super::{
     credentials, problems,
-    rows::{Over, UnsealFailure, UnsealWanted},
+    rows::{Over, Reach, UnsealFailure, UnsealWanted},
 };
 use crate::Cx;
 
@@ -20,6 +23,10 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     // What an API server refuses is made nothing of: a Secret that lacks a key would be worse than none.
     if sealed.refused.is_some() {
         return;
+    }
+    let reach = cx.get::<Reach>(&Name::default());
+    if reach.is_some_and(|reach| !reach.unseals(&sealed.key.namespace)) {
+        return problems::out_of_reach(cx, &sealed.key);
     }
     let mut wanted = (**sealed).clone();
     for name in sealed.template.iter().filter(|(_, text)| text.contains(ACTION)).map(|(name, _)| name) {

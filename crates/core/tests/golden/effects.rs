@@ -89,10 +89,10 @@ fn component(name: &str, dns: &Value) -> DnsSettings {
         version: Name::new(dns["version"].as_str().unwrap_or_default()),
         values,
     });
-    let (Some(Component::ExternalDns(told)), adapted) = made else { panic!("{made:?}") };
+    let Some(Component::ExternalDns(told)) = &made.component else { panic!("{made:?}") };
     let serious = |problem: &Problem| problem.severity == Severity::Error;
-    assert!(!adapted.iter().any(serious), "{adapted:?}");
-    let (settings, problems) = DnsSettings::of_external_dns(&told);
+    assert!(!made.problems.iter().any(serious), "{made:?}");
+    let (settings, problems) = DnsSettings::of_external_dns(told);
     assert_eq!(problems, []);
     settings
 }

@@ -136,6 +136,15 @@ const BUILT_IN: [&str; 14] = [
 /// Most letters that a misspelt kind or group differs in.
 const MISSPELT: usize = 2;
 
+/// Whether the kind is one of [`OURS`], brings others, or defines kinds.
+pub(super) fn is_ours(kind: &crate::Kind) -> bool {
+    let brings =
+        ["argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"];
+    brings.contains(&&*kind.group)
+        || kind.is("apiextensions.k8s.io", "CustomResourceDefinition")
+        || OURS.iter().any(|(group, kinds)| *group == &*kind.group && kinds.contains(&&*kind.kind))
+}
+
 /// Says what the object asks for and does not get here.
 pub(super) fn foreign(root: &mut Root<'_>) {
     let ObjectKey { kind, .. } = root.object.key.clone();

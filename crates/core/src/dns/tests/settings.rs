@@ -17,7 +17,7 @@ fn of(values: serde_json::Value) -> (DnsSettings, usize) {
         version: Name::default(),
         values,
     };
-    let (Some(Component::ExternalDns(component)), _) = adapt(&values) else { panic!("no external-dns") };
+    let Some(Component::ExternalDns(component)) = adapt(&values).component else { panic!("no external-dns") };
     let (settings, problems) = DnsSettings::of_external_dns(&component);
     (settings, problems.len())
 }

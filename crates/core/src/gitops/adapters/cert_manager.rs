@@ -4,8 +4,8 @@
 use portolan_model::Name;
 use serde_json::Value;
 
-use super::{Reader, arguments};
-use crate::certificates::rows::ShimSettings;
+use super::{Reader, arguments, keys};
+use crate::{certificates::rows::ShimSettings, gitops::ledger::Fate};
 
 /// What cert-manager is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,15 +67,18 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
     gates(reader, &mut told);
     if let Some(value) = reader.take("extraArgs") {
         let (flags, rest) = arguments::flags(value);
-        reader.ignored.extend(rest.into_iter().map(|text| format!("extraArgs {text}")));
+        for text in rest {
+            reader.given.push((Fate::Refused, "no flag", format!("extraArgs {text}")));
+        }
         for (name, value) in flags {
+            argument(reader, &name, value.as_deref());
             if name == "cluster-resource-namespace"
                 && let Some(value) = &value
             {
                 // The chart's own default for it.
                 cluster = if value == "$(POD_NAMESPACE)" { namespace.clone() } else { value.as_str().into() };
-            } else if !told.flag(&name, value.as_deref()) {
-                reader.ignored.push(format!("extraArgs --{name}"));
+            } else {
+                told.flag(&name, value.as_deref());
             }
         }
     }
@@ -90,17 +93,45 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
 
 /// `featureGates` of the chart and of `config`.
 fn gates(reader: &mut Reader<'_>, told: &mut Told) {
-    const GATES: [&str; 2] = ["ExperimentalGatewayAPISupport", "ListenerSets"];
-    for gate in GATES {
-        if let Some(value) = reader.text(&format!("config.featureGates.{gate}")) {
-            told.flag("feature-gates", Some(&format!("{gate}={value}")));
+    if let Some(map) = reader.take("config.featureGates").and_then(Value::as_object) {
+        for (name, on) in map {
+            told.flag("feature-gates", Some(&format!("{name}={on}")));
+            gate(reader, name, on == true, "config.featureGates");
         }
     }
-    let Some(text) = reader.text("featureGates") else { return };
-    told.flag("feature-gates", Some(&text));
-    let named = |item: &&str| !GATES.iter().any(|gate| item.trim().starts_with(gate));
-    let others = text.split(',').filter(|item| !item.trim().is_empty()).filter(named);
-    reader.ignored.extend(others.map(|item| format!("featureGates {}", item.trim())));
+    if let Some(text) = reader.text("featureGates") {
+        told.flag("feature-gates", Some(&text));
+        gate_list(reader, &text, "featureGates");
+    }
+}
+
+/// What becomes of a flag, for the ledger.
+fn argument(reader: &mut Reader<'_>, name: &str, value: Option<&str>) {
+    let given = format!("extraArgs --{name}");
+    if name == "feature-gates" {
+        return gate_list(reader, value.unwrap_or_default(), &given);
+    }
+    let known = keys::of("cert-manager").zip(keys::cert_manager_flag(name));
+    let (fate, why) = known
+        .and_then(|(known, key)| known.fate(key))
+        .unwrap_or((Fate::NotLookedAt, "a flag that cert-manager does not know: it would not start"));
+    // A switch that is off says nothing.
+    if !(fate == Fate::NotLookedAt && value == Some("false")) {
+        reader.given.push((fate, why, given));
+    }
+}
+
+/// Feature gates as a flag has them: `A=true,B=false`.
+fn gate_list(reader: &mut Reader<'_>, text: &str, field: &str) {
+    for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+        let (name, on) = part.split_once('=').unwrap_or((part, ""));
+        gate(reader, name.trim(), on.trim() == "true", field);
+    }
+}
+
+fn gate(reader: &mut Reader<'_>, name: &str, on: bool, field: &str) {
+    let (fate, why) = keys::cert_manager_gate(name, on);
+    reader.given.push((fate, why, format!("{field} {name}")));
 }
 
 #[derive(Default)]
@@ -113,8 +144,8 @@ struct Told {
 }
 
 impl Told {
-    /// Takes a flag of the program, if it is one that counts here.
-    fn flag(&mut self, name: &str, value: Option<&str>) -> bool {
+    /// Takes a flag of the program, if it is one of the shims.
+    fn flag(&mut self, name: &str, value: Option<&str>) {
         let on = value.is_none_or(|value| matches!(value, "1" | "t" | "T" | "TRUE" | "true" | "True"));
         let list = || {
             let items = value.unwrap_or_default().split(',').map(str::trim);
@@ -141,9 +172,8 @@ impl Told {
                     }
                 }
             }
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
     fn settings(self, minor: Option<u32>) -> ShimSettings {

@@ -9,8 +9,28 @@ mod values;
 
 use portolan_model::{Code, Name, ObjectKey, Severity};
 
-use super::{ComponentValues, Reader};
-use crate::dns::{Policy, annotations::go_duration_seconds};
+use super::{ComponentValues, Reader, keys::PODS};
+use crate::{
+    dns::{Policy, annotations::go_duration_seconds},
+    gitops::ledger::Fate,
+};
+
+pub(super) use values::FLAGS as FLAG_KEYS;
+
+/// Keys of the chart that become no flag.
+pub(super) const KEYS: &[(Fate, &str, &str)] = &[
+    (
+        Fate::Used,
+        "",
+        "enabled env envFrom extraArgs extraVolumes image.tag provider namespaced sourceNamespace watchReleaseNamespace",
+    ),
+    (
+        Fate::Irrelevant,
+        "a provider that is a program of its own; the embedded zones stand for it",
+        "provider.webhook",
+    ),
+    (Fate::Irrelevant, PODS, values::OTHERS),
+];
 
 /// Types that external-dns knows; of some routes make none.
 const RECORD_TYPES: [&str; 10] = ["A", "AAAA", "CNAME", "TXT", "NS", "SRV", "MX", "PTR", "NAPTR", "DNAME"];

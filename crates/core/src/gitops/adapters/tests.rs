@@ -16,9 +16,9 @@ fn values(component: &str, values: Value) -> ComponentValues {
 }
 
 fn external_dns(input: Value) -> (ExternalDns, Vec<(u16, String)>) {
-    let (component, problems) = adapt(&values("external-dns", input));
-    let Some(Component::ExternalDns(settings)) = component else { panic!("{component:?}") };
-    (*settings, problems.into_iter().map(|p| (p.code.0, p.message)).collect())
+    let made = adapt(&values("external-dns", input));
+    let Some(Component::ExternalDns(settings)) = made.component else { panic!("{made:?}") };
+    (*settings, made.problems.into_iter().map(|p| (p.code.0, p.message)).collect())
 }
 
 #[test]
@@ -54,11 +54,12 @@ fn nothing_is_dropped_in_silence() {
     assert!(!settings.stopped);
     assert_eq!((&*settings.label_filter, &*settings.annotation_filter), ("a=b", "c"));
     let of = |code| problems.iter().find(|p| p.0 == code).unwrap().1.clone();
-    assert_eq!(
-        of(640),
-        "external-dns: these values have no effect on one machine: provider.webhook, resources, logLevel, \
-         extraArgs --google-project, extraArgs --events"
-    );
+    let without_effect = of(640);
+    for key in
+        ["provider.webhook", "resources", "logLevel", "extraArgs --google-project", "extraArgs --events"]
+    {
+        assert!(without_effect.contains(key), "{key}: {without_effect}");
+    }
     assert!(of(644).ends_with("service, crd"));
 }
 
@@ -159,7 +160,7 @@ fn lists_add_up_and_variables_stand_for_what_is_not_set() {
 fn the_version_is_that_of_the_image_else_of_the_chart() {
     let of = |version: &str, input: Value| {
         let made = adapt(&ComponentValues { version: version.into(), ..values("external-dns", input) });
-        let Some(Component::ExternalDns(settings)) = made.0 else { panic!("no external-dns") };
+        let Some(Component::ExternalDns(settings)) = made.component else { panic!("no external-dns") };
         settings.version
     };
     assert_eq!(of("1.20.0", json!({})), Some(20));
@@ -179,33 +180,151 @@ fn defaults() {
     assert_eq!(external_dns(Value::Null).1.len(), 2);
 }
 
+fn fates(made: &Adapted, fate: Fate) -> String {
+    let items = made.ledger.iter().filter(|(of, ..)| *of == fate).map(|(.., item)| item.as_str());
+    items.collect::<Vec<_>>().join(" ")
+}
+
 #[test]
 fn the_other_components() {
-    let (component, problems) =
-        adapt(&values("cert-manager", json!({"crds": {"enabled": true, "keep": true}})));
-    let Some(Component::CertManager(settings)) = component else { panic!("{component:?}") };
+    let made = adapt(&values("cert-manager", json!({"crds": {"enabled": true, "keep": true}})));
+    let Some(Component::CertManager(settings)) = &made.component else { panic!("{made:?}") };
     assert_eq!(&*settings.cluster_resource_namespace, "ns");
-    assert!(problems[0].message.ends_with("crds.keep"));
+    assert_eq!(
+        (fates(&made, Fate::Used), fates(&made, Fate::Irrelevant)),
+        ("crds.enabled".into(), "crds.keep".into())
+    );
     let flags = json!({"extraArgs": ["--cluster-resource-namespace=other", "--v=2"]});
-    let (component, _) = adapt(&values("cert-manager", flags));
+    let made = adapt(&values("cert-manager", flags));
     assert!(
-        matches!(component, Some(Component::CertManager(c)) if &*c.cluster_resource_namespace == "other")
+        matches!(made.component, Some(Component::CertManager(c)) if &*c.cluster_resource_namespace == "other")
     );
     let foreign = json!({"config": {"envoyGateway": {"gateway": {"controllerName": "x.example/y"}}}});
-    assert_eq!(adapt(&values("gateway-helm", foreign)).1[0].code.0, 641);
-    assert_eq!(adapt(&values("redis", json!({}))).0, None);
+    assert_eq!(adapt(&values("gateway-helm", foreign)).problems[0].code.0, 641);
+    assert_eq!(adapt(&values("redis", json!({}))), Adapted::default());
+}
+
+/// Codes of what is said, and the keys that were not looked at.
+fn said(component: &str, input: Value) -> (Vec<u16>, String) {
+    let made = adapt(&values(component, input));
+    (made.problems.iter().map(|p| p.code.0).collect(), fates(&made, Fate::NotLookedAt))
+}
+
+#[test]
+fn what_may_change_an_answer_and_is_not_looked_at_is_said() {
+    for (component, input, unseen) in [
+        ("cert-manager", json!({"config": {"namespace": "a"}}), "config.namespace"),
+        ("cert-manager", json!({"extraArgs": ["--namespace=a"]}), "extraArgs --namespace"),
+        ("cert-manager", json!({"extraArgs": ["--no-such-flag"]}), "extraArgs --no-such-flag"),
+        ("cert-manager", json!({"disableAutoApproval": true}), "disableAutoApproval"),
+        (
+            "cert-manager",
+            json!({"featureGates": "NoSuchGate=true,NameConstraints=true"}),
+            "featureGates NoSuchGate",
+        ),
+        (
+            "cert-manager",
+            json!({"config": {"featureGates": {"ValidateCAA": true}}}),
+            "config.featureGates ValidateCAA",
+        ),
+        (
+            "cert-manager",
+            json!({"extraArgs": ["--feature-gates=OtherNames=false"]}),
+            "extraArgs --feature-gates OtherNames",
+        ),
+        ("cert-manager", json!({"config": {"futureKey": 1}}), "config.futureKey"),
+        (
+            "gateway-helm",
+            json!({"config": {"envoyGateway": {"provider": {"kubernetes": {"watch": {"type": "Namespaces", "namespaces": ["a"]}}}}}}),
+            "config.envoyGateway.provider.kubernetes.watch",
+        ),
+        (
+            "gateway-helm",
+            json!({"config": {"envoyGateway": {"extensionManager": {"hooks": {"x": 1}}}}}),
+            "config.envoyGateway.extensionManager",
+        ),
+        ("sealed-secrets", json!({"command": ["other"]}), "command"),
+        (
+            "reflector",
+            json!({"extraEnv": [{"name": "ES_Reflector__Watcher__ExcludedNamespaces"}]}),
+            "extraEnv",
+        ),
+    ] {
+        let (codes, found) = said(component, input.clone());
+        assert!(codes.contains(&646), "{component} {input}: {codes:?}");
+        assert_eq!(found, unseen, "{component} {input}");
+    }
+    for (component, harmless) in [
+        (
+            "cert-manager",
+            json!({"disableAutoApproval": false, "featureGates": "", "config": {}, "extraArgs": []}),
+        ),
+        (
+            "cert-manager",
+            json!({"config": {"apiVersion": "controller.config.cert-manager.io/v1alpha1",
+            "kind": "ControllerConfiguration", "controllers": ["*"]}, "ingressShim": {"defaultIssuerKind": "Issuer"}}),
+        ),
+        ("cert-manager", json!({"featureGates": "ExperimentalGatewayAPISupport=true, ServerSideApply=true"})),
+        ("cert-manager", json!({"extraArgs": ["--enable-gateway-api", "--v=4"], "replicaCount": 2})),
+        (
+            "gateway-helm",
+            json!({"config": {"envoyGateway": {"extensionApis": {}, "provider": {"type": "Kubernetes"}}}}),
+        ),
+        ("sealed-secrets", json!({"keyrenewperiod": "0", "createController": true})),
+        (
+            "kyverno",
+            json!({"config": {"webhooks": {"namespaceSelector": {}}}, "features": {"policyExceptions": {"enabled": true}}}),
+        ),
+    ] {
+        let (codes, unseen) = said(component, harmless.clone());
+        assert!(
+            unseen.is_empty() && codes.iter().all(|code| *code == 640),
+            "{component} {harmless}: {codes:?} {unseen}"
+        );
+    }
+}
+
+#[test]
+fn a_misspelt_key_that_matters_is_told() {
+    let made = adapt(&values("reflector", json!({"configuration": {"watcher": {"excludeNamespaces": "a"}}})));
+    assert_eq!(
+        made.problems.iter().map(|p| p.code.0).collect::<Vec<_>>(),
+        [640],
+        "below a known key: {made:?}"
+    );
+    let made = adapt(&values("cert-manager", json!({"disableAutoAproval": true, "grafana": 1})));
+    let told: Vec<_> = made.problems.iter().filter(|p| p.code.0 == 647).map(|p| p.message.clone()).collect();
+    assert_eq!(told, ["cert-manager: disableAutoAproval is not known to the chart; disableAutoApproval is"]);
+}
+
+#[test]
+fn sealed_secrets_reach_where_their_controller_looks() {
+    let reach = |input: Value| {
+        let made = adapt(&values("sealed-secrets", input));
+        let Some(Component::SealedSecrets(settings)) = made.component else { panic!("no component") };
+        let stopped = made.problems.iter().any(|p| p.code.0 == 648);
+        let all =
+            settings.namespaces.map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+        (all, stopped)
+    };
+    let only = |names: &str| (Some(names.to_owned()), false);
+    assert_eq!(reach(json!({})), (None, false));
+    assert_eq!(reach(json!({"additionalNamespaces": ["b", "a"]})), only("a b ns"));
+    assert_eq!(reach(json!({"args": ["--all-namespaces=false", "--update-status"]})), only("ns"));
+    assert_eq!(reach(json!({"args": ["--additional-namespaces", "a,b"]})), only("a b ns"));
+    assert_eq!(reach(json!({"args": ["--all-namespaces"], "additionalNamespaces": ["a"]})), (None, false));
+    assert_eq!(reach(json!({"args": ["--label-selector=a=b"]})), (Some(String::new()), true));
+    assert_eq!(reach(json!({"createController": false})), (Some(String::new()), true));
 }
 
 #[test]
 fn gateways_are_looked_at_where_cert_manager_is_told_so() {
     let told = |version: &str, input: Value| {
         let values = ComponentValues { version: version.into(), ..values("cert-manager", input) };
-        let (Some(Component::CertManager(made)), problems) = adapt(&values) else {
-            panic!("no cert-manager")
-        };
-        assert!(problems.iter().all(|problem| problem.code.0 == 640), "{problems:?}");
-        let ignored = problems.first().map(|problem| problem.message.clone()).unwrap_or_default();
-        ((made.shim.gateways, made.shim.listener_sets), ignored)
+        let made = adapt(&values);
+        assert!(made.problems.iter().all(|problem| problem.code.0 == 640), "{made:?}");
+        let Some(Component::CertManager(told)) = &made.component else { panic!("no cert-manager") };
+        ((told.shim.gateways, told.shim.listener_sets), fates(&made, Fate::NotLookedAt))
     };
     let new = "v1.21.2";
     for (version, input, expected) in [
@@ -240,9 +359,9 @@ fn gateways_are_looked_at_where_cert_manager_is_told_so() {
     ] {
         assert_eq!(told(version, input.clone()), (expected, String::new()), "{version} {input}");
     }
-    let (_, ignored) =
-        told(new, json!({"featureGates": "ListenerSets=true,ServerSideApply=true", "extraArgs": ["--v=4"]}));
-    assert!(ignored.ends_with(": featureGates ServerSideApply=true, extraArgs --v"), "{ignored}");
+    let more = json!({"featureGates": "ListenerSets=true,ServerSideApply=true", "extraArgs": ["--v=4"]});
+    let made = adapt(&values("cert-manager", more));
+    assert_eq!(fates(&made, Fate::Irrelevant), "featureGates ServerSideApply extraArgs --v");
 }
 
 #[test]
@@ -252,11 +371,10 @@ fn the_default_issuer_of_ingresses_is_that_of_the_last_word() {
         "ingressShim": {"defaultIssuerName": "value", "defaultIssuerKind": "ClusterIssuer"},
         "extraArgs": ["--default-issuer-name=flag", "--auto-certificate-annotations=x/y, z"],
     });
-    let (Some(Component::CertManager(made)), problems) = adapt(&values("cert-manager", input)) else {
-        panic!()
-    };
-    assert_eq!(problems, []);
-    let shim = made.shim;
+    let made = adapt(&values("cert-manager", input));
+    assert_eq!(made.problems, []);
+    let Some(Component::CertManager(told)) = made.component else { panic!("no cert-manager") };
+    let shim = told.shim;
     assert_eq!((&*shim.issuer, &*shim.issuer_kind, &*shim.issuer_group), ("flag", "ClusterIssuer", "g"));
     assert_eq!(
         (shim.auto_annotations, shim.extra_annotations),

@@ -7,7 +7,7 @@ use portolan_model::{
 
 use super::*;
 use crate::secrets::{
-    rows::{Mirror, MirrorContent, MirrorKey, MirrorKind, MirrorUnwanted, MirrorWanted},
+    rows::{Mirror, MirrorContent, MirrorKey, MirrorKind, MirrorUnwanted, MirrorWanted, Reach},
     selector,
 };
 
@@ -54,6 +54,28 @@ fn mirror(namespace: &str, of: &str, data: &str) -> String {
         &[("reflects", of), ("auto-reflects", "True")],
         &format!("  labels: {{app.kubernetes.io/managed-by: portolan}}\nstringData: {{k: {data}}}"),
     )
+}
+
+#[test]
+fn excluded_namespaces_are_neither_source_nor_target() {
+    let auto = [("reflection-allowed", "true"), ("reflection-auto-enabled", "true")];
+    let mut engine = world_of(&source(&auto));
+    assert_eq!(mirrors(&engine), ["b/tls of a/tls", "c/tls of a/tls"]);
+    let excluding = |patterns: &[&str]| Reach {
+        not_mirrored: patterns.iter().map(|pattern| (*pattern).into()).collect(),
+        ..Reach::default()
+    };
+    engine.put(excluding(&["c*", "kube-?"]));
+    step(&mut engine);
+    assert_eq!((mirrors(&engine), codes(&engine)), (vec!["b/tls of a/tls".to_owned()], vec![]));
+    engine.put(excluding(&["?"]));
+    step(&mut engine);
+    assert_eq!((mirrors(&engine), codes(&engine)), (vec![], vec![165]));
+    // One that a user wrote asks in vain.
+    engine.put(excluding(&["a"]));
+    apply(&mut engine, &object("Secret", "b", "mine", &[("reflects", "a/tls")], ""));
+    step(&mut engine);
+    assert_eq!((mirrors(&engine), codes(&engine)), (vec![], vec![165, 162]));
 }
 
 fn mirrors(engine: &Engine<World>) -> Vec<String> {

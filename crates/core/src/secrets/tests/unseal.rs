@@ -5,7 +5,7 @@ use portolan_model::{
 
 use super::*;
 use crate::secrets::immutable;
-use crate::secrets::rows::{ComponentCredential, Over, Unopened, UnsealFailure, UnsealWanted};
+use crate::secrets::rows::{ComponentCredential, Over, Reach, Unopened, UnsealFailure, UnsealWanted};
 
 const SEALED: &str = "
 apiVersion: bitnami.com/v1alpha1
@@ -47,6 +47,29 @@ fn finding(engine: &Engine<World>) -> (Severity, String) {
     assert_eq!(all.len(), 1, "{all:?}");
     assert_eq!(all[0].2, "SealedSecret/cert-manager/dns");
     (all[0].1, all[0].3.clone())
+}
+
+#[test]
+fn where_the_controller_does_not_look_nothing_is_opened() {
+    let mut engine = world::engine();
+    apply(&mut engine, SEALED);
+    let reach = |namespaces: &[&str]| Reach {
+        unsealed: Some(namespaces.iter().map(|name| (*name).into()).collect()),
+        ..Reach::default()
+    };
+    engine.put(reach(&["sealed-secrets"]));
+    step(&mut engine);
+    assert_eq!((wanted(&engine), codes(&engine)), (None, vec![157]));
+    engine.put(reach(&["sealed-secrets", "cert-manager"]));
+    step(&mut engine);
+    assert!(wanted(&engine).is_some());
+    assert_eq!(codes(&engine), Vec::<u16>::new());
+    engine.put(reach(&[]));
+    step(&mut engine);
+    assert_eq!((wanted(&engine), codes(&engine)), (None, vec![157]));
+    engine.put(Reach::default());
+    step(&mut engine);
+    assert!(wanted(&engine).is_some());
 }
 
 #[test]

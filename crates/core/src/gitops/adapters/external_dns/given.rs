@@ -12,7 +12,10 @@ use super::{
     flags::{self, Effect, Form},
     stop, text, values,
 };
-use crate::dns::annotations::go_duration_seconds;
+use crate::{dns::annotations::go_duration_seconds, gitops::ledger::Fate};
+
+/// Why flags that cannot change a record here have no effect.
+const PROVIDER: &str = "about the provider's API, logs and pace; the embedded zones need none";
 
 /// One argument as it was written.
 struct Argument {
@@ -291,11 +294,11 @@ fn effective(reader: &mut Reader<'_>, flag: &str, effect: Effect, value: &str, f
         }
         Effect::Zones | Effect::Read => {}
         Effect::Nothing if field.starts_with("extraArgs") => {
-            reader.ignored.push(format!("extraArgs --{flag}"));
+            reader.given.push((Fate::Irrelevant, PROVIDER, format!("extraArgs --{flag}")));
         }
         Effect::Nothing
             if reader.values.values.pointer(&format!("/{}", field.replace('.', "/"))).is_none() => {}
-        Effect::Nothing => reader.ignored.push(field.to_owned()),
+        Effect::Nothing => reader.given.push((Fate::Irrelevant, PROVIDER, field.to_owned())),
     }
 }
 

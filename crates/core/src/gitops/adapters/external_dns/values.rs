@@ -2,7 +2,7 @@
 //! (`values.yaml`, `templates/deployment.yaml`) at 1.22; and of the chart of Bitnami, which has the same name, what narrows.
 
 /// A key, by its path, and its flag.
-pub(super) const FLAGS: &[(&str, &str)] = &[
+pub(in super::super) const FLAGS: &[(&str, &str)] = &[
     ("annotationFilter", "annotation-filter"),
     ("annotationPrefix", "annotation-prefix"),
     ("domainFilters", "domain-filter"),
