@@ -129,8 +129,25 @@ fn the_status_has_the_documented_fields_and_no_others() {
     };
     check(
         &status,
-        &["entryPoints", "listeners", "applications", "kept", "substitutions", "verdict", "findings", "run"],
+        &[
+            "entryPoints",
+            "listeners",
+            "applications",
+            "kept",
+            "substitutions",
+            "ledger",
+            "verdict",
+            "findings",
+            "run",
+        ],
     );
+    check(&status["ledger"][0], &["of", "fate", "why", "items", "count"]);
+    for (fate, count) in [("used", 0), ("refused", 1)] {
+        assert!(documented.contains(&format!("`{fate}`")));
+        let entries = status["ledger"].as_array().unwrap().iter().filter(|entry| entry["fate"] == fate);
+        let sum: u64 = entries.map(|entry| entry["count"].as_u64().unwrap()).sum();
+        assert!(if fate == "used" { sum > count } else { sum == count }, "{fate}: {}", status["ledger"]);
+    }
     check(&status["verdict"], &["complete", "notLookedAt"]);
     let entry = instance.entry("app1.dev.example.com").unwrap();
     check(
