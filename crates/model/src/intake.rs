@@ -2,6 +2,7 @@
 
 mod certificates;
 mod endpoints;
+pub mod families;
 mod fields;
 mod foreign;
 mod gateway;
@@ -87,6 +88,7 @@ pub fn intake(object: &Object) -> Intake {
 
 fn read(object: &Object, reads: &node::Reads) -> Intake {
     let mut root = node::Root::new(object, reads);
+    families::tell(&mut root);
     let judged = policy::judged(&root);
     let ObjectKey { kind, .. } = &object.key;
     let fact = match (&*kind.group, &*kind.kind) {

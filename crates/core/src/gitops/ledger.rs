@@ -3,7 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Name, Object, ObjectKey, Problem, Severity, intake};
+use portolan_model::{
+    Name, Object, ObjectKey, Problem, Severity,
+    intake::{
+        self,
+        families::{self, Effect},
+    },
+};
 use serde::Serialize;
 
 use super::verdict;
@@ -38,8 +44,11 @@ pub struct Entry {
     pub count: usize,
 }
 
+/// Whose it is, what becomes of it, why, and what it is.
+pub type Line = (Name, Fate, Name, String);
+
 /// Entries of the same kind together, what was not looked at first.
-pub fn gather(lines: impl IntoIterator<Item = (Name, Fate, Name, String)>) -> Vec<Entry> {
+pub fn gather(lines: impl IntoIterator<Item = Line>) -> Vec<Entry> {
     let mut all: BTreeMap<(Fate, Name, Name), BTreeMap<String, usize>> = BTreeMap::new();
     for (of, fate, why, item) in lines {
         *all.entry((fate, of, why)).or_default().entry(item).or_default() += 1;
@@ -59,7 +68,7 @@ pub fn gather(lines: impl IntoIterator<Item = (Name, Fate, Name, String)>) -> Ve
 pub fn objects<'a>(
     objects: impl IntoIterator<Item = &'a Object>,
     problems: impl IntoIterator<Item = &'a Problem>,
-) -> Vec<(Name, Fate, Name, String)> {
+) -> Vec<Line> {
     let mut worst: BTreeMap<ObjectKey, (Fate, Name)> = BTreeMap::new();
     let mut note = |problem: &Problem| {
         let found = match verdict::left_out(problem.code) {
@@ -92,6 +101,28 @@ pub fn objects<'a>(
         lines.push(("objects".into(), fate, why, key.kind.to_string()));
     }
     lines
+}
+
+/// What becomes of the annotations of objects that one of the replaced programs reads.
+pub fn annotations<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for object in objects {
+        of_object(object, &mut lines);
+    }
+    lines
+}
+
+fn of_object(object: &Object, lines: &mut Vec<Line>) {
+    let Some(annotations) = object.json["metadata"]["annotations"].as_object() else { return };
+    for annotation in annotations.keys() {
+        let (fate, why) = match families::effect(annotation) {
+            None => continue,
+            Some(Effect::Used) => (Fate::Used, ""),
+            Some(Effect::Irrelevant(why)) => (Fate::Irrelevant, why),
+            Some(Effect::Unknown) => (Fate::Refused, "annotations that the program does not know"),
+        };
+        lines.push(("annotations".into(), fate, why.into(), annotation.clone()));
+    }
 }
 
 #[cfg(test)]
