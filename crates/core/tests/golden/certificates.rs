@@ -63,7 +63,7 @@ pub fn put(engine: &mut Engine<World>, facts: &Value) {
 /// What the values of a declared cert-manager, with its `version` among them, settle.
 fn declared(values: &Value) -> Settings {
     let object = ObjectKey::new("argoproj.io", "Application", "argocd", "cert-manager");
-    let (components, problems) = configuration::components(&[ComponentValues {
+    let read = configuration::components(&[ComponentValues {
         component: "cert-manager".into(),
         object: object.clone(),
         application: "cert-manager".into(),
@@ -71,10 +71,11 @@ fn declared(values: &Value) -> Settings {
         version: Name::new(values["version"].as_str().unwrap_or_default()),
         values: values.clone(),
     }]);
+    let problems = &read.problems;
     assert!(problems.iter().all(|problem| problem.severity == Severity::Info), "{problems:?}");
     configuration::configure(&Environment {
         name: "golden",
-        components: &components,
+        components: &read.all,
         applications: vec![&object],
         cluster_resource_namespace: None,
     })

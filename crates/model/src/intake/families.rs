@@ -140,6 +140,7 @@ pub(super) fn tell(root: &mut Root<'_>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use serde_json::json;
 

@@ -19,7 +19,7 @@ pub(super) fn walk(reader: &mut Reader<'_>) {
     for (path, fate) in found.into_iter().filter(|(path, _)| !told.contains(path)) {
         match fate {
             Some((fate, why)) => reader.given.push((fate, why, path)),
-            None => unknown(reader, &known, path),
+            None => unknown(reader, &known, &path),
         }
     }
 }
@@ -49,13 +49,13 @@ fn below(reader: &Reader<'_>, known: &keys::Keys, value: &Value, at: &str, out: 
 }
 
 /// A key that the chart does not have changes nothing in a cluster either; but it may be meant to.
-fn unknown(reader: &mut Reader<'_>, known: &keys::Keys, path: String) {
+fn unknown(reader: &mut Reader<'_>, known: &keys::Keys, path: &str) {
     const WHY: &str = "not known to the chart";
-    let meant = portolan_model::nearest(&path, known.that_matter());
-    reader.given.push((Fate::Irrelevant, WHY, path.clone()));
+    let meant = portolan_model::nearest(path, known.that_matter());
+    reader.given.push((Fate::Irrelevant, WHY, path.to_owned()));
     if let Some(meant) = meant {
         let message = format!("{path} is not known to the chart; {meant} is");
         let hint = format!("write {meant}, or remove it");
-        reader.problem(647, Severity::Warning, &path, &message, &hint);
+        reader.problem(647, Severity::Warning, path, &message, &hint);
     }
 }

@@ -1,3 +1,4 @@
+#![allow(clippy::unwrap_used)]
 use super::*;
 
 /// Keys and flags as upstream has them, one a line. A new version of a chart that is added here shows what is new in it.
