@@ -138,7 +138,7 @@ pub fn colour(line: &str) -> String {
     let (word, rest) = line.split_at(line.find(' ').unwrap_or(line.len()));
     match word {
         "live" | "Healthy" | "ok" | "resolved" => format!("{}{rest}", word.green()),
-        "pending" | "Progressing" | "Suspended" | "warning" => format!("{}{rest}", word.yellow()),
+        "pending" | "unknown" | "Progressing" | "Suspended" | "warning" => format!("{}{rest}", word.yellow()),
         "refused" | "Degraded" | "Missing" | "Unknown" | "error" | "NO" => format!("{}{rest}", word.red()),
         "info" | "gone" => format!("{}{rest}", word.dimmed()),
         _ => line.to_owned(),

@@ -21,6 +21,7 @@ mod render;
 mod seal;
 mod status;
 mod tools;
+mod unseen;
 mod wire;
 
 use std::process::ExitCode;

@@ -128,6 +128,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
     for problem in std::mem::take(&mut rendered.problems) {
         problems.entry(problem.object.clone()).or_default().push(problem);
     }
+    crate::unseen::put(&mut engine, problems.values().flatten(), &rendered.whole.applications);
     for (key, problems) in problems {
         engine.put(SourceProblems { key, problems });
     }
@@ -156,6 +157,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         "secrets": rooms::secrets(&engine),
         "certificates": rooms::certificates(&engine),
         "gateway": rooms::gateway(&engine),
+        "otherGateways": status::others::gateways(&engine),
         "dns": rooms::dns(&engine),
         "substitutions": rendered.whole.substitutions,
         "noManifests": rendered.whole.no_manifests,

@@ -7,6 +7,7 @@ mod certificates;
 mod dns;
 mod kept;
 mod namespace;
+pub mod others;
 mod sources;
 mod table;
 pub mod verdict;
@@ -80,6 +81,7 @@ pub fn status(
         "listeners": listeners,
         "applications": applications::applications(engine, store, known),
         "kept": kept::kept(engine),
+        "otherGateways": others::gateways(engine),
         "substitutions": substitutions,
         "verdict": verdict::of(engine),
         "findings": findings.into_iter().map(|(_, f)| f).collect::<Vec<_>>(),
@@ -90,6 +92,7 @@ pub fn status(
 fn stand_in(cluster: &str, why: &StandIn) -> String {
     match why {
         StandIn::NoEndpoints => format!("{cluster} has no endpoints: the built-in echo backend answers"),
+        StandIn::Absent(why) => format!("{cluster}: the Service {why}; the built-in echo backend answers"),
         StandIn::Instead(endpoints) => {
             let all: Vec<String> = endpoints.iter().map(|(address, port)| place(address, *port)).collect();
             let all = all.join(", ");
@@ -277,12 +280,17 @@ pub fn print(status: &Value, output: Output, info: bool, all: bool) -> anyhow::R
 /// be.
 pub fn code(status: &Value, allow_incomplete: bool) -> u8 {
     let any = |list: &Value, is: fn(&Value) -> bool| list.as_array().is_some_and(|all| all.iter().any(is));
-    let host = |host: &Value| host["state"] != "live";
+    // What is not known is part of the verdict.
+    let unknown: fn(&Value) -> bool = |host| host["state"] == "unknown";
+    let host = |host: &Value| host["state"] != "live" && host["state"] != "unknown";
     let error = |finding: &Value| finding["severity"] == "error";
     u8::from(
         any(&status["entryPoints"], host)
             || any(&status["gateway"]["hosts"], host)
             || any(&status["findings"], error)
-            || !allow_incomplete && status["verdict"]["complete"] == false,
+            || !allow_incomplete
+                && (status["verdict"]["complete"] == false
+                    || any(&status["entryPoints"], unknown)
+                    || any(&status["gateway"]["hosts"], unknown)),
     )
 }

@@ -2,6 +2,8 @@
 //! All traffic is loopback: the Gateways get addresses in 127.77.0.0/16.
 #![allow(clippy::format_push_string, clippy::format_collect, clippy::unwrap_used, missing_docs)]
 
+#[path = "e2e/absent.rs"]
+mod absent;
 #[path = "e2e/acme.rs"]
 mod acme;
 #[path = "e2e/backends.rs"]

@@ -35,6 +35,7 @@ use portolan_model::input::{Certificate, Gateway, Issuer, SealedSecret, Secret, 
 
 use crate::{
     World,
+    gitops::rows::Unseen,
     policy::rows::{Denied, SubmittedCertificate},
     world::{Finding, IssuancesByCertificate, ShimClaimsByCertificate},
 };
@@ -62,6 +63,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("certificate_states", states::certificate_states)
         .reads::<(
+            Unseen,
             Issuer,
             Secret,
             SealedSecret,

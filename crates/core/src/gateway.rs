@@ -32,7 +32,8 @@ mod wire;
 
 use portolan_engine::Engine;
 use portolan_model::input::{
-    EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, Secret, Service,
+    EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret, Secret,
+    Service, SourceProblems,
 };
 use rows::{
     Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
@@ -44,11 +45,14 @@ use rows::{
 
 use crate::{
     World,
+    gitops::rows::Unseen,
     policy::rows::Denied,
+    secrets::rows::Mirror,
     status::rows::HostClaim,
     world::{
-        ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding, OffersBeneath, OffersByHost,
-        RestrictionsBySelector, RestrictionsByTarget, RulesByHost, UsesByCluster,
+        CertificatesByTarget, ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding,
+        MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector, RestrictionsByTarget,
+        RulesByHost, UsesByCluster,
     },
 };
 
@@ -69,11 +73,21 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(TlsReady, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
-        .reads::<(GatewayClass, Denied)>()
+        .reads::<(GatewayClass, Denied, Unseen)>()
         .writes::<(GatewayListener, GatewayOwner, ListenerState, Finding)>();
     engine
         .map("listener_certificates", tls::listener_certificates)
-        .reads::<(ReferenceGrant, TlsReady, GatewayListener)>()
+        .reads::<(
+            ReferenceGrant,
+            TlsReady,
+            GatewayListener,
+            CertificatesByTarget,
+            SealedSecret,
+            Mirror,
+            MakersBySecret,
+            SourceProblems,
+            Unseen,
+        )>()
         .writes::<(ListenerCertificate, Finding)>();
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
     engine
@@ -83,7 +97,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
-        .reads::<(GatewayOwner, Denied, GatewayListener, Namespace)>()
+        .reads::<(GatewayOwner, Denied, GatewayListener, Namespace, Unseen)>()
         .writes::<(Offer,)>();
     engine
         .map("contenders", conflicts::contenders)
@@ -128,6 +142,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             ReferenceGrant,
             Unenforced,
             Judged,
+            Unseen,
         )>()
         .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
@@ -139,7 +154,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.group::<UsesByCluster>("clusters", backends::clusters).writes::<(Cluster,)>();
     engine
         .map("endpoints", backends::endpoints)
-        .reads::<(Service, EndpointSlice, EndpointsObject, DialledBackends)>()
+        .reads::<(Service, EndpointSlice, EndpointsObject, DialledBackends, Judged, Unseen)>()
         .writes::<(Endpoints, Finding)>();
     engine
         .map("listener_force", force::listener_force)

@@ -10,9 +10,12 @@ pub mod health;
 pub mod ledger;
 pub mod rows;
 pub mod sync;
+pub(crate) mod unseen;
 pub mod verdict;
 
 use std::sync::Arc;
+
+pub use unseen::unseen;
 
 use portolan_engine::Engine;
 use portolan_model::Kind;

@@ -38,7 +38,7 @@ use crate::{
         Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
-    gitops::rows::{Kept, ObjectHealth},
+    gitops::rows::{Kept, ObjectHealth, Unseen},
     policy,
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
@@ -159,6 +159,11 @@ index!(/** Objects that may be parameters of a policy, by kind and namespace. */
 index!(/** Objects that an operator may act on in a cluster, by namespace. */
     OperatedByNamespace, Judged, Name, "operated by namespace",
     |j| is_operated(&j.key).then(|| j.key.name.namespace.clone()));
+index!(/** Sources that were not read, by the namespace that they bring objects into (empty: any), and all of them. */
+    UnseenByNamespace, Unseen, Name, "unseen by namespace",
+    |u| [u.namespace.clone(), Name::new(gitops::unseen::ALL)]);
+index!(/** Objects from which a controller that does not run here makes Secrets, by Secret. */
+    MakersBySecret, Judged, NamespacedName, "makers by secret", |j| secrets::elsewhere::made(j));
 index!(/** Bindings by policy. */
     BindingsByPolicy, AdmissionBinding, Name, "bindings by policy", |b| [b.policy.clone()]);
 index!(/** Bindings by resource that they judge. */
@@ -187,7 +192,7 @@ world! {
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
-        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace], submitted_gateways: SubmittedGateway [],
+        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
@@ -198,7 +203,7 @@ world! {
         settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
-        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], reach: Reach [],
+        unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],

@@ -3,6 +3,7 @@
 //! `input.yaml` holds the objects as a user writes them (after the room's `base.yaml`, if there is one), `facts.yaml`
 //! what effects would have seen or would do:
 //!
+//! - `unseen` (Application that was not read, to the namespace that it brings objects into, or `any`);
 //! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text, or its `words` with the `rules` of a virtual
 //!   host), `held` (virtual host to the cluster that it waits for), `acks: false` (Envoy has said nothing yet),
 //!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`, `now`;
@@ -151,6 +152,7 @@ impl Run {
         if let (Some(dns), Some(zone)) = (&self.dns, &self.zone) {
             effects::report(&mut self.engine, zone, dns);
         }
+        effects::unseen(&mut self.engine, facts);
         effects::probes(&mut self.engine, facts);
         let real = facts["realBackends"] == true;
         self.engine.put(DialledBackends { key: Name::default(), real });

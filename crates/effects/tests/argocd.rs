@@ -322,3 +322,23 @@ fn a_file_parameter_is_one_file() {
         assert_eq!((data, codes), (None, vec![601]), "{name}");
     }
 }
+
+/// Secrets whose values somebody else puts in are not brought with what stands in the file, and are no error.
+#[test]
+fn values_that_are_made_elsewhere_are_withheld() {
+    let sops = "apiVersion: v1\nkind: Secret\nmetadata: {name: sops}\ndata: {a: 'ENC[AES256_GCM,data:x,type:str]'}\nsops: {mac: 'ENC[x]', version: 3.9.0}\n";
+    let vault = "apiVersion: v1\nkind: Secret\nmetadata: {name: vault}\nstringData: {a: '<path:secret/data/team#password>'}\n";
+    let annotated = "apiVersion: v1\nkind: Secret\nmetadata: {name: annotated, annotations: {avp.kubernetes.io/path: secret/data/team}}\nstringData: {a: <password>}\n";
+    let plain =
+        "apiVersion: v1\nkind: Secret\nmetadata: {name: plain}\nstringData: {a: '<p>no placeholder</p>'}\n";
+    let dir = tempfile::tempdir().unwrap();
+    let files =
+        [("team/a.yaml", sops), ("team/b.yaml", vault), ("team/c.yaml", annotated), ("team/d.yaml", plain)];
+    let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &files) else { return };
+    assert_eq!(keys(&rendered), ["Secret/shop/plain"]);
+    let withheld = ["annotated", "sops", "vault"].map(|name| (671, format!("Secret/shop/{name}")));
+    assert_eq!(codes(&rendered), withheld);
+    assert!(rendered.problems.iter().all(|problem| !problem.message.contains("ENC[")));
+    // What stood there before stays.
+    assert_eq!(rendered.whole.refused.len(), 3);
+}

@@ -30,17 +30,19 @@ impl Driver {
             made.set(i64::try_from(value).unwrap_or(i64::MAX));
             registry.register(name, help, made);
         };
-        let [mut live, mut pending, mut refused] = [0; 3];
+        let [mut live, mut pending, mut refused, mut unknown] = [0; 4];
         for entry in self.engine.rows::<EntryPoint>() {
             match entry.state {
                 State::Live => live += 1,
                 State::Pending => pending += 1,
                 State::Refused => refused += 1,
+                State::Unknown => unknown += 1,
             }
         }
         gauge("entry_points_live", "Hostnames that answer", live);
         gauge("entry_points_pending", "Hostnames on their way", pending);
         gauge("entry_points_refused", "Hostnames that need an edit", refused);
+        gauge("entry_points_unknown", "Hostnames that need what is made elsewhere or was not read", unknown);
         gauge("findings", "Problems", self.engine.rows::<world::Finding>().count() as u64);
         gauge("engine_steps", "Steps since start", self.steps);
         gauge("engine_rule_runs", "Rule runs since start", self.runs);

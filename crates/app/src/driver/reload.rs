@@ -298,6 +298,8 @@ impl Driver {
                 self.reading.told.insert(key, problems);
             }
         }
+        let told = self.reading.told.values().flatten();
+        crate::unseen::put(&mut self.engine, told, &self.reading.applications);
         for key in changed {
             let all = [self.reading.told.get(&key), self.reading.more.get(&key)];
             let problems: Vec<Problem> = all.into_iter().flatten().flatten().cloned().collect();

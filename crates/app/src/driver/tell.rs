@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     io::IsTerminal as _,
     time::Duration,
 };
@@ -147,8 +148,11 @@ impl View {
         let Some(screen) = &mut self.screen else { return };
         let count = |state: State| self.told.values().filter(|(s, _)| *s == state).count();
         let pending = count(State::Pending);
-        let summary =
+        let mut summary =
             format!("{} live, {pending} pending, {} refused", count(State::Live), count(State::Refused));
+        if count(State::Unknown) > 0 {
+            let _ = write!(summary, ", {} unknown", count(State::Unknown));
+        }
         screen.summary.set_message(summary);
         let waiting: Vec<String> = self
             .told

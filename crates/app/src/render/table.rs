@@ -128,6 +128,7 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
             ("ROUTE", "/route"),
         ],
     );
+    status::others::lines(&mut out, &wanted["otherGateways"]);
     section(
         &mut out,
         &format!("DNS names, {}", owners(&wanted["dns"]["components"])),

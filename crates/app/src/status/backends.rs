@@ -48,6 +48,9 @@ fn of_backend(engine: &Engine<World>, backend: &BackendRef) -> (bool, String) {
         Some(StandIn::NoEndpoints) => {
             (true, format!("Service {} has no endpoints: the built-in echo backend answers", target.name))
         }
+        Some(StandIn::Absent(why)) => {
+            (true, format!("Service {} {why}: the built-in echo backend answers", target.name))
+        }
         Some(StandIn::Instead(all)) => {
             let (own, other) = (endpoints.addresses.len(), all.len());
             let said =

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portolan_model::shown;
 use serde_json::Value;
 
-use super::{causes, dns, kept, verdict};
+use super::{causes, dns, kept, others, verdict};
 use crate::{age, columns, out::Shown};
 
 fn text(value: &Value) -> String {
@@ -19,8 +19,9 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
     let mut table = columns::Columns::new(heads).optional(&["ROUTE", "CERTIFICATE", "DNS", "EXPIRES", "URL"]);
     let rank = |entry: &Value| match entry["state"].as_str() {
         Some("refused") => 0,
-        Some("pending") => 1,
-        _ => 2,
+        Some("unknown") => 1,
+        Some("pending") => 2,
+        _ => 3,
     };
     let mut entries: Vec<&Value> = status["entryPoints"].as_array().into_iter().flatten().collect();
     entries.sort_by_key(|entry| rank(entry));
@@ -55,6 +56,10 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
     }
     if !table.is_empty() {
         let _ = write!(out, "\n{}", table.lines());
+    }
+    if status["otherGateways"].as_array().is_some_and(|others| !others.is_empty()) {
+        out.push('\n');
+        others::lines(&mut out, &status["otherGateways"]);
     }
     kept::lines(&mut out, &status["kept"]);
     let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);

@@ -134,6 +134,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
             "listeners",
             "applications",
             "kept",
+            "otherGateways",
             "substitutions",
             "ledger",
             "verdict",

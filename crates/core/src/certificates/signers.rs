@@ -11,7 +11,7 @@ use super::{
     rows::{AcmeOrder, IssuerState, Signer},
     solvers as acme,
 };
-use crate::{Cx, secrets::owner::cluster_namespace, world::at};
+use crate::{Cx, gitops::unseen::may_bring, secrets::owner::cluster_namespace, world::at};
 
 /// Code, field, message and hint of a problem with the issuer.
 pub(super) type Refused = (u16, &'static str, String, &'static str);
@@ -39,6 +39,11 @@ pub(super) fn signer(
         }
     };
     let Some(issuer) = cx.get::<Issuer>(&key) else {
+        if let Some(source) = may_bring(cx, &key.0.namespace) {
+            return Ok(Found::Waiting(format!(
+                "{key} is not in what was read: {source}, which was not read whole, may bring it"
+            )));
+        }
         let hint = "create the issuer, or correct kind and name in issuerRef (kind is Issuer unless written)";
         return Err((314, FIELD, format!("{key} does not exist"), hint));
     };

@@ -31,7 +31,8 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
         if let Err(refused) = &offer.outcome {
             let field = format!("spec.parentRefs[{at}]");
             let message = refused.message.clone();
-            problem(cx, route.key.object(), 220, Severity::Error, &field, message, hint(refused));
+            let severity = if refused.unknown { Severity::Warning } else { Severity::Error };
+            problem(cx, route.key.object(), 220, severity, &field, message, hint(refused));
         }
         let mut lost = Vec::new();
         let outcome = offer.outcome.clone().and_then(|taken| without_rivals(cx, route, taken, &mut lost));
@@ -71,7 +72,7 @@ fn without_rivals(
     });
     match lost.first() {
         Some(first) if taken.is_empty() => {
-            Err(Refused { reason: "HostnameConflict".into(), message: first.clone() })
+            Err(Refused { reason: "HostnameConflict".into(), message: first.clone(), unknown: false })
         }
         _ => Ok(taken),
     }
@@ -79,6 +80,7 @@ fn without_rivals(
 
 fn hint(refused: &Refused) -> &'static str {
     match &*refused.reason {
+        _ if refused.unknown => "make that source readable here, or correct the parentRef",
         "NoMatchingListenerHostname" => "use a hostname inside the listener's, or widen the listener",
         "NotAllowedByListeners" => "let the listener's allowedRoutes take the route's namespace and kind",
         _ => "correct name, namespace, sectionName or port of the parentRef",
@@ -99,6 +101,7 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
         https: false,
         port: 0,
         refused: None,
+        unknown: false,
     };
     let taken = outcome.map_or(&[][..], |taken| &taken[..]);
     for (listener, hosts) in taken {
@@ -122,7 +125,8 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
             let hint = "widen a listener's hostname, or remove the hostname from the route";
             problem(cx, route.key.object(), 226, Severity::Warning, "spec.hostnames", why.clone(), hint);
         }
-        cx.emit(HostClaim { refused: Some(why), ..claim(host, &Name::default()) });
+        let unknown = outcome.is_err_and(|refused| refused.unknown);
+        cx.emit(HostClaim { refused: Some(why), unknown, ..claim(host, &Name::default()) });
     }
 }
 

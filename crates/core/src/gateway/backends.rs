@@ -10,6 +10,7 @@ use portolan_model::{
     input::{EndpointAddress, EndpointSubset, EndpointsObject, Readiness, Service, ServicePort},
 };
 
+use super::operated;
 use super::rows::{Cluster, ClusterUse, DialledBackends, Endpoints, StandIn};
 use crate::{Cx, problem, world::SlicesByService};
 
@@ -20,7 +21,18 @@ pub(super) fn clusters(cx: &mut Cx<'_>, _: &Name, members: &[Arc<ClusterUse>]) {
 }
 
 pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
-    let Some(service) = cx.get::<Service>(&cluster.service) else { return };
+    let Some(service) = cx.get::<Service>(&cluster.service) else {
+        // A cluster without its Service is of one that somebody else brings.
+        if let Some(why) = operated::elsewhere(cx, &cluster.service) {
+            cx.emit(Endpoints {
+                key: cluster.key.clone(),
+                service: cluster.service.clone(),
+                addresses: vec![],
+                stand_in: Some(StandIn::Absent(why)),
+            });
+        }
+        return;
+    };
     let slices = cx.find::<SlicesByService>(&cluster.service);
     let object = if service.selects { None } else { cx.get::<EndpointsObject>(&cluster.service) };
     let mut subsets: Vec<&EndpointSubset> = slices.iter().map(|slice| &slice.subset).collect();

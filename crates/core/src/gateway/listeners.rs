@@ -12,7 +12,7 @@ use super::{
     addresses::unsupported,
     rows::{GatewayListener, GatewayOwner, ListenerKey, ListenerState},
 };
-use crate::{Cx, dns::drain::LISTENERS, policy::rows::Denied, problem};
+use crate::{Cx, dns::drain::LISTENERS, gitops::unseen::may_bring, policy::rows::Denied, problem};
 
 pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
@@ -44,23 +44,32 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let (missing, ours) = (class.is_none(), owner.ours().is_some());
     cx.emit(owner);
     if missing {
+        let source = (denied.is_none() && !elsewhere).then(|| may_bring(cx, &Name::default())).flatten();
         let message = match denied {
             None if elsewhere => None,
+            None if source.is_some() => None,
             None => Some(format!("GatewayClass {} does not exist", gateway.class)),
             Some(denied) => Some(format!(
                 "GatewayClass {} is denied by ValidatingAdmissionPolicy {}",
                 gateway.class, denied.policy
             )),
         };
-        let (severity, hint) = match &message {
-            Some(_) => (Severity::Error, "create the GatewayClass, or correct spec.gatewayClassName"),
-            None => (Severity::Info, "nothing to do"),
+        let (severity, hint) = match (&message, &source) {
+            (Some(_), _) => (Severity::Error, "create the GatewayClass, or correct spec.gatewayClassName"),
+            (None, Some(_)) => {
+                (Severity::Warning, "make that source readable here, or create the GatewayClass")
+            }
+            (None, None) => (Severity::Info, "nothing to do"),
         };
-        let message = message.unwrap_or_else(|| {
-            format!(
+        let message = message.unwrap_or_else(|| match &source {
+            Some(source) => format!(
+                "GatewayClass {} is not in what was read: {source}, which was not read whole, may bring it; whether the Gateway is served here is unknown",
+                gateway.class
+            ),
+            None => format!(
                 "GatewayClass {} is made by its own controller; the Gateway is not served here",
                 gateway.class
-            )
+            ),
         });
         problem(cx, object(gateway), 201, severity, "spec.gatewayClassName", message, hint);
     }

@@ -12,14 +12,16 @@ use super::{
     hosts::{intersection, keep_isolated},
     rows::{Age, GatewayListener, GatewayOwner, Offer, Refused, Taken},
 };
-use crate::{Cx, policy::rows::Denied, world::ListenersByGateway};
+use crate::{Cx, gitops::unseen::may_bring, policy::rows::Denied, world::ListenersByGateway};
 
 pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
     for (at, parent) in route.parents.iter().enumerate() {
         let (controller, outcome) = match attach(cx, route, parent) {
             Verdict::NotOurs => continue,
             Verdict::Ours(controller, outcome) => (Some(controller), outcome),
-            Verdict::Nobody(message) => (None, Err(Refused { reason: "NoMatchingParent".into(), message })),
+            Verdict::Nobody(message, unknown) => {
+                (None, Err(Refused { reason: "NoMatchingParent".into(), message, unknown }))
+            }
         };
         cx.emit(Offer { key: (route.key.clone(), at), age: Age::of(route), controller, outcome });
     }
@@ -29,27 +31,45 @@ pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
 enum Verdict {
     /// Another controller's: it says what becomes of the route there.
     NotOurs,
-    /// Nobody's: it does not exist, or its class does not; no status is written for it.
-    Nobody(String),
+    /// Nobody's: it does not exist, or its class does not; no status is written for it. Whether it may stand in what was not
+    /// read.
+    Nobody(String, bool),
     /// Ours, by this controller name.
     Ours(Name, Result<Taken, Refused>),
 }
 
 fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Verdict {
     if !parent.kind.is(GROUP, "Gateway") {
-        return Verdict::Nobody(format!("parent kind {} is not served yet", parent.kind));
+        return Verdict::Nobody(format!("parent kind {} is not served yet", parent.kind), false);
     }
     let Some(owner) = cx.get::<GatewayOwner>(&parent.name) else {
         let key = ObjectKey::new(GROUP, "Gateway", parent.name.namespace.clone(), parent.name.name.clone());
-        return Verdict::Nobody(match cx.get::<Denied>(&key) {
-            Some(denied) => {
-                format!("Gateway {} is denied by ValidatingAdmissionPolicy {}", parent.name, denied.policy)
+        if let Some(denied) = cx.get::<Denied>(&key) {
+            let message =
+                format!("Gateway {} is denied by ValidatingAdmissionPolicy {}", parent.name, denied.policy);
+            return Verdict::Nobody(message, false);
+        }
+        return match may_bring(cx, &parent.name.namespace) {
+            Some(source) => {
+                let message = format!(
+                    "Gateway {} is not in what was read: {source}, which was not read whole, may bring it",
+                    parent.name
+                );
+                Verdict::Nobody(message, true)
             }
-            None => format!("Gateway {} does not exist", parent.name),
-        });
+            None => Verdict::Nobody(format!("Gateway {} does not exist", parent.name), false),
+        };
     };
     if owner.controller.is_none() {
-        return Verdict::Nobody(format!("the GatewayClass of Gateway {} does not exist", parent.name));
+        let source = may_bring(cx, &Name::default());
+        let message = match &source {
+            Some(source) => format!(
+                "the GatewayClass of Gateway {} is not in what was read: {source}, which was not read whole, may bring it",
+                parent.name
+            ),
+            None => format!("the GatewayClass of Gateway {} does not exist", parent.name),
+        };
+        return Verdict::Nobody(message, source.is_some());
     }
     match owner.ours() {
         None => Verdict::NotOurs,
@@ -73,20 +93,20 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
             (None, Some(port)) => format!("Gateway {} has no listener on port {port}", parent.name),
             (None, None) => format!("Gateway {} has no listener", parent.name),
         };
-        return Err(Refused { reason: "NoMatchingParent".into(), message });
+        return Err(Refused { reason: "NoMatchingParent".into(), message, unknown: false });
     }
     let allowed: Vec<Arc<GatewayListener>> =
         matching.into_iter().filter(|d| d.kinds.contains(&kind) && admits(cx, d, own)).collect();
     if allowed.is_empty() {
         let message =
             format!("no listener of Gateway {} takes {} from namespace {own}", parent.name, kind.kind());
-        return Err(Refused { reason: "NotAllowedByListeners".into(), message });
+        return Err(Refused { reason: "NotAllowedByListeners".into(), message, unknown: false });
     }
     let names = allowed.iter().map(|d| &*d.key.name).collect::<Vec<_>>().join(", ");
     let serving: Vec<Arc<GatewayListener>> = allowed.into_iter().filter(|d| d.accepted).collect();
     if serving.is_empty() {
         let message = format!("listener {names} of Gateway {} is not accepted itself", parent.name);
-        return Err(Refused { reason: "NoMatchingParent".into(), message });
+        return Err(Refused { reason: "NoMatchingParent".into(), message, unknown: false });
     }
     let taken: Taken = serving
         .into_iter()
@@ -99,7 +119,7 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
     if taken.is_empty() {
         let wanted = route.hostnames.iter().map(|h| &**h).collect::<Vec<_>>().join(", ");
         let message = format!("no listener of Gateway {} serves {wanted}", parent.name);
-        return Err(Refused { reason: "NoMatchingListenerHostname".into(), message });
+        return Err(Refused { reason: "NoMatchingListenerHostname".into(), message, unknown: false });
     }
     Ok(taken)
 }

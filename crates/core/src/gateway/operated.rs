@@ -1,8 +1,9 @@
-//! Services that an operator brings in a cluster: of a custom resource that nobody acts on here.
+//! Services that are in no file and may be in a cluster: its own, those of an operator (of a custom resource that nobody acts on
+//! here), and those of a source that was not read.
 
 use portolan_model::{NamespacedName, ObjectKey};
 
-use crate::{Cx, world::OperatedByNamespace};
+use crate::{Cx, gitops::unseen, world::OperatedByNamespace};
 
 /// Groups whose kinds bring no Service: they are acted on here, or deploy what is rendered here.
 const NONE: [&str; 6] = [
@@ -20,9 +21,23 @@ pub(crate) fn is_operated(object: &ObjectKey) -> bool {
     group.contains('.') && !group.ends_with(".k8s.io") && !NONE.contains(&group)
 }
 
+/// What may bring the Service, in words; `None` if it is missing.
+pub(super) fn elsewhere(cx: &mut Cx<'_>, service: &NamespacedName) -> Option<String> {
+    if (&*service.namespace, &*service.name) == ("default", "kubernetes") {
+        return Some("is the API server's own, which is not here".to_owned());
+    }
+    if let Some(resource) = by(cx, service) {
+        return Some(format!(
+            "is not in the repository: the operator of {resource} may bring it, and none runs here"
+        ));
+    }
+    let source = unseen::may_bring(cx, &service.namespace)?;
+    Some(format!("is not in what was read: {source}, which was not read whole, may bring it"))
+}
+
 /// The custom resource whose operator may bring the Service: by their habit it is called as the resource is, or begins with its
 /// name.
-pub(super) fn by(cx: &mut Cx<'_>, service: &NamespacedName) -> Option<ObjectKey> {
+fn by(cx: &mut Cx<'_>, service: &NamespacedName) -> Option<ObjectKey> {
     let all = cx.find::<OperatedByNamespace>(&service.namespace);
     let named = |object: &ObjectKey| {
         let rest = service.name.strip_prefix(&*object.name.name);

@@ -265,6 +265,8 @@ pub struct ListenerCertificate {
     pub broken: Option<(Name, String)>,
     /// What cannot be served is allowed and merely not there yet: nobody has to edit anything.
     pub waiting: bool,
+    /// And it is made elsewhere, or may stand in what was not read.
+    pub elsewhere: bool,
 }
 row!(ListenerCertificate, ListenerKey, "listener_certificates");
 
@@ -298,6 +300,8 @@ pub struct Refused {
     pub reason: Name,
     /// Message.
     pub message: String,
+    /// What is missing may stand in what was not read.
+    pub unknown: bool,
 }
 
 /// What one parentRef of a route comes to, other routes aside.
@@ -635,6 +639,8 @@ row!(Endpoints, Name, "endpoints");
 pub enum StandIn {
     /// Nothing lists endpoints of the Service.
     NoEndpoints,
+    /// The Service is not here, and may be in a cluster: who may bring it.
+    Absent(String),
     /// In place of these, which are not loopback.
     Instead(Vec<(Name, u16)>),
 }

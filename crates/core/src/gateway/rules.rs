@@ -288,27 +288,8 @@ fn resolve(
             Use::None => "its weight is 0, so no request needs it".to_owned(),
             Use::Mirror => "no request is copied to it".to_owned(),
         };
-        if (&*target.name.namespace, &*target.name.name) == ("default", "kubernetes") {
-            let message =
-                format!("Service {} is the API server's own, which is not here; {effect}", target.name);
-            let (object, field) = (route.key.object(), format!("{field}.name"));
-            let hint = "nothing to do: a cluster has it";
-            if !is_of_others(cx, route) {
-                problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
-            }
-            return Err((Name::new("BackendNotFound"), message));
-        }
-        if let Some(resource) = operated::by(cx, &target.name) {
-            let message = format!(
-                "Service {} is not in the repository: the operator of {resource} may bring it, and none runs here; {effect}",
-                target.name
-            );
-            let (object, field) = (route.key.object(), format!("{field}.name"));
-            let hint = "nothing to do if it does; else create the Service or correct the name";
-            if !is_of_others(cx, route) {
-                problem(cx, object, 223, Severity::Warning, &field, message.clone(), hint);
-            }
-            return Err((Name::new("BackendNotFound"), message));
+        if let Some(why) = operated::elsewhere(cx, &target.name) {
+            return absent(cx, route, target, field, of, &why);
         }
         let message = format!("Service {} does not exist; {effect}", target.name);
         let hint = "create the Service or correct the name";
@@ -361,6 +342,45 @@ fn resolve(
         key: format!("svc/{}/{}{suffix}", target.name, port.port).into(),
         service: target.name.clone(),
         port: port.port,
+        http2,
+    })
+}
+
+/// The cluster of a Service that is not here and may be in a cluster: the host is served with a stand-in, and it is said.
+fn absent(
+    cx: &mut Cx<'_>,
+    route: &Route,
+    target: &BackendTarget,
+    field: &str,
+    of: Use,
+    why: &str,
+) -> Result<Cluster, (Name, String)> {
+    let ours = !is_of_others(cx, route);
+    let Some(port) = target.port else {
+        let message = format!("no port of Service {} is named", target.name);
+        if ours {
+            let (key, field) = (route.key.object(), format!("{field}.port"));
+            let hint = "name the port: of a Service it is required";
+            problem(cx, key, 224, Severity::Error, &field, message.clone(), hint);
+        }
+        return Err((Name::new("BackendNotFound"), message));
+    };
+    if ours {
+        let effect = match of {
+            Use::Share => "the built-in echo backend answers in its place",
+            Use::None => "its weight is 0, so no request needs it",
+            Use::Mirror => "copies go to the built-in echo backend",
+        };
+        let message = format!("Service {} {why}; {effect}", target.name);
+        let hint = "nothing to do if it does; else create the Service or correct the name";
+        problem(cx, route.key.object(), 223, Severity::Warning, &format!("{field}.name"), message, hint);
+    }
+    let http2 = route.key.kind == RouteKind::Grpc;
+    let suffix = if http2 { "/h2c" } else { "" };
+    Ok(Cluster {
+        key: format!("svc/{}/{port}{suffix}", target.name).into(),
+        service: target.name.clone(),
+        port,
         http2,
     })
 }

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Kind, Name, NamespacedName, ObjectKey, Severity,
-    input::{Gateway, Maker, Secret},
+    Code, Kind, Name, NamespacedName, ObjectKey, Severity,
+    input::{Gateway, Maker, SealedSecret, Secret, SourceProblems},
     intake::tls::{too_weak, unread},
 };
 
@@ -16,11 +16,19 @@ use super::{
 };
 use crate::{
     Cx,
+    gitops::unseen::may_bring,
     policy::rows::Denied,
     problem,
-    secrets::{REFLECTS, source},
-    world::CutsBySecret,
+    secrets::{
+        REFLECTS,
+        rows::{Mirror, MirrorKey, MirrorKind},
+        source,
+    },
+    world::{CertificatesByTarget, CutsBySecret, MakersBySecret},
 };
+
+/// Code of an object whose values are not in the repository (`effects::render::place`).
+const WITHHELD: Code = Code(671);
 
 /// The narrow row between a Secret and all that asks "can it be served".
 pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
@@ -91,13 +99,14 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             covers: vec![],
             broken: None,
             waiting: false,
+            elsewhere: false,
         };
         let mut unusable: Vec<Unusable> = Vec::new();
         if let Some(kind) = tls.unsupported.first() {
             let message = format!("listener {} refers to a {kind}, not to a Secret", listener.name);
             let hint = "refer to a core Secret of type kubernetes.io/tls";
             problem(cx, object(gateway), 214, Severity::Error, &field, message.clone(), hint);
-            unusable.push(Unusable { reason: "InvalidCertificateRef", message, waiting: false });
+            unusable.push(Unusable::to_mend("InvalidCertificateRef", message));
         } else if tls.certificates.is_empty() {
             let message = format!("listener {} names no certificate", listener.name);
             let hint = "set tls.certificateRefs";
@@ -127,6 +136,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             problem(cx, object(gateway), 211, Severity::Error, &field, message, hint);
         }
         row.waiting = !unusable.is_empty() && unusable.iter().all(|why| why.waiting);
+        row.elsewhere = row.waiting && unusable.iter().any(|why| why.elsewhere);
         // Of several that cannot be served, one that somebody has to mend says why.
         unusable.sort_by_key(|why| why.waiting);
         let first = unusable.into_iter().next().map(|why| (Name::from(why.reason), why.message));
@@ -156,6 +166,37 @@ struct Unusable {
     message: String,
     /// It is merely not there yet.
     waiting: bool,
+    /// And nothing here makes it.
+    elsewhere: bool,
+}
+
+impl Unusable {
+    /// Somebody has to mend it.
+    fn to_mend(reason: &'static str, message: String) -> Self {
+        Self { reason, message, waiting: false, elsewhere: false }
+    }
+}
+
+/// Who makes a Secret that is not there, if nothing here does: a controller from an object of the repository, or what was not
+/// read.
+fn elsewhere(cx: &mut Cx<'_>, secret: &NamespacedName) -> Option<String> {
+    let here = !cx.find::<CertificatesByTarget>(secret).is_empty()
+        || cx.get::<SealedSecret>(secret).is_some()
+        || cx.get::<Mirror>(&MirrorKey { kind: MirrorKind::Secret, name: secret.clone() }).is_some();
+    if here {
+        return None;
+    }
+    if let Some(maker) = cx.find::<MakersBySecret>(secret).first() {
+        return Some(format!("Secret {secret} is made elsewhere, from {}", maker.key));
+    }
+    let withheld = ObjectKey::new("", "Secret", secret.namespace.clone(), secret.name.clone());
+    if let Some(told) = cx.get::<SourceProblems>(&withheld)
+        && told.problems.iter().any(|problem| problem.code == WITHHELD)
+    {
+        return Some(format!("Secret {secret} is made elsewhere: its values are not in the repository"));
+    }
+    let source = may_bring(cx, &secret.namespace)?;
+    Some(format!("Secret {secret} is not in what was read: {source}, which was not read whole, may bring it"))
 }
 
 /// What a reference to a certificate comes to; what somebody has to mend is a finding.
@@ -167,7 +208,7 @@ fn certificate(
 ) -> Result<ServedCertificate, Unusable> {
     let refused = |cx: &mut Cx<'_>, code, reason, message: String, hint| {
         problem(cx, object(gateway), code, Severity::Error, field, message.clone(), hint);
-        Err(Unusable { reason, message, waiting: false })
+        Err(Unusable::to_mend(reason, message))
     };
     if secret.namespace != gateway.key.namespace
         && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
@@ -177,8 +218,11 @@ fn certificate(
         return refused(cx, 209, "RefNotPermitted", message, hint);
     }
     let Some(ready) = cx.get::<TlsReady>(secret) else {
-        let message = format!("Secret {secret} is not there yet; only this listener waits for it");
-        return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true });
+        let by = elsewhere(cx, secret);
+        let (elsewhere, why) =
+            (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));
+        let message = format!("{why}; only this listener waits for it");
+        return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true, elsewhere });
     };
     if let Some(why) = &ready.denied {
         let message = format!("Secret {secret} is not served any longer: {why}");

@@ -1,6 +1,6 @@
 //! Rows of the GitOps room.
 
-use portolan_model::{ObjectKey, row};
+use portolan_model::{Name, ObjectKey, row};
 
 use super::{health::Health, sync::Reason};
 
@@ -23,3 +23,13 @@ pub struct Kept {
     pub reason: Reason,
 }
 row!(Kept, ObjectKey, "kept");
+
+/// Fact: a source that was not read, and that may bring objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unseen {
+    /// The Application, or the file.
+    pub key: ObjectKey,
+    /// The namespace that it brings them into; empty if that is not known.
+    pub namespace: Name,
+}
+row!(Unseen, ObjectKey, "unseen");

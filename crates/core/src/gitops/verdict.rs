@@ -32,7 +32,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         621 => "Applications that are not followed",
         629 | 631 | 634 => "Applications of Flux that Flux never applies",
         628 => "Applications of Flux that are suspended",
-        630 | 632 | 633 => "objects, variables and values that are made elsewhere",
+        630 | 632 | 633 | 671 => "objects, variables and values that are made elsewhere",
         646 => "values of components that are stood in for",
         _ => return None,
     })

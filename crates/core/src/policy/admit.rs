@@ -45,6 +45,7 @@ pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
             https: false,
             port: 0,
             refused: Some(why.clone()),
+            unknown: false,
         });
     }
 }

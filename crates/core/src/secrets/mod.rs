@@ -10,6 +10,7 @@
 //! itself is ever removed; a mirror is no source.
 
 mod credentials;
+pub(crate) mod elsewhere;
 mod mirrors;
 pub(crate) mod owner;
 mod problems;

@@ -68,7 +68,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         probe: false,
     };
     if let Some(why) = &claim.refused {
-        (entry.state, entry.why) = (State::Refused, why.clone());
+        entry.state = if claim.unknown { State::Unknown } else { State::Refused };
+        entry.why.clone_from(why);
         cx.emit(entry);
         return;
     }
@@ -115,7 +116,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     if claim.https {
         match cx
             .get::<ListenerCertificate>(&listener)
-            .map(|c| (c.secret.clone(), c.covers.clone(), c.waiting))
+            .map(|c| (c.secret.clone(), c.covers.clone(), (c.waiting, c.elsewhere)))
         {
             Some((Ok(key), covers, _)) => {
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
@@ -128,8 +129,12 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
                     return;
                 }
             }
-            Some((Err((_, why)), _, waiting)) => {
-                entry.state = if waiting { State::Pending } else { State::Refused };
+            Some((Err((_, why)), _, why_not)) => {
+                entry.state = match why_not {
+                    (_, true) => State::Unknown,
+                    (true, _) => State::Pending,
+                    _ => State::Refused,
+                };
                 entry.why = format!("listener {listener}: {why}");
                 cx.emit(entry);
                 return;

@@ -17,6 +17,8 @@ pub struct HostClaim {
     pub port: u16,
     /// Why it is not served: needs an edit.
     pub refused: Option<String>,
+    /// It may be served all the same: what is missing may stand in what was not read.
+    pub unknown: bool,
 }
 row!(HostClaim, ClaimKey, "host_claims");
 
@@ -53,6 +55,8 @@ pub enum State {
     Pending,
     /// Needs an edit.
     Refused,
+    /// What it needs is made elsewhere, or may stand in what was not read.
+    Unknown,
 }
 
 impl State {
@@ -62,6 +66,7 @@ impl State {
             Self::Live => "live",
             Self::Pending => "pending",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -11,7 +11,10 @@ use portolan_core::{
         plan_of,
         rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
     },
-    gitops::adapters::{Component, ComponentValues, adapt},
+    gitops::{
+        adapters::{Component, ComponentValues, adapt},
+        rows::Unseen,
+    },
     policy::rows::SubmittedCertificate,
     secrets::{
         AUTO_REFLECTS, REFLECTS,
@@ -302,4 +305,13 @@ pub fn mirror(engine: &mut Engine<World>) -> bool {
         world::remove(engine, &row.key.object());
     }
     !wanted.is_empty() || !unwanted.is_empty()
+}
+
+/// Applications that were not read.
+pub fn unseen(engine: &mut Engine<World>, facts: &Value) {
+    for (name, namespace) in facts["unseen"].as_object().into_iter().flatten() {
+        let key = ObjectKey::new("argoproj.io", "Application", "argocd", name.as_str());
+        let namespace = namespace.as_str().filter(|namespace| *namespace != "any").unwrap_or_default();
+        engine.put(Unseen { key, namespace: namespace.into() });
+    }
 }

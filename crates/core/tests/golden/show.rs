@@ -265,6 +265,7 @@ fn endpoints(engine: &Engine<World>) -> Groups {
         if all.is_empty() { "nobody: 503".to_owned() } else { all.join(", ") }
     };
     let line = |row: &Endpoints| match &row.stand_in {
+        Some(StandIn::Absent(why)) => format!("stand-in: the Service {why}"),
         Some(StandIn::Instead(replaced)) if row.addresses.is_empty() => {
             format!("stand-in for {}", name(replaced))
         }

@@ -8,6 +8,7 @@ use portolan_schema::Definitions;
 use serde_json::{Map, Value};
 
 use super::{
+    flux,
     manifests::{self, Document},
     order::{self, Unapplied},
     part::Change,
@@ -114,6 +115,14 @@ impl Placed {
             edit(&mut json, |metadata| metadata.remove("namespace"));
         }
         let (key, _) = Object::identity(&json)?;
+        if let Some(how) = withheld(&key, &json) {
+            let message = format!(
+                "the values of {key} are not in the repository: they {how}; what needs them is unknown"
+            );
+            self.problems.push(problems::made_elsewhere(&key, "", message));
+            self.refused.push((key, origin));
+            return Ok(());
+        }
         if let Some(why) = order::unapplied(&key, &json, generated) {
             self.problems.push(match why {
                 Unapplied::Listed(why) => problems::not_applied(&key, "", format!("{key} {why}")),
@@ -144,6 +153,20 @@ impl Placed {
         }
         Ok(())
     }
+}
+
+/// Why the values of an object are not what stands in the file: somebody else puts them in before it is applied.
+fn withheld(key: &ObjectKey, json: &Value) -> Option<&'static str> {
+    if flux::is_encrypted(json) {
+        return Some("are encrypted by SOPS");
+    }
+    let secret = key.kind.is("", "Secret");
+    let fields = ["data", "stringData"].into_iter().filter_map(|field| json.get(field)?.as_object());
+    let placeholder = |value: &Value| value.as_str().is_some_and(|text| text.contains("<path:"));
+    // argocd-vault-plugin: `<path:secret/data/x#key>`, or `<key>` with the path in an annotation.
+    let path = json.pointer("/metadata/annotations/avp.kubernetes.io~1path").is_some();
+    let vault = secret && (path || fields.flat_map(|all| all.values()).any(placeholder));
+    vault.then_some("are placeholders of argocd-vault-plugin")
 }
 
 /// Gives an object that the API server would name the name that it begins with, so that it can be listed.

@@ -127,6 +127,8 @@ problems! {
     variables_unknown = 632, Warning, "put the variables that decide hosts and references into a ConfigMap or spec.postBuild.substitute";
     /// Values from a Secret that is made elsewhere.
     values_unknown = 633, Warning, "put the values that decide hosts and references into spec.values or a ConfigMap";
+    /// Values that somebody else puts in.
+    made_elsewhere = 671, Warning, "nothing to do if they are made in the cluster; `portolan seal` makes a Secret that can be opened here";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
 }

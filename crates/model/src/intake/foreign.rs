@@ -23,7 +23,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 57] = [
+const KINDS: [(&str, &[&str], Does); 60] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -86,6 +86,9 @@ const KINDS: [(&str, &[&str], Does); 57] = [
     ("secrets.hashicorp.com", &[], Does::Fills),
     ("isindir.github.com", &["SopsSecret"], Does::Fills),
     ("onepassword.com", &["OnePasswordItem"], Does::Fills),
+    ("secrets.infisical.com", &["InfisicalSecret"], Does::Fills),
+    ("secrets.doppler.com", &["DopplerSecret"], Does::Fills),
+    ("ricoberger.de", &["VaultSecret"], Does::Fills),
     ("secrets-store.csi.x-k8s.io", &[], Does::Fills),
     ("trust.cert-manager.io", &[], Does::Fills),
     ("certmanager.k8s.io", &[], Does::Fills),

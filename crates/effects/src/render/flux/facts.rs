@@ -107,7 +107,7 @@ impl Facts {
 }
 
 /// Whether values of a document are encrypted by SOPS.
-pub(super) fn is_encrypted(json: &Value) -> bool {
+pub(in super::super) fn is_encrypted(json: &Value) -> bool {
     json.get("sops")
         .is_some_and(|sops| sops.is_object() && (sops.get("mac").is_some() || sops.get("version").is_some()))
 }

@@ -25,7 +25,7 @@ use serde_json::Value;
 
 pub use objects::Metadata;
 
-pub(super) use facts::is_fact;
+pub(super) use facts::{is_encrypted, is_fact};
 use objects::{HELM, KUSTOMIZE};
 pub(super) use state::{State, Waiting};
 

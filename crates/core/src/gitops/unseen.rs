@@ -1,0 +1,90 @@
+//! What was not read and may bring objects: what is missing beside it is not known to be missing.
+
+use std::collections::BTreeMap;
+
+use portolan_model::{Name, ObjectKey, Problem};
+
+use super::rows::Unseen;
+use crate::{Cx, world::UnseenByNamespace};
+
+/// The bucket of all that was not read, of whatever namespace.
+pub(crate) const ALL: &str = "*";
+
+/// Findings of a source that is rendered into one namespace: a chart's objects go there unless they say another.
+const CHARTS: [u16; 5] = [605, 606, 607, 609, 627];
+/// Findings of what may bring anything.
+const ANY: [u16; 18] =
+    [600, 601, 602, 603, 604, 608, 612, 615, 616, 617, 618, 619, 621, 624, 625, 626, 633, 634];
+
+/// Sources that were not read, by what is told of them. `applications`: each with the namespace that it is rendered into.
+pub fn unseen<'a>(
+    problems: impl IntoIterator<Item = &'a Problem>,
+    applications: &BTreeMap<&ObjectKey, &Name>,
+) -> BTreeMap<ObjectKey, Unseen> {
+    let mut all: BTreeMap<ObjectKey, Unseen> = BTreeMap::new();
+    for problem in problems {
+        let code = problem.code.0;
+        let namespace = if CHARTS.contains(&code) {
+            applications.get(&problem.object).map(|namespace| (*namespace).clone()).unwrap_or_default()
+        } else if ANY.contains(&code) {
+            Name::default()
+        } else {
+            continue;
+        };
+        let row = Unseen { key: problem.object.clone(), namespace };
+        // Of two reasons the wider one.
+        match all.get(&row.key) {
+            Some(known) if known.namespace.is_empty() => {}
+            _ => {
+                all.insert(row.key.clone(), row);
+            }
+        }
+    }
+    all
+}
+
+/// What may bring an object of the namespace (or, with an empty one, of the cluster) and was not read.
+pub(crate) fn may_bring(cx: &mut Cx<'_>, namespace: &Name) -> Option<ObjectKey> {
+    let own = if namespace.is_empty() { Name::new(ALL) } else { namespace.clone() };
+    let found = cx.find::<UnseenByNamespace>(&own).first().map(|row| row.key.clone());
+    found.or_else(|| cx.find::<UnseenByNamespace>(&Name::default()).first().map(|row| row.key.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use portolan_model::{Code, Severity};
+
+    use super::*;
+
+    #[test]
+    fn a_chart_brings_into_its_namespace_and_anything_else_anywhere() {
+        let key = |name: &str| ObjectKey::new("argoproj.io", "Application", "argocd", name);
+        let problem = |code, name: &str| {
+            let (message, hint) = (String::new(), String::new());
+            Problem {
+                object: key(name),
+                code: Code(code),
+                field: "".into(),
+                severity: Severity::Warning,
+                message,
+                hint,
+            }
+        };
+        let problems = [
+            problem(607, "remote"),
+            problem(615, "overlay"),
+            problem(605, "both"),
+            problem(602, "both"),
+            problem(605, "both"),
+            problem(611, "read"),
+            problem(607, "unknown"),
+        ];
+        let (remote, both) = (key("remote"), key("both"));
+        let (monitoring, team) = (Name::new("monitoring"), Name::new("team"));
+        let applications = [(&remote, &monitoring), (&both, &team)].into();
+        let all = unseen(&problems, &applications);
+        let told: Vec<(&str, &str)> =
+            all.values().map(|row| (&*row.key.name.name, &*row.namespace)).collect();
+        assert_eq!(told, [("both", ""), ("overlay", ""), ("remote", "monitoring"), ("unknown", "")]);
+    }
+}
