@@ -16,6 +16,7 @@ mod check;
 mod evaluate;
 mod field;
 mod functions;
+pub mod glance;
 #[allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
@@ -65,6 +66,8 @@ pub struct Expression {
     pub unserved: Option<String>,
     /// Path of the field that it is about, such as `spec.hostnames`.
     about: Option<Vec<String>>,
+    /// Of a rule that can be seen to hold without evaluating it.
+    pub glance: Option<glance::Glance>,
 }
 
 /// Roots that an expression may read.
@@ -185,6 +188,9 @@ impl Expression {
             reads.extend(&variable.reads);
             unserved = unserved.or_else(|| variable.unserved.clone());
         }
+        let glance = (scope.names == Names::Rule && unserved.is_none())
+            .then(|| glance::Glance::of(program.expression()))
+            .flatten();
         let tree = rewrite::rewrite(program.expression().clone(), scope.names);
         Ok(Self {
             deep: rewrite::depth(&tree) > SHALLOW,
@@ -194,6 +200,7 @@ impl Expression {
             reads,
             unserved,
             about,
+            glance,
         })
     }
 }

@@ -51,6 +51,27 @@ impl Definition {
         }
     }
 
+    /// Makes the programs of all rules and patterns, which otherwise are made when a value needs them first.
+    pub fn prepare(&self) {
+        let mut seen = std::collections::HashSet::new();
+        let mut open = vec![self.schema()];
+        while let Some(schema) = open.pop() {
+            if !seen.insert(Arc::as_ptr(schema)) {
+                continue;
+            }
+            crate::cel::prepare(schema);
+            if let Some(pattern) = &schema.pattern {
+                pattern.is_found_in("");
+            }
+            open.extend(schema.properties.iter().map(|(_, child)| child));
+            open.extend(schema.items.iter().chain(schema.additional()));
+            if let Some(unions) = &schema.unions {
+                let parts = unions.any_of.iter().chain(&unions.one_of).chain(&unions.all_of);
+                open.extend(parts.chain(&unions.not));
+            }
+        }
+    }
+
     /// What names of its objects look like.
     pub fn names(&self) -> NameRule {
         match (&*self.group, &*self.kind) {

@@ -1,10 +1,29 @@
 //! Patterns of schemas are in Go's syntax (RE2), where classes like `\d` are of ASCII.
 
+use std::{
+    collections::HashMap,
+    sync::{LazyLock, Mutex, PoisonError},
+};
+
 use regex::Regex;
+
+/// Programs by pattern: kinds have many in common.
+static PROGRAMS: LazyLock<Mutex<HashMap<Box<str>, Option<Regex>>>> = LazyLock::new(Mutex::default);
+/// Programs that are known; at one more all are forgotten, and stay where they are used.
+const KNOWN: usize = 4096;
 
 /// The program of a pattern; `None` if it is none.
 pub(crate) fn compile(pattern: &str) -> Option<Regex> {
-    Regex::new(&translate(pattern)).ok()
+    let mut programs = PROGRAMS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = programs.get(pattern) {
+        return known.clone();
+    }
+    let made = Regex::new(&translate(pattern)).ok();
+    if programs.len() >= KNOWN {
+        programs.clear();
+    }
+    programs.insert(pattern.into(), made.clone());
+    made
 }
 
 /// The same in the syntax of the crate `regex`.

@@ -52,6 +52,11 @@ pub fn validate_update(schema: &Schema, object: &Value, old: &Value, causes: &mu
     walk(schema, object, Some(old), Asked::OfUpdates, causes);
 }
 
+/// Compiles the rules of a schema.
+pub fn prepare(schema: &Schema) {
+    schema.program.of(schema);
+}
+
 /// Whether any rule looks at the older object.
 pub fn judges_updates(schema: &Schema) -> bool {
     schema.program.of_updates(schema)
@@ -226,6 +231,11 @@ impl Walk<'_> {
                 }
             };
             if *uses_old && old.is_none() && !optional {
+                continue;
+            }
+            if let Some(glance) = &expression.glance
+                && glance.holds(value::At { value, schema: node, root })
+            {
                 continue;
             }
             if self.left == 0 {

@@ -3,7 +3,9 @@ use std::{collections::HashSet, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::validate;
+use portolan_cel::RuleRun;
+
+use super::{RULE, validate, value};
 use crate::{Definitions, read, schema::Schema};
 
 fn every(schema: &Arc<Schema>, seen: &mut HashSet<*const Schema>, out: &mut Vec<Arc<Schema>>) {
@@ -247,4 +249,117 @@ fn evaluation_is_bounded() {
     );
     let said = said(schema, json!({"x": (0..500).collect::<Vec<_>>()}), None);
     assert!(said.len() == 1 && said[0].contains("no further validation rules will be run"), "{said:?}");
+}
+
+/// Every value with rules, with its schema and whether it is a root.
+fn each_value<'v>(
+    schema: &'v Schema,
+    value: &'v Value,
+    root: bool,
+    out: &mut Vec<(&'v Schema, &'v Value, bool)>,
+) {
+    if !schema.rules.is_empty() {
+        out.push((schema, value, root));
+    }
+    match value {
+        Value::Array(items) => {
+            for item in items {
+                schema.items.iter().for_each(|each| each_value(each, item, each.embedded, out));
+            }
+        }
+        Value::Object(map) => {
+            for (name, value) in map {
+                if let Some(child) = schema.property(name).or(schema.additional()) {
+                    each_value(child, value, child.embedded, out);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The same object with one value taken away, emptied, or made another, for each value of it.
+fn mutated(value: &Value, out: &mut Vec<Value>) {
+    let mut places = vec![String::new()];
+    let mut at = 0;
+    while let Some(place) = places.get(at).cloned() {
+        at += 1;
+        match value.pointer(&place) {
+            Some(Value::Object(map)) => places.extend(map.keys().map(|key| format!("{place}/{key}"))),
+            Some(Value::Array(items)) => {
+                places.extend((0..items.len()).map(|item| format!("{place}/{item}")))
+            }
+            _ => {}
+        }
+    }
+    for place in places.iter().filter(|place| !place.is_empty()) {
+        let (parent, name) = place.rsplit_once('/').unwrap();
+        let mut without = value.clone();
+        match without.pointer_mut(parent).unwrap() {
+            Value::Object(map) => drop(map.remove(name)),
+            Value::Array(items) => drop(items.remove(name.parse().unwrap())),
+            _ => {}
+        }
+        out.push(without);
+        let mut twice = value.clone();
+        if let Value::Array(items) = twice.pointer_mut(parent).unwrap() {
+            let item = items[name.parse::<usize>().unwrap()].clone();
+            items.push(item);
+            out.push(twice);
+        }
+        for other in [json!(""), json!("Exact"), json!("/a//b"), json!(0), json!(true), json!([]), json!({})]
+        {
+            let mut changed = value.clone();
+            *changed.pointer_mut(place).unwrap() = other;
+            out.push(changed);
+        }
+    }
+}
+
+#[test]
+fn a_glance_never_says_more_than_the_rule() {
+    let route = json!({
+        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {
+            "parentRefs": [
+                {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw", "namespace": "net", "sectionName": "https"},
+                {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": "gw", "namespace": "net", "sectionName": "http"},
+            ],
+            "rules": [{
+                "name": "a",
+                "matches": [
+                    {"path": {"type": "PathPrefix", "value": "/api"}, "headers": [{"type": "Exact", "name": "a", "value": "b"}]},
+                    {"path": {"type": "RegularExpression", "value": "/[a-z]+"}, "method": "GET"},
+                ],
+                "filters": [
+                    {"type": "RequestHeaderModifier", "requestHeaderModifier": {"set": [{"name": "x", "value": "y"}]}},
+                    {"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}},
+                ],
+                "backendRefs": [{"group": "", "kind": "Service", "name": "web", "port": 80, "weight": 1}],
+                "timeouts": {"request": "10s", "backendRequest": "2s"},
+            }],
+        },
+    });
+    let definition = Definitions::packed().find(|d| &*d.kind == "HTTPRoute").unwrap();
+    let mut all = vec![route.clone()];
+    mutated(&route, &mut all);
+    let (mut seen, mut asked) = (0, 0);
+    for object in &all {
+        let mut values = Vec::new();
+        each_value(definition.schema(), object, true, &mut values);
+        for (schema, value, root) in values {
+            for compiled in schema.program.of(schema) {
+                let Ok(expression) = &compiled.expression else { continue };
+                asked += 1;
+                let at = value::At { value, schema, root };
+                if expression.glance.as_ref().is_some_and(|glance| glance.holds(at)) {
+                    seen += 1;
+                    let held = RuleRun::new(value::typed(value, schema, root), None).holds(expression, RULE);
+                    assert_eq!(held, Ok(true), "{} of {value}", expression.source);
+                }
+            }
+        }
+    }
+    assert!(all.len() > 300, "{}", all.len());
+    assert!(seen * 10 > asked * 9, "most is seen at a glance: {seen} of {asked}");
 }

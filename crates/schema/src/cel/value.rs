@@ -15,7 +15,10 @@ use cel::{
         value::{CowVal, Val},
     },
 };
-use portolan_cel::budget;
+use portolan_cel::{
+    budget,
+    glance::{Seen, Shape},
+};
 use serde_json::{Map, Value};
 
 use super::{escape, list::List};
@@ -150,6 +153,57 @@ impl<'v> Object<'v> {
                 .collect()
         })
     }
+}
+
+/// A value where it stands, as [`typed`] would make it.
+#[derive(Clone, Copy)]
+pub struct At<'v> {
+    pub value: &'v Value,
+    pub schema: &'v Schema,
+    pub root: bool,
+}
+
+impl Seen for At<'_> {
+    fn is(self) -> Shape {
+        match self.value {
+            Value::Null => Shape::Other,
+            Value::Bool(flag) => Shape::Bool(*flag),
+            Value::Number(number) => match number.as_i64() {
+                Some(whole) if self.schema.types != Types::NUMBER => Shape::Int(whole),
+                _ => Shape::Other,
+            },
+            Value::String(_) if self.schema.format.is_none_or(|format| !makes(format)) => Shape::Text,
+            Value::String(_) => Shape::Other,
+            Value::Array(items) => Shape::List(items.len()),
+            Value::Object(map) => Shape::Map(map.len()),
+        }
+    }
+
+    fn text<'v>(self) -> Option<&'v str>
+    where
+        Self: 'v,
+    {
+        self.value.as_str()
+    }
+
+    fn field(self, name: &str) -> Option<Self> {
+        let map = self.value.as_object()?;
+        let root = self.root || self.schema.embedded;
+        let object = Object { map, schema: self.schema, root, keys: OnceLock::new() };
+        let (value, schema) = object.look_up(name)?;
+        Some(At { value, schema, root: false })
+    }
+
+    fn item(self, at: usize) -> Option<Self> {
+        let value = self.value.as_array()?.get(at)?;
+        let schema = self.schema.items.as_deref().unwrap_or(&UNKNOWN);
+        Some(At { value, schema, root: false })
+    }
+}
+
+/// Whether something else than a text is made of a text of this format.
+fn makes(format: Format) -> bool {
+    matches!(format, Format::DateTime | Format::Date | Format::Duration | Format::Byte)
 }
 
 impl Val for Object<'_> {
