@@ -20,6 +20,7 @@ pub mod object;
 pub mod problem;
 pub mod re2;
 pub mod redacted;
+pub mod schedule;
 pub mod shown;
 pub mod veil;
 pub mod yaml;

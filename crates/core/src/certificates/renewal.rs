@@ -36,9 +36,31 @@ impl Life {
     /// that no value makes certificates without end. In whole
     /// seconds, as the status shows it.
     pub fn renewal(self, certificate: &Certificate) -> Instant {
+        let due = self.due(certificate);
+        self.in_window(certificate, due).unwrap_or(due)
+    }
+
+    /// Without windows.
+    fn due(self, certificate: &Certificate) -> Instant {
         let wanted = self.end.plus_millis(-renew_before(self.length(), certificate));
         let renewal = wanted.max(self.made.plus_millis(pause(self.length())));
         Instant(renewal.seconds().saturating_mul(1000))
+    }
+
+    /// When it is due, if that is in a window, else when the next one begins. `None` if none does before the certificate ends: it
+    /// is renewed all the same. (cert-manager waits for one that begins after the end, by as much as windows last.)
+    fn in_window(self, certificate: &Certificate, due: Instant) -> Option<Instant> {
+        if certificate.windows.iter().any(|window| window.hold(due)) {
+            return Some(due);
+        }
+        let next = certificate.windows.iter().filter_map(|window| window.next(due)).min();
+        next.filter(|next| *next < self.end)
+    }
+
+    /// Whether it has windows, and none of them comes in time.
+    pub fn misses_windows(self, certificate: &Certificate) -> bool {
+        let wanted = !certificate.windows.is_empty() && !certificate.renewal_disabled;
+        wanted && self.in_window(certificate, self.due(certificate)).is_none()
     }
 }
 

@@ -48,6 +48,15 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
         revision: secret.as_deref().and_then(|secret| revision(secret, certificate)),
         failures: None,
     };
+    if let Some(life) = life.filter(|life| life.misses_windows(certificate)) {
+        let message = format!(
+            "no window of renewal begins before the certificate ends: it is renewed when it is due, at {}",
+            life.renewal(certificate)
+        );
+        let hint = "let windows come more often, or leave them out";
+        let field = "spec.renewal.windows";
+        problem(cx, certificate.object(), 323, Severity::Warning, field, message, hint);
+    }
     if let Owner::Certificate(owner) = &owner
         && *owner != certificate.key
     {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Instant, IssuerKey, Name, NamespacedName, ObjectKey, Redacted, row};
+use crate::{Instant, IssuerKey, Name, NamespacedName, ObjectKey, Redacted, row, schedule::Windows};
 
 /// An Issuer or ClusterIssuer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,8 @@ pub struct Certificate {
     pub refused: Option<String>,
     /// `renewal.policy` is `Disabled`: it is never renewed for its age.
     pub renewal_disabled: bool,
+    /// `renewal.windows`: it is renewed in one of them, if one comes in time.
+    pub windows: Vec<Windows>,
     /// `additionalOutputFormats`.
     pub formats: OutputFormats,
     /// `keystores` with `create`.

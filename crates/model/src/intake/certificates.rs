@@ -20,6 +20,7 @@ use crate::{
         NameConstraints, OutputFormats, Pkcs12Profile, Points, Solver, StoreForm, StorePassword, Subject,
     },
     nearest,
+    schedule::Windows,
 };
 
 /// What an issuer may be.
@@ -208,6 +209,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
         refused,
         renewal_disabled: spec.get("renewal").get("policy").text() == Some("Disabled"),
+        windows: windows(&spec),
         keystores: keystores(&spec),
         formats: OutputFormats { der: format("DER"), combined: format("CombinedPEM") },
         secret_annotations: template.get("annotations").map(),
@@ -260,6 +262,16 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
     }
 }
 
+/// The windows of `renewal`; the webhook has refused what cannot be read.
+fn windows(spec: &Node<'_>) -> Vec<Windows> {
+    let one = |node: &Node<'_>| Windows {
+        cron: node.get("cron").name(),
+        zone: node.get("timezone").name(),
+        length: node.get("windowDuration").millis().unwrap_or_default(),
+    };
+    spec.get("renewal").get("windows").items().iter().map(one).collect()
+}
+
 /// The keystores that are to be created.
 fn keystores(spec: &Node<'_>) -> Vec<Keystore> {
     let jks = |store: &Node<'_>| StoreForm::Jks { alias: store.get("alias").name_or("certificate") };
@@ -291,11 +303,8 @@ fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
         !store.get("create").flag() || profile.text().is_none_or(|profile| PROFILES.contains(&profile));
     let hint = "write Modern2023, the strongest profile that is made here";
     let profile = (!built).then_some((profile, hint));
-    let windows = spec.get("renewal").get("windows");
-    let hint = "leave the windows out: it is renewed when it is due";
-    let windows = (!windows.items().is_empty()).then_some((windows, hint));
     let mut first = None;
-    for (node, hint) in profile.into_iter().chain(windows) {
+    for (node, hint) in profile {
         let written = node.text().map(|text| format!(" {text}")).unwrap_or_default();
         let message =
             format!("{}{written} is not built, and the certificate is not made without it", node.path);

@@ -5,6 +5,7 @@ use super::time;
 use crate::{
     certificate::{CertificateRequestParams, range},
     intake::node::{Node, wrong_duration},
+    schedule::Windows,
 };
 
 const HOUR: i64 = 3_600_000;
@@ -306,11 +307,38 @@ fn renewal(wrong: &mut Wrong, renewal: &Node<'_>) {
             let message = "windows cannot be set when `renewal.policy` is set to Disabled";
             wrong.say(&windows, message, "leave the windows out, or set the policy to RenewBefore");
         }
-        Some("Disabled" | "RenewBefore") => {}
+        Some("Disabled") => {}
+        Some("RenewBefore") => windows.items().iter().for_each(|window| renewal_window(wrong, window)),
         _ => wrong.say(
             &renewal.get("policy"),
             "Unsupported value: supported values: \"Disabled\", \"RenewBefore\"",
             "write Disabled or RenewBefore",
         ),
+    }
+}
+
+/// `validateCertificateRenewalWindows`.
+fn renewal_window(wrong: &mut Wrong, window: &Node<'_>) {
+    let length = window.get("windowDuration");
+    if length.value.is_null() || length.millis().is_some_and(|millis| millis <= 0) {
+        let message = "windowDuration must be specified and should be greater than 0";
+        wrong.say(&length, message, "write how long the window lasts, such as 4h");
+    }
+    let zone = window.get("timezone");
+    if Windows::time_zone(zone.text().unwrap_or_default()).is_err() {
+        let message = "invalid value for timezone. timezone must be IANA compliant";
+        wrong.say(&zone, message, "write a name such as Europe/Berlin, or leave it out for UTC");
+    }
+    let cron = window.get("cron");
+    let text = cron.text().unwrap_or_default();
+    if let Err(why) = Windows::schedule(text) {
+        let message = format!(
+            "invalid cron syntax: failed to parse cron spec '{text}': {why}. cron needs to follow: cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow"
+        );
+        wrong.say(
+            &cron,
+            message,
+            "write minute, hour, day of month, month and day of week, such as 0 2 * * sat",
+        );
     }
 }
