@@ -1,7 +1,7 @@
 //! What an environment comes to once everything has worked: the facts that effects would report are assumed to be good.
 //! `portolan render` shows it without running anything; what is refused even then needs an edit.
 //!
-//! Assumed: every SealedSecret opens, every ACME account is registered, every certificate is issued, Envoy accepts
+//! Assumed: every SealedSecret opens whose values are such, every ACME account is registered, every certificate is issued, Envoy accepts
 //! everything, every host answers, and the DNS zones hold nothing of others.
 
 use std::{
@@ -9,11 +9,12 @@ use std::{
     sync::Arc,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_engine::Engine;
 use portolan_model::{
     Instant, IssuerKey, Name, NamespacedName, Object, Origin, Redacted,
     dns::Snapshot,
-    input::{ConfigMap, Gateway, IssuerSpec, Maker, Secret, TlsPair},
+    input::{ConfigMap, Gateway, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
     intake::intake,
 };
 
@@ -32,7 +33,7 @@ use crate::{
     },
     secrets::{
         AUTO_REFLECTS, REFLECTS,
-        rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, UnsealWanted},
+        rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, Unopened, UnsealFailure, UnsealWanted},
     },
     status::rows::{EntryPoint, Probe},
     world::{GatewaysBySecret, IssuersBySecret, amend_config_map, amend_secret, put},
@@ -72,6 +73,12 @@ fn open(engine: &mut Engine<World>, now: Instant) {
     let wanted: Vec<Arc<UnsealWanted>> = engine.rows::<UnsealWanted>().cloned().collect();
     for row in wanted {
         let sealed = &row.sealed;
+        let failures = cannot_open(sealed);
+        if !failures.is_empty() {
+            let (key, sealed) = (row.key.clone(), sealed.clone());
+            engine.put(UnsealFailure { key, sealed, failures, immutable: false });
+            continue;
+        }
         let names = sealed.encrypted.keys().chain(sealed.template.keys()).cloned();
         let data: BTreeMap<Name, Redacted> = names.map(|name| (name, Redacted::new(Vec::new()))).collect();
         let tls = data.contains_key("tls.crt").then(|| {
@@ -93,6 +100,13 @@ fn open(engine: &mut Engine<World>, now: Instant) {
         };
         amend_secret(engine, made);
     }
+}
+
+/// Values that no key opens, whatever it is. (Line breaks are taken out where they are read.)
+fn cannot_open(sealed: &SealedSecret) -> BTreeMap<Name, Unopened> {
+    let unreadable = |text: &Name| text.is_empty() || STANDARD.decode(text.as_bytes()).is_err();
+    let wrong = sealed.encrypted.iter().filter(|(_, text)| unreadable(text));
+    wrong.map(|(name, _)| (name.clone(), Unopened::NotBase64)).collect()
 }
 
 /// Whether a `ca` issuer signs with the Secret.

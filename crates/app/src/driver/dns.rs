@@ -103,6 +103,12 @@ impl Dns {
         self.sent != self.done || self.unfinished || !(self.leaving.is_empty() || stopped)
     }
 
+    /// Whether `from` was a zone, and is a part of `into` now.
+    fn widen(&self, from: &Name, into: &Name) -> bool {
+        let widened = self.server.widen(from, into);
+        widened.inspect_err(|error| tracing::warn!(%error, "a zone is not served")).unwrap_or_default()
+    }
+
     fn hold(&self, zone: &Name) {
         if let Err(error) = self.server.add_zone(zone) {
             tracing::warn!(%error, "a zone is not served");
@@ -124,17 +130,7 @@ impl Driver {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
-        let snapshots = self.dns.server.snapshots();
-        let rows = snapshots.iter().flat_map(|zone| published(zone, &components));
-        let known: Vec<Arc<PublishedRecord>> = rows.map(Arc::new).collect();
-        let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
-        let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
-        for key in gone.iter().filter(|key| !keys.contains(key)) {
-            self.engine.remove::<PublishedRecord>(key);
-        }
-        for row in &known {
-            self.engine.pass(Arc::clone(row));
-        }
+        let known = self.see_published(&components);
         for filter in components.iter().flat_map(|component| &component.plan.domain_filter) {
             // A longer one may be a host: its zone is known with the names.
             let zone = filter.trim_start_matches('.');
@@ -148,12 +144,28 @@ impl Driver {
         for component in &components {
             self.engine.put(component.clone());
         }
-        self.facts = true;
-        self.dns.generation += 1;
         self.dns.components.clone_from(&components);
         self.dns.next.settings = Some((components, known));
         // What is removed next is compared with what stands now.
         self.settle();
+    }
+
+    /// Puts the records that stand as these components see them; what the keeper reports of an earlier sight does not count.
+    fn see_published(&mut self, components: &[DnsSettings]) -> Vec<Arc<PublishedRecord>> {
+        let snapshots = self.dns.server.snapshots();
+        let rows = snapshots.iter().flat_map(|zone| published(zone, components));
+        let known: Vec<Arc<PublishedRecord>> = rows.map(Arc::new).collect();
+        let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
+        let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
+        for key in gone.iter().filter(|key| !keys.contains(key)) {
+            self.engine.remove::<PublishedRecord>(key);
+        }
+        for row in &known {
+            self.engine.pass(Arc::clone(row));
+        }
+        self.facts = true;
+        self.dns.generation += 1;
+        known
     }
 
     /// Notes for the keeper what changed, and serves the zones that the names need.
@@ -171,6 +183,7 @@ impl Driver {
         } else {
             names.extend(self.engine.rows::<DnsState>().map(|row| row.key.clone()));
         }
+        let mut widened = false;
         for name in names {
             let wanted = |name: &Name| {
                 self.engine.get::<DnsState>(name).is_some_and(|row| row.stage != Stage::Outside)
@@ -181,8 +194,15 @@ impl Driver {
             for component in &self.dns.components {
                 if let Some(zone) = embedded_zone(&name, &component.plan, &self.dns.solver_zones, wanted) {
                     self.dns.hold(&zone);
+                    // Names below it came first: what is a host now was a zone until now.
+                    widened |= zone != name && self.dns.widen(&name, &zone);
                 }
             }
+        }
+        if widened {
+            let components = self.dns.components.clone();
+            let known = self.see_published(&components);
+            self.dns.next.settings = Some((components, known));
         }
         let mut wanted: BTreeMap<Name, Option<Arc<WantedName>>> =
             std::mem::take(&mut self.dns.next.wanted).into_iter().collect();

@@ -1,17 +1,21 @@
 //! What each room wants, as JSON. Names, never values.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::{
     World,
     certificates::rows::CertificateState,
     conditions::rows::ListenerStatus,
-    dns::rows::{DesiredRecord, DnsSettings},
+    dns::{
+        passed_over,
+        rows::{DesiredRecord, DnsSettings},
+    },
     gateway::rows::{GatewayListener, ListenerCertificate, VirtualHost},
     policy::rows::Denied,
-    secrets::rows::{Mirror, MirrorContent, UnsealWanted},
+    secrets::rows::{Mirror, MirrorContent, UnsealFailure, UnsealWanted},
     simulate::ASSUMED_ADDRESS,
     status::rows::{EntryPoint, State},
+    world::DesiredByName,
 };
 use portolan_engine::Engine;
 use portolan_model::{
@@ -32,7 +36,8 @@ pub(super) fn policy(engine: &Engine<World>) -> Value {
 
 /// Secrets that Portolan makes: opened, and mirrored.
 pub(super) fn secrets(engine: &Engine<World>) -> Value {
-    let opened = engine.rows::<UnsealWanted>().map(|row| {
+    let opens = |row: &&Arc<UnsealWanted>| engine.get::<UnsealFailure>(&row.key).is_none();
+    let opened = engine.rows::<UnsealWanted>().filter(opens).map(|row| {
         let keys: Vec<&Name> = row.sealed.encrypted.keys().chain(row.sealed.template.keys()).collect();
         json!({
             "object": format!("Secret/{}", row.key), "from": format!("SealedSecret/{}", row.key),
@@ -139,6 +144,12 @@ pub(super) fn dns(engine: &Engine<World>) -> Value {
     let components: Vec<_> = engine.rows::<DnsSettings>().filter(|settings| settings.managed).collect();
     let names: Vec<Value> = engine
         .rows::<DesiredRecord>()
+        // Of several record sets those of weight 0 are not answered: what is published does not have them.
+        .filter(|row| {
+            let mut of_its_name = engine.find::<DesiredByName>(&row.key.0);
+            of_its_name.retain(|other| other.key.3 == row.key.3 && other.outside.is_none());
+            row.outside.is_some() || !passed_over(row, &of_its_name)
+        })
         .map(|row| {
             let (name, route, gateway, component) = &row.key;
             // The assumed address means nothing outside of this run.

@@ -516,3 +516,51 @@ fn a_removed_gateway_answers_while_the_breaker_holds_its_records() {
         instance.up();
     }
 }
+
+/// A domain filter that is a host itself: names below it came first, so that it was a zone of its own. The host is published all
+/// the same, and nothing of what stood is lost, also not by a restart.
+#[test]
+fn a_filters_own_host_is_published_after_names_below_it() {
+    let Some(envoy) = envoy("e2e dns filter's own host") else { return };
+    let dir = first_steps();
+    let at = |path: &str| dir.path().join(path);
+    std::fs::create_dir_all(at("base")).unwrap();
+    for file in ["gateway.yaml", "team-a.yaml", "certificates.yaml"] {
+        std::fs::rename(at(file), at("base").join(file)).unwrap();
+    }
+    let route = |name: &str, host: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: {name}, namespace: team-a}}\nspec:\n  parentRefs: [{{name: plain, namespace: gateway-system}}]\n  hostnames: [{host}]\n  rules: [{{backendRefs: [{{name: app1, port: 80}}]}}]\n"
+        )
+    };
+    let plain = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: plain, namespace: gateway-system}\nspec:\n  gatewayClassName: infra-shared-01\n  listeners: [{name: http, port: 80, protocol: HTTP, allowedRoutes: {namespaces: {from: All}}}]\n---\n";
+    std::fs::write(at("base/below.yaml"), format!("{plain}{}", route("below", "a.shop.example.com")))
+        .unwrap();
+    let application = |name: &str, source: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{namespace: team-a, server: https://kubernetes.default.svc}}\n  source: {source}\n---\n"
+        )
+    };
+    let dns = "{repoURL: https://kubernetes-sigs.github.io/external-dns/, chart: external-dns, targetRevision: 1.20.0, helm: {valuesObject: {sources: [gateway-httproute], policy: sync, domainFilters: [shop.example.com], txtOwnerId: me}}}";
+    let base = "{repoURL: https://git.example.com/r.git, path: base}";
+    std::fs::write(at("apps.yaml"), application("base", base) + &application("dns", dns)).unwrap();
+    let mut instance = Instance::start_with(dir, envoy, &["--root", "apps.yaml"]);
+    let answered = |instance: &Instance, host: &str| {
+        let what = format!("{host} to be answered");
+        instance.wait(&what, || Some(ask(server(instance), host, A).1).filter(|found| !found.is_empty()))
+    };
+    let first = answered(&instance, "a.shop.example.com");
+    instance.write("base/host.yaml", &route("host", "shop.example.com"));
+    assert_eq!(answered(&instance, "shop.example.com"), first, "one Gateway");
+    assert_eq!(answered(&instance, "a.shop.example.com"), first);
+    let entry = instance.reach("shop.example.com", "live");
+    let txt = entry["dns"]["records"].as_array().unwrap().iter().find(|r| r["type"] == "TXT").unwrap();
+    assert_eq!(txt["name"], "a-shop.example.com");
+    let findings = instance.status()["findings"].clone();
+    assert!(!findings.to_string().contains("PTL-0412"), "{findings:#}");
+    instance.kill_nine();
+    instance.up();
+    for host in ["shop.example.com", "a.shop.example.com"] {
+        assert_eq!(answered(&instance, host), first);
+    }
+}

@@ -19,6 +19,9 @@ pub const STABLE: &str = "external-dns.kubernetes.io/";
 /// Prefix before external-dns v0.22.
 pub const ALPHA: &str = "external-dns.alpha.kubernetes.io/";
 
+/// The minor version that reads [`STABLE`], and no longer [`ALPHA`].
+const RENAMED: u32 = 22;
+
 /// What `controller` says where external-dns is to act.
 const CONTROLLER: &str = "dns-controller";
 
@@ -28,6 +31,9 @@ pub enum Prefix {
     /// Both of external-dns' own.
     #[default]
     Both,
+    /// Both, of which the external-dns that is declared, 0.n, reads one: that wins, and what stands under the other alone is
+    /// said. Records are not given up for it: with 0.22 whole zones were.
+    Declared(u32),
     /// This one alone (`--annotation-prefix`), slash included.
     One(Name),
 }
@@ -37,6 +43,8 @@ impl Prefix {
     pub fn all(&self) -> Vec<&str> {
         match self {
             Self::Both => vec![STABLE, ALPHA],
+            Self::Declared(minor) if *minor < RENAMED => vec![ALPHA, STABLE],
+            Self::Declared(_) => vec![STABLE, ALPHA],
             Self::One(prefix) => vec![prefix],
         }
     }
@@ -88,11 +96,10 @@ pub fn read(annotations: &BTreeMap<Name, String>, prefix: &Prefix) -> Read {
             .iter()
             .filter_map(|prefix| Some((*prefix, annotations.get(format!("{prefix}{key}").as_str())?)));
         let (prefix, used) = values.next()?;
-        if let Some((_, unused)) = values.next().filter(|(_, other)| *other != used) {
+        if let Some((other, unused)) = values.next().filter(|(_, other)| *other != used) {
             problems.push(DnsProblem::PrefixConflict {
-                annotation: key.into(),
-                used: used.clone(),
-                unused: unused.clone(),
+                used: (field(prefix, key), used.clone()),
+                unused: (field(other, key), unused.clone()),
             });
         }
         Some((field(prefix, key), used.as_str()))

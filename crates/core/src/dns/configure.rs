@@ -90,7 +90,7 @@ impl Reader {
 
     fn scope(&mut self, from: &ExternalDns) -> Scope {
         let prefix = match &*from.annotation_prefix {
-            "" => Prefix::Both,
+            "" => from.version.map_or(Prefix::Both, Prefix::Declared),
             prefix if prefix.ends_with('/') => Prefix::One(prefix.into()),
             prefix => {
                 self.close("--annotation-prefix", prefix, "it does not end with a slash");
@@ -122,6 +122,7 @@ impl Reader {
             templates,
             combine: from.combine,
             always_listener: from.version.is_some_and(|version| version < 24),
+            one_route: from.version.is_some_and(|version| version < 21),
             ttl: u32::try_from(from.min_ttl).ok().filter(|seconds| *seconds > 0),
         }
     }

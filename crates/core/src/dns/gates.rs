@@ -82,7 +82,8 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             // Of what is not read here it does not matter what it says.
             let fields: BTreeSet<Name> = unused.iter().map(DnsProblem::field).collect();
             let problems = problems.into_iter().filter(|problem| !fields.contains(&problem.field()));
-            let problems = problems.chain(unused);
+            let other = annotations::family::other_prefix(&gateway.annotations, &scope.prefix, On::Gateway);
+            let problems = problems.chain(unused).chain(other);
             findings.extend(problems.map(|problem| problem.on(object())));
         }
         if notes.no_target && found.outside.is_none() {

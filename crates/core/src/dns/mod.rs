@@ -61,6 +61,7 @@ pub use plan::{plan, plan_part};
 pub use problems::DnsProblem;
 pub use registry::{Ownership, Registry};
 pub use settings::{Policy, Settings};
+pub use wanted::passed_over;
 
 use portolan_engine::Engine;
 use portolan_model::input::GatewayClass;

@@ -61,7 +61,9 @@ pub(super) fn desired_records(cx: &mut Cx<'_>, route: &Arc<Route>) {
     for component in components {
         let (notes, problems) = component.scope.read(&route.annotations);
         let unused = annotations::family::unused(&route.annotations, &component.scope.prefix, On::Route);
-        findings.extend(problems.into_iter().chain(unused).map(|problem| problem.on(route.key.object())));
+        let other = annotations::family::other_prefix(&route.annotations, &component.scope.prefix, On::Route);
+        let all = problems.into_iter().chain(unused).chain(other);
+        findings.extend(all.map(|problem| problem.on(route.key.object())));
         if notes.ignored {
             continue;
         }

@@ -10,12 +10,19 @@ use portolan_model::{
 pub enum DnsProblem {
     /// 400: both annotation prefixes are set, with different values.
     PrefixConflict {
-        /// Annotation without its prefix, such as `ttl`.
-        annotation: Name,
-        /// Value under `external-dns.kubernetes.io/`, which is used.
-        used: String,
-        /// Value under `external-dns.alpha.kubernetes.io/`, which is not.
-        unused: String,
+        /// Field of the annotation whose value is used, and the value.
+        used: (Name, String),
+        /// The same of the one that is not.
+        unused: (Name, String),
+    },
+    /// 406: annotations are read here that the declared version of external-dns does not read.
+    OtherPrefix {
+        /// Their fields; never empty.
+        fields: Vec<Name>,
+        /// Minor version that is declared.
+        minor: u32,
+        /// The prefix that it reads.
+        reads: &'static str,
     },
     /// 401: the `ttl` annotation is no duration in range.
     InvalidTtl {
@@ -162,6 +169,7 @@ impl DnsProblem {
     pub const fn code(&self) -> Code {
         Code(match self {
             Self::PrefixConflict { .. } => 400,
+            Self::OtherPrefix { .. } => 406,
             Self::InvalidTtl { .. } => 401,
             Self::InvalidName { .. } => 402,
             Self::UnknownHostnameSource { .. } => 403,
@@ -190,6 +198,7 @@ impl DnsProblem {
             Self::InvalidName { field, .. } if field.starts_with("metadata.annotations") => Severity::Warning,
             Self::OtherController { misspelt: false, .. } => Severity::Info,
             Self::PrefixConflict { .. }
+            | Self::OtherPrefix { .. }
             | Self::OtherController { .. }
             | Self::UnusedAnnotation { .. }
             | Self::PolicyForbids { .. }
@@ -205,9 +214,8 @@ impl DnsProblem {
     /// Field of the object, where the problem stands in one; else empty.
     pub fn field(&self) -> Name {
         match self {
-            Self::PrefixConflict { annotation, .. } => {
-                super::annotations::field(super::annotations::ALPHA, annotation)
-            }
+            Self::PrefixConflict { unused: (field, _), .. } => field.clone(),
+            Self::OtherPrefix { fields, .. } => fields.first().cloned().unwrap_or_default(),
             Self::InvalidTtl { field, .. }
             | Self::InvalidName { field, .. }
             | Self::UnusedAnnotation { field, .. }
@@ -221,10 +229,20 @@ impl DnsProblem {
     /// What is wrong, one sentence.
     pub fn message(&self) -> String {
         match self {
-            Self::PrefixConflict { annotation, used, unused } => format!(
-                "Annotation {annotation} has two values: {used:?} under external-dns.kubernetes.io/, which is used, and \
-                 {unused:?} under external-dns.alpha.kubernetes.io/."
+            Self::PrefixConflict { used, unused } => format!(
+                "Annotation {} says {:?}, which is used, and {} says {:?}.",
+                bare(&used.0),
+                used.1,
+                bare(&unused.0),
+                unused.1
             ),
+            Self::OtherPrefix { fields, minor, reads } => {
+                let names: Vec<&str> = fields.iter().map(|field| bare(field)).collect();
+                format!(
+                    "external-dns 0.{minor}, which is declared, reads annotations under {reads} only; here these count too: {}.",
+                    names.join(", ")
+                )
+            }
             Self::InvalidTtl { value, .. } => {
                 format!(
                     "TTL {value:?} is neither whole seconds nor a duration between 1s and 2147483647s; the default TTL is used."
@@ -235,7 +253,7 @@ impl DnsProblem {
                 format!("{value:?} is not a domain name: {why}.{then}")
             }
             Self::UnusedAnnotation { field, why, .. } => {
-                let name = field.trim_start_matches("metadata.annotations[").trim_end_matches(']');
+                let name = bare(field);
                 format!("Annotation {name} has no effect: {why}.")
             }
             Self::OtherController { value, .. } => {
@@ -306,7 +324,10 @@ impl DnsProblem {
     /// What to do about it, one sentence.
     pub fn hint(&self) -> &str {
         match self {
-            Self::PrefixConflict { .. } => "Remove the annotation under external-dns.alpha.kubernetes.io/.",
+            Self::PrefixConflict { .. } => "Remove the annotation that is not used.",
+            Self::OtherPrefix { .. } => {
+                "Write them under both prefixes, and remove the older ones once no version before 0.22 runs."
+            }
             Self::InvalidTtl { .. } => "Write whole seconds such as \"300\", or a duration such as \"5m\".",
             Self::InvalidName { .. } => "Write a name such as app.example.com; separate several by commas.",
             Self::UnknownHostnameSource { .. } => {
@@ -357,4 +378,9 @@ impl DnsProblem {
             hint: self.hint().to_owned(),
         }
     }
+}
+
+/// The annotation of a field.
+fn bare(field: &str) -> &str {
+    field.trim_start_matches("metadata.annotations[").trim_end_matches(']')
 }

@@ -42,6 +42,8 @@ pub struct Scope {
     pub combine: bool,
     /// A route without hostnames has its listener's also where an annotation or a template names one: before v0.24.
     pub always_listener: bool,
+    /// Of several routes with one name the targets of one are published: before v0.21. Here those of all are, and it is said.
+    pub one_route: bool,
     /// TTL where an object asks for none (`--min-ttl`).
     pub ttl: Option<u32>,
 }

@@ -1,10 +1,14 @@
 //! The gate: from desired records to wanted records. A name that stands in its zone as ours is held whatever its desired records lack now
 //! (address, ack, certificate); one that does not stand there waits until one of its desired records may be published.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    borrow::Borrow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_model::{
-    Code, Name, Severity,
+    Code, Name, RouteKey, Severity,
     dns::{RecordSet, RecordType},
 };
 
@@ -63,6 +67,9 @@ pub(super) fn wanted_names(cx: &mut Cx<'_>, name: &Name, all_desired: &[Arc<Desi
         })
         .collect();
     weighted(cx, name, &mut all_desired);
+    if settings.scope.one_route {
+        of_one_route(cx, name, &all_desired);
+    }
     let unmanaged = |desired: &&Arc<DesiredRecord>| {
         !desired.targets.is_empty() && sets(name, desired, &settings).is_empty()
     };
@@ -140,8 +147,36 @@ fn weighted(cx: &mut Cx<'_>, name: &Name, all_desired: &mut Vec<&Arc<DesiredReco
     for desired in all_desired.iter() {
         problem(cx, desired.key.1.object(), 439, Severity::Warning, "", message.clone(), hint);
     }
-    if all_desired.iter().any(|desired| desired.weight != Some(0)) {
-        all_desired.retain(|desired| desired.weight != Some(0));
+    let all = all_desired.clone();
+    all_desired.retain(|desired| !passed_over(desired, &all));
+}
+
+/// Whether a desired record is not answered beside the others of its name: its weight is 0, and another of a set of its own has
+/// more.
+pub fn passed_over(desired: &DesiredRecord, of_its_name: &[impl Borrow<Arc<DesiredRecord>>]) -> bool {
+    let mut others = of_its_name.iter().map(Borrow::borrow);
+    desired.weight == Some(0)
+        && others.clone().any(|other| other.identifier != desired.identifier)
+        && others.any(|other| other.weight != Some(0))
+}
+
+/// Says that the declared version would choose among routes whose targets are united here.
+fn of_one_route(cx: &mut Cx<'_>, name: &Name, all_desired: &[&Arc<DesiredRecord>]) {
+    let mut by_route: BTreeMap<&RouteKey, BTreeSet<&Name>> = BTreeMap::new();
+    for desired in all_desired {
+        by_route.entry(&desired.key.1).or_default().extend(&desired.targets);
+    }
+    let different: BTreeSet<_> = by_route.values().filter(|targets| !targets.is_empty()).collect();
+    if different.len() < 2 {
+        return;
+    }
+    let message = format!(
+        "{name} points to the addresses of {} routes together; external-dns before 0.21, which is declared, publishes those of one",
+        by_route.len()
+    );
+    let hint = "nothing to do from external-dns 0.21 on; else let one route have the name";
+    for route in by_route.keys() {
+        problem(cx, route.object(), 440, Severity::Warning, "spec.hostnames", message.clone(), hint);
     }
 }
 

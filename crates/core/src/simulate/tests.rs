@@ -152,3 +152,13 @@ spec:
     assert_eq!(errors(&engine), Vec::<String>::new());
     assert_eq!(state(&engine, "app.example.com").0, State::Live);
 }
+
+#[test]
+fn a_value_that_no_key_opens_makes_no_secret() {
+    let engine = simulated(
+        "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s, namespace: a}\nspec: {encryptedData: {good: Z29vZA==, bad: no base64!}}\n",
+    );
+    assert_eq!(engine.rows::<Secret>().count(), 0);
+    let findings: Vec<_> = engine.rows::<Finding>().map(|row| row.problem.code.0).collect();
+    assert_eq!(findings, [1, 151]);
+}

@@ -100,6 +100,22 @@ impl DurableDns {
         self.server.add_zone(zone)
     }
 
+    /// Takes a zone into a wider one, with all that it holds; whether it was served. It is saved with the next record, or the
+    /// next look at the zones.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Zone`].
+    pub fn widen(&self, from: &Name, into: &Name) -> Result<bool, EmbeddedError> {
+        let was = self.server.zone_names().contains(from);
+        let moved = self.server.widen(from, into)?;
+        if was {
+            let mut dirty = self.dirty();
+            dirty.entry(into.clone()).or_default().extend(moved);
+            dirty.entry(from.clone()).or_default();
+        }
+        Ok(was)
+    }
+
     /// Names of its zones.
     pub fn zone_names(&self) -> Vec<Name> {
         self.server.zone_names()
@@ -133,7 +149,10 @@ impl DurableDns {
         }
         let entries: Vec<Entry> = dirty
             .iter()
-            .filter_map(|(zone, names)| Some(Entry::of(names, self.server.look_at(zone, names).ok()?)))
+            .map(|(zone, names)| match self.server.look_at(zone, names) {
+                Ok(seen) => Entry::of(names, seen),
+                Err(_) => Entry::gone(zone),
+            })
             .collect();
         let writes = {
             let files = Arc::clone(&files);

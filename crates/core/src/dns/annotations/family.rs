@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portolan_model::{Name, nearest};
 
-use super::{super::DnsProblem, Prefix, field};
+use super::{super::DnsProblem, ALPHA, Prefix, RENAMED, STABLE, field};
 
 /// What an annotation stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +49,20 @@ pub fn unused(annotations: &BTreeMap<Name, String>, prefix: &Prefix, on: On) -> 
         }
     }
     problems
+}
+
+/// Annotations that count here and are not read by the external-dns that is declared.
+pub fn other_prefix(annotations: &BTreeMap<Name, String>, prefix: &Prefix, on: On) -> Option<DnsProblem> {
+    let Prefix::Declared(minor) = *prefix else { return None };
+    let (reads, other) = if minor < RENAMED { (ALPHA, STABLE) } else { (STABLE, ALPHA) };
+    let known: Vec<&str> = match on {
+        On::Route => ROUTES.into_iter().chain(SETS).collect(),
+        On::Gateway => GATEWAYS.to_vec(),
+    };
+    let has = |prefix: &str, key: &str| annotations.contains_key(format!("{prefix}{key}").as_str());
+    let counts = known.into_iter().filter(|key| has(other, key) && !has(reads, key));
+    let fields: Vec<Name> = counts.map(|key| field(other, key)).collect();
+    (!fields.is_empty()).then_some(DnsProblem::OtherPrefix { fields, minor, reads })
 }
 
 fn judge(key: &str, on: On, annotations: &BTreeMap<Name, String>, prefix: &str) -> Option<(String, String)> {

@@ -28,13 +28,21 @@ pub struct Entry {
     serial: u32,
     names: Vec<Name>,
     sets: Vec<RecordSet>,
+    /// The zone is served no more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
 }
 
 impl Entry {
+    /// A zone that is served no more.
+    pub fn gone(zone: &Name) -> Self {
+        Self { zone: zone.clone(), serial: 0, names: Vec::new(), sets: Vec::new(), gone: true }
+    }
+
     /// These names, as they stand in a snapshot that has all of them.
     pub fn of(names: &BTreeSet<Name>, snapshot: Snapshot) -> Self {
         let Snapshot { zone, serial, sets, .. } = snapshot;
-        Self { zone, serial, names: names.iter().cloned().collect(), sets }
+        Self { zone, serial, names: names.iter().cloned().collect(), sets, gone: false }
     }
 }
 
@@ -161,6 +169,10 @@ pub fn play(contents: &mut Contents, entries: Vec<Entry>) {
         }
     }
     for entry in entries {
+        if entry.gone {
+            zones.remove(&entry.zone);
+            continue;
+        }
         let (serial, by_name) = zones.entry(entry.zone).or_default();
         // A state that is newer than the log stays as far as it is; serials wrap (RFC 1982).
         if entry.serial.wrapping_sub(*serial) < u32::MAX / 2 {

@@ -158,3 +158,27 @@ async fn an_outgrown_log_is_folded_in() {
     std::fs::write(dir.path().join(LOG), same).unwrap();
     assert_eq!(start(dir.path()).await.snapshot(&ZONE.into()).await.unwrap(), state);
 }
+
+#[tokio::test]
+async fn a_zone_that_was_taken_into_a_wider_one_stays_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (narrow, wide): (Name, Name) = ("shop.example.com".into(), ZONE.into());
+    let server = DurableDns::start("127.0.0.1:0".parse().unwrap(), dir.path()).await.unwrap();
+    server.add_zone(&narrow).unwrap();
+    let set = RecordSet::new("a.shop.example.com", RecordType::A, Some(60), ["192.0.2.1"]);
+    let made = ChangeSet { zone: narrow.clone(), ..create(&set) };
+    assert_eq!(server.apply(&made).await, [GroupResult::Applied]);
+    assert!(server.widen(&narrow, &wide).unwrap());
+    assert!(!server.widen(&narrow, &wide).unwrap(), "it is served no more");
+    assert_eq!(server.zone_names(), [wide.clone()]);
+    assert!(server.visible(&set.name, RecordType::A, "192.0.2.1").await);
+    let before = server.snapshot(&wide).await.unwrap();
+    assert_eq!(before.sets, [set]);
+    drop(server);
+    let server = DurableDns::start("127.0.0.1:0".parse().unwrap(), dir.path()).await.unwrap();
+    assert_eq!(server.zone_names(), [wide.clone()], "also after a restart");
+    assert_eq!(server.snapshot(&wide).await.unwrap(), before);
+    // It may come back, and is another then.
+    server.add_zone(&narrow).unwrap();
+    assert_eq!(server.snapshot(&narrow).await.unwrap().sets, []);
+}

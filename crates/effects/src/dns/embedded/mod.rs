@@ -30,7 +30,7 @@ use self::{
     answer::Zones,
     contents::{add, build},
     serve::Sockets,
-    zone::{DEFAULT_TTL, MAX_TEXT, MAX_TTL, path},
+    zone::{DEFAULT_TTL, MAX_TEXT, MAX_TTL, Zone, path},
 };
 use super::{
     DnsProvider, ProviderError,
@@ -80,6 +80,31 @@ impl EmbeddedDns {
             self.tick();
         }
         Ok(())
+    }
+
+    /// Takes the zone `from` into the wider zone `into`, with all that it holds; `into` is made if it is not there. Gives the
+    /// names that moved, and nothing if `from` is not served.
+    ///
+    /// # Errors
+    /// [`EmbeddedError::Zone`]; nothing has changed then.
+    pub fn widen(&self, from: &Name, into: &Name) -> Result<BTreeSet<Name>, EmbeddedError> {
+        let invalid = |why| EmbeddedError::Zone { zone: into.clone(), why };
+        let (narrow, wide) = (path(from).map_err(invalid)?, path(into).map_err(invalid)?);
+        let mut zones = self.write();
+        let Some(sets) = zones.get(&narrow).filter(|_| narrow != wide).map(Zone::sets) else {
+            return Ok(BTreeSet::new());
+        };
+        let moved = sets.iter().map(|set| set.name.clone()).collect();
+        add(&mut zones, into, self.address.ip())?;
+        if let Some(zone) = zones.get_mut(&wide) {
+            let content = sets.into_iter().map(Content::Set);
+            let changes = content.map(|content| Change { precondition: Precondition::Any, content });
+            zone.apply(&Group { changes: changes.collect() }).map_err(invalid)?;
+        }
+        zones.remove(&narrow);
+        drop(zones);
+        self.tick();
+        Ok(moved)
     }
 
     /// Names of its zones, sorted.
