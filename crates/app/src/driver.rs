@@ -212,6 +212,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         Some(state) => state.clone(),
         None => instance::default_state(&root, &args.env)?,
     };
+    let helm = crate::tools::chosen("helm", args.helm.as_deref(), &root)?;
+    let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &root)?;
     more_files();
     // Everything below is private unless a mode says otherwise, Envoy's files included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
@@ -246,8 +248,6 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     // Two states may come to the same range: the later one takes the next, and keeps it.
     let claim = if bind.is_none() { Claim::of(range) } else { None };
     let range = claim.as_ref().map_or(range, |claim| claim.range);
-    let helm = crate::tools::find("helm", args.helm.as_deref(), &root);
-    let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &root);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let tools = match crate::charts::store(args.charts.as_deref()) {

@@ -82,8 +82,8 @@ pub struct Render {
 pub fn run(args: &Render) -> anyhow::Result<u8> {
     let dir = crate::folder::of(&args.dir)?;
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let helm = crate::tools::find("helm", args.helm.as_deref(), &dir);
-    let kustomize = crate::tools::find("kustomize", args.kustomize.as_deref(), &dir);
+    let helm = crate::tools::chosen("helm", args.helm.as_deref(), &dir)?;
+    let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &dir)?;
     let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let tools = match crate::charts::store(args.charts.as_deref()) {

@@ -6,6 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use anyhow::bail;
+
 /// Where a program was looked for in vain, as the end of a sentence.
 #[derive(Debug)]
 pub struct Missing(String);
@@ -32,6 +34,24 @@ pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Mis
     let own = std::env::current_exe().ok().and_then(|exe| exe.canonicalize().ok());
     let own = own.as_deref().and_then(Path::parent).filter(|_| named.is_none());
     search(name, own, &std::env::split_paths(&path).collect::<Vec<_>>(), dir)
+}
+
+/// As [`find`]; one that the user named has to be there, whether it is needed or not.
+///
+/// # Errors
+/// A sentence: what was named is not there, or is no program.
+pub fn chosen(name: &str, named: Option<&Path>, dir: &Path) -> anyhow::Result<Result<PathBuf, Missing>> {
+    // An empty variable is none.
+    let named = named.filter(|path| !path.as_os_str().is_empty());
+    let found = find(name, named, dir);
+    let Some(written) = named else { return Ok(found) };
+    let shown = written.display();
+    match &found {
+        Ok(path) if is_program(path) => Ok(found),
+        Ok(path) if path.exists() => bail!("--{name} {shown}: it is no program that can be run"),
+        Ok(_) => bail!("--{name} {shown}: there is no such program"),
+        Err(missing) => bail!("--{name} {shown}: {missing}"),
+    }
 }
 
 fn search(name: &str, own: Option<&Path>, path: &[PathBuf], dir: &Path) -> Result<PathBuf, Missing> {

@@ -258,6 +258,11 @@ fn mistakes_say_what_to_do() {
         (up(&["--drain", "-1s"]), "write seconds, such as 120s"),
         (up(&["--timeout", "-5s"]), "write seconds, such as 120s"),
         (up(&["--envoy", &missing]), "name it with --envoy PROGRAM"),
+        (up(&["--helm", &missing]), "there is no such program"),
+        (up(&["--kustomize", &file]), "it is no program that can be run"),
+        (plain(&["render", folder, "--helm", &missing]), "there is no such program"),
+        (plain(&["render", folder, "--helm", "no-such-helm"]), "no-such-helm is not in PATH"),
+        (plain(&["render", folder, "--root", "../.."]), "leads outside the repository"),
         (up(&["--sealing-key", &missing]), "cannot be read"),
         (up(&["--sealing-key", &file]), "give a PEM private key, or the key Secrets"),
         // What another verb needs.

@@ -108,7 +108,7 @@ pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Re
             }
             Err(Unresolved::Outside) => {
                 let message = format!("--root {path} leads outside the repository");
-                return Err(Box::new(problems::outside(&named(path), "", message)));
+                return Err(Box::new(problems::root_missing(&named(path), "", message)));
             }
         };
         return Ok(if real.is_file() {
