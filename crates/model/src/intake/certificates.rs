@@ -301,17 +301,15 @@ fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
     let profile = store.get("profile");
     let built =
         !store.get("create").flag() || profile.text().is_none_or(|profile| PROFILES.contains(&profile));
-    let hint = "write Modern2023, the strongest profile that is made here";
-    let profile = (!built).then_some((profile, hint));
-    let mut first = None;
-    for (node, hint) in profile {
-        let written = node.text().map(|text| format!(" {text}")).unwrap_or_default();
-        let message =
-            format!("{}{written} is not built, and the certificate is not made without it", node.path);
-        root.problem(336, Severity::Error, &node.path, message.clone(), hint);
-        first.get_or_insert(message);
+    if built {
+        return None;
     }
-    first
+    let written = profile.text().map(|text| format!(" {text}")).unwrap_or_default();
+    let message =
+        format!("{}{written} is not built, and the certificate is not made without it", profile.path);
+    let hint = "write Modern2023, the strongest profile that is made here";
+    root.problem(336, Severity::Error, &profile.path, message.clone(), hint);
+    Some(message)
 }
 
 fn time(spec: &Node<'_>, field: &str) -> Option<i64> {
