@@ -166,14 +166,13 @@ pub struct At<'v> {
 impl Seen for At<'_> {
     fn is(self) -> Shape {
         match self.value {
-            Value::Null => Shape::Other,
             Value::Bool(flag) => Shape::Bool(*flag),
             Value::Number(number) => match number.as_i64() {
                 Some(whole) if self.schema.types != Types::NUMBER => Shape::Int(whole),
                 _ => Shape::Other,
             },
             Value::String(_) if self.schema.format.is_none_or(|format| !makes(format)) => Shape::Text,
-            Value::String(_) => Shape::Other,
+            Value::Null | Value::String(_) => Shape::Other,
             Value::Array(items) => Shape::List(items.len()),
             Value::Object(map) => Shape::Map(map.len()),
         }
