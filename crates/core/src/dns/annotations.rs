@@ -42,9 +42,8 @@ impl Prefix {
     /// The prefixes, the one that wins first.
     pub fn all(&self) -> Vec<&str> {
         match self {
-            Self::Both => vec![STABLE, ALPHA],
             Self::Declared(minor) if *minor < RENAMED => vec![ALPHA, STABLE],
-            Self::Declared(_) => vec![STABLE, ALPHA],
+            Self::Both | Self::Declared(_) => vec![STABLE, ALPHA],
             Self::One(prefix) => vec![prefix],
         }
     }

@@ -214,9 +214,9 @@ impl DnsProblem {
     /// Field of the object, where the problem stands in one; else empty.
     pub fn field(&self) -> Name {
         match self {
-            Self::PrefixConflict { unused: (field, _), .. } => field.clone(),
             Self::OtherPrefix { fields, .. } => fields.first().cloned().unwrap_or_default(),
-            Self::InvalidTtl { field, .. }
+            Self::PrefixConflict { unused: (field, _), .. }
+            | Self::InvalidTtl { field, .. }
             | Self::InvalidName { field, .. }
             | Self::UnusedAnnotation { field, .. }
             | Self::OtherController { field, .. }

@@ -287,7 +287,7 @@ fn mutated(value: &Value, out: &mut Vec<Value>) {
         match value.pointer(&place) {
             Some(Value::Object(map)) => places.extend(map.keys().map(|key| format!("{place}/{key}"))),
             Some(Value::Array(items)) => {
-                places.extend((0..items.len()).map(|item| format!("{place}/{item}")))
+                places.extend((0..items.len()).map(|item| format!("{place}/{item}")));
             }
             _ => {}
         }
