@@ -114,6 +114,8 @@ pub enum Event {
     Ask(api::Ask),
     /// How, and the end of its log.
     EnvoyEnded(String, String),
+    /// Another could not take over from it, and why, with the end of the other's log.
+    EnvoyKept(String, String),
     /// It had time to connect.
     EnvoyAwaited,
     Interrupt,
@@ -443,6 +445,7 @@ impl Driver {
                 }
             }
             Event::EnvoyEnded(how, said) => self.envoy_ended(&how, &said),
+            Event::EnvoyKept(why, said) => self.envoy_kept(&why, &said),
             Event::EnvoyAwaited => self.envoy_awaited(),
             Event::Interrupt => return Some(0),
         }

@@ -32,6 +32,10 @@ pub fn main() -> ExitCode {
     if let Some(code) = portolan_effects::confined::asked() {
         return code;
     }
+    // Started by ourselves, to become Envoy.
+    if let Some(code) = portolan_effects::envoy_process::asked() {
+        return code;
+    }
     // A bug in a rule is a finding, and not a backtrace for each of its inputs.
     portolan_engine::quiet_rules();
     // Two crypto providers may be compiled in by features of dependencies: choose one before the first handshake.

@@ -52,6 +52,8 @@ mod reaction;
 mod refused;
 #[path = "e2e/render.rs"]
 mod render;
+#[path = "e2e/replaced.rs"]
+mod replaced;
 #[path = "e2e/restarts.rs"]
 mod restarts;
 #[path = "e2e/seal.rs"]

@@ -1,18 +1,24 @@
 //! Envoy as a child that outlives us: a killed Portolan leaves it serving, and the next start adopts it.
 
+mod arguments;
 mod backoff;
+mod detached;
+mod listening;
 mod record;
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
 };
 
-use portolan_core::gateway::DRAIN_SECONDS;
 use rustix::process::{Pid, Signal, kill_process};
 
+pub use arguments::Setup;
+use arguments::{Place, Started};
 pub use backoff::Backoff;
+pub use detached::asked;
 pub use record::CONFIG;
 use record::Process;
 
@@ -26,6 +32,8 @@ const ASKED: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Envoy {
     process: Process,
+    node: String,
+    place: Option<Place>,
     child: Option<tokio::process::Child>,
     /// Its log, and where this run of it begins.
     log: (PathBuf, u64),
@@ -113,51 +121,97 @@ pub async fn check(program: &Path) -> Result<String, EnvoyError> {
 }
 
 impl Envoy {
+    fn left((process, Started { node, place, .. }): (Process, Started), log: PathBuf) -> Self {
+        Self { process, node, place, child: None, log: (log, 0) }
+    }
+
     /// Adopts the Envoy that an earlier run left on this state, if it is still there: the recorded process, on this boot
     /// and by the time of its start, or one that was killed too early, or had no room on the disk, to be recorded. What a
     /// copy of a state records is never taken for its own.
     pub fn adopt(state: &Path) -> Option<Self> {
-        let process = record::find(state)?;
-        Some(Self { process, child: None, log: (state.join(LOG), 0) })
+        Some(Self::left(record::find(state)?, state.join(LOG)))
     }
 
-    /// Starts one in a process group of its own, so that Ctrl-C reaches only us. There is one for a state: others that
-    /// were started on it are ended before, and one that cannot be recorded is ended at once.
+    /// The Envoy that this one is to take over from, if it still listens.
+    pub fn before(&self, state: &Path) -> Option<Self> {
+        let mut others = record::running(state).filter(|(process, _)| *process != self.process);
+        let log = state.join(LOG);
+        others.find(|(process, _)| listening::listens(process.pid)).map(|other| Self::left(other, log))
+    }
+
+    /// Starts one that outlives us, and that Ctrl-C does not reach. There is one for a state: others that were started on it
+    /// are ended before, and one that cannot be recorded is ended at once.
     ///
     /// # Errors
     /// When the program cannot be run or recorded.
-    pub async fn start(program: &Path, state: &Path) -> Result<Self, EnvoyError> {
-        for process in record::running(state) {
-            Self { process, child: None, log: (PathBuf::new(), 0) }.stop().await;
+    pub async fn start(setup: &Setup) -> Result<Self, EnvoyError> {
+        for other in record::running(&setup.state) {
+            Self::left(other, PathBuf::new()).stop().await;
         }
-        let log = state.join(LOG);
+        Self::spawn(setup, setup.first()).await
+    }
+
+    /// Starts one that takes over from this one, which serves on until all of the other's configuration is there; then it
+    /// drains its connections and ends. `None` if this one was started so that none can take over from it.
+    ///
+    /// # Errors
+    /// When the program cannot be run or recorded.
+    pub async fn successor(&self, setup: &Setup) -> Option<Result<Self, EnvoyError>> {
+        let place = self.place.as_ref()?.next();
+        Some(Self::spawn(setup, Some(place)).await)
+    }
+
+    async fn spawn(setup: &Setup, place: Option<Place>) -> Result<Self, EnvoyError> {
+        let log = setup.state.join(LOG);
         let file =
             std::fs::OpenOptions::new().create(true).append(true).open(&log).map_err(EnvoyError::Start)?;
         let begin = file.metadata().map_or(0, |meta| meta.len());
-        let mut child = tokio::process::Command::new(program)
-            .arg("-c")
-            .arg(state.join(CONFIG))
-            .args(["--use-dynamic-base-id", "--disable-hot-restart", "--log-level", "warning"])
-            .args(["--concurrency", "2", "--drain-time-s", &DRAIN_SECONDS.to_string()])
+        let arguments = setup.arguments(place.as_ref());
+        let (process, child) = if place.is_some() {
+            let waiting = detached::waiting(file).await.map_err(EnvoyError::Start)?;
+            let process = Process::of(waiting.pid).unwrap_or(Process::ended());
+            record::write(&setup.state, process).map_err(EnvoyError::Unrecorded)?;
+            waiting.go(&setup.program, &arguments).await.map_err(EnvoyError::Start)?;
+            (process, None)
+        } else {
+            Self::child(setup, &arguments, file).await?
+        };
+        Ok(Self { process, node: setup.node.clone(), place, child, log: (log, begin) })
+    }
+
+    /// One that none can take over from is a child of ours, in a process group of its own.
+    async fn child(
+        setup: &Setup,
+        arguments: &[OsString],
+        log: std::fs::File,
+    ) -> Result<(Process, Option<tokio::process::Child>), EnvoyError> {
+        let mut child = tokio::process::Command::new(&setup.program)
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(file)
+            .stderr(log)
             .process_group(0)
             .spawn()
             .map_err(EnvoyError::Start)?;
+        // If it has ended already, whoever waits for it hears how.
         let process = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Process::of);
-        let recorded = match process {
-            // It has ended already: whoever waits for it hears how.
-            None => Ok(Process::ended()),
-            Some(process) => record::write(state, process).map(|()| process),
-        };
-        match recorded {
-            Ok(process) => Ok(Self { process, child: Some(child), log: (log, begin) }),
-            Err(why) => {
-                let _ = child.kill().await;
-                Err(EnvoyError::Unrecorded(why))
-            }
+        if let Some(process) = process
+            && let Err(why) = record::write(&setup.state, process)
+        {
+            let _ = child.kill().await;
+            return Err(EnvoyError::Unrecorded(why));
         }
+        Ok((process.unwrap_or(Process::ended()), Some(child)))
+    }
+
+    /// Its name on the wire.
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Whether it accepts connections. One that another has taken over from does not, though it serves those that it has.
+    pub fn listens(&self) -> bool {
+        self.process.lives() && listening::listens(self.process.pid)
     }
 
     /// Records one that was adopted, in case it was not.
@@ -185,12 +239,10 @@ impl Envoy {
                 Ok(status) => format!("Envoy ended: {status}"),
                 Err(error) => format!("Envoy is lost: {error}"),
             },
-            None => loop {
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                if !self.process.lives() {
-                    return "the adopted Envoy ended".into();
-                }
-            },
+            None => {
+                self.process.gone().await;
+                "Envoy ended".into()
+            }
         }
     }
 
@@ -204,9 +256,16 @@ impl Envoy {
         }
     }
 
-    /// The same, and forgets that it ran.
+    /// The same, with one that it has taken over from, and forgets that they ran.
     pub async fn end(self, state: &Path) {
+        let place = self.place.clone();
         self.stop().await;
+        for other in record::running(state) {
+            Self::left(other, PathBuf::new()).stop().await;
+        }
+        if let Some(place) = place {
+            place.forget();
+        }
         record::remove(state);
     }
 }

@@ -182,6 +182,8 @@ fn named(resource: Option<&Arc<Resource>>) -> Vec<Named> {
 pub struct Board {
     wanted: Mutex<(Wanted, bool)>,
     news: watch::Sender<()>,
+    /// The node that is spoken to; `None`: all of them.
+    partner: watch::Sender<Option<Name>>,
     /// Resources that streams were sent, and their size.
     sent: [AtomicU64; 2],
 }
@@ -197,6 +199,17 @@ impl Board {
         };
         self.news.send_replace(());
         made
+    }
+
+    /// From now on only the Envoy of this node is spoken to. While one takes over from another both are connected, and the
+    /// one that goes is to serve on what it has: neither is it told what is meant for its successor, nor does what it says count.
+    pub fn speak_to(&self, node: &str) {
+        self.partner.send_replace(Some(node.into()));
+    }
+
+    /// Says who is spoken to.
+    pub fn partner(&self) -> watch::Receiver<Option<Name>> {
+        self.partner.subscribe()
     }
 
     /// Looks at what is wanted.

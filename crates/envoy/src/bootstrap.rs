@@ -5,10 +5,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 /// Bootstrap for an Envoy that takes everything over one delta ADS stream from the Unix socket `xds`, with its admin
-/// interface on the Unix socket `admin`.
-pub fn bootstrap(node: &str, xds: &Path, admin: &Path) -> Value {
+/// interface on the Unix socket `admin`. Who it is, is an argument that it is started with (`effects/src/envoy_process`): a
+/// running one is told by it.
+pub fn bootstrap(xds: &Path, admin: &Path) -> Value {
     json!({
-        "node": {"id": node, "cluster": "portolan"},
         "admin": {"address": {"pipe": {"path": admin, "mode": 0o600}}},
         "dynamic_resources": {
             "ads_config": {

@@ -1,5 +1,6 @@
 //! The gRPC server: one delta ADS stream for each Envoy, over a Unix socket.
 
+mod partner;
 mod unreported;
 
 use std::{
@@ -87,12 +88,17 @@ async fn converse(
     reports: mpsc::UnboundedSender<Report>,
     out: mpsc::Sender<Result<DeltaDiscoveryResponse, Status>>,
 ) {
+    let mut partner = board.partner();
+    let Some((node, first)) = partner::admitted(&mut requests, &mut partner).await else { return };
     let begun = Instant::now();
     let now = || u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut session = Session::default();
     let mut unreported = Unreported::default();
     let mut news = board.news();
     let _ = reports.send(Report::Connected);
+    for request in &first {
+        session.request(request, now());
+    }
     'stream: loop {
         news.mark_unchanged();
         // Nothing is said before it is known what is wanted: an Envoy of an earlier run keeps what it has meanwhile.
@@ -125,17 +131,11 @@ async fn converse(
                 if let Some(error) = &request.error_detail {
                     tracing::warn!(r#type = request.type_url, error = error.message, "envoy refused a response");
                 }
-                tracing::debug!(
-                    r#type = request.type_url,
-                    nonce = request.response_nonce,
-                    subscribe = ?request.resource_names_subscribe,
-                    unsubscribe = ?request.resource_names_unsubscribe,
-                    has = request.initial_resource_versions.len(),
-                    "xds request"
-                );
+                partner::log(&request);
                 session.request(&request, now());
             }
             changed = news.changed() => if changed.is_err() { break },
+            changed = partner.changed() => if changed.is_err() || !partner::is(&partner, &node) { break },
             () = tokio::time::sleep(due) => {}
         }
     }

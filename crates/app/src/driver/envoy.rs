@@ -24,6 +24,8 @@ pub struct EnvoyState {
     /// Since when it is waited, and how long it was for the last connection.
     since: Option<Instant>,
     waited: Option<Duration>,
+    /// What is said of one that could not be replaced, as long as it runs.
+    kept: Option<Problem>,
 }
 
 impl EnvoyState {
@@ -56,10 +58,7 @@ impl Driver {
         if let Some(wait) = self.envoy.wait.take() {
             wait.abort();
         }
-        if self.engine.get::<SourceProblems>(&key()).is_some() {
-            self.engine.remove::<SourceProblems>(&key());
-            self.facts = true;
-        }
+        self.envoy_problems(None);
     }
 
     pub(super) fn envoy_disconnected(&mut self) {
@@ -72,7 +71,9 @@ impl Driver {
 
     pub(super) fn envoy_awaited(&mut self) {
         // What is said of one that ended says more.
-        if self.envoy.streams == 0 && self.engine.get::<SourceProblems>(&key()).is_none() {
+        let told = self.engine.get::<SourceProblems>(&key());
+        let ended = told.is_some_and(|row| row.problems.iter().any(|problem| problem.code == Code(91)));
+        if self.envoy.streams == 0 && !ended {
             let log = self.state.path().join("envoy.log");
             let message = format!(
                 "Envoy runs and has not connected to Portolan for {} s, so nothing new is served",
@@ -86,23 +87,52 @@ impl Driver {
     pub(super) fn envoy_ended(&mut self, how: &str, said: &str) {
         tracing::warn!("{how}");
         let message = format!("{how}; it is started again, and until then nothing is served");
+        self.envoy.kept = None;
         self.envoy_problem(91, &message, said);
         self.wire.forget(&self.board, &mut self.engine);
         self.await_envoy();
     }
 
-    fn envoy_problem(&mut self, code: u16, message: &str, said: &str) {
-        let said = if said.is_empty() { String::new() } else { format!(". The end of its log: {said}") };
-        let log = self.state.path().join("envoy.log");
-        let problem = Problem {
-            object: key(),
-            code: Code(code),
-            field: "".into(),
-            severity: Severity::Error,
-            message: format!("{message}{said}"),
-            hint: format!("its whole log is {}; another Envoy is named with --envoy PROGRAM", log.display()),
-        };
-        self.engine.put(SourceProblems { key: key(), problems: vec![problem] });
+    /// The Envoy of an earlier run serves on, as no other could take over from it.
+    pub(super) fn envoy_kept(&mut self, why: &str, said: &str) {
+        tracing::warn!("the Envoy of an earlier run is not replaced: {why}");
+        let message = format!(
+            "the Envoy that an earlier run started serves on with the start configuration of that run: {why}"
+        );
+        let hint = "nothing that is served is affected; `portolan down` and `portolan up` replace it, with an interruption of seconds";
+        self.envoy.kept = Some(problem(93, Severity::Warning, &message, said, hint.into()));
+        self.envoy_problems(None);
+        // What another said of itself is void.
+        self.wire.forget(&self.board, &mut self.engine);
         self.facts = true;
     }
+
+    fn envoy_problem(&mut self, code: u16, message: &str, said: &str) {
+        let log = self.state.path().join("envoy.log");
+        let hint = format!("its whole log is {}; another Envoy is named with --envoy PROGRAM", log.display());
+        self.envoy_problems(Some(problem(code, Severity::Error, message, said, hint)));
+    }
+
+    /// What is wrong now, beside what is said of one that could not be replaced.
+    fn envoy_problems(&mut self, now: Option<Problem>) {
+        let problems: Vec<Problem> = now.into_iter().chain(self.envoy.kept.clone()).collect();
+        let before = self.engine.get::<SourceProblems>(&key());
+        if before.is_some_and(|row| row.problems == problems) {
+            return;
+        }
+        if !problems.is_empty() {
+            self.engine.put(SourceProblems { key: key(), problems });
+        } else if self.engine.get::<SourceProblems>(&key()).is_some() {
+            self.engine.remove::<SourceProblems>(&key());
+        } else {
+            return;
+        }
+        self.facts = true;
+    }
+}
+
+fn problem(code: u16, severity: Severity, message: &str, said: &str, hint: String) -> Problem {
+    let said = if said.is_empty() { String::new() } else { format!(". The end of its log: {said}") };
+    let (code, message) = (Code(code), format!("{message}{said}"));
+    Problem { object: key(), code, field: "".into(), severity, message, hint }
 }

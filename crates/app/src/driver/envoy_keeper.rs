@@ -1,15 +1,25 @@
-//! One Envoy, always: it is adopted or started, started again when it ends, and stopped at the end.
+//! One Envoy, always: it is adopted or started, started again when it ends, and stopped at the end. One that an earlier
+//! release started, or another program, is replaced while it serves.
 
-use std::{path::Path, path::PathBuf, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
-use portolan_effects::envoy_process::{Backoff, Envoy, EnvoyError};
-use tokio::sync::{mpsc, oneshot};
+use portolan_effects::envoy_process::{self, Backoff, Envoy, EnvoyError, Setup};
+use portolan_envoy::board::Board;
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 
 use super::Event;
 
+/// How long one may take until it has all of its configuration and takes over; the one before serves on meanwhile.
+const TAKEOVER: Duration = Duration::from_mins(5);
+/// How often it is looked whether it has.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// Says when it is to be stopped.
 pub struct EnvoyKeeper {
-    /// It was there before this run.
+    /// It was there before this run, or one that it takes over from.
     pub adopted: bool,
     stop: oneshot::Sender<oneshot::Sender<()>>,
 }
@@ -17,24 +27,20 @@ pub struct EnvoyKeeper {
 impl EnvoyKeeper {
     /// Adopts the Envoy that an earlier run left on the state, or starts one, and keeps it.
     pub async fn start(
-        program: PathBuf,
-        state: &Path,
+        setup: Setup,
+        board: Arc<Board>,
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, EnvoyError> {
-        let left = Envoy::adopt(state);
+        let left = Envoy::adopt(&setup.state);
         let adopted = left.is_some();
-        let envoy = match left {
-            Some(envoy) => {
-                tracing::info!(pid = envoy.pid(), "adopted the Envoy of an earlier run");
-                if let Err(why) = envoy.record(state) {
-                    tracing::warn!(%why, "the process id of Envoy cannot be recorded");
-                }
-                envoy
-            }
-            None => Envoy::start(&program, state).await?,
+        let (envoy, before) = match left {
+            None => (Envoy::start(&setup).await?, None),
+            Some(left) => taken(left, &setup, &events).await?,
         };
+        board.speak_to(envoy.node());
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(keep(envoy, program, state.to_owned(), events, stopped));
+        let keeper = Keeper { setup, board, events, backoff: Backoff::default(), begun: Instant::now() };
+        tokio::spawn(keeper.keep(envoy, before, stopped));
         Ok(Self { adopted, stop })
     }
 
@@ -47,45 +53,138 @@ impl EnvoyKeeper {
     }
 }
 
-async fn keep(
-    mut envoy: Envoy,
-    program: PathBuf,
-    state: PathBuf,
-    events: mpsc::UnboundedSender<Event>,
-    mut stopped: oneshot::Receiver<oneshot::Sender<()>>,
-) {
-    let mut backoff = Backoff::default();
-    let mut begun = tokio::time::Instant::now();
-    loop {
-        tokio::select! {
-            done = &mut stopped => {
-                // Nobody says so: an Envoy that is not to be stopped serves on.
-                if let Ok(done) = done {
-                    envoy.end(&state).await;
-                    let _ = done.send(());
-                }
-                return;
-            }
-            how = envoy.ended() => { let _ = events.send(Event::EnvoyEnded(how, envoy.said())); }
+/// What becomes of an Envoy that is there: it stays, or another takes over from it.
+async fn taken(
+    left: Envoy,
+    setup: &Setup,
+    events: &mpsc::UnboundedSender<Event>,
+) -> Result<(Envoy, Option<Envoy>), EnvoyError> {
+    let pid = left.pid();
+    if left.node() == setup.node {
+        tracing::info!(pid, "adopted the Envoy of an earlier run");
+        record(&left, &setup.state);
+        let before = left.before(&setup.state);
+        return Ok((left, before));
+    }
+    if !left.listens() {
+        // Nobody is served by it.
+        left.stop().await;
+        return Ok((Envoy::start(setup).await?, None));
+    }
+    let why = match left.successor(setup).await {
+        Some(Ok(successor)) => {
+            tracing::info!(
+                pid,
+                by = successor.pid(),
+                "the Envoy of an earlier run is replaced while it serves"
+            );
+            return Ok((successor, Some(left)));
         }
-        let mut ran = begun.elapsed();
-        envoy = loop {
-            tokio::select! {
+        Some(Err(why)) => why.to_string(),
+        None => {
+            "it was started so that none can take over from it, by an earlier release or without /dev/shm"
+                .to_owned()
+        }
+    };
+    record(&left, &setup.state);
+    let _ = events.send(Event::EnvoyKept(why, String::new()));
+    Ok((left, None))
+}
+
+fn record(envoy: &Envoy, state: &Path) {
+    if let Err(why) = envoy.record(state) {
+        tracing::warn!(%why, "the process id of Envoy cannot be recorded");
+    }
+}
+
+struct Keeper {
+    setup: Setup,
+    board: Arc<Board>,
+    events: mpsc::UnboundedSender<Event>,
+    backoff: Backoff,
+    begun: Instant,
+}
+
+impl Keeper {
+    async fn keep(
+        mut self,
+        mut envoy: Envoy,
+        mut before: Option<Envoy>,
+        mut stopped: oneshot::Receiver<oneshot::Sender<()>>,
+    ) {
+        loop {
+            let how = tokio::select! {
                 done = &mut stopped => {
-                    portolan_effects::envoy_process::forget(&state);
-                    if let Ok(done) = done { let _ = done.send(()); }
+                    // Nobody says so: an Envoy that is not to be stopped serves on.
+                    if let Ok(done) = done {
+                        envoy.end(&self.setup.state).await;
+                        let _ = done.send(());
+                    }
                     return;
                 }
-                () = tokio::time::sleep(backoff.after(ran)) => {}
+                how = envoy.ended() => how,
+                taken = takeover(before.as_ref(), self.begun) => {
+                    if taken {
+                        tracing::info!(pid = envoy.pid(), "Envoy has taken over");
+                        before = None;
+                        continue;
+                    }
+                    "it did not take over in time".to_owned()
+                }
+            };
+            let said = envoy.said();
+            if let Some(old) = before.take().filter(Envoy::listens) {
+                // It has served all the time, and does so on.
+                envoy.stop().await;
+                record(&old, &self.setup.state);
+                self.board.speak_to(old.node());
+                let _ = self.events.send(Event::EnvoyKept(how, said));
+                envoy = old;
+                continue;
             }
-            begun = tokio::time::Instant::now();
-            match Envoy::start(&program, &state).await {
-                Ok(started) => break started,
+            let _ = self.events.send(Event::EnvoyEnded(how, said));
+            match self.again(&mut stopped).await {
+                Some(started) => envoy = started,
+                None => return,
+            }
+        }
+    }
+
+    /// Starts the next one, ever later; `None` if it is to be stopped.
+    async fn again(&mut self, stopped: &mut oneshot::Receiver<oneshot::Sender<()>>) -> Option<Envoy> {
+        let mut ran = self.begun.elapsed();
+        loop {
+            tokio::select! {
+                done = &mut *stopped => {
+                    envoy_process::forget(&self.setup.state);
+                    if let Ok(done) = done { let _ = done.send(()); }
+                    return None;
+                }
+                () = tokio::time::sleep(self.backoff.after(ran)) => {}
+            }
+            self.begun = Instant::now();
+            match Envoy::start(&self.setup).await {
+                Ok(started) => {
+                    self.board.speak_to(started.node());
+                    return Some(started);
+                }
                 Err(error) => {
-                    let _ = events.send(Event::EnvoyEnded(error.to_string(), String::new()));
+                    let _ = self.events.send(Event::EnvoyEnded(error.to_string(), String::new()));
                     ran = Duration::ZERO;
                 }
             }
-        };
+        }
     }
+}
+
+/// Whether the one before has stopped to listen in time: then another has taken over from it.
+async fn takeover(before: Option<&Envoy>, since: Instant) -> bool {
+    let Some(before) = before else { return std::future::pending().await };
+    while before.listens() {
+        if since.elapsed() > TAKEOVER {
+            return false;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    true
 }

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use portolan_effects::{
-    envoy_process::{self, Envoy},
+    envoy_process::{self, Envoy, Setup},
     folder,
     state_dir::{Identity, StateDir, sockets},
 };
@@ -120,9 +120,10 @@ async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
         let _ = forward.send(Event::Interrupt);
     });
 
-    let bootstrap = bootstrap("portolan", &xds, &admin);
-    state.write(envoy_process::CONFIG, &serde_json::to_vec_pretty(&bootstrap)?)?;
-    let envoy = EnvoyKeeper::start(program, state.path(), wake.clone()).await?;
+    let bootstrap = serde_json::to_vec_pretty(&bootstrap(&xds, &admin))?;
+    state.write(envoy_process::CONFIG, &bootstrap)?;
+    let setup = Setup::new(program, &version, state.path(), &sockets, &bootstrap);
+    let envoy = EnvoyKeeper::start(setup, Arc::clone(&board), wake.clone()).await?;
     let run = json!({
         "pid": std::process::id(), "root": root, "env": args.env, "state": state.path(),
         "api": api_address.to_string(), "envoy": version,

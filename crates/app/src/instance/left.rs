@@ -44,7 +44,7 @@ pub async fn end(state: &Path) -> anyhow::Result<Ended> {
     let ended = match Envoy::adopt(state) {
         Some(envoy) => {
             let pid = envoy.pid();
-            envoy.stop().await;
+            envoy.end(state).await;
             Ended::Envoy(pid)
         }
         None => Ended::Files,

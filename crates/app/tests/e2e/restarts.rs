@@ -46,7 +46,7 @@ fn answering(status: &'static str, body: &'static str) -> u16 {
 }
 
 /// Ten hosts, all of them with endpoints that outlive Portolan.
-fn ten_hosts() -> tempfile::TempDir {
+pub fn ten_hosts() -> tempfile::TempDir {
     let dir = first_steps();
     let port = backend();
     let mut text = String::new();
@@ -69,7 +69,7 @@ fn ten_hosts() -> tempfile::TempDir {
     dir
 }
 
-fn metric(instance: &Instance, name: &str) -> Option<f64> {
+pub fn metric(instance: &Instance, name: &str) -> Option<f64> {
     let run = std::fs::read(instance.state.path().join("run.json")).ok()?;
     let run: Value = serde_json::from_slice(&run).ok()?;
     let text =

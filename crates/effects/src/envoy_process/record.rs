@@ -1,10 +1,8 @@
 //! Which process is the Envoy of a state: what is recorded of it, and how it is told from every other.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::{fs, io, path::Path, time::Duration};
 
+use super::arguments::Started;
 use crate::state_dir::{self, Identity};
 
 /// File of a state directory with the process id, on its first line.
@@ -13,6 +11,9 @@ pub const FILE: &str = "envoy.pid";
 pub const CONFIG: &str = "envoy.json";
 /// Length of the file: written over in place when the disk has no room for another.
 const LENGTH: usize = 512;
+
+/// How often it is looked whether a process has ended that is no child of ours.
+const POLL: Duration = Duration::from_millis(20);
 
 /// A process, told from every later one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,13 @@ impl Process {
     pub fn lives(self) -> bool {
         Self::of(self.pid) == Some(self)
     }
+
+    /// Resolves when it has ended, whoever's child it is.
+    pub async fn gone(self) {
+        while self.lives() {
+            tokio::time::sleep(POLL).await;
+        }
+    }
 }
 
 /// Records the Envoy of a state: whole, or not at all.
@@ -67,44 +75,34 @@ pub fn remove(state: &Path) {
     let _ = fs::remove_file(state.join(FILE));
 }
 
-/// The Envoy that runs on a state: the recorded one, else one that its recorder could not record any more.
-pub fn find(state: &Path) -> Option<Process> {
-    recorded(state).or_else(|| running(state).next())
+/// The Envoy that runs on a state. Of several the one that takes over from the others; else the recorded one, or one that its
+/// recorder could not record any more.
+pub fn find(state: &Path) -> Option<(Process, Started)> {
+    running(state).chain(recorded(state)).max_by_key(|(_, started)| started.epoch())
 }
 
-fn recorded(state: &Path) -> Option<Process> {
+fn recorded(state: &Path) -> Option<(Process, Started)> {
     let text = fs::read_to_string(state.join(FILE)).ok()?;
     let mut lines = text.lines();
     let pid = lines.next()?.trim().parse().ok()?;
     let (started, identity) = lines.next()?.split_once(' ')?;
     let process = Process { pid, started: started.parse().ok()? };
-    (Identity::read(identity)?.is(state) && process.lives() && started_with(pid).is_some()).then_some(process)
+    let started = Started::of(pid)?;
+    (Identity::read(identity)?.is(state) && process.lives()).then_some((process, started))
 }
 
 /// Every Envoy that was started on a state.
-pub fn running(state: &Path) -> impl Iterator<Item = Process> {
+pub fn running(state: &Path) -> impl Iterator<Item = (Process, Started)> {
     let config = state.join(CONFIG);
     let identity = Identity::of(state).ok();
     let all = fs::read_dir("/proc").into_iter().flatten().flatten();
     all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(move |pid| {
-        let named = started_with(pid).filter(|path| *path == config)?;
+        let started = Started::of(pid).filter(|started| started.config == config)?;
         // The same path may lead to another state in the file systems that a container sees.
-        let seen = Path::new(&format!("/proc/{pid}/root")).join(named.parent()?.strip_prefix("/").ok()?);
+        let seen = Path::new(&format!("/proc/{pid}/root")).join(config.parent()?.strip_prefix("/").ok()?);
         (Identity::of(&seen).ok() == identity).then_some(())?;
-        Process::of(pid)
+        Some((Process::of(pid)?, started))
     })
-}
-
-/// The configuration that a process was started with, if its command line is one that we start Envoy with.
-fn started_with(pid: i32) -> Option<PathBuf> {
-    use std::os::unix::ffi::OsStrExt as _;
-    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
-    let words: Vec<&[u8]> = line.split(|byte| *byte == 0).collect();
-    if !words.contains(&b"--use-dynamic-base-id".as_slice()) {
-        return None;
-    }
-    let named = words.windows(2).rfind(|pair| pair[0] == b"-c").map(|pair| pair[1])?;
-    Some(PathBuf::from(std::ffi::OsStr::from_bytes(named)))
 }
 
 #[cfg(test)]
@@ -115,12 +113,12 @@ mod tests {
     use super::*;
 
     /// A program that is started as Envoy is.
-    fn like_envoy(state: &Path) -> std::process::Child {
+    fn like_envoy(state: &Path, epoch: &str) -> std::process::Child {
         // `sh -c SCRIPT NAME ARGS`; it waits for a line and starts nothing.
         Command::new("sh")
             .args(["-c", "read line", "envoy", "-c"])
             .arg(state.join(CONFIG))
-            .arg("--use-dynamic-base-id")
+            .args(["--base-id", "1", "--restart-epoch", epoch, "--socket-path", "/s/h"])
             .stdin(std::process::Stdio::piped())
             .spawn()
             .unwrap()
@@ -144,17 +142,33 @@ mod tests {
     #[test]
     fn an_envoy_that_was_not_recorded_is_found_all_the_same() {
         let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        let mut child = like_envoy(dir.path());
-        let pid = i32::try_from(child.id()).unwrap();
         // It is there once the shell has been put in place of the copy of this process.
-        let found = (0..500).find_map(|_| {
-            std::thread::sleep(std::time::Duration::from_millis(10));
-            find(dir.path()).map(|process| process.pid)
-        });
+        let found = |count: usize| {
+            (0..500).find_map(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(10));
+                let found = find(dir.path()).map(|(process, _)| process.pid);
+                found.filter(|_| running(dir.path()).count() == count)
+            })
+        };
+        let mut all = Vec::new();
+        let mut seen = Vec::new();
+        for (count, epoch) in [(1, "0"), (2, "1")] {
+            let child = like_envoy(dir.path(), epoch);
+            seen.push((found(count), Some(i32::try_from(child.id()).unwrap())));
+            if count == 1 {
+                write(dir.path(), Process::of(seen[0].1.unwrap()).unwrap()).unwrap();
+            }
+            all.push(child);
+        }
         let strange = find(other.path());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        assert_eq!((found, strange), (Some(pid), None));
-        assert_eq!(find(dir.path()), None, "it has ended");
+        for child in &mut all {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+        for (found, is) in seen {
+            assert_eq!(found, is, "the one that takes over, whoever is recorded");
+        }
+        assert_eq!(strange, None);
+        assert_eq!(find(dir.path()), None, "they have ended");
     }
 }
