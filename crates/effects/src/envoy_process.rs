@@ -234,15 +234,13 @@ impl Envoy {
 
     /// Resolves when it has ended.
     pub async fn ended(&mut self) -> String {
-        match &mut self.child {
-            Some(child) => match child.wait().await {
-                Ok(status) => format!("Envoy ended: {status}"),
-                Err(error) => format!("Envoy is lost: {error}"),
-            },
-            None => {
-                self.process.gone().await;
-                "Envoy ended".into()
-            }
+        let Some(child) = &mut self.child else {
+            self.process.gone().await;
+            return "Envoy ended".into();
+        };
+        match child.wait().await {
+            Ok(status) => format!("Envoy ended: {status}"),
+            Err(error) => format!("Envoy is lost: {error}"),
         }
     }
 
