@@ -94,9 +94,10 @@ fn the_start_configuration_is_loaded() {
     };
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("start.json");
-    let start = start_configuration("node", &folder.path().join("xds"), &folder.path().join("admin"));
+    let start = start_configuration(&folder.path().join("xds"), &folder.path().join("admin"));
     std::fs::write(&file, start.to_string()).unwrap();
     let mut run = std::process::Command::new(program);
-    let run = run.arg("-c").arg(&file).args(["--mode", "validate", "--log-level", "error"]).output().unwrap();
+    run.arg("-c").arg(&file).args(["--service-node", "node", "--service-cluster", "portolan"]);
+    let run = run.args(["--mode", "validate", "--log-level", "error"]).output().unwrap();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }
