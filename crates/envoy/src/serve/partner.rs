@@ -57,9 +57,9 @@ mod tests {
 
     use super::*;
 
-    fn request(node: Option<&str>, url: &str) -> Result<DeltaDiscoveryRequest, Status> {
+    fn request(node: Option<&str>, url: &str) -> DeltaDiscoveryRequest {
         let node = node.map(|id| Node { id: id.into(), ..Default::default() });
-        Ok(DeltaDiscoveryRequest { node, type_url: url.into(), ..Default::default() })
+        DeltaDiscoveryRequest { node, type_url: url.into(), ..Default::default() }
     }
 
     #[tokio::test]
@@ -67,16 +67,16 @@ mod tests {
         let (partner, mut seen) = watch::channel(Some(Name::from("new")));
         let (asks, asked) = mpsc::unbounded_channel();
         let mut asked = UnboundedReceiverStream::new(asked);
-        asks.send(request(Some("old"), "clusters")).unwrap();
-        asks.send(request(None, "listeners")).unwrap();
+        asks.send(Ok(request(Some("old"), "clusters"))).unwrap();
+        asks.send(Ok(request(None, "listeners"))).unwrap();
         tokio::select! {
             biased;
             _ = admitted(&mut asked, &mut seen) => panic!("it is not answered"),
             () = tokio::task::yield_now() => {}
         }
         // What it asked for until then has gone with the question: it asks again.
-        asks.send(request(Some("old"), "clusters")).unwrap();
-        asks.send(request(None, "listeners")).unwrap();
+        asks.send(Ok(request(Some("old"), "clusters"))).unwrap();
+        asks.send(Ok(request(None, "listeners"))).unwrap();
         let (admitted_now, ()) = tokio::join!(admitted(&mut asked, &mut seen), async {
             tokio::task::yield_now().await;
             partner.send_replace(Some("old".into()));
@@ -89,9 +89,9 @@ mod tests {
         // Who is spoken to is not made to wait, and a stream that ends is given up.
         let (asks, asked) = mpsc::unbounded_channel();
         let mut asked = UnboundedReceiverStream::new(asked);
-        asks.send(request(Some("new"), "clusters")).unwrap();
+        asks.send(Ok(request(Some("new"), "clusters"))).unwrap();
         assert_eq!(admitted(&mut asked, &mut seen).await.unwrap().1.len(), 1);
-        asks.send(request(Some("old"), "clusters")).unwrap();
+        asks.send(Ok(request(Some("old"), "clusters"))).unwrap();
         drop(asks);
         assert!(admitted(&mut asked, &mut seen).await.is_none());
     }
