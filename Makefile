@@ -42,7 +42,7 @@ bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 100
 
 # Where `make faults` writes its table, and which tests are part of it.
 RESULTS_OF_FAULTS ?= $(CURDIR)/docs/results/faults.md
-FAULTS = restarts:: writing:: slow:: state:: damaged breaker
+FAULTS = restarts:: replaced:: taken:: descriptors:: writing:: slow:: state:: damaged breaker an_envoy_that_does_not_work
 faults: ## bad days with real parts: [PORTOLAN_FAULTS_HOSTS='10 200'] [PORTOLAN_FAULTS_KILLS=20]; more in crates/app/benches/faults
 	@scripts/setup test
 	cargo test --locked --package portolan --test e2e -- $(FAULTS) | tee target/faults.txt

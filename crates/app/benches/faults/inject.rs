@@ -42,7 +42,7 @@ impl Traffic {
         Self { target: Target::of(edge), every }
     }
 
-    fn during<T>(&self, runtime: &Runtime, inject: impl FnOnce() -> T) -> (T, Outcome) {
+    fn during<T>(&self, runtime: &Runtime, inject: impl FnOnce() -> T) -> (T, Seen) {
         let stop = Arc::new(AtomicBool::new(false));
         let demand = Demand {
             host: EDITED.to_owned(),
@@ -55,21 +55,37 @@ impl Traffic {
         };
         let target = self.target.clone();
         let asking = runtime.spawn(async move { load::ask(&target, &demand).await });
+        let begun = Instant::now();
         let done = inject();
         stop.store(true, Ordering::Relaxed);
-        (done, runtime.block_on(asking).unwrap())
+        let took = begun.elapsed();
+        (done, Seen { outcome: runtime.block_on(asking).unwrap(), took })
     }
 }
 
-fn told(outcome: &Outcome) -> String {
-    let first = outcome.first.as_ref().map(|first| format!(" (the first: {first})")).unwrap_or_default();
-    format!("{} of {} requests failed{first}", outcome.failed, outcome.requests)
+/// What the clients saw, and for how long they asked.
+struct Seen {
+    outcome: Outcome,
+    took: Duration,
+}
+
+impl Seen {
+    fn told(&self) -> String {
+        let Outcome { failed, requests, first, .. } = &self.outcome;
+        let first = first.as_ref().map(|first| format!(" (the first: {first})")).unwrap_or_default();
+        let rate = *requests as f64 / self.took.as_secs_f64();
+        format!("{failed} of {requests} requests failed ({rate:.0} a second were made){first}")
+    }
+
+    fn failed(&self) -> bool {
+        self.outcome.failed > 0
+    }
 }
 
 /// `kill -9` and a new start, each time until every host is live.
 pub fn kills(runtime: &Runtime, edge: &mut Edge, traffic: &Traffic, times: usize) -> Row {
     let envoy = edge.envoy_pid();
-    let (sent, outcome) = traffic.during(runtime, || {
+    let (sent, seen) = traffic.during(runtime, || {
         let mut sent = 0.0;
         for _ in 0..times {
             edge.restart();
@@ -84,10 +100,10 @@ pub fn kills(runtime: &Runtime, edge: &mut Edge, traffic: &Traffic, times: usize
         times,
         outcome: format!(
             "{}; {sent} resources sent again; {} Envoy",
-            told(&outcome),
+            seen.told(),
             if same { "the same" } else { "another" }
         ),
-        held: outcome.failed == 0 && sent == 0.0 && same,
+        held: !seen.failed() && sent == 0.0 && same,
     }
 }
 
@@ -95,7 +111,7 @@ pub fn kills(runtime: &Runtime, edge: &mut Edge, traffic: &Traffic, times: usize
 pub fn half_written(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usize) -> Row {
     let file = edge.dir().join("hosts-00000.yaml");
     let text = std::fs::read(&file).unwrap();
-    let ((), outcome) = traffic.during(runtime, || {
+    let ((), seen) = traffic.during(runtime, || {
         for _ in 0..times {
             use std::io::Write as _;
             let mut written = std::fs::File::create(&file).unwrap();
@@ -108,13 +124,13 @@ pub fn half_written(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: us
         edge.live();
     });
     let what = "a file of hosts cut and written in two parts".to_owned();
-    Row { what, times, outcome: told(&outcome), held: outcome.failed == 0 }
+    Row { what, times, outcome: seen.told(), held: !seen.failed() }
 }
 
 /// A byte of the store is another one at a start: it serves, or says why it does not.
 pub fn damaged_store(runtime: &Runtime, edge: &mut Edge, traffic: &Traffic, times: usize) -> Row {
     let file = edge.state().join("store.redb");
-    let ((served, refused, panicked), outcome) = traffic.during(runtime, || {
+    let ((served, refused, panicked), seen) = traffic.during(runtime, || {
         let (mut served, mut refused, mut panicked) = (0, 0, 0);
         for nth in 0..times {
             edge.kill();
@@ -141,9 +157,9 @@ pub fn damaged_store(runtime: &Runtime, edge: &mut Edge, traffic: &Traffic, time
         times,
         outcome: format!(
             "{served} starts serve, {refused} say why they do not, {panicked} panicked; {}",
-            told(&outcome)
+            seen.told()
         ),
-        held: outcome.failed == 0 && panicked == 0,
+        held: !seen.failed() && panicked == 0,
     }
 }
 
@@ -153,8 +169,8 @@ fn said(state: &Path) -> String {
 
 /// Envoy is killed: requests fail until the next one has its configuration.
 pub fn dead_envoy(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usize) -> Row {
-    let ((longest, most), outcome) = traffic.during(runtime, || {
-        let (mut longest, mut most) = (Duration::ZERO, 0);
+    let ((mut took, most), seen) = traffic.during(runtime, || {
+        let (mut took, mut most) = (Vec::new(), 0);
         for _ in 0..times {
             let envoy = edge.envoy_pid();
             let begun = Instant::now();
@@ -172,19 +188,22 @@ pub fn dead_envoy(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usiz
                 let answer = runtime.block_on(client.get(&url).send()).ok()?;
                 (answer.status() == 200).then_some(())
             });
-            longest = longest.max(begun.elapsed());
+            took.push(begun.elapsed());
             edge.live();
         }
-        (longest, most)
+        (took, most)
     });
+    took.sort();
+    let seconds = |nth: usize| took.get(nth).map_or(0.0, Duration::as_secs_f64);
     Row {
         what: "Envoy killed".to_owned(),
         times,
         outcome: format!(
-            "answers again after {:.1} s at most; {most} Envoy of the state at most; {} of {} requests failed meanwhile",
-            longest.as_secs_f64(),
-            outcome.failed,
-            outcome.requests
+            "answers again after {:.1} s (median; {:.1} at least, {:.1} at most); {most} Envoy of the state at most; {} meanwhile",
+            seconds(took.len() / 2),
+            seconds(0),
+            seconds(took.len().saturating_sub(1)),
+            seen.told(),
         ),
         held: most <= 1,
     }

@@ -4,9 +4,9 @@
 //! `make faults`, or `cargo bench -p portolan --bench faults` with these variables:
 //!
 //! - `PORTOLAN_FAULTS_HOSTS`: sizes at which Portolan is killed ("10", so that `make bench` has an end; `make faults` takes "10 200 1000")
-//! - `PORTOLAN_FAULTS_KILLS`: kills at each size (10; `make faults`: 200)
+//! - `PORTOLAN_FAULTS_KILLS`: kills at each size (10; `make faults`: 200; 0: none)
 //! - `PORTOLAN_FAULTS_RATE`: requests a second meanwhile, of 20 clients (1000)
-//! - `PORTOLAN_FAULTS_TIMES`: how often each other injection is made, at the first size (10; `make faults`: 40)
+//! - `PORTOLAN_FAULTS_TIMES`: how often each other injection is made, at the first size (10; `make faults`: 40; 0: not at all)
 //! - `PORTOLAN_FAULTS_TESTS`: what `cargo test` printed of the injections that are tests; they become rows
 //! - `PORTOLAN_BENCH_RESULTS`: a Markdown file to write as well
 //!
@@ -54,8 +54,10 @@ fn main() -> std::process::ExitCode {
         println!("{hosts} hosts");
         let mut edge = Edge::start(program, &envoy, *hosts, backends);
         let traffic = Traffic::new(&edge, rate);
-        rows.push(inject::kills(&runtime, &mut edge, &traffic, kills));
-        if nth == 0 {
+        if kills > 0 {
+            rows.push(inject::kills(&runtime, &mut edge, &traffic, kills));
+        }
+        if nth == 0 && times > 0 {
             rows.push(inject::half_written(&runtime, &edge, &traffic, times));
             rows.push(inject::damaged_store(&runtime, &mut edge, &traffic, times));
             rows.push(inject::dead_envoy(&runtime, &edge, &traffic, times.min(5)));
