@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge faults fuzz bad-input differential schema-diff golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge faults fuzz bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -75,6 +75,13 @@ RECORD ?=
 schema-diff: ## what we say to objects beside a real API server: [OF_KIND=600] [SEED=9] [RECORD=1]; needs root
 	@scripts/setup rig
 	@OF_KIND=$(OF_KIND) SEED=$(if $(filter file,$(origin SEED)),9,$(SEED)) RECORD=$(RECORD) scripts/schema-diff
+
+# Argo CD's own code is built once; minutes when cold.
+gitops-diff: ## render small repositories in all shapes beside the real Kustomize, Helm and the code of Argo CD's repo-server
+	@scripts/setup demo
+	@rig/setup argocd
+	PATH="$(CURDIR)/.tools/rig:$(PATH)" GITOPS_REPORT="$(CURDIR)/docs/results/gitops.md" \
+	  cargo test --locked -p portolan-effects --test gitops_diff -- --nocapture
 
 golden-accept: ## write what the code gives today into the golden files; read the diff before committing
 	@scripts/setup test

@@ -42,6 +42,8 @@ mod instance;
 mod isolation;
 #[path = "e2e/live.rs"]
 mod live;
+#[path = "e2e/planted.rs"]
+mod planted;
 #[path = "e2e/platform.rs"]
 mod platform;
 #[path = "e2e/policy.rs"]
