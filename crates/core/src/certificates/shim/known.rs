@@ -1,7 +1,11 @@
 //! Annotations of cert-manager on an Ingress, Gateway or ListenerSet that have no effect: said, since whoever wrote them waits
 //! for something.
 
-use portolan_model::{Severity, input::TlsSource, nearest};
+use portolan_model::{
+    Severity,
+    input::TlsSource,
+    intake::families::{Effect, effect},
+};
 
 use super::{Annotations, say};
 use crate::{Cx, certificates::rows::ShimSettings};
@@ -52,14 +56,13 @@ pub(super) fn check(
     let copied =
         |name: &&str| settings.extra_annotations.iter().any(|e| **e == format!("cert-manager.io/{name}"));
     let unknown: Vec<&str> = ours.clone().filter(|name| !KNOWN.contains(name) && !copied(name)).collect();
-    for name in &unknown {
+    // What nobody knows is told where the object is read.
+    let elsewhere = |name: &&&str| effect(&format!("cert-manager.io/{name}")) != Some(Effect::Unknown);
+    for name in unknown.iter().filter(elsewhere) {
         let field = format!("metadata.annotations[cert-manager.io/{name}]");
         let message = format!("cert-manager.io/{name} has no effect: cert-manager does not read it here");
-        let hint = match nearest(name, KNOWN) {
-            Some(near) => format!("did you mean cert-manager.io/{near}?"),
-            None => "write the Certificate itself, which has a field for everything".to_owned(),
-        };
-        say(cx, source, (364, Severity::Warning), &field, message, &hint);
+        let hint = "write the Certificate itself, which has a field for everything";
+        say(cx, source, (364, Severity::Warning), &field, message, hint);
     }
     let idle: Vec<String> = ours
         .filter(|name| {
