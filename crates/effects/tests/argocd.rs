@@ -342,3 +342,29 @@ fn values_that_are_made_elsewhere_are_withheld() {
     // What stood there before stays.
     assert_eq!(rendered.whole.refused.len(), 3);
 }
+
+/// Argo CD writes what an Application brings under its own name over that Application.
+#[test]
+fn an_application_that_brings_its_own_name_is_itself_or_refused() {
+    let own = |path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: p\n  destination: {{namespace: shop}}\n  source: {{repoURL: https://git.example.com/p/edge.git, path: {path}}}\n  syncPolicy: {{automated: {{prune: true}}}}\n"
+        )
+    };
+    let told = |path: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let text = own(path);
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+        let files = [("apps/own.yaml", &*text), ("team/a.yaml", map), ("other/b.yaml", map)];
+        let rendered = rendered(dir.path(), "  source: {REPO, path: team}\n", &files)?;
+        let root = rendered.whole.applications.iter().find(|app| &*app.key.name.name == "root").unwrap();
+        Some((
+            codes(&rendered).iter().filter(|(code, _)| *code == 672).count(),
+            root.policy.shown().to_owned(),
+        ))
+    };
+    let Some(same) = told("apps") else { return };
+    // Its own word of pruning counts, as that is what stands in the cluster.
+    assert_eq!(same, (0, "goes".to_owned()));
+    assert_eq!(told("other").unwrap(), (1, "stays: no syncPolicy.automated".to_owned()));
+}

@@ -480,3 +480,30 @@ fn an_edit_is_read_where_it_stands_and_a_variable_reaches_what_uses_it() {
     let gone: Vec<_> = gone.iter().map(ToString::to_string).collect();
     assert_eq!(gone, ["ConfigMap/default/two", "Kustomization/flux-system/two"]);
 }
+
+/// What Flux is told to leave alone is not applied: it is not made, and what is live of it is not in doubt of being removed.
+#[test]
+fn what_flux_is_told_to_leave_alone_is_not_brought() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = |name: &str, says: &str| {
+        format!(
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: shop, annotations: {{kustomize.toolkit.fluxcd.io/{says}}}}}\n"
+        )
+    };
+    let all = [
+        map("unreconciled", "reconcile: disabled"),
+        map("ignored", "ssa: Ignore"),
+        map("merged", "ssa: Merge"),
+        map("once", "ssa: IfNotPresent"),
+        map("unpruned", "prune: disabled"),
+    ]
+    .join("---\n");
+    let (apps, all) = (kustomization("apps", "path: ./apps"), &*all);
+    let Some(rendered) = fleet(dir.path(), &[("clusters/dev/apps.yaml", &apps), ("apps/a.yaml", all)]) else {
+        return;
+    };
+    assert_eq!(keys(&rendered), ["ConfigMap/shop/merged", "ConfigMap/shop/once", "ConfigMap/shop/unpruned"]);
+    let left: Vec<String> = rendered.whole.refused.keys().map(ToString::to_string).collect();
+    assert_eq!(left, ["ConfigMap/shop/ignored", "ConfigMap/shop/unreconciled"]);
+    assert_eq!(rendered.problems.iter().filter(|problem| problem.code.0 == 673).count(), 2);
+}

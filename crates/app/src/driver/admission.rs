@@ -26,6 +26,15 @@ impl Driver {
         if stored.object.json == object.json {
             return object;
         }
+        let owner = object.origin.owner.as_deref();
+        let policy = whole.applications.iter().find(|app| Some(&app.key) == owner).map(|app| &app.policy);
+        let object = match policy.and_then(|policy| policy.applied(&stored.object, &object)) {
+            Some(json) => Object { json: json.into(), ..object },
+            None => object,
+        };
+        if stored.object.json == object.json {
+            return object;
+        }
         // What is wrong with it was said when it was read.
         if whole.unfit.contains(&object.key) {
             return as_it_is(object);

@@ -181,3 +181,24 @@ fn an_application_that_its_parent_does_not_prune_is_synced_on() {
     instance.wait("second.lab.test to go", || instance.entry("second.lab.test").is_none().then_some(()));
     instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
 }
+
+#[test]
+fn a_field_that_an_application_ignores_keeps_its_live_value() {
+    let Some(envoy) = envoy("e2e sync ignored differences") else { return };
+    let policy = "{automated: {prune: true}, syncOptions: [RespectIgnoreDifferences=true]}\n  ignoreDifferences: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: first, jsonPointers: [/spec/hostnames]}]";
+    let dir = repository(PRUNED, &[("team", policy, CASCADES)]);
+    let root = dir.path().to_owned();
+    put(&root, "team/a.yaml", &host("first", ""));
+    put(&root, "team/b.yaml", &host("second", ""));
+    let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    for name in ["first", "second"] {
+        instance.reach(&format!("{name}.lab.test"), "live");
+    }
+    for name in ["first", "second"] {
+        let text = host(name, "").replace(&format!("[{name}.lab.test]"), &format!("[other-{name}.lab.test]"));
+        put(&root, if name == "first" { "team/a.yaml" } else { "team/b.yaml" }, &text);
+    }
+    instance.reach("other-second.lab.test", "live");
+    instance.reach("first.lab.test", "live");
+    assert!(instance.entry("other-first.lab.test").is_none());
+}

@@ -11,6 +11,7 @@
 //! `internal/controller/kustomization_controller.go` (`prune`, `finalize`, `deleteObjects`). `docs/reference/sync-options.md` lists
 //! every option.
 
+mod ignore;
 mod options;
 mod plan;
 mod policy;
@@ -18,6 +19,7 @@ mod reason;
 #[cfg(test)]
 mod tests;
 
+pub use options::flux_leaves;
 pub use plan::{Facts, Verdict, plan};
 pub use policy::{Application, Kustomization, Policy, Set};
 pub use reason::Reason;

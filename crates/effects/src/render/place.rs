@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use portolan_core::door::{self, Door};
+use portolan_core::{
+    door::{self, Door},
+    gitops::sync::flux_leaves,
+};
 use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
 use serde_json::{Map, Value};
@@ -115,6 +118,17 @@ impl Placed {
             edit(&mut json, |metadata| metadata.remove("namespace"));
         }
         let (key, _) = Object::identity(&json)?;
+        let flux = origin
+            .owner
+            .as_ref()
+            .is_some_and(|by| by.kind.is("kustomize.toolkit.fluxcd.io", "Kustomization"));
+        if let Some(why) = flux.then(|| flux_leaves(&json)).flatten() {
+            let message =
+                format!("Flux does not apply {key}, which says {why}: what is live of it stays as it is");
+            self.problems.push(problems::not_reconciled(&key, "metadata.annotations", message));
+            self.refused.push((key, origin));
+            return Ok(());
+        }
         if let Some(how) = withheld(&key, &json) {
             let message = format!(
                 "the values of {key} are not in the repository: they {how}; what needs them is unknown"

@@ -127,6 +127,10 @@ problems! {
     variables_unknown = 632, Warning, "put the variables that decide hosts and references into a ConfigMap or spec.postBuild.substitute";
     /// Values from a Secret that is made elsewhere.
     values_unknown = 633, Warning, "put the values that decide hosts and references into spec.values or a ConfigMap";
+    /// What Flux is told to leave alone.
+    not_reconciled = 673, Info, "nothing to do; take the annotation away for it to be applied";
+    /// An Application that brings itself with another source.
+    brings_another = 672, Error, "give the child another name, or the root the source that it is to have";
     /// Values that somebody else puts in.
     made_elsewhere = 671, Warning, "nothing to do if they are made in the cluster; `portolan seal` makes a Secret that can be opened here";
     /// Applications in a plain folder.

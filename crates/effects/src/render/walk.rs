@@ -286,6 +286,7 @@ impl Walk<'_> {
                 policy: application.policy.clone(),
             });
         }
+        self.brought_by_itself(kept);
         let object = problems::subject(key);
         for reference in kept.sources.iter().flat_map(|source| &source.charts) {
             self.out.charts.entry(reference.clone()).or_default().insert(object.clone());
@@ -336,6 +337,36 @@ impl Walk<'_> {
             }
         }
         children
+    }
+
+    /// An Application that brings one of its own name: Argo CD writes that over it. The same source is a root that manages itself,
+    /// and what it says of pruning counts; another source is another root, which nobody means.
+    fn brought_by_itself(&mut self, kept: &Kept) {
+        let application = &kept.pending.application;
+        let namespace = kept.pending.namespace();
+        let is_itself = |object: &&Object| {
+            let own = &object.key.name;
+            let placed = if own.namespace.is_empty() { &namespace } else { &own.namespace };
+            object.key.kind == application.key.kind
+                && own.name == application.key.name.name
+                && *placed == application.key.name.namespace
+                && object.key.kind.is("argoproj.io", "Application")
+        };
+        let objects = kept.sources.iter().flat_map(|source| source.applications.values().flatten());
+        let Some(own) = objects.filter(is_itself).find_map(|object| application::parse(object).ok()) else {
+            return;
+        };
+        if own.sources == application.sources {
+            if let Some(told) = self.out.applications.last_mut().filter(|told| told.key == application.key) {
+                told.policy = own.policy;
+            }
+            return;
+        }
+        let message = format!(
+            "{} brings an Application of its own name with another source: Argo CD would write that over it, and read from there instead. It is not followed",
+            application.key
+        );
+        self.out.problems.push(problems::brings_another(&application.key, "spec.source", message));
     }
 
     /// Whether an API server would store what is to be followed. Without a namespace it is put where it comes from.

@@ -70,11 +70,18 @@ pub(super) fn helm_keeps(object: &Object) -> bool {
 }
 
 /// An annotation or label of kustomize-controller has the value, whatever its case (`ssa.AnyInMetadata`).
-pub(super) fn flux_says(object: &Object, name: &str, value: &str) -> bool {
-    let metadata =
-        |field: &str| object.json.get("metadata")?.get(field)?.get(format!("{FLUX}/{name}"))?.as_str();
+pub(super) fn flux_says(json: &Value, name: &str, value: &str) -> bool {
+    let metadata = |field: &str| json.get("metadata")?.get(field)?.get(format!("{FLUX}/{name}"))?.as_str();
     [metadata("annotations"), metadata("labels")]
         .into_iter()
         .flatten()
         .any(|said| said.eq_ignore_ascii_case(value))
+}
+
+/// Why kustomize-controller does not apply an object at all: what is live stays as it is, and what is not is not made.
+pub fn flux_leaves(json: &Value) -> Option<&'static str> {
+    [("reconcile", "disabled", "reconcile: disabled"), ("ssa", "Ignore", "ssa: Ignore")]
+        .into_iter()
+        .find(|(name, value, _)| flux_says(json, name, value))
+        .map(|(.., said)| said)
 }

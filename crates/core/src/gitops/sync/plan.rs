@@ -230,14 +230,8 @@ fn deleted(object: &Object, by: &ObjectKey, policy: &Policy) -> Option<Reason> {
 
 /// What kustomize-controller leaves out of every deletion.
 fn flux_keeps(object: &Object) -> Option<Reason> {
-    [
-        ("prune", "disabled", "prune: disabled"),
-        ("reconcile", "disabled", "reconcile: disabled"),
-        ("ssa", "Ignore", "ssa: Ignore"),
-    ]
-    .into_iter()
-    .find(|(name, value, _)| options::flux_says(object, name, value))
-    .map(|(.., said)| Reason::FluxKeeps(said))
+    let prune = options::flux_says(&object.json, "prune", "disabled").then_some("prune: disabled");
+    prune.or_else(|| options::flux_leaves(&object.json)).map(Reason::FluxKeeps)
 }
 
 /// What Helm leaves. It deletes no definition that stands in `crds/`.

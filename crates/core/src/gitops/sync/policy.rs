@@ -3,7 +3,10 @@
 use portolan_model::{Instant, Object};
 use serde_json::Value;
 
-use super::options::{Choice, of_application};
+use super::{
+    ignore::{self, Ignore},
+    options::{self, Choice, of_application},
+};
 
 /// Finalizers with which an Application takes its objects along (`isPropagationPolicyFinalizer`).
 const CASCADE: [&str; 3] = [
@@ -50,6 +53,10 @@ pub struct Application {
     pub(super) delete_option: Option<Choice>,
     /// `argocd.argoproj.io/deletion-approved`
     pub(super) approved: Option<Instant>,
+    /// `spec.ignoreDifferences`
+    ignore: Vec<Ignore>,
+    /// `RespectIgnoreDifferences=true` is among `spec.syncPolicy.syncOptions`.
+    respects: bool,
 }
 
 /// What an ApplicationSet says of it.
@@ -88,6 +95,11 @@ impl Policy {
                 cascades: finalizers.any(|one| CASCADE.contains(&one)),
                 prune_option: of_application(json, "Prune"),
                 delete_option: of_application(json, "Delete"),
+                ignore: ignore::read(json),
+                respects: json
+                    .pointer("/spec/syncPolicy/syncOptions")
+                    .and_then(Value::as_array)
+                    .is_some_and(|all| all.iter().any(|option| option == "RespectIgnoreDifferences=true")),
                 approved: object.annotation("argocd.argoproj.io/deletion-approved").and_then(Instant::parse),
             }))
         } else if kind.is("argoproj.io", "ApplicationSet") {
@@ -105,6 +117,22 @@ impl Policy {
             Some(Self::Release { suspended: flag("/spec/suspend") == Some(true) })
         } else {
             None
+        }
+    }
+
+    /// What is applied of an object that is live already, if not the whole of it: of an Application ignored differences alone are
+    /// no reason to sync, and with `RespectIgnoreDifferences` they are never synced; Flux leaves what is to be made only where it is
+    /// not present.
+    pub fn applied(&self, live: &Object, new: &Object) -> Option<Value> {
+        match self {
+            Self::Application(app) => {
+                let json = ignore::with_live(&app.ignore, live, new)?;
+                (app.respects || json == *live.json).then_some(json)
+            }
+            Self::Kustomization(_) if options::flux_says(&new.json, "ssa", "IfNotPresent") => {
+                Some(Value::clone(&live.json))
+            }
+            _ => None,
         }
     }
 

@@ -133,3 +133,42 @@ fn what_stays_stays_whoever_else_leaves() {
         assert!(lines.lines().all(|line| whole.lines().any(|other| other == line)), "{lines}");
     }
 }
+
+#[test]
+fn ignored_differences_are_no_reason_to_sync_and_may_be_respected() {
+    let app = |more: &str| {
+        let text = format!(
+            "{{kind: Application, metadata: {{name: a}}, spec: {{ignoreDifferences: [{{group: '*', kind: Service, jsonPointers: [/spec/a~1b, /spec/ports/0/port, /spec/none/x]}}, {{group: '', kind: Service, name: other, jsonPointers: [/spec/free]}}]{more}}}}}"
+        );
+        Policy::of(&object(&yaml::load(&text).0.remove(0).json, None)).unwrap()
+    };
+    let (ignores, respects) = (app(""), app(", syncPolicy: {syncOptions: [RespectIgnoreDifferences=true]}"));
+    let service =
+        |spec: Value| object(&json!({"kind": "Service", "metadata": {"name": "s"}, "spec": spec}), None);
+    let live = service(json!({"a/b": 1, "ports": [{"port": 80}], "free": 1}));
+    let ignored = service(json!({"ports": [{"port": 90}], "free": 1}));
+    assert_eq!(ignores.applied(&live, &ignored), Some(Value::clone(&live.json)));
+    let more = service(json!({"a/b": 2, "ports": [{"port": 90}], "free": 2}));
+    // Another difference: all of it is synced, unless the ignored ones are respected.
+    assert_eq!(ignores.applied(&live, &more), None);
+    let kept = service(json!({"a/b": 1, "ports": [{"port": 80}], "free": 2}));
+    assert_eq!(respects.applied(&live, &more), Some(Value::clone(&kept.json)));
+    let map = object(&json!({"kind": "ConfigMap", "metadata": {"name": "s"}}), None);
+    assert_eq!(respects.applied(&map, &map), None);
+}
+
+#[test]
+fn flux_makes_some_objects_only_where_they_are_not_present() {
+    let policy =
+        Policy::of(&object(&json!({"kind": "Kustomization", "metadata": {"name": "k"}}), None)).unwrap();
+    let map = |value: i64, ssa: &str| {
+        let annotations = json!({"kustomize.toolkit.fluxcd.io/ssa": ssa});
+        object(
+            &json!({"kind": "ConfigMap", "metadata": {"name": "m", "annotations": annotations}, "v": value}),
+            None,
+        )
+    };
+    let (live, new) = (map(1, "IfNotPresent"), map(2, "IfNotPresent"));
+    assert_eq!(policy.applied(&live, &new), Some(Value::clone(&live.json)));
+    assert_eq!(policy.applied(&live, &map(2, "Merge")), None);
+}
