@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge faults fuzz bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge faults fuzz fuzz-short bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -28,6 +28,7 @@ test: ## set up, run every test, and name the suites that were skipped
 lint: ## formatting and clippy, warnings are errors
 	@scripts/setup schemas
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 
 bench: ## run the benchmarks
@@ -50,11 +51,18 @@ faults: ## bad days with real parts: [PORTOLAN_FAULTS_HOSTS='10 200'] [PORTOLAN_
 
 # Cases of each property; the tests of `make test` run 256.
 CASES ?= 20000
-fuzz: ## the property tests with many more cases: [CASES=20000]
-	@scripts/setup schemas
+# Fuzz targets, all if none is named.
+TARGETS ?=
+fuzz: ## fuzz targets for FUZZ_SECONDS each (60), and the property tests with many more cases: [TARGETS='yaml cel'] [CASES=20000]
+	@scripts/setup fuzz
+	@scripts/fuzz $(TARGETS)
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --test any_input
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --lib dns::tests::properties
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-effects --lib dns::embedded::tests::bytes
+
+fuzz-short: ## the fuzz targets alone for FUZZ_SECONDS each (60), one a processor
+	@scripts/setup fuzz
+	@FUZZ_JOBS=$${FUZZ_JOBS:-$$(nproc)} scripts/fuzz
 
 bad-input: ## every object of the gateway room's cases broken in every way, and 300 of them under a real Envoy
 	@scripts/setup test

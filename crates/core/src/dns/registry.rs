@@ -1,7 +1,7 @@
 //! The TXT registry of external-dns, format of v0.18 and later: beside each record set stands a TXT set that says who
 //! owns it. Written so that external-dns and dnscontrol recognise it (external-dns `registry/mapper`, `endpoint/labels.go`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use portolan_model::{
     Name, ObjectKey,
@@ -92,8 +92,8 @@ impl Registry {
                 found.push(self.zone.clone());
             }
             let kind = r#type.as_str().to_ascii_lowercase();
-            let prefix = self.prefix.replace(TEMPLATE, &kind);
-            let suffix = self.suffix.replace(TEMPLATE, &kind);
+            let prefix = written(&self.prefix.replace(TEMPLATE, &kind));
+            let suffix = written(&self.suffix.replace(TEMPLATE, &kind));
             let dash = if templated { String::new() } else { format!("{kind}-") };
             let Some(named) = txt.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix(&*dash)) else {
                 continue;
@@ -103,18 +103,32 @@ impl Registry {
                 "" => vec![split_first(named).0.len()],
                 suffix => named.match_indices(suffix).map(|(at, _)| at).collect(),
             };
-            for at in ends {
-                let (first, rest) = (&named[..at], &named[at + suffix.len()..]);
-                let wildcard = (first == self.wildcard_replacement).then_some("*");
-                let names =
-                    [first].into_iter().chain(wildcard).map(|first| Name::from(format!("{first}{rest}")));
-                found.extend(names.filter(|name| self.txt_name(name, r#type).as_ref() == Ok(txt)));
-            }
+            let plain = ends.into_iter().map(|at| (&named[..at], &named[at + suffix.len()..]));
+            // What stands for a wildcard may hold dots as well.
+            let stands = Some(written(&self.wildcard_replacement)).filter(|stands| !stands.is_empty());
+            let wildcard = stands.and_then(|stands| named.strip_prefix(&*stands)?.strip_prefix(&*suffix));
+            let names = plain.chain(wildcard.map(|rest| ("*", rest)));
+            let names = names.map(|(first, rest)| Name::from(format!("{first}{rest}")));
+            found.extend(names.filter(|name| self.txt_name(name, r#type).as_ref() == Ok(txt)));
         }
         found.sort();
         found.dedup();
         found
     }
+}
+
+/// An affix as it stands in the normal form of a name: what is not printable is written out.
+fn written(affix: &str) -> String {
+    let mut text = String::with_capacity(affix.len());
+    for c in affix.chars() {
+        match c {
+            ' ' => text.push_str("\\ "),
+            // Writing to a String cannot fail.
+            c if c.is_ascii_control() => _ = write!(text, "\\{:03}", u32::from(c)),
+            c => text.push(c),
+        }
+    }
+    text
 }
 
 /// First label and the rest, at the first dot that is not escaped.

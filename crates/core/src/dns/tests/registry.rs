@@ -34,6 +34,28 @@ fn names_follow_external_dns() {
 }
 
 #[test]
+fn a_registry_name_is_of_the_name_that_it_was_made_of() {
+    for (prefix, suffix, wildcard) in [
+        ("", "", ""),
+        ("p-%{record_type}.", "", "any"),
+        ("", "-s", "any"),
+        // Found by the fuzz target `registry`: written out in the name that stands in the zone.
+        ("a b", "", "c d"),
+        ("", "\t-", "\u{7f}"),
+        ("", "-s", "any.of"),
+        ("p-", "", ".any"),
+    ] {
+        let registry = Registry::new(prefix, suffix, wildcard).unwrap();
+        for name in ["app.example.com", "*.example.com", "s\\.p\\ \\200.example.com"] {
+            for r#type in RecordType::ALL {
+                let txt = registry.txt_name(&name.into(), r#type).unwrap();
+                assert!(registry.spoken_of(&txt).contains(&name.into()), "{txt}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_label_that_the_type_makes_too_long_is_a_problem() {
     let name = format!("{}.example.com", "a".repeat(60));
     let registry = Registry::default();

@@ -105,7 +105,19 @@ pub fn write(
 
 /// Writes a reply that has only a code.
 pub fn write_error(request: &Message<[u8]>, code: OptRcode, edns: Option<&Edns>) -> Option<Vec<u8>> {
-    let answer = builder().ok()?.start_error(request, code.rcode());
+    let mut builder = builder().ok()?;
+    // Of many questions the answer would be longer than a client can take (512 bytes over UDP): then none is repeated.
+    let answer = if request.header_counts().qdcount() == 1 {
+        builder.start_error(request, code.rcode())
+    } else {
+        let header = builder.header_mut();
+        header.set_id(request.header().id());
+        header.set_qr(true);
+        header.set_opcode(request.header().opcode());
+        header.set_rd(request.header().rd());
+        header.set_rcode(code.rcode());
+        builder.answer()
+    };
     let mut additional = answer.additional();
     push_opt(&mut additional, edns, code).ok()?;
     Some(additional.finish().into_target())

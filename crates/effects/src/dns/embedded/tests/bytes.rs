@@ -144,6 +144,23 @@ fn malformed_and_unknown_requests_get_their_codes() {
     assert_eq!(answer(&zones(), &good[..11], Transport::Udp), None);
 }
 
+#[test]
+fn many_questions_are_refused_in_few_bytes() {
+    // As many as fit a request: each the root, of no type and class. Found by the fuzz target `dns`.
+    let mut many = request("small.example.com", None)[..12].to_vec();
+    many[4..6].copy_from_slice(&240_u16.to_be_bytes());
+    many[11] = 0;
+    many.extend([0; 5 * 240]);
+    for opcode in [Opcode::QUERY, Opcode::STATUS] {
+        domain::base::Header::for_message_slice_mut(&mut many).set_opcode(opcode);
+        let reply = reply(&many, Transport::Udp);
+        assert!(reply.as_slice().len() <= 512, "{} bytes", reply.as_slice().len());
+        assert_eq!((reply.header().id(), reply.header().opcode()), (4711, opcode));
+        let code = if opcode == Opcode::QUERY { Rcode::FORMERR } else { Rcode::NOTIMP };
+        assert_eq!((reply.header().qr(), reply.header().rcode()), (true, code));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(portolan_testkit::suites::cases(4000)) })]
 
