@@ -150,7 +150,10 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     if count("noManifests") > 0 {
         let _ = writeln!(out, "{} files hold no objects; --output json lists them\n", count("noManifests"));
     }
-    looked_at(&mut out, &wanted["ledger"]);
+    // Where nothing was read, why says it all.
+    if count("objects") > 0 {
+        looked_at(&mut out, &wanted["ledger"]);
+    }
     status::findings(&mut out, &wanted["findings"], info, all);
     if count("findings") > 0 {
         let _ = writeln!(out, "{}", status::totals(&wanted["findings"]));
