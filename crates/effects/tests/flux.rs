@@ -507,3 +507,46 @@ fn what_flux_is_told_to_leave_alone_is_not_brought() {
     assert_eq!(left, ["ConfigMap/shop/ignored", "ConfigMap/shop/unreconciled"]);
     assert_eq!(rendered.problems.iter().filter(|problem| problem.code.0 == 673).count(), 2);
 }
+
+/// A repository without flux-system: which of its sources it is itself Git says, and not which folders it has.
+#[test]
+fn the_repository_is_the_one_that_git_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = |name: &str, url: &str| {
+        format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: {name}, namespace: flux-system}}\n\
+             spec: {{interval: 1m, url: '{url}'}}\n---\n"
+        )
+    };
+    let of = |name: &str, source: &str, path: &str| {
+        let text = kustomization(name, &format!("path: {path}"));
+        text.replace(
+            "{kind: GitRepository, name: flux-system}",
+            &format!("{{kind: GitRepository, name: {source}}}"),
+        )
+    };
+    let all = [
+        source("app", "https://git.example.com/p/app"),
+        source("fleet", "ssh://git@git.example.com/p/fleet"),
+        of("app", "app", "./deploy"),
+        "---\n".to_owned(),
+        of("own", "fleet", "./own"),
+    ]
+    .concat();
+    let folder = dir.path().join("repo");
+    write(
+        &folder,
+        &[
+            ("clusters/dev/all.yaml", &all),
+            ("deploy/a.yaml", &config_map("of-another", "{}")),
+            ("own/a.yaml", &config_map("own", "{}")),
+            (".git/config", "[remote \"origin\"]\n\turl = https://me@git.example.com/p/fleet.git\n"),
+        ],
+    );
+    let Some(tools) = tools(dir.path()) else { return };
+    let rendered = render(&folder, "dev", None, &tools);
+    assert_eq!(keys(&rendered), ["ConfigMap/default/own"], "{:?}", rendered.problems);
+    let told: Vec<_> =
+        findings(&rendered).into_iter().map(|(code, object, _)| format!("{code} {object}")).collect();
+    assert_eq!(told, ["607 Kustomization/flux-system/app"]);
+}

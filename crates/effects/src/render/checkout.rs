@@ -112,6 +112,31 @@ impl Checkout {
         if real.starts_with(&self.root) { Ok(real) } else { Err(Unresolved::Outside) }
     }
 
+    /// URL of the remote `origin`, as Git's configuration of this work tree has it. What a repository holds is never in
+    /// `.git`: it is the user's.
+    pub(super) fn origin(&self) -> Option<String> {
+        let git = self.root.join(".git");
+        let config = if git.is_dir() {
+            git.join("config")
+        } else {
+            // A linked work tree: `gitdir: PATH`, beside which stands where the rest is (gitrepository-layout).
+            let text = read_text(&git).ok()?;
+            let own = self.root.join(text.strip_prefix("gitdir:")?.trim());
+            let common =
+                read_text(&own.join("commondir")).map_or_else(|_| own.clone(), |at| own.join(at.trim()));
+            common.join("config")
+        };
+        let text = read_text(&config).ok()?;
+        let mut inside = false;
+        text.lines().map(str::trim).find_map(|line| {
+            if line.starts_with('[') {
+                inside = line == "[remote \"origin\"]";
+            }
+            let (name, url) = line.split_once('=').filter(|_| inside)?;
+            (name.trim() == "url").then(|| url.trim().to_owned())
+        })
+    }
+
     /// `path` as findings show it: relative to the root.
     pub(super) fn show(&self, path: &Path) -> String {
         path.strip_prefix(&self.root).unwrap_or(path).display().to_string()
@@ -122,6 +147,17 @@ impl Checkout {
 /// and the short form of SSH addresses do not matter.
 pub(super) fn same_repository(a: &str, b: &str) -> bool {
     normalise(a) == normalise(b)
+}
+
+/// Whether two URLs lead to one place of one host, whichever way and as whoever: people clone by HTTPS what is deployed by SSH.
+pub(super) fn same_place(a: &str, b: &str) -> bool {
+    let place = |url: &str| {
+        let url = normalise(url);
+        let rest = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+        let end = rest.find('/').unwrap_or(rest.len());
+        rest[..end].rfind('@').map_or(rest, |at| &rest[at + 1..]).to_owned()
+    };
+    place(a) == place(b)
 }
 
 fn normalise(url: &str) -> String {
@@ -196,5 +232,26 @@ mod tests {
         assert!(same_repository("https://Git.example.com/p/p.git", "https://git.example.com/p/p/"));
         assert!(same_repository("git@git.example.com:p/p.git", "ssh://git@git.example.com/p/p"));
         assert!(!same_repository("https://git.example.com/p/p", "https://git.example.com/p/q"));
+        assert!(same_place("git@git.example.com:p/p.git", "https://user@Git.example.com/p/p"));
+        assert!(!same_place("https://git.example.com/p/p", "https://other.example.com/p/p"));
+    }
+
+    #[test]
+    fn origin_is_that_of_git() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let origin = || Checkout::open(&root.join("tree")).unwrap().origin();
+        std::fs::create_dir_all(root.join("tree/.git")).unwrap();
+        assert_eq!(origin(), None);
+        let config = "[core]\n\turl = no\n[remote \"other\"]\n\turl = no\n[remote \"origin\"]\n\turl = git@h:p/p.git\n";
+        std::fs::write(root.join("tree/.git/config"), config).unwrap();
+        assert_eq!(origin().as_deref(), Some("git@h:p/p.git"));
+        // A linked work tree.
+        std::fs::create_dir_all(root.join("main/.git/worktrees/tree")).unwrap();
+        std::fs::rename(root.join("tree/.git/config"), root.join("main/.git/config")).unwrap();
+        std::fs::remove_dir(root.join("tree/.git")).unwrap();
+        std::fs::write(root.join("tree/.git"), "gitdir: ../main/.git/worktrees/tree\n").unwrap();
+        std::fs::write(root.join("main/.git/worktrees/tree/commondir"), "../..\n").unwrap();
+        assert_eq!(origin().as_deref(), Some("git@h:p/p.git"));
     }
 }

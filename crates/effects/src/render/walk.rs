@@ -140,6 +140,7 @@ impl Walk<'_> {
 
     fn start(&mut self, checkout: &Checkout, root: &Root) {
         self.lock = self.lock(checkout);
+        self.flux.origin = checkout.origin();
         let (pending, follow) = root.pending(checkout, &self.overlays(checkout, root));
         let shown = pending.application.key.name.name.clone();
         self.repository = Some(String::new());

@@ -55,6 +55,11 @@ impl Facts {
         self.all.get(&ObjectKey::new(SOURCE, reference.kind.as_str(), namespace, reference.name.as_str()))
     }
 
+    /// All repositories of Git.
+    pub(super) fn repositories(&self) -> impl Iterator<Item = &Object> {
+        self.all.iter().filter(|(key, _)| key.kind.is(SOURCE, "GitRepository")).map(|(_, object)| object)
+    }
+
     /// What stands in a ConfigMap or a Secret.
     pub(super) fn data(&self, kind: &str, namespace: &Name, name: &str) -> Data {
         let key = ObjectKey::new("", kind, namespace.as_str(), name);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         application::{Application, Destination, Helm, Source},
-        checkout::{Checkout, same_repository},
+        checkout::{Checkout, same_place, same_repository},
         kept::Pending,
         problems,
     },
@@ -38,6 +38,8 @@ pub(in super::super) struct State {
     read: BTreeSet<ObjectKey>,
     /// URL of the repository.
     repository: Option<String>,
+    /// The same as Git has it.
+    pub(in super::super) origin: Option<String>,
     /// Something is still being rendered, so that nothing is said to be missing.
     pub(in super::super) late: bool,
     pub(in super::super) problems: Vec<Problem>,
@@ -153,7 +155,8 @@ impl State {
         pending
     }
 
-    /// What the repository is called: as flux-system has it, else as the first one whose folder is here.
+    /// What the repository is called: as flux-system has it, else as the one that Git says, else as the first one whose folder
+    /// is here.
     fn learn_repository(&mut self, checkout: &Checkout) {
         if self.repository.is_some() {
             return;
@@ -163,6 +166,9 @@ impl State {
         let mut url = ["GitRepository", "OCIRepository", "Bucket"]
             .iter()
             .find_map(|kind| self.facts.source(&flux_system(kind), &"flux-system".into()).map(url_of));
+        if let (None, Some(origin)) = (&url, &self.origin) {
+            url = self.facts.repositories().map(url_of).find(|url| same_place(origin, url));
+        }
         if url.is_none() {
             url = self.waiting.iter().find_map(|(_, asked)| {
                 let Asked::Kustomization(one) = asked else { return None };
@@ -226,7 +232,8 @@ impl State {
         };
         let here = is_flux_system(reference)
             || reference.kind == "GitRepository"
-                && self.repository.as_deref().is_some_and(|known| same_repository(known, &url));
+                && (self.repository.as_deref().is_some_and(|known| same_repository(known, &url))
+                    || self.origin.as_deref().is_some_and(|origin| same_place(origin, &url)));
         if !here {
             // What has no URL is nowhere, and not here.
             let nowhere = || format!("{} {} without a URL", reference.kind, reference.name);
