@@ -51,6 +51,7 @@ spec:
   syncPolicy:
     automated:
       selfHeal: true
+      prune: true
     syncOptions:
       - Validate=true
       - CreateNamespace=true
