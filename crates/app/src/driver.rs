@@ -179,6 +179,8 @@ pub struct Driver {
     unwritten: bool,
     /// It has taken none since.
     broken: bool,
+    /// Until when an Envoy that serves since an earlier run is told nothing if something that is damaged comes back.
+    patience: Option<tokio::time::Instant>,
     /// Files of the state directory that could not be written yet.
     unkept: BTreeMap<&'static str, Vec<u8>>,
     /// What is opened and mirrored is written again too.
@@ -303,6 +305,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         dns,
         unwritten: false,
         broken: false,
+        patience: envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE),
         unkept: BTreeMap::new(),
         rewrite_secrets: false,
         keys,
@@ -381,7 +384,7 @@ impl Driver {
             rewrite =
                 self.unwritten.then(|| rewrite.unwrap_or_else(|| tokio::time::Instant::now() + REWRITE));
             let wake = tokio::time::Instant::now() + sleep;
-            let wake = rewrite.map_or(wake, |at| wake.min(at));
+            let wake = rewrite.into_iter().chain(self.patience).fold(wake, std::cmp::min);
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = tokio::time::sleep_until(wake) => None,
@@ -492,7 +495,9 @@ impl Driver {
         if let Some(own) = self.wire.stand_ins() {
             self.keep(echo::FILE, own);
         }
-        if let Some(published) = self.wire.publish(&self.board) {
+        if !self.waits_for_damaged()
+            && let Some(published) = self.wire.publish(&self.board)
+        {
             self.reaction.published(published.count, published.bytes);
         }
         self.record_findings(appeared);

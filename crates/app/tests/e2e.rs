@@ -24,6 +24,8 @@ mod charts;
 mod conditions;
 #[path = "e2e/contract.rs"]
 mod contract;
+#[path = "e2e/damaged.rs"]
+mod damaged;
 #[path = "e2e/descriptors.rs"]
 mod descriptors;
 #[path = "e2e/dns.rs"]

@@ -1,10 +1,16 @@
 //! Rows of the store that the disk has damaged: what stood in them is not there. The repository brings its own again, and
 //! certificates are issued again; but a CA never becomes another one by itself: those who trust it would not know.
 
-use portolan_core::certificates::rows::{IssueFailure, IssueWanted};
+use std::time::Duration;
+
+use portolan_core::certificates::rows::{AccountWanted, CertificateState, IssueFailure, IssueWanted};
 use portolan_model::{Code, NamespacedName, ObjectKey, Problem, Severity, input::Certificate};
 
 use super::Driver;
+
+/// How long a start waits at most for what is damaged to come back. An Envoy that takes over from another waits as long for its
+/// first listeners, and would do without them after 15 s (Envoy, `initial_fetch_timeout`).
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 fn secret(name: &NamespacedName) -> ObjectKey {
     ObjectKey::new("", "Secret", name.namespace.clone(), name.name.clone())
@@ -26,6 +32,33 @@ impl Driver {
         }
         };
         self.store.damaged().iter().map(problem).collect()
+    }
+
+    /// Whether the first publication of this run waits: what an Envoy of an earlier run serves would be taken from it for as long
+    /// as it takes to read the repository and to issue certificates again. Not for long: what has left the repository meanwhile is
+    /// served on too.
+    pub(super) fn waits_for_damaged(&mut self) -> bool {
+        let Some(until) = self.patience else { return false };
+        let waits = tokio::time::Instant::now() < until && self.comes_back();
+        if !waits {
+            self.patience = None;
+        }
+        waits
+    }
+
+    /// Whether something that is damaged is likely to come back by itself soon. A CA is not made again, so nothing waits for one.
+    fn comes_back(&self) -> bool {
+        let damaged = self.store.damaged();
+        if damaged.is_empty() {
+            return false;
+        }
+        let account = self.engine.rows::<AccountWanted>().next().is_some();
+        let issued = |state: &CertificateState| {
+            let made = account || self.engine.get::<IssueWanted>(&state.key).is_some();
+            made && state.issuing && damaged.contains(&secret(&state.secret))
+        };
+        // Where it is not read yet, the repository may bring what is damaged, or the Certificate that it was made for.
+        !self.reading.done || self.engine.rows::<CertificateState>().any(|state| issued(state))
     }
 
     /// Why a certificate is not issued: it would be a new CA in place of one that is damaged.

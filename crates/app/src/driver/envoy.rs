@@ -88,6 +88,8 @@ impl Driver {
         tracing::warn!("{how}");
         let message = format!("{how}; it is started again, and until then nothing is served");
         self.envoy.kept = None;
+        // There is nothing left that it would lose.
+        self.patience = None;
         self.envoy_problem(91, &message, said);
         self.wire.forget(&self.board, &mut self.engine);
         self.await_envoy();

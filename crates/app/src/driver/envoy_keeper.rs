@@ -21,6 +21,8 @@ const LOOK: Duration = Duration::from_millis(250);
 pub struct EnvoyKeeper {
     /// It was there before this run, or one that it takes over from.
     pub adopted: bool,
+    /// And it accepts connections, with what the earlier run told it.
+    pub serves: bool,
     stop: oneshot::Sender<oneshot::Sender<()>>,
 }
 
@@ -32,16 +34,18 @@ impl EnvoyKeeper {
         events: mpsc::UnboundedSender<Event>,
     ) -> Result<Self, EnvoyError> {
         let left = Envoy::adopt(&setup.state);
-        let adopted = left.is_some();
+        let (pid, listens) = left.as_ref().map_or((None, false), |left| (Some(left.pid()), left.listens()));
         let (envoy, before) = match left {
             None => (Envoy::start(&setup).await?, None),
             Some(left) => taken(left, &setup, &events).await?,
         };
+        let adopted = before.is_some() || pid == Some(envoy.pid());
+        let serves = before.is_some() || adopted && listens;
         board.speak_to(envoy.node());
         let (stop, stopped) = oneshot::channel();
         let keeper = Keeper { setup, board, events, backoff: Backoff::default(), begun: Instant::now() };
         tokio::spawn(keeper.keep(envoy, before, stopped));
-        Ok(Self { adopted, stop })
+        Ok(Self { adopted, serves, stop })
     }
 
     /// Stops it; resolves when it has ended.

@@ -192,7 +192,8 @@ impl View {
 impl Driver {
     /// Nothing of this run can change any more: no work under way, and every host decided.
     pub(super) fn at_rest(&self) -> bool {
-        !self.reading.is_running()
+        self.patience.is_none()
+            && !self.reading.is_running()
             && self.signing.is_empty()
             && self.wire.settled()
             && self.to_probe.is_empty()

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::instance::{Instance, envoy, first_steps};
 
 /// The example with a wildcard and its apex from an ACME issuer; RSA account key and ECDSA certificate key.
-const CERTIFICATES: &str = r#"apiVersion: cert-manager.io/v1
+pub const CERTIFICATES: &str = r#"apiVersion: cert-manager.io/v1
 kind: ClusterIssuer
 metadata: {name: letsencrypt}
 spec:

@@ -34,14 +34,14 @@ fn program(at: &Path, envoy: &Path, version: &str, start: &str) {
 const AS_IT_IS: &str = "exec \"$ENVOY\" \"$@\"";
 
 /// Clients that keep their connections, and clients that make one for each request.
-struct Traffic {
+pub struct Traffic {
     stop: Arc<AtomicBool>,
     asked: Arc<AtomicUsize>,
     clients: Vec<std::thread::JoinHandle<Vec<String>>>,
 }
 
 impl Traffic {
-    fn start(instance: &Instance, entry: &Value) -> Self {
+    pub fn start(instance: &Instance, entry: &Value) -> Self {
         let (stop, asked) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default());
         let url = entry["url"].as_str().unwrap().to_owned();
         let clients = [true, true, false, false].map(|keeps| {
@@ -70,7 +70,7 @@ impl Traffic {
     }
 
     /// No request has failed.
-    fn end(self) {
+    pub fn end(self) {
         self.stop.store(true, Ordering::Relaxed);
         let failed: Vec<String> =
             self.clients.into_iter().flat_map(|client| client.join().unwrap()).collect();

@@ -5,10 +5,10 @@ use portolan_testkit::suites;
 use super::instance::{Instance, envoy, first_steps};
 
 /// Takes minutes and little memory: one loop over a list as long would reach the limit of memory first on a fast machine.
-const ENDLESS: &str =
+pub const ENDLESS: &str =
     "{{ range until 10000 }}{{ range until 10000 }}{{ $x := sha256sum \"a\" }}{{ end }}{{ end }}\n";
 
-fn application(name: &str, path: &str) -> String {
+pub fn application(name: &str, path: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{namespace: team-a}}\n  syncPolicy: {{automated: {{prune: true, allowEmpty: true}}}}\n  \
          source: {{repoURL: https://git.example.com/r.git, path: {path}}}\n---\n"
