@@ -1,6 +1,8 @@
 //! Windows in which something may be done: beginnings by a cron expression in a time zone, and how long each lasts. As
 //! cert-manager has them for renewals (`pkg/util/util.go`, `CronParse`: five fields of robfig/cron, or a descriptor).
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use croner::{
@@ -30,8 +32,16 @@ const FIELDS: [(&str, u32, u32, &[&str]); 5] = [
     ("day of week", 0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
 
-const DESCRIPTORS: [&str; 7] =
-    ["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"];
+/// Words for whole expressions (`parseDescriptor`); `@every` begins at no time of a clock.
+const DESCRIPTORS: [(&str, &str); 7] = [
+    ("@yearly", "0 0 1 1 *"),
+    ("@annually", "0 0 1 1 *"),
+    ("@monthly", "0 0 1 * *"),
+    ("@weekly", "0 0 * * 0"),
+    ("@daily", "0 0 * * *"),
+    ("@midnight", "0 0 * * *"),
+    ("@hourly", "0 * * * *"),
+];
 
 impl Windows {
     /// The beginnings.
@@ -40,10 +50,9 @@ impl Windows {
     /// Why the text is no such expression.
     pub fn schedule(cron: &str) -> Result<Cron, String> {
         let text = cron.trim();
-        if text.starts_with('@') {
-            if !DESCRIPTORS.contains(&text) {
-                return Err(format!("unrecognized descriptor: {text}"));
-            }
+        let plain = if text.starts_with('@') {
+            let known = DESCRIPTORS.iter().find(|(name, _)| *name == text);
+            known.ok_or_else(|| format!("unrecognized descriptor: {text}"))?.1.to_owned()
         } else {
             let fields: Vec<&str> = text.split_whitespace().collect();
             if fields.len() != FIELDS.len() {
@@ -53,12 +62,15 @@ impl Windows {
                     fields.join(" ")
                 ));
             }
+            let mut plain = Vec::new();
             for (field, (name, least, most, names)) in fields.into_iter().zip(FIELDS) {
-                check(field, (least, most), names).map_err(|why| format!("{name} {field:?}: {why}"))?;
+                let values = values(field, (least, most), names);
+                plain.push(values.map_err(|why| format!("{name} {field:?}: {why}"))?);
             }
-        }
+            plain.join(" ")
+        };
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
-        parser.parse(&text.replace('?', "*")).map_err(|error| error.to_string())
+        parser.parse(&plain).map_err(|error| error.to_string())
     }
 
     /// The time zone.
@@ -96,8 +108,10 @@ fn zoned(at: Instant, zone: Tz) -> Option<DateTime<Tz>> {
     Some(DateTime::<Utc>::from_timestamp_millis(at.0)?.with_timezone(&zone))
 }
 
-/// Items of a field: `*` or a value or a range, each with a step or without.
-fn check(field: &str, (least, most): (u32, u32), names: &[&str]) -> Result<(), String> {
+/// The values of a field one by one, or `*`: of steps, empty items and what counts as every day the parser has other opinions
+/// than upstream (`getField`, `getRange`). Items are a value, a range or `*`, each with a step or without; a value with a step is
+/// the range from there.
+fn values(field: &str, (least, most): (u32, u32), names: &[&str]) -> Result<String, String> {
     let number = |text: &str| -> Result<u32, String> {
         let lower = text.to_ascii_lowercase();
         if let Some(at) = names.iter().position(|name| *name == lower) {
@@ -105,18 +119,25 @@ fn check(field: &str, (least, most): (u32, u32), names: &[&str]) -> Result<(), S
         }
         text.parse().map_err(|_| format!("failed to parse int from {text:?}"))
     };
-    for item in field.split(',') {
-        let (range, step) = item.split_once('/').map_or((item, None), |(range, step)| (range, Some(step)));
-        if let Some(step) = step
-            && step.parse::<u32>().map_err(|_| format!("failed to parse int from {step:?}"))? == 0
-        {
-            return Err("step of range should be a positive number".into());
+    let (mut found, mut every) = (BTreeSet::new(), false);
+    for item in field.split(',').filter(|item| !item.is_empty()) {
+        let parts: Vec<&str> = item.split('/').collect();
+        let ends: Vec<&str> = parts[0].split('-').collect();
+        let star = matches!(ends[0], "*" | "?");
+        let (from, mut to) = match ends[..] {
+            _ if star => (least, most),
+            [one] => (number(one)?, number(one)?),
+            [from, to] => (number(from)?, number(to)?),
+            _ => return Err(format!("too many hyphens: {item}")),
+        };
+        let step = match parts[..] {
+            [_] => 1,
+            [_, step] => step.parse().map_err(|_| format!("failed to parse int from {step:?}"))?,
+            _ => return Err(format!("too many slashes: {item}")),
+        };
+        if parts.len() == 2 && ends.len() == 1 {
+            to = most;
         }
-        if matches!(range, "*" | "?") {
-            continue;
-        }
-        let (from, to) = range.split_once('-').unwrap_or((range, range));
-        let (from, to) = (number(from)?, number(to)?);
         if from < least {
             return Err(format!("beginning of range ({from}) below minimum ({least})"));
         }
@@ -126,8 +147,18 @@ fn check(field: &str, (least, most): (u32, u32), names: &[&str]) -> Result<(), S
         if from > to {
             return Err(format!("beginning of range ({from}) beyond end of range ({to})"));
         }
+        if step == 0 {
+            return Err("step of range should be a positive number".into());
+        }
+        // Days of the month and of the week both count where either is every one, and one of them suffices where neither is.
+        every |= star && step == 1;
+        found.extend((from..=to).step_by(step));
     }
-    Ok(())
+    if found.is_empty() {
+        return Err("it has no value, and would never begin".into());
+    }
+    let list: Vec<String> = found.iter().map(u32::to_string).collect();
+    Ok(if every { "*".to_owned() } else { list.join(",") })
 }
 
 #[cfg(test)]
@@ -180,6 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn fields_are_read_as_upstream_reads_them() {
+        let begins = |cron: &str, after: &str| {
+            let windows = Windows { cron: cron.into(), zone: "".into(), length: 0 };
+            windows.next(at(after)).map(Instant::rfc3339)
+        };
+        // 2026-11-29 is a Sunday.
+        for (cron, next) in [
+            ("40/15 * * * *", "2026-11-29T10:40:00Z"),
+            ("0 1,,11 * * *", "2026-11-29T11:00:00Z"),
+            // Every day of the month: only Tuesdays. Of every second day: those, and Tuesdays.
+            ("0 0 */1 * 2", "2026-12-01T00:00:00Z"),
+            ("0 0 *,5 * 2", "2026-12-01T00:00:00Z"),
+            ("0 0 */3 * 3", "2026-12-01T00:00:00Z"),
+            ("0 0 30 * 5", "2026-11-30T00:00:00Z"),
+            ("0 0 1-31 * 5", "2026-11-30T00:00:00Z"),
+            ("@midnight", "2026-11-30T00:00:00Z"),
+            ("@annually", "2027-01-01T00:00:00Z"),
+            ("@weekly", "2026-12-06T00:00:00Z"),
+        ] {
+            assert_eq!(begins(cron, "2026-11-29T10:30:00Z").as_deref(), Some(next), "{cron}");
+        }
+        assert_eq!(begins("0 0 31 2 *", "2026-11-29T10:30:00Z"), None);
+    }
+
+    #[test]
     fn what_upstream_refuses_is_refused() {
         for text in ["* * * * *", "*/15 0-6,22 ? jan-mar 1-5", "@daily", "5 4 1 * 0"] {
             assert!(Windows::schedule(text).is_ok(), "{text}");
@@ -193,6 +249,9 @@ mod tests {
             ("* * 0 * *", "day of month \"0\": beginning of range (0) below minimum (1)"),
             ("* * L * *", "day of month \"L\": failed to parse int from \"L\""),
             ("*/0 * * * *", "minute \"*/0\": step of range should be a positive number"),
+            ("1-2-3 * * * *", "minute \"1-2-3\": too many hyphens: 1-2-3"),
+            ("1/2/3 * * * *", "minute \"1/2/3\": too many slashes: 1/2/3"),
+            (", * * * *", "minute \",\": it has no value, and would never begin"),
             ("@every 1h", "unrecognized descriptor: @every 1h"),
         ] {
             assert_eq!(Windows::schedule(text).unwrap_err(), why, "{text}");
