@@ -19,6 +19,8 @@ use crate::{
 };
 
 const CLIENTS: usize = 20;
+/// What an Envoy serves before it is killed: one that ends sooner than after 2 s is taken for one that fails, and waited for.
+const SERVES: Duration = Duration::from_millis(2500);
 
 /// What came of one kind of injection.
 pub struct Row {
@@ -169,9 +171,10 @@ fn said(state: &Path) -> String {
 
 /// Envoy is killed: requests fail until the next one has its configuration.
 pub fn dead_envoy(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usize) -> Row {
-    let ((mut took, most), seen) = traffic.during(runtime, || {
-        let (mut took, mut most) = (Vec::new(), 0);
+    let ((mut started, mut took, most), seen) = traffic.during(runtime, || {
+        let (mut started, mut took, mut most) = (Vec::new(), Vec::new(), 0);
         for _ in 0..times {
+            std::thread::sleep(SERVES);
             let envoy = edge.envoy_pid();
             let begun = Instant::now();
             if let Some(pid) = Pid::from_raw(envoy.cast_signed()) {
@@ -182,6 +185,7 @@ pub fn dead_envoy(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usiz
                 let pid = std::fs::read_to_string(edge.state().join("envoy.pid")).ok()?;
                 (pid.lines().next()?.parse::<u32>().ok()? != envoy).then_some(())
             });
+            started.push(begun.elapsed());
             let client = traffic.target.client(EDITED);
             let url = traffic.target.url(EDITED, "/");
             until("an answer", || {
@@ -191,18 +195,21 @@ pub fn dead_envoy(runtime: &Runtime, edge: &Edge, traffic: &Traffic, times: usiz
             took.push(begun.elapsed());
             edge.live();
         }
-        (took, most)
+        (started, took, most)
     });
-    took.sort();
-    let seconds = |nth: usize| took.get(nth).map_or(0.0, Duration::as_secs_f64);
+    let seconds = |all: &[Duration], nth: usize| all.get(nth).map_or(0.0, Duration::as_secs_f64);
+    let told = |all: &mut Vec<Duration>| {
+        all.sort();
+        let (median, last) = (seconds(all, all.len() / 2), seconds(all, all.len().saturating_sub(1)));
+        format!("{median:.2} s (median; {:.2} at least, {last:.2} at most)", seconds(all, 0))
+    };
     Row {
         what: "Envoy killed".to_owned(),
         times,
         outcome: format!(
-            "answers again after {:.1} s (median; {:.1} at least, {:.1} at most); {most} Envoy of the state at most; {} meanwhile",
-            seconds(took.len() / 2),
-            seconds(0),
-            seconds(took.len().saturating_sub(1)),
+            "the next runs after {}, answers after {}; {most} Envoy of the state at most; {} meanwhile",
+            told(&mut started),
+            told(&mut took),
             seen.told(),
         ),
         held: most <= 1,

@@ -60,7 +60,7 @@ fn main() -> std::process::ExitCode {
         if nth == 0 && times > 0 {
             rows.push(inject::half_written(&runtime, &edge, &traffic, times));
             rows.push(inject::damaged_store(&runtime, &mut edge, &traffic, times));
-            rows.push(inject::dead_envoy(&runtime, &edge, &traffic, times.min(5)));
+            rows.push(inject::dead_envoy(&runtime, &edge, &traffic, times.min(20)));
         }
     }
     if let Ok(file) = std::env::var("PORTOLAN_FAULTS_TESTS") {
