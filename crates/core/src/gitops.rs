@@ -6,8 +6,10 @@
 
 pub mod adapters;
 pub mod configuration;
+pub mod glob;
 pub mod health;
 pub mod ledger;
+pub mod projects;
 pub mod rows;
 pub mod sync;
 pub(crate) mod unseen;

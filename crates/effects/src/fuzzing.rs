@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use domain::base::Message;
-use portolan_core::certificates::rows::Store;
+use portolan_core::{certificates::rows::Store, gitops::glob::Glob};
 use portolan_model::{Instant, Name, Object, ObjectKey, Problem, Redacted};
 use portolan_schema::Definitions;
 
@@ -22,7 +22,6 @@ use crate::{
     keystore,
     render::{
         flux::substitute::{self, Failed, Variable},
-        glob::Glob,
         manifests,
         part::{Change, PartKey},
         place,

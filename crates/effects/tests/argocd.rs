@@ -1,9 +1,14 @@
 //! What Argo CD does with Applications, and the render has to do as well: each case is a repository with one Application `team`.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::{fs, path::Path};
+use std::{
+    cell::RefCell,
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
-use portolan_effects::render::{Rendered, Tools, render};
+use portolan_effects::render::{Rendered, Tools, Touched, Tree, render};
 use portolan_testkit as testkit;
 
 fn rendered(root: &Path, spec: &str, files: &[(&str, &str)]) -> Option<Rendered> {
@@ -14,7 +19,7 @@ fn rendered(root: &Path, spec: &str, files: &[(&str, &str)]) -> Option<Rendered>
     let application = |name: &str, spec: &str| {
         format!(
             "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\n\
-             spec:\n  project: p\n  destination: {{namespace: shop}}\n{spec}"
+             spec:\n  project: default\n  destination: {{server: 'https://kubernetes.default.svc', namespace: shop}}\n{spec}"
         )
     };
     let repo = "repoURL: https://git.example.com/p/edge.git";
@@ -269,7 +274,7 @@ fn lists_of_any_kind_stand_for_their_items_and_sets_of_applications_are_said() {
         "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRouteList\nitems:\n  - {}---\napiVersion: v1\nkind: List\nitems:\n  - {}---\n\
          apiVersion: x.example/v1\nkind: AllowList\nmetadata: {{name: l}}\n---\n\
          apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\n\
-         spec: {{generators: [], template: {{metadata: {{name: x}}, spec: {{project: p, destination: {{}}}}}}}}\n",
+         spec: {{generators: [], template: {{metadata: {{name: x}}, spec: {{project: default, destination: {{}}}}}}}}\n",
         route("typed"),
         route("plain")
     );
@@ -293,8 +298,8 @@ fn a_root_may_manage_itself() {
     };
     let folder = dir.path().join("repo");
     fs::create_dir_all(folder.join("argocd/root")).unwrap();
-    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  project: p\n  \
-                source: {repoURL: https://git.example.com/p.git, path: argocd, directory: {recurse: true}}\n  destination: {namespace: argocd}\n";
+    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  project: default\n  \
+                source: {repoURL: https://git.example.com/p.git, path: argocd, directory: {recurse: true}}\n  destination: {server: 'https://kubernetes.default.svc', namespace: argocd}\n";
     fs::write(folder.join("argocd/root/root.yaml"), root).unwrap();
     fs::write(folder.join("argocd/m.yaml"), "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")
         .unwrap();
@@ -348,7 +353,7 @@ fn values_that_are_made_elsewhere_are_withheld() {
 fn an_application_that_brings_its_own_name_is_itself_or_refused() {
     let own = |path: &str| {
         format!(
-            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: p\n  destination: {{namespace: shop}}\n  source: {{repoURL: https://git.example.com/p/edge.git, path: {path}}}\n  syncPolicy: {{automated: {{prune: true}}}}\n"
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: default\n  destination: {{server: 'https://kubernetes.default.svc', namespace: shop}}\n  source: {{repoURL: https://git.example.com/p/edge.git, path: {path}}}\n  syncPolicy: {{automated: {{prune: true}}}}\n"
         )
     };
     let told = |path: &str| {
@@ -367,4 +372,165 @@ fn an_application_that_brings_its_own_name_is_itself_or_refused() {
     // Its own word of pruning counts, as that is what stands in the cluster.
     assert_eq!(same, (0, "goes".to_owned()));
     assert_eq!(told("other").unwrap(), (1, "stays: no syncPolicy.automated".to_owned()));
+}
+
+/// A repository of Applications `root`, `team` and `infra`, whose projects are `files`; read again with each change.
+struct Judged(tempfile::TempDir, Tree, RefCell<BTreeSet<PathBuf>>);
+
+type Keys = Vec<String>;
+
+impl Judged {
+    fn new() -> Option<Self> {
+        let Some(helm) = testkit::program("helm") else {
+            testkit::skip("effects/argocd", "helm was not found; run scripts/setup demo");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let tree = Tree::new(&dir.path().join("repo"), "dev", None, tools(helm, dir.path()));
+        let judged = Self(dir, tree, RefCell::default());
+        let application = |name: &str, project: &str, path: &str, namespace: &str| {
+            format!(
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: {project}\n  \
+                 destination: {{server: 'https://kubernetes.default.svc', namespace: {namespace}}}\n  \
+                 source: {{repoURL: 'https://git.example.com/p/edge.git', path: {path}}}\n"
+            )
+        };
+        judged.write("argocd-bootstrap-apps/dev.yaml", &application("root", "default", "apps", "argocd"));
+        judged.write("apps/team.yaml", &application("team", "team", "team", "shop"));
+        // Brings the projects, and is read beside what they judge.
+        judged.write("apps/infra.yaml", &application("infra", "infra", "projects", "argocd"));
+        let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+        let class =
+            "apiVersion: scheduling.k8s.io/v1\nkind: PriorityClass\nmetadata: {name: high}\nvalue: 1\n";
+        judged.write("team/all.yaml", &format!("{}---\n{class}", map("web")));
+        judged.project("infra", ANYTHING);
+        Some(judged)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.0.path().join("repo").join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        self.2.borrow_mut().insert(path);
+    }
+
+    fn remove(&self, path: &str) {
+        let path = self.0.path().join("repo").join(path);
+        fs::remove_file(&path).unwrap();
+        self.2.borrow_mut().insert(path);
+    }
+
+    fn project(&self, name: &str, spec: &str) {
+        let text = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {{name: {name}}}\nspec: {spec}\n"
+        );
+        self.write(&format!("projects/{name}.yaml"), &text);
+    }
+
+    /// Reads again: what is handed on and what goes, what is said of projects and Applications, and what is unsure.
+    fn read(&mut self) -> (Keys, Keys, Vec<(u16, String)>, Keys) {
+        let read = self.1.read(&Touched::Paths(self.2.take()));
+        let told = |key: &portolan_model::ObjectKey| key.to_string();
+        let ours = |key: &String| key.contains("web") || key.contains("high");
+        let mut objects: Vec<_> = read.objects.iter().map(|object| told(&object.key)).filter(ours).collect();
+        objects.sort();
+        let gone = read.gone.iter().map(told).filter(ours).collect();
+        let problems = read.problems.values().flatten();
+        let problems = problems.map(|problem| (problem.code.0, told(&problem.object))).collect();
+        (objects, gone, problems, read.whole.unsure.iter().map(ToString::to_string).collect())
+    }
+}
+
+/// Of a project that permits everything.
+const ANYTHING: &str = "{sourceRepos: ['*'], destinations: [{server: '*', namespace: '*'}], clusterResourceWhitelist: [{group: '*', kind: '*'}]}";
+
+#[test]
+fn a_project_forbids_applications_and_kinds() {
+    let Some(mut judged) = Judged::new() else { return };
+    let strings = |all: &[&str]| all.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let (web, high) = ("ConfigMap/shop/web", "PriorityClass/high");
+    let none: Vec<String> = Vec::new();
+
+    // A project that nothing brings may be made elsewhere.
+    let (objects, gone, problems, unsure) = judged.read();
+    let unknown = (676, "AppProject/argocd/team".to_owned());
+    assert_eq!(
+        (objects, gone, problems, unsure),
+        (strings(&[web, high]), vec![], vec![unknown], none.clone())
+    );
+
+    // It is found beside what it judges, and permits no kind of the cluster's.
+    judged.project("team", "{sourceRepos: ['*'], destinations: [{server: '*', namespace: shop}]}");
+    let (objects, gone, problems, unsure) = judged.read();
+    let refused = (675, high.to_owned());
+    assert_eq!((gone, unsure), (strings(&[high]), none.clone()));
+    assert!(objects.iter().all(|key| key == web), "{objects:?}");
+    assert!(problems.contains(&refused) && judged.read().0.is_empty(), "{problems:?}");
+
+    // Another namespace: nothing of it is applied, and what was applied may not be pruned.
+    judged.project("team", "{sourceRepos: ['*'], destinations: [{server: '*', namespace: '!shop'}]}");
+    let (objects, gone, problems, unsure) = judged.read();
+    assert_eq!((objects, gone, unsure), (vec![], strings(&[web]), strings(&["team"])));
+    assert!(problems.contains(&(674, "Application/argocd/team".to_owned())), "{problems:?}");
+
+    // A slip of the pen opens nothing, nor does an edit that an API server refuses.
+    judged.write("projects/team.yaml", "kind: [\n");
+    assert_eq!(judged.read().0, none);
+    judged.project("team", "{sourceRepos: 7}");
+    assert_eq!(judged.read().0, none);
+
+    judged.project("team", ANYTHING);
+    let (objects, _, _, unsure) = judged.read();
+    assert_eq!((objects, unsure), (strings(&[web, high]), none.clone()));
+
+    // What holds back at times only is said.
+    judged.project(
+        "team",
+        &ANYTHING.replacen('{', "{syncWindows: [{kind: deny, schedule: '* * * * *', duration: 1h}], ", 1),
+    );
+    let (_, _, problems, _) = judged.read();
+    assert!(problems.contains(&(677, "AppProject/argocd/team".to_owned())), "{problems:?}");
+
+    // A project that is taken away is not known any more.
+    judged.remove("projects/team.yaml");
+    let (_, _, problems, unsure) = judged.read();
+    assert!(
+        problems.contains(&(676, "AppProject/argocd/team".to_owned())) && unsure.is_empty(),
+        "{problems:?}"
+    );
+}
+
+#[test]
+fn a_project_that_forbids_what_brings_it_stays() {
+    let Some(mut judged) = Judged::new() else { return };
+    judged.project("team", ANYTHING);
+    judged.project(
+        "infra",
+        "{sourceRepos: ['https://git.example.com/p/other'], destinations: [{server: '*', namespace: '*'}]}",
+    );
+    let (objects, _, problems, unsure) = judged.read();
+    assert!(problems.contains(&(674, "Application/argocd/infra".to_owned())), "{problems:?}");
+    // The other project of the same folder was applied before it was forbidden.
+    assert_eq!((objects.len(), unsure), (2, vec!["infra".to_owned()]));
+    assert!(!problems.iter().any(|(code, _)| *code == 676), "{problems:?}");
+    let (objects, gone, ..) = judged.read();
+    assert!(objects.is_empty() && gone.is_empty(), "{objects:?} {gone:?}");
+}
+
+#[test]
+fn an_application_that_a_project_does_not_permit_is_not_followed() {
+    let Some(mut judged) = Judged::new() else { return };
+    judged.project("team", ANYTHING);
+    judged.write(
+        "projects/inner.yaml",
+        &fs::read_to_string(judged.0.path().join("repo/apps/team.yaml")).unwrap(),
+    );
+    judged.remove("apps/team.yaml");
+    assert_eq!(judged.read().0.len(), 2);
+    let narrow =
+        ANYTHING.replacen('{', "{namespaceResourceBlacklist: [{group: argoproj.io, kind: Application}], ", 1);
+    judged.project("infra", &narrow);
+    let (objects, _, problems, unsure) = judged.read();
+    assert_eq!((objects, unsure), (Vec::new(), vec!["team".to_owned()]));
+    assert!(problems.contains(&(675, "Application/argocd/team".to_owned())), "{problems:?}");
 }

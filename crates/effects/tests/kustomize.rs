@@ -32,7 +32,7 @@ const REPO: &str = "repoURL: https://git.example.com/p/edge.git";
 fn application(name: &str, source: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\n\
-         spec:\n  project: p\n  destination: {{namespace: shop}}\n  source: {{{REPO}, {source}}}\n"
+         spec:\n  project: default\n  destination: {{server: 'https://kubernetes.default.svc', namespace: shop}}\n  source: {{{REPO}, {source}}}\n"
     )
 }
 
@@ -419,9 +419,18 @@ fn an_application_that_is_refused_is_not_followed() {
     let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
     for (bad, code) in [
         (application("Bad_Name", "path: bad"), 5),
-        (application("typo", "path: bad").replace("  project: p\n", "  project: p\n  sorce: {}\n"), 5),
+        (
+            application("typo", "path: bad")
+                .replace("  project: default\n", "  project: default\n  sorce: {}\n"),
+            5,
+        ),
         (application("absolute", "path: /bad"), 602),
-        (application("both", "path: bad").replace("{namespace: shop}", "{name: a, server: https://b}"), 602),
+        (
+            application("both", "path: bad")
+                .replace("{server: 'https://kubernetes.default.svc',", "{name: a, server: https://b,"),
+            602,
+        ),
+        (application("nowhere", "path: bad").replace("server: 'https://kubernetes.default.svc', ", ""), 602),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let Some(tools) = tools(dir.path()) else { return };

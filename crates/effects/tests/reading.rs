@@ -47,7 +47,7 @@ impl Sum {
 fn application(name: &str, path: &str, wave: i32) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: {name}\n  namespace: argocd\n  annotations: \
-         {{argocd.argoproj.io/sync-wave: \"{wave}\"}}\nspec:\n  project: default\n  destination: {{namespace: {name}-space}}\n  source:\n    repoURL: \
+         {{argocd.argoproj.io/sync-wave: \"{wave}\"}}\nspec:\n  project: default\n  destination: {{server: 'https://kubernetes.default.svc', namespace: {name}-space}}\n  source:\n    repoURL: \
          https://git.example.com/r.git\n    path: {path}\n    directory: {{recurse: true, exclude: 'skip*'}}\n"
     )
 }
@@ -309,7 +309,7 @@ fn patches_of_a_kustomization_are_no_objects() {
     write(
         "argocd-bootstrap-apps/e.yaml",
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: all, namespace: argocd}\nspec:\n  \
-         destination: {namespace: default}\n  project: p\n  \
+         destination: {server: 'https://kubernetes.default.svc', namespace: default}\n  project: default\n  \
          source: {repoURL: 'https://git.example.com/x.git', path: ., directory: {recurse: true, exclude: 'argocd-bootstrap-apps/*'}}\n",
     );
     write("base/kustomization.yaml", "resources: [m.yaml]\n");

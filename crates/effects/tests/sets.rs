@@ -28,8 +28,8 @@ const REPO: &str = "repoURL: https://git.example.com/p/edge.git";
 
 fn root() -> String {
     format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: p\n  \
-         destination: {{namespace: argocd}}\n  source: {{{REPO}, path: sets}}\n"
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: default\n  \
+         destination: {{server: 'https://kubernetes.default.svc', namespace: argocd}}\n  source: {{{REPO}, path: sets}}\n"
     )
 }
 
@@ -37,7 +37,7 @@ fn root() -> String {
 fn set(rest: &str, name: &str, path: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: s, namespace: argocd}}\nspec:\n{rest}  template:\n    \
-         metadata: {{name: '{name}'}}\n    spec:\n      project: p\n      destination: {{server: 'https://kubernetes.default.svc', namespace: ns}}\n      \
+         metadata: {{name: '{name}'}}\n    spec:\n      project: default\n      destination: {{server: 'https://kubernetes.default.svc', namespace: ns}}\n      \
          source: {{{REPO}, path: '{path}'}}\n"
     )
 }
@@ -193,7 +193,7 @@ fn a_template_patch_and_the_template_of_a_generator_are_laid_over() {
     assert_eq!(app.json["spec"]["source"]["directory"]["exclude"], "x*");
     assert_eq!(app.json["metadata"]["labels"]["a"], "b");
     assert_eq!(app.json["metadata"]["annotations"]["own"], "yes");
-    assert_eq!(app.json["spec"]["project"], "p", "a patch leads into no other project");
+    assert_eq!(app.json["spec"]["project"], "default", "a patch leads into no other project");
 }
 
 #[test]

@@ -200,7 +200,7 @@ fn each_external_dns_publishes_its_own_names() {
     std::fs::write(templates.join("external-dns-private.yaml"), template).unwrap();
     let values = charts.join("app-of-apps/values.yaml");
     let text = std::fs::read_to_string(&values).unwrap();
-    let second = "externalDNSPrivate:\n  enable: true\n  project: operations\n  namespace: external-dns\n  source:\n    path: charts/external-dns-private\n    helm: {releaseName: private}\n";
+    let second = "externalDNSPrivate:\n  enable: true\n  project: default\n  namespace: external-dns\n  source:\n    path: charts/external-dns-private\n    helm: {releaseName: private}\n";
     std::fs::write(&values, format!("{text}\n{second}")).unwrap();
     let key = suites::repository().join(KEY);
     let instance =

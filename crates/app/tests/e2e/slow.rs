@@ -10,7 +10,7 @@ pub const ENDLESS: &str =
 
 pub fn application(name: &str, path: &str) -> String {
     format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{namespace: team-a}}\n  syncPolicy: {{automated: {{prune: true, allowEmpty: true}}}}\n  \
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{server: 'https://kubernetes.default.svc', namespace: team-a}}\n  syncPolicy: {{automated: {{prune: true, allowEmpty: true}}}}\n  \
          source: {{repoURL: https://git.example.com/r.git, path: {path}}}\n---\n"
     )
 }

@@ -202,3 +202,45 @@ fn a_field_that_an_application_ignores_keeps_its_live_value() {
     instance.reach("first.lab.test", "live");
     assert!(instance.entry("other-first.lab.test").is_none());
 }
+
+#[test]
+fn what_an_application_applied_stays_live_when_its_project_forbids_it() {
+    let Some(envoy) = envoy("e2e sync projects") else { return };
+    let dir = repository(PRUNED, &[("shop", PRUNED, CASCADES)]);
+    let root = dir.path().to_owned();
+    let own = application("shop", PRUNED, CASCADES).replace("project: default", "project: shop");
+    put(&root, "apps/shop.yaml", &own);
+    let project = |namespace: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {{name: shop, namespace: argocd}}\nspec:\n  \
+             sourceRepos: ['https://git.example.test/me/*']\n  destinations: [{{name: in-cluster, namespace: {namespace}}}]\n  \
+             namespaceResourceBlacklist: [{{group: '', kind: ConfigMap}}]\n"
+        )
+    };
+    put(&root, "apps/project.yaml", &project("team"));
+    put(&root, "shop/first.yaml", &host("first", ""));
+    put(&root, "shop/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n");
+    let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    instance.reach("first.lab.test", "live");
+    let said = |code: &str, object: &str| {
+        let status = instance.status();
+        let findings = status["findings"].as_array().unwrap();
+        findings.iter().any(|f| f["code"] == code && f["object"] == object)
+    };
+    assert!(said("PTL-0675", "ConfigMap/team/map"), "{}", instance.status());
+
+    // In Argo CD nothing is synced then: what is live stays, and what is new does not come.
+    put(&root, "apps/project.yaml", &project("'!team'"));
+    instance
+        .wait("the Application to be refused", || said("PTL-0674", "Application/argocd/shop").then_some(()));
+    std::fs::remove_file(root.join("shop/first.yaml")).unwrap();
+    put(&root, "shop/second.yaml", &host("second", ""));
+    put(&root, "edge/third.yaml", &host("third", ""));
+    instance.reach("third.lab.test", "live");
+    instance.reach("first.lab.test", "live");
+    assert!(instance.entry("second.lab.test").is_none());
+
+    put(&root, "apps/project.yaml", &project("team"));
+    instance.reach("second.lab.test", "live");
+    instance.wait("first.lab.test to go", || instance.entry("first.lab.test").is_none().then_some(()));
+}

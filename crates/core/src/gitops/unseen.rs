@@ -13,8 +13,8 @@ pub(crate) const ALL: &str = "*";
 /// Findings of a source that is rendered into one namespace: a chart's objects go there unless they say another.
 const CHARTS: [u16; 5] = [605, 606, 607, 609, 627];
 /// Findings of what may bring anything.
-const ANY: [u16; 18] =
-    [600, 601, 602, 603, 604, 608, 612, 615, 616, 617, 618, 619, 621, 624, 625, 626, 633, 634];
+const ANY: [u16; 19] =
+    [600, 601, 602, 603, 604, 608, 612, 615, 616, 617, 618, 619, 621, 624, 625, 626, 633, 634, 674];
 
 /// Sources that were not read, by what is told of them. `applications`: each with the namespace that it is rendered into.
 pub fn unseen<'a>(

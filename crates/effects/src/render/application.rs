@@ -129,10 +129,15 @@ pub fn is_kind(key: &ObjectKey) -> bool {
     portolan_core::gitops::brings(&key.kind)
 }
 
-/// Whether a document is followed: an Application, or a set of them.
+/// Whether a key is that of an AppProject.
+pub(super) fn is_project(key: &ObjectKey) -> bool {
+    key.kind.is("argoproj.io", "AppProject")
+}
+
+/// Whether a document is followed: an Application, a set of them, or a project that they are judged by.
 pub(super) fn is_followed(json: &serde_json::Value) -> bool {
     let text = |field: &str| json.get(field).and_then(serde_json::Value::as_str);
-    matches!(text("kind"), Some("Application" | "ApplicationSet"))
+    matches!(text("kind"), Some("Application" | "ApplicationSet" | "AppProject"))
         && text("apiVersion").is_some_and(|v| v.starts_with("argoproj.io/"))
         || super::flux::is_followed(json)
 }
@@ -175,6 +180,10 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
     if !name.is_empty() && !server.is_empty() {
         let message = format!("it can't have both name and server defined: {name} {server}");
         return Err(("spec.destination", message));
+    }
+    if name.is_empty() && server.is_empty() {
+        let message = "Destination server missing from app spec: it has neither server nor name";
+        return Err(("spec.destination", message.to_owned()));
     }
     let policy: SyncPolicy = part(spec, "syncPolicy", "spec.syncPolicy")?;
     let create_namespace = policy.sync_options.iter().any(|option| option == "CreateNamespace=true");

@@ -86,7 +86,7 @@ impl Root {
             project: String::new(),
             namespace_metadata: None,
         };
-        (Pending { application, parent: Name::default(), chain: Vec::new() }, follow)
+        (Pending { application, parent: Name::default(), chain: Vec::new(), permit: None }, follow)
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use portolan_core::gitops::projects::Permit;
 use portolan_model::{Name, Object, Problem};
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ pub(super) struct Pending {
     pub(super) parent: Name,
     /// Waves of the Applications above it.
     pub(super) chain: Vec<i32>,
+    /// What its project lets through, if one is known.
+    pub(super) permit: Option<Arc<Permit>>,
 }
 
 impl Pending {
@@ -134,13 +137,18 @@ impl KeptSource {
             }
         }
         let documents = change.read.iter().flat_map(|read| &read.documents);
-        let applications: Vec<Object> = documents
+        let mut applications: Vec<Object> = documents
             .filter(|document| application::is_followed(&document.json))
             .filter_map(|d| Object::from_json(d.json.clone(), d.origin.clone()).ok())
             .collect();
-        if applications.is_empty() {
-            self.applications.remove(&path);
-        } else {
+        let before = self.applications.remove(&path).unwrap_or_default();
+        if change.read.as_ref().is_some_and(|read| read.unsure || read.unsure_file.is_some()) {
+            // A slip of the pen in a project does not open what it closes.
+            let projects = before.into_iter().filter(|object| application::is_project(&object.key));
+            let lost: Vec<_> = projects.filter(|one| applications.iter().all(|o| o.key != one.key)).collect();
+            applications.extend(lost);
+        }
+        if !applications.is_empty() {
             self.applications.insert(path.clone(), applications);
         }
         self.parts.insert(path, part);

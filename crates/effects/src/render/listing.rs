@@ -7,7 +7,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{application::Directory, glob::Glob, overlays};
+use portolan_core::gitops::glob::Glob;
+
+use super::{application::Directory, overlays};
 
 /// Folders below the source's own that are entered.
 const DEEPEST: usize = 32;

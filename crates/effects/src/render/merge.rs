@@ -182,8 +182,18 @@ impl Merged {
     fn put(&mut self, mut change: Change) {
         let key = Arc::clone(&change.key);
         let defines = std::mem::take(&mut change.defines);
-        let Placed { objects, refused, unfit, judged, problems, unapplied, unsure, unsure_file, no_manifest } =
-            place(change, &self.definitions);
+        let Placed {
+            objects,
+            refused,
+            unfit,
+            judged,
+            problems,
+            unapplied,
+            unsure,
+            unsure_file,
+            no_manifest,
+            ..
+        } = place(change, &self.definitions);
         self.judged += judged;
         for problem in &problems {
             self.subjects.add(problem);

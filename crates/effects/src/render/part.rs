@@ -2,6 +2,7 @@
 
 use std::{cmp::Ordering, path::PathBuf, sync::Arc};
 
+use portolan_core::gitops::projects::Permit;
 use portolan_model::{Name, ObjectKey};
 use portolan_schema::Brought;
 
@@ -44,6 +45,8 @@ pub(crate) struct Change {
     pub(super) defines: Vec<Arc<Brought>>,
     /// What applies its objects, if it is not the Application of the part: the set that makes Applications.
     pub(super) owner: Option<ObjectKey>,
+    /// What the project of its Application lets through.
+    pub(super) permit: Option<Arc<Permit>>,
 }
 
 impl Change {
@@ -51,12 +54,13 @@ impl Change {
     pub(crate) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
         let defines = read.documents.iter().filter_map(|document| Brought::read(&document.json));
         let defines = defines.map(Arc::new).collect();
-        Self { key, namespace, plain, read: Some(read), defines, owner: None }
+        Self { key, namespace, plain, read: Some(read), defines, owner: None, permit: None }
     }
 
     /// A part that is gone.
     pub(super) fn gone(key: Arc<PartKey>) -> Self {
-        Self { key, namespace: Name::default(), plain: false, read: None, defines: Vec::new(), owner: None }
+        let (namespace, defines) = (Name::default(), Vec::new());
+        Self { key, namespace, plain: false, read: None, defines, owner: None, permit: None }
     }
 
     /// The same, applied by something else than its Application.

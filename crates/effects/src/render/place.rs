@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use portolan_core::{
     door::{self, Door},
-    gitops::sync::flux_leaves,
+    gitops::{
+        projects::{Permit, Ruling},
+        sync::flux_leaves,
+    },
 };
 use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
@@ -22,7 +25,9 @@ use super::{
 #[derive(Default)]
 pub(crate) struct Placed {
     pub(crate) objects: Vec<Object>,
-    /// Objects that an API server would not store.
+    /// What the project of the Application lets through.
+    permit: Option<Arc<Permit>>,
+    /// Objects that an API server would not store, or that the project does not permit.
     pub(super) refused: Vec<(ObjectKey, Origin)>,
     /// Numbers of objects that it would not store either, and that are taken as they say what is to be restricted.
     pub(super) unfit: Vec<usize>,
@@ -45,6 +50,7 @@ pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
     out.no_manifest = read.no_manifest;
+    out.permit = change.permit;
     let owner = Arc::new(change.owner.unwrap_or_else(|| change.key.application.clone()));
     for Document { json, mut origin } in read.documents {
         origin.owner.get_or_insert_with(|| Arc::clone(&owner));
@@ -126,6 +132,13 @@ impl Placed {
             let message =
                 format!("Flux does not apply {key}, which says {why}: what is live of it stays as it is");
             self.problems.push(problems::not_reconciled(&key, "metadata.annotations", message));
+            self.refused.push((key, origin));
+            return Ok(());
+        }
+        let permit = self.permit.as_ref();
+        if let Some(Ruling::Forbidden(why)) = permit.map(|permit| permit.object(&key, scoped)) {
+            let message = format!("{key} is left out: {why}");
+            self.problems.push(problems::not_permitted(&key, "", message));
             self.refused.push((key, origin));
             return Ok(());
         }

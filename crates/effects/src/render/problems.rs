@@ -1,4 +1,4 @@
-//! Every problem of rendering: code, severity, message, hint (codes 600 to 639).
+//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 677).
 
 use portolan_model::{Code, ObjectKey, Problem, Severity};
 
@@ -129,6 +129,14 @@ problems! {
     values_unknown = 633, Warning, "put the values that decide hosts and references into spec.values or a ConfigMap";
     /// What Flux is told to leave alone.
     not_reconciled = 673, Info, "nothing to do; take the annotation away for it to be applied";
+    /// An Application that its project does not permit.
+    forbidden = 674, Error, "correct the Application or its AppProject; nothing of it is applied until then, and what it applied before stays";
+    /// An object that the project of its Application does not permit.
+    not_permitted = 675, Error, "permit it in the AppProject, or take the object out: Argo CD syncs nothing of the Application until then";
+    /// A project, or a part of its answer, that the repository does not hold.
+    project_unknown = 676, Warning, "bring the AppProject in this repository for its Applications to be judged; they are applied as if it permitted them";
+    /// Fields of a project that narrow and are not looked at.
+    project_unread = 677, Warning, "nothing to do if they hold nothing back now: what they forbid at a time, without a signature or to an account is applied here";
     /// An Application that brings itself with another source.
     brings_another = 672, Error, "give the child another name, or the root the source that it is to have";
     /// Values that somebody else puts in.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use portolan_core::gitops::adapters::ComponentValues;
+use portolan_core::gitops::{adapters::ComponentValues, projects::Projects};
 use portolan_model::{Name, Object, ObjectKey, Origin, Problem};
 use portolan_schema::Definitions;
 
@@ -39,6 +39,8 @@ pub struct Tree {
     /// Kustomizations and charts of a plain folder.
     overlays: Option<(PathBuf, Overlays)>,
     sets: BTreeMap<ObjectKey, KeptSet>,
+    /// AppProjects that were found.
+    projects: Projects,
     /// Parts that the last reading did not come to.
     late: BTreeSet<PathBuf>,
     /// Applications that are live and that nothing brings.
@@ -114,6 +116,7 @@ impl Tree {
             merged: Merged::default(),
             overlays: None,
             sets: BTreeMap::new(),
+            projects: Projects::default(),
             late: BTreeSet::new(),
             standing: Vec::new(),
         }
@@ -161,12 +164,14 @@ impl Tree {
                 unfinished,
                 definitions: self.merged.definitions(),
                 standing: &self.standing,
+                projects: &self.projects,
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);
             work.parts += changes.iter().filter(|change| change.read.is_some()).count();
             forced = self.merged.take(changes);
-            if forced.is_empty() {
+            self.projects = std::mem::take(&mut walked.projects);
+            if forced.is_empty() && !walked.again {
                 break walked;
             }
             if round == ROUNDS {

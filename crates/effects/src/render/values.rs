@@ -5,10 +5,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use portolan_core::gitops::glob::{self, Glob};
+
 use super::{
     application::Helm,
     checkout::{self, Checkout},
-    glob::{self, Glob},
     problems,
     source::Reader,
     variables,

@@ -12,6 +12,7 @@ use portolan_core::{
     door::{self, Definitions, Door},
     gitops::{
         adapters::ComponentValues,
+        projects::Projects,
         sync::{Application as Automation, Policy},
     },
 };
@@ -30,6 +31,7 @@ use super::{
     overlays::{self, Overlays},
     part::{Change, PartKey},
     problems,
+    projects::Consulted,
     sets::{self, Cluster, KeptSet},
     source,
     touched::Touched,
@@ -57,6 +59,8 @@ pub(super) struct Ask<'a> {
     pub(super) definitions: &'a Definitions,
     /// Applications that are live and that nothing brings any more.
     pub(super) standing: &'a [Object],
+    /// AppProjects, as they were found last.
+    pub(super) projects: &'a Projects,
 }
 
 /// What a walk found.
@@ -71,6 +75,10 @@ pub(super) struct Walked {
     /// Charts of other places that are named, and by which Applications.
     pub(super) charts: BTreeMap<Reference, BTreeSet<ObjectKey>>,
     pub(super) changes: Vec<Change>,
+    /// AppProjects, and those that stay as what brought them could not be read.
+    pub(super) projects: Projects,
+    /// Applications were judged by projects that turned out to be others.
+    pub(super) again: bool,
 }
 
 /// Walks once. `kept` holds what was read before, and afterwards what was read now.
@@ -93,6 +101,7 @@ pub(super) fn walk(
         flux: flux::State::default(),
         facts: false,
         lock: Arc::default(),
+        projects: Consulted::default(),
     };
     match Checkout::open(ask.dir) {
         Err(why) => {
@@ -104,6 +113,7 @@ pub(super) fn walk(
             Ok(root) => walk.start(&checkout, &root),
         },
     }
+    walk.end_projects();
     // Applications that are not there any more.
     walk.out.changes.extend(walk.old.values().flat_map(Kept::dropped));
     let gone = walk.old_sets.values().map(|set| Change::gone(Arc::clone(&set.part)));
@@ -113,8 +123,8 @@ pub(super) fn walk(
     walk.out
 }
 
-struct Walk<'a> {
-    ask: &'a Ask<'a>,
+pub(super) struct Walk<'a> {
+    pub(super) ask: &'a Ask<'a>,
     /// What stands in a plain folder, as it was found last.
     overlays: &'a mut Option<(PathBuf, Overlays)>,
     old_sets: BTreeMap<ObjectKey, KeptSet>,
@@ -123,13 +133,14 @@ struct Walk<'a> {
     repository: Option<String>,
     old: BTreeMap<ObjectKey, Kept>,
     kept: BTreeMap<ObjectKey, Kept>,
-    out: Walked,
+    pub(super) out: Walked,
     seen: BTreeSet<ObjectKey>,
     flux: flux::State,
     /// Flux is in use: what its objects refer to is kept.
     facts: bool,
     /// What charts of other places are locked to.
     lock: Arc<LockFile>,
+    pub(super) projects: Consulted,
 }
 
 impl Walk<'_> {
@@ -260,9 +271,16 @@ impl Walk<'_> {
         for (n, kept, changes) in side_by_side(&context, work) {
             done.insert(n, (kept, changes));
         }
+        // Projects that come with the Applications that they judge.
+        for (kept, _) in done.iter().filter(|_| follow) {
+            self.learn_projects(kept);
+        }
         let mut children = Vec::new();
-        for (kept, changes) in done {
+        for (kept, mut changes) in done {
             children.extend(self.absorb(checkout, &kept, follow));
+            for change in &mut changes {
+                change.permit.clone_from(&kept.pending.permit);
+            }
             self.out.changes.extend(changes);
             self.kept.insert(kept.pending.application.key.clone(), kept);
         }
@@ -313,7 +331,10 @@ impl Walk<'_> {
                 self.flux.facts.learn(fact, &namespace);
             }
             for object in source.applications.values().flatten() {
-                if follow && !self.enters(object, &namespace) {
+                if application::is_project(&object.key) {
+                    continue;
+                }
+                if follow && (!kept.pending.permits(object) || !self.enters(object, &namespace)) {
                     // Said where the object is placed. Of what it brought before nothing is taken away.
                     self.out.unsure.insert(object.key.name.name.clone());
                     continue;
@@ -370,14 +391,19 @@ impl Walk<'_> {
         self.out.problems.push(problems::brings_another(&application.key, "spec.source", message));
     }
 
-    /// Whether an API server would store what is to be followed. Without a namespace it is put where it comes from.
+    /// Whether an API server would store what is to be followed.
     fn enters(&self, object: &Object, namespace: &Name) -> bool {
+        !matches!(self.at_the_door(object, namespace), Ok(Door::Refused(..)))
+    }
+
+    /// What an API server would make of an object. Without a namespace it is put where it comes from.
+    pub(super) fn at_the_door(&self, object: &Object, namespace: &Name) -> Result<Door, String> {
         let mut json = Value::clone(&object.json);
         let named = object.key.name.namespace.is_empty();
         if let Some(metadata) = json.get_mut("metadata").and_then(Value::as_object_mut).filter(|_| named) {
             metadata.insert("namespace".into(), namespace.to_string().into());
         }
-        !matches!(door::enter(self.ask.definitions, json, object.origin.clone()), Ok(Door::Refused(..)))
+        door::enter(self.ask.definitions, json, object.origin.clone())
     }
 
     /// An Application, which is put where it comes from unless it names a namespace.
@@ -389,6 +415,8 @@ impl Walk<'_> {
         chain: Vec<i32>,
     ) -> Option<Pending> {
         let mut object = object.clone();
+        // Files that are the root say nothing of where they are applied.
+        let stated = !object.key.name.namespace.is_empty() || !parent.is_empty();
         if object.key.name.namespace.is_empty() {
             object.key.name.namespace = namespace.clone();
         }
@@ -403,7 +431,10 @@ impl Walk<'_> {
             return None;
         }
         match application::parse(&object) {
-            Ok(application) => Some(Pending { application, parent: parent.clone(), chain }),
+            Ok(application) => {
+                let permit = self.permit(&application, stated).ok()?;
+                Some(Pending { application, parent: parent.clone(), chain, permit })
+            }
             Err((field, message)) => {
                 self.out.problems.push(problems::application_invalid(&object.key, field, message));
                 self.out.unsure.insert(object.key.name.name);
@@ -550,7 +581,7 @@ impl Walk<'_> {
 }
 
 /// Some names, and how many more.
-fn told(names: &[String]) -> String {
+pub(super) fn told(names: &[String]) -> String {
     const MOST: usize = 12;
     let more = names.len().saturating_sub(MOST);
     let some = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");

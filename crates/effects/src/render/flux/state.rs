@@ -147,7 +147,7 @@ impl State {
                 Ok(application) => {
                     self.read.insert(key);
                     let Waiting { parent, chain, .. } = waiting;
-                    pending.push(Pending { application, parent, chain });
+                    pending.push(Pending { application, parent, chain, permit: None });
                 }
                 Err(problem) => self.fail(&key, *problem),
             }

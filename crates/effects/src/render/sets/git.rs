@@ -5,13 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use portolan_core::gitops::glob::Glob;
 use portolan_model::yaml;
 use serde_json::{Map, Value, json};
 
 use super::{
     super::{
         checkout::{self, Checkout},
-        glob::Glob,
         touched::Touched,
     },
     Params,

@@ -1,4 +1,4 @@
-//! The two glob dialects of Argo CD.
+//! The glob dialects of Argo CD.
 
 use std::fmt::Write as _;
 
@@ -6,29 +6,53 @@ use regex::Regex;
 
 /// A compiled pattern.
 #[derive(Clone, Debug)]
-pub(crate) struct Glob(Regex);
+pub struct Glob(Regex);
+
+/// What differs between them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dialect {
+    /// gobwas/glob without separators.
+    Loose,
+    /// bmatcuk/doublestar.
+    Path,
+    /// gobwas/glob with `/` as separator.
+    Segments,
+    /// `path/filepath.Match`: neither braces nor `**`, and `!` is a letter.
+    Names,
+}
 
 impl Glob {
-    /// For `directory.include` and `exclude`: `*` crosses slashes (Argo CD matches without separators).
-    pub(crate) fn loose(pattern: &str) -> Option<Self> {
-        Self::new(pattern, true)
+    /// For `directory.include` and `exclude`, and what a project says of servers and namespaces: `*` crosses slashes (Argo CD matches without separators).
+    pub fn loose(pattern: &str) -> Option<Self> {
+        Self::new(pattern, Dialect::Loose)
     }
 
     /// For `helm.valueFiles`: `*` stays in one folder, `**` crosses.
-    pub(crate) fn path(pattern: &str) -> Option<Self> {
-        Self::new(pattern, false)
+    pub fn path(pattern: &str) -> Option<Self> {
+        Self::new(pattern, Dialect::Path)
     }
 
-    fn new(pattern: &str, loose: bool) -> Option<Self> {
+    /// For `sourceRepos` of a project: `*` stays between slashes, `**` crosses.
+    pub fn segments(pattern: &str) -> Option<Self> {
+        Self::new(pattern, Dialect::Segments)
+    }
+
+    /// For groups, kinds and names in the lists of a project.
+    pub fn names(pattern: &str) -> Option<Self> {
+        Self::new(pattern, Dialect::Names)
+    }
+
+    fn new(pattern: &str, dialect: Dialect) -> Option<Self> {
+        let (loose, names) = (dialect == Dialect::Loose, dialect == Dialect::Names);
         let (any, one) = if loose { (".*", ".") } else { ("[^/]*", "[^/]") };
         let mut text = String::from("^");
         let mut depth = 0_u32;
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
             match c {
-                '*' if chars.peek() == Some(&'*') => {
+                '*' if !names && chars.peek() == Some(&'*') => {
                     chars.next();
-                    if !loose && chars.peek() == Some(&'/') {
+                    if dialect == Dialect::Path && chars.peek() == Some(&'/') {
                         chars.next();
                         text += "(?:.*/)?";
                     } else {
@@ -37,7 +61,7 @@ impl Glob {
                 }
                 '*' => text += any,
                 '?' => text += one,
-                '{' => {
+                '{' if !names => {
                     depth += 1;
                     text += "(?:";
                 }
@@ -46,7 +70,7 @@ impl Glob {
                     text.push(')');
                 }
                 ',' if depth > 0 => text.push('|'),
-                '[' => text += &set(&mut chars, loose)?,
+                '[' => text += &set(&mut chars, dialect)?,
                 '\\' => {
                     let c = chars.next()?;
                     let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
@@ -60,16 +84,17 @@ impl Glob {
         Regex::new(&text).ok().map(Self)
     }
 
-    pub(crate) fn matches(&self, path: &str) -> bool {
+    /// Whether the whole text is of the pattern.
+    pub fn matches(&self, path: &str) -> bool {
         self.0.is_match(path)
     }
 }
 
 /// The rest of a set such as `[a-z]`, `[!a]` or `[^a]`, which no slash is in.
-fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, loose: bool) -> Option<String> {
-    let not = chars.next_if(|c| *c == '!' || *c == '^').is_some();
+fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, dialect: Dialect) -> Option<String> {
+    let not = chars.next_if(|c| *c == '!' && dialect != Dialect::Names || *c == '^').is_some();
     let mut text = String::from(if not { "[^" } else { "[" });
-    if not && !loose {
+    if not && dialect != Dialect::Loose {
         text.push('/');
     }
     let mut empty = true;
@@ -93,7 +118,7 @@ fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, loose: bool) -> Opt
 }
 
 /// Whether a value file's name is a pattern.
-pub(super) fn is_pattern(path: &str) -> bool {
+pub fn is_pattern(path: &str) -> bool {
     path.contains(['*', '?', '{', '['])
 }
 
@@ -110,6 +135,14 @@ mod tests {
         assert!(path.matches("envs/a/values.yaml") && !path.matches("envs/a/b/values.yaml"));
         let deep = Glob::path("envs/**/values.yaml").unwrap();
         assert!(deep.matches("envs/values.yaml") && deep.matches("envs/a/b/values.yaml"));
+        let segments = Glob::segments("a/{b,c}*/**/d").unwrap();
+        assert!(
+            segments.matches("a/bx/y/z/d") && !segments.matches("a/b/d") && !segments.matches("a/b/x/y/d/")
+        );
+        let names = Glob::names("{a}*[!x]").unwrap();
+        assert!(
+            names.matches("{a}b!") && names.matches("{a}x") && !names.matches("ax") && !names.matches("{a}b")
+        );
     }
 
     #[test]
