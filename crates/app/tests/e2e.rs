@@ -36,6 +36,8 @@ mod door;
 mod findings;
 #[path = "e2e/first_hour.rs"]
 mod first_hour;
+#[path = "e2e/health.rs"]
+mod health;
 #[path = "e2e/hostile.rs"]
 mod hostile;
 #[path = "e2e/instance.rs"]
