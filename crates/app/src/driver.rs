@@ -27,6 +27,7 @@ mod secrets;
 mod shims;
 mod signing;
 mod tell;
+mod temporary;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -40,7 +41,7 @@ use portolan_core::{
     World,
     certificates::{
         acme::{Failure, OrderState},
-        rows::{Account, AccountWanted, IssueWanted},
+        rows::{Account, AccountWanted, IssueWanted, TemporaryWanted},
     },
     gateway::rows::DialledBackends,
     world,
@@ -102,6 +103,7 @@ pub enum Event {
     Registered(Box<AccountWanted>, Result<Account, Failure>),
     Requested(Box<IssueWanted>, String),
     Signed(Box<IssueWanted>, Result<Box<Made>, String>),
+    Temporary(Arc<TemporaryWanted>, Result<Box<portolan_model::Object>, String>),
     Ordered(NamespacedName, Box<OrderState>),
     OrderFailed(Box<IssueWanted>, Failure),
     Probed(Outcomes<(Name, u64)>),
@@ -152,6 +154,8 @@ pub struct Driver {
     _claim: Option<Claim>,
     events: mpsc::UnboundedSender<Event>,
     signing: BTreeMap<NamespacedName, Signing>,
+    /// Temporary certificates that are being made.
+    temporaries: BTreeMap<NamespacedName, Arc<TemporaryWanted>>,
     /// Hosts that are being probed, with the number of the latest attempt.
     probing: BTreeMap<Name, u64>,
     to_probe: BTreeSet<Name>,
@@ -285,6 +289,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         _claim: claim,
         events: wake,
         signing: BTreeMap::new(),
+        temporaries: BTreeMap::new(),
         probing: BTreeMap::new(),
         to_probe: BTreeSet::new(),
         unanswered: BTreeSet::new(),
@@ -432,6 +437,7 @@ impl Driver {
             Event::Registered(wanted, result) => self.registered(*wanted, result),
             Event::Requested(wanted, request) => self.requested(&wanted, request),
             Event::Signed(wanted, result) => self.signed(&wanted, result),
+            Event::Temporary(wanted, result) => self.temporary_made(&wanted, result),
             Event::Ordered(certificate, state) => self.ordered(certificate, *state),
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
             Event::Probed(outcomes) => self.probed(outcomes),
@@ -484,6 +490,7 @@ impl Driver {
             self.follow_dns(&step);
             self.follow_accounts(&step);
             self.follow_issues(&step);
+            self.follow_temporaries(&step);
             self.follow_records(&step);
             self.follow_probes(&step);
             self.show_statuses(&step);

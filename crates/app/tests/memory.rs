@@ -127,6 +127,7 @@ fn secret() -> Secret {
         subject_key_id: Name::default(),
         authority_key_id: Name::default(),
         authority: None,
+        temporary: false,
     };
     Secret {
         key: NamespacedName::new("infra", "tls"),

@@ -3,6 +3,7 @@
 //! ```text
 //!  Issuer, Secret, AccountState -> IssuerState, AccountWanted
 //!  Certificate, Secret, IssuerState, IssueFailure -> CertificateState, IssueWanted -> (effect) -> Secret, Issuance, OrderProgress
+//!  the same -> TemporaryWanted -> (effect) -> Secret, until the issuer has signed
 //!  TlsSource -> ShimClaim -> ShimCertificate -> (effect) -> Certificate: what cert-manager's shims make
 //!  Issuance, OrderProgress -> RecordWanted: the CertificateRequest, Order and Challenges that users look at
 //! ```
@@ -28,6 +29,7 @@ mod signers;
 mod solvers;
 mod states;
 mod template;
+pub mod temporary;
 mod trigger;
 
 use portolan_engine::Engine;
@@ -74,7 +76,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             rows::OrderProgress,
             rows::Settings,
         )>()
-        .writes::<(rows::CertificateState, rows::IssueWanted, Finding)>();
+        .writes::<(rows::CertificateState, rows::IssueWanted, rows::TemporaryWanted, Finding)>();
     engine
         .map("authority_changed", authority::authority_changed)
         .reads::<(Issuer, Secret, rows::Settings)>()

@@ -1,7 +1,7 @@
 //! What an environment comes to once everything has worked: the facts that effects would report are assumed to be good.
 //! `portolan render` shows it without running anything; what is refused even then needs an edit.
 //!
-//! Assumed: every SealedSecret opens whose values are such, every ACME account is registered, every certificate is issued, Envoy accepts
+//! Assumed: every SealedSecret opens whose values are such, every ACME account is registered, every certificate is issued whose issuer can sign, Envoy accepts
 //! everything, every host answers, and the DNS zones hold nothing of others.
 
 use std::{
@@ -20,7 +20,13 @@ use portolan_model::{
 
 use crate::{
     World,
-    certificates::rows::{Account, AccountState, AccountWanted, IssueWanted, Settings, ShimCertificate},
+    certificates::{
+        ASKED,
+        rows::{
+            Account, AccountState, AccountWanted, IssueWanted, Settings, ShimCertificate, Signer,
+            TemporaryWanted,
+        },
+    },
     dns::{
         WantedRecord,
         observe::{embedded_zone, finding_problem},
@@ -142,19 +148,28 @@ fn register(engine: &mut Engine<World>) {
 
 fn issue(engine: &mut Engine<World>, now: Instant) {
     let wanted: Vec<Arc<IssueWanted>> = engine.rows::<IssueWanted>().cloned().collect();
-    for row in wanted {
+    let temporary: Vec<Arc<TemporaryWanted>> = engine.rows::<TemporaryWanted>().cloned().collect();
+    // What is signed takes the place of what is temporary.
+    let temporary = temporary.iter().map(|row| &row.wanted);
+    for row in temporary.chain(wanted.iter().map(|row| &**row)) {
         let mut names: Vec<Name> = row.request.dns_names.iter().map(|name| name.as_str().into()).collect();
         names.sort();
         names.dedup();
         let pair = pair(&row.key, names, (now, now.plus_millis(row.request.duration)));
+        let temporary = row.signer == Signer::Temporary;
         let pair = TlsPair {
             common_name: row.request.common_name.clone(),
             issuer: row.issuer.to_string(),
             is_ca: row.request.is_ca,
+            temporary,
             ..pair
         };
         let mut annotations = row.annotations.clone();
-        annotations.extend(issued_by(&row.issuer));
+        if temporary {
+            annotations.insert(ASKED.into(), row.asked.clone());
+        } else {
+            annotations.extend(issued_by(&row.issuer));
+        }
         let made = Secret {
             key: row.secret.clone(),
             r#type: "kubernetes.io/tls".into(),

@@ -19,6 +19,7 @@ use crate::{
     certificates::rows::{
         AccountState, AccountWanted, CertificateState, Issuance, IssuanceKey, IssueFailure, IssueWanted,
         IssuerState, OrderProgress, RecordWanted, Settings, ShimCertificate, ShimClaim, TemplateWanted,
+        TemporaryWanted,
     },
     conditions,
     conditions::rows::{ListenerStatus, ObjectStatus},
@@ -217,7 +218,7 @@ world! {
         // certificates
         shim_claims: ShimClaim [ShimClaimsByCertificate], shim_certificates: ShimCertificate [],
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
-        issues: IssueWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
+        issues: IssueWanted [], temporaries: TemporaryWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
         tls: TlsReady [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],

@@ -14,7 +14,7 @@ mod tests;
 pub(crate) use key::to_pkcs8;
 pub use key::{KeyError, PrivateKey};
 pub use request::{certificate_request, request_pem};
-pub use sign::{Authority, Issued, self_signed, sign_with_ca};
+pub use sign::{Authority, Issued, self_signed, sign_with_ca, temporary};
 pub use sign::{pem, set_validity};
 
 /// Why nothing was made. Never holds key material.

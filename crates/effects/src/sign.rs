@@ -15,7 +15,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::{
-    issue::{Authority, Issued, PrivateKey, certificate_request, self_signed, sign_with_ca},
+    issue::{Authority, Issued, PrivateKey, certificate_request, self_signed, sign_with_ca, temporary},
     keystore,
 };
 
@@ -65,6 +65,7 @@ pub fn sign(
             sign_with_ca(authority, &wanted.request, key, now)
                 .map_err(|e| format!("Secret {name} of the CA: {e}"))
         }
+        (Signer::Temporary, _) => temporary(&wanted.request, key, now).map_err(|e| e.to_string()),
         (Signer::Acme(_), _) => Err("an ACME server signs this one".into()),
     }
 }
@@ -99,19 +100,28 @@ pub fn secret(
         ("ip-sans", ips),
         ("common-name", wanted.request.common_name.clone()),
         ("certificate-name", wanted.key.name.to_string()),
-        ("issuer-name", wanted.issuer.0.name.to_string()),
-        ("issuer-kind", wanted.issuer.kind().to_owned()),
-        ("issuer-group", "cert-manager.io".to_owned()),
     ] {
         annotations.insert(format!("cert-manager.io/{name}"), value);
     }
     for (name, values) in subject_of(&wanted.request) {
         annotations.insert(format!("cert-manager.io/{name}"), values);
     }
-    annotations.insert(REVISION.into(), wanted.revision.to_string());
+    if wanted.revision > 0 {
+        annotations.insert(REVISION.into(), wanted.revision.to_string());
+    }
     annotations.insert(ASKED.into(), wanted.asked.clone());
-    // To the millisecond: a request for renewal may come in the second of the last one.
-    annotations.insert(ISSUED_AT.into(), now.timestamp().to_string());
+    // Of a temporary certificate neither is true.
+    if wanted.signer != Signer::Temporary {
+        for (name, value) in [
+            ("issuer-name", wanted.issuer.0.name.to_string()),
+            ("issuer-kind", wanted.issuer.kind().to_owned()),
+            ("issuer-group", "cert-manager.io".to_owned()),
+        ] {
+            annotations.insert(format!("cert-manager.io/{name}"), value);
+        }
+        // To the millisecond: a request for renewal may come in the second of the last one.
+        annotations.insert(ISSUED_AT.into(), now.timestamp().to_string());
+    }
     let mut labels: BTreeMap<String, String> =
         wanted.labels.iter().map(|(k, v)| (k.to_string(), v.to_string())).collect();
     labels.insert("controller.cert-manager.io/fao".into(), "true".into());
@@ -255,6 +265,37 @@ mod tests {
             annotations: BTreeMap::new(),
             labels: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn a_temporary_certificate_has_the_names_is_known_as_such_and_names_no_issuer() {
+        use x509_parser::prelude::FromDer as _;
+        let now = Instant(1_795_000_000_000);
+        let wanted = wanted(KeyKind::P256, KeyEncoding::Traditional);
+        let wanted = IssueWanted { signer: Signer::Temporary, revision: 0, ..wanted };
+        let prepared = prepare(&wanted, None).unwrap();
+        let issued = sign(&wanted, None, &prepared.key, now).unwrap();
+        assert_eq!(issued.ca, "", "nothing that anybody could trust");
+        let object = secret(&wanted, &issued, &prepared.key, now).unwrap();
+        let Some(Fact::Secret(read)) = intake(&object).fact else { panic!() };
+        let pair = read.tls.clone().unwrap().unwrap();
+        assert!(pair.temporary && pair.key_matches && !pair.is_ca);
+        assert_eq!((&*pair.dns_names, &*pair.issuer), (&["a.example".into()][..], "cert-manager.local"));
+        let told: Vec<_> = read.annotations.keys().map(|key| &**key).collect();
+        assert!(told.contains(&"cert-manager.io/certificate-name") && told.contains(&ASKED), "{told:?}");
+        for absent in ["cert-manager.io/issuer-name", ISSUED_AT, REVISION] {
+            assert!(!told.contains(&absent), "{absent}");
+        }
+        // Its own key did not sign it, and whose key did is in no certificate.
+        let der = x509_parser::pem::Pem::iter_from_buffer(issued.chain.as_bytes()).next().unwrap().unwrap();
+        let (_, leaf) = x509_parser::prelude::X509Certificate::from_der(&der.contents).unwrap();
+        assert!(leaf.verify_signature(None).is_err());
+        // What an issuer signs is none.
+        let own = IssueWanted { signer: Signer::SelfSigned, ..wanted };
+        let issued = sign(&own, None, &prepared.key, now).unwrap();
+        let object = secret(&own, &issued, &prepared.key, now).unwrap();
+        let Some(Fact::Secret(read)) = intake(&object).fact else { panic!() };
+        assert!(!read.tls.unwrap().unwrap().temporary);
     }
 
     #[test]

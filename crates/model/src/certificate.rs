@@ -16,6 +16,10 @@ pub use subject::Rdn;
 /// Longest `commonName` (X.520 `ub-common-name`), in characters.
 pub const LONGEST_COMMON_NAME: usize = 64;
 
+/// What marks a temporary certificate: common name of its issuer, serial number in its subject. cert-manager writes the same
+/// (`GenerateLocallySignedTemporaryCertificate`), so one that it left, or that was mirrored, is known as such too.
+pub const TEMPORARY: (&str, &str) = ("cert-manager.local", "1234567890");
+
 /// What a certificate must say and which key it is for. Made from a [`CertificateSpec`], which holds the same as the
 /// user wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,6 +76,18 @@ impl CertificateRequestParams {
     pub fn named(self, common_name: &str) -> Self {
         let subject = subject::sequence(&Subject::default(), common_name);
         Self { common_name: common_name.to_owned(), subject, ..self }
+    }
+
+    /// The same, marked as [`TEMPORARY`] in its subject; Go's order has the serial number last.
+    #[must_use]
+    pub fn temporary(mut self) -> Self {
+        const SERIAL_NUMBER: &str = "2.5.4.5";
+        for part in &mut self.subject {
+            part.retain(|(id, _)| id != SERIAL_NUMBER);
+        }
+        self.subject.retain(|part| !part.is_empty());
+        self.subject.push(vec![(SERIAL_NUMBER.to_owned(), TEMPORARY.1.to_owned())]);
+        self
     }
 }
 

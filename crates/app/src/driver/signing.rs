@@ -95,7 +95,7 @@ impl Driver {
         }
         let ca = match &wanted.signer {
             Signer::Ca(secret) => self.engine.get::<Secret>(secret),
-            Signer::SelfSigned | Signer::Acme(_) => None,
+            Signer::SelfSigned | Signer::Acme(_) | Signer::Temporary => None,
         };
         let present = self.engine.get::<Secret>(&wanted.secret);
         let events = self.events.clone();
@@ -177,6 +177,7 @@ impl Driver {
             self.engine.remove::<IssueFailure>(&key);
             self.facts = true;
         }
+        self.make_temporaries_again();
     }
 
     /// Notes a failure, counted while the request stays the same.

@@ -195,6 +195,7 @@ impl Driver {
         self.patience.is_none()
             && !self.reading.is_running()
             && self.signing.is_empty()
+            && self.temporaries.is_empty()
             && self.wire.settled()
             && self.to_probe.is_empty()
             && self.probing.is_empty()

@@ -223,3 +223,79 @@ fn a_gateway_that_names_an_issuer_gets_its_certificate() {
     let secret = instance.run(&["get", "secret", "shim/app-tls"]);
     assert!(secret.status.success(), "what was issued stays");
 }
+
+/// Its CA is not there yet: who asks for it has a certificate that nobody can verify, its host is pending, also over a restart,
+/// and what the issuer signs takes its place.
+#[test]
+fn a_temporary_certificate_is_served_until_the_issuer_has_signed_and_is_never_live() {
+    let Some(envoy) = envoy("e2e temporary certificate") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    let certificate = |name: &str, marks: &str| {
+        format!(
+            "---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {{name: {name}, namespace: late, annotations: {{{marks}}}}}\nspec: {{secretName: {name}, dnsNames: [app.late.example.com], privateKey: {{algorithm: ECDSA}}, issuerRef: {{name: late}}}}\n"
+        )
+    };
+    instance.write("late.yaml", &format!("{}{}{}",
+        "apiVersion: v1\nkind: Namespace\nmetadata: {name: late}\n---\napiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: late, namespace: late}\nspec: {ca: {secretName: root}}\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: gate, namespace: late}\nspec:\n  gatewayClassName: infra-shared-01\n  listeners: [{name: https, port: 443, protocol: HTTPS, hostname: app.late.example.com, tls: {certificateRefs: [{name: app}]}, allowedRoutes: {namespaces: {from: All}}}]\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: late, namespace: team-a}\nspec:\n  parentRefs: [{name: gate, namespace: late}]\n  hostnames: [app.late.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n",
+        certificate("app", "cert-manager.io/issue-temporary-certificate: \"true\""),
+        certificate("not-asked", ""),
+    ));
+    let get = |instance: &Instance, kind: &str, name: &str| -> Option<Value> {
+        let output = instance.run(&["get", kind, &format!("late/{name}"), "--output", "json"]);
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    let temporary = |instance: &Instance| {
+        instance.wait("the temporary certificate", || {
+            let entry = instance.entry("app.late.example.com")?;
+            (entry["message"] == "Secret late/app holds a temporary certificate until its issuer has signed")
+                .then_some(entry)
+        })
+    };
+    let entry = temporary(&instance);
+    assert_eq!(entry["state"], "pending");
+    assert_eq!(entry["dns"]["records"], serde_json::json!([]), "nobody is led to it");
+    let secret = get(&instance, "secret", "app").unwrap();
+    let notes = &secret["metadata"]["annotations"];
+    assert_eq!(
+        (&notes["cert-manager.io/certificate-name"], notes.get("cert-manager.io/issuer-name")),
+        (&"app".into(), None)
+    );
+    let ready =
+        |instance: &Instance| get(instance, "certificate", "app").unwrap()["status"]["conditions"][0].clone();
+    assert_eq!(
+        (&ready(&instance)["status"], &ready(&instance)["reason"]),
+        (&"False".into(), &"IncorrectIssuer".into())
+    );
+    assert!(get(&instance, "secret", "not-asked").is_none(), "who does not ask has none");
+    // It is served: who looks at nothing gets an answer, who verifies does not.
+    let (url, at) = (entry["url"].as_str().unwrap(), entry["address"].as_str().unwrap());
+    let at = std::net::SocketAddr::new(
+        at.parse().unwrap(),
+        u16::try_from(entry["port"].as_u64().unwrap()).unwrap(),
+    );
+    let blind = reqwest::blocking::Client::builder()
+        .danger_accept_invalid_certs(true)
+        .resolve("app.late.example.com", at)
+        .build()
+        .unwrap();
+    let answer = instance.wait("an answer", || blind.get(url).send().ok());
+    assert_eq!(answer.status(), 200);
+    assert!(instance.client(&entry).get(url).send().is_err(), "nobody can verify it");
+    // Nothing is made anew by a restart.
+    instance.kill_nine();
+    instance.up();
+    temporary(&instance);
+    let again = get(&instance, "secret", "app").unwrap();
+    assert_eq!(again["metadata"]["resourceVersion"], secret["metadata"]["resourceVersion"]);
+    // The CA comes.
+    instance.write("root.yaml", "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: own, namespace: late}\nspec: {selfSigned: {}}\n---\napiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: root, namespace: late}\nspec: {secretName: root, isCA: true, commonName: late-root, privateKey: {algorithm: ECDSA}, issuerRef: {name: own}}\n");
+    let signed = instance.wait("what the issuer signed", || {
+        get(&instance, "secret", "app")
+            .filter(|secret| secret["metadata"]["annotations"]["cert-manager.io/issuer-name"] == "late")
+    });
+    assert_eq!(signed["metadata"]["annotations"]["portolan.dev/certificate-revision"], "1");
+    let entry = instance.reach("app.late.example.com", "live");
+    assert_eq!(instance.client(&entry).get(entry["url"].as_str().unwrap()).send().unwrap().status(), 200);
+    assert_ne!(entry["dns"]["records"], serde_json::json!([]));
+    instance.wait("Ready", || (ready(&instance)["status"] == "True").then_some(()));
+}

@@ -312,6 +312,17 @@ pub struct IssueWanted {
 }
 row!(IssueWanted, NamespacedName, "issues_wanted");
 
+/// Wanted: a certificate for the time until the issuer has signed, where nothing else can be served. Gone as soon as it, or
+/// another, is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemporaryWanted {
+    /// The Certificate.
+    pub key: NamespacedName,
+    /// What is made, by [`Signer::Temporary`].
+    pub wanted: IssueWanted,
+}
+row!(TemporaryWanted, NamespacedName, "temporary_wanted");
+
 /// Who signs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Signer {
@@ -321,6 +332,8 @@ pub enum Signer {
     Ca(NamespacedName),
     /// An ACME server.
     Acme(Box<AcmeOrder>),
+    /// A CA that signs once and is forgotten: nobody can verify it. Of a [`TemporaryWanted`] only.
+    Temporary,
 }
 
 /// What an ACME server is asked for, besides the request itself.

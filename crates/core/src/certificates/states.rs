@@ -15,6 +15,7 @@ use super::{
     renewal::Life,
     rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
     signers::{Found, signer},
+    temporary,
     trigger::{Trigger, asked_for, expired, renewing, trigger},
 };
 use crate::{Cx, problem, secrets::owner::Owner, world::at};
@@ -28,8 +29,10 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
     // What a mirror or an account left there is not ours, and gives way.
     let secret = cx.get::<Secret>(&secret_key).filter(|secret| secret.maker <= Maker::Issued);
     let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
+    // A temporary certificate is replaced, never renewed.
+    let lasting = pair.filter(|pair| !pair.temporary);
     let wrong = trigger(secret.as_deref(), certificate);
-    let life = pair.map(|pair| Life::of(secret.as_deref(), pair));
+    let life = lasting.map(|pair| Life::of(secret.as_deref(), pair));
     let authority = Authority::of(cx, certificate);
     lifetime::check(cx, certificate, authority.as_ref(), life.zip(pair).filter(|_| wrong.is_none()));
     let (ready, (reason, message)) = readiness(cx, wrong.as_ref(), pair);
@@ -179,14 +182,21 @@ fn replace(
         complain(cx, certificate, (322, field), state.detail.clone(), hint);
         return;
     }
-    match signer(cx, certificate, &request) {
+    let found = signer(cx, certificate, &request);
+    let temporary = temporary::wanted(cx, certificate, state, &request, &keystores, found.as_ref().ok());
+    if let Some(wanted) = temporary {
+        cx.emit(wanted);
+    }
+    match found {
         Err((code, field, message, hint)) => {
             state.detail.clone_from(&message);
             complain(cx, certificate, (code, field), message, hint);
         }
         Ok(Found::Waiting(why)) => state.detail = why,
         Ok(Found::Signer(issuer, signer, points)) => {
+            // The same with a temporary one and without, so that an order goes on when it comes.
             let pair = secret.and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
+            let pair = pair.filter(|pair| !pair.temporary);
             let wanted = IssueWanted {
                 key: certificate.key.clone(),
                 revision: state.revision.unwrap_or(0).saturating_add(1),
@@ -269,7 +279,7 @@ fn under_way(order: &OrderState) -> String {
 /// for our own signing, 10 s doubling to an hour for the embedded ACME server.
 fn retry(failure: &IssueFailure) -> Instant {
     let pause = match failure.wanted.signer {
-        Signer::SelfSigned | Signer::Ca(_) => 60_000,
+        Signer::SelfSigned | Signer::Ca(_) | Signer::Temporary => 60_000,
         Signer::Acme(_) => (10_000_i64 << failure.attempts.saturating_sub(1).min(9)).min(3_600_000),
     };
     let own = failure.failed_at.plus_millis(pause);

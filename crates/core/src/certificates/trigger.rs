@@ -39,7 +39,8 @@ pub(super) fn trigger(secret: Option<&Secret>, certificate: &Certificate) -> Opt
             "Issuing certificate as Secret contains a private key that does not match the certificate";
         return because("InvalidKeyPair", message);
     }
-    another_issuer(secret, certificate)
+    temporary(pair)
+        .or_else(|| another_issuer(secret, certificate))
         .or_else(|| another_certificate(secret, certificate))
         .or_else(|| another_key(pair, certificate))
         .or_else(|| something_else(secret, pair, certificate))
@@ -59,6 +60,13 @@ fn missing(secret: &Secret) -> Option<Trigger> {
     } else {
         None
     }
+}
+
+/// What nobody can verify will not do, whatever else fits. cert-manager tells it from the request that is under way, which
+/// here nothing remembers over a restart; the reason is the one that it has for a certificate of somebody else.
+fn temporary(pair: &TlsPair) -> Option<Trigger> {
+    let message = "Issuing certificate as Secret contains a temporary certificate";
+    if pair.temporary { because("IncorrectIssuer", message) } else { None }
 }
 
 /// The annotations of the Secret name another issuer. A Secret without them is taken as it is.

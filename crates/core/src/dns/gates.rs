@@ -19,7 +19,11 @@ use super::{
 };
 use crate::{
     Cx,
-    gateway::rows::{Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
+    gateway::{
+        covers,
+        rows::{Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerForce},
+        temporary_in,
+    },
     world::{AllDnsSettings, Finding, at},
 };
 
@@ -42,17 +46,23 @@ fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Ve
     let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {
         return Err(format!("listener {listener} has no certificate"));
     };
-    let (mut names, mut expired) = (Vec::new(), None);
+    let (mut names, mut why) = (Vec::new(), None);
+    let mut temporary: Vec<&Name> = Vec::new();
     for one in &certificate.served {
-        if cx.due(at(one.not_after)) {
-            expired.get_or_insert_with(|| {
+        if one.temporary {
+            temporary.extend(&one.covers);
+            why.get_or_insert_with(|| temporary_in(&one.secret));
+        } else if cx.due(at(one.not_after)) {
+            why.get_or_insert_with(|| {
                 format!("the certificate in Secret {} has expired on {}", one.secret, one.not_after)
             });
         } else {
             names.extend(one.covers.iter().cloned());
         }
     }
-    match expired {
+    // Which of two certificates for one name Envoy shows is not decided here.
+    names.retain(|name| !temporary.iter().any(|other| covers(name, other) || covers(other, name)));
+    match why {
         Some(why) if names.is_empty() => Err(why),
         _ => Ok(Some(names)),
     }

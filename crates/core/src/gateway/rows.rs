@@ -279,9 +279,17 @@ pub struct ServedCertificate {
     pub covers: Vec<Name>,
     /// End of validity.
     pub not_after: Instant,
+    /// It stands there until its issuer has signed, and no client can verify it.
+    pub temporary: bool,
 }
 
 impl ListenerCertificate {
+    /// The temporary certificate that a client of this host may see.
+    pub fn temporary_for(&self, host: &str) -> Option<&ServedCertificate> {
+        let covers = |one: &ServedCertificate| one.covers.iter().any(|name| super::covers(name, host));
+        self.served.iter().find(|one| one.temporary && covers(one))
+    }
+
     /// The certificate that a client of this host sees: one that covers it, or else the first.
     pub fn shown_to(&self, host: &str) -> Option<&ServedCertificate> {
         let covers = |one: &&ServedCertificate| one.covers.iter().any(|name| super::covers(name, host));
@@ -660,12 +668,23 @@ row!(DialledBackends, Name, "dialled_backends");
 pub struct TlsReady {
     /// The Secret.
     pub key: NamespacedName,
-    /// What the certificate covers and until when, or why it cannot be served.
-    pub state: Result<(Vec<Name>, Instant), String>,
+    /// What of the certificate matters, or why it cannot be served.
+    pub state: Result<Usable, String>,
     /// A policy denies the Certificate that it was issued for: it is not served, whatever its state.
     pub denied: Option<String>,
 }
 row!(TlsReady, NamespacedName, "tls_ready");
+
+/// A certificate that can be served.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usable {
+    /// DNS names that it covers.
+    pub covers: Vec<Name>,
+    /// End of validity.
+    pub not_after: Instant,
+    /// It stands there until its issuer has signed, and no client can verify it.
+    pub temporary: bool,
+}
 
 /// Use of a cluster by a route.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use portolan_model::{
 use super::{
     grants::granted,
     listeners::object,
-    rows::{GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady},
+    rows::{GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady, Usable},
     takes,
 };
 use crate::{
@@ -44,7 +44,7 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
                 if covers.is_empty() && !pair.common_name.is_empty() {
                     covers.push(Name::from(pair.common_name.to_ascii_lowercase()));
                 }
-                Ok((covers, pair.not_after))
+                Ok(Usable { covers, not_after: pair.not_after, temporary: pair.temporary })
             }
         },
     };
@@ -235,10 +235,18 @@ fn certificate(
             let hint = "put a PEM chain into tls.crt and its key into tls.key";
             refused(cx, 210, "InvalidCertificateRef", message, hint)
         }
-        Ok((covers, not_after)) => {
-            Ok(ServedCertificate { secret: secret.clone(), covers: covers.clone(), not_after: *not_after })
-        }
+        Ok(Usable { covers, not_after, temporary }) => Ok(ServedCertificate {
+            secret: secret.clone(),
+            covers: covers.clone(),
+            not_after: *not_after,
+            temporary: *temporary,
+        }),
     }
+}
+
+/// Why a host that is served with a temporary certificate is not live.
+pub fn temporary_in(secret: &NamespacedName) -> String {
+    format!("Secret {secret} holds a temporary certificate until its issuer has signed")
 }
 
 /// The names of a certificate, told to a reader: one for an email address or a URI alone has none.

@@ -146,6 +146,14 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
             }
         }
     }
+    if claim.https
+        && let Some(row) = cx.get::<ListenerCertificate>(&listener)
+        && let Some(one) = row.temporary_for(host)
+    {
+        entry.why = crate::gateway::temporary_in(&one.secret);
+        cx.emit(entry);
+        return;
+    }
     let Some(gateway_listener) = cx.get::<GatewayListener>(&listener) else {
         entry.why = format!("listener {listener} is gone");
         cx.emit(entry);

@@ -1,7 +1,7 @@
 //! Facts and output of the certificates room.
 //!
 //! `facts.yaml` may hold: `secrets` (Secret to what its certificate says: `names`, `maker`, `annotations`, `notBefore`,
-//! `notAfter`, `key`, `keyMatches`, `isCa`, `authority`, `subject`, `invalid`, `data`), `accounts` (issuer to `ok` or why
+//! `notAfter`, `key`, `keyMatches`, `isCa`, `authority`, `subject`, `invalid`, `temporary`, `data`), `accounts` (issuer to `ok` or why
 //! not), `failures` (Certificate to `message`, `at`, `attempts`), `orders` (Certificate to the order that is under way),
 //! `clusterResourceNamespace`, `certManager` (values of a declared chart, with its `version`).
 
@@ -17,7 +17,7 @@ use portolan_core::{
         rows::{
             Account, AccountFailure, AccountState, AccountWanted, Issuance, IssueFailure, IssueWanted,
             OrderProgress, Outcome, RecordWanted, Settings, ShimCertificate, ShimSettings, Signer,
-            TemplateWanted,
+            TemplateWanted, TemporaryWanted,
         },
     },
     conditions::rows::ObjectStatus,
@@ -110,6 +110,7 @@ fn secret(key: NamespacedName, says: &Value) -> Secret {
         subject_key_id: name("subject", ""),
         authority_key_id: name("authority", ""),
         authority: None,
+        temporary: says["temporary"] == true,
     };
     let data: BTreeMap<Name, Redacted> =
         texts("data").into_iter().map(|(key, value)| (key, Redacted::from(&*value))).collect();
@@ -206,6 +207,7 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         let signer = match &wanted.signer {
             Signer::SelfSigned => "its own key".to_owned(),
             Signer::Ca(secret) => format!("the CA in Secret {secret}"),
+            Signer::Temporary => "nobody".to_owned(),
             Signer::Acme(acme) => format!("{} with the account in Secret {}", acme.server, acme.account_key),
         };
         let mut lines =
@@ -223,6 +225,10 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         }));
         issues.insert(wanted.key.to_string(), lines);
     }
+    let temporary = engine.rows::<TemporaryWanted>().map(|row| {
+        let names = row.wanted.request.dns_names.join(", ");
+        (row.key.to_string(), vec![format!("{names} into Secret {}", row.wanted.secret)])
+    });
     let accounts = engine.rows::<AccountWanted>().map(|wanted| {
         let contact: Vec<&str> = wanted.contact.iter().map(|name| &**name).collect();
         let line =
@@ -267,6 +273,7 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         ("status fields", fields),
         ("secrets that follow", follows.collect()),
         ("certificates wanted", issues),
+        ("temporary certificates wanted", temporary.collect()),
         ("accounts wanted", accounts.collect()),
         ("records", records.collect()),
     ];

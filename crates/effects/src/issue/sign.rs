@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use portolan_model::{
     Instant, Redacted,
-    certificate::{CertificateRequestParams, Signature},
+    certificate::{CertificateRequestParams, KeyKind, Signature, TEMPORARY},
     input::Points,
 };
 use rcgen::{CertificateParams, PublicKeyData as _};
@@ -128,6 +128,34 @@ pub fn self_signed(
     )?;
     let chain = pem(&der);
     Ok(Issued { ca: chain.clone(), chain })
+}
+
+/// Signs with a CA that is forgotten at once, as cert-manager does for the time until the issuer has signed
+/// (`GenerateLocallySignedTemporaryCertificate`): a chain that nobody can verify. There is no `ca.crt`.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn temporary(
+    params: &CertificateRequestParams,
+    key: &PrivateKey,
+    now: Instant,
+) -> Result<Issued, IssueError> {
+    let ca = PrivateKey::generate(KeyKind::P521)?;
+    let issuer = CertificateRequestParams::default().named(TEMPORARY.0);
+    let der = make(
+        &params.clone().temporary(),
+        key,
+        &ca,
+        &encode::Signing {
+            serial: &serial()?,
+            issuer: &encode::name(&issuer.subject),
+            authority_key: Some(&key_id(&ca.pair().subject_public_key_info())),
+            subject_key: &key_id(&key.pair().subject_public_key_info()),
+            validity: (now, now.plus_millis(params.duration)),
+            points: &Points::default(),
+        },
+    )?;
+    Ok(Issued { chain: pem(&der), ca: String::new() })
 }
 
 fn make(

@@ -114,6 +114,7 @@ fn certificate(key: NamespacedName, names: &Value) -> Secret {
         subject_key_id: Name::default(),
         authority_key_id: Name::default(),
         authority: None,
+        temporary: false,
     };
     // No certificate, but a chain and a key that differ from each other and from those of other Secrets.
     let data = ["tls.crt", "tls.key"]

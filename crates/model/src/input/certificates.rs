@@ -119,6 +119,9 @@ pub struct Certificate {
     pub secret_labels: BTreeMap<Name, Name>,
     /// Annotation `portolan.dev/renew-at`: certificates made before it are renewed once it is due.
     pub renew_at: Option<Instant>,
+    /// Annotation `cert-manager.io/issue-temporary-certificate` is `true`: until the issuer has signed, the Secret holds a
+    /// certificate that nobody can verify.
+    pub temporary: bool,
     /// The object for whose TLS Portolan made it ([`TlsSource`]); `None` if somebody wrote it.
     pub made_for: Option<ObjectKey>,
 }

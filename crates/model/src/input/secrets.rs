@@ -110,6 +110,9 @@ pub struct TlsPair {
     pub authority_key_id: Name,
     /// What it may sign, if it is a CA's.
     pub authority: Option<Box<Authority>>,
+    /// It stands there until an issuer has signed, and nobody can verify it: see
+    /// [`TEMPORARY`](crate::certificate::TEMPORARY).
+    pub temporary: bool,
 }
 
 /// What a CA's certificate says of what it may sign.

@@ -130,10 +130,10 @@ fn solver(node: &Node<'_>) -> Solver {
     }
 }
 
-/// cert-manager puts a certificate of its own into the Secret until the issuer has answered. Here a listener without one
-/// waits for the right one.
-fn temporary(root: &mut Root<'_>) {
+/// Whether a temporary certificate is asked for, as cert-manager reads it: `true` and nothing else.
+fn temporary(root: &mut Root<'_>, is_ca: bool) -> bool {
     const ASKED: &str = "cert-manager.io/issue-temporary-certificate";
+    let field = format!("metadata.annotations[{ASKED}]");
     let annotations = root.annotations();
     for key in annotations.keys().filter(|key| key.starts_with("cert-manager.io/") && **key != ASKED) {
         if nearest(key, [ASKED]).is_some() {
@@ -142,27 +142,23 @@ fn temporary(root: &mut Root<'_>) {
             root.problem(339, Severity::Warning, &format!("metadata.annotations[{key}]"), message, hint);
         }
     }
-    if let Some(value) = annotations.get(ASKED).filter(|value| !["true", "false"].contains(&value.as_str())) {
+    let Some(value) = annotations.get(ASKED) else { return false };
+    if !["true", "false"].contains(&value.as_str()) {
         let message = format!("{value:?} is not \"true\", so no temporary certificate is asked for");
         let hint = "write \"true\" or \"false\", or remove the annotation";
-        root.problem(339, Severity::Warning, &format!("metadata.annotations[{ASKED}]"), message, hint);
+        root.problem(339, Severity::Warning, &field, message, hint);
     }
-    if annotations.get(ASKED).is_some_and(|value| value == "true") {
-        let message = "no temporary certificate is made: the Secret is there once the issuer has signed";
-        let hint = "nothing to do, unless something waits for the Secret alone";
-        root.problem(
-            339,
-            Severity::Info,
-            &format!("metadata.annotations[{ASKED}]"),
-            message.to_owned(),
-            hint,
-        );
+    if value == "true" && is_ca {
+        let message = "no temporary certificate is made of a CA: what it signed nobody could verify";
+        let hint = "nothing to do here: the Secret is there once the issuer has signed";
+        root.problem(339, Severity::Info, &field, message.to_owned(), hint);
     }
+    value == "true"
 }
 
 pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
     let spec = root.spec();
-    temporary(root);
+    let temporary = temporary(root, spec.get("isCA").flag());
     let refused = unbuilt(root, &spec);
     let reference = spec.get("issuerRef");
     let group = reference.get("group").name_or("cert-manager.io");
@@ -215,6 +211,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         secret_annotations: template.get("annotations").map(),
         secret_labels: template.get("labels").map().into_iter().map(|(k, v)| (k, v.into())).collect(),
         renew_at,
+        temporary,
         made_for: controller(root),
     }
 }

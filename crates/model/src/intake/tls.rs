@@ -5,9 +5,9 @@ mod authority;
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use x509_parser::{extensions::GeneralName, pem::Pem, prelude::*};
+use x509_parser::{extensions::GeneralName, oid_registry::OID_X509_SERIALNUMBER, pem::Pem, prelude::*};
 
-use crate::{Instant, Name, Redacted, input::TlsPair};
+use crate::{Instant, Name, Redacted, certificate::TEMPORARY, input::TlsPair};
 
 /// Reads a PEM chain and the key that belongs to its leaf.
 ///
@@ -65,10 +65,20 @@ pub fn read(chain: &Redacted, key: Option<&Redacted>) -> Result<TlsPair, String>
             ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|id| id.0),
             _ => None,
         }),
+        temporary: is_temporary(&leaf),
         authority: leaf.is_ca().then(|| Box::new(authority::read(&leaf, chain.expose()))),
     };
     zeroize::Zeroize::zeroize(&mut both);
     Ok(pair)
+}
+
+/// Whether it stands there until an issuer has signed.
+fn is_temporary(leaf: &X509Certificate<'_>) -> bool {
+    let says = |attribute: Option<&AttributeTypeAndValue<'_>>, text: &str| {
+        attribute.and_then(|attribute| attribute.as_str().ok()) == Some(text)
+    };
+    says(leaf.issuer().iter_common_name().next(), TEMPORARY.0)
+        && says(leaf.subject().iter_by_oid(&OID_X509_SERIALNUMBER).next(), TEMPORARY.1)
 }
 
 /// A certificate with nothing behind it.
