@@ -1,11 +1,12 @@
 //! Values of the charts that are stood in for: text or an edited tree, to settings.
 #![no_main]
 
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use portolan_core::gitops::{
-    adapters::{Component, ComponentValues, adapt},
+    adapters::{Adapted, Component, ComponentValues, adapt},
     configuration::{Environment, configure},
+    ledger::Fate,
 };
 use portolan_fuzz::{arbitrary::Unstructured, samples, target, tree};
 use portolan_model::{ObjectKey, yaml};
@@ -39,10 +40,18 @@ target!(|bytes| {
         version: VERSIONS[usize::from(*version) % VERSIONS.len()].into(),
         values,
     };
-    let (made, problems) = adapt(&values);
+    let Adapted { component: made, problems, ledger } = adapt(&values);
     samples::check(&problems);
     assert_eq!(made.is_none(), component == "other");
     let Some(made) = made else { return };
+    // A key of the values has one fate; a flag may be given twice.
+    let mut fates = BTreeMap::new();
+    for (fate, why, key) in ledger.iter().filter(|(.., key)| !key.contains(' ')) {
+        let before = fates.insert(key, (*fate, why));
+        assert!(before.is_none_or(|before| before == (*fate, why)), "{key}: {ledger:?}");
+    }
+    let refused = ledger.iter().any(|(fate, ..)| *fate == Fate::Refused);
+    assert!(!refused || !problems.is_empty(), "what is refused is said: {ledger:?}");
     if let Component::ExternalDns(settings) = &made {
         // What stops it is said.
         assert_eq!(settings.stopped, problems.iter().any(|problem| problem.code.0 == 645));

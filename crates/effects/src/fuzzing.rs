@@ -11,6 +11,7 @@ use portolan_schema::Definitions;
 use crate::{
     acme::AccountKey,
     acme_ca::{self, Clock, DevCa, Settings},
+    charts::gate,
     dns::{
         embedded::{
             Contents,
@@ -121,4 +122,12 @@ pub fn rendered(text: &str, definitions: &Definitions) -> (Vec<Object>, Vec<Prob
     let key = Arc::new(PartKey { chain: vec![0], application, source: 0, path: PathBuf::from("charts/app") });
     let placed = place::place(Change::read(key, "team-a".into(), false, read), definitions);
     (placed.objects, placed.problems)
+}
+
+/// What the gate before Helm makes of the head of a request: host, port, and what the server gets, if it is no tunnel.
+pub fn gate(head: &str) -> Option<(String, u16, Option<String>)> {
+    gate::asked(head).map(|asked| match asked {
+        gate::Asked::Tunnel(host, port) => (host, port, None),
+        gate::Asked::Plain(host, port, request) => (host, port, Some(request)),
+    })
 }

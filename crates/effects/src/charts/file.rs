@@ -102,8 +102,6 @@ impl LockFile {
         let mut text = format!("{HEAD}version: 1\n");
         text.push_str(if self.charts.is_empty() { "charts: []\n" } else { "charts:\n" });
         for (Reference { repository, chart, asked }, Locked { version, digest }) in &self.charts {
-            // JSON's texts are YAML's, whatever stands in them.
-            let quoted = |text: &str| serde_json::Value::from(text).to_string();
             let _ = write!(
                 text,
                 "- chart: {}\n  repository: {}\n  asked: {}\n  version: {}\n  digest: {digest}\n",
@@ -129,4 +127,20 @@ impl LockFile {
         new.persist(folder.join(FILE)).map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+/// A text in double quotes. JSON's is not enough: DEL and U+FFFF may stand there as they are, and in a file of YAML may not
+/// (YAML 1.2.2 §5.1).
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for c in text.chars() {
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            ' '..='~' => write!(quoted, "{c}"),
+            '\0'..='\u{ffff}' => write!(quoted, "\\u{:04x}", u32::from(c)),
+            _ => write!(quoted, "\\U{:08x}", u32::from(c)),
+        };
+    }
+    quoted.push('"');
+    quoted
 }

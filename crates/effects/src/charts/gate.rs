@@ -192,7 +192,9 @@ impl Shared {
     }
 }
 
-enum Asked {
+/// What a client of the gate asks for.
+pub(crate) enum Asked {
+    /// A connection to a host and port.
     Tunnel(String, u16),
     /// The request as the server gets it.
     Plain(String, u16, String),
@@ -216,7 +218,12 @@ fn head(client: &mut TcpStream) -> io::Result<(String, Vec<u8>)> {
     }
 }
 
-fn asked(head: &str) -> Option<Asked> {
+/// What the head of a request asks for; `None` where it is none that is handed on.
+pub(crate) fn asked(head: &str) -> Option<Asked> {
+    // A line that ends otherwise is two lines to some servers (RFC 9112 §2.2).
+    if head.replace("\r\n", "").contains(['\r', '\n', '\0']) {
+        return None;
+    }
     let (line, rest) = head.split_once("\r\n")?;
     let [method, target, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
     if !version.starts_with("HTTP/1.") {

@@ -9,7 +9,7 @@
 
 pub mod fetch;
 mod file;
-mod gate;
+pub(crate) mod gate;
 pub mod lock;
 mod reference;
 mod resolver;

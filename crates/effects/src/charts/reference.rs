@@ -54,12 +54,10 @@ impl Reference {
             return Err(Unusable::Scheme(repository.to_owned()));
         }
         let chart = chart.trim().trim_matches('/');
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-        if chart.is_empty()
-            || chart.starts_with(['-', '.'])
-            || !chart.chars().all(plain)
-            || chart.contains("..")
-        {
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        // Each part: the last is the chart's name where a registry holds it, and the lock is read again by it.
+        let word = |part: &str| !part.is_empty() && !part.starts_with(['-', '.']) && part.chars().all(plain);
+        if chart.contains("..") || !chart.split('/').all(word) {
             return Err(Unusable::Word("name", chart.to_owned()));
         }
         let asked = asked.trim();

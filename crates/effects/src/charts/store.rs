@@ -16,7 +16,11 @@ use portolan_model::yaml;
 pub(super) const MOST_BYTES: u64 = 64 << 20;
 /// Most bytes of an archive, unpacked, and of one file of it (Helm's own limits are 100 and 5 MiB).
 const MOST_UNPACKED: u64 = 100 << 20;
+/// Most files and folders of an archive.
 const MOST_FILES: usize = 20_000;
+/// Deepest that a file may lie: charts hold charts, and nobody removes thousands of folders in each other without a descriptor for
+/// each.
+const DEEPEST: usize = 64;
 
 /// SHA-256 of an archive.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -141,6 +145,20 @@ pub(super) fn read(path: &Path, most: u64) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
+/// Makes the folders that a file of an archive lies in; how many were not there.
+fn folders(root: &Path, file: &Path) -> io::Result<usize> {
+    let (mut at, mut made) = (root.to_owned(), 0);
+    for part in file.parent().unwrap_or(Path::new("")) {
+        at.push(part);
+        match fs::create_dir(&at) {
+            Ok(()) => made += 1,
+            Err(why) if why.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(why) => return Err(why),
+        }
+    }
+    Ok(made)
+}
+
 /// A chart that was unpacked. The folder goes with it.
 #[derive(Debug)]
 pub struct Unpacked {
@@ -171,7 +189,8 @@ impl Unpacked {
         let large = || format!("it unpacks to more than {} MiB", MOST_UNPACKED >> 20);
         for entry in tar.entries().map_err(no_archive)? {
             let mut entry = entry.map_err(no_archive)?;
-            bytes += entry.size();
+            // A sparse file may say that it is as large as it likes.
+            bytes = entry.size().saturating_add(bytes);
             if bytes > MOST_UNPACKED {
                 return Err(large());
             }
@@ -186,9 +205,12 @@ impl Unpacked {
                 .collect();
             let plain =
                 plain.ok_or_else(|| format!("its file {:?} leads out of it", path.display().to_string()))?;
-            files += 1;
-            if files > MOST_FILES {
-                return Err(format!("it holds more than {MOST_FILES} files"));
+            if plain.components().count() > DEEPEST {
+                let begin: PathBuf = plain.components().take(3).collect();
+                return Err(format!(
+                    "a file below {:?} lies deeper than {DEEPEST} folders",
+                    begin.display().to_string()
+                ));
             }
             let first = plain.iter().next().map(PathBuf::from).filter(|first| *first != plain);
             match (&top, first) {
@@ -197,13 +219,17 @@ impl Unpacked {
                 _ => return Err("it holds more than one folder".to_owned()),
             }
             let place = folder.path().join(&plain);
+            let broken = |why: io::Error| format!("its file {:?}: {why}", plain.display().to_string());
+            files += 1 + folders(folder.path(), &plain).map_err(broken)?;
+            if files > MOST_FILES {
+                return Err(format!("it holds more than {MOST_FILES} files and folders"));
+            }
             let mut write = || {
-                fs::create_dir_all(place.parent().unwrap_or(folder.path()))?;
                 // Never a second time: what stands there stays.
                 let mut file = File::create_new(&place)?;
                 io::copy(&mut entry, &mut file)
             };
-            write().map_err(|why| format!("its file {:?}: {why}", plain.display().to_string()))?;
+            write().map_err(broken)?;
         }
         if tar.into_inner().limit() == 0 {
             return Err(large());

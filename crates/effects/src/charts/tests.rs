@@ -40,6 +40,9 @@ fn what_helm_would_take_for_something_else_is_no_chart() {
         ("https://h.example", "--repo=x", "", "name"),
         ("https://h.example", "../a", "", "name"),
         ("https://h.example", "a b", "", "name"),
+        ("oci://h.example", "a/-b", "", "name"),
+        ("oci://h.example", "a/.b", "", "name"),
+        ("oci://h.example", "a//b", "", "name"),
         ("https://h.example", "", "", "name"),
         ("https://h.example", "a", "--devel", "version"),
         ("https://h.example", "a", "1\n2", "version"),
@@ -114,14 +117,15 @@ fn the_lock_is_the_same_text_for_the_same_charts() {
         ("https://b.example", "web", "1.x"),
         ("oci://a.example/x", "db", ""),
         ("https://b.example", "app", "\"#"),
+        ("https://b.example", "odd", "\\ \u{a0}é\u{2028}\u{feff}\u{ffff}\u{1f600}-"),
     ] {
-        let locked = Locked { version: "1.2.3".into(), digest: Digest::of(chart.as_bytes()) };
+        let locked = Locked { version: "1.2.3\u{7f}\n".into(), digest: Digest::of(chart.as_bytes()) };
         lock.charts.insert(Reference::new(repository, chart, asked).unwrap(), locked);
     }
     let text = lock.text();
     assert_eq!(LockFile::parse(&text).unwrap(), lock, "{text}");
     let order: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("- chart: ")).collect();
-    assert_eq!(order, ["\"app\"", "\"web\"", "\"db\""]);
+    assert_eq!(order, ["\"app\"", "\"odd\"", "\"web\"", "\"db\""]);
     assert_eq!(LockFile::parse(&LockFile::default().text()).unwrap(), LockFile::default());
 }
 
@@ -195,6 +199,27 @@ fn an_archive_is_unpacked_into_its_folder_or_not_at_all() {
         let told = Unpacked::of(&archive(&entries)).unwrap_err();
         assert!(told.contains(why), "{why}: {told}");
     }
+    // A sparse file is as large as it says; nothing of it is written.
+    let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+    for (path, size) in [("a/Chart.yaml", None), ("a/sparse", Some(u64::MAX - 8))] {
+        let mut header = tar::Header::new_gnu();
+        header.set_path(path).unwrap();
+        header.set_size(if size.is_some() { 0 } else { CHART.len() as u64 });
+        if let Some(size) = size {
+            header.set_entry_type(tar::EntryType::GNUSparse);
+            let bytes = header.as_mut_bytes();
+            // `numbytes` of the first part, its `offset` and `realsize` (GNU tar, `tar.h`), these in base 256.
+            bytes[398..409].fill(b'0');
+            for at in [386, 483] {
+                bytes[at] = 0x80;
+                bytes[at + 4..at + 12].copy_from_slice(&size.to_be_bytes());
+            }
+        }
+        header.set_cksum();
+        tar.append(&header, if size.is_some() { b"" } else { CHART }).unwrap();
+    }
+    let told = Unpacked::of(&tar.into_inner().unwrap().finish().unwrap()).unwrap_err();
+    assert!(told.contains("100 MiB"), "{told}");
     for content in [&b"<html>hello</html>"[..], b"", &archive(&[chart])[..40]] {
         assert!(Unpacked::of(content).is_err());
     }
@@ -212,6 +237,25 @@ fn what_is_kept_is_hashed_when_it_is_read() {
     assert!(matches!(store.get(&digest), Err(Damaged::Wrong(why)) if why.contains("holds sha256:")));
     store.put(b"content").unwrap();
     assert!(store.get(&digest).is_ok(), "what is put is there whatever stood in its place");
+}
+
+#[test]
+fn an_archive_makes_no_more_folders_than_files() {
+    let long = |path: &str, tar: &mut tar::Builder<GzEncoder<Vec<u8>>>| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(0);
+        tar.append_data(&mut header, path, b"" as &[u8]).unwrap();
+    };
+    let made = |paths: &mut dyn Iterator<Item = String>| {
+        let mut tar = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::fast()));
+        paths.for_each(|path| long(&path, &mut tar));
+        Unpacked::of(&tar.into_inner().unwrap().finish().unwrap()).unwrap_err()
+    };
+    let deep = |n: usize, folders: usize| format!("a/{n}/{}x", "b/".repeat(folders));
+    assert_eq!(made(&mut [deep(0, 62)].into_iter()), "a file below \"a/0/b\" lies deeper than 64 folders");
+    assert!(made(&mut [deep(0, 61)].into_iter()).contains("Chart.yaml"));
+    let many = (0..400).map(|n| deep(n, 60));
+    assert_eq!(made(&mut many.into_iter()), "it holds more than 20000 files and folders");
 }
 
 /// A server that answers the first request with what it was asked.
@@ -293,6 +337,8 @@ fn the_gate_dials_no_address_that_may_not_be_asked() {
         "CONNECT charts.example HTTP/1.1\r\n\r\n",
         "CONNECT a b:1 HTTP/1.1\r\n\r\n",
         "nothing\r\n\r\n",
+        "GET http://charts.example/\nHost: other.example\n\nGET HTTP/1.1\r\n\r\n",
+        "GET http://charts.example/ HTTP/1.1\r\nA: b\n\nGET / HTTP/1.1\r\n\r\n",
     ] {
         assert!(through(&open, request).starts_with("HTTP/1.1 400"), "{request}");
     }
