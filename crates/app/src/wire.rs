@@ -175,3 +175,6 @@ fn gone(step: &Changes, engine: &mut Engine<World>, pending: &mut BTreeMap<WireK
     }
     facts
 }
+
+#[cfg(test)]
+mod tests;

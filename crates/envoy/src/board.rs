@@ -108,6 +108,11 @@ impl Wanted {
         changed
     }
 
+    /// Has the streams say once more how it stands, though nothing of it is other than before.
+    pub fn judge_again(&mut self, what: Change) {
+        self.note(what);
+    }
+
     fn note(&mut self, change: Change) {
         self.changes.push_back(change);
         if self.changes.len() > MOST_CHANGES {

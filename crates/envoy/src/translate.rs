@@ -9,7 +9,7 @@ use portolan_engine::Changes;
 use portolan_model::{Name, NamespacedName};
 
 use crate::{
-    board::Wanted,
+    board::{Change, Wanted},
     encode, fault,
     resources::{Resource, Uses},
     tables::Host,
@@ -19,7 +19,14 @@ use crate::{
 #[derive(Debug, Default)]
 pub struct Staged {
     flat: BTreeMap<WireKey, Option<Arc<Resource>>>,
-    hosts: BTreeMap<(Name, Name), Option<Arc<Host>>>,
+    hosts: BTreeMap<(Name, Name), StagedHost>,
+}
+
+#[derive(Debug)]
+struct StagedHost {
+    host: Option<Arc<Host>>,
+    /// Whether it was another than the wanted one in between: what was said of it is void then.
+    touched: bool,
 }
 
 /// What a publication came to.
@@ -75,11 +82,12 @@ impl Staged {
             let made = change.after.as_ref().map(|row| Arc::new(Host::of(&fault::planted_host(row))));
             let is = wanted.host(table, host).map(|is| is.piece.version);
             let changed = is != made.as_ref().map(|made| made.piece.version);
-            if made.is_some() && (changed || self.hosts.contains_key(&change.key)) {
+            let before = self.hosts.get(&change.key).is_some_and(|before| before.touched);
+            if made.is_some() && (changed || before) {
                 touched.push(key(WireType::VirtualHost, &virtual_host_name(table, host)));
             }
             // The row is taken also if it comes to the same bytes: a refusal names its rules.
-            self.hosts.insert(change.key.clone(), made);
+            self.hosts.insert(change.key.clone(), StagedHost { host: made, touched: changed || before });
         }
         touched
     }
@@ -94,7 +102,8 @@ impl Staged {
         self.flat.get(key).is_some_and(Option::is_none)
     }
 
-    /// Puts everything where the streams see it.
+    /// Puts everything where the streams see it. What went or changed and is again what they have is judged once more: nothing
+    /// would be sent of it, and nobody would say how it stands.
     pub fn publish(&mut self, wanted: &mut Wanted) -> Published {
         let mut published = Published::default();
         for (key, resource) in std::mem::take(&mut self.flat) {
@@ -102,13 +111,17 @@ impl Staged {
             if wanted.set(&key, resource) {
                 published.count += 1;
                 published.bytes += size;
+            } else {
+                wanted.judge_again(Change::Flat(key));
             }
         }
-        for ((table, name), host) in std::mem::take(&mut self.hosts) {
+        for ((table, name), StagedHost { host, touched }) in std::mem::take(&mut self.hosts) {
             let size = host.as_ref().map_or(0, |host| host.piece.bytes.len());
             if wanted.set_host(&table, &name, host) {
                 published.count += 1;
                 published.bytes += size;
+            } else if touched {
+                wanted.judge_again(Change::Host(table, name));
             }
         }
         published
