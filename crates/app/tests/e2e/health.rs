@@ -8,7 +8,7 @@ use super::instance::{Instance, envoy, first_steps};
 
 fn application(name: &str, source: &str) -> String {
     format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{namespace: {name}}}\n  syncPolicy: {{automated: {{prune: true}}}}\n  source: {{{source}}}\n---\n"
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  destination: {{server: https://kubernetes.default.svc, namespace: {name}}}\n  syncPolicy: {{automated: {{prune: true}}}}\n  source: {{{source}}}\n---\n"
     )
 }
 
