@@ -50,7 +50,7 @@ impl Driver {
         let verdicts = plan(&facts, &leaving);
         let standing: Vec<Object> = verdicts
             .iter()
-            .filter(|(key, verdict)| key.kind.is("argoproj.io", "Application") && **verdict != Verdict::Goes)
+            .filter(|(key, verdict)| key.kind.is("argoproj.io", "Application") && verdict.is_synced(key))
             .filter_map(|(key, _)| leaving.get(key).map(|object| (*object).clone()))
             .collect();
         self.keep_following(standing);

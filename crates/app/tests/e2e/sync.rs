@@ -244,3 +244,40 @@ fn what_an_application_applied_stays_live_when_its_project_forbids_it() {
     instance.reach("second.lab.test", "live");
     instance.wait("first.lab.test to go", || instance.entry("first.lab.test").is_none().then_some(()));
 }
+
+#[test]
+fn an_application_whose_deletion_waits_for_a_confirmation_waits_in_one_state() {
+    let Some(envoy) = envoy("e2e sync confirmation") else { return };
+    let dir = repository(PRUNED, &[("team", PRUNED, CASCADES)]);
+    let root = dir.path().to_owned();
+    let asks = "annotations: {argocd.argoproj.io/sync-options: Delete=confirm}, ";
+    put(&root, "team/a.yaml", &host("asks", asks));
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    instance.reach("asks.lab.test", "live");
+    std::fs::remove_file(root.join("apps/team.yaml")).unwrap();
+    let waits = |instance: &Instance| {
+        instance.wait("the confirmation to be waited for", || kept(instance, "asks"));
+        // Whoever looks sees the same, each time.
+        for _ in 0..20 {
+            let status = instance.status();
+            let all: Vec<&str> =
+                status["kept"].as_array().unwrap().iter().filter_map(|one| one["object"].as_str()).collect();
+            assert_eq!(all.len(), 3, "{all:?}");
+            assert!(all.contains(&"Application/argocd/team"), "{all:?}");
+            assert!(kept(instance, "asks").unwrap().contains("waits for deletion confirmation"), "{status}");
+        }
+        instance.reach("asks.lab.test", "live");
+    };
+    waits(&instance);
+    // It is being deleted, and no longer synced.
+    put(&root, "team/b.yaml", &host("new", ""));
+    put(&root, "edge/c.yaml", &host("beside", ""));
+    instance.reach("beside.lab.test", "live");
+    assert!(instance.entry("new.lab.test").is_none());
+    instance.kill_nine();
+    instance.up();
+    waits(&instance);
+    assert_eq!(instance.run(&["prune", "--all"]).status.code(), Some(0));
+    instance.wait("asks.lab.test to go", || instance.entry("asks.lab.test").is_none().then_some(()));
+    instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
+}

@@ -19,6 +19,18 @@ pub enum Verdict {
     Stays(Reason),
 }
 
+impl Verdict {
+    /// Whether an Application of which this is said is synced on: not one that is being deleted (`autoSync`), whatever its deletion
+    /// waits for.
+    pub fn is_synced(&self, key: &ObjectKey) -> bool {
+        match self {
+            Self::Goes | Self::Stays(Reason::Deleting(_)) => false,
+            Self::Stays(Reason::DeleteConfirm(by, _)) => by != key,
+            Self::Stays(_) => true,
+        }
+    }
+}
+
 /// What the plan looks at beside the objects that leave.
 pub struct Facts<'a> {
     /// What applies objects now, as the repository has it.
@@ -179,7 +191,7 @@ impl<'a> Plan<'a> {
         if waits.is_empty() {
             return;
         }
-        // An Application that waits is there, and so is what brought it.
+        // An Application that waits is there.
         let mut all: Vec<(ObjectKey, Reason)> = Vec::new();
         for (key, _, by) in goes {
             let reason = |by: &ObjectKey, (first, here): &(ObjectKey, bool)| {
@@ -193,6 +205,43 @@ impl<'a> Plan<'a> {
             }
         }
         self.done.extend(all.into_iter().map(|(key, reason)| (key, Verdict::Stays(reason))));
+        self.below();
+        let deleted = waits.into_iter().filter(|(_, (_, here))| !here);
+        self.above(deleted.map(|(by, _)| by));
+    }
+
+    /// An Application that stays as another one waits is there as before, with all that it brought.
+    fn below(&mut self) {
+        loop {
+            let stays = |by: &ObjectKey| matches!(self.done.get(by), Some(Verdict::Stays(_)));
+            let held: Vec<(ObjectKey, Reason)> = self
+                .leaving
+                .iter()
+                .filter(|(key, _)| {
+                    self.done.get(*key) == Some(&Verdict::Goes) && !self.facts.released.contains(*key)
+                })
+                .filter_map(|(key, object)| Some((key, &**object.origin.owner.as_ref()?)))
+                .filter(|(_, by)| !self.facts.followed.contains_key(*by) && stays(by))
+                .map(|(key, by)| (key.clone(), Reason::Unread(by.clone())))
+                .collect();
+            if held.is_empty() {
+                return;
+            }
+            self.done.extend(held.into_iter().map(|(key, reason)| (key, Verdict::Stays(reason))));
+        }
+    }
+
+    /// What goes is there until all that it brought is gone: its finalizer waits.
+    fn above(&mut self, waiting: impl Iterator<Item = ObjectKey>) {
+        for mut key in waiting {
+            while let Some(by) = self.leaving.get(&key).and_then(|object| object.origin.owner.as_deref()) {
+                if self.done.get(by) != Some(&Verdict::Goes) {
+                    break;
+                }
+                self.done.insert(by.clone(), Verdict::Stays(Reason::Deleting(key)));
+                key = by.clone();
+            }
+        }
     }
 }
 

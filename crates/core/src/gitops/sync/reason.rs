@@ -31,6 +31,8 @@ pub enum Reason {
     AllDeleteFalse(ObjectKey),
     /// Its Application went, and the deletion of this object is to be confirmed before any of them is deleted.
     DeleteConfirm(ObjectKey, ObjectKey),
+    /// It goes, and something that it brought and that goes with it has yet to.
+    Deleting(ObjectKey),
     /// Its Application or release went, and it says `helm.sh/resource-policy: keep`.
     HelmKeep(ObjectKey),
     /// A definition of a kind is not deleted with its Application or release: all objects of the kind would go.
@@ -118,6 +120,7 @@ impl fmt::Display for Reason {
             Self::DeleteConfirm(by, first) => {
                 write!(f, "{by} was removed and waits for deletion confirmation of {first}")
             }
+            Self::Deleting(last) => write!(f, "it was removed, and goes once {last} is gone"),
             Self::HelmKeep(by) => write!(
                 f,
                 "its annotation helm.sh/resource-policy: keep leaves it behind when {by} lets it go"
