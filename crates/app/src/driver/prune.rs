@@ -8,7 +8,7 @@ use portolan_core::gitops::{
 };
 use portolan_effects::{
     render::Whole,
-    store::{Stored, Write},
+    store::{Store, Stored, Write},
 };
 use portolan_model::{Instant, Object, ObjectKey};
 
@@ -17,11 +17,19 @@ use super::{Driver, GIT, now};
 impl Driver {
     /// What of the unwanted objects is to be deleted. What stays is put as rows, and Applications that stay are followed on.
     pub(super) fn pruned(&mut self, whole: &Whole, coming: &[Write]) -> Vec<ObjectKey> {
-        let leaving: BTreeMap<ObjectKey, &Object> = {
-            let unwanted = self.reading.unwanted.iter().filter_map(|key| self.store.get(key));
-            let sure = unwanted.filter(|stored| is_sure(stored, whole));
-            sure.map(|stored| (stored.object.key.clone(), &stored.object)).collect()
-        };
+        let doubt = Doubt::new(&self.store, &self.reading.unwanted, whole);
+        let unwanted = self.reading.unwanted.iter().filter_map(|key| self.store.get(key));
+        let (sure, doubted): (Vec<&Stored>, Vec<&Stored>) =
+            unwanted.partition(|stored| doubt.is_gone(stored));
+        let leaving: BTreeMap<ObjectKey, &Object> =
+            sure.into_iter().map(|stored| (stored.object.key.clone(), &stored.object)).collect();
+        // What applied them is there until that is known: afterwards nobody could tell how it treats them.
+        let doubted: BTreeMap<ObjectKey, ObjectKey> = doubted
+            .into_iter()
+            .filter_map(|stored| {
+                Some((ObjectKey::clone(stored.object.origin.owner.as_ref()?), stored.object.key.clone()))
+            })
+            .collect();
         let at = now();
         self.reading.leaving.retain(|key, _| leaving.contains_key(key));
         for key in leaving.keys() {
@@ -60,7 +68,12 @@ impl Driver {
             match verdict {
                 // One that is followed on goes with what it brings, which is known once it is followed no more.
                 Verdict::Goes if whole.applications.iter().any(|app| app.key == key) => {}
-                Verdict::Goes => goes.push(key),
+                Verdict::Goes => match doubted.get(&key).filter(|first| **first != key) {
+                    Some(first) => {
+                        kept.insert(key, Reason::Doubted(first.clone()));
+                    }
+                    None => goes.push(key),
+                },
                 Verdict::Stays(Reason::Unread(_)) => {}
                 Verdict::Stays(reason) => {
                     kept.insert(key, reason);
@@ -130,20 +143,60 @@ impl Driver {
     }
 }
 
-/// Whether an object has left for certain: not if it may stand in something that could not be read.
-fn is_sure(stored: &Stored, whole: &Whole) -> bool {
-    if whole.refused.contains_key(&stored.object.key) {
-        return false;
+/// What of the unwanted objects has left for certain, and what may stand in something that could not be read.
+struct Doubt<'a> {
+    store: &'a Store,
+    unwanted: &'a BTreeSet<ObjectKey>,
+    whole: &'a Whole,
+    followed: BTreeSet<&'a ObjectKey>,
+}
+
+impl<'a> Doubt<'a> {
+    fn new(store: &'a Store, unwanted: &'a BTreeSet<ObjectKey>, whole: &'a Whole) -> Self {
+        let followed = whole.applications.iter().map(|app| &app.key).collect();
+        Self { store, unwanted, whole, followed }
     }
-    let Some(source) = &stored.object.origin.source else {
-        // Where it stood is not known since the last start.
-        return whole.unsure.is_empty() && whole.unsure_files.is_empty();
-    };
-    if whole.unsure_files.contains(&*source.file) {
-        return false;
+
+    /// Whether an object has left for certain.
+    fn is_gone(&self, stored: &Stored) -> bool {
+        let (whole, origin) = (self.whole, &stored.object.origin);
+        if whole.refused.contains_key(&stored.object.key) {
+            return false;
+        }
+        if origin.source.as_ref().is_some_and(|source| whole.unsure_files.contains(&*source.file)) {
+            return false;
+        }
+        let by = origin.owner.as_deref().filter(|by| **by != stored.object.key);
+        if by.is_some_and(|by| self.goes_with(by)) {
+            return true;
+        }
+        if origin.source.is_none() && !whole.unsure_files.is_empty() {
+            // Where it stood is not known since the last start.
+            return false;
+        }
+        whole.unsure.is_empty() || by.is_some_and(|by| self.is_read(by))
     }
-    let application = &stored.object.origin.application;
-    let known = application.is_empty() || whole.applications.iter().any(|a| a.key.name.name == *application);
-    // An Application that is gone may be the child of one that could not be read.
-    whole.unsure.is_empty() || (known && !whole.unsure.contains(application))
+
+    /// Whether what applied an object has itself left for certain, and reads nothing any more. What else cannot be read is none of
+    /// its: what tracks an object says who applied it.
+    fn goes_with(&self, by: &ObjectKey) -> bool {
+        let stored = || self.store.get(by).is_some_and(|stored| self.is_gone(stored));
+        !self.followed.contains(by) && self.unwanted.contains(by) && stored()
+    }
+
+    /// Whether what applies an object was read whole.
+    fn is_read(&self, by: &ObjectKey) -> bool {
+        if self.followed.contains(by) {
+            return !self.whole.unsure.contains(&by.name.name);
+        }
+        if by.kind.group.is_empty() {
+            // The root: a folder, a chart, a file.
+            return !self.whole.unsure.contains("");
+        }
+        let set = self.store.get(by).filter(|_| by.kind.is("argoproj.io", "ApplicationSet"));
+        let above = set.and_then(|set| set.object.origin.owner.as_deref()).filter(|above| *above != by);
+        // Of what is not there any more nothing can be read; what is there and is not followed cannot be.
+        self.store.get(by).is_none() && !self.whole.unsure.contains("")
+            || above.is_some_and(|above| self.is_read(above))
+    }
 }

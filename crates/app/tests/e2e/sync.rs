@@ -281,3 +281,31 @@ fn an_application_whose_deletion_waits_for_a_confirmation_waits_in_one_state() {
     instance.wait("asks.lab.test to go", || instance.entry("asks.lab.test").is_none().then_some(()));
     instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
 }
+
+#[test]
+fn what_a_removed_application_brought_goes_whatever_else_cannot_be_read() {
+    let Some(envoy) = envoy("e2e sync doubt") else { return };
+    let children = [("gone", PRUNED, CASCADES), ("later", PRUNED, CASCADES), ("broken", PRUNED, CASCADES)];
+    let dir = repository(PRUNED, &children);
+    let root = dir.path().to_owned();
+    put(&root, "gone/a.yaml", &host("gone", ""));
+    put(&root, "later/a.yaml", &host("later", ""));
+    put(&root, "broken/Chart.yaml", "apiVersion: v2\nname: broken\nversion: 1.0.0\n");
+    put(&root, "broken/templates/a.yaml", &host("broken", ""));
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    for name in ["gone", "later", "broken"] {
+        instance.reach(&format!("{name}.lab.test"), "live");
+    }
+    // From now on the chart cannot be rendered, and nothing says what it brings.
+    put(&root, "broken/templates/b.yaml", "{{ fail \"no\" }}\n");
+    std::fs::remove_file(root.join("apps/gone.yaml")).unwrap();
+    instance.wait("gone.lab.test to go", || instance.entry("gone.lab.test").is_none().then_some(()));
+    assert_eq!(instance.run(&["down"]).status.code(), Some(0));
+    instance.ended();
+    std::fs::remove_file(root.join("apps/later.yaml")).unwrap();
+    instance.up();
+    // Where objects stood is not known since the start; who applied them is.
+    instance.wait("later.lab.test to go", || instance.entry("later.lab.test").is_none().then_some(()));
+    instance.reach("broken.lab.test", "live");
+    instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
+}

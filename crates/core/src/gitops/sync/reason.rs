@@ -33,6 +33,8 @@ pub enum Reason {
     DeleteConfirm(ObjectKey, ObjectKey),
     /// It goes, and something that it brought and that goes with it has yet to.
     Deleting(ObjectKey),
+    /// It goes, and this object that it brought may stand in something that cannot be read.
+    Doubted(ObjectKey),
     /// Its Application or release went, and it says `helm.sh/resource-policy: keep`.
     HelmKeep(ObjectKey),
     /// A definition of a kind is not deleted with its Application or release: all objects of the kind would go.
@@ -59,9 +61,11 @@ impl Reason {
     /// How much it is worth telling: what the repository asks for by itself is for information.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::Extraneous(_) | Self::MadeNamespace | Self::Unread(_) | Self::Definition(_) => {
-                Severity::Info
-            }
+            Self::Extraneous(_)
+            | Self::MadeNamespace
+            | Self::Unread(_)
+            | Self::Definition(_)
+            | Self::Doubted(_) => Severity::Info,
             _ => Severity::Warning,
         }
     }
@@ -121,6 +125,10 @@ impl fmt::Display for Reason {
                 write!(f, "{by} was removed and waits for deletion confirmation of {first}")
             }
             Self::Deleting(last) => write!(f, "it was removed, and goes once {last} is gone"),
+            Self::Doubted(first) => write!(
+                f,
+                "it was removed, and goes once it can be read whether anything still brings {first}"
+            ),
             Self::HelmKeep(by) => write!(
                 f,
                 "its annotation helm.sh/resource-policy: keep leaves it behind when {by} lets it go"
