@@ -13,6 +13,7 @@ mod envoy_keeper;
 mod events;
 mod held;
 mod keep;
+mod late;
 mod listeners;
 mod metrics;
 mod objects;
@@ -393,7 +394,7 @@ impl Driver {
             let event = tokio::select! {
                 event = events.recv() => event,
                 () = tokio::time::sleep_until(wake) => None,
-                () = tokio::time::sleep_until(deadline), if args.once => return self.result(args),
+                () = tokio::time::sleep_until(deadline), if args.once => return self.late(args),
             };
             // An instant that a rule waits for.
             let mut stirred = event.is_none();

@@ -23,14 +23,17 @@ impl Driver {
         let objects = ledger::objects(self.store.list().map(|stored| &stored.object), &problems);
         let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
         status["ledger"] = entries.map(|entry| json!(entry)).collect();
-        // Of a first start nothing is known yet, and nothing is fine.
-        if !self.reading.done && self.store.list().next().is_none() {
+        if self.is_starting() {
             status["starting"] = true.into();
         }
         status
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
+        let asks = !matches!(what, api::What::Status | api::What::Metrics | api::What::Down);
+        if asks && self.is_starting() {
+            return Err("the instance is still starting: it reads the repository; try again".to_owned());
+        }
         match what {
             api::What::Status => Ok(self.status()),
             api::What::Explain(asked) => {

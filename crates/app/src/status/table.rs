@@ -38,7 +38,13 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
             text(&entry["route"]),
         ]);
     }
-    let mut out = if table.is_empty() { "no route asks for a hostname\n".to_owned() } else { table.lines() };
+    let mut out = if !table.is_empty() {
+        table.lines()
+    } else if status["starting"] == true {
+        "the repository is not read yet\n".to_owned()
+    } else {
+        "no route asks for a hostname\n".to_owned()
+    };
     let mut table = columns::Columns::new(["HEALTH", "APPLICATION", "WHY", "OBJECTS", "WAVE"])
         .optional(&["WAVE", "OBJECTS"]);
     for app in status["applications"].as_array().into_iter().flatten() {

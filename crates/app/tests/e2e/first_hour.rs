@@ -115,6 +115,31 @@ fn a_broken_route_of_a_served_host_is_said() {
     assert!(!log.contains('\u{1b}'), "no colours in a file: {log}");
 }
 
+/// What `up --once` had no time for is said, and is never all well.
+#[test]
+fn a_time_that_ran_out_is_said() {
+    let Some(envoy) = envoy("e2e no time") else { return };
+    let dir = first_steps();
+    let state = private();
+    let once = |more: &[&str]| {
+        let mut command = portolan();
+        command.arg("up").arg(dir.path()).args(["--once", "--timeout", "0s", "--state"]).arg(state.path());
+        command.args(["--dns-listen", "127.0.0.1:0", "--envoy"]).arg(&envoy).args(more).output().unwrap()
+    };
+    let output = once(&[]);
+    let said = text(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("the repository was not read within the 0 s of --timeout"), "{said}");
+    assert!(said.contains("The verdict is incomplete") && !said.contains("no route asks"), "{said}");
+    let output = once(&["-o", "json", "--allow-incomplete"]);
+    assert_eq!(output.status.code(), Some(1), "what was not read is an error");
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&json["verdict"]["complete"], &json["findings"][0]["code"]),
+        (&false.into(), &"PTL-0094".into())
+    );
+}
+
 /// An Envoy that ends, and one that never asks for its configuration, are findings with what they said
 /// (cases/first-hour/dead-envoy and fake-envoy).
 #[test]

@@ -20,6 +20,7 @@ pub struct Cause {
 pub fn left_out(code: Code) -> Option<&'static str> {
     Some(match code.0 {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
+        94 => "what there was no time for",
         510 => "policies that decide what is admitted, and are not evaluated",
         600..=606 | 612 | 672 | 615 | 616 | 627 => "Applications that could not be read or rendered",
         607 => "sources that are remote",
