@@ -236,7 +236,8 @@ pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Val
         }
         Some(Err(text)) => step("probe", false, text),
     }
-    dns::explain(engine, &name, &mut step);
+    let is_refused = claims.iter().all(|claim| claim.refused.is_some());
+    dns::explain(engine, &name, is_refused, &mut step);
     let reasons: Vec<Value> = engine
         .reasons::<EntryPoint>(&name)
         .into_iter()

@@ -47,11 +47,19 @@ pub fn summary(dns: &Value) -> String {
 }
 
 /// The steps from the desired record to the answer.
-pub fn explain(engine: &Engine<World>, host: &Name, step: &mut impl FnMut(&str, bool, String)) {
+/// `is_refused`: no listener takes the host.
+pub fn explain(
+    engine: &Engine<World>,
+    host: &Name,
+    is_refused: bool,
+    step: &mut impl FnMut(&str, bool, String),
+) {
     let states = engine.find::<StatesByHost>(host);
     if states.is_empty() {
         let managed = engine.rows::<DnsSettings>().any(|settings| settings.managed);
-        let why = if managed {
+        let why = if managed && is_refused {
+            "no name is published of a host that no listener takes"
+        } else if managed {
             "no name is asked for: only hostnames of routes and of their annotations are published"
         } else {
             "records are not managed here"

@@ -140,6 +140,27 @@ fn a_time_that_ran_out_is_said() {
     );
 }
 
+/// A refused route without hostnames has its row too, and what is said of it is what is wrong.
+#[test]
+fn a_refused_route_without_hostnames_is_shown() {
+    let Some(envoy) = envoy("e2e no class") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.reach("*", "live");
+    instance.edit("gateway.yaml", "gatewayClassName: infra-shared-01", "gatewayClassName: nope");
+    let entry = instance.reach("*", "refused");
+    assert_eq!(entry["route"], "HTTPRoute/gateway-system/to-https", "{entry}");
+    let hint = entry["findings"][0]["hint"].as_str().unwrap();
+    assert!(hint.contains("gatewayClassName"), "{entry}");
+    let explained = instance.run(&["explain", "*"]);
+    assert_eq!(explained.status.code(), Some(1), "{}", text(&explained));
+    assert!(text(&explained).contains("GatewayClass"), "{}", text(&explained));
+    let shown = text(&instance.run(&["status", "-n", "gateway-system"]));
+    assert!(shown.contains("refused"), "{shown}");
+    instance.reach("app1.dev.example.com", "refused");
+    let explained = text(&instance.run(&["explain", "app1.dev.example.com"]));
+    assert!(!explained.contains("only hostnames of routes"), "{explained}");
+}
+
 /// An Envoy that ends, and one that never asks for its configuration, are findings with what they said
 /// (cases/first-hour/dead-envoy and fake-envoy).
 #[test]

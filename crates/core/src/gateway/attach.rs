@@ -10,6 +10,7 @@ use portolan_model::{
 
 use super::{
     judge::{self, Verdict},
+    offers::chosen,
     rows::{Attachment, GatewayListener, ListenerKey, Offer, ParentVerdict, Refused, RouteConflict, Taken},
     takes,
 };
@@ -18,7 +19,11 @@ use crate::{
     dns::drain::is_leaving,
     problem,
     status::rows::{ClaimKey, HostClaim},
+    world::ListenersByGateway,
 };
+
+/// What to do about a rival of the other kind.
+const APART: &str = "give the two routes hostnames that do not overlap, or listeners of their own";
 
 pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let verdicts = judge::rules(cx, route);
@@ -32,15 +37,14 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
             let field = format!("spec.parentRefs[{at}]");
             let message = refused.message.clone();
             let severity = if refused.unknown { Severity::Warning } else { Severity::Error };
-            problem(cx, route.key.object(), 220, severity, &field, message, hint(refused));
+            problem(cx, route.key.object(), 220, severity, &field, message, refused.hint);
         }
         let mut lost = Vec::new();
         let outcome = offer.outcome.clone().and_then(|taken| without_rivals(cx, route, taken, &mut lost));
         if let Some(first) = lost.first()
             && !is_leaving(&route.key)
         {
-            let hint = "give the two routes hostnames that do not overlap, or listeners of their own";
-            problem(cx, route.key.object(), 227, Severity::Error, "spec.hostnames", first.clone(), hint);
+            problem(cx, route.key.object(), 227, Severity::Error, "spec.hostnames", first.clone(), APART);
         }
         claims(cx, route, at, outcome.as_ref(), &lost);
         let conditions = conditions(outcome.as_ref(), &invalid);
@@ -71,19 +75,13 @@ fn without_rivals(
         false
     });
     match lost.first() {
-        Some(first) if taken.is_empty() => {
-            Err(Refused { reason: "HostnameConflict".into(), message: first.clone(), unknown: false })
-        }
+        Some(first) if taken.is_empty() => Err(Refused {
+            reason: "HostnameConflict".into(),
+            message: first.clone(),
+            unknown: false,
+            hint: APART,
+        }),
         _ => Ok(taken),
-    }
-}
-
-fn hint(refused: &Refused) -> &'static str {
-    match &*refused.reason {
-        _ if refused.unknown => "make that source readable here, or correct the parentRef",
-        "NoMatchingListenerHostname" => "use a hostname inside the listener's, or widen the listener",
-        "NotAllowedByListeners" => "let the listener's allowedRoutes take the route's namespace and kind",
-        _ => "correct name, namespace, sectionName or port of the parentRef",
     }
 }
 
@@ -111,7 +109,7 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
             cx.emit(HostClaim { https, port, ..claim(host, &listener.name) });
         }
     }
-    for host in &route.hostnames {
+    for host in asked(cx, route, at, outcome.is_err()).iter() {
         // The hosts that were asked for are shown as refused, not forgotten.
         if taken.iter().flat_map(|(_, hosts)| hosts).any(|served| served == host || takes(host, served)) {
             continue;
@@ -128,6 +126,27 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
         let unknown = outcome.is_err_and(|refused| refused.unknown);
         cx.emit(HostClaim { refused: Some(why), unknown, ..claim(host, &Name::default()) });
     }
+}
+
+/// What the route asks for: without hostnames of its own, where nothing of it is served, those of the listeners that it is
+/// for, or any host.
+fn asked<'a>(cx: &mut Cx<'_>, route: &'a Route, at: usize, refused: bool) -> Cow<'a, [Name]> {
+    if !route.hostnames.is_empty() || !refused {
+        return Cow::Borrowed(&route.hostnames);
+    }
+    let parent = &route.parents[at];
+    let mut hosts: Vec<Name> = cx
+        .find::<ListenersByGateway>(&parent.name)
+        .iter()
+        .filter(|listener| chosen(parent, listener))
+        .map(|listener| listener.hostname.clone().unwrap_or_else(|| "*".into()))
+        .collect();
+    hosts.sort();
+    hosts.dedup();
+    if hosts.is_empty() {
+        hosts.push("*".into());
+    }
+    Cow::Owned(hosts)
 }
 
 /// `Accepted`, and `PartiallyInvalid` where some rules are left out and others are served.

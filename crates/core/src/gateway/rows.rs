@@ -310,6 +310,8 @@ pub struct Refused {
     pub message: String,
     /// What is missing may stand in what was not read.
     pub unknown: bool,
+    /// What to do.
+    pub hint: &'static str,
 }
 
 /// What one parentRef of a route comes to, other routes aside.

@@ -38,6 +38,10 @@ pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
     let mut hosts = route.hostnames.clone();
     hosts.sort();
     hosts.dedup();
+    if hosts.is_empty() {
+        // Those of its listeners are not known here.
+        hosts.push("*".into());
+    }
     for host in hosts {
         cx.emit(HostClaim {
             key: ClaimKey { host, route: route.key.clone(), parent: 0, listener: Name::default() },
