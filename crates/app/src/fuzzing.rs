@@ -84,8 +84,10 @@ impl Api {
     /// As the driver answers.
     fn answer(&self, what: api::What) -> Result<Value, String> {
         match what {
-            api::What::Status => Ok(status::status(&self.engine, &self.store, &json!({}), &[], &[])),
-            api::What::Explain(asked) => status::explain(&self.engine, &self.store, &host::parse(&asked)?),
+            api::What::Status => Ok(status::status(&self.engine, &self.store, &json!({}), &[], &[], &[])),
+            api::What::Explain(asked) => {
+                status::explain(&self.engine, &self.store, &[], &host::parse(&asked)?)
+            }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": "portolan_up 1\n"})),
             api::What::Down => Ok(json!({"message": "stopping"})),

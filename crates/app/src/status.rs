@@ -5,6 +5,7 @@ mod backends;
 mod causes;
 mod certificates;
 mod dns;
+pub mod edits;
 mod kept;
 mod namespace;
 pub mod others;
@@ -47,6 +48,7 @@ pub fn status(
     run: &Value,
     substitutions: &[String],
     known: &[ApplicationInfo],
+    edits: &[edits::Edit],
 ) -> Value {
     let findings: Vec<(ObjectKey, Value)> = engine
         .rows::<Finding>()
@@ -79,7 +81,7 @@ pub fn status(
     json!({
         "entryPoints": entries,
         "listeners": listeners,
-        "applications": applications::applications(engine, store, known),
+        "applications": applications::applications(engine, store, known, edits),
         "kept": kept::kept(engine),
         "otherGateways": others::gateways(engine),
         "substitutions": substitutions,
@@ -152,8 +154,16 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
 ///
 /// # Errors
 /// A sentence when nothing asks for the name.
-pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Value, String> {
-    let entry = wildcard::entry(engine, asked)?;
+pub fn explain(
+    engine: &Engine<World>,
+    store: &Store,
+    edits: &[edits::Edit],
+    asked: &str,
+) -> Result<Value, String> {
+    let entry = match wildcard::entry(engine, asked) {
+        Ok(entry) => entry,
+        Err(why) => return edits::only(edits, asked).ok_or(why),
+    };
     let name = entry.key.clone();
     let host = &*name;
     let mut steps = Vec::new();
@@ -173,6 +183,13 @@ pub fn explain(engine: &Engine<World>, store: &Store, asked: &str) -> Result<Val
     kept::explain(engine, &route, &mut step);
     sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
+    let gateway = |claim: &HostClaim| {
+        let (namespace, name) = (claim.gateway.namespace.clone(), claim.gateway.name.clone());
+        ObjectKey::new("gateway.networking.k8s.io", "Gateway", namespace, name)
+    };
+    let mut objects = vec![route];
+    objects.extend(claims.iter().flat_map(|claim| [claim.key.route.object(), gateway(claim)]));
+    edits::explain(edits, asked, &objects, &mut step);
     let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));
     if let Some(claim) = claim {
         let verdict = engine.get::<ParentVerdict>(&(claim.key.route.clone(), claim.key.parent));

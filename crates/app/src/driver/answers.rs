@@ -18,7 +18,8 @@ impl Driver {
         let mut substitutions = self.reading.substitutions.clone();
         substitutions.extend(self.acme_substitutions());
         let (run, known) = (&self.run, &self.reading.applications);
-        let mut status = status::status(&self.engine, &self.store, run, &substitutions, known);
+        let edits = self.edits();
+        let mut status = status::status(&self.engine, &self.store, run, &substitutions, known, &edits);
         let problems: Vec<Problem> = self.engine.rows::<Finding>().map(|row| row.problem.clone()).collect();
         let objects = ledger::objects(self.store.list().map(|stored| &stored.object), &problems);
         let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
@@ -27,6 +28,12 @@ impl Driver {
             status["starting"] = true.into();
         }
         status
+    }
+
+    /// What the repository wants otherwise, and the store has not taken.
+    fn edits(&self) -> Vec<status::edits::Edit> {
+        let (unjudged, refused) = (&self.reading.unjudged, &self.reading.edits);
+        status::edits::of(&self.engine, &self.store, unjudged, refused)
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
@@ -38,7 +45,7 @@ impl Driver {
             api::What::Status => Ok(self.status()),
             api::What::Explain(asked) => {
                 let host = host::parse(&asked)?;
-                status::explain(&self.engine, &self.store, &host)
+                status::explain(&self.engine, &self.store, &self.edits(), &host)
             }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),

@@ -21,6 +21,8 @@ use portolan_engine::Engine;
 use portolan_model::{Name, ObjectKey};
 use serde_json::{Value, json};
 
+use super::edits::Edit;
+
 /// The finding of a source that is being rendered.
 const RENDERING: u16 = 627;
 
@@ -34,7 +36,12 @@ struct Tally {
 
 /// One entry an Application, parents first. Its health is the worst of its objects, and what stood in the way of reading
 /// it; kinds without a rule count as healthy (argoproj/argo-cd `controller/health.go`).
-pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationInfo]) -> Value {
+pub fn applications(
+    engine: &Engine<World>,
+    store: &Store,
+    known: &[ApplicationInfo],
+    edits: &[Edit],
+) -> Value {
     let mut tallies: BTreeMap<&Name, Tally> = BTreeMap::new();
     for stored in store.list().filter(|stored| stored.object.origin.source.is_some()) {
         let tally = tallies.entry(&stored.object.origin.application).or_default();
@@ -56,6 +63,12 @@ pub fn applications(engine: &Engine<World>, store: &Store, known: &[ApplicationI
     for row in engine.rows::<Kept>() {
         if let Some(by) = row.reason.is_out_of_sync() {
             out_of_sync.entry(by.clone()).or_default().push(row.key.to_string());
+        }
+    }
+    for edit in edits {
+        // As Argo CD shows what could not be applied.
+        if let Some(by) = &edit.owner {
+            out_of_sync.entry((**by).clone()).or_default().push(edit.key.to_string());
         }
     }
     let none = Tally::default();

@@ -92,6 +92,66 @@ fn dev_01_comes_up_whole() {
     instance.reach("app1.dev.example.com", "live");
 }
 
+/// Edits that policies deny are said where somebody looks for them; and what leaves and comes back as it was, while the
+/// domain of everything else moves, is in force.
+#[test]
+fn a_domain_that_moves() {
+    let Some(envoy) = envoy("e2e moved domain") else { return };
+    if !helm("e2e moved domain") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    copy(&suites::repository().join(PLATFORM), dir.path());
+    let key = suites::repository().join(KEY);
+    let instance =
+        Instance::start_with(dir, envoy, &["--env", "dev-01", "--sealing-key", key.to_str().unwrap()]);
+    instance.reach("app1.dev.example.com", "live");
+    instance.reach("*", "live");
+
+    let values = "charts/team-apps/values.dev-01.yaml";
+    instance.edit(values, "dev.example.com", "dev2.example.com");
+    let explain = |host: &str| {
+        let output = instance.run(&["explain", host]);
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, text) = instance.wait("the denied edit", || {
+        Some(explain("app1.dev2.example.com")).filter(|(code, _)| *code == Some(1))
+    });
+    assert!(
+        text.contains("NO   edit") && text.contains("denied by ValidatingAdmissionPolicy"),
+        "{code:?} {text}"
+    );
+    let (code, text) = explain("app1.dev.example.com");
+    assert!(code == Some(1) && text.contains("is live") && text.contains("NO   edit"), "{code:?} {text}");
+    assert_eq!(explain("nobody.dev2.example.com").0, Some(2));
+    let apps = instance.status()["applications"].clone();
+    let is_team = |app: &&Value| app["sources"].to_string().contains("team-apps");
+    let team = apps.as_array().unwrap().iter().find(is_team);
+    let Some(team) = team else { panic!("{apps:#}") };
+    let out = team["outOfSync"].as_array().unwrap();
+    assert!(out.iter().any(|object| object == "HTTPRoute/team-a/app1"), "{out:?}");
+    instance.edit(values, "dev2.example.com", "dev.example.com");
+    instance.wait("the edit undone", || (explain("app1.dev.example.com").0 == Some(0)).then_some(()));
+
+    for (from, to) in [("dev.", "dev3."), ("dev3.", "dev.")] {
+        for chart in ["policies", "envoy-gateway"] {
+            let values = format!("charts/{chart}/values.dev-01.yaml");
+            instance.edit(&values, &format!("domain: {from}"), &format!("domain: {to}"));
+        }
+        instance.wait("the listeners to move", || {
+            let status = instance.status();
+            let hostname = format!("*.{to}example.com");
+            status["listeners"]
+                .as_array()?
+                .iter()
+                .any(|listener| listener["hostname"] == *hostname)
+                .then_some(())
+        });
+        instance.reach("*", "live");
+    }
+    instance.reach("app1.dev.example.com", "live");
+}
+
 /// No socket leaves loopback: everything goes live where there is nothing but `lo`.
 #[test]
 fn loopback_is_all_it_needs() {
