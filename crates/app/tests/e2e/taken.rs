@@ -54,7 +54,10 @@ fn a_taken_port_holds_back_nobody_else_and_is_taken_once_it_is_free() {
     let answer = instance.client(&lonely).get(lonely["url"].as_str().unwrap()).send().unwrap();
     assert_eq!(answer.status(), 200);
     let (other, _) = self::place(instance.state.path(), "gateway-system/second");
-    assert!(lonely["dns"].to_string().contains(&other), "its record is published: {lonely}");
+    instance.wait("its record", || {
+        let entry = instance.entry("lonely.dev.example.com")?;
+        entry["dns"].to_string().contains(&other).then_some(())
+    });
     // An edit goes on too.
     instance.edit("second.yaml", "lonely.dev", "moved.dev");
     instance.reach("moved.dev.example.com", "live");
