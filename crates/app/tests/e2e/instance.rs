@@ -183,15 +183,20 @@ impl Instance {
         self.wait(&format!("{host} to be {state}"), || self.entry(host).filter(|e| e["state"] == state))
     }
 
-    pub fn wait<T>(&self, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
-        let until = Instant::now() + Duration::from_secs(30);
+    pub fn wait<T>(&self, what: &str, found: impl FnMut() -> Option<T>) -> T {
+        self.wait_within(Duration::from_secs(30), what, found)
+    }
+
+    /// For what has a time of its own to take.
+    pub fn wait_within<T>(&self, most: Duration, what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+        let until = Instant::now() + most;
         loop {
             if let Some(found) = found() {
                 return found;
             }
             if Instant::now() > until {
                 let log = std::fs::read_to_string(self.dir.path().join("up.log")).unwrap_or_default();
-                panic!("waited 30 s for {what}\n{}\n{log}", self.status());
+                panic!("waited {most:?} for {what}\n{}\n{log}", self.status());
             }
             std::thread::sleep(Duration::from_millis(20));
         }

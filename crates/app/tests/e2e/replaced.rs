@@ -31,6 +31,9 @@ fn program(at: &Path, envoy: &Path, version: &str, start: &str) {
     std::fs::rename(made, at).unwrap();
 }
 
+/// An Envoy that was replaced ends its connections for ten seconds and then itself; several replacements may follow each other.
+const DRAINED: Duration = Duration::from_secs(120);
+
 const AS_IT_IS: &str = "exec \"$ENVOY\" \"$@\"";
 
 /// Clients that keep their connections, and clients that make one for each request.
@@ -109,7 +112,9 @@ fn an_envoy_of_another_generation_is_replaced_under_traffic() {
     for version in ["two", "three"] {
         program(&at, &envoy, version, AS_IT_IS);
         again(&mut instance);
-        instance.wait("the one before to end", || (!names(pid, instance.state.path())).then_some(()));
+        instance.wait_within(DRAINED, "the one before to end", || {
+            (!names(pid, instance.state.path())).then_some(())
+        });
         live(&instance);
         assert_ne!(instance.envoy_pid(), pid);
         pid = instance.envoy_pid();
@@ -127,7 +132,8 @@ fn an_envoy_of_another_generation_is_replaced_under_traffic() {
         again(&mut instance);
         std::thread::sleep(Duration::from_millis(pause));
     }
-    instance.wait("the one before to end", || (!names(pid, instance.state.path())).then_some(()));
+    instance
+        .wait_within(DRAINED, "the one before to end", || (!names(pid, instance.state.path())).then_some(()));
     live(&instance);
     traffic.end();
     let shared = |state: &Path| {
