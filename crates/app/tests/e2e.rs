@@ -44,6 +44,8 @@ mod hostile;
 mod instance;
 #[path = "e2e/isolation.rs"]
 mod isolation;
+#[path = "e2e/kustomize.rs"]
+mod kustomize;
 #[path = "e2e/live.rs"]
 mod live;
 #[path = "e2e/planted.rs"]

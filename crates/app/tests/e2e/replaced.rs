@@ -32,7 +32,7 @@ fn program(at: &Path, envoy: &Path, version: &str, start: &str) {
 }
 
 /// An Envoy that was replaced ends its connections for ten seconds and then itself; several replacements may follow each other.
-const DRAINED: Duration = Duration::from_secs(120);
+const DRAINED: Duration = Duration::from_mins(2);
 
 const AS_IT_IS: &str = "exec \"$ENVOY\" \"$@\"";
 

@@ -73,8 +73,15 @@ fn prepared(
         .map_err(|why| Failure::Tool(format!("the kustomization cannot be copied: {why}")))?;
     let top = work.path().join(&staged.top);
     let mut args = vec!["build".to_owned(), top.display().to_string()];
-    // It starts Helm by way of our own program.
-    args.extend(arguments(starts.as_ref().map(|_| &*tools.through), staged, options));
+    // It starts Helm by way of our own program. By its real path: what `/proc/self/exe` is depends on who asks.
+    let own =
+        match &starts {
+            Some(_) => Some(tools.through.canonicalize().map_err(|why| {
+                Failure::Tool(format!("{} cannot be found: {why}", tools.through.display()))
+            })?),
+            None => None,
+        };
+    args.extend(arguments(own.as_deref(), staged, options));
     let (through, kustomize, time) = (tools.through.clone(), kustomize.to_owned(), tools.timeout);
     Ok(Box::new(move |stop| {
         let run = Run {
