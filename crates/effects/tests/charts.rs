@@ -172,6 +172,28 @@ impl Drop for Registry {
     }
 }
 
+/// An archive with one text of `Chart.yaml` replaced, as somebody packs it who does not ask Helm.
+fn repacked(archive: &[u8], from: &str, to: &str) -> Vec<u8> {
+    use std::io::Read as _;
+    let mut old = tar::Archive::new(flate2::read::GzDecoder::new(archive));
+    let mut new = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    for entry in old.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let path = entry.path().unwrap().into_owned();
+        let mut text = String::new();
+        entry.read_to_string(&mut text).unwrap();
+        if path.ends_with("Chart.yaml") {
+            assert!(text.contains(from), "{text}");
+            text = text.replace(from, to);
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_size(text.len() as u64);
+        header.set_mode(0o644);
+        new.append_data(&mut header, path, text.as_bytes()).unwrap();
+    }
+    new.into_inner().unwrap().finish().unwrap()
+}
+
 fn application(name: &str, sources: &str) -> String {
     format!(
         "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\n\
@@ -577,7 +599,15 @@ fn a_repository_that_answers_badly_is_one_finding_and_changes_nothing() {
     };
     site.put("/index.yaml", index("urls: [other.tgz]"));
     site.put("/other.tgz", Answer::Content(other));
-    kept(&fetcher, "calls itself other");
+    kept(&fetcher, "calls itself \"other\"");
+    // Another version in the archive than the index has is looked up in vain; one that is no version is none.
+    for version in ["1.2.4", "../../../x", "1.2.3\u{202e}gpj"] {
+        let chart = world.pack("web", "1.2.3", "evil", &[]);
+        let chart = repacked(&chart, "version: 1.2.3", &format!("version: '{version}'"));
+        site.put("/web-1.2.3.tgz", Answer::Content(chart));
+        site.put("/index.yaml", index("urls: [web-1.2.3.tgz]"));
+        kept(&fetcher, "not taken");
+    }
     // The index leads to this machine's other ports.
     let secret = Site::start().unwrap();
     secret.put("/web-1.2.3.tgz", Answer::Content(web));
@@ -702,6 +732,32 @@ fn what_is_not_as_locked_is_not_rendered() {
     assert_eq!(said(&world.render()).len(), 1);
 
     let text = fs::read_to_string(&file).unwrap();
+    // Edited by hand: another chart that is here, another version than is asked for.
+    let other = world.store.put(&world.pack("hard", "1.2.3", "hard", &[])).unwrap();
+    for (from, to, why) in [
+        (digest.to_string(), other.to_string(), "calls itself \"hard\""),
+        ("version: \"1.2.3\"".to_owned(), "version: \"1.2.4\"".to_owned(), "and the lock says \"1.2.4\""),
+    ] {
+        let edited = text.replace(&from, &to);
+        assert_ne!(edited, text, "{from}");
+        fs::write(&file, edited).unwrap();
+        let of = findings(&world.render());
+        assert!(of.iter().any(|(code, text)| *code == 637 && text.contains(why)), "{why}: {of:?}");
+        assert!(said(&world.render()).is_empty());
+    }
+    // A link may lead to what nobody is to see, and what is wrong with a file is told with none of its words.
+    let outside = world.repo().parent().unwrap().join("outside");
+    fs::write(&outside, "password hunter2\n").unwrap();
+    fs::remove_file(&file).unwrap();
+    std::os::unix::fs::symlink(&outside, &file).unwrap();
+    let of = findings(&world.render());
+    assert!(of.iter().any(|(code, text)| *code == 635 && text.contains("it is a link")), "{of:?}");
+    fs::remove_file(&file).unwrap();
+    for text in ["password hunter2\n", "version: 1\nhunter2-token: x\n", "version: hunter2\n"] {
+        fs::write(&file, text).unwrap();
+        let of = findings(&world.render());
+        assert!(of.iter().any(|(code, _)| *code == 635) && !format!("{of:?}").contains("hunter2"), "{of:?}");
+    }
     fs::write(&file, text.replace("version: 1\n", "version: 7\n")).unwrap();
     let of = findings(&world.render());
     let codes: Vec<u16> = of.iter().map(|(code, _)| *code).filter(|code| (635..640).contains(code)).collect();

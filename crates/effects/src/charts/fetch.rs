@@ -240,9 +240,18 @@ fn agrees(index: &Path, reference: &Reference, chart: &Unpacked, archive: &[u8])
     let (documents, _) = yaml::load(&String::from_utf8_lossy(&text));
     let entries = documents.first().map(|document| &document.json["entries"][&reference.chart]);
     let entries = entries.and_then(Value::as_array).into_iter().flatten();
-    let said = entries.filter(|entry| entry["version"].as_str() == Some(&chart.version));
+    let said: Vec<&Value> =
+        entries.filter(|entry| entry["version"].as_str() == Some(&chart.version)).collect();
+    if said.is_empty() {
+        return Err(format!(
+            "what was fetched says that it is version {:?}, which the index of its repository does not have: it is not taken",
+            chart.version
+        ));
+    }
     let is = store::Digest::of(archive);
-    for digest in said.filter_map(|entry| entry["digest"].as_str()).filter(|digest| !digest.is_empty()) {
+    for digest in
+        said.into_iter().filter_map(|entry| entry["digest"].as_str()).filter(|digest| !digest.is_empty())
+    {
         if digest.trim_start_matches("sha256:") != is.digits() {
             return Err(format!(
                 "version {} is {is}, and the index of its repository says {digest}: it is not taken",

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::{
     reference::Reference,
-    store::{self, Digest},
+    store::{self, Digest, Unpacked},
 };
 
 /// Its name, at the root of the work tree.
@@ -25,6 +25,25 @@ pub struct Locked {
     pub version: String,
     /// Of the archive.
     pub digest: Digest,
+}
+
+impl Locked {
+    /// Whether a chart is the one that was locked, and the one that is asked for.
+    ///
+    /// # Errors
+    /// What else it is, as the rest of a sentence.
+    pub fn agrees(&self, reference: &Reference, chart: &Unpacked) -> Result<(), String> {
+        if chart.name != reference.chart {
+            return Err(format!("the archive calls itself {:?}", chart.name));
+        }
+        if chart.version != self.version {
+            return Err(format!(
+                "the archive has version {:?}, and the lock says {:?}",
+                chart.version, self.version
+            ));
+        }
+        reference.may_be(&self.version)
+    }
 }
 
 /// What the file says.
@@ -58,7 +77,12 @@ impl LockFile {
     /// # Errors
     /// A sentence about the file.
     pub fn read(folder: &Path) -> Result<Self, String> {
-        match store::read(&folder.join(FILE), MOST_BYTES) {
+        let path = folder.join(FILE);
+        // It may lead anywhere, and what is wrong with a file is told with its words.
+        if path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink()) {
+            return Err("it is a link, and not read; write the file itself".to_owned());
+        }
+        match store::read(&path, MOST_BYTES) {
             Ok(bytes) => Self::parse(&String::from_utf8(bytes).map_err(|_| "it is no UTF-8 text")?),
             Err(why) if why.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
             Err(why) => Err(format!("it cannot be read: {why}")),
@@ -77,7 +101,11 @@ impl LockFile {
         if documents.len() != 1 {
             return Err(format!("it holds {} documents in place of one", documents.len()));
         }
-        let written = Written::deserialize(documents.swap_remove(0).json).map_err(|why| why.to_string())?;
+        // What the decoder says of it would show values.
+        let written = Written::deserialize(documents.swap_remove(0).json).map_err(|_| {
+            "it does not have the form that `portolan charts lock` writes: version, and charts with chart, repository, asked, \
+             version and digest, all text"
+        })?;
         if written.version != 1 {
             return Err(format!("it has version {}, and this Portolan reads version 1", written.version));
         }

@@ -89,6 +89,9 @@ pub struct Report {
 /// When the folder of archives or the lock file cannot be written, or there is no temporary folder.
 pub fn run(ask: &Ask<'_>, tell: &mut dyn FnMut(&Reference, usize)) -> io::Result<Report> {
     let mut report = Report::default();
+    // Of two at once the second waits, and adds to what the first wrote.
+    let folder = std::fs::File::open(ask.dir)?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive)?;
     let before = match LockFile::read(ask.dir) {
         Ok(lock) => lock,
         Err(why) => {
@@ -178,12 +181,12 @@ fn one(
             return Ok((State::Failed, Some(problems::not_fetched(object, "", message))));
         }
     };
-    if chart.name != reference.chart {
-        let message =
-            format!("chart {reference} was fetched, and calls itself {}: it is not taken", chart.name);
+    let digest = super::Digest::of(&archive);
+    let found = Locked { version: chart.version.clone(), digest: digest.clone() };
+    if let Err(why) = found.agrees(reference, &chart) {
+        let message = format!("chart {reference} was fetched, and is not taken: {why}");
         return Ok((State::Failed, Some(problems::not_fetched(object, "", message))));
     }
-    let digest = super::Digest::of(&archive);
     let state = match &known {
         None => State::New,
         Some(known) if known.digest == digest => State::Same,
@@ -197,6 +200,6 @@ fn one(
         }
     };
     ask.store.put(&archive)?;
-    lock.charts.insert(reference.clone(), Locked { version: chart.version.clone(), digest });
+    lock.charts.insert(reference.clone(), found);
     Ok((state, None))
 }

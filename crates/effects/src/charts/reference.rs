@@ -15,6 +15,17 @@ pub struct Reference {
     pub asked: String,
 }
 
+/// Whether a text is a whole version (semver.org, `v` before it or not).
+fn is_version(text: &str) -> bool {
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let core = text.split(['-', '+', '_']).next().unwrap_or_default();
+    let number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= 128
+        && core.split('.').count() == 3
+        && core.split('.').all(number)
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+' | '_'))
+}
+
 /// Why a chart is never fetched, as the rest of a sentence that begins with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
@@ -98,6 +109,24 @@ impl Reference {
             || asked.contains(['*', '<', '>', '=', '~', '^', '|', ',', ' '])
             || numbers && parts.len() < 3
             || parts.iter().any(|part| matches!(*part, "x" | "X"))
+    }
+
+    /// Whether a chart of this version may be what is asked for. Ranges and tags of OCI are Helm's to resolve; a version that is
+    /// written whole is itself, with or without `v`.
+    ///
+    /// # Errors
+    /// Why not, as the rest of a sentence.
+    pub fn may_be(&self, version: &str) -> Result<(), String> {
+        if !is_version(version) {
+            return Err(format!("{version:?} is no version of a chart"));
+        }
+        // A tag cannot hold the sign of build metadata.
+        let plain = |text: &str| text.trim_start_matches('v').replace('_', "+");
+        let whole = !self.is_range() && is_version(&self.asked);
+        if whole && plain(&self.asked) != plain(version) {
+            return Err(format!("version {} is asked for, and this is {version}", self.asked));
+        }
+        Ok(())
     }
 
     /// Host and port of its URL.

@@ -98,6 +98,7 @@ impl<'a> Pins<'a> {
             Damaged::Missing => missing(),
             Damaged::Wrong(why) => Absent::Damaged(why),
         })?;
+        locked.agrees(reference, &chart).map_err(Absent::Damaged)?;
         let shown = format!("{}-{}.tgz", chart.name, chart.version);
         let checkout = Checkout::open(chart.root())
             .map_err(|why| Absent::Damaged(format!("it cannot be unpacked: {why}")))?;
