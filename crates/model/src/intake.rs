@@ -15,6 +15,7 @@ mod tests;
 pub mod tls;
 
 pub use certificates::{Refusal, webhook};
+pub use foreign::Standing;
 pub use gateway::hostname;
 pub use node::{duration, wrong_duration};
 pub use restrictions::POLICIES;
@@ -76,9 +77,9 @@ impl Intake {
     }
 }
 
-/// Whether objects of a kind mean something to Portolan: policies judge all the others, and nothing else.
-pub fn is_acted_on(kind: &crate::Kind) -> bool {
-    foreign::is_ours(kind)
+/// What objects of a kind are to the edge.
+pub fn standing(kind: &crate::Kind) -> Standing {
+    foreign::standing(kind)
 }
 
 /// Reads an object.

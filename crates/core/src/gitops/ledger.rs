@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use portolan_model::{
-    Name, Object, ObjectKey, Problem, Severity,
+    Kind, Name, Object, ObjectKey, Problem, Severity,
     intake::{
-        self,
+        self, Standing,
         families::{self, Effect},
     },
 };
@@ -83,17 +83,14 @@ pub fn objects<'a>(
     for problem in problems {
         note(problem);
     }
-    let mut kinds: BTreeMap<String, bool> = BTreeMap::new();
+    let mut kinds: BTreeMap<String, (Fate, &'static str)> = BTreeMap::new();
     let mut lines = Vec::new();
     for object in objects {
         let kind = object.key.kind.to_string();
-        let (fate, why) = match worst.remove(&object.key) {
-            Some(found) => found,
-            None if *kinds.entry(kind.clone()).or_insert_with(|| intake::is_acted_on(&object.key.kind)) => {
-                (Fate::Used, Name::default())
-            }
-            None => (Fate::Irrelevant, "kinds that the edge does nothing with; policies judge them".into()),
-        };
+        let (fate, why) = worst.remove(&object.key).unwrap_or_else(|| {
+            let (fate, why) = kinds.entry(kind.clone()).or_insert_with(|| of_kind(&object.key.kind));
+            (*fate, (*why).into())
+        });
         lines.push(("objects".into(), fate, why, kind));
     }
     // What was refused before it became one.
@@ -101,6 +98,18 @@ pub fn objects<'a>(
         lines.push(("objects".into(), fate, why, key.kind.to_string()));
     }
     lines
+}
+
+/// What becomes of objects of a kind about which nothing is said.
+fn of_kind(kind: &Kind) -> (Fate, &'static str) {
+    match intake::standing(kind) {
+        Standing::Ours => (Fate::Used, ""),
+        Standing::Elsewhere => {
+            (Fate::Irrelevant, "kinds that the edge does nothing with; policies judge them")
+        }
+        // It may restrict, route or fill Secrets as well as not: it is listed, and no verdict turns on it.
+        Standing::Unknown => (Fate::NotLookedAt, "kinds that are not known here; policies judge them"),
+    }
 }
 
 /// What becomes of the annotations of objects that one of the replaced programs reads.
@@ -128,6 +137,15 @@ fn of_object(object: &Object, lines: &mut Vec<Line>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kind_that_nobody_knows_is_not_irrelevant() {
+        let fate = |group: &str, kind: &str| of_kind(&Kind::new(group, kind)).0;
+        assert_eq!(fate("gateway.networking.k8s.io", "HTTPRoute"), Fate::Used);
+        assert_eq!(fate("apps", "Deployment"), Fate::Irrelevant);
+        assert_eq!(fate("monitoring.coreos.com", "ServiceMonitor"), Fate::Irrelevant);
+        assert_eq!(fate("acme.example", "AccessPolicy"), Fate::NotLookedAt);
+    }
 
     #[test]
     fn entries_are_counted_and_what_was_not_looked_at_stands_first() {

@@ -92,6 +92,53 @@ const KINDS: [(&str, &[&str], Does); 60] = [
     ("secrets-store.csi.x-k8s.io", &[], Does::Fills),
     ("trust.cert-manager.io", &[], Does::Fills),
     ("certmanager.k8s.io", &[], Does::Fills),
+    ("redhatcop.redhat.io", &["VaultSecret", "VaultDynamicSecret", "VaultStaticSecret"], Does::Fills),
+    ("secretgen.carvel.dev", &[], Does::Fills),
+    ("secretgen.k14s.io", &[], Does::Fills),
+    ("k8s.bitwarden.com", &[], Does::Fills),
+    ("enterprise.gloo.solo.io", &[], Does::Guards),
+    ("ratelimit.solo.io", &[], Does::Guards),
+    (
+        "gateway.solo.io",
+        &["RouteOption", "VirtualHostOption", "ListenerOption", "HttpListenerOption"],
+        Does::Guards,
+    ),
+    ("gateway.solo.io", &[], Does::Routes),
+    ("extensions.kuadrant.io", &[], Does::Guards),
+    (
+        "application-networking.k8s.aws",
+        &["IAMAuthPolicy", "AccessLogPolicy", "VpcAssociationPolicy"],
+        Does::Guards,
+    ),
+    ("application-networking.k8s.aws", &[], Does::Routes),
+    ("gateway.k8s.aws", &[], Does::Guards),
+    ("agentic.networking.x-k8s.io", &[], Does::Guards),
+    ("hub.traefik.io", &[], Does::Guards),
+    ("appprotect.f5.com", &[], Does::Guards),
+    ("cloud.google.com", &["BackendConfig"], Does::Guards),
+    ("apisix.apache.org", &[], Does::Guards),
+    ("extensions.higress.io", &[], Does::Guards),
+    ("oathkeeper.ory.sh", &[], Does::Guards),
+    ("ingress.pomerium.io", &[], Does::Routes),
+    ("inference.networking.k8s.io", &[], Does::Routes),
+];
+
+/// Groups whose kinds have nothing to do with the edge: what they say changes no answer here.
+const ELSEWHERE: [&str; 14] = [
+    "apiregistration.k8s.io",
+    "events.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
+    "grafana.integreatly.org",
+    "keda.sh",
+    "monitoring.coreos.com",
+    "node.k8s.io",
+    "operator.victoriametrics.com",
+    "postgresql.cnpg.io",
+    "resource.k8s.io",
+    "scheduling.k8s.io",
+    "snapshot.storage.k8s.io",
+    "velero.io",
+    "argoproj.io",
 ];
 
 /// Groups whose kinds are all known, with those that are acted on.
@@ -139,8 +186,30 @@ const BUILT_IN: [&str; 14] = [
 /// Most letters that a misspelt kind or group differs in.
 const MISSPELT: usize = 2;
 
-/// Whether the kind is one of [`OURS`], brings others, or defines kinds.
-pub(super) fn is_ours(kind: &crate::Kind) -> bool {
+/// What a kind is to the edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is acted on, brings others, or defines kinds.
+    Ours,
+    /// It has nothing to do with it.
+    Elsewhere,
+    /// Nobody here knows what it does.
+    Unknown,
+}
+
+/// What a kind is to the edge, where it has no finding of its own.
+pub(super) fn standing(kind: &crate::Kind) -> Standing {
+    let group = &*kind.group;
+    if is_ours(kind) {
+        Standing::Ours
+    } else if BUILT_IN.contains(&group) || ELSEWHERE.contains(&group) {
+        Standing::Elsewhere
+    } else {
+        Standing::Unknown
+    }
+}
+
+fn is_ours(kind: &crate::Kind) -> bool {
     let brings =
         ["argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io", "source.toolkit.fluxcd.io"];
     brings.contains(&&*kind.group)
