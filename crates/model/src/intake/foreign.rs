@@ -23,7 +23,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 60] = [
+const KINDS: [(&str, &[&str], Does); 81] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
