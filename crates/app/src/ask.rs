@@ -57,6 +57,7 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
     let types =
         if args.types.is_empty() { vec![Type::A, Type::Aaaa, Type::Cname, Type::Txt] } else { args.types };
     let mut table = columns::Columns::new(["NAME", "TTL", "TYPE", "VALUE"]);
+    let asked_for: Vec<String> = types.iter().map(|asked| asked.asked().to_string()).collect();
     let (mut sets, mut said) = (Vec::new(), String::new());
     for asked in types {
         let answer = query::ask(server, &name, asked.asked()).await?;
@@ -68,7 +69,12 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
         }
     }
     if sets.is_empty() {
-        out::line(&format!("{name}: {said} from {server}; why is said by: portolan explain {name}"));
+        let why = if said != "NOERROR" && client.get(&["explain", &name]).await.is_ok() {
+            format!("; why is said by: portolan explain {name}")
+        } else {
+            String::new()
+        };
+        out::line(&format!("{name}: {} ({said} from {server}){why}", nothing(&said, &asked_for)))?;
         return Ok(1);
     }
     for set in &sets {
@@ -77,6 +83,15 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
             table.row([set.name.to_string(), ttl, set.r#type.to_string(), value.clone()]);
         }
     }
-    out::print(&table.lines());
+    out::print(&table.lines())?;
     Ok(0)
+}
+
+/// What it means that no record came, by the answer's code (RFC 1035 §4.1.1).
+fn nothing(said: &str, types: &[String]) -> String {
+    match said {
+        "NOERROR" => format!("it has no record of type {}", types.join(", ")),
+        "NXDOMAIN" => "there is no such name in the zone".to_owned(),
+        _ => "it is not answered".to_owned(),
+    }
 }

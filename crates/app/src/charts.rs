@@ -50,7 +50,8 @@ struct Lock {
     /// Environment whose charts are locked; repeatable. Default: all that DIR has
     #[arg(long)]
     env: Vec<String>,
-    /// Where to start, relative to DIR
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
+    /// clusters/ENV, then DIR
     #[arg(long)]
     root: Option<String>,
     /// Resolve ranges anew, and take what is there now for versions that are locked to another content
@@ -144,7 +145,7 @@ pub fn run(args: &Charts) -> anyhow::Result<u8> {
     let json = shown(&dir, &envs, &report);
     match args.output {
         Output::Json => out::json(&json)?,
-        Output::Table => out::print(&table(&Shown::of(&json))),
+        Output::Table => out::print(&table(&Shown::of(&json)))?,
     }
     let errors = report.problems.iter().any(|problem| problem.severity == Severity::Error);
     Ok(if report.lost { 2 } else { u8::from(errors) })
@@ -223,10 +224,15 @@ fn table(json: &Shown) -> String {
     let (count, lock) =
         (charts.iter().filter(|chart| !chart["digest"].is_null()).count(), text(&json["lock"]));
     let many = if count == 1 { "chart" } else { "charts" };
-    if charts.is_empty() && json["findings"].as_array().is_none_or(Vec::is_empty) {
-        out.push_str("no chart of another place is named: there is nothing to lock\n");
-    } else {
-        let _ = writeln!(out, "\n{count} {many} in {lock}; {}", status::totals(&json["findings"]));
-    }
+    let totals = status::totals(&json["findings"]);
+    let _ = match (charts.len(), count) {
+        (0, _) if json["findings"].as_array().is_none_or(Vec::is_empty) => {
+            writeln!(out, "no chart of another place is named: there is nothing to lock")
+        }
+        // What the lock has, if there is one, was not looked at.
+        (0, _) => writeln!(out, "\nnothing was locked; {totals}"),
+        (_, 0) => writeln!(out, "\nno chart is locked; {totals}"),
+        _ => writeln!(out, "\n{count} {many} in {lock}; {totals}"),
+    };
     out
 }

@@ -60,7 +60,8 @@ pub struct Up {
     /// Name of the environment; for a plain folder only a label
     #[arg(long, default_value = "default")]
     pub env: String,
-    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
+    /// clusters/ENV, then DIR
     #[arg(long)]
     pub root: Option<String>,
     /// State directory (0700): store, keys, sockets. Default: a directory for DIR and ENV in the user's state folder
@@ -235,7 +236,10 @@ struct Prune {
 /// # Errors
 /// What could not be done: exit code 2.
 pub fn run() -> anyhow::Result<u8> {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => return out::usage(&said),
+    };
     let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
     // Without colours, which could not be told from those of somebody's text.
@@ -248,7 +252,7 @@ pub fn run() -> anyhow::Result<u8> {
     runtime.block_on(async {
         match cli.verb {
             Verb::Up(up) => Box::pin(driver::up(*up)).await,
-            Verb::Completion(args) => Ok(complete::completion(&args)),
+            Verb::Completion(args) => complete::completion(&args),
             Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),
             Verb::Render(args) => render::run(&args),
@@ -277,7 +281,7 @@ pub fn run() -> anyhow::Result<u8> {
                 if args.output == Output::Json {
                     out::json(&json)?;
                 } else {
-                    out::print(&crate::status::explanation(&out::Shown::of(&json)));
+                    out::print(&crate::status::explanation(&out::Shown::of(&json)))?;
                 }
                 let steps = json["steps"].as_array().into_iter().flatten();
                 Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
@@ -292,7 +296,7 @@ pub fn run() -> anyhow::Result<u8> {
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .post(&["renew", &namespace, &name])
                     .await?;
-                out::line(json["message"].as_str().unwrap_or("asked for"));
+                out::line(json["message"].as_str().unwrap_or("asked for"))?;
                 Ok(0)
             }
             Verb::Prune(args) => {
@@ -300,7 +304,7 @@ pub fn run() -> anyhow::Result<u8> {
                 let asked = if args.all { vec!["all".to_owned()] } else { args.objects };
                 for object in &asked {
                     let json = client.post(&["prune", object]).await?;
-                    out::line(json["message"].as_str().unwrap_or("asked for"));
+                    out::line(json["message"].as_str().unwrap_or("asked for"))?;
                 }
                 Ok(0)
             }
@@ -315,16 +319,16 @@ async fn down(args: Instance) -> anyhow::Result<u8> {
         && client.post(&["down"]).await.is_ok()
     {
         instance::wait_until_gone(&state).await?;
-        out::line(&format!("stopped; the state is kept in {}", state.display()));
+        out::line(&format!("stopped; the state is kept in {}", state.display()))?;
         return Ok(0);
     }
     // Nobody answers: a killed instance, or one that is still starting; the latter holds the lock.
     match instance::end(&state).await? {
         instance::Ended::Envoy(pid) => {
-            out::line(&format!("ended Envoy (process {pid}), which a killed instance had left"));
+            out::line(&format!("ended Envoy (process {pid}), which a killed instance had left"))?;
         }
-        instance::Ended::Files => out::line("no process was left of a killed instance"),
+        instance::Ended::Files => out::line("no process was left of a killed instance")?,
     }
-    out::line(&format!("the state is kept in {}", state.display()));
+    out::line(&format!("the state is kept in {}", state.display()))?;
     Ok(0)
 }

@@ -30,7 +30,10 @@ pub struct Man {
 }
 
 /// `portolan completion`.
-pub fn completion(args: &Completion) -> u8 {
+///
+/// # Errors
+/// When the output cannot be written.
+pub fn completion(args: &Completion) -> anyhow::Result<u8> {
     let shell = match args.shell {
         Shell::Bash => clap_complete::Shell::Bash,
         Shell::Fish => clap_complete::Shell::Fish,
@@ -38,31 +41,28 @@ pub fn completion(args: &Completion) -> u8 {
     };
     let mut out = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "portolan", &mut out);
-    crate::out::own(&out);
-    0
+    crate::out::own(&out)?;
+    Ok(0)
 }
 
 /// `portolan man`.
 ///
 /// # Errors
-/// When the folder cannot be written.
+/// When the folder or the output cannot be written.
 pub fn man(args: &Man) -> anyhow::Result<u8> {
     let mut command = Cli::command();
     command.build();
     let Some(dir) = &args.dir else {
         let mut out = Vec::new();
         clap_mangen::Man::new(command).render(&mut out)?;
-        crate::out::own(&out);
+        crate::out::own(&out)?;
         return Ok(0);
     };
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
-        let verbs = command.get_subcommands().filter(|verb| !verb.is_hide_set() && verb.get_name() != "help");
-        let pages = verbs.map(|verb| {
-            let name = format!("portolan-{}", verb.get_name());
-            (name.clone(), verb.clone().name(name))
-        });
-        for (name, page) in pages.chain([("portolan".to_owned(), command.clone())]) {
+        let mut pages = Vec::new();
+        pages_of("portolan".to_owned(), &command, &mut pages);
+        for (name, page) in pages {
             let mut out = Vec::new();
             clap_mangen::Man::new(page).render(&mut out)?;
             std::fs::write(dir.join(format!("{name}.1")), out)?;
@@ -71,4 +71,23 @@ pub fn man(args: &Man) -> anyhow::Result<u8> {
     };
     write().with_context(|| format!("the manual pages cannot be written to {}", dir.display()))?;
     Ok(0)
+}
+
+/// The page of a verb and those of the verbs below it. `help` is none: each verb has `--help`, and a page that refers to one
+/// that is not written leads nowhere.
+fn pages_of(name: String, command: &clap::Command, pages: &mut Vec<(String, clap::Command)>) {
+    for verb in command.get_subcommands().filter(|verb| is_told(verb)) {
+        pages_of(format!("{name}-{}", verb.get_name()), verb, pages);
+    }
+    let mut page = command.clone().disable_help_subcommand(true);
+    let other: Vec<String> =
+        page.get_subcommands().filter(|verb| !is_told(verb)).map(|verb| verb.get_name().to_owned()).collect();
+    for verb in other {
+        page = page.mut_subcommand(verb, |verb| verb.hide(true));
+    }
+    pages.push((name.clone(), page.name(name)));
+}
+
+fn is_told(verb: &clap::Command) -> bool {
+    !verb.is_hide_set() && verb.get_name() != "help"
 }

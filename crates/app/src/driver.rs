@@ -364,7 +364,7 @@ impl Driver {
                 format!("DNS {}", self.dns.address()),
                 format!("API http://{}", self.run["api"].as_str().unwrap_or("?")),
             ] {
-                crate::out::line(&format!("portolan: {line}"));
+                crate::out::told(&format!("portolan: {}\n", portolan_model::shown::text(&line)));
             }
         }
         let code = self.run(events, args).await?;

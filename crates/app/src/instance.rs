@@ -14,6 +14,8 @@ use std::{
 use anyhow::{Context as _, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::out::Listed;
+
 pub use left::{Ended, end};
 pub use registry::register;
 
@@ -124,7 +126,7 @@ fn described(state: &Path) -> String {
     let owner = std::fs::read(state.join(OWNER)).ok();
     let owner = owner.and_then(|text| serde_json::from_slice::<Owner>(&text).ok());
     let of = owner.map_or_else(String::new, |o| format!("   ({}, --env {})", o.root.display(), o.env));
-    format!("\n  --state {}{of}", state.display())
+    format!("--state {}{of}", state.display())
 }
 
 /// The running instance that is meant: the one named, else the only one that runs.
@@ -152,19 +154,19 @@ pub fn find(state: Option<&Path>) -> anyhow::Result<PathBuf> {
     match &running[..] {
         [one] => Ok((*one).clone()),
         [] => {
-            let left: String =
+            let items: Vec<String> =
                 known.iter().filter(|state| left::is_left(state)).map(|state| described(state)).collect();
-            if left.is_empty() {
+            if items.is_empty() {
                 bail!("no instance runs; start one with: portolan up DIR");
             }
-            bail!(
-                "no instance runs. One that was killed has left its Envoy serving: `portolan up DIR` takes it over, \
-                 `portolan down` ends it:{left}"
-            )
+            let sentence = "no instance runs. One that was killed has left its Envoy serving: `portolan up DIR` takes it \
+                over, `portolan down` ends it"
+                .to_owned();
+            Err(Listed { sentence, items }.into())
         }
         several => {
-            let list: String = several.iter().map(|state| described(state)).collect();
-            bail!("several instances run; choose one:{list}")
+            let items = several.iter().map(|state| described(state)).collect();
+            Err(Listed { sentence: "several instances run; choose one".into(), items }.into())
         }
     }
 }
@@ -193,8 +195,9 @@ pub fn find_to_stop(state: Option<&Path>) -> anyhow::Result<PathBuf> {
         [one] => Ok((*one).clone()),
         [] => bail!("no instance runs: nothing is to be stopped"),
         several => {
-            let list: String = several.iter().map(|state| described(state)).collect();
-            bail!("several killed instances have left an Envoy; choose one:{list}")
+            let items = several.iter().map(|state| described(state)).collect();
+            let sentence = "several killed instances have left an Envoy; choose one".into();
+            Err(Listed { sentence, items }.into())
         }
     }
 }

@@ -80,8 +80,8 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
     let alone = named.is_some() && !events::asked_for(&kind);
     let shown = if alone { &json["items"][0] } else { &json };
     match args.output {
-        Output::Table if events::asked_for(&kind) => out::print(&events::table(&json)),
-        Output::Table => out::print(&table(&json)),
+        Output::Table if events::asked_for(&kind) => out::print(&events::table(&json))?,
+        Output::Table => out::print(&table(&json))?,
         Output::Yaml => out::yaml(shown)?,
         Output::Json => out::json(shown)?,
     }

@@ -54,40 +54,61 @@ pub fn coloured(text: &str) -> String {
 }
 
 /// Lines for people.
-pub fn print(text: &str) {
-    let mut to = io::stdout();
-    if anstream::AutoStream::choice(&to) != anstream::ColorChoice::Never {
-        return anstream::print!("{}", coloured(text));
-    }
+///
+/// # Errors
+/// What keeps the output from taking them.
+pub fn print(text: &str) -> anyhow::Result<()> {
+    let colours = anstream::AutoStream::choice(&io::stdout()) != anstream::ColorChoice::Never;
     // To take colours out again costs more than all else of a line, and cuts the text: each line would be a write.
-    match to.write_all(shown::lines(text).as_bytes()) {
-        // Who closed the pipe has read enough; the rest is as `anstream` and the standard library have it.
-        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => panic!("failed printing to stdout: {why}"),
-        Err(_) | Ok(()) => {}
-    }
+    if colours { put(coloured(text).as_bytes()) } else { put(shown::lines(text).as_bytes()) }
 }
 
 /// One line for people.
-pub fn line(text: &str) {
-    anstream::println!("{}", shown::text(text));
+///
+/// # Errors
+/// What keeps the output from taking it.
+pub fn line(text: &str) -> anyhow::Result<()> {
+    print(&format!("{}\n", shown::text(text)))
+}
+
+/// Lines of what goes on, whether somebody takes them or not.
+pub fn told(text: &str) {
+    if let Err(why) = print(text) {
+        tracing::debug!(why = format!("{why:#}"), "nobody takes what is told");
+    }
 }
 
 /// JSON for programs.
 ///
 /// # Errors
-/// None that a value can cause.
+/// What keeps the output from taking it.
 pub fn json(value: &Value) -> anyhow::Result<()> {
-    anstream::println!("{}", shown::quoted(&serde_json::to_string_pretty(value)?));
-    Ok(())
+    let text = serde_json::to_string_pretty(value)?;
+    put(format!("{}\n", shown::quoted(&text)).as_bytes())
 }
 
 /// YAML for people and programs.
 ///
 /// # Errors
-/// None that a value can cause.
+/// What keeps the output from taking it.
 pub fn yaml(value: &Value) -> anyhow::Result<()> {
-    anstream::print!("{}", as_yaml(value)?);
-    Ok(())
+    put(as_yaml(value)?.as_bytes())
+}
+
+/// All of it, to the end: what stays in a buffer would be lost without a word.
+fn put(bytes: &[u8]) -> anyhow::Result<()> {
+    let mut to = anstream::stdout().lock();
+    ended(to.write_all(bytes).and_then(|()| to.flush()))
+}
+
+/// What came of writing. Who closed the pipe has read enough.
+fn ended(written: io::Result<()>) -> anyhow::Result<()> {
+    match written {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => {
+            Err(anyhow::Error::new(why).context("the output cannot be written"))
+        }
+        Err(_) | Ok(()) => Ok(()),
+    }
 }
 
 fn as_yaml(value: &Value) -> anyhow::Result<String> {
@@ -99,29 +120,72 @@ fn as_yaml(value: &Value) -> anyhow::Result<String> {
     })
 }
 
-/// JSON or YAML that a serializer wrote, of which nothing may be lost unseen.
+/// JSON or YAML that a serializer wrote, of which nothing may be lost unseen: a pipe that is closed is an error too.
 ///
 /// # Errors
 /// What keeps the output from taking it.
 pub fn written(text: &str) -> io::Result<()> {
-    anstream::stdout().write_all(shown::quoted(text).as_bytes())
+    let mut to = anstream::stdout().lock();
+    to.write_all(shown::quoted(text).as_bytes()).and_then(|()| to.flush())
 }
 
 /// What our own libraries made of our own words: completions and manual pages.
-pub fn own(text: &[u8]) {
-    anstream::print!("{}", String::from_utf8_lossy(text));
+///
+/// # Errors
+/// What keeps the output from taking it.
+pub fn own(text: &[u8]) -> anyhow::Result<()> {
+    put(text)
+}
+
+/// What the reader of the command line has to say: help, the version, or what is wrong. The exit code.
+///
+/// # Errors
+/// What keeps the output from taking it.
+pub fn usage(said: &clap::Error) -> anyhow::Result<u8> {
+    ended(said.print().and_then(|()| io::stdout().flush()))?;
+    Ok(u8::try_from(said.exit_code()).unwrap_or(2))
 }
 
 /// What is going on, for who looks on: a line on standard error where that is a terminal, and nothing elsewhere.
 pub fn progress(text: &str) {
-    if io::stderr().is_terminal() {
-        anstream::eprintln!("{}", shown::text(text));
+    let mut to = io::stderr();
+    if to.is_terminal() {
+        let _ = writeln!(to, "{}", shown::text(text));
     }
 }
 
+/// A sentence with a list below it.
+#[derive(Debug)]
+pub struct Listed {
+    /// Without its colon.
+    pub sentence: String,
+    /// One a line.
+    pub items: Vec<String>,
+}
+
+impl std::fmt::Display for Listed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.sentence, self.items.join("; "))
+    }
+}
+
+impl std::error::Error for Listed {}
+
 /// Why nothing came of it.
 pub fn error(why: &anyhow::Error) {
-    anstream::eprintln!("portolan: {}", shown::text(&format!("{why:#}")));
+    // Nobody is left to be told of what standard error does not take.
+    let _ = io::stderr().write_all(as_error(why).as_bytes());
+}
+
+fn as_error(why: &anyhow::Error) -> String {
+    let Some(listed) = why.downcast_ref::<Listed>() else {
+        return format!("portolan: {}\n", shown::text(&format!("{why:#}")));
+    };
+    let mut out = format!("portolan: {}:\n", shown::text(&listed.sentence));
+    for item in &listed.items {
+        out.extend(["  ", &*shown::text(item), "\n"]);
+    }
+    out
 }
 
 /// Lines of the log, on standard error.
@@ -168,6 +232,15 @@ mod tests {
         let plain = anstream::adapter::strip_str(&text).to_string();
         assert_eq!(plain, "live   a\\u{1b}[31m\\u{202e}b\n  error c\n");
         assert!(text.starts_with("\u{1b}[") && text.matches('\u{1b}').count() == 2, "{text:?}");
+    }
+
+    #[test]
+    fn a_list_stands_below_its_sentence() {
+        let items = vec!["--state /a".to_owned(), "--state /b\nc\u{1b}".to_owned()];
+        let listed = Listed { sentence: "several run; choose one".into(), items };
+        let text = as_error(&listed.into());
+        assert_eq!(text, "portolan: several run; choose one:\n  --state /a\n  --state /b\\nc\\u{1b}\n");
+        assert_eq!(as_error(&anyhow::anyhow!("a\nb").context("c")), "portolan: c: a\\nb\n");
     }
 
     #[test]

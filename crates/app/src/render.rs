@@ -43,7 +43,8 @@ pub struct Render {
     /// Environment, such as prod-01
     #[arg(long, default_value = "default")]
     env: String,
-    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then DIR
+    /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
+    /// clusters/ENV, then DIR
     #[arg(long)]
     root: Option<String>,
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
@@ -99,8 +100,8 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let wanted = wanted(&args.env, rendered);
     match args.output {
         Output::Json => out::json(&wanted)?,
-        Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted))),
-        Output::Table => out::print(&table::all(&Shown::of(&wanted), args.info, args.all)),
+        Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted)))?,
+        Output::Table => out::print(&table::all(&Shown::of(&wanted), args.info, args.all))?,
     }
     Ok(if no_root { 2 } else { status::code(&wanted, args.allow_incomplete) })
 }

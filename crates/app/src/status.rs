@@ -289,7 +289,7 @@ fn force(state: &Force) -> (bool, String) {
 pub fn print(status: &Value, output: Output, info: bool, all: bool) -> anyhow::Result<()> {
     match output {
         Output::Json => out::json(status)?,
-        Output::Table => out::print(&table::table(&Shown::of(status), info, all)),
+        Output::Table => out::print(&table::table(&Shown::of(status), info, all))?,
     }
     Ok(())
 }

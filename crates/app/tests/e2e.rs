@@ -48,6 +48,8 @@ mod isolation;
 mod kustomize;
 #[path = "e2e/live.rs"]
 mod live;
+#[path = "e2e/output.rs"]
+mod output;
 #[path = "e2e/planted.rs"]
 mod planted;
 #[path = "e2e/platform.rs"]

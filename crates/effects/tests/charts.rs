@@ -643,15 +643,40 @@ fn a_version_that_there_is_not_is_told_in_helms_words() {
             assert!(!world.repo().join(FILE).exists(), "nothing is locked, so nothing is written");
         }
     }
-    // What Argo CD never fetches is said while rendering, and is nothing to lock.
-    one(&world, "https://user:hush@charts.example", "1.2.3");
-    assert!(world.lock().charts.is_empty());
-    let all = findings(&world.render());
-    let of: Vec<_> = all.iter().filter(|(code, _)| *code == 607).collect();
-    assert!(
-        of.len() == 1 && of[0].1.contains("user name or password") && !format!("{all:?}").contains("hush"),
-        "{all:?}"
-    );
+    // What nobody fetches is said while rendering, and is an error where it was to be locked.
+    let never = |url: &str, why: &str, code: u16| {
+        let report = world.lock();
+        assert!(report.charts.is_empty() && report.problems.len() == 1, "{url} {}", told(&report));
+        assert!(report.problems[0].code.0 == 638 && told(&report).contains(why), "{url} {}", told(&report));
+        let all = findings(&world.render());
+        let of: Vec<_> = all.iter().filter(|(found, _)| *found == code).collect();
+        assert!(of.len() == 1 && of[0].1.contains(why), "{url} {all:?}");
+        assert!(!format!("{all:?} {}", told(&report)).contains("hush"), "{url} {all:?}");
+    };
+    let urls = [
+        ("https://user:hush@charts.example", "user name or password"),
+        ("ftp://user:hush@charts.example", "user name or password"),
+        ("ftp://charts.example", "is no https://"),
+    ];
+    for (url, why) in urls {
+        one(&world, url, "1.2.3");
+        never(url, why, 607);
+    }
+    // Named by a kustomization, and by Chart.yaml.
+    fs::remove_file(world.repo().join("root.yaml")).unwrap();
+    for (url, why) in urls {
+        let named = format!("helmCharts: [{{name: web, repo: '{url}', version: 1.2.3}}]\n");
+        world.write(&[("kustomization.yaml", &named)]);
+        never(url, why, 607);
+    }
+    fs::remove_file(world.repo().join("kustomization.yaml")).unwrap();
+    for (url, why) in urls {
+        let chart = format!(
+            "apiVersion: v2\nname: top\nversion: 1.0.0\ndependencies: [{{name: web, repository: '{url}', version: 1.2.3}}]\n"
+        );
+        world.write(&[("Chart.yaml", &chart), ("templates/x.yaml", "")]);
+        never(url, why, 609);
+    }
 }
 
 fn by_name(host: &str, port: u16) -> std::io::Result<Vec<SocketAddr>> {

@@ -138,7 +138,7 @@ impl View {
             self.standing.insert(problem);
         }
         if !self.text.is_empty() {
-            out::print(&self.text);
+            out::told(&self.text);
             self.text.clear();
         }
         self.draw();

@@ -158,7 +158,7 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     if count("findings") > 0 {
         let _ = writeln!(out, "{}", status::totals(&wanted["findings"]));
     }
-    status::verdict::lines(&mut out, &wanted["verdict"]);
+    status::verdict::lines(&mut out, wanted);
     out
 }
 

@@ -103,11 +103,18 @@ impl Cause<'_> {
         let all = || std::iter::once(&self.first).chain(&self.others);
         let mut objects: Vec<String> = all().map(|finding| table::place(finding)).collect();
         objects.dedup();
+        // What names its own object is said of each of them.
+        let such = if self.others.iter().any(|other| other["message"] != self.first["message"]) {
+            "such as: "
+        } else {
+            ""
+        };
         let mut out = format!(
-            "{} {} {} times: {}",
+            "{} {} {} times{} {such}{}",
             text("severity"),
             text("code"),
             self.others.len() + 1,
+            if such.is_empty() { ":" } else { "," },
             text("message")
         );
         for object in objects.iter().take(MOST) {
@@ -163,7 +170,11 @@ mod tests {
         findings(&mut out, &all, false, false);
         let heads: Vec<&str> = out.lines().filter(|line| !line.starts_with(' ')).collect();
         assert_eq!(heads.len(), 4, "{out}");
-        assert!(heads[0].contains("PTL-0605") && heads[1].contains("PTL-0151 2 times"), "{out}");
+        assert!(
+            heads[0].contains("PTL-0605")
+                && heads[1].contains("PTL-0151 2 times, such as: no key opens SealedSecret/shop/a"),
+            "{out}"
+        );
         assert!(heads[2].contains("PTL-0220 22 times: Gateway edge/edge"), "{out}");
         assert!(out.contains("HTTPRoute/shop/r7 ") && !out.contains("HTTPRoute/shop/r8 "), "{out}");
         assert!(out.contains("and 14 more"), "{out}");

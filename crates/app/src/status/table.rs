@@ -48,13 +48,15 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
     let mut table = columns::Columns::new(["HEALTH", "APPLICATION", "WHY", "OBJECTS", "WAVE"])
         .optional(&["WAVE", "OBJECTS"]);
     for app in status["applications"].as_array().into_iter().flatten() {
-        let Some(name) = app["application"].as_str().and_then(|name| name.strip_prefix("Application/"))
-        else {
+        let key = text(&app["application"]);
+        // A root that is none: what stands in it is listed.
+        if ["File/", "Chart/", "Folder/"].iter().any(|kind| key.starts_with(kind)) {
             continue;
-        };
+        }
         table.row([
             text(&app["health"]),
-            name.to_owned(),
+            // Those of Flux are told by their kind.
+            key.strip_prefix("Application/").unwrap_or(&key).to_owned(),
             text(&app["message"]),
             app["objects"].to_string(),
             app["wave"].to_string(),
@@ -70,16 +72,15 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
     kept::lines(&mut out, &status["kept"]);
     let stood_in = status["substitutions"].as_array().map_or(0, Vec::len);
     if stood_in > 0 {
-        let _ = writeln!(
-            out,
-            "\n{stood_in} substitutions (CA, DNS, backends, revisions); each is listed by: portolan status -o json"
-        );
+        let (what, which) =
+            if stood_in == 1 { ("substitution", "says which") } else { ("substitutions", "lists them") };
+        let _ = writeln!(out, "\n{stood_in} {what}; --output json {which}");
     }
     if !status["findings"].as_array().is_some_and(Vec::is_empty) {
         let _ = writeln!(out, "\n{}", causes::totals(&status["findings"]));
     }
     causes::findings(&mut out, &status["findings"], info, all);
-    verdict::lines(&mut out, &status["verdict"]);
+    verdict::lines(&mut out, status);
     out
 }
 

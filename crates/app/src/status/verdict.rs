@@ -16,16 +16,15 @@ pub fn of(engine: &Engine<World>) -> Value {
     json!({"complete": causes.is_empty(), "notLookedAt": causes})
 }
 
-/// The same for people; nothing where it is complete.
-pub fn lines(out: &mut String, verdict: &Value) {
-    let causes: Vec<&Value> = verdict["notLookedAt"].as_array().into_iter().flatten().collect();
+/// The verdict of a status or of what was rendered, for people; nothing where it is complete.
+pub fn lines(out: &mut String, status: &Value) {
+    let causes: Vec<&Value> = status["verdict"]["notLookedAt"].as_array().into_iter().flatten().collect();
     if causes.is_empty() {
         return;
     }
-    let _ = writeln!(
-        out,
-        "\nThe verdict is incomplete; not looked at, and possibly deciding (--allow-incomplete for exit code 0):"
-    );
+    // Said only where it helps: what else is wrong has an exit code of its own.
+    let anyway = if super::code(status, true) == 0 { " (--allow-incomplete for exit code 0)" } else { "" };
+    let _ = writeln!(out, "\nThe verdict is incomplete; not looked at, and possibly deciding{anyway}:");
     for cause in causes {
         let objects: Vec<&str> =
             cause["objects"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

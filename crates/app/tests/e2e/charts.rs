@@ -101,3 +101,31 @@ fn charts_are_locked_once_and_served_without_the_network() {
     let instance = Instance::start_with(dir, envoy, &["--root", "app.yaml", "--charts", &kept]);
     instance.reach("web.charts.test", "live");
 }
+
+/// What nobody fetches is said, and so is that nothing was looked at; `there is nothing to lock` would be a lie.
+#[test]
+fn what_is_not_locked_is_said() {
+    let Some(helm) = suites::program("helm") else { return suites::skip("e2e charts", "helm was not found") };
+    let dir = tempfile::tempdir().unwrap();
+    let run = |words: &[&str]| {
+        let lock = [&["charts", "lock", ".", "--charts", "kept", "--helm", helm.to_str().unwrap()], words];
+        portolan().args(lock.concat()).current_dir(dir.path()).output().unwrap()
+    };
+    let app = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: web, namespace: argocd}\nspec:\n  project: default\n  \
+         destination: {server: 'https://kubernetes.default.svc', namespace: shop}\n  \
+         source: {repoURL: 'ftp://charts.example', chart: web, targetRevision: '1'}\n";
+    std::fs::write(dir.path().join("app.yaml"), app).unwrap();
+    let refused = run(&["--root", "app.yaml"]);
+    let said = text(&refused);
+    assert!(refused.status.code() == Some(1) && said.contains("ftp://charts.example"), "{said}");
+    assert!(said.contains("nothing was locked; 1 error") && !said.contains("nothing to lock"), "{said}");
+    std::fs::write(dir.path().join("app.yaml"), app.replace("ftp://", "http://user:hush@")).unwrap();
+    let said = text(&run(&["--root", "app.yaml"]));
+    assert!(said.contains("user name or password") && !said.contains("hush"), "{said}");
+    std::fs::create_dir(dir.path().join("argocd-bootstrap-apps")).unwrap();
+    std::fs::write(dir.path().join("argocd-bootstrap-apps/dev.yaml"), app).unwrap();
+    let lost = run(&["--env", "nope"]);
+    let said = text(&lost);
+    assert!(lost.status.code() == Some(2) && said.contains("nothing was locked"), "{said}");
+    assert!(!said.contains("portolan.lock"), "there is none: {said}");
+}

@@ -105,15 +105,20 @@ pub fn run(ask: &Ask<'_>, tell: &mut dyn FnMut(&Reference, usize)) -> io::Result
     let mut done: BTreeMap<Reference, (State, Option<Problem>)> = BTreeMap::new();
     let mut named;
     let mut whole;
+    let mut refused;
     let mut round = 0;
     loop {
         (named, whole) = (BTreeMap::<Reference, BTreeSet<ObjectKey>>::new(), true);
+        refused = Vec::new();
         for env in ask.envs {
             let charts = Charts { store: Some(ask.store.clone()), lock: Some(Arc::new(lock.clone())) };
             let tools = Tools { charts, ..ask.tools.clone() };
             let read = Tree::new(ask.dir, env, ask.root, tools).read(&Touched::All);
-            let lost = read.problems.into_values().flatten().filter(render::is_lost);
-            let lost: Vec<Problem> = lost.collect();
+            let (lost, told): (Vec<Problem>, Vec<Problem>) =
+                read.problems.into_values().flatten().partition(render::is_lost);
+            // While rendering it is one source of several that are not read; here it is what was asked for.
+            let never = told.into_iter().filter(render::is_never_fetched);
+            refused.extend(never.map(|one| problems::not_fetched(&one.object, &one.field, one.message)));
             report.lost |= !lost.is_empty();
             report.problems.extend(lost);
             whole &= read.whole.unsure.is_empty();
@@ -135,6 +140,7 @@ pub fn run(ask: &Ask<'_>, tell: &mut dyn FnMut(&Reference, usize)) -> io::Result
     if report.lost {
         return Ok(report);
     }
+    report.problems.extend(refused);
     for (reference, (state, problem)) in done {
         let by = named.remove(&reference).unwrap_or_default();
         let locked = lock.charts.get(&reference).cloned();

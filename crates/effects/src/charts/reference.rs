@@ -54,12 +54,13 @@ impl Reference {
         let (scheme, rest) = repository.split_once("://").unwrap_or(("oci", repository));
         let rest = rest.trim_end_matches('/');
         let scheme = scheme.to_lowercase();
-        if !matches!(&*scheme, "https" | "http" | "oci") || rest.is_empty() || rest.starts_with('/') {
-            return Err(Unusable::Scheme(repository.to_owned()));
-        }
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        // Before anything repeats the URL.
         if authority.contains('@') {
             return Err(Unusable::Credentials);
+        }
+        if !matches!(&*scheme, "https" | "http" | "oci") || rest.is_empty() || rest.starts_with('/') {
+            return Err(Unusable::Scheme(repository.to_owned()));
         }
         if rest.chars().any(|c| c.is_whitespace() || c.is_control() || matches!(c, '\\' | '"')) {
             return Err(Unusable::Scheme(repository.to_owned()));

@@ -61,7 +61,7 @@ use crate::{charts::Store, confined::run::Limits};
 pub use discover::environments;
 pub use jobs::Jobs;
 pub use remote::Charts;
-pub(crate) use remote::is_lost;
+pub(crate) use remote::{is_lost, is_never_fetched};
 pub use sets::Cluster;
 pub use touched::Touched;
 pub use tree::{Difference, Tree, Whole, Work, render};

@@ -33,6 +33,22 @@ pub(crate) fn is_lost(problem: &Problem) -> bool {
     problem.code.0 == 600
 }
 
+/// What a finding says of a chart whose URL nobody asks.
+pub(super) const NEVER_FETCHED: &str = "is never fetched: ";
+
+/// Whether a chart of another place is named in a way that nobody fetches.
+pub(crate) fn is_never_fetched(problem: &Problem) -> bool {
+    matches!(problem.code.0, 607 | 609) && problem.message.contains(NEVER_FETCHED)
+}
+
+/// Where a dependency has its chart from; `None` where nobody can tell: "@name" and "alias:name" stand for a repository that
+/// only Helm's configuration of somebody knows.
+pub(super) fn of_dependency(dependency: &Dependency, asked: &str) -> Option<Result<Reference, Unusable>> {
+    let of = &dependency.repository;
+    let known = !of.is_empty() && !of.starts_with('@') && !of.starts_with("alias:");
+    known.then(|| Reference::new(of, &dependency.name, asked))
+}
+
 /// The charts that one source names.
 pub(super) struct Pins<'a> {
     checkout: &'a Checkout,
@@ -58,6 +74,8 @@ pub(super) enum Absent {
     NotLocked(String),
     /// What is here is not what the lock says.
     Damaged(String),
+    /// Nobody asks for it as it is named.
+    Unusable(Unusable),
 }
 
 impl Absent {
@@ -66,6 +84,7 @@ impl Absent {
         match self {
             Self::NotLocked(why) => (problems::not_locked, format!("{what} {why}")),
             Self::Damaged(why) => (problems::chart_damaged, format!("{what} is not what {FILE} says: {why}")),
+            Self::Unusable(why) => (problems::remote_source, format!("{what} {NEVER_FETCHED}{why}")),
         }
     }
 }
@@ -111,13 +130,7 @@ impl<'a> Pins<'a> {
         dependency: &Dependency,
         exact: Option<&str>,
     ) -> Option<Result<Taken, Absent>> {
-        let asked = exact.unwrap_or(&dependency.version);
-        // "@name" and "alias:name" stand for a repository that only Helm's configuration of somebody knows.
-        let of = &dependency.repository;
-        if of.is_empty() || of.starts_with('@') || of.starts_with("alias:") {
-            return None;
-        }
-        let reference = Reference::new(of, &dependency.name, asked).ok()?;
+        let reference = of_dependency(dependency, exact.unwrap_or(&dependency.version))?.ok()?;
         Some(self.take(&reference))
     }
 }
@@ -153,8 +166,8 @@ impl Reader<'_> {
             None => return false,
             Some(Ok(named)) => named,
             Some(Err(why)) => {
-                let message = format!("chart {} is never fetched: {why}", source.chart);
-                self.fail(problems::remote_source, ".repoURL", message);
+                let (report, message) = Absent::Unusable(why).told(&format!("chart {}", source.chart));
+                self.fail(report, ".repoURL", message);
                 return true;
             }
         };

@@ -26,7 +26,7 @@ use super::{
     parameters,
     part::{Change, PartKey},
     problems,
-    remote::{Pins, Taken},
+    remote::{NEVER_FETCHED, Pins, Taken, of_dependency},
     stage,
     stamp::Stamp,
     touched::Touched,
@@ -416,10 +416,11 @@ impl Reader<'_> {
             self.out.values.push((dependency.name.clone(), dependency.version.clone(), own));
         }
         for dependency in staged.left_out.iter().filter(|dependency| dependency.enabled(&values)) {
-            let message = format!(
-                "dependency {} {} of {shown} is neither vendored nor locked, and was taken out",
-                dependency.name, dependency.version
-            );
+            let why = match of_dependency(dependency, &dependency.version) {
+                Some(Err(why)) => format!("{NEVER_FETCHED}{why}; it was taken out"),
+                _ => "is neither vendored nor locked, and was taken out".to_owned(),
+            };
+            let message = format!("dependency {} {} of {shown} {why}", dependency.name, dependency.version);
             self.report(problems::dependency_left_out, ".path", message);
         }
         let part = self.part(folder);

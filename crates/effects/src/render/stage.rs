@@ -98,7 +98,7 @@ fn add_chart(
                 Some(Err(Absent::Damaged(why))) => {
                     let _ = damaged.get_or_insert((dependency.name.clone(), why));
                 }
-                Some(Err(Absent::NotLocked(_))) | None => {}
+                Some(Err(Absent::NotLocked(_) | Absent::Unusable(_))) | None => {}
             }
             taken.contains_key(&dependency.name)
         });

@@ -37,7 +37,7 @@ pub struct ZoneContents {
 #[derive(Debug, thiserror::Error)]
 pub enum EmbeddedError {
     /// The sockets could not be bound.
-    #[error("the DNS server cannot listen on {address}: {source}")]
+    #[error("the DNS server cannot listen on {address}")]
     Bind {
         /// Where.
         address: SocketAddr,

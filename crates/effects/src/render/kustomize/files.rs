@@ -366,9 +366,10 @@ impl Collector<'_> {
                         self.out.absent.push((format!("chart {name} {version} of {repo}"), absent));
                         continue;
                     }
-                    Err(_) => {
-                        let named = format!("chart {name} {version} of {repo}");
-                        self.out.remote.push((file.display().to_string(), named));
+                    Err(why) => {
+                        // Not with its URL, which may hold a password.
+                        let named = format!("chart {name} {version} of {}", file.display());
+                        self.out.absent.push((named, Absent::Unusable(why)));
                         continue;
                     }
                 }
