@@ -3,24 +3,29 @@
 
 use std::collections::BTreeSet;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 use chrono_tz::Tz;
 use croner::{
     Cron,
     parser::{CronParser, Seconds, Year},
 };
 
-use crate::{Instant, Name};
+use crate::Instant;
+
+/// How many of a Certificate's are looked at: each is looked up at every look at the certificate.
+pub const MOST: usize = 64;
+/// Nothing that begins later than so many years on is looked for (robfig/cron, `SpecSchedule.Next`).
+const YEARS: i32 = 5;
+/// Days of the months, in the longest year.
+const LAST_DAYS: [u32; 12] = [31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
 
 /// Windows that come again and again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Windows {
-    /// Cron expression by which they begin.
-    pub cron: Name,
-    /// Name of the time zone; empty is UTC.
-    pub zone: Name,
     /// How long each lasts, in milliseconds.
     pub length: i64,
+    /// `None` where they cannot be read, or never begin: nobody searches the calendar for a 30 February.
+    begins: Option<(Cron, Tz)>,
 }
 
 /// Fields of an expression: their name, least and most, and names of values.
@@ -44,6 +49,16 @@ const DESCRIPTORS: [(&str, &str); 7] = [
 ];
 
 impl Windows {
+    /// By a cron expression, in a time zone (empty is UTC), each so many milliseconds long. Read here, once.
+    pub fn new(cron: &str, zone: &str, length: i64) -> Self {
+        let begins = || {
+            let schedule = Self::schedule(cron).ok()?;
+            let zone = Self::time_zone(zone).ok()?;
+            comes(&schedule).then_some((schedule, zone))
+        };
+        Self { length, begins: begins() }
+    }
+
     /// The beginnings.
     ///
     /// # Errors
@@ -82,26 +97,37 @@ impl Windows {
         if utc { Ok(Tz::UTC) } else { zone.parse().map_err(|_| format!("unknown time zone {zone}")) }
     }
 
-    fn parts(&self) -> Option<(Cron, Tz)> {
-        Some((Self::schedule(&self.cron).ok()?, Self::time_zone(&self.zone).ok()?))
-    }
-
     /// Whether an instant lies in one of them. Not if they cannot be read.
     pub fn hold(&self, at: Instant) -> bool {
         let latest = || {
-            let (cron, zone) = self.parts()?;
-            let begin = cron.find_previous_occurrence(&zoned(at, zone)?, true).ok()?;
+            let (cron, zone) = self.begins.as_ref()?;
+            let begin = cron.find_previous_occurrence(&zoned(at, *zone)?, true).ok()?;
             Some(begin.timestamp_millis())
         };
         latest().is_some_and(|begin| at.0 <= begin.saturating_add(self.length))
     }
 
-    /// When the next one begins after an instant.
+    /// When the next one begins after an instant, if within five years.
     pub fn next(&self, after: Instant) -> Option<Instant> {
-        let (cron, zone) = self.parts()?;
-        let begin = cron.find_next_occurrence(&zoned(after, zone)?, false).ok()?;
-        Some(Instant(begin.timestamp_millis()))
+        let (cron, zone) = self.begins.as_ref()?;
+        let after = zoned(after, *zone)?;
+        let begin = cron.find_next_occurrence(&after, false).ok()?;
+        (begin.year() <= after.year().saturating_add(YEARS)).then(|| Instant(begin.timestamp_millis()))
     }
+}
+
+/// Whether one of its days is in one of its months. Without this the calendar is searched to its end, for each look anew.
+fn comes(schedule: &Cron) -> bool {
+    let text = schedule.pattern.to_string();
+    let fields: Vec<&str> = text.split_whitespace().collect();
+    let [_, _, days, months, "*"] = fields[..] else {
+        // Some day of the week is in every month.
+        return true;
+    };
+    // As `values` writes them: one by one.
+    let first = days.split(',').filter_map(|day| day.parse::<u32>().ok()).min().unwrap_or(1);
+    let last = |month: &str| LAST_DAYS.get(month.parse::<usize>().ok()?.checked_sub(1)?).copied();
+    months == "*" || months.split(',').filter_map(last).any(|last| first <= last)
 }
 
 fn zoned(at: Instant, zone: Tz) -> Option<DateTime<Tz>> {
@@ -172,8 +198,7 @@ mod tests {
 
     #[test]
     fn windows_begin_by_the_clock_of_their_zone() {
-        let nights =
-            |zone: &str| Windows { cron: "0 2 * * sat,sun".into(), zone: zone.into(), length: 2 * 3_600_000 };
+        let nights = |zone: &str| Windows::new("0 2 * * sat,sun", zone, 2 * 3_600_000);
         // 2026-11-28 is a Saturday.
         for (zone, before, inside, last, after) in [
             (
@@ -213,7 +238,7 @@ mod tests {
     #[test]
     fn fields_are_read_as_upstream_reads_them() {
         let begins = |cron: &str, after: &str| {
-            let windows = Windows { cron: cron.into(), zone: "".into(), length: 0 };
+            let windows = Windows::new(cron, "", 0);
             windows.next(at(after)).map(Instant::rfc3339)
         };
         // 2026-11-29 is a Sunday.
@@ -233,6 +258,29 @@ mod tests {
             assert_eq!(begins(cron, "2026-11-29T10:30:00Z").as_deref(), Some(next), "{cron}");
         }
         assert_eq!(begins("0 0 31 2 *", "2026-11-29T10:30:00Z"), None);
+    }
+
+    #[test]
+    fn what_never_comes_is_known_at_once_and_nothing_is_searched_for_beyond_five_years() {
+        for cron in ["0 0 30 2 *", "0 0 30,31 feb ?", "* * 31 2,4,6,9,11 *", "0 0 */30 2 *,1", "0 0 31 4/5 *"]
+        {
+            let comes = Windows::new(cron, "Europe/Berlin", 60_000).begins.is_some();
+            // 1 and 31 are every thirtieth day; 4/5 is April and September.
+            assert_eq!(comes, cron.contains("*/30"), "{cron}");
+        }
+        for cron in
+            ["0 0 29 2 *", "0 0 30 2 5", "0 0 31 2,3 *", "0 0 * 2 *", "0 0 30 * *", "0 0 */2 2 1", "@yearly"]
+        {
+            assert!(Windows::new(cron, "", 60_000).begins.is_some(), "{cron}");
+        }
+        // 2100 is no leap year.
+        let leap = Windows::new("0 0 29 2 *", "", 60_000);
+        assert_eq!(leap.next(at("2096-02-28T00:00:00Z")), Some(at("2096-02-29T00:00:00Z")));
+        assert_eq!(leap.next(at("2097-01-01T00:00:00Z")), None);
+        assert_eq!(leap.next(at("2099-01-01T00:00:00Z")), Some(at("2104-02-29T00:00:00Z")));
+        // Told apart by what they say.
+        assert_ne!(leap, Windows::new("0 0 28 2 *", "", 60_000));
+        assert_ne!(leap, Windows::new("0 0 29 2 *", "Europe/Berlin", 60_000));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::{
         NameConstraints, OutputFormats, Pkcs12Profile, Points, Solver, StoreForm, StorePassword, Subject,
     },
     nearest,
-    schedule::Windows,
+    schedule::{self, Windows},
 };
 
 /// What an issuer may be.
@@ -205,7 +205,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
         refused,
         renewal_disabled: spec.get("renewal").get("policy").text() == Some("Disabled"),
-        windows: windows(&spec),
+        windows: windows(root, &spec),
         keystores: keystores(&spec),
         formats: OutputFormats { der: format("DER"), combined: format("CombinedPEM") },
         secret_annotations: template.get("annotations").map(),
@@ -260,13 +260,21 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
 }
 
 /// The windows of `renewal`; the webhook has refused what cannot be read.
-fn windows(spec: &Node<'_>) -> Vec<Windows> {
-    let one = |node: &Node<'_>| Windows {
-        cron: node.get("cron").name(),
-        zone: node.get("timezone").name(),
-        length: node.get("windowDuration").millis().unwrap_or_default(),
+fn windows(root: &mut Root<'_>, spec: &Node<'_>) -> Vec<Windows> {
+    let one = |node: &Node<'_>| {
+        let text = |field| node.get(field).text().unwrap_or_default().to_owned();
+        let length = node.get("windowDuration").millis().unwrap_or_default();
+        Windows::new(&text("cron"), &text("timezone"), length)
     };
-    spec.get("renewal").get("windows").items().iter().map(one).collect()
+    let windows = spec.get("renewal").get("windows").items();
+    if windows.len() > schedule::MOST {
+        // Those that are left are windows that were asked for.
+        let message =
+            format!("{} windows: it is renewed in the first {} only", windows.len(), schedule::MOST);
+        let hint = "write one window for several hours or days, such as 0 1-5 * * sat,sun";
+        root.problem(323, Severity::Warning, "spec.renewal.windows", message, hint);
+    }
+    windows.iter().take(schedule::MOST).map(one).collect()
 }
 
 /// The keystores that are to be created.

@@ -206,3 +206,19 @@ fn of_an_object_with_a_value_of_another_type_nothing_is_made() {
     let label = read("apiVersion: v1\nkind: Namespace\nmetadata: {name: shop, labels: {team: 1}}\n");
     assert_eq!((label.fact, &*label.problems[0].field), (None, "metadata.labels.team"));
 }
+
+#[test]
+fn of_more_windows_than_are_looked_at_the_first_count_and_it_is_said() {
+    let certificate = |windows: usize| {
+        let all = "{cron: '0 0 30 2 *', windowDuration: 1h}, ".repeat(windows);
+        let got = read(&format!(
+            "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {{name: c, namespace: ns}}\nspec:\n  secretName: s\n  dnsNames: [a.example]\n  issuerRef: {{name: i}}\n  renewal: {{policy: RenewBefore, windows: [{all}]}}\n"
+        ));
+        let Some(Fact::Certificate(certificate)) = got.fact else { panic!("{:?}", got.problems) };
+        let told: Vec<_> = got.problems.iter().map(|p| (p.code.0, p.message.clone())).collect();
+        (certificate.windows.len(), told)
+    };
+    assert_eq!(certificate(64), (64, vec![]));
+    let message = "65 windows: it is renewed in the first 64 only".into();
+    assert_eq!(certificate(65), (64, vec![(323, message)]));
+}
