@@ -190,6 +190,8 @@ pub struct Driver {
     unkept: BTreeMap<&'static str, Vec<u8>>,
     /// What is opened and mirrored is written again too.
     rewrite_secrets: bool,
+    /// Of the Certificates that shims made before the start, those that nothing asks for have gone.
+    shims_known: bool,
     /// Private keys that SealedSecrets are opened with.
     keys: SealingKeys,
     /// What was told of failed rules.
@@ -314,6 +316,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         patience: envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE),
         unkept: BTreeMap::new(),
         rewrite_secrets: false,
+        shims_known: false,
         keys,
         held: Arc::default(),
         state,

@@ -1,10 +1,10 @@
-//! Certificates that objects ask for by annotations, as cert-manager's shims make them: held in memory, since they follow from
-//! the repository. What they were issued is kept.
+//! Certificates that objects ask for by annotations, as cert-manager's shims make them. They are stored: whose one is, and how it
+//! was before an annotation broke, does not follow from the repository.
 
-use portolan_core::certificates::rows::ShimCertificate;
+use portolan_core::certificates::rows::{Settings, ShimCertificate};
 use portolan_effects::store::Write;
 use portolan_engine::Changes;
-use portolan_model::{Object, input::Maker};
+use portolan_model::{Name, Object, ObjectKey, input::Maker};
 
 use super::Driver;
 
@@ -19,6 +19,10 @@ impl Driver {
         let gone = gone.map(|row| row.object());
         let gone = gone.filter(|key| self.store.get(key).is_some_and(|stored| stored.manager == SHIM));
         let mut writes: Vec<Write> = gone.map(|key| Write::Delete(key, SHIM)).collect();
+        let known = self.reading.done && self.engine.get::<Settings>(&Name::default()).is_some();
+        if known && (self.rewrite_secrets || !std::mem::replace(&mut self.shims_known, true)) {
+            writes.extend(self.unasked().map(|key| Write::Delete(key, SHIM)));
+        }
         if self.rewrite_secrets {
             writes.extend(self.engine.rows::<ShimCertificate>().filter_map(|row| self.shim(row)));
         } else {
@@ -29,6 +33,13 @@ impl Driver {
         }
     }
 
+    /// Those that nothing asks for, such as what lost its annotation while nothing ran.
+    fn unasked(&self) -> impl Iterator<Item = ObjectKey> {
+        let made = self.store.list().filter(|stored| stored.manager == SHIM);
+        made.map(|stored| stored.object.key.clone())
+            .filter(|key| self.engine.get::<ShimCertificate>(&key.name).is_none())
+    }
+
     /// The Certificate under its owner, and where that stands.
     fn shim(&self, row: &ShimCertificate) -> Option<Write> {
         let mut body = row.body.clone()?;
@@ -36,6 +47,6 @@ impl Driver {
         let uid = owner.stamp.as_ref().map(|stamp| &*stamp.uid);
         body["metadata"]["ownerReferences"][0]["uid"] = uid.into();
         let object = Object::from_json(body, owner.origin.clone()).ok()?;
-        Some(Write::Hold(Box::new(object), SHIM))
+        Some(Write::Apply(Box::new(object), SHIM))
     }
 }

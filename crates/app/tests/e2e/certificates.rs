@@ -224,6 +224,54 @@ fn a_gateway_that_names_an_issuer_gets_its_certificate() {
     assert!(secret.status.success(), "what was issued stays");
 }
 
+/// Whose a Certificate is outlives a restart: a newcomer whose name comes first does not get it, a broken annotation does not lose
+/// it, and it goes where the annotation went while nothing ran.
+#[test]
+fn a_restart_leaves_the_certificate_of_a_gateway_with_whom_it_was_made_for() {
+    let Some(envoy) = envoy("e2e gateway shim over a restart") else { return };
+    let mut instance = Instance::start(first_steps(), envoy);
+    let gateway = |name: &str, annotations: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {{name: {name}, namespace: shim, annotations: {{{annotations}}}}}\nspec:\n  gatewayClassName: infra-shared-01\n  listeners: [{{name: https, port: 443, protocol: HTTPS, hostname: {name}.shim.example.com, tls: {{certificateRefs: [{{name: shared}}]}}, allowedRoutes: {{namespaces: {{from: All}}}}}}]\n---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: shim-{name}, namespace: team-a}}\nspec:\n  parentRefs: [{{name: {name}, namespace: shim}}]\n  hostnames: [{name}.shim.example.com]\n  rules: [{{backendRefs: [{{name: app1, port: 80}}]}}]\n"
+        )
+    };
+    let certificate = |instance: &Instance| -> Option<Value> {
+        let output = instance.run(&["get", "certificate", "shim/shared", "--output", "json"]);
+        serde_json::from_slice(&output.stdout).ok()
+    };
+    let own = "cert-manager.io/issuer: own, cert-manager.io/duration: 48h";
+    instance.write("shim.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: shim}\n---\napiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: own, namespace: shim}\nspec: {selfSigned: {}}\n---\napiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {name: other, namespace: shim}\nspec: {selfSigned: {}}\n");
+    instance.write("zg.yaml", &gateway("zg", own));
+    let entry = instance.reach("zg.shim.example.com", "live");
+    let made = certificate(&instance).unwrap();
+    instance.write("ag.yaml", &gateway("ag", "cert-manager.io/issuer: other"));
+    let told = instance.wait("who keeps it", || finding(&instance, "PTL-0363"));
+    assert_eq!(told["object"], "Gateway/shim/ag");
+    instance.kill_nine();
+    instance.up();
+    let again = instance.reach("zg.shim.example.com", "live");
+    assert_eq!(again["certificate"]["serial"], entry["certificate"]["serial"]);
+    let told = instance.wait("who keeps it", || finding(&instance, "PTL-0363"));
+    assert_eq!(told["object"], "Gateway/shim/ag");
+    let kept = certificate(&instance).unwrap();
+    assert_eq!((&kept["spec"], &kept["metadata"]), (&made["spec"], &made["metadata"]));
+    // What cannot be used changes nothing, whenever it came.
+    instance.write("zg.yaml", &gateway("zg", "cert-manager.io/issuer: own, cert-manager.io/duration: xx"));
+    instance.wait("the finding", || finding(&instance, "PTL-0361"));
+    instance.kill_nine();
+    instance.up();
+    instance.wait("the finding", || finding(&instance, "PTL-0361"));
+    let again = instance.reach("zg.shim.example.com", "live");
+    assert_eq!(again["certificate"]["serial"], entry["certificate"]["serial"]);
+    assert_eq!(certificate(&instance).unwrap()["spec"], made["spec"]);
+    instance.kill_nine();
+    std::fs::remove_file(instance.dir.path().join("ag.yaml")).unwrap();
+    instance.write("zg.yaml", &gateway("zg", ""));
+    instance.up();
+    instance.wait("the Certificate to go", || certificate(&instance).is_none().then_some(()));
+    instance.reach("zg.shim.example.com", "live");
+}
+
 /// Its CA is not there yet: who asks for it has a certificate that nobody can verify, its host is pending, also over a restart,
 /// and what the issuer signs takes its place.
 #[test]

@@ -3,8 +3,8 @@
 //!
 //! One Certificate a Secret, named as the Secret, for the hosts of all listeners that name it. It belongs to the object: another
 //! object that names the same Secret, and whoever wrote a Certificate of that name, is never written over. Where the object
-//! says something that cannot be used, the Certificate stays as it was. Other than upstream, a Certificate goes with its
-//! annotation: what stands here follows from the repository alone.
+//! says something that cannot be used, the Certificate stays as it was. Both hold over a restart: what is made is stored. Other than
+//! upstream, a Certificate goes with its annotation: nothing stands here that the repository does not ask for.
 
 mod annotations;
 mod csv;

@@ -94,6 +94,30 @@ fn whose_certificate_it_is_keeps_it_whatever_the_names() {
     assert_eq!((made(&engine).unwrap().0, codes(&engine)), ("a".into(), vec![]));
 }
 
+/// As after a restart: the store is there before it is known what cert-manager is told, and the newcomer's name comes first.
+#[test]
+fn whose_certificate_it_was_has_it_after_a_restart() {
+    for (annotations, stays) in [("", false), (", cert-manager.io/duration: xx", true)] {
+        let mut before = engine();
+        apply(&mut before, &gateway("z", ISSUER, "z.example.com"));
+        let stored = before.rows::<ShimCertificate>().next().unwrap().body.clone().unwrap();
+        let mut engine = world::engine();
+        let stored = Object::from_json(stored, Origin::default()).unwrap();
+        world::put(&mut engine, &stored.key, intake(&stored).written_by(Maker::Shim.manager()));
+        apply(&mut engine, &gateway("a", ISSUER, "a.example.com"));
+        apply(&mut engine, &gateway("z", &format!("{ISSUER}{annotations}"), "z.example.com"));
+        assert_eq!(made(&engine), None, "not before it is known");
+        engine.put(Settings {
+            key: Name::default(),
+            cluster_resource_namespace: "cert-manager".into(),
+            shim: ShimSettings::default(),
+        });
+        step(&mut engine);
+        let names = (!stays).then(|| "[\"z.example.com\"]".to_owned());
+        assert_eq!(made(&engine), Some(("z".into(), names)));
+    }
+}
+
 #[test]
 fn nothing_is_asked_before_it_is_known_what_cert_manager_is_told() {
     let mut engine = world::engine();
