@@ -4,6 +4,7 @@ mod writing;
 
 use std::{
     collections::BTreeSet,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
@@ -33,15 +34,33 @@ const SECOND_LOOK: Duration = Duration::from_millis(100);
 /// While not every folder can be watched, all of them are looked at so often.
 const UNWATCHED: Duration = Duration::from_secs(3);
 
+/// How often it is looked whether the folder is still the one that is watched.
+const REPLACED: Duration = Duration::from_secs(3);
+
 /// Watches a folder and all that is below.
 pub struct Watch {
     watcher: Mutex<RecommendedWatcher>,
     root: PathBuf,
+    /// Which folder is watched; `None` while there is none. A watch is of a folder, whatever its path becomes.
+    watched: Mutex<Option<Which>>,
+    /// When that was looked at last.
+    compared: Mutex<Instant>,
     seen: Arc<Seen>,
     /// Every folder is watched.
     whole: AtomicBool,
     /// When all were looked at last, since not every one is watched.
     looked: Mutex<Instant>,
+}
+
+/// Which folder a path leads to: device, inode, and when it was made, since numbers are given anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Which(u64, u64, Option<std::time::SystemTime>);
+
+impl Which {
+    fn of(path: &Path) -> Option<Self> {
+        let meta = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_dir)?;
+        Some(Self(meta.dev(), meta.ino(), meta.created().ok()))
+    }
 }
 
 /// Changes that belong together.
@@ -57,6 +76,8 @@ pub struct Burst {
 
 #[derive(Default)]
 struct Seen {
+    /// The folder itself.
+    root: PathBuf,
     state: Mutex<State>,
     wake: Notify,
 }
@@ -67,6 +88,8 @@ struct State {
     first: Option<Instant>,
     last: Option<Instant>,
     removed: bool,
+    /// The folder itself has gone from its path.
+    lost: bool,
     writing: Writing,
 }
 
@@ -75,8 +98,23 @@ struct State {
 /// # Errors
 /// When the folder itself cannot be watched.
 pub fn watch(root: &Path) -> notify::Result<Watch> {
-    let seen = Arc::new(Seen::default());
-    let handler = Arc::clone(&seen);
+    let seen = Arc::new(Seen { root: root.to_owned(), ..Seen::default() });
+    let which = Which::of(root);
+    let (watcher, whole) = watcher(root, &seen)?;
+    Ok(Watch {
+        watcher: Mutex::new(watcher),
+        root: root.to_owned(),
+        watched: Mutex::new(which),
+        compared: Mutex::new(Instant::now()),
+        seen,
+        whole: AtomicBool::new(whole),
+        looked: Mutex::new(Instant::now()),
+    })
+}
+
+/// Watches what is at `root` now; whether every folder is watched.
+fn watcher(root: &Path, seen: &Arc<Seen>) -> notify::Result<(RecommendedWatcher, bool)> {
+    let handler = Arc::clone(seen);
     // Through a link a folder would be known by two paths, and only one of them would be told.
     let config = Config::default().with_follow_symlinks(false);
     let mut watcher = RecommendedWatcher::new(move |event| handler.note(event), config)?;
@@ -88,8 +126,7 @@ pub fn watch(root: &Path) -> notify::Result<Watch> {
             let _ = watcher.watch(&folder, RecursiveMode::NonRecursive);
         }
     }
-    let (root, whole) = (root.to_owned(), AtomicBool::new(whole.is_ok()));
-    Ok(Watch { watcher: Mutex::new(watcher), root, seen, whole, looked: Mutex::new(Instant::now()) })
+    Ok((watcher, whole.is_ok()))
 }
 
 /// The folders below one that can be looked into.
@@ -111,21 +148,19 @@ impl Watch {
     /// The next burst, once it has ended.
     pub async fn next(&self) -> Burst {
         loop {
+            self.follow_root();
             let whole = self.whole.load(Ordering::Relaxed);
             if !whole {
                 self.look_everywhere();
             }
             match self.seen.wait() {
-                Wait::Idle if whole => {
-                    self.seen.wake.notified().await;
-                    continue;
-                }
                 Wait::Idle => {
-                    let _ = tokio::time::timeout(UNWATCHED, self.seen.wake.notified()).await;
+                    let wait = if whole { REPLACED } else { UNWATCHED };
+                    let _ = tokio::time::timeout(wait, self.seen.wake.notified()).await;
                     continue;
                 }
                 Wait::Writing(wait) => {
-                    let wait = if whole { wait } else { wait.min(UNWATCHED) };
+                    let wait = wait.min(if whole { REPLACED } else { UNWATCHED });
                     let _ = tokio::time::timeout(wait, self.seen.wake.notified()).await;
                     continue;
                 }
@@ -152,6 +187,38 @@ impl Watch {
 }
 
 impl Watch {
+    /// A folder that is replaced, moved away or back is another one for those who watch: the one that is there now is watched, and
+    /// all of it is looked at.
+    fn follow_root(&self) {
+        let lost = {
+            let mut state = self.seen.state.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut state.lost)
+        };
+        let mut compared = self.compared.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lost && compared.elapsed() < REPLACED {
+            return;
+        }
+        *compared = Instant::now();
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Which::of(&self.root);
+        if !lost && now == *watched {
+            return;
+        }
+        *watched = None;
+        if now.is_some() {
+            match watcher(&self.root, &self.seen) {
+                Ok((watcher, whole)) => {
+                    *self.watcher.lock().unwrap_or_else(PoisonError::into_inner) = watcher;
+                    self.whole.store(whole, Ordering::Relaxed);
+                    *watched = now;
+                }
+                // It is tried again at the next look.
+                Err(why) => tracing::warn!(%why, "the folder cannot be watched"),
+            }
+        }
+        self.seen.add(Touched::All, false);
+    }
+
     /// Changes of what is not watched are not told; perhaps it can be watched by now.
     fn look_everywhere(&self) {
         let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
@@ -190,11 +257,14 @@ impl Seen {
         if event.need_rescan() {
             return self.add(Touched::All, false);
         }
+        let leaves = matches!(event.kind, EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(_)));
+        let lost = leaves && event.paths.contains(&self.root);
         let paths = event.paths.into_iter().filter(|path| is_relevant(path));
         let mut touched = BTreeSet::new();
         let mut removed = false;
         {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.lost |= lost;
             let (writing, now) = (&mut state.writing, Instant::now());
             for path in paths {
                 match event.kind {
@@ -331,6 +401,57 @@ mod tests {
         assert_eq!(seen.take().unwrap().touched, Touched::All);
         seen.note(Ok(Event::new(EventKind::Any).add_path("/r/.git/index".into())));
         assert!(seen.take().is_none());
+    }
+
+    /// Moved away, put back as another, moved back, and made anew at once: what is there is watched.
+    #[tokio::test]
+    async fn a_folder_that_is_replaced_is_watched_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, away) = (dir.path().canonicalize().unwrap().join("pf"), dir.path().join("away"));
+        std::fs::create_dir(&root).unwrap();
+        let watch = watch(&root).unwrap();
+        let told = async |what: &str, wanted: &dyn Fn(&Burst) -> bool| {
+            let told = async { while !wanted(&watch.next().await) {} };
+            let told = tokio::time::timeout(Duration::from_secs(30), told).await;
+            assert!(told.is_ok(), "{what} is not told");
+        };
+        let all = |burst: &Burst| burst.touched == Touched::All;
+        let replace: [(&str, &dyn Fn()); 3] = [
+            ("another", &|| std::fs::create_dir_all(root.join("deep")).unwrap()),
+            ("moved back", &|| std::fs::rename(&away, &root).unwrap()),
+            ("another again", &|| std::fs::create_dir_all(root.join("deep")).unwrap()),
+        ];
+        for (how, replace) in replace {
+            let _ = std::fs::remove_dir_all(&away);
+            std::fs::rename(&root, &away).unwrap();
+            told(&format!("{how}: that it is gone"), &all).await;
+            replace();
+            told(&format!("{how}: that it is there"), &all).await;
+            let file = root.join("deep/a.yaml");
+            std::fs::write(&file, "1").unwrap();
+            let edit = |burst: &Burst| matches!(&burst.touched, Touched::Paths(all) if all.contains(&file));
+            told(&format!("{how}: an edit"), &edit).await;
+        }
+        std::fs::remove_dir_all(&root).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        told("one in its place", &all).await;
+        let file = root.join("b.yaml");
+        let mut n = 0;
+        // A look may have come between the two: the watch of what is there now is set with the next one.
+        tokio::time::timeout(Duration::from_secs(30), async {
+            loop {
+                std::fs::write(&file, n.to_string()).unwrap();
+                n += 1;
+                let Ok(burst) = tokio::time::timeout(Duration::from_secs(1), watch.next()).await else {
+                    continue;
+                };
+                if matches!(&burst.touched, Touched::Paths(all) if all.contains(&file)) {
+                    break;
+                }
+            }
+        })
+        .await
+        .unwrap();
     }
 
     /// Cut, filled in parts, and closed: told once, when it is whole; what else changes meanwhile is told, with the name of what is
