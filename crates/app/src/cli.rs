@@ -301,6 +301,12 @@ pub fn run() -> anyhow::Result<u8> {
             }
             Verb::Prune(args) => {
                 let client = client::Client::new(&instance::find(args.instance.state.as_deref())?)?;
+                if let Some(object) = args.objects.iter().find(|object| !object.contains('/')) {
+                    anyhow::bail!(
+                        "{object} names no object: write it as `portolan status` shows it, such as HTTPRoute/shop/shop; \
+                         all that stay are let go with --all"
+                    );
+                }
                 let asked = if args.all { vec!["all".to_owned()] } else { args.objects };
                 for object in &asked {
                     let json = client.post(&["prune", object]).await?;
