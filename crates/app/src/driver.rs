@@ -277,6 +277,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         (tools, jobs),
         args.cluster_resource_namespace.as_deref().map(Name::from),
         &store,
+        reload::known(&state),
     );
     // Sockets that no Gateway may be given.
     let api = run["api"].as_str().and_then(|address| address.parse().ok());
@@ -349,6 +350,7 @@ impl Driver {
         for key in &kept {
             self.put_stored(key);
         }
+        self.recall_components();
         self.await_envoy();
         recheck::start(self.events.clone());
         self.tell_exposed_keys();

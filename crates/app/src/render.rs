@@ -14,6 +14,7 @@ use portolan_core::{
     World,
     gitops::{
         configuration::{self, Environment},
+        known::{Known, Seen},
         ledger::{self, Entry},
     },
     simulate::simulate,
@@ -170,12 +171,19 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
 
 /// Settings that the repository gives to the components which Portolan stands in for.
 fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) -> Vec<Entry> {
-    let components = configuration::components(&rendered.whole.adapters);
+    let whole = &rendered.whole;
+    let known = Known::default().after(Seen {
+        root: whole.root.as_ref(),
+        applications: &whole.applications.iter().map(|app| &app.key).collect(),
+        components: &whole.adapters,
+        unsure: &whole.unsure,
+    });
+    let components = configuration::components(&known.components);
     rendered.problems.extend(components.problems);
     let made = configuration::configure(&Environment {
         name: env,
         components: &components.all,
-        applications: rendered.whole.applications.iter().map(|app| &app.key).collect(),
+        is_folder: known.is_folder,
         cluster_resource_namespace: None,
     });
     rendered.problems.extend(made.problems);

@@ -68,6 +68,8 @@ mod render;
 mod replaced;
 #[path = "e2e/restarts.rs"]
 mod restarts;
+#[path = "e2e/roots.rs"]
+mod roots;
 #[path = "e2e/seal.rs"]
 mod seal;
 #[path = "e2e/secrets.rs"]

@@ -8,6 +8,7 @@ pub mod adapters;
 pub mod configuration;
 pub mod glob;
 pub mod health;
+pub mod known;
 pub mod ledger;
 pub mod projects;
 pub mod rows;

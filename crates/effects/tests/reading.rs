@@ -10,7 +10,7 @@ use std::{
 };
 
 use portolan_effects::render::{Difference, Tools, Touched, Tree, Whole, render};
-use portolan_model::{Object, ObjectKey, Problem};
+use portolan_model::{Name, Object, ObjectKey, Problem};
 use portolan_testkit as testkit;
 use proptest::prelude::*;
 
@@ -417,4 +417,47 @@ fn a_chart_is_rendered_again_only_for_what_it_was_rendered_from() {
     write("crds/c.yaml", crd);
     let both = fs::read_to_string(root.join("argocd-bootstrap-apps/e.yaml")).unwrap();
     step("argocd-bootstrap-apps/e.yaml", &format!("{both}---\n{}", application("crds", "crds", 1)), 3);
+}
+
+/// A root that goes is named; what lies further down was never meant, over a restart too, unless somebody says so.
+#[test]
+fn a_root_that_is_gone_is_not_taken_for_one_that_lies_further_down() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap().join("repo");
+    let cache = dir.path().join("cache");
+    let tools = || Tools::new(None, cache.clone());
+    let write = |file: &str, text: &str| {
+        fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
+        fs::write(root.join(file), text).unwrap();
+    };
+    let start = "argocd-bootstrap-apps/e.yaml";
+    write(start, &application("one", "one", 0));
+    write("one/a.yaml", &map("m", "default", 1));
+    let mut tree = Tree::new(&root, "e", None, tools());
+    let known = tree.read(&Touched::All).whole.root;
+    assert_eq!(known.as_ref().map(ToString::to_string).as_deref(), Some("File/argocd-bootstrap-apps/e.yaml"));
+    let whole = fs::read_to_string(root.join(start)).unwrap();
+    fs::remove_dir_all(root.join("argocd-bootstrap-apps")).unwrap();
+    for chart in [false, true] {
+        if chart {
+            write("charts/app-of-apps/Chart.yaml", "apiVersion: v2\nname: app-of-apps\nversion: 1.0.0\n");
+            write("charts/app-of-apps/values.e.yaml", "a: 1\n");
+        }
+        let restarted = &mut Tree::new(&root, "e", None, tools()).started(known.clone());
+        for tree in [&mut tree, restarted] {
+            let read = tree.read(&Touched::All);
+            assert_eq!((read.whole.root, read.whole.applications.len(), read.objects.len()), (None, 0, 0));
+            assert!(read.whole.unsure.contains(&Name::default()));
+            let told: Vec<_> = read.problems.into_values().flatten().collect();
+            assert!(
+                told.iter().any(|problem| problem.code.0 == 600 && problem.object.name.name == start),
+                "{told:?}"
+            );
+        }
+    }
+    fs::remove_dir_all(root.join("charts")).unwrap();
+    let said = Tree::new(&root, "e", Some("one"), tools()).started(known).read(&Touched::All);
+    assert_eq!(said.objects.len(), 1, "{:?}", said.problems);
+    write(start, &whole);
+    assert!(tree.read(&Touched::All).objects.iter().any(|object| object.key.name.name == "m"));
 }

@@ -9,13 +9,15 @@ use std::{
 };
 
 use portolan_core::gitops::{
-    adapters::{Component, ComponentValues},
-    configuration::{self, Environment},
+    adapters::Component,
+    configuration::{self, Configuration, Environment},
+    known::{Known, Seen},
     ledger::Entry,
 };
 use portolan_effects::{
     folder::Burst,
     render::{ApplicationInfo, Difference, Jobs, Tools, Touched, Tree, Whole},
+    state_dir::StateDir,
     store::Store,
 };
 use portolan_model::{Instant, Name, Object, ObjectKey, Problem, input::SourceProblems};
@@ -72,8 +74,8 @@ pub struct Reading {
     pub substitutions: Vec<String>,
     /// What the repository says of the components that Portolan stands in for.
     components: Vec<Component>,
-    /// The same as it was read.
-    component_values: Vec<ComponentValues>,
+    /// The same as it was read, and where the environment starts; kept over restarts.
+    pub(super) known: Known,
     /// The repository was read whole since the start.
     pub(super) done: bool,
     /// Applications, parents first.
@@ -93,9 +95,11 @@ impl Reading {
         (tools, jobs): (Tools, Jobs),
         cluster_resource_namespace: Option<Name>,
         store: &Store,
+        known: Known,
     ) -> Self {
+        let tree = Tree::new(root, &env, start, tools).started(known.root.clone());
         Self {
-            tree: Some(Box::new(Tree::new(root, &env, start, tools))),
+            tree: Some(Box::new(tree)),
             env,
             cluster_resource_namespace,
             touched: Touched::All,
@@ -118,7 +122,7 @@ impl Reading {
             more: BTreeMap::new(),
             substitutions: Vec::new(),
             components: Vec::new(),
-            component_values: Vec::new(),
+            known,
             applications: Vec::new(),
             component_problems: Vec::new(),
             ledger: Vec::new(),
@@ -153,22 +157,25 @@ fn brought(store: &Store) -> BTreeSet<ObjectKey> {
     store.list().filter(|stored| stored.manager == GIT).map(|stored| stored.object.key.clone()).collect()
 }
 
-/// What the repository says of components: a source that could not be read still says what it did.
-fn still_said(old: Vec<ComponentValues>, whole: &Whole) -> Vec<ComponentValues> {
-    let mut all = whole.adapters.clone();
-    if whole.unsure.is_empty() {
-        return all;
-    }
-    let known: BTreeSet<&Name> = whole.applications.iter().map(|app| &app.key.name.name).collect();
-    let is_told = |one: &ComponentValues| {
-        whole.adapters.iter().any(|new| new.application == one.application && new.component == one.component)
+/// File of the state: what is known of root and components. Their values may hold credentials, as the repository does.
+const KNOWN: &str = "components.json";
+
+/// What an earlier run knew. What cannot be understood is not known, until the repository is read.
+pub fn known(state: &StateDir) -> Known {
+    let path = state.path().join(KNOWN);
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Known::default(),
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "settings of components are not known before the repository is read");
+            return Known::default();
+        }
     };
-    // An Application that is gone may be the child of one that could not be read.
-    let is_unsure =
-        |one: &ComponentValues| whole.unsure.contains(&one.application) || !known.contains(&one.application);
-    all.extend(old.into_iter().filter(|one| !is_told(one) && is_unsure(one)));
-    all.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
-    all
+    serde_json::from_slice(&text).unwrap_or_else(|_| {
+        // Why is not said: it may quote a value.
+        tracing::warn!(path = %path.display(), "it is damaged: settings of components are not known before the repository is read");
+        Known::default()
+    })
 }
 
 impl Driver {
@@ -312,25 +319,58 @@ impl Driver {
         self.facts = true;
     }
 
+    /// Puts the settings that an earlier run knew, before anything is done with what it left. Those of DNS come with the first
+    /// reading, since records are compared with all that is wanted.
+    pub(super) fn recall_components(&mut self) {
+        if self.reading.known.root.is_some() {
+            let made = self.configured();
+            self.put_settings(&made);
+        }
+    }
+
     /// Puts the settings that the repository gives to the components which Portolan stands in for. Gives what is wrong with
     /// them.
     fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
-        let old = mem::take(&mut self.reading.component_values);
-        let values = still_said(old, whole);
-        let read = configuration::components(&values);
-        (self.reading.components, self.reading.component_problems) = (read.all, read.problems);
-        self.reading.ledger = read.ledger;
-        self.reading.component_values = values;
-        let made = configuration::configure(&Environment {
-            name: &self.reading.env,
-            components: &self.reading.components,
-            applications: whole.applications.iter().map(|app| &app.key).collect(),
-            cluster_resource_namespace: self.reading.cluster_resource_namespace.as_ref(),
+        let old = self.reading.known.clone();
+        let known = old.clone().after(Seen {
+            root: whole.root.as_ref(),
+            applications: &whole.applications.iter().map(|app| &app.key).collect(),
+            components: &whole.adapters,
+            unsure: &whole.unsure,
         });
-        self.put_credentials(made.credentials);
-        self.engine.put(made.settings);
-        self.engine.put(made.reach);
+        if known.root.is_none() {
+            // Nothing was read, ever: nothing is known, so nothing is set.
+            return Vec::new();
+        }
+        if known != old {
+            match serde_json::to_vec(&known) {
+                Ok(bytes) => self.keep(KNOWN, bytes),
+                Err(error) => tracing::error!(%error, "settings of components are not kept"),
+            }
+        }
+        self.reading.known = known;
+        let made = self.configured();
+        self.put_settings(&made);
         self.put_dns_settings(made.dns);
         self.reading.component_problems.iter().cloned().chain(made.problems).collect()
+    }
+
+    /// What follows from what is known.
+    fn configured(&mut self) -> Configuration {
+        let read = configuration::components(&self.reading.known.components);
+        (self.reading.components, self.reading.component_problems) = (read.all, read.problems);
+        self.reading.ledger = read.ledger;
+        configuration::configure(&Environment {
+            name: &self.reading.env,
+            components: &self.reading.components,
+            is_folder: self.reading.known.is_folder,
+            cluster_resource_namespace: self.reading.cluster_resource_namespace.as_ref(),
+        })
+    }
+
+    fn put_settings(&mut self, made: &Configuration) {
+        self.put_credentials(made.credentials.clone());
+        self.engine.put(made.settings.clone());
+        self.engine.put(made.reach.clone());
     }
 }

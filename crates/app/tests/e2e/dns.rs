@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use super::instance::{Instance, envoy, first_steps};
 
-const A: u16 = 1;
+pub(super) const A: u16 = 1;
 const TXT: u16 = 16;
-const NXDOMAIN: u8 = 3;
+pub(super) const NXDOMAIN: u8 = 3;
 const REFUSED: u8 = 5;
 const APP: &str = "app1.dev.example.com";
 
 /// Asks as RFC 1035 says, byte by byte: code, and the answers as text.
-fn ask(server: SocketAddr, name: &str, r#type: u16) -> (u8, Vec<String>) {
+pub(super) fn ask(server: SocketAddr, name: &str, r#type: u16) -> (u8, Vec<String>) {
     let mut question = vec![0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     for label in name.split('.') {
         question.push(u8::try_from(label.len()).unwrap());
@@ -63,7 +63,7 @@ fn ask(server: SocketAddr, name: &str, r#type: u16) -> (u8, Vec<String>) {
     (bytes[3] & 15, found)
 }
 
-fn server(instance: &Instance) -> SocketAddr {
+pub(super) fn server(instance: &Instance) -> SocketAddr {
     let run: Value =
         serde_json::from_slice(&std::fs::read(instance.state.path().join("run.json")).unwrap()).unwrap();
     run["dns"].as_str().unwrap().parse().unwrap()

@@ -9,7 +9,7 @@ use super::{
     instance::{Instance, envoy},
 };
 
-const PRUNED: &str = "{automated: {prune: true}}";
+pub(super) const PRUNED: &str = "{automated: {prune: true}}";
 const KEPT: &str = "{automated: {}}";
 
 fn application(name: &str, policy: &str, metadata: &str) -> String {
@@ -18,16 +18,16 @@ fn application(name: &str, policy: &str, metadata: &str) -> String {
     )
 }
 
-const CASCADES: &str = ", finalizers: [resources-finalizer.argocd.argoproj.io]";
+pub(super) const CASCADES: &str = ", finalizers: [resources-finalizer.argocd.argoproj.io]";
 
-fn put(root: &Path, file: &str, text: &str) {
+pub(super) fn put(root: &Path, file: &str, text: &str) {
     let path = root.join(file);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text.trim_start_matches("---\n")).unwrap();
 }
 
 /// A host of its own, with its Service.
-fn host(name: &str, more: &str) -> String {
+pub(super) fn host(name: &str, more: &str) -> String {
     let text = service(name, "[{name: http, port: 80}]", "") + &route(name, &to(name, 80));
     text.replace("metadata: {", &format!("metadata: {{{more}"))
 }
@@ -40,7 +40,7 @@ fn kept(instance: &Instance, name: &str) -> Option<String> {
 }
 
 /// A repository of one root, and children with these policies.
-fn repository(root_policy: &str, children: &[(&str, &str, &str)]) -> tempfile::TempDir {
+pub(super) fn repository(root_policy: &str, children: &[(&str, &str, &str)]) -> tempfile::TempDir {
     let dir = folder("");
     let root = dir.path();
     std::fs::create_dir(root.join("edge")).unwrap();
@@ -116,7 +116,11 @@ fn what_argo_cd_would_not_prune_stays_live_over_a_restart_and_is_said() {
     instance.up();
     check(&instance);
 
-    // A person may let it go; what another object says of itself stays.
+    // A person may let it go; what another object says of itself stays. A word is no wish for all.
+    let refused = instance.run(&["prune", "all"]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--all"), "{refused:?}");
+    check(&instance);
     assert_eq!(instance.run(&["prune", "HTTPRoute/team/nothing"]).status.code(), Some(2));
     assert_eq!(instance.run(&["prune", "HTTPRoute/team/left"]).status.code(), Some(0));
     instance.wait("left.lab.test to go", || instance.entry("left.lab.test").is_none().then_some(()));

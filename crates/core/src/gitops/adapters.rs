@@ -22,7 +22,7 @@ pub use others::{GatewayProvider, SealedSecrets};
 use super::ledger::Fate;
 
 /// Values of one component, as Helm merged them.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComponentValues {
     /// Name of the upstream chart, such as `external-dns` (not its alias).
     pub component: Name,

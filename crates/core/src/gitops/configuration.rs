@@ -1,6 +1,6 @@
 //! What the components of an environment settle for all rooms: one place for `up` and `render`.
 
-use portolan_model::{Name, NamespacedName, ObjectKey, Problem};
+use portolan_model::{Name, NamespacedName, Problem};
 
 use super::{
     adapters::{Component, ComponentValues, ExternalDns, adapt},
@@ -21,8 +21,8 @@ pub struct Environment<'a> {
     pub name: &'a str,
     /// Components that Portolan stands in for, in the order in which their Applications were read.
     pub components: &'a [Component],
-    /// Applications, or the folder that stands for one.
-    pub applications: Vec<&'a ObjectKey>,
+    /// A plain folder is all that there is ([`super::known::Known::is_folder`]).
+    pub is_folder: bool,
     /// `--cluster-resource-namespace`: wins over what the repository says.
     pub cluster_resource_namespace: Option<&'a Name>,
 }
@@ -135,9 +135,11 @@ pub fn configure(environment: &Environment<'_>) -> Configuration {
 
 fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (Vec<DnsSettings>, Vec<Problem>) {
     if external.is_empty() {
-        let folder = environment.applications.iter().all(|key| key.kind.is("", "Folder"));
-        let settings =
-            if folder { DnsSettings::of_folder(environment.name) } else { DnsSettings::unmanaged() };
+        let settings = if environment.is_folder {
+            DnsSettings::of_folder(environment.name)
+        } else {
+            DnsSettings::unmanaged()
+        };
         return (vec![settings], Vec::new());
     }
     let (mut all, mut found): (Vec<DnsSettings>, Vec<Problem>) = (Vec::new(), Vec::new());
@@ -158,6 +160,7 @@ fn dns(environment: &Environment<'_>, external: &[&ExternalDns]) -> (Vec<DnsSett
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use portolan_model::ObjectKey;
     use serde_json::{Value, json};
 
     use super::*;
@@ -181,11 +184,10 @@ mod tests {
         let read = components(values);
         assert!(read.problems.iter().all(|problem| problem.code.0 >= 640), "{:?}", read.problems);
         let components = read.all;
-        let application = application_key("root");
         configure(&Environment {
             name: "dev-01",
             components: &components,
-            applications: vec![&application],
+            is_folder: false,
             cluster_resource_namespace: namespace,
         })
     }
@@ -233,11 +235,10 @@ mod tests {
     #[test]
     fn without_components_a_folder_is_managed_and_an_app_of_apps_is_not() {
         assert!(!configured(&[], None).dns[0].managed);
-        let folder = ObjectKey::new("", "Folder", "", "dev");
         let made = configure(&Environment {
             name: "dev-01",
             components: &[],
-            applications: vec![&folder],
+            is_folder: true,
             cluster_resource_namespace: None,
         });
         assert_eq!((made.dns[0].managed, &*made.dns[0].plan.owner), (true, "dev-01"));

@@ -65,7 +65,7 @@ fn declared(values: &Value) -> Settings {
     let object = ObjectKey::new("argoproj.io", "Application", "argocd", "cert-manager");
     let read = configuration::components(&[ComponentValues {
         component: "cert-manager".into(),
-        object: object.clone(),
+        object,
         application: "cert-manager".into(),
         namespace: "cert-manager".into(),
         version: Name::new(values["version"].as_str().unwrap_or_default()),
@@ -76,7 +76,7 @@ fn declared(values: &Value) -> Settings {
     configuration::configure(&Environment {
         name: "golden",
         components: &read.all,
-        applications: vec![&object],
+        is_folder: false,
         cluster_resource_namespace: None,
     })
     .settings

@@ -33,6 +33,13 @@ pub enum Root {
 }
 
 impl Root {
+    /// Where it is.
+    fn path(&self) -> &Path {
+        match self {
+            Self::Application(path) | Self::Chart(path, _) | Self::Folder { path, .. } => path,
+        }
+    }
+
     /// Whether Flux may be in use from here on.
     pub(super) fn is_flux(&self) -> bool {
         match self {
@@ -90,8 +97,45 @@ impl Root {
     }
 }
 
-/// Finds the root.
-pub(super) fn discover(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<Problem>> {
+/// Finds the root. `known`: where it was when it was read last. If that is gone, what lies further down was never meant: only
+/// the file that names the environment, another file of the same cluster and `--root` come in its place.
+pub(super) fn discover(
+    checkout: &Checkout,
+    env: &str,
+    root: Option<&str>,
+    known: Option<&ObjectKey>,
+) -> Result<Root, Box<Problem>> {
+    let found = find(checkout, env, root)?;
+    let Some(known) = known.filter(|_| root.is_none()) else { return Ok(found) };
+    let (old, new) = (&*known.name.name, checkout.show(found.path()));
+    let cluster = PathBuf::from(CLUSTERS).join(env);
+    let (was_cluster, is_cluster) =
+        (Path::new(old).starts_with(&cluster), Path::new(&new).starts_with(&cluster));
+    // Perhaps by a link.
+    let is_named =
+        checkout.resolve(&format!("argocd-bootstrap-apps/{env}.yaml")).is_ok_and(|path| path == found.path());
+    if old == new || is_named || (was_cluster && is_cluster) {
+        return Ok(found);
+    }
+    let is_there = checkout.resolve(old).is_ok_and(|path| match &*known.kind.kind {
+        "File" => path.is_file(),
+        "Chart" => path.join("Chart.yaml").is_file(),
+        _ => path.is_dir(),
+    });
+    // A cluster's folder is one by what stands in it.
+    if is_there && !(was_cluster && new.is_empty()) {
+        return Ok(found);
+    }
+    let place = if new.is_empty() { "." } else { &new };
+    let message = format!(
+        "{old}, where {env} started when it was read last, is gone or empty; {place} is not read in its place, and all stays as it was. If it is to be the start from now on, \
+         say so with --root {place}"
+    );
+    Err(Box::new(problems::root_missing(&problems::file(old), "", message)))
+}
+
+/// Finds the root by what is there.
+fn find(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<Problem>> {
     let named = |path: &str| problems::file(path);
     let values = format!("values.{env}.yaml");
     // The name becomes part of paths.

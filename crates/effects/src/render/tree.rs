@@ -32,6 +32,8 @@ pub struct Tree {
     dir: PathBuf,
     env: String,
     root: Option<String>,
+    /// Where it started when it was read last.
+    known: Option<ObjectKey>,
     tools: Tools,
     lines: LineMaps,
     kept: BTreeMap<ObjectKey, Kept>,
@@ -68,6 +70,8 @@ pub struct Difference {
 /// What a reading knows of the whole.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Whole {
+    /// Where it started: `File`, `Chart` or `Folder` with its path; `None` if nothing could be read there.
+    pub root: Option<ObjectKey>,
     /// Applications, parents first, in the order of their waves.
     pub applications: Vec<ApplicationInfo>,
     /// Values of the components that Portolan stands in for.
@@ -110,6 +114,7 @@ impl Tree {
             dir: dir.to_owned(),
             env: env.to_owned(),
             root: root.map(str::to_owned),
+            known: None,
             tools,
             lines: LineMaps::default(),
             kept: BTreeMap::new(),
@@ -120,6 +125,13 @@ impl Tree {
             late: BTreeSet::new(),
             standing: Vec::new(),
         }
+    }
+
+    /// Starts where it did in an earlier run: a root that is gone is not taken for one that lies further down.
+    #[must_use]
+    pub fn started(mut self, known: Option<ObjectKey>) -> Self {
+        self.known = known;
+        self
     }
 
     /// Forgets what was read: the next reading hands on everything.
@@ -157,6 +169,7 @@ impl Tree {
                 dir: &self.dir,
                 env: &self.env,
                 root: self.root.as_deref(),
+                known: self.known.as_ref(),
                 tools: &self.tools,
                 lines: &self.lines,
                 touched: &touched,
@@ -187,7 +200,11 @@ impl Tree {
         let changed = self.merged.finish(walked.problems);
         work.objects = changed.objects.len();
         work.judged = changed.judged;
+        if walked.root.is_some() {
+            self.known.clone_from(&walked.root);
+        }
         let mut whole = Whole {
+            root: walked.root,
             applications: walked.applications,
             adapters: walked.adapters,
             substitutions: walked.substitutions,

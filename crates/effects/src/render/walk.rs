@@ -49,6 +49,8 @@ pub(super) struct Ask<'a> {
     pub(super) env: &'a str,
     /// `--root PATH`.
     pub(super) root: Option<&'a str>,
+    /// Where it started when it was read last.
+    pub(super) known: Option<&'a ObjectKey>,
     pub(super) tools: &'a Tools,
     pub(super) lines: &'a LineMaps,
     pub(super) touched: &'a Touched,
@@ -66,6 +68,8 @@ pub(super) struct Ask<'a> {
 /// What a walk found.
 #[derive(Default)]
 pub(super) struct Walked {
+    /// Where it started; `None` if nothing could be read there.
+    pub(super) root: Option<ObjectKey>,
     pub(super) applications: Vec<ApplicationInfo>,
     pub(super) adapters: Vec<ComponentValues>,
     /// Of Applications and of the root.
@@ -108,7 +112,7 @@ pub(super) fn walk(
             let message = format!("{} cannot be read: {why}", ask.dir.display());
             walk.lost(problems::root_missing(&problems::file("."), "", message));
         }
-        Ok(checkout) => match discover(&checkout, ask.env, ask.root) {
+        Ok(checkout) => match discover(&checkout, ask.env, ask.root, ask.known) {
             Err(problem) => walk.lost(*problem),
             Ok(root) => walk.start(&checkout, &root),
         },
@@ -154,6 +158,7 @@ impl Walk<'_> {
         self.flux.origin = checkout.origin();
         let (pending, follow) = root.pending(checkout, &self.overlays(checkout, root));
         let shown = pending.application.key.name.name.clone();
+        self.out.root = Some(pending.application.key.clone());
         self.repository = Some(String::new());
         self.facts = root.is_flux();
         let mut level = self.level(checkout, vec![pending], follow);
@@ -172,6 +177,7 @@ impl Walk<'_> {
         let none = level.is_empty() && self.seen.is_empty() && !late;
         if matches!(root, Root::Application(_)) && none {
             let message = format!("{shown} holds no Application that can be read");
+            self.out.root = None;
             self.lost(problems::root_missing(&problems::file(&shown), "", message));
         }
         loop {
