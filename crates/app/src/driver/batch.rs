@@ -43,7 +43,7 @@ impl Driver {
         let store = &self.store;
         self.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
         let gone = self.pruned(whole, &made);
-        made.extend(gone.into_iter().map(|key| Write::Delete(key, GIT)));
+        made.extend(gone);
         let mut writes = self.in_order(made);
         let lost: Vec<Name> = writes
             .iter()

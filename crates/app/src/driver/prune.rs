@@ -15,8 +15,8 @@ use portolan_model::{Instant, Object, ObjectKey};
 use super::{Driver, GIT, now};
 
 impl Driver {
-    /// What of the unwanted objects is to be deleted. What stays is put as rows, and Applications that stay are followed on.
-    pub(super) fn pruned(&mut self, whole: &Whole, coming: &[Write]) -> Vec<ObjectKey> {
+    /// What of the unwanted objects is to be deleted, or is noted as let go. What stays is put as rows, and Applications that stay are followed on.
+    pub(super) fn pruned(&mut self, whole: &Whole, coming: &[Write]) -> Vec<Write> {
         let doubt = Doubt::new(&self.store, &self.reading.unwanted, whole);
         let unwanted = self.reading.unwanted.iter().filter_map(|key| self.store.get(key));
         let (sure, doubted): (Vec<&Stored>, Vec<&Stored>) =
@@ -62,7 +62,14 @@ impl Driver {
             .filter_map(|(key, _)| leaving.get(key).map(|object| (*object).clone()))
             .collect();
         self.keep_following(standing);
-        let mut goes = Vec::new();
+        let let_go = |(key, verdict): (&ObjectKey, &Verdict)| {
+            let by = verdict.let_go()?;
+            let mut object = self.store.get(key)?.base().clone();
+            let other = object.origin.owner.as_deref() != Some(&by);
+            object.origin.owner = Some(by.into());
+            other.then(|| Write::Apply(Box::new(object), GIT))
+        };
+        let mut writes: Vec<Write> = verdicts.iter().filter_map(let_go).collect();
         let mut kept = BTreeMap::new();
         for (key, verdict) in verdicts {
             match verdict {
@@ -72,7 +79,7 @@ impl Driver {
                     Some(first) => {
                         kept.insert(key, Reason::Doubted(first.clone()));
                     }
-                    None => goes.push(key),
+                    None => writes.push(Write::Delete(key, GIT)),
                 },
                 Verdict::Stays(Reason::Unread(_)) => {}
                 Verdict::Stays(reason) => {
@@ -91,7 +98,7 @@ impl Driver {
             self.engine.put(Kept { key, reason });
             self.facts = true;
         }
-        goes
+        writes
     }
 
     /// What those that applied the leaving objects say now. A set is no Application, and its object says it.

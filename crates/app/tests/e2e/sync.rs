@@ -313,3 +313,63 @@ fn what_a_removed_application_brought_goes_whatever_else_cannot_be_read() {
     instance.reach("broken.lab.test", "live");
     instance.wait("nothing to stay", || instance.status()["kept"].as_array()?.is_empty().then_some(()));
 }
+
+/// A Kustomization of the folder of its name.
+fn kustomization(name: &str, spec: &str) -> String {
+    format!(
+        "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 10m0s, path: ./{name}, sourceRef: {{kind: GitRepository, name: flux-system}}, {spec}}}\n"
+    )
+}
+
+#[test]
+fn what_a_kustomization_has_let_go_it_never_deletes() {
+    let Some(envoy) = envoy("e2e sync inventory") else { return };
+    let dir = folder("");
+    let root = dir.path().to_owned();
+    std::fs::create_dir(root.join("edge")).unwrap();
+    std::fs::rename(root.join("base.yaml"), root.join("edge/base.yaml")).unwrap();
+    let own = kustomization("flux-system", "prune: true").replace("./flux-system", "./clusters/dev");
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: flux-system}\nspec: {interval: 1m0s, url: 'https://git.example.test/me/edge.git', ref: {branch: main}}\n---\n";
+    put(&root, "clusters/dev/flux-system/gotk-sync.yaml", &format!("{source}{own}"));
+    let cluster = |name: &str, spec: &str| {
+        put(&root, &format!("clusters/dev/{name}.yaml"), &kustomization(name, spec));
+    };
+    cluster("edge", "prune: true");
+    cluster("flips", "prune: false");
+    cluster("leaves", "prune: false, deletionPolicy: Delete");
+    for name in ["flips", "leaves"] {
+        put(&root, &format!("{name}/a.yaml"), &host(name, ""));
+        put(&root, &format!("{name}/b.yaml"), &host(&format!("{name}-still"), ""));
+    }
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    for name in ["flips", "leaves", "flips-still", "leaves-still"] {
+        instance.reach(&format!("{name}.lab.test"), "live");
+    }
+    for name in ["flips", "leaves"] {
+        std::fs::remove_file(root.join(format!("{name}/a.yaml"))).unwrap();
+    }
+    let stay = |instance: &Instance| {
+        for name in ["flips", "leaves"] {
+            let said = instance.wait(&format!("{name} to be said"), || kept(instance, name));
+            assert!(
+                said.contains(&format!("spec.prune of Kustomization/flux-system/{name} was false")),
+                "{said}"
+            );
+            instance.reach(&format!("{name}.lab.test"), "live");
+        }
+    };
+    stay(&instance);
+    instance.kill_nine();
+    instance.up();
+    stay(&instance);
+    cluster("flips", "prune: true");
+    std::fs::remove_file(root.join("clusters/dev/leaves.yaml")).unwrap();
+    std::fs::remove_file(root.join("flips/b.yaml")).unwrap();
+    // What it had until then goes with it, or is pruned.
+    for name in ["flips-still.lab.test", "leaves-still.lab.test"] {
+        instance.wait(&format!("{name} to go"), || instance.entry(name).is_none().then_some(()));
+    }
+    stay(&instance);
+    assert_eq!(instance.run(&["prune", "--all"]).status.code(), Some(0));
+    instance.wait("flips.lab.test to go", || instance.entry("flips.lab.test").is_none().then_some(()));
+}

@@ -41,7 +41,7 @@ impl Stored {
     }
 
     /// The object as its owner applied it.
-    fn base(&self) -> &Object {
+    pub fn base(&self) -> &Object {
         self.filled.as_ref().map_or(&self.object, |filled| &filled.0)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{Instant, Object, ObjectKey};
+use portolan_model::{Instant, Kind, Object, ObjectKey};
 
 use super::{
     options::{self, Choice},
@@ -19,7 +19,19 @@ pub enum Verdict {
     Stays(Reason),
 }
 
+/// Kind of what stands in place of a Kustomization as what applied an object that it has let go.
+const DROPPED: &str = "Dropped";
+
 impl Verdict {
+    /// What stands as what applied the object from now on, if it is another: each apply of a Kustomization replaces its inventory
+    /// (`status.inventory`), and what `spec.prune: false` has left out of it once, it never deletes, whatever it says later.
+    pub fn let_go(&self) -> Option<ObjectKey> {
+        let Self::Stays(reason) = self else { return None };
+        let reason = if let Reason::Extraneous(reason) = reason { reason } else { reason };
+        let Reason::Dropped(by) = reason else { return None };
+        Some(ObjectKey { kind: Kind::new("", DROPPED), name: by.clone() })
+    }
+
     /// Whether an Application of which this is said is synced on: not one that is being deleted (`autoSync`), whatever its deletion
     /// waits for.
     pub fn is_synced(&self, key: &ObjectKey) -> bool {
@@ -128,6 +140,7 @@ impl<'a> Plan<'a> {
             // The state is that of a folder: another root is another answer to what it holds.
             "Folder" | "Chart" if by.kind.group.is_empty() => None,
             "File" if by.kind.group.is_empty() => Some(Reason::ByHand),
+            DROPPED if by.kind.group.is_empty() => Some(Reason::Dropped(by.name.clone())),
             _ if (facts.stands)(by) => Some(Reason::Unread(by.clone())),
             _ => Some(Reason::Left(by.clone())),
         })
@@ -140,7 +153,9 @@ impl<'a> Plan<'a> {
             Policy::ByHand => Some(Reason::ByHand),
             Policy::Application(app) => self.pruned_by_argo(object, by, app),
             Policy::Set(Set { deletes }) => (!deletes).then(|| Reason::SetKeeps(by.clone())),
-            Policy::Kustomization(Kustomization { prune: false, .. }) => Some(Reason::PruneOff(by.clone())),
+            Policy::Kustomization(Kustomization { prune: false, .. }) => {
+                Some(Reason::Dropped(by.name.clone()))
+            }
             Policy::Kustomization(_) => flux_keeps(object),
             Policy::Release { .. } => helm_keeps(object, by),
         }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use portolan_model::{ObjectKey, Severity};
+use portolan_model::{NamespacedName, ObjectKey, Severity};
 
 /// Why an object stays. What applied it is named in each.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +41,8 @@ pub enum Reason {
     Definition(ObjectKey),
     /// The ApplicationSet deletes no Applications.
     SetKeeps(ObjectKey),
-    /// `spec.prune` of the Kustomization is false.
-    PruneOff(ObjectKey),
+    /// A Kustomization left it out while its `spec.prune` was false: it is in no inventory any more.
+    Dropped(NamespacedName),
     /// An annotation or label of Flux on the object.
     FluxKeeps(&'static str),
     /// The Kustomization or HelmRelease was suspended when it went.
@@ -139,7 +139,10 @@ impl fmt::Display for Reason {
             Self::SetKeeps(by) => {
                 write!(f, "spec.syncPolicy.applicationsSync of {by} deletes no Applications")
             }
-            Self::PruneOff(by) => write!(f, "spec.prune of {by} is false"),
+            Self::Dropped(by) => write!(
+                f,
+                "spec.prune of Kustomization/{by} was false when it was left out there: it is in its inventory no more"
+            ),
             Self::FluxKeeps(what) => write!(f, "kustomize.toolkit.fluxcd.io/{what} is set on it"),
             Self::Suspended(by) => write!(f, "{by} was suspended when it was removed: its objects stay"),
             Self::DeletionPolicy(by) => {

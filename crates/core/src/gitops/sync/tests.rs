@@ -25,6 +25,7 @@ fn owner(text: &str) -> ObjectKey {
         "ks" => ObjectKey::new("kustomize.toolkit.fluxcd.io", "Kustomization", "argocd", name),
         "hr" => ObjectKey::new("helm.toolkit.fluxcd.io", "HelmRelease", "argocd", name),
         "file" => ObjectKey::new("", "File", "", name),
+        "dropped" => ObjectKey::new("", "Dropped", "argocd", name),
         "folder" => ObjectKey::new("", "Folder", "", name),
         "namespace" => ObjectKey::new("", "Namespace", "", name),
         other => panic!("{other}"),
@@ -84,9 +85,12 @@ fn answer(case: &Value) -> String {
     };
     let mut out = String::new();
     for (key, verdict) in plan(&facts, all) {
+        let let_go = verdict.let_go().map(|by| format!("; from now on of {by}")).unwrap_or_default();
         let _ = match verdict {
             Verdict::Goes => writeln!(out, "{key}: goes"),
-            Verdict::Stays(reason) => writeln!(out, "{key}: stays ({:?}): {reason}", reason.severity()),
+            Verdict::Stays(reason) => {
+                writeln!(out, "{key}: stays ({:?}): {reason}{let_go}", reason.severity())
+            }
         };
     }
     out
