@@ -8,7 +8,7 @@ use std::{
 
 use portolan_core::secrets::{
     REFLECTS, immutable,
-    rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, Over, UnsealFailure, UnsealWanted},
+    rows::{ComponentCredential, Mirror, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted},
 };
 use portolan_effects::{
     mirror,
@@ -66,9 +66,10 @@ impl Driver {
                 self.engine.remove::<UnsealFailure>(key);
                 self.facts = true;
                 self.delete(&mut writes, secret_key(key), OPENED);
-                // What was only managed goes with the SealedSecret; what is patched or independent stays as it is.
+                // What is only patched, or independent, stays as it is.
                 let over = change.before.as_ref().map(|row| row.over);
-                if let Some(over @ Over::Managed { independent: false }) = over
+                if let Some(over) = over
+                    && over.goes()
                     && self.store.get(&secret_key(key)).is_some_and(|stored| stored.manager == GIT)
                 {
                     writes.extend(sealed::unfill(key, over).map(|fill| Write::Fill(Box::new(fill))));

@@ -359,6 +359,30 @@ fn value(instance: &Instance, secret: &str, key: &str) -> Option<String> {
     json["data"].get(key).or_else(|| json["stringData"].get(key)).map(ToString::to_string)
 }
 
+/// One that is patched and managed loses what was put in when its SealedSecret goes, and keeps its own.
+#[test]
+fn a_patched_secret_that_is_managed_loses_what_was_sealed_at_once() {
+    let Some(envoy) = envoy("e2e patched secret") else { return };
+    let (dir, keys) = (first_steps(), demo());
+    let secret = |annotations: &Value, key: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": "both", "namespace": "vault", "annotations": annotations}, "stringData": {key: "v"},
+        })
+    };
+    let annotations =
+        json!({"sealedsecrets.bitnami.com/patch": "true", "sealedsecrets.bitnami.com/managed": "true"});
+    std::fs::write(dir.path().join("both.yaml"), secret(&annotations, "own").to_string()).unwrap();
+    let sealed = seal(&secret(&json!({}), "k2"), &path(&keys, "crt"));
+    std::fs::write(dir.path().join("both-sealed.yaml"), sealed).unwrap();
+    let instance = Instance::start_with(dir, envoy, &["--sealing-key", &path(&keys, "key")]);
+    instance.wait("what was sealed", || value(&instance, "vault/both", "k2"));
+    assert!(value(&instance, "vault/both", "own").is_some());
+    std::fs::remove_file(instance.dir.path().join("both-sealed.yaml")).unwrap();
+    instance.wait("it to go", || value(&instance, "vault/both", "k2").is_none().then_some(()));
+    assert!(value(&instance, "vault/both", "own").is_some());
+}
+
 /// A mirror that was first gives way to the repository's own Secret, and takes the name again when that goes.
 #[test]
 fn the_repository_takes_a_name_from_a_mirror_that_was_first() {

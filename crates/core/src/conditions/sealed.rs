@@ -42,7 +42,7 @@ pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         (_, Some(why), _) => Condition::new("Synced", false, "UnsealFailed", why),
         // The upstream controller's own word is an empty message.
         (Some(Over::Nothing), None, Some(Maker::Unsealed)) => Condition::new("Synced", true, "Unsealed", ""),
-        (Some(Over::Managed { .. } | Over::Patched), None, Some(_)) => {
+        (Some(Over::Managed { .. } | Over::Patched { .. }), None, Some(_)) => {
             Condition::new("Synced", true, "Unsealed", "")
         }
         _ => return,

@@ -36,16 +36,24 @@ pub enum Over {
         independent: bool,
     },
     /// One that the repository wrote is annotated `patch`: keys, labels and annotations are put in, and stay.
-    Patched,
+    Patched {
+        /// It is annotated `managed` as well: the SealedSecret owns it, and what was put in goes with that.
+        owned: bool,
+    },
 }
 
 impl Over {
+    /// Whether what was written goes when the SealedSecret does (owner references).
+    pub const fn goes(self) -> bool {
+        matches!(self, Self::Managed { independent: false } | Self::Patched { owned: true })
+    }
+
     /// The annotation that asks for it.
     pub const fn annotation(self) -> Option<&'static str> {
         match self {
             Self::Nothing => None,
             Self::Managed { .. } => Some("sealedsecrets.bitnami.com/managed"),
-            Self::Patched => Some("sealedsecrets.bitnami.com/patch"),
+            Self::Patched { .. } => Some("sealedsecrets.bitnami.com/patch"),
         }
     }
 }

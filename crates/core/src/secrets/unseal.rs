@@ -62,7 +62,7 @@ pub fn immutable(present: &Value, wanted: &Value, over: Over) -> bool {
     let mut put = wanted["data"].as_object().into_iter().flatten();
     let same = put.all(|(key, value)| present["data"][key] == *value);
     match over {
-        Over::Patched => !same,
+        Over::Patched { .. } => !same,
         Over::Managed { .. } => !same || all(wanted) != all(present),
         Over::Nothing => !same || all(wanted) != all(present) || wanted["immutable"] != true,
     }
@@ -73,6 +73,7 @@ fn over(present: &Secret) -> Over {
     let says = |annotation: &str| present.annotations.get(annotation).is_some_and(|value| value == "true");
     let asked = |over: Over| over.annotation().is_some_and(says);
     let managed = Over::Managed { independent: says(INDEPENDENT) };
-    let all = [Over::Patched, managed];
+    let owned = asked(managed) && !says(INDEPENDENT);
+    let all = [Over::Patched { owned }, managed];
     all.into_iter().find(|over| asked(*over)).unwrap_or_default()
 }

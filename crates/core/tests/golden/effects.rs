@@ -225,7 +225,11 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
             let made = match present {
                 None => made,
                 Some(present) => {
-                    let own = if row.over == Over::Patched { present.data.clone() } else { BTreeMap::new() };
+                    let own = if matches!(row.over, Over::Patched { .. }) {
+                        present.data.clone()
+                    } else {
+                        BTreeMap::new()
+                    };
                     Secret { data: own.into_iter().chain(made.data).collect(), ..(*present).clone() }
                 }
             };

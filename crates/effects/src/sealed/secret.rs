@@ -53,7 +53,7 @@ fn data(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>) -> Map<String,
 pub fn fill(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>, over: Over) -> Option<Fill> {
     let metadata = json!({"annotations": sealed.annotations, "labels": sealed.labels});
     let mut fields = json!({"data": data(sealed, values), "metadata": metadata});
-    let merge = over == Over::Patched;
+    let merge = matches!(over, Over::Patched { .. });
     if !merge {
         fields["stringData"] = Value::Null;
     }
@@ -119,7 +119,7 @@ mod tests {
     fn a_patched_secret_keeps_what_is_its_own_and_a_managed_one_does_not() {
         let values = BTreeMap::from([("sealed".into(), Redacted::from("opened"))]);
         for (over, annotation) in [
-            (Over::Patched, "sealedsecrets.bitnami.com/patch: 'true'"),
+            (Over::Patched { owned: true }, "sealedsecrets.bitnami.com/patch: 'true'"),
             (Over::Managed { independent: false }, "sealedsecrets.bitnami.com/managed: 'true'"),
         ] {
             let dir = tempfile::tempdir().unwrap();
@@ -127,7 +127,7 @@ mod tests {
             let write = |store: &mut Store, write| store.write(vec![write], Instant(0)).unwrap();
             write(&mut store, Write::Apply(base(annotation, ""), "git"));
             write(&mut store, Write::Fill(Box::new(fill(&sealed(), &values, over).unwrap())));
-            let own = (over == Over::Patched).then(|| pair("own", "mine"));
+            let own = matches!(over, Over::Patched { .. }).then(|| pair("own", "mine"));
             let wanted = |own: Option<(String, String)>, more: Vec<(String, String)>| -> Vec<_> {
                 own.into_iter()
                     .chain(more)

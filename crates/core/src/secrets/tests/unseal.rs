@@ -231,6 +231,33 @@ fn what_is_immutable_keeps_its_data_and_stays_so() {
     let mut both = there.clone();
     both["data"]["other"] = "c".into();
     assert!(immutable(&both, &fill, managed), "it would lose a key");
-    assert!(!immutable(&both, &fill, Over::Patched));
-    assert!(immutable(&both, &more, Over::Patched));
+    assert!(!immutable(&both, &fill, Over::Patched { owned: false }));
+    assert!(immutable(&both, &more, Over::Patched { owned: false }));
+}
+
+#[test]
+fn a_patched_secret_is_owned_if_it_is_managed_too() {
+    let over = |annotations: &[&str]| {
+        let mut engine = world::engine();
+        let lines: Vec<String> = annotations
+            .iter()
+            .map(|name| format!("    sealedsecrets.bitnami.com/{name}: 'true'\n"))
+            .collect();
+        let lines = lines.concat();
+        apply(
+            &mut engine,
+            &format!(
+                "{SEALED}---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: dns\n  namespace: cert-manager\n  annotations:\n{lines}data: {{own: AAAA}}\n"
+            ),
+        );
+        step(&mut engine);
+        let over = engine.get::<UnsealWanted>(&key()).unwrap().over;
+        (over, over.goes())
+    };
+    assert_eq!(over(&["patch"]), (Over::Patched { owned: false }, false));
+    assert_eq!(over(&["patch", "managed"]), (Over::Patched { owned: true }, true));
+    let independent = "skip-set-owner-references";
+    assert_eq!(over(&["patch", "managed", independent]), (Over::Patched { owned: false }, false));
+    assert_eq!(over(&["managed"]), (Over::Managed { independent: false }, true));
+    assert_eq!(over(&["managed", independent]), (Over::Managed { independent: true }, false));
 }
