@@ -148,7 +148,24 @@ impl Reading {
                 self.more.entry(key).or_default();
             }
         }
+        tree.made_by_sets(self.made_by_sets(store));
         Some((tree, mem::take(&mut self.touched)))
+    }
+}
+
+impl Reading {
+    /// Applications in the store that ApplicationSets made. Until something was read they are among what nothing brings.
+    fn made_by_sets(&self, store: &Store) -> BTreeMap<ObjectKey, Object> {
+        let known = self.applications.iter().map(|app| &app.key).chain(&self.unwanted);
+        let known = known.filter(|key| key.kind.is("argoproj.io", "Application"));
+        known
+            .filter_map(|key| store.get(key))
+            .filter(|stored| {
+                let by = stored.object.origin.owner.as_deref();
+                by.is_some_and(|by| by.kind.is("argoproj.io", "ApplicationSet"))
+            })
+            .map(|stored| (stored.object.key.clone(), stored.base().clone()))
+            .collect()
     }
 }
 

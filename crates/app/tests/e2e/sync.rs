@@ -187,6 +187,42 @@ fn an_application_that_its_parent_does_not_prune_is_synced_on() {
 }
 
 #[test]
+fn a_set_that_only_creates_changes_nothing_that_is_there() {
+    let Some(envoy) = envoy("e2e sync sets") else { return };
+    let dir = repository(PRUNED, &[]);
+    let root = dir.path().to_owned();
+    let set = |path: &str, names: &str| {
+        let template =
+            application("'{{.el}}'", PRUNED, "").replace("path: '{{.el}}'", &format!("path: {path}"));
+        let template = template.replace("apiVersion: argoproj.io/v1alpha1\nkind: Application\n", "");
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: made, namespace: argocd}}\nspec:\n  goTemplate: true\n  syncPolicy: {{applicationsSync: create-only}}\n  generators: [{{list: {{elements: [{names}]}}}}]\n  template:\n    {}\n",
+            template.trim_end().replace(", namespace: argocd}", "}").replace('\n', "\n    ")
+        )
+    };
+    put(&root, "apps/set.yaml", &set("v1", "{el: one}"));
+    put(&root, "v1/a.yaml", &host("first", ""));
+    put(&root, "v2/a.yaml", &host("second", ""));
+    let mut instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    instance.reach("first.lab.test", "live");
+    put(&root, "apps/set.yaml", &set("v2", "{el: one}"));
+    put(&root, "edge/b.yaml", &host("beside", ""));
+    instance.reach("beside.lab.test", "live");
+    let same = |instance: &Instance| {
+        instance.reach("first.lab.test", "live");
+        assert!(instance.entry("second.lab.test").is_none());
+    };
+    same(&instance);
+    instance.kill_nine();
+    instance.up();
+    same(&instance);
+    // What is not there yet is made as the set says now.
+    put(&root, "apps/set.yaml", &set("v2", "{el: one}, {el: two}"));
+    instance.reach("second.lab.test", "live");
+    instance.reach("first.lab.test", "live");
+}
+
+#[test]
 fn a_field_that_an_application_ignores_keeps_its_live_value() {
     let Some(envoy) = envoy("e2e sync ignored differences") else { return };
     let policy = "{automated: {prune: true}, syncOptions: [RespectIgnoreDifferences=true]}\n  ignoreDifferences: [{group: gateway.networking.k8s.io, kind: HTTPRoute, name: first, jsonPointers: [/spec/hostnames]}]";

@@ -47,6 +47,8 @@ pub struct Tree {
     late: BTreeSet<PathBuf>,
     /// Applications that are live and that nothing brings.
     standing: Vec<Object>,
+    /// Applications that are live and that a set made.
+    made: BTreeMap<ObjectKey, Object>,
 }
 
 /// What a reading found to be different from the one before.
@@ -124,6 +126,7 @@ impl Tree {
             projects: Projects::default(),
             late: BTreeSet::new(),
             standing: Vec::new(),
+            made: BTreeMap::new(),
         }
     }
 
@@ -152,6 +155,11 @@ impl Tree {
         true
     }
 
+    /// Applications that are live and that ApplicationSets made: a set that only creates changes none of them.
+    pub fn made_by_sets(&mut self, made: BTreeMap<ObjectKey, Object>) {
+        self.made = made;
+    }
+
     /// Reads what may be different. Never fails: what is wrong stands in `problems`. Blocks while Helm runs.
     pub fn read(&mut self, touched: &Touched) -> Difference {
         self.read_but(touched, &BTreeSet::new())
@@ -177,6 +185,7 @@ impl Tree {
                 unfinished,
                 definitions: self.merged.definitions(),
                 standing: &self.standing,
+                made: &self.made,
                 projects: &self.projects,
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);

@@ -61,6 +61,8 @@ pub(super) struct Ask<'a> {
     pub(super) definitions: &'a Definitions,
     /// Applications that are live and that nothing brings any more.
     pub(super) standing: &'a [Object],
+    /// Applications that are live and that a set made.
+    pub(super) made: &'a BTreeMap<ObjectKey, Object>,
     /// AppProjects, as they were found last.
     pub(super) projects: &'a Projects,
 }
@@ -527,7 +529,9 @@ impl Walk<'_> {
                 self.out.changes.extend(
                     old.filter(|set| *set.part != part).map(|set| Change::gone(Arc::clone(&set.part))),
                 );
-                (sets::expand(&facts, &object, Arc::new(part)), true)
+                let mut set = sets::expand(&facts, &object, Arc::new(part));
+                set.only_create(&object, self.ask.made);
+                (set, true)
             }
         };
         if fresh {

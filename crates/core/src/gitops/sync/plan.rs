@@ -152,7 +152,7 @@ impl<'a> Plan<'a> {
             Policy::Whole => None,
             Policy::ByHand => Some(Reason::ByHand),
             Policy::Application(app) => self.pruned_by_argo(object, by, app),
-            Policy::Set(Set { deletes }) => (!deletes).then(|| Reason::SetKeeps(by.clone())),
+            Policy::Set(Set { deletes, .. }) => (!deletes).then(|| Reason::SetKeeps(by.clone())),
             Policy::Kustomization(Kustomization { prune: false, .. }) => {
                 Some(Reason::Dropped(by.name.clone()))
             }

@@ -64,6 +64,8 @@ pub struct Application {
 pub struct Set {
     /// `spec.syncPolicy.applicationsSync` lets its controller delete Applications (`AllowDelete`).
     pub deletes: bool,
+    /// It lets it change those that are there (`AllowUpdate`).
+    pub updates: bool,
 }
 
 /// What a Kustomization says of it.
@@ -104,7 +106,10 @@ impl Policy {
             }))
         } else if kind.is("argoproj.io", "ApplicationSet") {
             let policy = text("/spec/syncPolicy/applicationsSync");
-            Some(Self::Set(Set { deletes: !matches!(policy, "create-only" | "create-update") }))
+            Some(Self::Set(Set {
+                deletes: !matches!(policy, "create-only" | "create-update"),
+                updates: !matches!(policy, "create-only" | "create-delete"),
+            }))
         } else if kind.is("kustomize.toolkit.fluxcd.io", "Kustomization") {
             let prune = flag("/spec/prune") == Some(true);
             let cascades = match text("/spec/deletionPolicy") {
@@ -121,14 +126,15 @@ impl Policy {
     }
 
     /// What is applied of an object that is live already, if not the whole of it: of an Application ignored differences alone are
-    /// no reason to sync, and with `RespectIgnoreDifferences` they are never synced; Flux leaves what is to be made only where it is
-    /// not present.
+    /// no reason to sync, and with `RespectIgnoreDifferences` they are never synced; a set may only create; Flux leaves what is to be
+    /// made only where it is not present.
     pub fn applied(&self, live: &Object, new: &Object) -> Option<Value> {
         match self {
             Self::Application(app) => {
                 let json = ignore::with_live(&app.ignore, live, new)?;
                 (app.respects || json == *live.json).then_some(json)
             }
+            Self::Set(Set { updates: false, .. }) => Some(Value::clone(&live.json)),
             Self::Kustomization(_) if options::flux_says(&new.json, "ssa", "IfNotPresent") => {
                 Some(Value::clone(&live.json))
             }

@@ -176,3 +176,24 @@ fn flux_makes_some_objects_only_where_they_are_not_present() {
     assert_eq!(policy.applied(&live, &new), Some(Value::clone(&live.json)));
     assert_eq!(policy.applied(&live, &map(2, "Merge")), None);
 }
+
+#[test]
+fn a_set_that_may_not_update_leaves_applications_as_they_are() {
+    let app = |path: &str| {
+        object(
+            &json!({"kind": "Application", "metadata": {"name": "a"}, "spec": {"source": {"path": path}}}),
+            None,
+        )
+    };
+    let applied = |policy: &str| {
+        let spec = json!({"syncPolicy": {"applicationsSync": policy}});
+        let set = object(&json!({"kind": "ApplicationSet", "metadata": {"name": "s"}, "spec": spec}), None);
+        Policy::of(&set).unwrap().applied(&app("v1"), &app("v2"))
+    };
+    for policy in ["create-only", "create-delete"] {
+        assert_eq!(applied(policy), Some(Value::clone(&app("v1").json)), "{policy}");
+    }
+    for policy in ["sync", "create-update", ""] {
+        assert_eq!(applied(policy), None, "{policy}");
+    }
+}

@@ -15,6 +15,7 @@ use std::{
     sync::Arc,
 };
 
+use portolan_core::gitops::sync::Policy;
 use portolan_model::{Object, ObjectKey, Problem, yaml};
 use serde_json::{Map, Value, json};
 
@@ -73,6 +74,23 @@ impl KeptSet {
             && self.repository.as_deref() == facts.repository
             && *self.part == *part
             && !self.looked.touched(facts.checkout.root(), touched)
+    }
+}
+
+impl KeptSet {
+    /// Leaves the Applications that the set has made as they are, if it changes none (`createInCluster`).
+    pub(super) fn only_create(&mut self, set: &Object, made: &BTreeMap<ObjectKey, Object>) {
+        let Some(policy) = Policy::of(set) else { return };
+        for application in &mut self.applications {
+            let mut key = application.key.clone();
+            if key.name.namespace.is_empty() {
+                key.name.namespace = set.key.name.namespace.clone();
+            }
+            let live = made.get(&key).filter(|live| live.origin.owner.as_deref() == Some(&set.key));
+            if let Some(json) = live.and_then(|live| policy.applied(live, application)) {
+                application.json = json.into();
+            }
+        }
     }
 }
 
