@@ -251,6 +251,15 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
             "set txtOwnerId to the cluster's name: clusters with one owner delete each other's records";
         reader.problem(643, WARNING, "txtOwnerId", &message, hint);
     }
+    // `matchRegex` of `endpoint/domain_filter.go`: where there was an exclusion, it alone decided.
+    let both = !settings.regex_filter.is_empty() && !settings.regex_exclusion.is_empty();
+    if let Some(minor) = settings.version.filter(|version| both && *version < 21) {
+        let message = format!(
+            "regexDomainFilter and regexDomainExclusion are both set: external-dns 0.{minor} looks at the exclusion alone, and since 0.21, as here, a name has to match the filter too"
+        );
+        let hint = "check that the filter matches all names that are meant, or leave it out";
+        reader.problem(649, WARNING, "regexDomainFilter", &message, hint);
+    }
     let unread: Vec<_> = settings
         .sources
         .iter()

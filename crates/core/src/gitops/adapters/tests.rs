@@ -63,6 +63,23 @@ fn nothing_is_dropped_in_silence() {
     assert!(of(644).ends_with("service, crd"));
 }
 
+#[test]
+fn what_older_versions_make_of_two_expressions_is_said() {
+    let said = |input: Value, version: &str| {
+        let mut input = input;
+        input["txtOwnerId"] = "x".into();
+        input["sources"] = json!(["gateway-httproute"]);
+        let made = adapt(&ComponentValues { version: version.into(), ..values("external-dns", input) });
+        made.problems.iter().any(|problem| problem.code.0 == 649)
+    };
+    let both = json!({"regexDomainFilter": "a", "regexDomainExclusion": "b"});
+    assert!(said(both.clone(), "1.20.0"));
+    assert!(!said(both.clone(), "1.21.0"));
+    assert!(!said(both, ""), "the version is not declared");
+    assert!(!said(json!({"regexDomainExclusion": "b"}), "1.20.0"));
+    assert!(!said(json!({"regexDomainFilter": "a"}), "1.20.0"));
+}
+
 /// Stopped, and the first words of why.
 fn stopped(input: Value) -> Option<String> {
     let (settings, problems) = external_dns(input);
