@@ -287,8 +287,10 @@ pub fn run() -> anyhow::Result<u8> {
                 Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
             }
             Verb::Renew(args) => {
+                // As `get` and `prune` have it too.
+                let certificate = args.certificate.strip_prefix("Certificate/").unwrap_or(&args.certificate);
                 let (namespace, name) =
-                    objects::named(Some(&args.certificate), args.namespace.as_deref())?.unwrap_or_default();
+                    objects::named(Some(certificate), args.namespace.as_deref())?.unwrap_or_default();
                 anyhow::ensure!(
                     !namespace.is_empty(),
                     "write NAMESPACE/NAME of the Certificate; they are listed by: portolan get certificates"
@@ -305,6 +307,21 @@ pub fn run() -> anyhow::Result<u8> {
                     anyhow::bail!(
                         "{object} names no object: write it as `portolan status` shows it, such as HTTPRoute/shop/shop; \
                          all that stay are let go with --all"
+                    );
+                }
+                // All or none: who misspells one looks again before anything is gone.
+                let status = client.get(&["status"]).await?;
+                anyhow::ensure!(status["starting"] != true, "it is still starting: it reads the repository; try again");
+                let kept: Vec<&str> =
+                    status["kept"].as_array().into_iter().flatten().filter_map(|row| row["object"].as_str()).collect();
+                if args.all && kept.is_empty() {
+                    out::line("nothing stays without the repository")?;
+                    return Ok(0);
+                }
+                if let Some(object) = args.objects.iter().find(|object| !kept.contains(&object.as_str())) {
+                    anyhow::bail!(
+                        "{object} is nothing that stays without the repository; `portolan status` lists what does. \
+                         Nothing is let go"
                     );
                 }
                 let asked = if args.all { vec!["all".to_owned()] } else { args.objects };

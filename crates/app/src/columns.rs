@@ -69,7 +69,14 @@ impl Columns {
             shown.retain(|n| self.heads[*n] != *name);
         }
         let widths = folded(&shown, &natural, width).unwrap_or(natural);
-        self.draw(&shown, &widths)
+        let mut out = self.draw(&shown, &widths);
+        let left_out: Vec<&str> =
+            (0..self.heads.len()).filter(|n| !shown.contains(n)).map(|n| self.heads[n]).collect();
+        if !left_out.is_empty() {
+            let told = format!("(no room for {}; --output json has all)", left_out.join(", "));
+            out.push_str(&fold(&told, Some(width)));
+        }
+        out
     }
 
     fn natural(&self, column: usize) -> usize {
@@ -221,6 +228,7 @@ mod tests {
             assert!(head.contains("WHY"), "{text}");
             assert!(text.contains("app2.dev.example.com"), "{text}");
             assert_eq!(head.contains("ROUTE"), width >= 200, "{width}\n{text}");
+            assert_eq!(text.contains("(no room for"), width < 200, "{width}\n{text}");
         }
         let wide = plain(&table().fit(None));
         assert_eq!(wide.lines().count(), 4, "{wide}");

@@ -249,7 +249,8 @@ pub fn explain(
     match engine.get::<Probe>(&name).map(|p| p.state.clone()) {
         None => step("probe", false, "not made yet".into()),
         Some(Ok(status)) => {
-            step("probe", true, format!("{} answered {status} over a valid chain", entry.url));
+            let chain = if entry.url.starts_with("https://") { " over a valid chain" } else { "" };
+            step("probe", true, format!("{} answered {status}{chain}", entry.url));
         }
         Some(Err(text)) => step("probe", false, text),
     }

@@ -19,7 +19,6 @@ pub struct Cause {
 /// What a finding leaves out of sight; `None` for those that hide nothing.
 pub fn left_out(code: Code) -> Option<&'static str> {
     Some(match code.0 {
-        206 => "policies and fields of Gateways that restrict, and are not enforced",
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
         94 => "what there was no time for",
         510 => "policies that decide what is admitted, and are not evaluated",
