@@ -81,10 +81,8 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
     let shown = if alone { &json["items"][0] } else { &json };
     let empty = json["items"].as_array().is_some_and(Vec::is_empty);
     match args.output {
-        Output::Table if empty => out::line(match events::asked_for(&kind) {
-            true => "no event of it is known",
-            false => "none stands there",
-        })?,
+        Output::Table if empty && events::asked_for(&kind) => out::line("no event of it is known")?,
+        Output::Table if empty => out::line("none stands there")?,
         Output::Table if events::asked_for(&kind) => out::print(&events::table(&json))?,
         Output::Table => out::print(&table(&json))?,
         Output::Yaml => out::yaml(shown)?,
