@@ -78,7 +78,7 @@ mod tests {
     fn variables_are_filled_in_as_go_does() {
         let json = json!({"apiVersion": "argoproj.io/v1alpha1", "kind": "Application",
             "metadata": {"name": "team", "namespace": "argocd"},
-            "spec": {"project": "p", "destination": {"namespace": "shop"},
+            "spec": {"project": "p", "destination": {"namespace": "shop", "server": "https://kubernetes.default.svc"},
                 "source": {"repoURL": "https://git.example.com/x.git", "path": "charts/team", "targetRevision": "main"}}});
         let application =
             super::super::application::parse(&Object::from_json(json, Origin::default()).unwrap()).unwrap();
