@@ -236,14 +236,12 @@ impl Driver {
             // It was compared with what the store did not take.
             return self.reload();
         }
-        let of_components = self.take_components(&read.whole);
         let mut more: BTreeMap<ObjectKey, Vec<Problem>> = BTreeMap::new();
         let mut say = |problems: Vec<Problem>| {
             for problem in problems {
                 more.entry(problem.object.clone()).or_default().push(problem);
             }
         };
-        say(of_components);
         self.reading.substitutions.clone_from(&read.whole.substitutions);
         for object in &read.objects {
             self.reading.unwanted.remove(&object.key);
@@ -256,6 +254,7 @@ impl Driver {
             self.reading.edits.remove(key);
         }
         self.reading.unwanted.extend(read.gone);
+        say(self.take_components(&read.whole));
         let objects = mem::take(&mut self.reading.refused).into_values().chain(read.objects).collect();
         let writes = self.writes(objects, &read.whole);
         say(self.reading.edits.values().cloned().collect());
@@ -349,9 +348,12 @@ impl Driver {
     /// them.
     fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
         let old = self.reading.known.clone();
+        // One that only stays says nothing of what the repository is now.
+        let stays = |key: &&ObjectKey| self.reading.unwanted.contains(*key);
+        let applications = whole.applications.iter().map(|app| &app.key).filter(|key| !stays(key)).collect();
         let known = old.clone().after(Seen {
             root: whole.root.as_ref(),
-            applications: &whole.applications.iter().map(|app| &app.key).collect(),
+            applications: &applications,
             components: &whole.adapters,
             unsure: &whole.unsure,
         });
