@@ -145,8 +145,8 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         .rows::<world::Finding>()
         .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))
         .collect();
-    let problems: Vec<Problem> = engine.rows::<world::Finding>().map(|row| row.problem.clone()).collect();
-    let mut lines = ledger::objects(&rendered.objects, &problems);
+    let problems = engine.rows::<world::Finding>().map(|row| &row.problem);
+    let mut lines = ledger::objects(&rendered.objects, problems);
     lines.extend(ledger::annotations(&rendered.objects));
     ledger.extend(ledger::gather(lines));
     ledger.sort_by(|a, b| (a.fate, &a.of, &a.why).cmp(&(b.fate, &b.of, &b.why)));

@@ -7,7 +7,7 @@ use portolan_core::{
     policy::rows::Submitted,
     world::{self, Finding},
 };
-use portolan_model::{Kind, NamespacedName, ObjectKey, Problem, input::Certificate};
+use portolan_model::{Kind, NamespacedName, ObjectKey, input::Certificate};
 use serde_json::{Value, json};
 
 use super::{Driver, now};
@@ -20,8 +20,8 @@ impl Driver {
         let (run, known) = (&self.run, &self.reading.applications);
         let edits = self.edits();
         let mut status = status::status(&self.engine, &self.store, run, &substitutions, known, &edits);
-        let problems: Vec<Problem> = self.engine.rows::<Finding>().map(|row| row.problem.clone()).collect();
-        let objects = ledger::objects(self.store.list().map(|stored| &stored.object), &problems);
+        let problems = self.engine.rows::<Finding>().map(|row| &row.problem);
+        let objects = ledger::objects(self.store.list().map(|stored| &stored.object), problems);
         let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
         status["ledger"] = entries.map(|entry| json!(entry)).collect();
         if self.is_starting() {

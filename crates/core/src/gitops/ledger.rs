@@ -18,7 +18,7 @@ use super::verdict;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Fate {
-    /// It changes no answer because nobody looked at it, and it may.
+    /// Nobody looks at it, and it may change an answer.
     NotLookedAt,
     /// It cannot be used, or is not followed on purpose; a finding says so.
     Refused,

@@ -309,6 +309,16 @@ fn a_misspelt_key_that_matters_is_told() {
         [640],
         "below a known key: {made:?}"
     );
+    let (_, problems) =
+        external_dns(json!({"domainFilter": ["a.example"], "txtOwnerId": "x", "sources": []}));
+    assert_eq!(
+        problems
+            .iter()
+            .filter(|(_, said)| said.contains("domainFilter ") || said.contains("domainFilters"))
+            .count(),
+        1,
+        "{problems:?}"
+    );
     let made = adapt(&values("cert-manager", json!({"disableAutoAproval": true, "grafana": 1})));
     let told: Vec<_> = made.problems.iter().filter(|p| p.code.0 == 647).map(|p| p.message.clone()).collect();
     assert_eq!(told, ["cert-manager: disableAutoAproval is not known to the chart; disableAutoApproval is"]);

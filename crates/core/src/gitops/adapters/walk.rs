@@ -52,8 +52,11 @@ fn below(reader: &Reader<'_>, known: &keys::Keys, value: &Value, at: &str, out: 
 fn unknown(reader: &mut Reader<'_>, known: &keys::Keys, path: &str) {
     const WHY: &str = "not known to the chart";
     let meant = portolan_model::nearest(path, known.that_matter());
-    reader.given.push((Fate::Irrelevant, WHY, path.to_owned()));
-    if let Some(meant) = meant {
+    // External-dns is stopped by what may narrow it, which says the same.
+    let is_told = reader.problems.iter().any(|problem| *problem.field == *path);
+    let fate = if is_told { Fate::Refused } else { Fate::Irrelevant };
+    reader.given.push((fate, WHY, path.to_owned()));
+    if let Some(meant) = meant.filter(|_| !is_told) {
         let message = format!("{path} is not known to the chart; {meant} is");
         let hint = format!("write {meant}, or remove it");
         reader.problem(647, Severity::Warning, path, &message, &hint);
