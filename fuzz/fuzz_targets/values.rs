@@ -59,7 +59,7 @@ target!(|bytes| {
     let configuration = configure(&Environment {
         name: "dev",
         components: &[made.clone(), made],
-        applications: vec![&values.object],
+        is_folder: false,
         cluster_resource_namespace: None,
     });
     samples::check(&configuration.problems);
