@@ -51,7 +51,7 @@ impl Driver {
                     world::remove(&mut self.engine, &key);
                 }
                 // Nothing here deletes with a precondition; a stale one would have changed nothing.
-                Written::Unchanged | Written::Stale(_) => continue,
+                Written::Unchanged | Written::Stale(_) | Written::Failed(..) => continue,
                 Written::OwnedBy(_, owner) => problems.push(Problem {
                     message: format!("{key} is written by {owner} already, who keeps it"),
                     object: key,

@@ -3,7 +3,9 @@
 //! # Promises
 //!
 //! - **Versions.** Every change of an object gives it a resource version that is larger than every one before, over
-//!   restarts and removals too. A version is compared for order and equality, and means nothing else.
+//!   restarts and removals too. A version is compared for order and equality, and means nothing else. Versions of `list`,
+//!   `watch` and [`Noted`] are places in the order of changes: compare them among themselves. A store that is fed by several
+//!   streams may number a change higher than the object's own version, never lower.
 //! - **Generation** grows when anything besides `metadata` and `status` changes. An object that is removed and made again
 //!   has another uid and begins at 1.
 //! - **Apply** is by manager, and an object has one: the first who applied it. What another applies is
@@ -15,7 +17,8 @@
 //!   that was seen; else [`Written::Stale`].
 //! - **Fill** lays fields over an object whoever applied it, and they stay when its owner applies it again.
 //! - **A batch** has one outcome a write, in order, and later writes see earlier ones. Where
-//!   [`Capabilities::atomic`] is set, an error means that nothing of it has happened.
+//!   [`Capabilities::atomic`] is set, an error means that nothing of it has happened; where not, what became of each is its own
+//!   outcome, and one that [`Failed`](Written::Failed) harms no other.
 //! - **Acknowledged is kept.** After `write` returns, what was applied survives a killed process. What was held does not
 //!   reach a disk where [`Capabilities::memory_only`] is set.
 //! - **Watch** tells every object that changed after a version, in order of versions: at least its latest change, removals
@@ -23,12 +26,16 @@
 //! - **Status** stands apart: it changes no generation, and applying an object never touches it. Times of transition move
 //!   with the status of their own condition only.
 //! - **Events** are counted when they repeat, and bounded: the oldest go.
+//! - **What is not seen is not gone.** A store that cannot look at a kind says so ([`ObjectStore::views`]) and tells no removal
+//!   of it: what was seen last stays, marked ([`Stored::sight`]). What it leaves out of an object is marked too.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use portolan_model::{Instant, Kind, ObjectKey};
 use serde_json::Value;
 
-use super::{Event, Recorded, Stored, Write, Written};
+use super::{Event, Recorded, Stored, View, Write, Written};
 
 /// What a store can do; what it cannot is data too, so that nothing above asks which store it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +55,7 @@ pub struct Capabilities {
 pub struct Noted {
     /// The object.
     pub key: ObjectKey,
-    /// Its version after the change; for a removal, the version of that.
+    /// Place of the change in the order of all: the object's version after it, or higher; for a removal, that of it.
     pub version: u64,
     /// It is gone.
     pub deleted: bool,
@@ -133,4 +140,13 @@ pub trait ObjectStore: Send + Sync {
 
     /// Events about an object, or all, oldest first.
     async fn events(&self, regarding: Option<&ObjectKey>) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Kinds that are looked at and how; a kind that is not named is seen whole, as all are in a store of its own.
+    async fn views(&self) -> BTreeMap<Kind, View> {
+        BTreeMap::new()
+    }
+
+    /// Which objects are looked into, all of them each time. A store that leaves out the content of Secrets and ConfigMaps
+    /// ([`Sight::Metadata`](super::Sight)) reads that of these, and tells each as a change when it has it.
+    async fn look_into(&self, _keys: BTreeSet<ObjectKey>) {}
 }

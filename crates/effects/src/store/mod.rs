@@ -12,11 +12,13 @@ pub mod event;
 pub mod local;
 #[cfg(any(test, feature = "contract"))]
 pub mod suite;
+mod view;
 mod write;
 
 pub use contract::{Capabilities, Noted, ObjectStore, StoreError, TooOld, Watch};
 pub use event::{Event, EventKind, Recorded};
-pub use local::{Fill, Store};
+pub use local::{Events, Fill, Following, History, Store, takes_over};
+pub use view::{Sight, View};
 pub use write::{Precondition, Write, Written};
 
 use portolan_model::{Name, Object};
@@ -30,11 +32,18 @@ pub struct Stored {
     pub manager: Name,
     /// Whether it is kept in memory only.
     pub volatile: bool,
+    /// How much of it was seen, and whether it still is.
+    pub sight: Sight,
     /// What its owner applied, and the fields that somebody else wrote over it.
     filled: Option<Box<(Object, Fill)>>,
 }
 
 impl Stored {
+    /// An object as a store of another place has it, with its stamp.
+    pub const fn found(object: Object, manager: Name, sight: Sight) -> Self {
+        Self { object, manager, volatile: false, sight, filled: None }
+    }
+
     /// Whether somebody else's fields lie over it.
     pub fn is_filled(&self) -> bool {
         self.filled.is_some()

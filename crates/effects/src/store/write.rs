@@ -1,5 +1,7 @@
 //! Writes and their outcome.
 
+use std::sync::Arc;
+
 use portolan_model::{Name, Object, ObjectKey};
 
 use super::Fill;
@@ -64,4 +66,7 @@ pub enum Written {
     OwnedBy(ObjectKey, Name),
     /// The precondition does not hold: it is another object, or another state of it. Nothing was done.
     Stale(ObjectKey),
+    /// It was refused or could not be told, for a reason that concerns this write alone; it may be tried again. Only where
+    /// a batch is not [atomic](super::Capabilities::atomic).
+    Failed(ObjectKey, Arc<str>),
 }

@@ -6,7 +6,7 @@ use portolan_model::{Instant, Json, Name, Object, ObjectKey, Stamp, input::Maker
 use serde_json::{Map, Value};
 
 use super::{Fill, Stored, Write, Written};
-use crate::store::Precondition;
+use crate::store::{Precondition, Sight};
 
 /// The present objects, and what the writes taken so far make of them.
 pub(super) struct Batch<'a> {
@@ -106,7 +106,10 @@ impl<'a> Batch<'a> {
         object.stamp = Some(stamp(&object, old, version, self.now));
         let filled = fill.map(|fill| Box::new((base, fill)));
         self.version = version;
-        self.next.insert(object.key.clone(), (Some(Stored { object, manager, volatile, filled }), version));
+        self.next.insert(
+            object.key.clone(),
+            (Some(Stored { object, manager, volatile, sight: Sight::Whole, filled }), version),
+        );
     }
 }
 
@@ -149,7 +152,7 @@ fn stamp(object: &Object, old: Option<&Object>, version: u64, now: Instant) -> S
 }
 
 /// Whether a manager may write over an object of another: of what Portolan makes too, by the order of the makers.
-pub(super) fn takes_over(key: &ObjectKey, manager: &str, other: &str) -> bool {
+pub fn takes_over(key: &ObjectKey, manager: &str, other: &str) -> bool {
     matches!(
         (&*key.kind.group, &*key.kind.kind),
         ("", "Secret" | "ConfigMap") | ("cert-manager.io", "Certificate")

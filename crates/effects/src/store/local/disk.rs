@@ -318,7 +318,13 @@ fn load(bytes: &[u8]) -> Option<Stored> {
     let mut object = fill.as_ref().map_or_else(|| base.clone(), |fill| fill.over(&base));
     object.stamp = Some(stamp);
     let filled = fill.map(|fill| Box::new((base, fill)));
-    let mut stored = Stored { object, manager: Name::from(saved.manager), volatile: false, filled };
+    let mut stored = Stored {
+        object,
+        manager: Name::from(saved.manager),
+        volatile: false,
+        sight: crate::store::Sight::Whole,
+        filled,
+    };
     // Not the trees of the whole store at once.
     stored.pack();
     Some(stored)

@@ -20,12 +20,12 @@ pub struct Fill {
 
 impl Fill {
     /// Whether it belongs over this object.
-    pub(in crate::store) fn holds(&self, base: &Object) -> bool {
+    pub fn holds(&self, base: &Object) -> bool {
         base.annotation(&self.while_annotated.0) == Some(self.while_annotated.1.as_str())
     }
 
     /// The object as everybody sees it.
-    pub(in crate::store) fn over(&self, base: &Object) -> Object {
+    pub fn over(&self, base: &Object) -> Object {
         let mut json = (*base.json).clone();
         for (field, value) in self.fields.as_object().into_iter().flatten() {
             if field == "metadata" {

@@ -13,8 +13,9 @@ use crate::store::{Noted, TooOld, Watch};
 /// Changes that are kept.
 pub(super) const MOST: usize = 1024;
 
+/// The latest changes of a store.
 #[derive(Debug)]
-pub(super) struct History {
+pub struct History {
     kept: Mutex<Kept>,
     /// Version of the latest change.
     latest: watch::Sender<u64>,
@@ -29,6 +30,7 @@ struct Kept {
 }
 
 impl History {
+    /// A history in which nothing after this version is known yet.
     pub fn new(version: u64) -> Self {
         let kept = Kept { changes: VecDeque::new(), oldest: version };
         Self { kept: Mutex::new(kept), latest: watch::Sender::new(version) }
@@ -53,7 +55,7 @@ impl History {
 }
 
 /// A watch: a place in the history. It holds no changes itself, so a slow one costs nothing.
-pub(super) struct Following {
+pub struct Following {
     history: Arc<History>,
     latest: watch::Receiver<u64>,
     /// Changes up to this version were told.
@@ -61,6 +63,10 @@ pub(super) struct Following {
 }
 
 impl Following {
+    /// A watch of what changes after a version.
+    ///
+    /// # Errors
+    /// When not all changes after it are known any more.
     pub fn new(history: &Arc<History>, after: u64) -> Result<Self, TooOld> {
         let oldest = history.lock().oldest;
         if after < oldest {

@@ -31,10 +31,11 @@ use portolan_model::{Instant, Json, Name, ObjectKey, Origin};
 use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
 use disk::{Disk, Loaded};
-use events::Events;
-use history::{Following, History};
 
+pub use batch::takes_over;
+pub use events::Events;
 pub use fill::Fill;
+pub use history::{Following, History};
 pub use shared::Shared;
 
 /// The store.

@@ -51,8 +51,10 @@ impl<S: ObjectStore> Suite<S> {
         let again = self.stamp("g").await;
         assert_eq!(again.generation, 1);
         assert_ne!(again.uid, first.uid, "another object under the name");
-        let versions = [first.version, second.version, third.version, gone, again.version];
+        let versions = [first.version, second.version, third.version, again.version];
         assert!(versions.is_sorted_by(|a, b| a < b), "every change has a larger version: {versions:?}");
+        let places = [third.version, gone, self.version().await];
+        assert!(places.is_sorted_by(|a, b| a < b), "and a later place in the order of all: {places:?}");
         self.one(apply(object("g", json!({"n": 1})))).await;
         assert_eq!(self.stamp("g").await, again, "what is unchanged has its version still");
         self.delete("g").await;
