@@ -5,6 +5,7 @@ pub mod acme;
 pub mod acme_ca;
 pub mod charts;
 pub mod confined;
+pub mod converge;
 pub mod dns;
 pub mod echo;
 pub mod envoy_process;
