@@ -44,6 +44,8 @@ mod hostile;
 mod instance;
 #[path = "e2e/isolation.rs"]
 mod isolation;
+#[path = "e2e/killed.rs"]
+mod killed;
 #[path = "e2e/kustomize.rs"]
 mod kustomize;
 #[path = "e2e/live.rs"]

@@ -2,7 +2,11 @@
 //! allocates. `cargo test -p portolan --test memory -- --nocapture` prints the table.
 #![allow(clippy::unwrap_used, clippy::cast_precision_loss, clippy::disallowed_macros, missing_docs)]
 
-use std::{collections::BTreeMap, fmt::Write as _, hint::black_box};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write as _,
+    hint::black_box,
+};
 
 use portolan_core::{
     World, dns, engine,
@@ -15,7 +19,7 @@ use portolan_core::{
 use portolan_effects::store::{Store, Write};
 use portolan_engine::{Engine, Row};
 use portolan_model::{
-    Instant, Name, NamespacedName, Object, Origin, Source,
+    Instant, Lines, Name, NamespacedName, Object, Origin, Source,
     dns::{RecordSet, RecordType},
     input::{self, Maker, Secret, TlsPair},
     intake::intake,
@@ -103,9 +107,16 @@ fn text() -> String {
 fn objects(text: &str) -> Vec<Object> {
     let (documents, errors) = yaml::load(text);
     assert_eq!(errors, []);
+    // One map of lines for all documents of one layout, as when files are read.
+    let mut maps = HashSet::new();
+    let mut share = |lines: Lines| {
+        maps.insert(lines.clone());
+        maps.get(&lines).cloned().unwrap_or(lines)
+    };
     let object = |document: yaml::Document| {
         let source = Some(Source { file: "hosts.yaml".into(), line: document.line });
-        let origin = Origin { source, lines: document.lines, ..Origin::default() };
+        let lines = share(document.lines.counted_from(document.line));
+        let origin = Origin { source, lines, ..Origin::default() };
         Object::from_json(document.json, origin).unwrap()
     };
     documents.into_iter().map(object).collect()
@@ -249,6 +260,16 @@ fn a_host_takes_little_memory() {
         println!("    {name:24} {:>5.1} rows {size:>6} bytes", *count as f64 / HOSTS as f64);
         rows += size;
     }
+    let stats = engine.stats();
+    let each = |count: usize| count as f64 / HOSTS as f64;
+    println!(
+        "    the engine has {:.1} rows, {:.1} places, {:.1} runs, {:.1} nodes, {:.1} reads",
+        each(stats.rows),
+        each(stats.places),
+        each(stats.instances),
+        each(stats.nodes),
+        each(stats.reads)
+    );
     println!(
         "    rows together {rows}; the engine's slots, keys, indexes and reads {}",
         (facts + derived + live).saturating_sub(rows)

@@ -8,7 +8,7 @@ use crate::{
     fault::{Fault, planted},
     row::AnyKey,
     slab::Slab,
-    table::Slot,
+    slot::Slot,
 };
 
 /// What happens to one member.

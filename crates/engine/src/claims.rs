@@ -6,7 +6,7 @@ use crate::{
     core::{FACT, InstanceId, NONE},
     fault::{Fault, planted},
     row::{AnyRow, same},
-    table::{Content, Staged, Table},
+    table::{Staged, Table},
 };
 
 impl Table {
@@ -167,7 +167,7 @@ impl Table {
     pub(crate) fn free_slots(&mut self) {
         for at in std::mem::take(&mut self.vacant) {
             let slot = &mut self.slots[at];
-            if !matches!(slot.content, Content::Absent(_) | Content::AbsentAs(_)) {
+            if !slot.is_absent() {
                 continue;
             }
             if slot.node == NONE {

@@ -81,11 +81,11 @@ impl Core {
     /// Records a read of the present run; makes the node if this is its first reader.
     pub fn read(&mut self, node: &mut NodeId, place: Place, at: u32) {
         if *node == NONE {
-            *node = self.nodes.add(Node { place, at, ..Node::default() });
+            *node = self.nodes.add(Node::new(place, at));
         }
         let read = &mut self.nodes[*node];
-        if !read.in_run {
-            read.in_run = true;
+        if !read.is_in_run() {
+            read.set_in_run(true);
             self.run_reads.push(*node);
         }
     }
@@ -97,10 +97,10 @@ impl Core {
 
     /// Wakes all readers of a node. Once a step is enough: readers run after the last writer of what they read.
     pub fn wake(&mut self, node: NodeId) {
-        if node == NONE || self.nodes[node].woken {
+        if node == NONE || self.nodes[node].is_woken() {
             return;
         }
-        self.nodes[node].woken = true;
+        self.nodes[node].set_woken(true);
         self.woken.push(node);
         for (reader, _) in &self.nodes[node].readers {
             let reader = &self.instances[*reader];
@@ -113,7 +113,7 @@ impl Core {
     pub fn finish_run(&mut self, id: InstanceId, failed: bool) {
         let mut reads = std::mem::take(&mut self.run_reads);
         for node in &reads {
-            self.nodes[*node].in_run = false;
+            self.nodes[*node].set_in_run(false);
         }
         if failed && planted(Fault::FailedRunForgetsReads) {
             reads.clear();
@@ -198,8 +198,8 @@ impl Core {
 
     /// Ends the step: frees nodes without readers and says what each stood for.
     pub fn sweep(&mut self) -> Vec<(Place, u32)> {
-        for node in self.woken.drain(..) {
-            self.nodes[node].woken = false;
+        for node in std::mem::take(&mut self.woken) {
+            self.nodes[node].set_woken(false);
         }
         self.idle.sort_unstable();
         self.idle.dedup();
@@ -208,11 +208,11 @@ impl Core {
             if self.nodes[node].readers.is_empty() || planted(Fault::NodeSweptWhileRead) {
                 if planted(Fault::NodeSweptWhileRead) {
                     // The links of the other readers would name a wrong node; leave the node, lose its place.
-                    swept.push((self.nodes[node].place, self.nodes[node].at));
+                    swept.push((self.nodes[node].place(), self.nodes[node].at));
                     continue;
                 }
                 let gone = self.nodes.free(node);
-                swept.push((gone.place, gone.at));
+                swept.push((gone.place(), gone.at));
             }
         }
         swept

@@ -10,7 +10,7 @@ use crate::{
     key_map::KeyMap,
     row::{AnyKey, AnyRow, Side, values},
     slab::Slab,
-    table::Slot,
+    slot::Slot,
 };
 
 /// Shows the values that a row stood and stands under.

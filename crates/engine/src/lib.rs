@@ -40,6 +40,7 @@ mod reasons;
 mod row;
 mod rule;
 mod slab;
+mod slot;
 mod source;
 mod step;
 mod table;

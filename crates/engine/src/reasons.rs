@@ -84,7 +84,7 @@ impl Machine {
         };
         let reads = instance.reads.iter().map(|link| {
             let node = &self.core.nodes[link.node];
-            note(node.place, node.at)
+            note(node.place(), node.at)
         });
         Reason {
             rule,

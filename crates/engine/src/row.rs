@@ -45,6 +45,8 @@ pub trait AnyKey: Any + Send + Sync {
     fn equals(&self, other: &dyn AnyKey) -> bool;
     fn order(&self, other: &dyn AnyKey) -> Ordering;
     fn boxed(&self) -> Box<dyn AnyKey>;
+    /// A copy in the form of a row, which holds nothing but the key.
+    fn alone(&self) -> Arc<dyn AnyRow>;
     fn debug(&self) -> &dyn Debug;
 }
 
@@ -63,6 +65,10 @@ impl<K: Key> AnyKey for K {
 
     fn boxed(&self) -> Box<dyn AnyKey> {
         Box::new(self.clone())
+    }
+
+    fn alone(&self) -> Arc<dyn AnyRow> {
+        Arc::new(Alone(self.clone()))
     }
 
     fn debug(&self) -> &dyn Debug {
@@ -90,6 +96,23 @@ impl<R: Row> AnyRow for R {
 
     fn debug(&self) -> &dyn Debug {
         self
+    }
+}
+
+/// A key without a row: what a table holds of a key that is read and not there. It is never shown as a row.
+struct Alone<K>(K);
+
+impl<K: Key> AnyRow for Alone<K> {
+    fn equals(&self, other: &dyn AnyRow) -> bool {
+        self.0 == *typed_key::<K>(other.key())
+    }
+
+    fn key(&self) -> &dyn AnyKey {
+        &self.0
+    }
+
+    fn debug(&self) -> &dyn Debug {
+        &self.0
     }
 }
 

@@ -9,6 +9,9 @@ use crate::{
     panics::caught,
 };
 
+/// For how many inputs that wait room is kept, for each rule.
+const QUEUE: usize = 256;
+
 impl Machine {
     /// See [`Engine::step`](crate::Engine::step).
     pub fn step(&mut self, now: Instant) -> Changes {
@@ -88,6 +91,8 @@ impl Machine {
         }
         let runs = ran.len();
         inputs.clear();
+        // A start, or a listener that came, leaves no room behind that is never needed again.
+        inputs.shrink_to(QUEUE);
         // What woke meanwhile (an undeclared read only) waits for the next step.
         let waiting = std::mem::replace(&mut self.core.queue[number], inputs);
         self.core.queue[number].extend(waiting);

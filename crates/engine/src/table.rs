@@ -10,12 +10,13 @@ use std::{
 use crate::{
     Index, Row,
     changes::TableChanges,
-    core::{Core, InstanceId, NONE, NodeId, Place, ROW},
+    core::{Core, InstanceId, NONE, Place, ROW},
     fault::{Fault, planted},
     index::IndexStore,
     key_map::KeyMap,
     row::{AnyKey, AnyRow, same, typed},
     slab::Slab,
+    slot::Slot,
 };
 
 /// A row that a run puts out.
@@ -57,71 +58,6 @@ pub struct Table {
 pub enum Staged {
     Put(Arc<dyn AnyRow>),
     Remove(Box<dyn AnyKey>),
-}
-
-/// What stands at a place.
-pub enum Content {
-    /// Nothing: the place is free.
-    Free,
-    /// A key without a row, which somebody reads.
-    Absent(Box<dyn AnyKey>),
-    /// The same while a step runs: the key of a row that is to come, or that went.
-    AbsentAs(Arc<dyn AnyRow>),
-    /// A row, with its key in it.
-    Row(Arc<dyn AnyRow>),
-}
-
-/// A key with its row, or an absent key that somebody reads.
-pub struct Slot {
-    pub content: Content,
-    pub hash: u32,
-    pub owner: InstanceId,
-    pub node: NodeId,
-    pub logged: bool,
-}
-
-impl Default for Slot {
-    fn default() -> Self {
-        Self { content: Content::Free, hash: 0, owner: NONE, node: NONE, logged: false }
-    }
-}
-
-impl Slot {
-    pub fn key(&self) -> &dyn AnyKey {
-        self.some_key().expect("a slot in use has a key")
-    }
-
-    /// `None` if the place is free.
-    fn some_key(&self) -> Option<&dyn AnyKey> {
-        match &self.content {
-            Content::Free => None,
-            Content::Absent(key) => Some(&**key),
-            Content::AbsentAs(row) | Content::Row(row) => Some(row.key()),
-        }
-    }
-
-    pub fn row(&self) -> Option<&Arc<dyn AnyRow>> {
-        match &self.content {
-            Content::Row(row) => Some(row),
-            _ => None,
-        }
-    }
-
-    /// Puts a row of the slot's key there, or takes away the one that is.
-    pub fn set(&mut self, row: Option<Arc<dyn AnyRow>>) {
-        self.content = match (row, std::mem::replace(&mut self.content, Content::Free)) {
-            (Some(row), _) => Content::Row(row),
-            (None, Content::Row(old)) => Content::AbsentAs(old),
-            (None, other) => other,
-        };
-    }
-
-    /// Lets go of a row that was only there for its key.
-    pub fn keep_key(&mut self) {
-        if let Content::AbsentAs(row) = &self.content {
-            self.content = Content::Absent(row.key().boxed());
-        }
-    }
 }
 
 /// The rows of slots, typed.
@@ -181,24 +117,24 @@ impl Table {
         })
     }
 
-    fn slot_for(&mut self, key: &dyn AnyKey, content: impl FnOnce() -> Content) -> u32 {
+    fn slot_for(&mut self, key: &dyn AnyKey, made: impl FnOnce(u32) -> Slot) -> u32 {
         let hash = self.places.hash(key);
         if let Some(at) = self.place(hash, key) {
             return at;
         }
-        let at = self.slots.add(Slot { content: content(), hash, ..Slot::default() });
+        let at = self.slots.add(made(hash));
         self.places.insert(at, |at| self.slots[at].hash);
         at
     }
 
     /// The slot of `key`, made if there is none.
     pub(crate) fn slot(&mut self, key: &dyn AnyKey) -> u32 {
-        self.slot_for(key, || Content::Absent(key.boxed()))
+        self.slot_for(key, |hash| Slot::absent(key, hash))
     }
 
     /// The slot of a row's key, made if there is none: for a row that is put there in this stage.
     pub(crate) fn slot_of(&mut self, row: &Arc<dyn AnyRow>) -> u32 {
-        self.slot_for(row.key(), || Content::AbsentAs(Arc::clone(row)))
+        self.slot_for(row.key(), |hash| Slot::to_come(row, hash))
     }
 
     pub(crate) fn get(&self, key: &dyn AnyKey) -> Option<&Arc<dyn AnyRow>> {

@@ -64,7 +64,7 @@ impl Wanted {
     pub fn set(&mut self, key: &WireKey, resource: Option<Arc<Resource>>) -> bool {
         let all = self.flat.entry(key.r#type).or_default();
         let before = all.get(&key.name);
-        if before.map(|old| &old.version) == resource.as_ref().map(|new| &new.version) {
+        if before.map(|old| old.version) == resource.as_ref().map(|new| new.version) {
             return false;
         }
         let (old, new) = (named(before), named(resource.as_ref()));
@@ -178,8 +178,8 @@ impl Wanted {
 
 fn named(resource: Option<&Arc<Resource>>) -> Vec<Named> {
     let Some(resource) = resource else { return Vec::new() };
-    let tables = resource.uses.tables.iter().cloned().map(Named::Table);
-    tables.chain(resource.uses.secrets.iter().cloned().map(Named::Secret)).collect()
+    let tables = resource.tables().iter().cloned().map(Named::Table);
+    tables.chain(resource.secrets().iter().cloned().map(Named::Secret)).collect()
 }
 
 /// What is wanted, and whether it is known. A change is seen by the streams whole or not at all.

@@ -33,7 +33,7 @@ use portolan_model::Name;
 
 use crate::{
     board::{Change, Wanted},
-    resources::{FLAT, Resource, Uses, type_url},
+    resources::{FLAT, Resource, type_url},
     tables::Table,
 };
 use compose::Backends;
@@ -213,7 +213,7 @@ impl Session {
     fn adopt_listeners(&mut self, wanted: &Wanted) {
         for name in &self.listeners.judged {
             if let Some(resource) = wanted.get(WireType::Listener, name)
-                && self.listeners.has.get(name) == Some(&resource.version)
+                && self.listeners.has.get(name) == Some(&Some(resource.version))
             {
                 self.listeners.uses.entry(name.clone()).or_insert_with(|| resource.clone());
             }
@@ -229,7 +229,7 @@ impl Session {
         let Self { clusters, endpoints, secrets, listeners, scopes, nonce, .. } = self;
         // Not known of a listener that an earlier run sent: then every secret stays.
         let named: Option<BTreeSet<Name>> = if r#type == WireType::Secret {
-            listeners.named().map(|all| all.flat_map(|l| l.uses.secrets.iter().cloned()).collect())
+            listeners.named().map(|all| all.flat_map(|l| l.secrets().iter().cloned()).collect())
         } else {
             None
         };
@@ -238,7 +238,7 @@ impl Session {
             WireType::Secret => named.as_ref().is_some_and(|named| !named.contains(name)),
             WireType::Endpoints | WireType::Listener | WireType::VirtualHost => true,
         };
-        let ready = |resource: &Resource| resource.uses.tables.iter().all(|table| scopes.there(table));
+        let ready = |resource: &Resource| resource.tables().iter().all(|table| scopes.there(table));
         let flat = match r#type {
             WireType::Cluster => clusters,
             WireType::Endpoints => endpoints,
@@ -248,10 +248,7 @@ impl Session {
         };
         let (send, removed) = flat.next(&Allows { wanted, now, ready: &ready, may_go: &may_go })?;
         *nonce += 1;
-        let resources = send
-            .iter()
-            .map(|(name, resource)| wire(name, resource.version.clone(), resource.body.clone()))
-            .collect();
+        let resources = send.iter().map(|(name, resource)| resource.wire(r#type, name)).collect();
         let response = response(r#type, *nonce, resources, &removed);
         let gone = if r#type == WireType::Cluster { removed.clone() } else { vec![] };
         flat.sent(nonce.to_string(), (send, removed));
@@ -282,23 +279,25 @@ impl Session {
         // What only refused listeners name Envoy may never ask for.
         for name in listeners.judged.iter().filter(|name| listeners.refusal(name, wanted).is_some()) {
             let Some(resource) = wanted.get(WireType::Listener, name) else { continue };
-            secrets.judged.extend(resource.uses.secrets.iter().cloned());
-            let hosts = resource.uses.tables.iter().filter_map(|table| wanted.table(table));
+            secrets.judged.extend(resource.secrets().iter().cloned());
+            let hosts = resource.tables().iter().filter_map(|table| wanted.table(table));
             if !scopes.seen {
                 scopes.judged.extend(hosts.flat_map(Table::all).map(|host| host.row.key.clone()));
             }
         }
-        let refused = |names: &dyn Fn(&Uses) -> bool| {
+        let refused = |names: &dyn Fn(&Resource) -> bool| {
             if !listeners.refuses() {
                 return false;
             }
-            let mut all = wanted.of(WireType::Listener).filter(|(_, listener)| names(&listener.uses));
+            let mut all = wanted.of(WireType::Listener).filter(|(_, listener)| names(listener));
             all.all(|(name, _)| listeners.refusal(name, wanted).is_some())
         };
         for (table, host) in std::mem::take(&mut scopes.judged) {
             if let Some(want) = wanted.host(&table, &host) {
                 let standing = match scopes.standing(want, &far) {
-                    Standing::Held(_) if !scopes.seen && refused(&|uses| uses.tables.contains(&table)) => {
+                    Standing::Held(_)
+                        if !scopes.seen && refused(&|listener| listener.tables().contains(&table)) =>
+                    {
                         Standing::Held(Hold::NotAsked)
                     }
                     standing => standing,
@@ -316,7 +315,7 @@ impl Session {
                     Standing::Held(Hold::Sent)
                         if r#type == WireType::Secret
                             && !flat.wants(name)
-                            && refused(&|uses| uses.secrets.contains(name)) =>
+                            && refused(&|listener| listener.secrets().contains(name)) =>
                     {
                         Standing::Held(Hold::NotAsked)
                     }

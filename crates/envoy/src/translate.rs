@@ -50,8 +50,8 @@ impl Staged {
         let mut touched = Vec::new();
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
         let mut put = |key: WireKey, resource: Option<Resource>| {
-            let is = wanted.get(key.r#type, &key.name).map(|is| &is.version);
-            if self.flat.contains_key(&key) || is != resource.as_ref().map(|resource| &resource.version) {
+            let is = wanted.get(key.r#type, &key.name).map(|is| is.version);
+            if self.flat.contains_key(&key) || is != resource.as_ref().map(|resource| resource.version) {
                 touched.push(key.clone());
                 self.flat.insert(key, resource.map(Arc::new));
             }
@@ -107,7 +107,7 @@ impl Staged {
     pub fn publish(&mut self, wanted: &mut Wanted) -> Published {
         let mut published = Published::default();
         for (key, resource) in std::mem::take(&mut self.flat) {
-            let size = resource.as_ref().map_or(0, |resource| resource.body.value.len());
+            let size = resource.as_ref().map_or(0, |resource| resource.body.len());
             if wanted.set(&key, resource) {
                 published.count += 1;
                 published.bytes += size;

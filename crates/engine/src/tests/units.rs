@@ -151,7 +151,7 @@ fn work_does_not_grow_with_the_tables() {
 /// What stands once for each row, read, run and index value: a word more is half a megabyte among 50,000 hosts, several times.
 #[test]
 fn what_is_kept_of_each_row_and_read_is_small() {
-    use crate::{bucket::Bucket, core::Instance, core::Node, table::Slot};
+    use crate::{bucket::Bucket, core::Instance, core::Node, slot::Slot};
     let sizes = [size_of::<Slot>(), size_of::<Node>(), size_of::<Instance>(), size_of::<Bucket>()];
-    assert!(sizes.iter().zip([40, 40, 56, 56]).all(|(is, most)| *is <= most), "{sizes:?}");
+    assert!(sizes.iter().zip([32, 32, 56, 56]).all(|(is, most)| *is <= most), "{sizes:?}");
 }

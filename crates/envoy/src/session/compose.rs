@@ -14,7 +14,7 @@ use super::{
 use crate::{
     board::Wanted,
     encode::{self, in_every_shard},
-    resources::version,
+    resources::Version,
     shards::{SHARDS, shard_of},
     tables::Host,
 };
@@ -114,7 +114,7 @@ impl Scopes {
         // What stands around the virtual hosts belongs to the content too.
         let mut content = encode::scope(&scope.0, scope.1, std::iter::empty()).value;
         made.pieces.values().for_each(|host| content.extend(host.piece.version.to_be_bytes()));
-        made.version = version(&content);
+        made.version = Version::of(&content).to_string();
         made
     }
 

@@ -12,7 +12,10 @@ use portolan_core::gateway::rows::{Hold, Refusal, WireType};
 use portolan_model::Name;
 
 use super::{Standing, retry};
-use crate::{board::Wanted, resources::Resource};
+use crate::{
+    board::Wanted,
+    resources::{Resource, Version},
+};
 
 /// What Envoy has of the type, and what is under way.
 #[derive(Clone, Debug)]
@@ -27,8 +30,8 @@ pub(super) struct Flat {
     pub all: bool,
     wildcard: bool,
     names: BTreeSet<Name>,
-    /// What is in force: name to version.
-    pub has: BTreeMap<Name, String>,
+    /// What is in force: name to version; `None` if that is not known, or none of ours.
+    pub has: BTreeMap<Name, Option<Version>>,
     /// What the listeners in force name.
     pub uses: BTreeMap<Name, Arc<Resource>>,
     waiting: Option<Waiting>,
@@ -56,7 +59,7 @@ struct Waiting {
 /// A version that was refused alone.
 #[derive(Clone, Debug)]
 struct Refused {
-    version: String,
+    version: Version,
     words: String,
     tries: u32,
     /// When it is tried again.
@@ -127,7 +130,7 @@ impl Flat {
             self.wildcard = matches!(self.r#type, WireType::Cluster | WireType::Listener)
                 && request.resource_names_subscribe.is_empty();
             for (name, version) in &request.initial_resource_versions {
-                self.has.insert(name.as_str().into(), version.clone());
+                self.has.insert(name.as_str().into(), Version::read(version));
                 self.judged.insert(name.as_str().into());
             }
             self.first = self.has.is_empty() && matches!(self.r#type, WireType::Cluster | WireType::Listener);
@@ -187,7 +190,7 @@ impl Flat {
                     if self.refused.get(&name).is_none_or(|r| r.version == resource.version) {
                         self.refused.remove(&name);
                     }
-                    let before = self.has.insert(name.clone(), resource.version.clone());
+                    let before = self.has.insert(name.clone(), Some(resource.version));
                     match self.r#type {
                         WireType::Listener => _ = self.uses.insert(name, resource),
                         WireType::Cluster if before.is_some() => self.renewed.push(name),
@@ -199,9 +202,9 @@ impl Flat {
             Some(_) if sent.is_empty() => {}
             Some(words) if sent.len() == 1 => {
                 for (name, resource) in sent {
-                    let version = resource.version.clone();
+                    let version = resource.version;
                     if self.r#type == WireType::Endpoints && version == no_endpoints(&name).version {
-                        self.has.insert(name, version);
+                        self.has.insert(name, Some(version));
                         continue;
                     }
                     let before = self.refused.get(&name).filter(|r| r.version == version);
@@ -224,7 +227,7 @@ impl Flat {
     fn is_unsent(&self, name: &Name, wanted: &Wanted, now: u64) -> bool {
         let Some(resource) = wanted.get(self.r#type, name) else { return false };
         self.wants(name)
-            && self.has.get(name) != Some(&resource.version)
+            && self.has.get(name) != Some(&Some(resource.version))
             && self.refused.get(name).is_none_or(|refused| {
                 refused.version != resource.version || refused.again.is_some_and(|again| again <= now)
             })
@@ -342,7 +345,7 @@ impl Flat {
 
     /// How a wanted resource stands; `on_demand`: nothing names it, it is asked for when it is needed.
     pub fn standing(&self, name: &Name, resource: &Resource, on_demand: bool) -> Standing {
-        if self.has.get(name) == Some(&resource.version) || (on_demand && !self.wants(name)) {
+        if self.has.get(name) == Some(&Some(resource.version)) || (on_demand && !self.wants(name)) {
             return Standing::InForce;
         }
         match self.refused.get(name).filter(|refused| refused.version == resource.version) {

@@ -395,7 +395,11 @@ impl Scopes {
             && let Some(scope) = self.wild.pop_first()
         {
             self.exact.insert(scope.clone());
-            if let Some(taken) = self.take(scope, wanted, clusters) {
+            // What Envoy does not have goes with all else that it does not have: with the first answer it opens its
+            // listeners, and a request whose scope is not there is answered 404.
+            if self.has.contains_key(&scope)
+                && let Some(taken) = self.take(scope, wanted, clusters)
+            {
                 size += taken.1.size();
                 sent.push(taken);
             }
@@ -450,7 +454,7 @@ impl Scopes {
                 let table = &hunt.scope.0;
                 let name = encode::scope_name(table, SHARDS);
                 let any = encode::scope(table, SHARDS, asked.iter().map(|host| &host.piece));
-                let version = crate::resources::version(&any.value);
+                let version = crate::resources::Version::of(&any.value).to_string();
                 self.going.remove(&name);
                 let send = vec![(name.clone(), version, any)];
                 self.scratch = Some(name);

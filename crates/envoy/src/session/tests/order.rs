@@ -40,6 +40,24 @@ fn a_start_sends_everything_once_and_scopes_in_one() {
     assert!(envoy.standings.values().all(|standing| *standing == Standing::InForce));
 }
 
+/// Envoy opens its listeners with the first answer, and answers 404 where the scope is missing.
+#[test]
+fn a_start_with_wildcards_sends_all_scopes_in_the_first_answer() {
+    for wildcards in [&["*.example.com"][..], &["*", "*.example.com"]] {
+        let mut wanted = edge();
+        put_host(&mut wanted, "h", &[("c0", "x")]);
+        for host in wildcards {
+            put_host(&mut wanted, host, &[("c1", "x")]);
+        }
+        let mut envoy = Envoy::default();
+        let mut session = envoy.connect();
+        let log = envoy.drain(&mut session, &wanted);
+        let scopes: Vec<usize> = log[3..].iter().map(|names| names.split(' ').count()).collect();
+        assert_eq!(scopes, [usize::from(SHARDS)], "{wildcards:?}");
+        assert!(envoy.standings.values().all(|standing| *standing == Standing::InForce));
+    }
+}
+
 #[test]
 fn a_host_whose_cluster_is_not_there_is_held_back_alone() {
     let mut wanted = edge();
@@ -259,6 +277,7 @@ fn a_listener_waits_for_the_scopes_of_its_table_and_they_outlive_it() {
     assert_eq!(log[0].split(' ').count(), usize::from(SHARDS));
     assert!(envoy.hosts().is_empty());
     put(&mut wanted, WireType::Listener, "l", "again");
+    put_host(&mut wanted, "*.example.com", &[("c1", "x")]);
     let log = envoy.drain(&mut session, &wanted);
     assert_eq!((log.len(), &*log[1]), (2, "l"), "{log:?}");
 }
