@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge faults fuzz fuzz-short bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge faults fuzz fuzz-short mutants bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -63,6 +63,10 @@ fuzz: ## fuzz targets for FUZZ_SECONDS each (60), and the property tests with ma
 fuzz-short: ## the fuzz targets alone for FUZZ_SECONDS each (60), one a processor
 	@scripts/setup fuzz
 	@FUZZ_JOBS=$${FUZZ_JOBS:-$$(nproc)} scripts/fuzz
+
+mutants: ## change core and envoy a little at a time, and say what no test notices: [MUTANTS_SINCE=main] [MUTANTS_FILES='...'] [MUTANTS_SHARD=3/16]; scripts/mutants
+	@scripts/setup mutants
+	@scripts/mutants
 
 bad-input: ## every object of the gateway room's cases broken in every way, and 300 of them under a real Envoy
 	@scripts/setup test
