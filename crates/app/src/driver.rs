@@ -50,6 +50,7 @@ use portolan_core::{
 use portolan_effects::{
     dns::{DurableDns, keeper},
     echo::{self, Echo},
+    envoy_process,
     folder::Burst,
     probe::Outcomes,
     render::{Difference, Jobs, Tools, Tree},
@@ -257,7 +258,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let range = range_of(saved.as_deref(), instance::number_of(state.path()));
     let bind = args.bind.or_else(|| only_loopback(range));
     // Two states may come to the same range: the later one takes the next, and keeps it.
-    let claim = if bind.is_none() { Claim::of(range) } else { None };
+    let listening = envoy_process::addresses(state.path());
+    let claim = if bind.is_none() { Claim::of(range, &listening) } else { None };
     let range = claim.as_ref().map_or(range, |claim| claim.range);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());

@@ -7,7 +7,9 @@ mod listening;
 mod record;
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::Stdio,
     time::Duration,
@@ -44,6 +46,15 @@ const LOG: &str = "envoy.log";
 
 /// Most of a log that a message quotes.
 const TAIL: u64 = 600;
+
+/// Addresses of IPv4 that Envoys of this user listen at: those of a state first, then those of all others. What another user's
+/// Envoys listen at is not seen.
+pub fn addresses(state: &Path) -> [BTreeSet<Ipv4Addr>; 2] {
+    let ours: BTreeSet<i32> =
+        record::running(state).chain(record::find(state)).map(|(process, _)| process.pid).collect();
+    let (own, others): (Vec<i32>, Vec<i32>) = record::every().partition(|pid| ours.contains(pid));
+    [own, others].map(|pids| pids.into_iter().flat_map(listening::addresses).collect())
+}
 
 /// The last lines of a log from a position on, in one line.
 pub fn tail(log: &Path, from: u64) -> String {

@@ -1,6 +1,9 @@
 //! Which range of loopback addresses an instance holds against the others of its machine.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener},
+};
 
 use super::Addresses;
 
@@ -24,14 +27,33 @@ pub struct Claim {
 }
 
 impl Claim {
-    /// The range `first`, or the next that no running instance holds; `None` if all are held.
-    pub fn of(first: u8) -> Option<Self> {
-        let first = first.clamp(1, RANGES);
-        (first..=RANGES).chain(1..first).find_map(|range| {
+    /// The range `first`, or the next that no running instance holds and nobody else's Envoy serves; `None` if there is none.
+    ///
+    /// `listening` are the addresses of the state's own Envoy and of all others. An instance that was killed holds nothing,
+    /// but its Envoy serves on, and the next run of its state wants the range again. One that took it would have the same
+    /// sockets: Envoy shares them with whom is of the same user (`SO_REUSEPORT`), so each would get requests of the other.
+    pub fn of(first: u8, listening: &[BTreeSet<Ipv4Addr>; 2]) -> Option<Self> {
+        candidates(first, listening).find_map(|range| {
             let held = TcpListener::bind(SocketAddr::from(([127, 77, range, 255], CLAIM_PORT))).ok()?;
             Some(Self { _held: held, range })
         })
     }
+}
+
+/// Ranges to try, `first` before all others, without those that only Envoys of others serve.
+fn candidates(first: u8, listening: &[BTreeSet<Ipv4Addr>; 2]) -> impl Iterator<Item = u8> + use<> {
+    let first = first.clamp(1, RANGES);
+    let [own, others] = listening.each_ref().map(ranges);
+    (first..=RANGES).chain(1..first).filter(move |range| own.contains(range) || !others.contains(range))
+}
+
+/// Ranges that these addresses lie in.
+fn ranges(addresses: &BTreeSet<Ipv4Addr>) -> BTreeSet<u8> {
+    let range = |address: &Ipv4Addr| match address.octets() {
+        [127, 77, range, _] => Some(range),
+        _ => None,
+    };
+    addresses.iter().filter_map(range).collect()
 }
 
 /// The range that a state had before, else the one that its number stands for.
@@ -48,11 +70,25 @@ mod tests {
 
     #[test]
     fn a_range_that_another_instance_holds_is_left_to_it() {
-        let first = Claim::of(231).unwrap();
-        let second = Claim::of(first.range).unwrap();
+        let none = [BTreeSet::new(), BTreeSet::new()];
+        let first = Claim::of(231, &none).unwrap();
+        let second = Claim::of(first.range, &none).unwrap();
         assert_ne!(first.range, second.range);
         let range = first.range;
         drop(first);
-        assert_eq!(Claim::of(range).unwrap().range, range);
+        assert_eq!(Claim::of(range, &none).unwrap().range, range);
+    }
+
+    #[test]
+    fn a_range_that_an_envoy_of_a_killed_instance_serves_is_that_of_its_state_alone() {
+        let at = |all: &[[u8; 4]]| all.iter().map(|octets| Ipv4Addr::from(*octets)).collect();
+        let tried = |first, listening| candidates(first, &listening).collect::<Vec<u8>>();
+        let [own, others] = [[127, 77, 8, 1], [127, 77, 9, 1]];
+        let seen = tried(9, [at(&[]), at(&[own, others, [127, 0, 0, 1], [10, 77, 10, 1]])]);
+        assert_eq!((seen[0], seen.len()), (10, 248));
+        assert!(!seen.contains(&8) && !seen.contains(&9));
+        // Also when another has come into it already: what is served stays.
+        let seen = tried(8, [at(&[own]), at(&[own, others])]);
+        assert_eq!((seen[0], seen[1], seen.len()), (8, 10, 249));
     }
 }

@@ -131,6 +131,40 @@ fn kills_under_traffic_fail_no_request_and_send_nothing_again() {
     assert_eq!(instance.envoy_pid(), pid, "the same Envoy");
 }
 
+/// The range of loopback addresses that a state has.
+fn range(state: &Path) -> u64 {
+    let saved = std::fs::read(state.join("addresses.json")).unwrap();
+    serde_json::from_slice::<Value>(&saved).unwrap()["range"].as_u64().unwrap()
+}
+
+/// Of two states that come to one range the later has the next, also while the first is down and only its Envoy serves: that one
+/// would move, and meanwhile each Envoy would get connections of the other.
+#[test]
+fn who_starts_after_a_kill_does_not_get_the_addresses_that_envoy_serves() {
+    let Some(envoy) = envoy("e2e addresses of a killed one") else { return };
+    let mut instance = Instance::start(ten_hosts(), envoy.clone());
+    let entry = instance.reach("h0.dev.example.com", "live");
+    let (client, url) = (instance.client(&entry), entry["url"].as_str().unwrap().to_owned());
+    instance.wait("11 hosts to be live", || {
+        (metric(&instance, "portolan_entry_points_live")? >= 11.0).then_some(())
+    });
+    let own = range(instance.state.path());
+    instance.kill_nine();
+    let other = Instance::prepare(first_steps(), envoy, |state| {
+        let saved = format!("{{\"numbers\": {{}}, \"range\": {own}}}");
+        std::fs::write(state.join("addresses.json"), saved).unwrap();
+    });
+    other.reach("app1.dev.example.com", "live");
+    assert_ne!(range(other.state.path()), own);
+    instance.up();
+    instance.wait("11 hosts to be live", || {
+        (metric(&instance, "portolan_entry_points_live")? >= 11.0).then_some(())
+    });
+    assert_eq!(range(instance.state.path()), own);
+    assert_eq!(metric(&instance, "portolan_sent_resources"), Some(0.0), "what Envoy has is sent again");
+    assert_eq!(client.get(&url).send().unwrap().status(), 200);
+}
+
 /// Processes that were started on a state.
 fn envoys(state: &Path) -> Vec<i32> {
     let all = std::fs::read_dir("/proc").unwrap().flatten();

@@ -105,6 +105,13 @@ pub fn running(state: &Path) -> impl Iterator<Item = (Process, Started)> {
     })
 }
 
+/// Processes that were started as an Envoy of whatever state.
+pub fn every() -> impl Iterator<Item = i32> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid| Started::of(*pid).is_some())
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
