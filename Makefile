@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.tools/bin:$(PATH)
 
 PORTOLAN = $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/portolan
 
-.PHONY: help setup demo test lint bench bench-edge faults fuzz fuzz-short mutants bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
+.PHONY: help setup demo test lint bench bench-edge bench-render faults fuzz fuzz-short mutants bad-input differential schema-diff gitops-diff golden-accept release rig rig-test conformance
 
 help: ## list the chores
 	@sed -nE 's/^([a-z-]+):.*## (.*)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -40,6 +40,13 @@ RESULTS_OF_EDGE ?= $(CURDIR)/docs/results/edge.md
 bench-edge: ## from a changed file to the answer: [PORTOLAN_BENCH_HOSTS='100 1000'] [PORTOLAN_BENCH_OLD=/older/portolan]; more in crates/app/benches/edge
 	@scripts/setup demo
 	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_EDGE)" PORTOLAN_BENCH_HOSTS="$${PORTOLAN_BENCH_HOSTS:-100 1000 5000 50000}" cargo bench --locked --package portolan --bench edge
+
+# Where `make bench-render` writes its table, and the build that it measures (`dev` is there sooner, and not what is shipped).
+RESULTS_OF_RENDER ?= $(CURDIR)/docs/results/render.md
+PROFILE_OF_RENDER ?= bench
+bench-render: ## what reading 1,500 documents costs in each shape: [PROFILE_OF_RENDER=dev] [PORTOLAN_BENCH_BINARY=/a/portolan]
+	@scripts/setup demo
+	PORTOLAN_BENCH_RESULTS="$(RESULTS_OF_RENDER)" cargo bench --locked --profile $(PROFILE_OF_RENDER) --package portolan-effects --bench render
 
 # Where `make faults` writes its table, and which tests are part of it.
 RESULTS_OF_FAULTS ?= $(CURDIR)/docs/results/faults.md
@@ -88,10 +95,11 @@ schema-diff: ## what we say to objects beside a real API server: [OF_KIND=600] [
 	@scripts/setup rig
 	@OF_KIND=$(OF_KIND) SEED=$(if $(filter file,$(origin SEED)),9,$(SEED)) RECORD=$(RECORD) scripts/schema-diff
 
-# Argo CD's own code is built once; minutes when cold.
-gitops-diff: ## render small repositories in all shapes beside the real Kustomize, Helm and the code of Argo CD's repo-server
+# Argo CD's and Flux' own code is built once; minutes when cold.
+gitops-diff: ## render small repositories in all shapes beside the real Kustomize, Helm and the code of Argo CD and Flux
 	@scripts/setup demo
 	@rig/setup argocd
+	@rig/setup flux
 	PATH="$(CURDIR)/.tools/rig:$(PATH)" GITOPS_REPORT="$(CURDIR)/docs/results/gitops.md" \
 	  cargo test --locked -p portolan-effects --test gitops_diff -- --nocapture
 

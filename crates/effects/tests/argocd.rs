@@ -427,6 +427,11 @@ impl Judged {
         self.write(&format!("projects/{name}.yaml"), &text);
     }
 
+    /// Reads again, and tells the work.
+    fn work(&mut self) -> portolan_effects::render::Work {
+        self.1.read(&Touched::Paths(self.2.take())).work
+    }
+
     /// Reads again: what is handed on and what goes, what is said of projects and Applications, and what is unsure.
     fn read(&mut self) -> (Keys, Keys, Vec<(u16, String)>, Keys) {
         let read = self.1.read(&Touched::Paths(self.2.take()));
@@ -459,12 +464,12 @@ fn a_project_forbids_applications_and_kinds() {
         (strings(&[web, high]), vec![], vec![unknown], none.clone())
     );
 
-    // It is found beside what it judges, and permits no kind of the cluster's.
+    // It is found beside what it judges, and permits no kind of the cluster's: nothing of the Application is applied, and what is
+    // live of it stays.
     judged.project("team", "{sourceRepos: ['*'], destinations: [{server: '*', namespace: shop}]}");
     let (objects, gone, problems, unsure) = judged.read();
     let refused = (675, high.to_owned());
-    assert_eq!((gone, unsure), (strings(&[high]), none.clone()));
-    assert!(objects.iter().all(|key| key == web), "{objects:?}");
+    assert_eq!((objects, gone, unsure), (none.clone(), strings(&[high]), strings(&["team"])));
     assert!(problems.contains(&refused) && judged.read().0.is_empty(), "{problems:?}");
 
     // Another namespace: nothing of it is applied, and what was applied may not be pruned.
@@ -531,6 +536,54 @@ fn an_application_that_a_project_does_not_permit_is_not_followed() {
         ANYTHING.replacen('{', "{namespaceResourceBlacklist: [{group: argoproj.io, kind: Application}], ", 1);
     judged.project("infra", &narrow);
     let (objects, _, problems, unsure) = judged.read();
-    assert_eq!((objects, unsure), (Vec::new(), vec!["team".to_owned()]));
+    assert_eq!((objects, unsure), (Vec::new(), vec!["infra".to_owned(), "team".to_owned()]));
     assert!(problems.contains(&(675, "Application/argocd/team".to_owned())), "{problems:?}");
+}
+
+#[test]
+fn an_application_that_shares_no_object_is_held_back_by_one() {
+    let Some(mut judged) = Judged::new() else { return };
+    let team = fs::read_to_string(judged.0.path().join("repo/apps/team.yaml")).unwrap();
+    let alone = team.replace("name: team", "name: zone").replace("path: team", "path: zone")
+        + "  syncPolicy: {syncOptions: [FailOnSharedResource=true]}\n";
+    judged.write("apps/zone.yaml", &alone);
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    judged.write("zone/mine.yaml", &map("mine-web"));
+    judged.write("zone/web.yaml", &map("web"));
+    let (objects, _, problems, unsure) = judged.read();
+    assert_eq!(
+        (objects, unsure),
+        (vec!["ConfigMap/shop/web".to_owned(), "PriorityClass/high".to_owned()], vec!["zone".to_owned()])
+    );
+    assert!(problems.contains(&(678, "Application/argocd/zone".to_owned())), "{problems:?}");
+    // What it does not share comes once nothing is shared, and goes on when something is again.
+    judged.remove("zone/web.yaml");
+    let (objects, gone, problems, unsure) = judged.read();
+    assert_eq!((objects, gone, unsure), (vec!["ConfigMap/shop/mine-web".to_owned()], vec![], vec![]));
+    assert!(!problems.iter().any(|(code, _)| *code == 678), "{problems:?}");
+    judged.write("zone/web.yaml", &map("web"));
+    judged.write("zone/more.yaml", &map("more-web"));
+    let (objects, gone, _, unsure) = judged.read();
+    assert_eq!((objects, gone, unsure), (vec![], vec![], vec!["zone".to_owned()]));
+    // The option alone is what does it.
+    judged.write("apps/zone.yaml", &alone.replace("FailOnSharedResource=true", "FailOnSharedResource=false"));
+    let (objects, _, problems, unsure) = judged.read();
+    assert_eq!(
+        (objects, unsure),
+        (vec!["ConfigMap/shop/mine-web".to_owned(), "ConfigMap/shop/more-web".to_owned()], vec![])
+    );
+    assert!(problems.iter().any(|(code, _)| *code == 611), "{problems:?}");
+}
+
+#[test]
+fn applications_are_judged_at_the_door_when_they_change() {
+    let Some(mut judged) = Judged::new() else { return };
+    let first = judged.work();
+    assert!(first.judged >= 4, "{first:?}");
+    judged
+        .write("team/web.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: web}\ndata: {a: other}\n");
+    assert_eq!(judged.work().judged, 1, "what is followed is known");
+    let team = fs::read_to_string(judged.0.path().join("repo/apps/team.yaml")).unwrap();
+    judged.write("apps/team.yaml", &team.replace("project: team", "project: default"));
+    assert!(judged.work().judged > 1, "as an object, and as what is followed");
 }

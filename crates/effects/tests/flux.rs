@@ -218,7 +218,7 @@ fn a_release_of_a_chart_here_gets_its_values_in_flux_s_order() {
     assert_eq!(findings(&rendered), []);
     assert_eq!(
         data(&rendered, "w-web"),
-        serde_json::json!({"host": "hidden", "size": "6", "list": "7", "post": "x"})
+        serde_json::json!({"host": "own", "size": "6", "list": "7", "post": "x"})
     );
     let object = rendered.objects.iter().find(|object| &*object.key.name.name == "w-web").unwrap();
     assert_eq!(&*object.key.name.namespace, "edge");
@@ -549,4 +549,186 @@ fn the_repository_is_the_one_that_git_says() {
     let told: Vec<_> =
         findings(&rendered).into_iter().map(|(code, object, _)| format!("{code} {object}")).collect();
     assert_eq!(told, ["607 Kustomization/flux-system/app"]);
+}
+
+#[test]
+fn what_a_source_leaves_out_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let own = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: own, namespace: flux-system}\n\
+               spec: {interval: 1m, url: 'ssh://git@git.example.com/p/fleet', ignore: /infra}\n";
+    let of_own = |name: &str, path: &str| {
+        kustomization(name, &format!("path: {path}")).replace("name: flux-system}, path", "name: own}, path")
+    };
+    let (apps, lost, listed) =
+        (of_own("apps", "./apps"), of_own("lost", "./infra"), of_own("listed", "./apps/listed"));
+    let files = [
+        ("clusters/dev/own.yaml", own),
+        ("clusters/dev/apps.yaml", &*apps),
+        ("clusters/dev/lost.yaml", &*lost),
+        ("clusters/dev/listed.yaml", &*listed),
+        (".sourceignore", "*.draft.yaml\n"),
+        ("apps/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+        ("apps/b.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"),
+        ("apps/listed/kustomization.yaml", "resources: [c.draft.yaml]\n"),
+        ("apps/listed/c.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
+        ("infra/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"),
+    ];
+    let folder = dir.path().join("repo");
+    write(&folder, &[SYNC, COMPONENTS]);
+    write(&folder, &files);
+    let Some(tools) = tools(dir.path()) else { return };
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    let maps = |read: &portolan_effects::render::Difference| {
+        let maps = read.objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap");
+        maps.map(|object| object.key.name.name.to_string()).collect::<Vec<_>>()
+    };
+    let told = |read: &portolan_effects::render::Difference| {
+        let all = read
+            .problems
+            .values()
+            .flatten()
+            .filter(|problem| problem.severity == portolan_model::Severity::Error);
+        all.map(|p| (p.code.0, p.object.name.name.to_string(), p.message.clone())).collect::<Vec<_>>()
+    };
+    let first = tree.read(&Touched::All);
+    assert_eq!(maps(&first), ["a"]);
+    let said = told(&first);
+    let of =
+        |name: &str| said.iter().find(|(_, object, _)| object == name).unwrap_or_else(|| panic!("{said:#?}"));
+    assert!(
+        of("lost").2.starts_with("./infra does not stand in what the source takes of the work tree"),
+        "{said:#?}"
+    );
+    assert!(of("listed").2.contains("the source does not take apps/listed/c.draft.yaml"), "{said:#?}");
+    // What says it is read again when it changes, and everything that hangs on it.
+    write(&folder, &[(".sourceignore", "# nothing\n")]);
+    let second = tree.read(&Touched::Paths([folder.canonicalize().unwrap().join(".sourceignore")].into()));
+    let mut both = maps(&second);
+    both.sort();
+    assert_eq!(both, ["a", "b", "c"]);
+}
+
+#[test]
+fn flux_s_objects_that_argo_cd_brings_are_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("repo");
+    let root = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: root, namespace: argocd}\nspec:\n  project: default\n  \
+                destination: {server: 'https://kubernetes.default.svc', namespace: flux-system}\n  \
+                source: {repoURL: 'https://git.example.com/p/fleet.git', path: bootstrap}\n";
+    let source = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: fleet}\n\
+                  spec: {interval: 1m, url: 'https://git.example.com/p/fleet'}\n";
+    let apps =
+        kustomization("apps", "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: vars}]}")
+            .replace("name: flux-system}, path", "name: fleet}, path");
+    write(
+        &folder,
+        &[
+            ("root.yaml", root),
+            ("bootstrap/source.yaml", source),
+            (
+                "bootstrap/vars.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars}\ndata: {word: filled}\n",
+            ),
+            ("bootstrap/apps.yaml", &apps),
+            ("apps/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '${word}'}\n"),
+        ],
+    );
+    let Some(tools) = tools(dir.path()) else { return };
+    let mut tree = Tree::new(&folder, "dev", Some("root.yaml"), tools);
+    let first = tree.read(&Touched::All);
+    let problems: Vec<_> =
+        first.problems.values().flatten().filter(|p| (600..640).contains(&p.code.0)).collect();
+    assert!(problems.is_empty(), "{problems:#?}");
+    let found = |read: &portolan_effects::render::Difference| {
+        let one = read.objects.iter().find(|object| &*object.key.name.name == "a");
+        one.map(|object| object.json["data"]["a"].clone())
+    };
+    assert_eq!(found(&first), Some("filled".into()));
+    let owner =
+        first.objects.iter().find(|object| &*object.key.name.name == "a").unwrap().origin.owner.clone();
+    assert_eq!(owner.unwrap().to_string(), "Kustomization.kustomize.toolkit.fluxcd.io/flux-system/apps");
+    // An edit costs what it touches, and a variable reaches what uses it.
+    write(
+        &folder,
+        &[(
+            "bootstrap/vars.yaml",
+            "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars}\ndata: {word: other}\n",
+        )],
+    );
+    let second =
+        tree.read(&Touched::Paths([folder.canonicalize().unwrap().join("bootstrap/vars.yaml")].into()));
+    assert_eq!(found(&second), Some("other".into()));
+    assert_eq!(second.work.parts, 2, "the file, and what is built with it");
+}
+
+#[test]
+fn an_artifact_that_is_copied_from_the_repository_is_read_where_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    let generator = |to: &str| {
+        format!(
+            "apiVersion: source.extensions.fluxcd.io/v1beta1\nkind: ArtifactGenerator\nmetadata: {{name: all, namespace: flux-system}}\nspec:\n  \
+             sources: [{{alias: repo, kind: GitRepository, name: flux-system}}]\n  artifacts:\n  - name: apps\n    copy:\n    - {{from: '@repo/apps/base/**', to: '@artifact/base/'}}\n    \
+             - {{from: '@repo/apps/dev/**', to: '@artifact/{to}/'}}\n"
+        )
+    };
+    let of_artifact = |name: &str| {
+        kustomization(name, "path: ./dev")
+            .replace("GitRepository, name: flux-system", "ExternalArtifact, name: apps")
+    };
+    let files = |generator: &str| {
+        let folder = dir.path().join("repo");
+        let _ = fs::remove_dir_all(&folder);
+        write(
+            &folder,
+            &[
+                // Its path ends as the cluster's folder does, and it is no root.
+                ("clusters/dev/apps.yaml", &of_artifact("apps")),
+                ("clusters/dev/artifacts.yaml", generator),
+                ("apps/base/kustomization.yaml", "resources: [a.yaml]\n"),
+                ("apps/base/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+                ("apps/dev/kustomization.yaml", "resources: [../base]\nnamePrefix: dev-\n"),
+            ],
+        );
+        folder
+    };
+    let Some(tools) = tools(dir.path()) else { return };
+    let rendered = render(&files(&generator("dev")), "dev", None, &tools);
+    assert_eq!(findings(&rendered), []);
+    let own: Vec<_> = keys(&rendered).into_iter().filter(|key| key.starts_with("ConfigMap")).collect();
+    assert_eq!(own, ["ConfigMap/default/dev-a"]);
+    // What is put elsewhere in it is not what stands here.
+    let rendered = render(&files(&generator("other")), "dev", None, &tools);
+    assert_eq!(findings(&rendered).iter().map(|(code, ..)| *code).collect::<Vec<_>>(), [607]);
+}
+
+#[test]
+fn a_secret_that_nothing_brings_is_put_there_by_hand() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = |name: &str| {
+        kustomization(
+            "apps",
+            &format!("path: ./apps, postBuild: {{substituteFrom: [{{kind: Secret, name: {name}}}]}}"),
+        )
+    };
+    let secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: settings, namespace: flux-system}\nstringData: {a: b}\n";
+    for (name, code) in [("by-hand", 632), ("setings", 629)] {
+        let _ = fs::remove_dir_all(dir.path().join("repo"));
+        let Some(rendered) = fleet(
+            dir.path(),
+            &[
+                ("clusters/dev/apps.yaml", &from(name)),
+                ("clusters/dev/secret.yaml", secret),
+                (
+                    "apps/a.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '${unknown}'}\n",
+                ),
+                ("apps/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"),
+            ],
+        ) else {
+            return;
+        };
+        let told = findings(&rendered);
+        assert_eq!(told.iter().map(|(code, ..)| *code).collect::<Vec<_>>(), [code], "{told:?}");
+        assert_eq!(keys(&rendered).contains(&"ConfigMap/default/b".to_owned()), code == 632);
+    }
 }

@@ -1,8 +1,10 @@
 //! Small repositories in many shapes, rendered by us and by those that we stand in for: the real Kustomize, the real Helm with Argo
-//! CD's arguments, and, where it was built (`make gitops-diff`), the code of Argo CD's repo-server itself. All come to the same
-//! objects. `GITOPS_REPORT=FILE` writes what was compared.
+//! CD's arguments, and, where they were built (`make gitops-diff`), the code of Argo CD's repo-server itself and the packages of Flux.
+//! All come to the same objects. `GITOPS_REPORT=FILE` writes what was compared.
 #![allow(clippy::format_push_string, clippy::unwrap_used, missing_docs)]
 
+#[path = "gitops_diff/flux.rs"]
+mod flux;
 #[path = "gitops_diff/shapes.rs"]
 mod shapes;
 
@@ -35,7 +37,8 @@ fn application(shape: &Shape) -> String {
 }
 
 /// Objects by kind, namespace and name, without what a renderer notes of itself.
-fn objects(documents: impl IntoIterator<Item = Value>) -> Objects {
+/// One without a namespace gets this one.
+fn objects(documents: impl IntoIterator<Item = Value>, namespace: &str) -> Objects {
     let mut all = Objects::new();
     let mut left: Vec<Value> = documents.into_iter().collect();
     while let Some(mut json) = left.pop() {
@@ -49,7 +52,7 @@ fn objects(documents: impl IntoIterator<Item = Value>) -> Objects {
         }
         let metadata = json["metadata"].as_object_mut().unwrap();
         if !CLUSTER.contains(&&*kind) {
-            metadata.entry("namespace").or_insert_with(|| "shop".into());
+            metadata.entry("namespace").or_insert_with(|| namespace.into());
         }
         if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
             annotations.remove("argocd.argoproj.io/tracking-id");
@@ -64,7 +67,10 @@ fn objects(documents: impl IntoIterator<Item = Value>) -> Objects {
 }
 
 fn texts(text: &str) -> Objects {
-    objects(yaml::load(text).0.into_iter().map(|document| document.json).filter(|json| !json.is_null()))
+    objects(
+        yaml::load(text).0.into_iter().map(|document| document.json).filter(|json| !json.is_null()),
+        "shop",
+    )
 }
 
 /// Whether what `theirs` says stands in `ours`, which has defaults beside it.
@@ -111,7 +117,7 @@ fn ours(repo: &Path, tools: &Tools) -> Result<Objects, String> {
         .map(|problem| format!("{} {}", problem.code, problem.message))
         .collect();
     if wrong.is_empty() {
-        Ok(objects(rendered.objects.iter().map(|object| Value::clone(&object.json))))
+        Ok(objects(rendered.objects.iter().map(|object| Value::clone(&object.json)), "shop"))
     } else {
         Err(wrong.join("; "))
     }
@@ -123,16 +129,16 @@ fn said(command: &mut Command) -> Result<String, String> {
     if done.status.success() { Ok(text(&done.stdout)) } else { Err(text(&done.stderr)) }
 }
 
-/// The repo-server's code, one repository a line.
-struct ArgoCd {
+/// A program of the rig that renders: one repository a line.
+pub struct Program {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
 }
 
-impl ArgoCd {
-    fn start() -> Option<Self> {
-        let program = testkit::program("argocd-render")?;
+impl Program {
+    fn start(name: &str) -> Option<Self> {
+        let program = testkit::program(name)?;
         let path = std::env::var_os("PATH").unwrap_or_default();
         let tools = testkit::repository().join(".tools/bin");
         let path = std::env::join_paths(std::iter::once(tools).chain(std::env::split_paths(&path))).unwrap();
@@ -147,20 +153,25 @@ impl ArgoCd {
         Some(Self { child, to, from })
     }
 
-    fn render(&mut self, repo: &Path, application: &str) -> Result<Objects, String> {
-        let application = yaml::load(application).0.swap_remove(0).json;
-        writeln!(self.to, "{}", json!({"dir": repo, "application": application})).unwrap();
+    fn ask(&mut self, question: &Value) -> Result<Vec<Value>, String> {
+        writeln!(self.to, "{question}").unwrap();
         let mut line = String::new();
         self.from.read_line(&mut line).unwrap();
         let answer: Value = serde_json::from_str(&line).unwrap();
         match answer["error"].as_str().filter(|why| !why.is_empty()) {
             Some(why) => Err(why.to_owned()),
-            None => Ok(objects(answer["objects"].as_array().cloned().unwrap_or_default())),
+            None => Ok(answer["objects"].as_array().cloned().unwrap_or_default()),
         }
+    }
+
+    /// Of Argo CD's repo-server.
+    fn render(&mut self, repo: &Path, application: &str) -> Result<Objects, String> {
+        let application = yaml::load(application).0.swap_remove(0).json;
+        Ok(objects(self.ask(&json!({"dir": repo, "application": application}))?, "shop"))
     }
 }
 
-impl Drop for ArgoCd {
+impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -181,7 +192,7 @@ fn tools(cache: &Path) -> Option<(Tools, PathBuf, PathBuf)> {
 fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
     let cache = tempfile::tempdir().unwrap();
     let Some((tools, helm, kustomize)) = tools(cache.path()) else { return };
-    let mut argo_cd = ArgoCd::start();
+    let mut argo_cd = Program::start("argocd-render");
     let all = shapes::all();
     assert!(all.len() >= 60, "{}", all.len());
     let (mut wrong, mut counts) = (String::new(), BTreeMap::<&str, usize>::new());
@@ -240,14 +251,32 @@ fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
             *counts.entry(who).or_default() += 1;
         }
     }
+    let mut flux = Program::start("flux-render");
+    let mut of_flux = 0;
+    for shape in flux::all() {
+        of_flux += 1;
+        match shape.compare(&tools, flux.as_mut()) {
+            Err(why) => wrong += &format!("\nflux {}: not rendered: {why}", shape.name()),
+            Ok(None) => {}
+            Ok(Some(told)) => {
+                if !told.is_empty() {
+                    wrong += &format!("\n{} by Flux:{told}", shape.name());
+                }
+                *counts.entry("Flux").or_default() += 1;
+            }
+        }
+    }
+    assert!(of_flux >= 20, "{of_flux}");
     assert!(wrong.is_empty(), "{wrong}");
     if let Some(report) = std::env::var_os("GITOPS_REPORT") {
-        assert!(argo_cd.is_some(), "argocd-render is not in .tools/bin");
+        assert!(argo_cd.is_some() && flux.is_some(), "argocd-render or flux-render is not in PATH");
         let mut text = format!(
-            "# What is rendered beside those that we stand in for\n\nMade by `make gitops-diff`: {} small repositories (`crates/effects/tests/gitops_diff/shapes.rs`). \
-             The same \
+            "# What is rendered beside those that we stand in for\n\nMade by `make gitops-diff`: {} small repositories of Argo CD and {of_flux} of Flux \
+             (`crates/effects/tests/gitops_diff`). The same \
              objects each; of kinds with defaults of the API server every field that the other has. Argo CD is its repo-server's own code \
-             (`rig/argocd`); Helm and Kustomize are the programs that `scripts/setup` pins.\n\n| by | repositories | different |\n|---|---|---|\n",
+             (`rig/argocd`), Flux the packages that its controllers are made of (`rig/flux`: source-controller's archive, the generator, \
+             the build and the variables of kustomize-controller, the values of helm-controller); Helm and Kustomize are the programs that \
+             `scripts/setup` pins.\n\n| by | repositories | different |\n|---|---|---|\n",
             all.len()
         );
         for (who, count) in counts {

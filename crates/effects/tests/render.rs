@@ -412,3 +412,105 @@ fn a_schema_that_leads_out_of_the_chart_is_refused() {
     let (made, problems) = with("{\"properties\": {\"a\": {\"type\": \"string\"}}}");
     assert!(!made && problems.iter().any(|p| p.code.to_string() == "PTL-0605"), "Helm judges: {problems:?}");
 }
+
+#[test]
+fn a_submodule_that_is_not_checked_out_and_pointers_of_lfs_are_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let repo = dir.path().join("repo");
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n";
+    write(
+        &repo,
+        &[
+            ("argocd-bootstrap-apps/e.yaml", application("root", "    path: apps\n").as_str()),
+            ("apps/a.yaml", &application("module", "    path: vendor/app/deploy\n")),
+            ("apps/b.yaml", &application("pointers", "    path: plain\n")),
+            (
+                "apps/c.yaml",
+                &application("values", "    path: chart\n    helm: {valueFiles: [large.yaml]}\n"),
+            ),
+            (
+                ".gitmodules",
+                "[submodule \"app\"]\n\tpath = vendor/app\n\turl = https://git.example.com/app.git\n",
+            ),
+            ("plain/large.yaml", pointer),
+            ("plain/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n"),
+            ("chart/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+            ("chart/large.yaml", pointer),
+        ],
+    );
+    std::fs::create_dir_all(repo.join("vendor/app")).unwrap();
+    let rendered = render(&repo, "e", None, &tools);
+    let said = |object: &str, words: &str| {
+        rendered.problems.iter().any(|p| {
+            p.severity == Severity::Error && p.object.to_string() == object && p.message.contains(words)
+        })
+    };
+    assert!(said("Application/argocd/module", "git submodule update --init"), "{:#?}", rendered.problems);
+    assert!(said("File/plain/large.yaml", "git lfs pull"), "{:#?}", rendered.problems);
+    assert!(said("Application/argocd/values", "git lfs pull"), "{:#?}", rendered.problems);
+    assert!(rendered.objects.iter().any(|object| &*object.key.name.name == "map"));
+    assert!(rendered.whole.unsure.iter().any(|name| &**name == "module"));
+    // Checked out, it is read.
+    write(
+        &repo,
+        &[("vendor/app/deploy/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: of-module}\n")],
+    );
+    let rendered = render(&repo, "e", None, &tools);
+    assert!(rendered.objects.iter().any(|object| &*object.key.name.name == "of-module"));
+}
+
+#[test]
+fn of_5000_applications_an_edit_costs_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let repo = dir.path().canonicalize().unwrap().join("repo");
+    let root = application("root", "    path: apps\n");
+    write(&repo, &[("argocd-bootstrap-apps/e.yaml", root.as_str())]);
+    for n in 0..5000 {
+        let map = format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: map{n}}}\n");
+        write(
+            &repo,
+            &[
+                (&*format!("apps/a{n}.yaml"), &*application(&format!("a{n}"), &format!("    path: t/{n}\n"))),
+                (&*format!("t/{n}/m.yaml"), &*map),
+            ],
+        );
+    }
+    let mut tree = Tree::new(&repo, "e", None, tools);
+    let first = tree.read(&Touched::All);
+    assert_eq!((first.whole.applications.len(), first.work.parts), (5001, 10_001));
+    write(&repo, &[("t/77/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n")]);
+    let second = tree.read(&Touched::Paths([repo.join("t/77/m.yaml")].into()));
+    assert_eq!((second.work.parts, second.work.judged, second.work.objects), (1, 1, 1));
+    assert_eq!(second.gone.len(), 1);
+}
+
+#[test]
+fn a_template_of_another_program_in_a_plain_folder_is_no_manifest() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let repo = dir.path().join("repo");
+    let jinja = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: t}\ndata:\n{% for x in y %}\n  a: b\n{% endfor %}\n";
+    write(
+        &repo,
+        &[
+            ("roles/t.yaml", jinja),
+            ("broken.yaml", "apiVersion: v1\nmetadata: [\n"),
+            ("map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n"),
+            // Items of a list of one kind, and what has another name each time.
+            ("list.yaml", "apiVersion: v1\nkind: ConfigMapList\nitems:\n- metadata: {name: listed}\n"),
+            (
+                "run.yaml",
+                "apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: run-}\nspec: {}\n",
+            ),
+        ],
+    );
+    let rendered = render(&repo, "default", None, &tools);
+    let mut told: Vec<_> = codes(&rendered).into_iter().map(|(code, _)| code).collect();
+    told.sort_unstable();
+    assert_eq!(told, [11, 620], "{:#?}", rendered.problems);
+    let maps = rendered.objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap");
+    assert_eq!(maps.map(|object| object.key.name.name.to_string()).collect::<Vec<_>>(), ["listed", "map"]);
+    assert!(rendered.whole.no_manifests.contains("roles/t.yaml"));
+}

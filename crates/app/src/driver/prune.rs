@@ -207,3 +207,6 @@ impl<'a> Doubt<'a> {
             || above.is_some_and(|above| self.is_read(above))
     }
 }
+
+#[cfg(test)]
+mod tests;

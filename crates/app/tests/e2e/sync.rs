@@ -259,7 +259,6 @@ fn what_an_application_applied_stays_live_when_its_project_forbids_it() {
     };
     put(&root, "apps/project.yaml", &project("team"));
     put(&root, "shop/first.yaml", &host("first", ""));
-    put(&root, "shop/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n");
     let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
     instance.reach("first.lab.test", "live");
     let said = |code: &str, object: &str| {
@@ -267,7 +266,16 @@ fn what_an_application_applied_stays_live_when_its_project_forbids_it() {
         let findings = status["findings"].as_array().unwrap();
         findings.iter().any(|f| f["code"] == code && f["object"] == object)
     };
-    assert!(said("PTL-0675", "ConfigMap/team/map"), "{}", instance.status());
+    // One object that is not permitted holds back the whole Application.
+    put(&root, "shop/map.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: map}\n");
+    instance.wait("the object to be refused", || said("PTL-0675", "ConfigMap/team/map").then_some(()));
+    put(&root, "shop/held.yaml", &host("held", ""));
+    put(&root, "edge/beside.yaml", &host("beside", ""));
+    instance.reach("beside.lab.test", "live");
+    instance.reach("first.lab.test", "live");
+    assert!(instance.entry("held.lab.test").is_none());
+    std::fs::remove_file(root.join("shop/map.yaml")).unwrap();
+    instance.reach("held.lab.test", "live");
 
     // In Argo CD nothing is synced then: what is live stays, and what is new does not come.
     put(&root, "apps/project.yaml", &project("'!team'"));

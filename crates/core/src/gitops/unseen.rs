@@ -11,10 +11,12 @@ use crate::{Cx, world::UnseenByNamespace};
 pub(crate) const ALL: &str = "*";
 
 /// Findings of a source that is rendered into one namespace: a chart's objects go there unless they say another.
-const CHARTS: [u16; 5] = [605, 606, 607, 609, 627];
+const CHARTS: [u16; 8] = [605, 606, 607, 609, 627, 635, 636, 637];
 /// Findings of what may bring anything.
-const ANY: [u16; 19] =
-    [600, 601, 602, 603, 604, 608, 612, 615, 616, 617, 618, 619, 621, 624, 625, 626, 633, 634, 674];
+const ANY: [u16; 22] = [
+    600, 601, 602, 603, 604, 608, 612, 615, 616, 617, 618, 619, 621, 624, 625, 626, 629, 633, 634, 674, 675,
+    678,
+];
 
 /// Sources that were not read, by what is told of them. `applications`: each with the namespace that it is rendered into.
 pub fn unseen<'a>(
@@ -57,6 +59,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_source_that_was_not_read_may_bring_what_is_missing() {
+        // Those that hide sources, as the verdict has them; the others hide kinds, values or what is done with them.
+        let others = [4, 94, 510, 628, 630, 631, 632, 646, 671, 672, 676, 677];
+        for code in (0..1000).filter(|code| crate::gitops::verdict::left_out(Code(*code)).is_some()) {
+            let unseen = CHARTS.contains(&code) || ANY.contains(&code);
+            assert_ne!(unseen, others.contains(&code), "{code}");
+        }
+    }
+
+    #[test]
     fn a_chart_brings_into_its_namespace_and_anything_else_anywhere() {
         let key = |name: &str| ObjectKey::new("argoproj.io", "Application", "argocd", name);
         let problem = |code, name: &str| {
@@ -78,13 +90,17 @@ mod tests {
             problem(605, "both"),
             problem(611, "read"),
             problem(607, "unknown"),
+            problem(636, "unlocked"),
         ];
-        let (remote, both) = (key("remote"), key("both"));
+        let (remote, both, unlocked) = (key("remote"), key("both"), key("unlocked"));
         let (monitoring, team) = (Name::new("monitoring"), Name::new("team"));
-        let applications = [(&remote, &monitoring), (&both, &team)].into();
+        let applications = [(&remote, &monitoring), (&both, &team), (&unlocked, &team)].into();
         let all = unseen(&problems, &applications);
         let told: Vec<(&str, &str)> =
             all.values().map(|row| (&*row.key.name.name, &*row.namespace)).collect();
-        assert_eq!(told, [("both", ""), ("overlay", ""), ("remote", "monitoring"), ("unknown", "")]);
+        assert_eq!(
+            told,
+            [("both", ""), ("overlay", ""), ("remote", "monitoring"), ("unknown", ""), ("unlocked", "team")]
+        );
     }
 }

@@ -35,6 +35,9 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         628 => "Applications of Flux that are suspended",
         630 | 632 | 633 | 671 => "objects, variables and values that are made elsewhere",
         674 => "Applications that their projects forbid, with what they applied before",
+        675 | 678 => {
+            "Applications that are held back for one of their objects, with what they applied before"
+        }
         676 => "projects that are made elsewhere, and what they forbid",
         677 => "fields of projects that hold back what is synced",
         646 => "values of components that are stood in for",

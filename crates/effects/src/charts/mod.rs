@@ -11,6 +11,7 @@ pub mod fetch;
 mod file;
 pub(crate) mod gate;
 pub mod lock;
+mod range;
 mod reference;
 mod resolver;
 mod store;

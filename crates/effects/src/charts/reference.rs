@@ -2,7 +2,7 @@
 
 use std::{fmt, net::IpAddr};
 
-use super::resolver;
+use super::{range, resolver};
 
 /// A chart as a repository names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -112,8 +112,8 @@ impl Reference {
             || parts.iter().any(|part| matches!(*part, "x" | "X"))
     }
 
-    /// Whether a chart of this version may be what is asked for. Ranges and tags of OCI are Helm's to resolve; a version that is
-    /// written whole is itself, with or without `v`.
+    /// Whether a chart of this version may be what is asked for. Ranges and tags of OCI are Helm's to resolve, and a version that is
+    /// not in the range is refused; one that is written whole is itself, with or without `v`.
     ///
     /// # Errors
     /// Why not, as the rest of a sentence.
@@ -126,6 +126,9 @@ impl Reference {
         let whole = !self.is_range() && is_version(&self.asked);
         if whole && plain(&self.asked) != plain(version) {
             return Err(format!("version {} is asked for, and this is {version}", self.asked));
+        }
+        if self.is_range() && !self.asked.is_empty() && range::holds(&self.asked, version) == Some(false) {
+            return Err(format!("a version of {} is asked for, and this is {version}", self.asked));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The work tree: paths that cannot leave it, and which repository URL it stands for.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -8,7 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::inputs::Inputs;
+use super::{
+    flux::artifact::{self, Artifact, Takes},
+    inputs::Inputs,
+};
 
 const NONBLOCK: i32 = libc::O_NONBLOCK;
 
@@ -17,6 +21,10 @@ const NONBLOCK: i32 = libc::O_NONBLOCK;
 pub(super) struct Checkout {
     root: PathBuf,
     inputs: Mutex<Inputs>,
+    /// Nothing but what stands in an artifact of Flux is there.
+    artifact: Option<Artifact>,
+    /// What was asked for and does not stand in it.
+    left_out: Mutex<BTreeSet<PathBuf>>,
 }
 
 /// Why a path was not resolved.
@@ -30,6 +38,9 @@ pub(super) enum Unresolved {
 
 /// Larger files are not read, wherever they are named.
 pub(super) const MOST_BYTES: u64 = 16 << 20;
+
+/// How a file begins that stands for one of Git LFS (git-lfs `docs/spec.md`).
+const LFS: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// The whole file, of what is a file and not too large.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
@@ -45,6 +56,11 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
         let size = meta.len().max(MOST_BYTES + 1);
         return Err(io::Error::other(format!("the file has {size} bytes; at most {MOST_BYTES} are read")));
     }
+    if bytes.starts_with(LFS) {
+        return Err(io::Error::other(
+            "it is a pointer of Git LFS, and what it stands for is not here; run `git lfs pull`",
+        ));
+    }
     Ok(bytes)
 }
 
@@ -56,12 +72,71 @@ pub(super) fn read_text(path: &Path) -> io::Result<String> {
 impl Checkout {
     /// Opens a folder; links in its own path are resolved once, here.
     pub(super) fn open(root: &Path) -> std::io::Result<Self> {
-        Ok(Self { root: root.canonicalize()?, inputs: Mutex::default() })
+        Ok(Self::at(root.canonicalize()?))
+    }
+
+    fn at(root: PathBuf) -> Self {
+        Self { root, inputs: Mutex::default(), artifact: None, left_out: Mutex::default() }
     }
 
     /// The same folder for a reader whose inputs are noted apart.
     pub(super) fn apart(&self) -> Self {
-        Self { root: self.root.clone(), inputs: Mutex::default() }
+        Self::at(self.root.clone())
+    }
+
+    /// The same with nothing in it but what a source of Flux takes.
+    #[must_use]
+    pub(super) fn taken_by(self, takes: &Takes) -> Self {
+        Self { artifact: Some(Artifact::new(takes)), ..self }
+    }
+
+    /// Whether it may hold less than the folder does.
+    pub(super) fn takes_some(&self) -> bool {
+        self.artifact.is_some()
+    }
+
+    /// What was asked for and is there, but not taken: some of it, for a finding.
+    pub(super) fn left_out(&self) -> Option<String> {
+        let all = self.left_out.lock().unwrap_or_else(PoisonError::into_inner);
+        let names: Vec<String> = all.iter().map(|path| path.display().to_string()).collect();
+        (!names.is_empty()).then(|| super::walk::told(&names))
+    }
+
+    /// Whether what is at `path` does not stand in the artifact that is read: it is left out there, or is a link. Of a folder
+    /// this is so when nothing in it does.
+    pub(super) fn leaves_out(&self, path: &Path, is_folder: bool) -> bool {
+        let Some(artifact) = &self.artifact else { return false };
+        let Ok(below) = path.strip_prefix(&self.root) else { return false };
+        let read = |path: &Path| {
+            let path = self.root.join(path);
+            self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&path);
+            // Flux reads it as it is on disk.
+            read_text(&path).ok()
+        };
+        let any = || {
+            self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&self.root);
+            artifact::any_below(&self.root)
+        };
+        if !artifact.leaves_out(below, is_folder, &read, &any) {
+            return false;
+        }
+        !is_folder || !self.holds_any(path, 0)
+    }
+
+    /// Whether something below a folder is taken.
+    fn holds_any(&self, folder: &Path, depth: usize) -> bool {
+        const DEEPEST: usize = 32;
+        let mut entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.any(|entry| {
+            let (path, kind) = (entry.path(), entry.file_type());
+            match kind {
+                Ok(kind) if kind.is_dir() => {
+                    depth < DEEPEST && entry.file_name() != ".git" && self.holds_any(&path, depth + 1)
+                }
+                Ok(kind) => kind.is_file() && !self.leaves_out(&path, false),
+                Err(_) => false,
+            }
+        })
     }
 
     /// What was asked for.
@@ -109,7 +184,16 @@ impl Checkout {
             }
         }
         let real = real.map_err(|_| Unresolved::Missing)?;
-        if real.starts_with(&self.root) { Ok(real) } else { Err(Unresolved::Outside) }
+        if !real.starts_with(&self.root) {
+            return Err(Unresolved::Outside);
+        }
+        // Links do not stand in an artifact.
+        if self.artifact.is_some() && (real != named || self.leaves_out(&real, real.is_dir())) {
+            let shown = PathBuf::from(self.show(&named));
+            self.left_out.lock().unwrap_or_else(PoisonError::into_inner).insert(shown);
+            return Err(Unresolved::Missing);
+        }
+        Ok(real)
     }
 
     /// URL of the remote `origin`, as Git's configuration of this work tree has it. What a repository holds is never in
@@ -135,6 +219,26 @@ impl Checkout {
             let (name, url) = line.split_once('=').filter(|_| inside)?;
             (name.trim() == "url").then(|| url.trim().to_owned())
         })
+    }
+
+    /// Whether a folder is of a submodule that was not checked out: `.gitmodules` names it or a folder above it, and nothing is there.
+    pub(super) fn lacks_submodule(&self, path: &str) -> bool {
+        let clean = |path: &str| {
+            let parts = Path::new(path).components();
+            parts.filter(|part| matches!(part, Component::Normal(_))).collect::<PathBuf>()
+        };
+        let Ok(file) = self.resolve(".gitmodules") else { return false };
+        let text = read_text(&file).unwrap_or_default();
+        let asked = clean(path);
+        text.lines().filter_map(|line| line.split_once('=')).filter(|(name, _)| name.trim() == "path").any(
+            |(_, module)| {
+                let module = clean(module.trim());
+                let empty = || {
+                    std::fs::read_dir(self.root.join(&module)).map_or(true, |mut all| all.next().is_none())
+                };
+                !module.as_os_str().is_empty() && asked.starts_with(&module) && empty()
+            },
+        )
     }
 
     /// `path` as findings show it: relative to the root.

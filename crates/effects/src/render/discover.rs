@@ -235,7 +235,7 @@ fn flux_clusters(all: &Path) -> Vec<String> {
     names
 }
 
-/// The file with the Kustomization that applies the folder itself (`gotk-sync.yaml`).
+/// The file with the Kustomization that applies the folder itself (`gotk-sync.yaml`). A path in another artifact may end in the same name.
 fn sync(folder: &Path) -> Option<PathBuf> {
     let files = yaml_files(&folder.join("flux-system")).into_iter().chain(yaml_files(folder));
     let applies = |file: &PathBuf| {
@@ -243,7 +243,7 @@ fn sync(folder: &Path) -> Option<PathBuf> {
             let path = json.pointer("/spec/path").and_then(Value::as_str).unwrap_or_default();
             let path = path.trim_start_matches("./").trim_matches('/');
             json.get("kind").is_some_and(|kind| kind == "Kustomization")
-                && !path.is_empty()
+                && Path::new(path).parent().is_some_and(|above| above.ends_with(CLUSTERS))
                 && folder.ends_with(path)
         })
     };

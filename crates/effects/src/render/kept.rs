@@ -15,8 +15,8 @@ use super::{
     flux,
     inputs::Inputs,
     part::{Change, PartKey},
+    source::Context,
     stamp::Stamp,
-    touched::Touched,
 };
 use crate::charts::Reference;
 
@@ -56,6 +56,8 @@ pub(super) struct Kept {
     /// What it was read from.
     pub(super) inputs: Inputs,
     pub(super) sources: Vec<KeptSource>,
+    /// What Flux's objects may refer to was kept.
+    pub(super) facts: bool,
 }
 
 /// One of its sources.
@@ -93,15 +95,17 @@ pub(super) struct KeptPart {
 
 impl Kept {
     /// Whether it would be read as the same again.
-    pub(super) fn holds(&self, pending: &Pending, repository: Option<&str>, touched: &Touched) -> bool {
-        self.is_of(pending, repository)
+    pub(super) fn holds(&self, pending: &Pending, context: &Context<'_>) -> bool {
+        self.is_of(pending, context)
             && !self.sources.iter().any(|source| source.again)
-            && !self.inputs.touched(touched)
+            && !self.inputs.touched(context.touched)
     }
 
-    /// Whether it was read for the same request.
-    pub(super) fn is_of(&self, pending: &Pending, repository: Option<&str>) -> bool {
-        self.pending == *pending && self.repository.as_deref() == repository
+    /// Whether it was read for the same request, and all is kept of it that is wanted.
+    pub(super) fn is_of(&self, pending: &Pending, context: &Context<'_>) -> bool {
+        self.pending == *pending
+            && self.repository.as_deref() == context.repository
+            && (self.facts || !context.flux)
     }
 
     /// All its parts as gone.

@@ -140,6 +140,9 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     let (documents, errors) = yaml::load(&text);
     // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
     let looks = ["apiVersion", "metadata"].iter().any(|field| text.contains(field));
+    // Nor is it in a folder that nobody applies as it is: a template of another program (Jinja) stands there for that program.
+    let other = application.is_empty() && text.lines().any(|line| line.trim_start().starts_with("{%"));
+    let looks = looks && !(other && !errors.is_empty());
     if !looks {
         out.no_manifest = (!errors.is_empty()).then(|| file.clone());
     }
@@ -200,12 +203,27 @@ pub(super) fn items(json: Value) -> impl Iterator<Item = Value> {
         || kind == "List" && items.is_none_or(Value::is_null);
     let items = match json {
         Value::Object(mut map) if is_list => match map.remove("items") {
-            Some(Value::Array(items)) => items,
+            Some(Value::Array(mut items)) => {
+                of_list(&map, &mut items);
+                items
+            }
             _ => Vec::new(),
         },
         json => vec![json],
     };
     items.into_iter()
+}
+
+/// Items of a list of one kind need not say theirs (apimachinery `unstructured`, `decodeToList`).
+fn of_list(list: &serde_json::Map<String, Value>, items: &mut [Value]) {
+    let kind = list.get("kind").and_then(Value::as_str).and_then(|kind| kind.strip_suffix("List"));
+    let Some(kind) = kind.filter(|kind| !kind.is_empty()) else { return };
+    for item in items.iter_mut().filter_map(Value::as_object_mut).filter(|item| !item.contains_key("kind")) {
+        item.insert("kind".into(), kind.into());
+        if let Some(version) = list.get("apiVersion") {
+            item.insert("apiVersion".into(), version.clone());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -221,6 +239,7 @@ mod tests {
         let two = serde_json::json!([{"kind": "A"}, {"kind": "B"}]);
         assert_eq!(list("List", two.clone()), ["A", "B"]);
         assert_eq!(list("SecretList", two), ["A", "B"]);
+        assert_eq!(list("SecretList", serde_json::json!([{"metadata": {"name": "a"}}])), ["Secret"]);
         assert_eq!(list("List", Value::Null), [""; 0]);
         assert_eq!(list("List", serde_json::json!({"a": "b"})), ["List"]);
         assert_eq!(list("AllowList", serde_json::json!({"a": "b"})), ["AllowList"]);

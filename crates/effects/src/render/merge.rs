@@ -8,6 +8,7 @@ use portolan_model::{Kind, Name, Object, ObjectKey, Origin, Problem, Source};
 use portolan_schema::{Brought, Definitions};
 
 use super::{
+    held::Held,
     order,
     part::{Change, PartKey, Rank},
     place::{Placed, place},
@@ -36,6 +37,10 @@ pub(super) struct Merged {
     unsure: BTreeSet<Arc<PartKey>>,
     /// Plain files that hold something else than objects.
     no_manifests: BTreeSet<Arc<PartKey>>,
+    /// Applications of which nothing is applied.
+    held: Held,
+    /// How often a kind got another definition.
+    redefined: u64,
     /// Keys that this reading touches, with what was taken before it.
     touched: BTreeMap<ObjectKey, Option<Rank>>,
     /// Objects that this reading brings.
@@ -58,6 +63,8 @@ struct Part {
     unsure: bool,
     unsure_file: Option<String>,
     no_manifest: Option<String>,
+    /// Its Application refuses to share objects.
+    alone: bool,
 }
 
 impl Part {
@@ -103,6 +110,16 @@ impl Merged {
             }
         }
         let mut again = BTreeSet::new();
+        self.redefined += u64::from(!redefined.is_empty());
+        for key in self.touched.keys().cloned().collect::<Vec<_>>() {
+            self.share(&key);
+        }
+        let released = self.held.released();
+        if !released.is_empty() {
+            let others =
+                self.parts.keys().filter(|key| !here.contains(*key) && released.contains(&key.application));
+            again.extend(others.map(|key| key.path.clone()));
+        }
         if !redefined.is_empty() {
             let others = self.parts.iter().filter(|(key, part)| {
                 !here.contains(*key) && part.kinds().any(|kind| redefined.contains(kind))
@@ -155,6 +172,23 @@ impl Merged {
         changed
     }
 
+    /// Notes who refuses to share an object that another Application has.
+    fn share(&mut self, key: &ObjectKey) {
+        let Some([first, others @ ..]) = self.places.get(key).map(Vec::as_slice) else {
+            return self.held.shares(key, Vec::new());
+        };
+        let refuses = |rank: &&Rank| {
+            let (own, has) = (&rank.part.application, &first.part.application);
+            own != has
+                && super::application::is_kind(has)
+                && self.parts.get(&rank.part).is_some_and(|part| part.alone)
+        };
+        let mut by: Vec<ObjectKey> =
+            others.iter().filter(refuses).map(|rank| rank.part.application.clone()).collect();
+        by.dedup();
+        self.held.shares(key, by);
+    }
+
     fn defining(&self, kind: &Kind) -> Option<Arc<Brought>> {
         self.defined.get(kind)?.values().next().cloned()
     }
@@ -163,6 +197,7 @@ impl Merged {
         let Some(part) = self.parts.remove(key) else { return };
         self.unsure.remove(key);
         self.no_manifests.remove(key);
+        self.held.forbids(key, false);
         for problem in &part.problems {
             self.subjects.remove(problem);
         }
@@ -182,6 +217,7 @@ impl Merged {
     fn put(&mut self, mut change: Change) {
         let key = Arc::clone(&change.key);
         let defines = std::mem::take(&mut change.defines);
+        let alone = change.alone;
         let Placed {
             objects,
             refused,
@@ -192,9 +228,11 @@ impl Merged {
             unsure,
             unsure_file,
             no_manifest,
+            forbidden,
             ..
         } = place(change, &self.definitions);
         self.judged += judged;
+        self.held.forbids(&key, forbidden);
         for problem in &problems {
             self.subjects.add(problem);
         }
@@ -217,7 +255,18 @@ impl Merged {
         }
         self.parts.insert(
             key,
-            Part { brought, problems, unapplied, defines, refused, unfit, unsure, unsure_file, no_manifest },
+            Part {
+                brought,
+                problems,
+                unapplied,
+                defines,
+                refused,
+                unfit,
+                unsure,
+                unsure_file,
+                no_manifest,
+                alone,
+            },
         );
     }
 
@@ -237,6 +286,8 @@ impl Merged {
             match self.places.get(&key).and_then(|ranks| ranks.first()) {
                 None if before.is_some() => changed.gone.push(key),
                 None => {}
+                // What is live of it stays as it is.
+                Some(first) if self.held.is(&first.part.application) => {}
                 Some(first) => taken.extend(self.fresh.remove_entry(first)),
             }
         }
@@ -289,6 +340,14 @@ impl Merged {
             .iter()
             .filter(apart)
             .map(|rank| {
+                if self.parts.get(&rank.part).is_some_and(|part| part.alone) && rank.part.application != first.part.application {
+                    let message = format!(
+                        "{} brings {key}, which {owner} ({}) has already, and says FailOnSharedResource=true: nothing of it is applied, and what is live of it stays",
+                        rank.part.application,
+                        at.as_deref().unwrap_or("?"),
+                    );
+                    return problems::shares(&rank.part.application, "spec.syncPolicy.syncOptions", message);
+                }
                 let message = format!(
                     "{key} is brought by {owner} ({}) already; the one of {} ({}) is left out",
                     at.as_deref().unwrap_or("?"),
@@ -336,6 +395,16 @@ impl Merged {
                 first.is_some_and(|first| first.part == *key)
             })
         })
+    }
+
+    /// Applications of which nothing is applied.
+    pub(super) fn held(&self) -> &Held {
+        &self.held
+    }
+
+    /// Changes whenever a kind gets another definition.
+    pub(super) fn redefined(&self) -> u64 {
+        self.redefined
     }
 
     /// What is known of kinds.

@@ -54,6 +54,9 @@ pub(super) fn unapplied(key: &ObjectKey, json: &Value, generated: bool) -> Optio
         let phases = ["crd-install", "pre-install", "pre-upgrade", "post-install", "post-upgrade"];
         return hook("a Helm", text, &phases, annotation(json, "helm.sh/hook-delete-policy"));
     }
+    if generated && runs {
+        return Some(Unapplied::Listed("has another name in each sync".to_owned()));
+    }
     key.kind.is("batch", "Job").then(|| Unapplied::Listed("is a Job".to_owned()))
 }
 

@@ -47,6 +47,8 @@ pub(crate) struct Change {
     pub(super) owner: Option<ObjectKey>,
     /// What the project of its Application lets through.
     pub(super) permit: Option<Arc<Permit>>,
+    /// Its Application refuses to share objects (`FailOnSharedResource`).
+    pub(super) alone: bool,
 }
 
 impl Change {
@@ -54,13 +56,13 @@ impl Change {
     pub(crate) fn read(key: Arc<PartKey>, namespace: Name, plain: bool, read: Manifests) -> Self {
         let defines = read.documents.iter().filter_map(|document| Brought::read(&document.json));
         let defines = defines.map(Arc::new).collect();
-        Self { key, namespace, plain, read: Some(read), defines, owner: None, permit: None }
+        Self { key, namespace, plain, read: Some(read), defines, owner: None, permit: None, alone: false }
     }
 
     /// A part that is gone.
     pub(super) fn gone(key: Arc<PartKey>) -> Self {
         let (namespace, defines) = (Name::default(), Vec::new());
-        Self { key, namespace, plain: false, read: None, defines, owner: None, permit: None }
+        Self { key, namespace, plain: false, read: None, defines, owner: None, permit: None, alone: false }
     }
 
     /// The same, applied by something else than its Application.

@@ -31,6 +31,8 @@ pub(crate) struct Placed {
     pub(super) refused: Vec<(ObjectKey, Origin)>,
     /// Numbers of objects that it would not store either, and that are taken as they say what is to be restricted.
     pub(super) unfit: Vec<usize>,
+    /// The project does not permit some of them.
+    pub(super) forbidden: bool,
     /// Documents that were judged.
     pub(super) judged: usize,
     pub(crate) problems: Vec<Problem>,
@@ -137,8 +139,12 @@ impl Placed {
         }
         let permit = self.permit.as_ref();
         if let Some(Ruling::Forbidden(why)) = permit.map(|permit| permit.object(&key, scoped)) {
-            let message = format!("{key} is left out: {why}");
+            let by = origin.owner.as_ref().map(ToString::to_string).unwrap_or_default();
+            let message = format!(
+                "{key} is not permitted: {why}; nothing of {by} is applied then, and what is live of it stays"
+            );
             self.problems.push(problems::not_permitted(&key, "", message));
+            self.forbidden = true;
             self.refused.push((key, origin));
             return Ok(());
         }

@@ -132,7 +132,11 @@ problems! {
     /// An Application that its project does not permit.
     forbidden = 674, Error, "correct the Application or its AppProject; nothing of it is applied until then, and what it applied before stays";
     /// An object that the project of its Application does not permit.
-    not_permitted = 675, Error, "permit it in the AppProject, or take the object out: Argo CD syncs nothing of the Application until then";
+    not_permitted = 675, Error, "permit it in the AppProject, or take the object out: Argo CD syncs nothing of the Application until then, nor does Portolan";
+    /// Differences that an Application ignores and that are not looked at.
+    differences_unread = 679, Info, "nothing to do for a first sync; name the fields by jsonPointers for their live values to stay";
+    /// An Application that shares an object and refuses to.
+    shares = 678, Error, "take the object out of one of the two Applications: Argo CD fails the sync of the one that says FailOnSharedResource";
     /// A project, or a part of its answer, that the repository does not hold.
     project_unknown = 676, Warning, "bring the AppProject in this repository for its Applications to be judged; they are applied as if it permitted them";
     /// Fields of a project that narrow and are not looked at.

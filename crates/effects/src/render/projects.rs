@@ -143,7 +143,7 @@ impl Walk<'_> {
         let other = |((name, namespace), answered): (&(Name, Name), &Option<Arc<Project>>)| {
             found.find(name, namespace) != answered.as_ref()
         };
-        self.out.again = asked.iter().any(other);
+        self.out.again |= asked.iter().any(other);
         self.out.projects = found;
     }
 }

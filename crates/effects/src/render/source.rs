@@ -57,7 +57,7 @@ pub(super) struct Context<'a> {
 pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>) -> (Kept, Vec<Change>) {
     let mut changes = Vec::new();
     let old = match kept {
-        Some(kept) if kept.is_of(pending, context.repository) => kept.sources,
+        Some(kept) if kept.is_of(pending, context) => kept.sources,
         Some(kept) => {
             changes = kept.dropped();
             Vec::new()
@@ -68,6 +68,15 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
     let mut old = old.into_iter();
     let mut sources = Vec::with_capacity(application.sources.len());
     let checkout = context.checkout.apart();
+    // A Kustomization or a HelmRelease has one source.
+    let taken = application
+        .sources
+        .iter()
+        .find_map(|source| source.flux.as_ref().filter(|_| source.repo_url.is_empty()));
+    let checkout = match taken {
+        Some(flux) => checkout.taken_by(&flux.takes),
+        None => checkout,
+    };
     for (n, source) in application.sources.iter().enumerate() {
         let old = old.next().unwrap_or_default();
         let field =
@@ -96,7 +105,8 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
         sources.push(reader.out);
     }
     let repository = context.repository.map(str::to_owned);
-    (Kept { pending: pending.clone(), repository, inputs: checkout.inputs(), sources }, changes)
+    let inputs = checkout.inputs();
+    (Kept { pending: pending.clone(), repository, inputs, sources, facts: context.flux }, changes)
 }
 
 /// Reads one source.
@@ -169,10 +179,24 @@ impl Reader<'_> {
             // A source with `ref` alone only lends its values files.
             return;
         }
+        if self.checkout.lacks_submodule(&source.path) {
+            let message = format!(
+                "{} is of a Git submodule that is not checked out here, which Argo CD and Flux (recurseSubmodules) check out; run `git submodule update --init`",
+                source.path
+            );
+            self.fail(problems::path_missing, ".path", message);
+            return;
+        }
         let folder = match self.checkout.resolve(&source.path) {
             Ok(folder) => folder,
             Err(Unresolved::Missing) => {
-                let message = format!("{} does not exist in the work tree", source.path);
+                let message = match self.checkout.left_out() {
+                    Some(_) => format!(
+                        "{} does not stand in what the source takes of the work tree: .sourceignore, spec.ignore or spec.sparseCheckout leaves it out, or it is a link",
+                        source.path
+                    ),
+                    None => format!("{} does not exist in the work tree", source.path),
+                };
                 self.fail(problems::path_missing, ".path", message);
                 return;
             }

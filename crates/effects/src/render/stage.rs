@@ -201,6 +201,10 @@ fn copy(
         }
         let name = at.join(entry.file_name());
         let show = checkout.show(&path);
+        // Flux has no links, and not what its source leaves out.
+        if checkout.takes_some() && checkout.resolve(&show).is_err() {
+            continue;
+        }
         // Links are followed inside the repository, as Argo CD does, and refused outside.
         let real = checkout
             .resolve(&show)

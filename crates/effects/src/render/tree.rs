@@ -2,6 +2,7 @@
 //! one is the same with nothing kept.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
@@ -12,6 +13,7 @@ use portolan_schema::Definitions;
 
 use super::{
     ApplicationInfo, Rendered, Tools,
+    doors::Doors,
     kept::Kept,
     lines::LineMaps,
     merge::Merged,
@@ -43,6 +45,10 @@ pub struct Tree {
     sets: BTreeMap<ObjectKey, KeptSet>,
     /// AppProjects that were found.
     projects: Projects,
+    /// Objects of Flux were found.
+    flux: bool,
+    /// What the door said of objects that are followed.
+    doors: RefCell<Doors>,
     /// Parts that the last reading did not come to.
     late: BTreeSet<PathBuf>,
     /// Applications that are live and that nothing brings.
@@ -124,6 +130,8 @@ impl Tree {
             overlays: None,
             sets: BTreeMap::new(),
             projects: Projects::default(),
+            flux: false,
+            doors: RefCell::default(),
             late: BTreeSet::new(),
             standing: Vec::new(),
             made: BTreeMap::new(),
@@ -173,6 +181,8 @@ impl Tree {
         let mut work = Work::default();
         let mut round = 1;
         let walked = loop {
+            self.doors.get_mut().begin(self.merged.redefined());
+            let held = self.merged.held().all();
             let ask = Ask {
                 dir: &self.dir,
                 env: &self.env,
@@ -187,13 +197,17 @@ impl Tree {
                 standing: &self.standing,
                 made: &self.made,
                 projects: &self.projects,
+                flux: self.flux,
+                held: &held,
+                doors: &self.doors,
             };
             let mut walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
             let changes = std::mem::take(&mut walked.changes);
             work.parts += changes.iter().filter(|change| change.read.is_some()).count();
             forced = self.merged.take(changes);
             self.projects = std::mem::take(&mut walked.projects);
-            if forced.is_empty() && !walked.again {
+            self.flux |= walked.flux;
+            if forced.is_empty() && !walked.again && held == self.merged.held().all() {
                 break walked;
             }
             if round == ROUNDS {
@@ -208,7 +222,7 @@ impl Tree {
         }
         let changed = self.merged.finish(walked.problems);
         work.objects = changed.objects.len();
-        work.judged = changed.judged;
+        work.judged = changed.judged + self.doors.get_mut().settle();
         if walked.root.is_some() {
             self.known.clone_from(&walked.root);
         }
@@ -226,6 +240,7 @@ impl Tree {
             definitions: self.merged.definitions().clone(),
         };
         whole.unsure.extend(self.merged.unsure());
+        whole.unsure.extend(self.merged.held().all().into_iter().map(|application| application.name.name));
         whole.adapters.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
         let (objects, gone, problems) = (changed.objects, changed.gone, changed.problems);
         let sources = self.kept.values().flat_map(|kept| &kept.sources);
@@ -240,5 +255,6 @@ pub fn render(dir: &Path, env: &str, root: Option<&str>, tools: &Tools) -> Rende
     let Difference { objects, problems, whole, .. } = tree.read(&Touched::All);
     let mut unapplied: Vec<ObjectKey> = tree.merged.unapplied().cloned().collect();
     unapplied.sort();
+    unapplied.dedup();
     Rendered { objects, problems: problems.into_values().flatten().collect(), unapplied, whole }
 }

@@ -2,6 +2,7 @@
 //! is taken.
 
 use std::{
+    cell::RefCell,
     collections::{BTreeMap, BTreeSet},
     mem,
     path::PathBuf,
@@ -24,6 +25,7 @@ use super::{
     application::{self, Application, Destination},
     checkout::{Checkout, same_repository},
     discover::{Root, discover},
+    doors::Doors,
     flux,
     kept::{Kept, Pending},
     lines::LineMaps,
@@ -65,6 +67,12 @@ pub(super) struct Ask<'a> {
     pub(super) made: &'a BTreeMap<ObjectKey, Object>,
     /// AppProjects, as they were found last.
     pub(super) projects: &'a Projects,
+    /// Objects of Flux were found.
+    pub(super) flux: bool,
+    /// Applications of which nothing is applied.
+    pub(super) held: &'a BTreeSet<ObjectKey>,
+    /// What the door said of objects that are followed.
+    pub(super) doors: &'a RefCell<Doors>,
 }
 
 /// What a walk found.
@@ -83,8 +91,10 @@ pub(super) struct Walked {
     pub(super) changes: Vec<Change>,
     /// AppProjects, and those that stay as what brought them could not be read.
     pub(super) projects: Projects,
-    /// Applications were judged by projects that turned out to be others.
+    /// Applications were judged by projects that turned out to be others, or what Flux's objects refer to was not kept.
     pub(super) again: bool,
+    /// Objects of Flux were found.
+    pub(super) flux: bool,
 }
 
 /// Walks once. `kept` holds what was read before, and afterwards what was read now.
@@ -162,7 +172,7 @@ impl Walk<'_> {
         let shown = pending.application.key.name.name.clone();
         self.out.root = Some(pending.application.key.clone());
         self.repository = Some(String::new());
-        self.facts = root.is_flux();
+        self.facts = self.ask.flux || root.is_flux();
         let mut level = self.level(checkout, vec![pending], follow);
         let mut sources = level.iter().flat_map(|pending| &pending.application.sources);
         self.repository = match root {
@@ -174,6 +184,10 @@ impl Walk<'_> {
             }
         }
         .map(|source| source.repo_url.clone());
+        if !root.is_flux() {
+            // Argo CD brings Flux's objects: both have the same repository.
+            self.flux.stands_for(self.repository.as_deref());
+        }
         level.extend(self.flux.ready(checkout, false));
         let late = self.kept.values().flat_map(|kept| &kept.sources).any(|source| source.again);
         let none = level.is_empty() && self.seen.is_empty() && !late;
@@ -269,7 +283,7 @@ impl Walk<'_> {
         let mut work = Vec::new();
         for (n, pending) in level.iter().enumerate() {
             match self.old.remove(&pending.application.key) {
-                Some(kept) if kept.holds(pending, context.repository, context.touched) => {
+                Some(kept) if kept.holds(pending, &context) => {
                     done.push((kept, Vec::new()));
                 }
                 kept => work.push((n, pending, kept)),
@@ -286,8 +300,13 @@ impl Walk<'_> {
         let mut children = Vec::new();
         for (kept, mut changes) in done {
             children.extend(self.absorb(checkout, &kept, follow));
+            let alone = matches!(
+                &kept.pending.application.policy,
+                Policy::Application(Automation { fails_on_shared: true, .. })
+            );
             for change in &mut changes {
                 change.permit.clone_from(&kept.pending.permit);
+                change.alone = alone;
             }
             self.out.changes.extend(changes);
             self.kept.insert(kept.pending.application.key.clone(), kept);
@@ -314,6 +333,16 @@ impl Walk<'_> {
             });
         }
         self.brought_by_itself(kept);
+        if let Policy::Application(Automation { unread_differences, .. }) = &application.policy
+            && !unread_differences.is_empty()
+        {
+            let message = format!(
+                "the jqPathExpressions {} are not looked at: such fields are applied as Git has them",
+                told(unread_differences)
+            );
+            let field = "spec.ignoreDifferences";
+            self.out.problems.push(problems::differences_unread(key, field, message));
+        }
         let object = problems::subject(key);
         for reference in kept.sources.iter().flat_map(|source| &source.charts) {
             self.out.charts.entry(reference.clone()).or_default().insert(object.clone());
@@ -342,17 +371,15 @@ impl Walk<'_> {
                 if application::is_project(&object.key) {
                     continue;
                 }
-                if follow && (!kept.pending.permits(object) || !self.enters(object, &namespace)) {
+                let held = self.ask.held.contains(key);
+                if follow && (held || !kept.pending.permits(object) || !self.enters(object, &namespace)) {
                     // Said where the object is placed. Of what it brought before nothing is taken away.
                     self.out.unsure.insert(object.key.name.name.clone());
                     continue;
                 }
                 if follow && flux::is_kind(&object.key) && !self.facts {
-                    let message = format!(
-                        "{} is brought by Argo CD; what Flux would make of it is not followed",
-                        object.key
-                    );
-                    self.out.problems.push(problems::not_followed(&object.key, "", message));
+                    // What it refers to was not kept: all is read once more.
+                    (self.out.flux, self.out.again) = (true, true);
                 } else if follow && flux::is_kind(&object.key) {
                     self.flux_child(object, kept, &name);
                 } else if follow && sets::is_kind(&object.key) {
@@ -401,7 +428,10 @@ impl Walk<'_> {
 
     /// Whether an API server would store what is to be followed.
     fn enters(&self, object: &Object, namespace: &Name) -> bool {
-        !matches!(self.at_the_door(object, namespace), Ok(Door::Refused(..)))
+        self.ask
+            .doors
+            .borrow_mut()
+            .ask(object, namespace, || !matches!(self.at_the_door(object, namespace), Ok(Door::Refused(..))))
     }
 
     /// What an API server would make of an object. Without a namespace it is put where it comes from.

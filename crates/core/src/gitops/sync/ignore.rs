@@ -31,6 +31,14 @@ pub(super) fn read(application: &Value) -> Vec<Ignore> {
     all.into_iter().flatten().map(one).filter(|entry| !entry.pointers.is_empty()).collect()
 }
 
+/// Expressions of `jqPathExpressions`, which nobody evaluates here.
+pub(super) fn unread(application: &Value) -> Vec<String> {
+    let all = application.pointer("/spec/ignoreDifferences").and_then(Value::as_array);
+    let of = |entry: &Value| entry.get("jqPathExpressions").and_then(Value::as_array).cloned();
+    let texts = all.into_iter().flatten().filter_map(of).flatten();
+    texts.filter_map(|text| text.as_str().map(str::to_owned)).collect()
+}
+
 impl Ignore {
     /// Group and kind may be `*`; name and namespace are any where they are left out (`ignore_normalizer.go`).
     fn is_of(&self, key: &ObjectKey) -> bool {

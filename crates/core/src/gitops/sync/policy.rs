@@ -47,6 +47,8 @@ pub struct Application {
     pub allow_empty: bool,
     /// It has the finalizer with which its objects go when it goes.
     pub cascades: bool,
+    /// `FailOnSharedResource=true` is among `spec.syncPolicy.syncOptions`.
+    pub fails_on_shared: bool,
     /// `Prune=` of `spec.syncPolicy.syncOptions`
     pub(super) prune_option: Option<Choice>,
     /// `Delete=`
@@ -55,6 +57,8 @@ pub struct Application {
     pub(super) approved: Option<Instant>,
     /// `spec.ignoreDifferences`
     ignore: Vec<Ignore>,
+    /// Those of its `jqPathExpressions`, which are not looked at.
+    pub unread_differences: Vec<String>,
     /// `RespectIgnoreDifferences=true` is among `spec.syncPolicy.syncOptions`.
     respects: bool,
 }
@@ -89,6 +93,10 @@ impl Policy {
         if kind.is("argoproj.io", "Application") {
             let finalizers = json.pointer("/metadata/finalizers").and_then(Value::as_array);
             let mut finalizers = finalizers.into_iter().flatten().filter_map(Value::as_str);
+            let option = |wanted: &str| {
+                let all = json.pointer("/spec/syncPolicy/syncOptions").and_then(Value::as_array);
+                all.is_some_and(|all| all.iter().any(|option| option == wanted))
+            };
             let automated = json.pointer("/spec/syncPolicy/automated").is_some_and(Value::is_object);
             Some(Self::Application(Application {
                 automated: automated && flag("/spec/syncPolicy/automated/enabled") != Some(false),
@@ -98,10 +106,9 @@ impl Policy {
                 prune_option: of_application(json, "Prune"),
                 delete_option: of_application(json, "Delete"),
                 ignore: ignore::read(json),
-                respects: json
-                    .pointer("/spec/syncPolicy/syncOptions")
-                    .and_then(Value::as_array)
-                    .is_some_and(|all| all.iter().any(|option| option == "RespectIgnoreDifferences=true")),
+                unread_differences: ignore::unread(json),
+                respects: option("RespectIgnoreDifferences=true"),
+                fails_on_shared: option("FailOnSharedResource=true"),
                 approved: object.annotation("argocd.argoproj.io/deletion-approved").and_then(Instant::parse),
             }))
         } else if kind.is("argoproj.io", "ApplicationSet") {

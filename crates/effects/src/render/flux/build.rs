@@ -74,7 +74,11 @@ impl Reader<'_> {
                 self.keep(folder, Some(stamp), false, read);
             }
             Err(failure) => {
-                self.failed(failure, &format!("kustomization {shown}"), problems::kustomize_failed);
+                let left_out = self.checkout.left_out().map(|names| {
+                    format!(" (the source does not take {names}: .sourceignore, spec.ignore or spec.sparseCheckout leaves it out, or it is a link)")
+                });
+                let what = format!("kustomization {shown}{}", left_out.unwrap_or_default());
+                self.failed(failure, &what, problems::kustomize_failed);
             }
         }
     }
@@ -108,7 +112,8 @@ impl Reader<'_> {
             if component.contains("://") || component.starts_with('/') || component.starts_with("git@") {
                 return Err(format!("component path '{component}' must be local and relative"));
             }
-            let missing = !folder.join(component).exists();
+            let at = self.checkout.show(&folder.join(component));
+            let missing = self.checkout.peek(&at).is_err();
             if staged.add_component(self.checkout, component, &self.pins)?
                 || !missing
                 || flux.written["ignoreMissingComponents"] != true

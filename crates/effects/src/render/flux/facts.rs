@@ -22,6 +22,9 @@ pub(super) enum Data {
     Missing,
 }
 
+/// Group of what makes artifacts of others (source-watcher).
+const GENERATED: &str = "source.extensions.fluxcd.io";
+
 /// Kinds that make a Secret of the same name, or of the name in a field, whose values are not in the repository.
 const MAKERS: [(&str, &str, &str); 3] = [
     ("bitnami.com", "SealedSecret", "/spec/template/metadata/name"),
@@ -34,6 +37,7 @@ pub(in super::super) fn is_fact(json: &Value) -> bool {
     let text = |field: &str| json.get(field).and_then(Value::as_str).unwrap_or_default();
     let (group, kind) = (text("apiVersion").split_once('/').map_or("", |(group, _)| group), text("kind"));
     group == SOURCE
+        || group == GENERATED && kind == "ArtifactGenerator"
         || group.is_empty() && matches!(kind, "ConfigMap" | "Secret")
         || MAKERS.iter().any(|(of, maker, _)| *of == group && *maker == kind)
 }
@@ -53,6 +57,51 @@ impl Facts {
         let namespace =
             if reference.namespace.is_empty() { namespace.as_str() } else { reference.namespace.as_str() };
         self.all.get(&ObjectKey::new(SOURCE, reference.kind.as_str(), namespace, reference.name.as_str()))
+    }
+
+    /// What an ExternalArtifact is made of by an ArtifactGenerator of its namespace, and the folder of it that the artifact is: only
+    /// where all that is copied keeps its place below one folder, so that paths between its parts lead where they do in the source.
+    pub(super) fn generated(&self, reference: &Reference, namespace: &Name) -> Option<(Reference, String)> {
+        if reference.kind != "ExternalArtifact" {
+            return None;
+        }
+        let namespace =
+            if reference.namespace.is_empty() { namespace.as_str() } else { reference.namespace.as_str() };
+        let generators = self.all.iter().filter(|(key, _)| {
+            key.kind.is(GENERATED, "ArtifactGenerator") && *key.name.namespace == *namespace
+        });
+        let text = |json: &Value, field: &str| json[field].as_str().unwrap_or_default().to_owned();
+        for (_, generator) in generators {
+            let spec = &generator.json["spec"];
+            let artifacts = spec["artifacts"].as_array().into_iter().flatten();
+            let Some(artifact) = artifacts.into_iter().find(|one| text(one, "name") == reference.name) else {
+                continue;
+            };
+            let mut found: Option<(String, String)> = None;
+            for copy in artifact["copy"].as_array()? {
+                let (from, to) = (text(copy, "from"), text(copy, "to"));
+                let (alias, from) = from.strip_prefix('@')?.split_once('/')?;
+                let from = from.strip_suffix("/**")?.trim_matches('/');
+                let to = to.strip_prefix("@artifact")?.trim_matches('/');
+                let above = from.strip_suffix(to)?;
+                if !to.is_empty() && !above.is_empty() && !above.ends_with('/') {
+                    return None;
+                }
+                let above = above.trim_end_matches('/');
+                let one = (alias.to_owned(), above.to_owned());
+                if found.as_ref().is_some_and(|other| *other != one) || copy.get("exclude").is_some() {
+                    return None;
+                }
+                found = Some(one);
+            }
+            let (alias, folder) = found?;
+            let source = spec["sources"].as_array()?.iter().find(|one| text(one, "alias") == alias)?;
+            let (kind, name) = (text(source, "kind"), text(source, "name"));
+            let own = text(source, "namespace");
+            let own = if own.is_empty() { namespace.to_owned() } else { own };
+            return Some((Reference { kind, name, namespace: own }, folder));
+        }
+        None
     }
 
     /// All repositories of Git.

@@ -1,5 +1,5 @@
 //! The kustomization of a folder that has none: Flux makes one that names all YAML files in it, and folders in it that have
-//! one as a whole. Source: fluxcd/pkg `kustomize/kustomize_generator.go`, `sourceignore` for what is never looked at.
+//! one as a whole. Source: fluxcd/pkg `kustomize/kustomize_generator.go`.
 
 use std::path::Path;
 
@@ -9,26 +9,10 @@ use super::super::{checkout::Checkout, kustomization::FILES};
 
 const DEEPEST: usize = 32;
 const MOST_FILES: usize = 20_000;
-/// Names that Flux leaves out of what it takes from a repository.
-const LEFT_OUT: [&str; 13] = [
-    ".git",
-    ".github",
-    ".circleci",
-    ".travis.yml",
-    ".gitlab-ci.yml",
-    "appveyor.yml",
-    ".drone.yml",
-    "cloudbuild.yaml",
-    "codeship-services.yml",
-    "codeship-steps.yml",
-    ".goreleaser.yml",
-    ".sops.yaml",
-    ".flux.yaml",
-];
-
 /// Whether a folder has a kustomization of its own.
-fn has_one(folder: &Path) -> bool {
-    FILES.iter().any(|name| folder.join(name).is_file())
+fn has_one(checkout: &Checkout, folder: &Path) -> bool {
+    let paths = FILES.iter().map(|name| folder.join(name));
+    paths.into_iter().any(|path| path.is_file() && !checkout.leaves_out(&path, false))
 }
 
 /// The kustomization that Flux makes of `folder`.
@@ -37,7 +21,7 @@ fn has_one(folder: &Path) -> bool {
 /// A sentence for the finding.
 pub(super) fn of(checkout: &Checkout, folder: &Path) -> Result<Map<String, Value>, String> {
     let mut resources = Vec::new();
-    list(folder, folder, 0, &mut resources)
+    list(checkout, folder, folder, 0, &mut resources)
         .map_err(|why| format!("{} cannot be listed: {why}", checkout.show(folder)))?;
     let mut made = Map::new();
     made.insert("apiVersion".into(), json!("kustomize.config.k8s.io/v1beta1"));
@@ -51,7 +35,13 @@ pub(super) fn of(checkout: &Checkout, folder: &Path) -> Result<Map<String, Value
     Ok(made)
 }
 
-fn list(top: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) -> Result<(), String> {
+fn list(
+    checkout: &Checkout,
+    top: &Path,
+    folder: &Path,
+    depth: usize,
+    found: &mut Vec<String>,
+) -> Result<(), String> {
     if depth > DEEPEST || found.len() > MOST_FILES {
         return Err(format!("it holds more than {MOST_FILES} files, or folders {DEEPEST} deep"));
     }
@@ -59,16 +49,16 @@ fn list(top: &Path, folder: &Path, depth: usize, found: &mut Vec<String>) -> Res
     let mut entries: Vec<_> = entries.flatten().collect();
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
-        let (path, name) = (entry.path(), entry.file_name());
-        if LEFT_OUT.iter().any(|left_out| name == *left_out) {
+        let path = entry.path();
+        if entry.file_name() == ".git" {
             continue;
         }
         // Links are no part of what Flux takes.
         let Ok(kind) = entry.file_type() else { continue };
         let yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-        if kind.is_dir() && !has_one(&path) {
-            list(top, &path, depth + 1, found)?;
-        } else if kind.is_dir() || kind.is_file() && yaml {
+        if kind.is_dir() && !has_one(checkout, &path) {
+            list(checkout, top, &path, depth + 1, found)?;
+        } else if kind.is_dir() || kind.is_file() && yaml && !checkout.leaves_out(&path, false) {
             let path = path.strip_prefix(top).unwrap_or(&path);
             found.push(format!("./{}", path.display()));
         }

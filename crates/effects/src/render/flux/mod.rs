@@ -9,11 +9,13 @@
 //!
 //! Sources: fluxcd/kustomize-controller, fluxcd/helm-controller, fluxcd/pkg `kustomize` and `chartutil`.
 
+pub(super) mod artifact;
 mod build;
 mod facts;
 mod generate;
 mod objects;
 mod post;
+mod shared;
 mod state;
 pub(crate) mod substitute;
 mod values;
@@ -23,6 +25,7 @@ use std::{collections::BTreeMap, fmt};
 use portolan_model::ObjectKey;
 use serde_json::Value;
 
+pub use artifact::Takes;
 pub use objects::Metadata;
 
 pub(super) use facts::{is_encrypted, is_fact};
@@ -32,6 +35,8 @@ pub(super) use state::{State, Waiting};
 /// What Flux does with a source beside rendering it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Flux {
+    /// What of the repository its source takes.
+    pub(super) takes: Takes,
     /// Fields of a Kustomization that are written into the kustomization; `null` for a chart.
     pub(super) written: Value,
     pub(super) variables: Option<Variables>,

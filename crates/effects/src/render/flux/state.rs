@@ -12,9 +12,10 @@ use super::{
         kept::Pending,
         problems,
     },
-    Flux, Variables,
+    Flux, Takes, Variables,
     facts::{Data, Facts},
     objects::{self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference},
+    shared::Shared,
     values,
 };
 
@@ -72,13 +73,19 @@ enum Need {
 
 /// Where a source leads.
 enum Leads {
-    Here,
+    /// The folder of this repository that it is, with a slash at its end; empty for the whole.
+    Here(String),
     /// URL, and the last part of it.
     Elsewhere(String),
     Missing,
 }
 
 impl State {
+    /// The repository that the work tree stands for, where something else than Flux says it.
+    pub(in super::super) fn stands_for(&mut self, repository: Option<&str>) {
+        self.repository = repository.filter(|url| !url.is_empty()).map(str::to_owned);
+    }
+
     /// Takes one that was found.
     pub(in super::super) fn found(&mut self, waiting: Waiting) {
         let key = waiting.object.key.clone();
@@ -194,9 +201,12 @@ impl State {
                 ChartFrom::Reference(reference) => (vec![reference], &one.values_from),
             },
         };
-        let sources = sources
-            .into_iter()
-            .any(|source| !is_flux_system(source) && self.facts.source(source, namespace).is_none());
+        let unknown = |source: &Reference| {
+            let (reference, _) =
+                self.facts.generated(source, namespace).unwrap_or_else(|| (source.clone(), String::new()));
+            !is_flux_system(&reference) && self.facts.source(&reference, namespace).is_none()
+        };
+        let sources = sources.into_iter().any(unknown);
         let data = |from: &From| matches!(self.facts.data(&from.kind, namespace, &from.name), Data::Missing);
         if sources || from.iter().any(data) { Need::Fact } else { Need::Nothing }
     }
@@ -227,8 +237,20 @@ impl State {
     }
 
     fn leads(&mut self, reference: &Reference, namespace: &Name) -> Leads {
+        if let Some((source, folder)) = self.facts.generated(reference, namespace) {
+            return match self.leads(&source, namespace) {
+                Leads::Here(above) if folder.is_empty() => Leads::Here(above),
+                Leads::Here(above) => Leads::Here(format!("{above}{folder}/")),
+                leads => leads,
+            };
+        }
         let Some(url) = self.facts.source(reference, namespace).map(url_of) else {
-            return if is_flux_system(reference) { Leads::Here } else { Leads::Missing };
+            return match &*reference.kind {
+                // Made in the cluster, of what nobody here can tell.
+                "ExternalArtifact" => Leads::Elsewhere(format!("ExternalArtifact {}", reference.name)),
+                _ if is_flux_system(reference) => Leads::Here(String::new()),
+                _ => Leads::Missing,
+            };
         };
         let here = is_flux_system(reference)
             || reference.kind == "GitRepository"
@@ -242,8 +264,17 @@ impl State {
         let said = format!("{} {} ({url}) is read from the work tree", reference.kind, reference.name);
         if !self.substitutions.contains(&said) {
             self.substitutions.push(said);
+            let source = self.facts.source(reference, namespace);
+            let includes = |source: &&Object| {
+                let all = source.json.pointer("/spec/include").and_then(Value::as_array);
+                all.is_some_and(|all| !all.is_empty())
+            };
+            if let Some(source) = source.filter(includes) {
+                let message = format!("{} includes what other sources hold, which is not read", source.key);
+                self.problems.push(problems::remote_source(&source.key, "spec.include", message));
+            }
         }
-        Leads::Here
+        Leads::Here(String::new())
     }
 
     fn kustomization(&mut self, one: Kustomization) -> Result<Application, Box<Problem>> {
@@ -253,7 +284,10 @@ impl State {
         match self.leads(&one.source, &namespace) {
             Leads::Missing => return Err(Box::new(no_source(&key, "spec.sourceRef", &one.source))),
             Leads::Elsewhere(url) => source.repo_url = url,
-            Leads::Here => {
+            Leads::Here(folder) => {
+                if !folder.is_empty() {
+                    source.path = format!("{folder}{}", below(&source.path));
+                }
                 if source.path.trim_start_matches("./").is_empty() {
                     source.path = ".".into();
                 }
@@ -271,6 +305,7 @@ impl State {
                     }
                 };
                 source.flux = Some(Flux {
+                    takes: self.takes(&one.source, &namespace),
                     written: one.written,
                     variables,
                     metadata: one.common.metadata.clone(),
@@ -303,6 +338,10 @@ impl State {
                     variables.elsewhere.push(format!("{} {} (of {by})", one.kind, one.name));
                 }
                 Data::Missing if one.optional => {}
+                Data::Missing if self.is_by_hand(key, one) => {
+                    variables.known.clear();
+                    variables.elsewhere.push(format!("Secret {}, which is not in the repository", one.name));
+                }
                 Data::Missing => return Err(Box::new(self.no_data(key, &field, one))),
             }
         }
@@ -344,11 +383,14 @@ impl State {
         };
         match self.leads(&chart.source_ref, &namespace) {
             Leads::Missing => return Err(Box::new(no_source(&key, field, &chart.source_ref))),
-            Leads::Here if chart.name.is_empty() => {
+            Leads::Here(_) if chart.name.is_empty() => {
                 let message = format!("{field} leads to this repository, and not to a chart in it");
                 return Err(Box::new(problems::application_invalid(&key, field, message)));
             }
-            Leads::Here => source.path.clone_from(&chart.name),
+            Leads::Here(folder) if folder.is_empty() => source.path.clone_from(&chart.name),
+            Leads::Here(folder) => {
+                source.path = format!("{folder}{}", below(&chart.name));
+            }
             Leads::Elsewhere(url) => {
                 source.repo_url = url;
                 if chart.name.is_empty() {
@@ -365,6 +407,7 @@ impl State {
             }
         }
         source.flux = Some(Flux {
+            takes: self.takes(&chart.source_ref, &namespace),
             metadata: one.common.metadata.clone(),
             values_files: chart.values_files,
             ignore_missing_values_files: chart.ignore_missing_values_files,
@@ -375,6 +418,19 @@ impl State {
         source.helm = Some(helm);
         let namespace = one.namespace();
         Ok(application(&one.common, source, namespace, one.create_namespace))
+    }
+
+    /// What a source takes of the repository.
+    fn takes(&self, reference: &Reference, namespace: &Name) -> Takes {
+        let made = self.facts.generated(reference, namespace).map(|(source, _)| source);
+        let spec = self.facts.source(made.as_ref().unwrap_or(reference), namespace);
+        let spec = spec.and_then(|source| source.json.get("spec"));
+        let of = |field: &str| spec.and_then(|spec| spec.get(field));
+        let folders = of("sparseCheckout").and_then(Value::as_array).into_iter().flatten();
+        Takes {
+            ignore: of("ignore").and_then(Value::as_str).map(str::to_owned),
+            sparse: folders.filter_map(Value::as_str).map(str::to_owned).collect(),
+        }
     }
 
     /// `spec.ref` of an OCIRepository.
@@ -388,8 +444,8 @@ impl State {
     /// Values in Flux's order, and whether some come from Secrets.
     fn values(&mut self, one: &HelmRelease) -> Result<(Map<String, Value>, bool), Box<Problem>> {
         let key = &one.common.key;
-        let (mut merged, mut secret) = (Map::new(), false);
-        let mut paths = Vec::new();
+        let (mut merged, own) = (Shared::default(), Shared::from(one.values.clone()));
+        let mut secret = false;
         for (n, from) in one.values_from.iter().enumerate() {
             let field = format!("spec.valuesFrom[{n}]");
             let data = match self.facts.data(&from.kind, &key.name.namespace, &from.name) {
@@ -402,6 +458,13 @@ impl State {
                     return Err(Box::new(problems::values_unknown(key, &field, message)));
                 }
                 Data::Missing if from.optional => continue,
+                Data::Missing if self.is_by_hand(key, from) => {
+                    let message = format!(
+                        "values of {key} come from Secret {}, which is not in the repository: they are not known here, and what it brings is not either",
+                        from.name
+                    );
+                    return Err(Box::new(problems::values_unknown(key, &field, message)));
+                }
                 Data::Missing => return Err(Box::new(self.no_data(key, &field, from))),
             };
             let name = if from.values_key.is_empty() { "values.yaml" } else { &from.values_key };
@@ -418,19 +481,22 @@ impl State {
                 Box::new(problems::application_invalid(key, &field, message))
             };
             if from.target_path.is_empty() {
-                values::merge(&mut merged, values::read(text).map_err(wrong)?);
+                merged = merged.merged(&values::read(text).map_err(wrong)?.into());
             } else {
-                let value = values::scalar(text, from.literal).map_err(wrong)?;
-                paths.push((field, from.target_path.clone(), value));
+                let value = values::scalar(text, from.literal).map_err(&wrong)?;
+                merged = merged.merged(&own);
+                merged
+                    .put(&from.target_path, value)
+                    .map_err(|why| Box::new(problems::application_invalid(key, &field, why)))?;
             }
         }
-        values::merge(&mut merged, one.values.clone());
-        // A path wins over everything.
-        for (field, path, value) in paths {
-            values::put(&mut merged, &path, value)
-                .map_err(|why| Box::new(problems::application_invalid(key, &field, why)))?;
-        }
-        Ok((merged, secret))
+        Ok((merged.merged(&own).to_map(), secret))
+    }
+
+    /// Whether what is missing is a Secret that somebody puts into the cluster: none here has a name that is nearly the same.
+    fn is_by_hand(&self, key: &ObjectKey, from: &From) -> bool {
+        let namespace = &key.name.namespace;
+        from.kind == "Secret" && nearest(&from.name, self.facts.names("Secret", namespace)).is_none()
     }
 
     fn no_data(&self, key: &ObjectKey, field: &str, from: &From) -> Problem {
@@ -455,6 +521,11 @@ fn no_source(key: &ObjectKey, field: &str, reference: &Reference) -> Problem {
         reference.kind, reference.name
     );
     problems::reference_missing(key, field, message)
+}
+
+/// A path as it goes on below a folder.
+fn below(path: &str) -> &str {
+    path.trim_start_matches("./").trim_start_matches('/')
 }
 
 fn is_flux_system(reference: &Reference) -> bool {

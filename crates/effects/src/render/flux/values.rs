@@ -3,9 +3,6 @@
 use portolan_model::yaml;
 use serde_json::{Map, Value};
 
-/// The largest index of a list that is written to.
-const MOST_ITEMS: usize = 65_536;
-
 /// Lays `over` on `values`: mappings are merged, anything else is replaced.
 pub(super) fn merge(values: &mut Map<String, Value>, over: Map<String, Value>) {
     for (key, value) in over {
@@ -63,71 +60,6 @@ pub(super) fn scalar(text: &str, literal: bool) -> Result<Value, String> {
     })
 }
 
-/// Puts a value at a path of names and indices: `a.b[0].c`, with `\.` for a dot in a name.
-///
-/// # Errors
-/// A sentence about the path.
-pub(super) fn put(values: &mut Map<String, Value>, path: &str, value: Value) -> Result<(), String> {
-    let wrong = || format!("{path:?} is no path of names and indices");
-    let mut steps = steps(path).ok_or_else(wrong)?.into_iter();
-    let Some(Step::Name(first)) = steps.next() else { return Err(wrong()) };
-    let mut at = values.entry(first).or_insert(Value::Null);
-    for step in steps {
-        at = match step {
-            Step::Name(name) => {
-                if !at.is_object() {
-                    *at = Value::Object(Map::new());
-                }
-                at.as_object_mut().ok_or_else(wrong)?.entry(name).or_insert(Value::Null)
-            }
-            Step::Index(index) => {
-                if !at.is_array() {
-                    *at = Value::Array(Vec::new());
-                }
-                let list = at.as_array_mut().ok_or_else(wrong)?;
-                if list.len() <= index {
-                    list.resize(index + 1, Value::Null);
-                }
-                &mut list[index]
-            }
-        };
-    }
-    *at = value;
-    Ok(())
-}
-
-enum Step {
-    Name(String),
-    Index(usize),
-}
-
-fn steps(path: &str) -> Option<Vec<Step>> {
-    let mut steps = Vec::new();
-    let mut name = String::new();
-    let mut rest = path.chars();
-    while let Some(c) = rest.next() {
-        match c {
-            '\\' => name.push(rest.next()?),
-            '.' | '[' => {
-                if !name.is_empty() {
-                    steps.push(Step::Name(std::mem::take(&mut name)));
-                } else if !matches!(steps.last(), Some(Step::Index(_))) {
-                    return None;
-                }
-                if c == '[' {
-                    let index: String = rest.by_ref().take_while(|c| *c != ']').collect();
-                    steps.push(Step::Index(index.parse().ok().filter(|index| *index < MOST_ITEMS)?));
-                }
-            }
-            c => name.push(c),
-        }
-    }
-    if !name.is_empty() {
-        steps.push(Step::Name(name));
-    }
-    (!steps.is_empty()).then_some(steps)
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -147,25 +79,16 @@ mod tests {
     }
 
     #[test]
-    fn values_at_paths() {
-        let mut values = map(&json!({"nested": {"list": ["a", "b"]}, "text": "x"}));
-        for (path, text, literal) in [
-            ("nested.list[0]", "value", false),
-            ("new.list[1].name", "7", false),
-            ("text.deeper", "true", false),
-            (r"a.dotted\.name", "'7'", false),
-            ("plain", "007", false),
-            ("conf", "a,b = {c}", true),
+    fn texts_are_typed_as_helm_does() {
+        for (text, literal, value) in [
+            ("value", false, json!("value")),
+            ("7", false, json!(7)),
+            ("true", false, json!(true)),
+            ("'7'", false, json!("7")),
+            ("007", false, json!("007")),
+            ("a,b = {c}", true, json!("a,b = {c}")),
         ] {
-            put(&mut values, path, scalar(text, literal).unwrap()).unwrap();
-        }
-        let wanted = json!({
-            "nested": {"list": ["value", "b"]}, "new": {"list": [null, {"name": 7}]}, "text": {"deeper": true},
-            "a": {"dotted.name": "7"}, "plain": "007", "conf": "a,b = {c}",
-        });
-        assert_eq!(Value::Object(values.clone()), wanted);
-        for path in ["", ".a", "a..b", "a[x]", "a[99999999999]", "[0]", "a[65536]", "a\\"] {
-            assert!(put(&mut values, path, Value::Null).is_err(), "{path}");
+            assert_eq!(scalar(text, literal).unwrap(), value, "{text}");
         }
         assert!(scalar("a,b", false).is_err());
     }

@@ -88,7 +88,9 @@ pub(in super::super) fn collect_or(
     pins: &Pins<'_>,
     make: impl FnOnce(&Checkout) -> Result<Map<String, Value>, String>,
 ) -> Result<Staged, String> {
-    if FILES.iter().any(|name| folder.join(name).is_file()) {
+    let has =
+        |name: &&&str| checkout.resolve(&checkout.show(&folder.join(name))).is_ok_and(|path| path.is_file());
+    if FILES.iter().any(|name| has(&name)) {
         return collect(checkout, folder, pins);
     }
     let top = PathBuf::from(checkout.show(folder));
