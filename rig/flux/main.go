@@ -146,7 +146,7 @@ func (a asked) kustomization(ctx context.Context, root string, one unstructured.
 				return nil, err
 			}
 			if filled != nil {
-				if err := built.Replace(filled); err != nil {
+				if _, err := built.Replace(filled); err != nil {
 					return nil, err
 				}
 				resource = filled

@@ -52,7 +52,7 @@ const ALL: (&str, &str) =
 const FILLED: (&str, &str) = (
     "app/filled.yaml",
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: filled}\ndata:\n  a: '${a}'\n  default: '${none:-x}'\n  set: '${other:=y}'\n  \
-     replaced: '${a/o/0}'\n  cut: '${a:0:2}'\n  length: '${#a}'\n  dollar: '$${a}'\n  plain: '$a'\n  upper: '${a^^}'\n  \
+     replaced: '${a/o/0}'\n  cut: '${a:0:2}'\n  length: 'n${#a}'\n  dollar: '$${a}'\n  plain: '$a'\n  upper: '${a^^}'\n  \
      alone: '$ {a}'\n",
 );
 const KEPT: (&str, &str) = (

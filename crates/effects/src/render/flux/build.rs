@@ -11,6 +11,7 @@ use super::{
     super::{
         checkout,
         helm::Failure,
+        kustomization::FILES,
         kustomize::{ask_origins, build, files, options::Kustomize, origins},
         manifests::{Document, Manifests},
         problems,
@@ -123,9 +124,11 @@ impl Reader<'_> {
         }
         images(list(&mut own, "images")?, entries("images"));
         own.retain(|_, value| !value.as_array().is_some_and(Vec::is_empty));
-        if !own.contains_key("resources") {
-            // Flux asks for it, so that what says nothing is no error.
-            own.entry("buildMetadata").or_insert_with(|| json!([]));
+        let written = FILES.iter().map(|name| self.checkout.show(&folder.join(name)));
+        let is_there = written.into_iter().any(|path| self.checkout.peek(&path).is_ok());
+        if is_there && !own.contains_key("resources") {
+            // One that lists nothing is no error to Flux, which asks for this so that it is not empty to Kustomize.
+            own.insert("buildMetadata".into(), json!(["originAnnotations"]));
         }
         staged.strip = ask_origins(&mut own);
         staged.change(&path, &own);
