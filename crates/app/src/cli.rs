@@ -91,6 +91,10 @@ pub struct Up {
     /// Dial endpoints of the repository that are not loopback too. Without it the built-in echo backend answers for them
     #[arg(long)]
     pub real_backends: bool,
+    /// Write DNS records to the servers that external-dns is configured for (provider rfc2136) instead of the embedded zones:
+    /// this changes real zones. Without it no record leaves this machine
+    #[arg(long)]
+    pub real_dns: bool,
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = socket)]
     pub api_listen: std::net::SocketAddr,

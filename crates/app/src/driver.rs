@@ -21,6 +21,7 @@ mod outside;
 mod probes;
 mod prune;
 mod reaction;
+mod real_dns;
 mod recheck;
 mod records;
 mod reload;
@@ -68,6 +69,7 @@ use acme::Acme;
 use dns::Dns;
 use envoy::EnvoyState;
 use reaction::Reaction;
+use real_dns::{Readings, RealDns};
 use reload::Reading;
 use signing::{Made, Signing};
 use tell::View;
@@ -115,6 +117,10 @@ pub enum Event {
     Recheck,
     Rechecked(Outcomes<Name>),
     Dns(Box<keeper::Report>),
+    /// Zones of real servers were read.
+    ZonesRead(Box<Readings>),
+    /// Some could not be, and are due again.
+    ReadZones,
     Ask(api::Ask),
     /// How, and the end of its log.
     EnvoyEnded(String, String),
@@ -135,6 +141,7 @@ impl Event {
             | Self::Rendered
             | Self::StillRendering
             | Self::ProbeAgain
+            | Self::ReadZones
             | Self::Recheck
             | Self::Rechecked(_)
             | Self::Xds(Report::Connected | Report::Disconnected) => false,
@@ -284,7 +291,8 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     // Sockets that no Gateway may be given.
     let api = run["api"].as_str().and_then(|address| address.parse().ok());
     let ours = [Some(server.address()), Some(acme.address()), api].into_iter().flatten().collect();
-    let dns = Dns::new(server, args.drain, args.allow_mass_deletion, wake.clone());
+    let real = args.real_dns.then(RealDns::default);
+    let dns = Dns::new(server, real, args.drain, args.allow_mass_deletion, wake.clone());
     let mut driver = Driver {
         engine: world::engine(),
         store,
@@ -453,6 +461,8 @@ impl Driver {
             Event::Recheck => self.recheck(),
             Event::Rechecked(outcomes) => self.rechecked(&outcomes),
             Event::Dns(report) => self.dns_report(*report),
+            Event::ZonesRead(readings) => self.real_read(*readings),
+            Event::ReadZones => self.read_real(),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);
                 let answer = self.answer(ask.what);

@@ -62,6 +62,8 @@ mod policy;
 mod printed;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/real_dns.rs"]
+mod real_dns;
 #[path = "e2e/refused.rs"]
 mod refused;
 #[path = "e2e/render.rs"]

@@ -1,9 +1,11 @@
 //! Development only: golden runner, harnesses, fakes.
 
+mod bind;
 mod mistakes;
 mod site;
 pub mod suites;
 
+pub use bind::{Bind, BindZone};
 pub use mistakes::mistakes;
 pub use site::{Answer, Pages, Site};
 pub use suites::{accepting, program, repository, skip, skip_optional};

@@ -18,7 +18,7 @@ use portolan_core::dns::{
 };
 use portolan_effects::{
     dns::{
-        DurableDns,
+        DnsProvider, DurableDns,
         keeper::{self, Orders, Report},
     },
     store::Write,
@@ -26,17 +26,20 @@ use portolan_effects::{
 use portolan_engine::Changes;
 use portolan_model::{
     Name, Object, ObjectKey, Problem, RouteKey, RouteKind,
+    dns::Snapshot,
     input::{Gateway, Issuer, IssuerSpec, Route},
 };
 use tokio::sync::mpsc;
 
-use super::{Driver, Event, GIT, OURS, now};
+use super::{Driver, Event, GIT, OURS, now, real_dns::RealDns};
 
 const GROUP: &str = "gateway.networking.k8s.io";
 
 /// The server, and what was last asked of its keeper.
 pub struct Dns {
     server: Arc<DurableDns>,
+    /// With `--real-dns`: then no zone of `server` is written for records.
+    pub(super) real: Option<RealDns>,
     keeper: mpsc::UnboundedSender<Orders>,
     drain: Duration,
     /// Mass deletions are approved for this run.
@@ -60,16 +63,22 @@ impl Dns {
     /// Starts the keeper of the server's zones; nothing is changed in them before the first settings.
     pub fn new(
         server: Arc<DurableDns>,
+        real: Option<RealDns>,
         drain: Duration,
         approved: bool,
         events: mpsc::UnboundedSender<Event>,
     ) -> Self {
         let planned = Arc::new(AtomicU64::new(0));
-        let keeper = keeper::start(Arc::clone(&server) as _, Arc::clone(&planned), move |report| {
+        let provider = match &real {
+            Some(real) => Arc::clone(&real.zones) as Arc<dyn DnsProvider>,
+            None => Arc::clone(&server) as _,
+        };
+        let keeper = keeper::start(provider, Arc::clone(&planned), move |report| {
             let _ = events.send(Event::Dns(Box::new(report)));
         });
         Self {
             server,
+            real,
             keeper,
             drain,
             approved,
@@ -100,7 +109,8 @@ impl Dns {
     pub fn busy(&self) -> bool {
         // What a mass deletion holds waits for a person.
         let stopped = self.problems.iter().any(|(_, problem)| problem.code == DnsProblem::STOPPED);
-        self.sent != self.done || self.unfinished || !(self.leaving.is_empty() || stopped)
+        let reading = self.real.as_ref().is_some_and(RealDns::busy);
+        reading || self.sent != self.done || self.unfinished || !(self.leaving.is_empty() || stopped)
     }
 
     /// Whether `from` was a zone, and is a part of `into` now.
@@ -119,7 +129,23 @@ impl Dns {
 impl Driver {
     /// Takes the settings that were read. The records that stand are put with the first ones: a name that is published is
     /// never taken for one that is not.
-    pub(super) fn put_dns_settings(&mut self, mut components: Vec<DnsSettings>) {
+    pub(super) fn put_dns_settings(&mut self, components: Vec<DnsSettings>) {
+        if self.is_real() {
+            return self.ask_real(components);
+        }
+        for filter in components.iter().flat_map(|component| &component.plan.domain_filter) {
+            // A longer one may be a host: its zone is known with the names.
+            let zone = filter.trim_start_matches('.');
+            if zone.matches('.').count() <= 1 {
+                self.dns.hold(&Name::new(zone));
+            }
+        }
+        let snapshots = self.dns.server.snapshots();
+        self.put_components(components, snapshots);
+    }
+
+    /// The same with what stands in the zones.
+    pub(super) fn put_components(&mut self, mut components: Vec<DnsSettings>, snapshots: Vec<Snapshot>) {
         for component in &mut components {
             component.plan.allow_mass_deletion = self.dns.approved;
         }
@@ -130,14 +156,7 @@ impl Driver {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
-        let known = self.see_published(&components);
-        for filter in components.iter().flat_map(|component| &component.plan.domain_filter) {
-            // A longer one may be a host: its zone is known with the names.
-            let zone = filter.trim_start_matches('.');
-            if zone.matches('.').count() <= 1 {
-                self.dns.hold(&Name::new(zone));
-            }
-        }
+        let known = self.see_published(&components, &snapshots);
         for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
             self.engine.remove::<DnsSettings>(&old.key);
         }
@@ -151,8 +170,11 @@ impl Driver {
     }
 
     /// Puts the records that stand as these components see them; what the keeper reports of an earlier sight does not count.
-    fn see_published(&mut self, components: &[DnsSettings]) -> Vec<Arc<PublishedRecord>> {
-        let snapshots = self.dns.server.snapshots();
+    fn see_published(
+        &mut self,
+        components: &[DnsSettings],
+        snapshots: &[Snapshot],
+    ) -> Vec<Arc<PublishedRecord>> {
         let rows = snapshots.iter().flat_map(|zone| published(zone, components));
         let known: Vec<Arc<PublishedRecord>> = rows.map(Arc::new).collect();
         let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
@@ -173,11 +195,14 @@ impl Driver {
         if !step.of::<Issuer>().is_empty() {
             self.solver_zones();
         }
+        self.follow_real(step);
         if self.dns.components.is_empty() {
             return;
         }
         let mut names: Vec<Name> = Vec::new();
-        if step.of::<DnsSettings>().is_empty() {
+        if self.is_real() {
+            // Which zones there are is said by who runs the servers.
+        } else if step.of::<DnsSettings>().is_empty() {
             let states = step.of::<DnsState>().iter().filter(|change| change.before.is_none());
             names.extend(states.map(|change| change.key.clone()));
         } else {
@@ -201,7 +226,7 @@ impl Driver {
         }
         if widened {
             let components = self.dns.components.clone();
-            let known = self.see_published(&components);
+            let known = self.see_published(&components, &self.dns.server.snapshots());
             self.dns.next.settings = Some((components, known));
         }
         let mut wanted: BTreeMap<Name, Option<Arc<WantedName>>> =

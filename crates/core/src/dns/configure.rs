@@ -2,14 +2,14 @@
 
 use portolan_model::{
     LabelSelector, Name, RouteKind,
-    dns::{InvalidName, RecordType, normal_name},
+    dns::{InvalidName, RecordType, in_zone, normal_name},
 };
 
 use super::{
     DnsProblem, Registry, Settings,
     annotations::Prefix,
     pattern::Pattern,
-    rows::DnsSettings,
+    rows::{DnsSettings, Place},
     scope::{Net, Scope},
     selector,
     template::Templates,
@@ -33,6 +33,7 @@ impl DnsSettings {
             scope: Scope { gateway_controller: true, ..Scope::default() },
             interval_seconds: INTERVAL,
             plan: Settings { owner: owner.into(), registry: Registry::of_folder(), ..Settings::default() },
+            place: Place::default(),
         }
     }
 
@@ -51,7 +52,7 @@ impl DnsSettings {
             "gateway-grpcroute" => Some(RouteKind::Grpc),
             _ => None,
         };
-        let settings = Self {
+        let mut settings = Self {
             key: from.application.clone(),
             scope: reader.scope(from),
             sources: from.sources.iter().filter_map(source).collect(),
@@ -69,8 +70,17 @@ impl DnsSettings {
                 registry: registry.unwrap_or_default(),
                 allow_mass_deletion: false,
             },
-            managed: !reader.closed,
+            managed: false,
+            place: Place {
+                provider: from.provider.clone(),
+                namespace: from.namespace.clone(),
+                server: from.server.clone(),
+            },
         };
+        if let Some(server) = &from.server {
+            reader.zones(&server.zones, &mut settings.plan.domain_filter);
+        }
+        settings.managed = !reader.closed;
         (settings, reader.problems)
     }
 }
@@ -155,6 +165,34 @@ impl Reader {
             return None;
         }
         Pattern::new(text).map_err(|why| self.close(field, text, why)).ok()
+    }
+
+    /// What lies in the zones of the server: names outside of them are not published. Filters and zones that have nothing in common
+    /// close.
+    fn zones(&mut self, zones: &[Name], filter: &mut Vec<Name>) {
+        let zones = self.domains("--rfc2136-zone", zones, true);
+        if zones.is_empty() || filter.is_empty() {
+            *filter = if zones.is_empty() { std::mem::take(filter) } else { zones };
+            return;
+        }
+        let mut both: Vec<Name> = Vec::new();
+        for zone in &zones {
+            for one in filter.iter() {
+                let suffix = one.trim_start_matches('.');
+                if in_zone(suffix, zone) {
+                    both.push(one.clone());
+                } else if in_zone(zone, suffix) {
+                    both.push(zone.clone());
+                }
+            }
+        }
+        if both.is_empty() {
+            self.close("--rfc2136-zone", &zones[0], "no domain filter lies in a zone of the server");
+            return;
+        }
+        both.sort();
+        both.dedup();
+        *filter = both;
     }
 
     /// Suffixes; blank ones count as none. One that cannot be read matches nothing; as an exclusion it closes.

@@ -74,6 +74,24 @@ pub fn provider_problem(zone: &Name, action: Option<&Action>, why: &str) -> (Nam
     }
 }
 
+/// What is said of a component whose records are to go to their real provider, and do not: it writes nothing.
+pub fn place_problem(component: &Name, why: &str) -> (Name, Problem) {
+    let problem = Problem {
+        object: if component.is_empty() {
+            zone_object(component)
+        } else {
+            ObjectKey::new("argoproj.io", "Application", "argocd", component.clone())
+        },
+        code: Code(441),
+        field: Name::default(),
+        severity: Severity::Error,
+        message: format!("with --real-dns no record of this external-dns is made, changed or removed: {why}"),
+        hint: "see docs/guides/real-dns.md; without --real-dns its records go to the embedded zones"
+            .to_owned(),
+    };
+    (Name::default(), problem)
+}
+
 /// What problems of a zone are filed on.
 pub fn zone_object(zone: &Name) -> ObjectKey {
     ObjectKey::new("", "Zone", "", zone.clone())

@@ -7,7 +7,7 @@ use portolan_model::{
 };
 
 use super::{Settings, WantedRecord, scope::Scope};
-use crate::gateway::rows::ListenerKey;
+use crate::{gateway::rows::ListenerKey, gitops::adapters::UpdateServer};
 
 /// Fact: what the DNS room is to do for one component. Without such a row nothing is desired and no zone is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,21 @@ pub struct DnsSettings {
     pub interval_seconds: u64,
     /// Owner, policy, filters, registry names.
     pub plan: Settings,
+    /// Where its records go in earnest, by who asks for that; else they go to the embedded zones.
+    pub place: Place,
 }
 row!(DnsSettings, Name, "dns_settings");
+
+/// The provider that a component names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// `--provider`; empty for a folder.
+    pub provider: Name,
+    /// Namespace of the component: where its Secret stands.
+    pub namespace: Name,
+    /// The server of dynamic updates, of provider `rfc2136`.
+    pub server: Option<UpdateServer>,
+}
 
 /// Fact: a record set that the provider's zone holds. Kept over restarts by the provider, it is what "published" means.
 #[derive(Clone, Debug, PartialEq, Eq)]

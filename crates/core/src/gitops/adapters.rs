@@ -16,7 +16,7 @@ use portolan_model::{Code, Name, ObjectKey, Problem, Severity};
 use serde_json::Value;
 
 pub use cert_manager::CertManager;
-pub use external_dns::ExternalDns;
+pub use external_dns::{ExternalDns, TsigSecret, UpdateServer};
 pub use others::{GatewayProvider, SealedSecrets};
 
 use super::ledger::Fate;

@@ -57,11 +57,12 @@ impl Challenges for ProviderChallenges {
         if self.provider.visible(fqdn, RecordType::Txt, value).await {
             return Ok(());
         }
-        if self.provider.servers().is_empty() {
+        let servers = self.provider.servers_of(fqdn).await;
+        if servers.is_empty() {
             return Err(format!("provider {} names no server to ask", self.provider.capabilities().name));
         }
         // Not there: ask again, one by one, for the sentence that says who is behind.
-        for server in self.provider.servers() {
+        for server in servers {
             match query::ask(server, fqdn, RecordType::Txt).await {
                 Err(error) => return Err(error.to_string()),
                 Ok(answer) if !answer.authoritative => {

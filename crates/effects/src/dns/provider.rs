@@ -130,6 +130,11 @@ pub trait DnsProvider: Send + Sync {
     /// The authoritative servers: self-checks and the development CA ask only these.
     fn servers(&self) -> Vec<SocketAddr>;
 
+    /// Those that answer for a name: of several zones each may have its own.
+    async fn servers_of(&self, _name: &str) -> Vec<SocketAddr> {
+        self.servers()
+    }
+
     /// Whether every authoritative server answers `fqdn` with a set that holds `value`. Asks each one directly over DNS (UDP,
     /// then TCP where the answer is truncated). False if one does not answer, or if there is none.
     async fn visible(&self, fqdn: &str, r#type: RecordType, value: &str) -> bool {

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::{
     dns::{Policy, Registry, observe::embedded_zone, rows::DnsSettings},
-    gitops::adapters::{Component, ComponentValues, adapt},
+    gitops::adapters::{Component, ComponentValues, TsigSecret, adapt},
 };
 
 fn of(values: serde_json::Value) -> (DnsSettings, usize) {
@@ -200,4 +200,78 @@ fn networks_templates_and_types_are_read_or_close() {
     let (settings, problems) = of(json!({"managedRecordTypes": ["A", "TXT", "CNAME"],
         "extraArgs": ["--exclude-record-types=CNAME", "--exclude-record-types=NS"]}));
     assert_eq!((settings.plan.types.as_slice(), problems), (&[RecordType::A][..], 0));
+}
+
+fn update_server(more: &serde_json::Value) -> serde_json::Value {
+    let mut values = json!({
+        "provider": {"name": "rfc2136"}, "policy": "sync", "txtOwnerId": "me",
+        "extraArgs": [
+            "--rfc2136-host=192.0.2.53", "--rfc2136-port=5353", "--rfc2136-zone=Example.com.", "--rfc2136-zone=example.org",
+            "--rfc2136-tsig-keyname=edge", "--rfc2136-tsig-secret-alg=hmac-sha256",
+        ],
+        "env": [{
+            "name": "EXTERNAL_DNS_RFC2136_TSIG_SECRET",
+            "valueFrom": {"secretKeyRef": {"name": "tsig", "key": "secret"}},
+        }],
+    });
+    for (field, value) in more.as_object().into_iter().flatten() {
+        match (&mut values[field], value) {
+            (serde_json::Value::Array(had), serde_json::Value::Array(more)) => {
+                had.extend(more.iter().cloned())
+            }
+            (had, value) => *had = value.clone(),
+        }
+    }
+    values
+}
+
+#[test]
+fn a_server_of_updates_is_read_with_the_place_of_its_secret() {
+    let (settings, problems) = of(update_server(&json!({})));
+    assert!(settings.managed && problems == 0);
+    assert_eq!((&*settings.place.provider, &*settings.place.namespace), ("rfc2136", "dns"));
+    let server = settings.place.server.unwrap();
+    assert_eq!((server.hosts, server.port), (vec![Name::new("192.0.2.53")], 5353));
+    assert_eq!((&*server.key, &*server.algorithm, server.refused), ("edge", "hmac-sha256", None));
+    assert_eq!(server.secret, TsigSecret::Secret { name: "tsig".into(), key: "secret".into() });
+
+    // In the values themselves, or by a variable that the flag names.
+    for (more, wanted) in [
+        (json!({"extraArgs": ["--rfc2136-tsig-secret=c2VjcmV0"]}), TsigSecret::Value("c2VjcmV0".into())),
+        (
+            json!({"extraArgs": ["--rfc2136-tsig-secret=$(KEY)"], "env": [{"name": "KEY", "value": "c2VjcmV0"}]}),
+            TsigSecret::Value("c2VjcmV0".into()),
+        ),
+    ] {
+        let (settings, _) = of(update_server(&more));
+        let server = settings.place.server.unwrap();
+        assert_eq!(server.secret, wanted, "{more}");
+        assert!(!format!("{server:?}").contains("c2VjcmV0"), "{server:?}");
+    }
+    for (more, part) in [
+        (json!({"extraArgs": ["--rfc2136-gss-tsig"]}), "gss-tsig"),
+        (json!({"extraArgs": ["--rfc2136-use-tls"]}), "use-tls"),
+        (json!({"extraArgs": ["--rfc2136-tsig-secret=$(NONE)"]}), "rfc2136-tsig-secret is not set"),
+    ] {
+        let (settings, _) = of(update_server(&more));
+        let refused = settings.place.server.unwrap().refused;
+        assert!(refused.as_ref().is_some_and(|why| why.contains(part)), "{more}: {refused:?}");
+    }
+    let (other, _) = of(json!({"provider": {"name": "google"}, "extraArgs": ["--rfc2136-zone=example.com"]}));
+    assert_eq!(other.place.server, None);
+    assert!(
+        other.managed && other.plan.domain_filter.is_empty(),
+        "external-dns looks at it with rfc2136 only"
+    );
+}
+
+#[test]
+fn names_outside_the_zones_of_the_server_are_not_published() {
+    let (all, _) = of(update_server(&json!({})));
+    assert_eq!(all.plan.domain_filter, ["example.com", "example.org"]);
+    let (less, _) = of(update_server(&json!({"domainFilters": ["dev.example.com", "org", "example.net"]})));
+    assert_eq!(less.plan.domain_filter, ["dev.example.com", "example.org"]);
+    assert!(less.plan.in_scope("a.dev.example.com") && !less.plan.in_scope("a.example.com"));
+    let (none, problems) = of(update_server(&json!({"domainFilters": ["example.net"]})));
+    assert!(!none.managed && problems == 1, "what is asked for lies in no zone");
 }

@@ -5,6 +5,7 @@
 mod flags;
 mod given;
 mod text;
+mod update_server;
 mod values;
 
 use portolan_model::{Code, Name, ObjectKey, Severity};
@@ -15,6 +16,7 @@ use crate::{
     gitops::ledger::Fate,
 };
 
+pub use update_server::{TsigSecret, UpdateServer};
 pub(super) use values::FLAGS as FLAG_KEYS;
 
 /// Keys of the chart that become no flag.
@@ -112,6 +114,8 @@ pub struct ExternalDns {
     pub ignore_hostnames: bool,
     /// Secrets that it takes its credential from: those of `env`, `envFrom` and `extraVolumes`.
     pub credentials: Vec<Name>,
+    /// Where updates go, if `--provider` is `rfc2136`.
+    pub server: Option<UpdateServer>,
 }
 
 pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
@@ -156,6 +160,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         combine: given.on("combine-fqdn-annotation"),
         ignore_hostnames: given.on("ignore-hostname-annotation"),
         credentials: credentials(&reader.values.values),
+        server: (given.text("provider") == "rfc2136").then(|| update_server::read(reader, &given)),
     };
     let mut wrong_type = false;
     settings.namespaces.retain(|namespace| !namespace.is_empty());

@@ -12,6 +12,7 @@ mod zone;
 #[cfg(fuzzing)]
 pub(crate) use contents::build as zones_of;
 pub use contents::{Contents, EmbeddedError, ZoneContents};
+pub(super) use zone::{bytes_of, wire_name};
 
 use std::{
     collections::BTreeSet,

@@ -6,7 +6,10 @@ use std::{
     ops::Bound,
 };
 
-use domain::{base::Name as WireName, rdata::Txt};
+use domain::{
+    base::{Name as WireName, rdata::ComposeRecordData as _},
+    rdata::Txt,
+};
 use portolan_model::{
     Name,
     dns::{Change, Content, Group, Precondition, RecordSet, RecordType, labels, text_of},
@@ -302,6 +305,23 @@ fn value(r#type: RecordType, text: &str) -> Result<Value, String> {
                 .map_err(|why| format!("the text cannot be written: {why}"))
         }
     }
+}
+
+/// A value as it stands in messages, uncompressed.
+///
+/// # Errors
+/// Why it is no value of the type.
+pub fn bytes_of(r#type: RecordType, text: &str) -> Result<Vec<u8>, String> {
+    Ok(match value(r#type, text)? {
+        Value::A(ip) => ip.octets().to_vec(),
+        Value::Aaaa(ip) => ip.octets().to_vec(),
+        Value::Cname(name) => name.into_octets(),
+        Value::Txt(text) => {
+            let mut bytes = Vec::new();
+            text.compose_rdata(&mut bytes).map_err(|why| why.to_string())?;
+            bytes
+        }
+    })
 }
 
 /// A name as it stands in messages.

@@ -29,13 +29,11 @@ impl Keeper {
             })
             .filter(|(_, rows): &(Name, Vec<Arc<PublishedRecord>>)| !rows.is_empty())
             .collect();
-        let servers = self.provider.servers();
-        let asked = futures::stream::iter(names).map(|(name, rows)| {
-            let servers = &servers;
-            async move {
-                let state = answered(servers, &name, &rows).await;
-                (name, state)
-            }
+        let provider = &self.provider;
+        let asked = futures::stream::iter(names).map(|(name, rows)| async move {
+            let servers = provider.servers_of(&name).await;
+            let state = answered(&servers, &name, &rows).await;
+            (name, state)
         });
         let states: Vec<(Name, Result<(), String>)> = asked.buffer_unordered(QUESTIONS).collect().await;
         let mut answers: BTreeMap<Name, Option<Result<(), String>>> =

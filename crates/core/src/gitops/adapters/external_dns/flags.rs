@@ -52,7 +52,7 @@ const FLAGS: &[(Form, Effect, &str)] = &[
         List,
         Read,
         "domain-filter exclude-domains exclude-record-types exclude-target-net fqdn-template \
-         managed-record-types source target-net-filter",
+         managed-record-types rfc2136-zone source target-net-filter",
     ),
     (Duration, Read, "interval min-ttl"),
     (Choice(&["sync", "upsert-only", "create-only"]), Read, "policy"),
@@ -64,7 +64,7 @@ const FLAGS: &[(Form, Effect, &str)] = &[
     (
         List,
         Stops("it limits the zones to some that are not known here"),
-        "aws-zone-tags inmemory-zone rfc2136-zone zone-id-filter zone-name-filter",
+        "aws-zone-tags inmemory-zone zone-id-filter zone-name-filter",
     ),
     (Switch, Stops("it ends external-dns after one round"), "once"),
     (Switch, Stops("it makes external-dns a server for others"), "webhook-server"),
