@@ -2,8 +2,9 @@
 //! with its chain, and the CA alone as a store of what is trusted.
 
 mod jks;
+mod pbmac;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU32};
 
 use p12_keystore::{
     Certificate, EncryptionAlgorithm, KeyStore, KeyStoreEntry, MacAlgorithm, PrivateKey as Pkcs8,
@@ -19,7 +20,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use crate::issue::PrivateKey;
 
 /// Rounds of the derivation of keys, as cert-manager has them.
-const ROUNDS: u32 = 2048;
+const ROUNDS: NonZeroU32 = NonZeroU32::new(2048).unwrap();
 /// What Java calls the first key without a name; cert-manager gives none.
 const FIRST: &str = "1";
 
@@ -48,9 +49,15 @@ pub fn make(
         }
         StoreForm::Pkcs12(profile) => {
             let made = keystore(&key, &chain, &trusted);
-            let write = |store: KeyStore| write(&store, *profile, password);
             let failed = |error| format!("the keystore cannot be made: {error}");
-            (made.and_then(write).map_err(failed)?, truststore(&trusted).and_then(write).map_err(failed)?)
+            let write = |store: Result<KeyStore, p12_keystore::error::Error>| {
+                let written = store.and_then(|store| write(&store, *profile, password)).map_err(failed)?;
+                match profile {
+                    Pkcs12Profile::Legacy | Pkcs12Profile::Modern2023 => Ok(written),
+                    Pkcs12Profile::Modern2026 => pbmac::protected(&written, password, ROUNDS),
+                }
+            };
+            (write(made)?, write(truststore(&trusted))?)
         }
     };
     let mut values = vec![Redacted::new(own)];
@@ -101,12 +108,12 @@ fn write(
         // Also for LegacyRC2, which has its certificates, and they are public, under 40 bits of RC2 and its key under 3DES:
         // who opens the one has what the other needs.
         Pkcs12Profile::Legacy => (EncryptionAlgorithm::PbeWithShaAnd3KeyTripleDesCbc, MacAlgorithm::HmacSha1),
-        Pkcs12Profile::Modern2023 => {
+        Pkcs12Profile::Modern2023 | Pkcs12Profile::Modern2026 => {
             (EncryptionAlgorithm::PbeWithHmacSha256AndAes256, MacAlgorithm::HmacSha256)
         }
     };
-    let writer = store.writer(password).encryption_algorithm(cipher).encryption_iterations(ROUNDS);
-    writer.mac_algorithm(mac).mac_iterations(ROUNDS).write()
+    let writer = store.writer(password).encryption_algorithm(cipher).encryption_iterations(ROUNDS.get());
+    writer.mac_algorithm(mac).mac_iterations(ROUNDS.get()).write()
 }
 
 #[cfg(test)]

@@ -85,6 +85,67 @@ fn openssl_reads_the_key_and_the_chain_of_each_profile() {
     }
 }
 
+/// What reads a store with PBMAC1: `key.pem`, then `all` the names of its certificates. OpenSSL from 3.4 on, which the newer
+/// `cryptography` of Python has where the machine's own is older; Java from 26 on.
+const PYTHON: &str = "
+import os, sys
+from cryptography.hazmat.primitives.serialization import pkcs12, Encoding, PrivateFormat, NoEncryption
+read = pkcs12.load_pkcs12(open(sys.argv[1], 'rb').read(), os.environ['PASSWORD'].encode())
+if read.key:
+    print(read.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
+for one in ([read.cert] if read.cert else []) + list(read.additional_certs):
+    print(one.certificate.public_bytes(Encoding.PEM).decode())
+";
+
+/// OpenSSL 3.4 or newer, as a program or in Python.
+fn newer_openssl(python: &Path) -> Option<bool> {
+    let said = |program: &Path, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).output().ok()?;
+        let text = String::from_utf8(output.stdout).ok()?;
+        let version = text.strip_prefix("OpenSSL ")?.split(' ').next()?.to_owned();
+        let mut parts = version.split('.').filter_map(|part| part.parse::<u32>().ok());
+        Some((parts.next()?, parts.next()?) >= (3, 4))
+    };
+    if program("openssl").and_then(|openssl| said(&openssl, &["version"])) == Some(true) {
+        return Some(true);
+    }
+    let ask =
+        "from cryptography.hazmat.backends.openssl import backend; print(backend.openssl_version_text())";
+    (said(python, &["-c", ask]) == Some(true)).then_some(false)
+}
+
+#[test]
+fn a_newer_openssl_reads_the_newest_profile() {
+    let python = program("python3").unwrap_or_default();
+    let Some(own) = newer_openssl(&python) else {
+        return skip_optional(
+            "PBMAC1 in openssl",
+            "neither openssl nor Python's cryptography has OpenSSL 3.4",
+        );
+    };
+    for (kind, password) in [(KeyKind::Rsa2048, ASCII), (KeyKind::P256, PASSWORD)] {
+        let (folder, key) = written(StoreForm::Pkcs12(Pkcs12Profile::Modern2026), password, kind);
+        let read = |store: &str| {
+            let of_program = ["pkcs12", "-in", store, "-passin", "env:PASSWORD", "-nodes"];
+            match program("openssl").filter(|_| own) {
+                Some(openssl) => run(&openssl, folder.path(), password, &of_program),
+                None => run(&python, folder.path(), password, &["-c", PYTHON, store]),
+            }
+        };
+        let all = read("keystore.p12");
+        assert_eq!(all.matches("BEGIN CERTIFICATE").count(), 2);
+        assert_eq!(PrivateKey::from_pem(&all.as_str().into()).unwrap().pkcs8(), key.pkcs8());
+        assert_eq!(read("truststore.p12").matches("BEGIN CERTIFICATE").count(), 1);
+        let wrong = Command::new(&python)
+            .args(["-c", PYTHON, "keystore.p12"])
+            .current_dir(folder.path())
+            .env("PASSWORD", "other")
+            .output()
+            .unwrap();
+        assert!(own || !wrong.status.success(), "any password would do");
+    }
+}
+
 #[test]
 fn java_reads_the_key_and_the_ca_of_each_form() {
     let Some(keytool) = program("keytool") else {
