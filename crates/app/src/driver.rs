@@ -11,6 +11,7 @@ mod dns;
 mod envoy;
 mod envoy_keeper;
 mod events;
+mod filling;
 mod held;
 mod keep;
 mod late;
@@ -46,6 +47,7 @@ use portolan_core::{
         rows::{Account, AccountWanted, IssueWanted, TemporaryWanted},
     },
     gateway::rows::DialledBackends,
+    secrets::rows::UnsealWanted,
     world,
 };
 use portolan_effects::{
@@ -55,7 +57,7 @@ use portolan_effects::{
     folder::Burst,
     probe::Outcomes,
     render::{Difference, Jobs, Tools, Tree},
-    sealed::SealingKeys,
+    sealed::{Executed, SealingKeys, Templates},
     state_dir::{StateDir, sockets},
     store::Store,
 };
@@ -68,6 +70,7 @@ use tokio::sync::{Semaphore, mpsc};
 use acme::Acme;
 use dns::Dns;
 use envoy::EnvoyState;
+use filling::Filling;
 use reaction::Reaction;
 use real_dns::{Readings, RealDns};
 use reload::Reading;
@@ -108,6 +111,8 @@ pub enum Event {
     Requested(Box<IssueWanted>, String),
     Signed(Box<IssueWanted>, Result<Box<Made>, String>),
     Temporary(Arc<TemporaryWanted>, Result<Box<portolan_model::Object>, String>),
+    /// Go templates of a SealedSecret were executed.
+    Filled(Arc<UnsealWanted>, Box<Executed>),
     Ordered(NamespacedName, Box<OrderState>),
     OrderFailed(Box<IssueWanted>, Failure),
     Probed(Outcomes<(Name, u64)>),
@@ -202,6 +207,8 @@ pub struct Driver {
     shims_known: bool,
     /// Private keys that SealedSecrets are opened with.
     keys: SealingKeys,
+    /// Go templates of SealedSecrets.
+    filling: Filling,
     /// What was told of failed rules.
     held: Arc<[Held]>,
 }
@@ -269,6 +276,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let claim = if bind.is_none() { Claim::of(range, &listening) } else { None };
     let range = claim.as_ref().map_or(range, |claim| claim.range);
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
+    let filling = Filling::new(Templates::new(tools.helm.clone(), tools.through.clone()));
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let tools = match crate::charts::store(args.charts.as_deref()) {
         Some(store) => tools.charts(store),
@@ -329,6 +337,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         rewrite_secrets: false,
         shims_known: false,
         keys,
+        filling,
         held: Arc::default(),
         state,
     };
@@ -454,6 +463,7 @@ impl Driver {
             Event::Requested(wanted, request) => self.requested(&wanted, request),
             Event::Signed(wanted, result) => self.signed(&wanted, result),
             Event::Temporary(wanted, result) => self.temporary_made(&wanted, result),
+            Event::Filled(wanted, executed) => self.templates_executed(&wanted, *executed),
             Event::Ordered(certificate, state) => self.ordered(certificate, *state),
             Event::OrderFailed(wanted, failure) => self.order_failed(&wanted, failure),
             Event::Probed(outcomes) => self.probed(outcomes),

@@ -82,7 +82,7 @@ fn open(engine: &mut Engine<World>, now: Instant) {
         let failures = cannot_open(sealed);
         if !failures.is_empty() {
             let (key, sealed) = (row.key.clone(), sealed.clone());
-            engine.put(UnsealFailure { key, sealed, failures, immutable: false });
+            engine.put(UnsealFailure { key, sealed, failures, templates: BTreeMap::new(), immutable: false });
             continue;
         }
         let names = sealed.encrypted.keys().chain(sealed.template.keys()).cloned();

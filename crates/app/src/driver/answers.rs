@@ -44,8 +44,7 @@ impl Driver {
         match what {
             api::What::Status => Ok(self.status()),
             api::What::Explain(asked) => {
-                let host = host::parse(&asked)?;
-                status::explain(&self.engine, &self.store, &self.edits(), &host)
+                status::explain(&self.engine, &self.store, &self.edits(), &host::asked(&asked)?)
             }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),

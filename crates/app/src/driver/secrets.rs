@@ -17,7 +17,7 @@ use portolan_effects::{
 };
 use portolan_engine::Changes;
 use portolan_model::{
-    Code, NamespacedName, ObjectKey, Problem, Severity, Stamp,
+    Code, Name, NamespacedName, ObjectKey, Problem, Redacted, Severity, Stamp,
     input::{InputProblems, Maker, SourceProblems},
 };
 use serde_json::Value;
@@ -64,6 +64,7 @@ impl Driver {
             } else {
                 let key = &change.key;
                 self.engine.remove::<UnsealFailure>(key);
+                self.filling.forget(key);
                 self.facts = true;
                 self.delete(&mut writes, secret_key(key), OPENED);
                 // What is only patched, or independent, stays as it is.
@@ -83,34 +84,31 @@ impl Driver {
         for (row, result) in wanted.iter().zip(self.keys.unseal_all(&sealed)) {
             match result {
                 Ok(values) => {
-                    if let Some(fill) = sealed::fill(&row.sealed, &values, row.over) {
-                        if self.refused_as_immutable(row, &fill.fields) {
-                            continue;
-                        }
-                        writes.push(Write::Fill(Box::new(fill)));
-                        self.facts = true;
-                        continue;
-                    }
-                    let owner = ObjectKey::new(
-                        "bitnami.com",
-                        "SealedSecret",
-                        row.key.namespace.clone(),
-                        row.key.name.clone(),
-                    );
-                    let uid = self.stamp(&owner).map(|stamp| Arc::clone(&stamp.uid)).unwrap_or_default();
-                    let secret = secret_object(&row.sealed, &values, &uid);
-                    if !self.refused_as_immutable(row, &secret.json) {
-                        writes.push(Write::Hold(Box::new(secret), OPENED));
-                    }
+                    let values = self.filled(row, values);
+                    writes.extend(values.and_then(|values| self.opened(row, &values)));
                 }
                 Err(failures) => {
-                    let (key, sealed) = (row.key.clone(), row.sealed.clone());
-                    self.engine.put(UnsealFailure { key, sealed, failures, immutable: false });
+                    let (key, sealed, templates) = (row.key.clone(), row.sealed.clone(), BTreeMap::new());
+                    self.engine.put(UnsealFailure { key, sealed, failures, templates, immutable: false });
                 }
             }
             self.facts = true;
         }
         writes
+    }
+
+    /// What is written of a SealedSecret whose values are known; `None` where the Secret that is there stays.
+    pub(super) fn opened(&mut self, row: &UnsealWanted, values: &BTreeMap<Name, Redacted>) -> Option<Write> {
+        if let Some(fill) = sealed::fill(&row.sealed, values, row.over) {
+            let refused = self.refused_as_immutable(row, &fill.fields);
+            return (!refused).then(|| Write::Fill(Box::new(fill)));
+        }
+        let owner =
+            ObjectKey::new("bitnami.com", "SealedSecret", row.key.namespace.clone(), row.key.name.clone());
+        let uid = self.stamp(&owner).map(|stamp| Arc::clone(&stamp.uid)).unwrap_or_default();
+        let secret = secret_object(&row.sealed, values, &uid);
+        let refused = self.refused_as_immutable(row, &secret.json);
+        (!refused).then(|| Write::Hold(Box::new(secret), OPENED))
     }
 
     /// Whether the Secret that is there stays as it is; what came of it is noted.
@@ -119,7 +117,8 @@ impl Driver {
         let immutable = present.is_some_and(|stored| immutable(&stored.object.json, wanted, row.over));
         if immutable {
             let (key, sealed) = (row.key.clone(), row.sealed.clone());
-            self.engine.put(UnsealFailure { key, sealed, failures: BTreeMap::new(), immutable });
+            let (failures, templates) = (BTreeMap::new(), BTreeMap::new());
+            self.engine.put(UnsealFailure { key, sealed, failures, templates, immutable });
         } else {
             self.engine.remove::<UnsealFailure>(&row.key);
         }

@@ -196,6 +196,7 @@ impl Driver {
             && !self.reading.is_running()
             && self.signing.is_empty()
             && self.temporaries.is_empty()
+            && self.filling.is_idle()
             && self.wire.settled()
             && self.to_probe.is_empty()
             && self.probing.is_empty()
@@ -210,7 +211,7 @@ impl Driver {
     pub(super) fn result(&mut self, args: &Up) -> anyhow::Result<u8> {
         self.view.clear();
         let status = self.status();
-        status::print(&status, args.output, false, args.all)?;
+        status::print(&status, args.output, args.info, args.all)?;
         Ok(status::code(&status, args.allow_incomplete))
     }
 

@@ -195,6 +195,55 @@ fn a_sealed_certificate_serves_and_never_reaches_the_disk() {
     clean(&instance, "after the end");
 }
 
+/// Certificate and key come of Go templates over what was sealed: served, by the same Envoy over a kill too, and never on the disk.
+#[test]
+fn a_sealed_template_serves_and_never_reaches_the_disk() {
+    let Some(envoy) = envoy("e2e sealed template") else { return };
+    let (dir, keys) = (first_steps(), demo());
+    let (chain, key) = pair();
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "sealed-tls", "namespace": "sealed-edge"},
+        "stringData": {"chain": chain, "private": key, "marker": MARKER},
+    });
+    let sealed = seal(&secret, &path(&keys, "crt"));
+    let data = "    data:\n      tls.crt: '{{ .chain }}'\n      tls.key: '{{ .private | trim }}'\n      both: 'v={{ .marker | quote }}'\n";
+    let templated = sealed.replacen("  template:\n", &format!("  template:\n{data}"), 1);
+    assert_ne!(templated, sealed, "{sealed}");
+    std::fs::write(dir.path().join("sealed.yaml"), &templated).unwrap();
+    let edge = edge("sealed-edge", "sealed-tls", "*.sealed.example.com", HOST);
+    std::fs::write(dir.path().join("sealed-edge.yaml"), edge).unwrap();
+    let mut instance = Instance::start_with(dir, envoy, &["--sealing-key", &path(&keys, "key")]);
+    let before = answers(&instance, HOST);
+    assert_eq!(findings(&instance), []);
+    let body = key.lines().nth(1).unwrap().to_owned();
+    let clean = |instance: &Instance, when: &str| {
+        for text in [MARKER, &body] {
+            assert_eq!(holding(instance.state.path(), text), Vec::<String>::new(), "{when}");
+        }
+    };
+    clean(&instance, "while it runs");
+    let pid = instance.envoy_pid();
+    instance.kill_nine();
+    instance.up();
+    assert_eq!(answers(&instance, HOST)["certificate"], before["certificate"]);
+    assert_eq!(instance.envoy_pid(), pid);
+
+    // One that fails is a finding without a value, and what was made stays.
+    let broken = templated.replace("{{ .private | trim }}", "{{ fail .private }}");
+    instance.write("sealed.yaml", &broken);
+    instance
+        .wait("the finding", || findings(&instance).iter().any(|found| found.0 == "PTL-0153").then_some(()));
+    let said = instance.status().to_string();
+    assert!(!said.contains(&body) && said.contains("tls.key"), "{said}");
+    answers(&instance, HOST);
+    let log = std::fs::read_to_string(instance.dir.path().join("up.log")).unwrap();
+    assert!(!log.contains(&body) && !log.contains(MARKER) && log.contains("PTL-0153"), "{log}");
+    clean(&instance, "after a failure");
+    instance.write("sealed.yaml", &templated);
+    instance.wait("the finding goes", || findings(&instance).is_empty().then_some(()));
+    answers(&instance, HOST);
+}
+
 #[test]
 fn without_its_key_a_sealed_secret_is_one_finding_and_harms_nothing_else() {
     let Some(envoy) = envoy("e2e sealed without a key") else { return };

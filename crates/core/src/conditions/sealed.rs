@@ -23,7 +23,8 @@ pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
             let words = "data: Forbidden: field is immutable when `immutable` is set";
             return format!("Secret \"{}\" is invalid: {words}", sealed.key.name);
         }
-        let why = failure.failures.iter().map(|(name, why)| format!("{name}: {why}"));
+        let unopened = failure.failures.iter().map(|(name, why)| format!("{name}: {why}"));
+        let why = unopened.chain(failure.templates.iter().map(|(name, why)| format!("{name}: {why}")));
         why.collect::<Vec<_>>().join("; ")
     });
     let over = cx.get::<UnsealWanted>(&sealed.key).map(|wanted| wanted.over);

@@ -96,11 +96,12 @@ pub(super) fn immutable(cx: &mut Cx<'_>, key: &NamespacedName) {
     problem(cx, sealed_secret(key), 156, Severity::Error, "spec", message, hint);
 }
 
-/// A key of the template is a Go template.
-pub(super) fn templated(cx: &mut Cx<'_>, key: &NamespacedName, name: &Name) {
+/// A key of the template is a Go template that cannot be executed.
+pub(super) fn templated(cx: &mut Cx<'_>, key: &NamespacedName, name: &Name, why: &str) {
     let field = format!("spec.template.data.{name}");
-    let message = format!("{name} is a Go template, which is not run; the Secret is made without it");
-    let hint = "seal the finished value as a key of encryptedData";
+    let message =
+        format!("the Secret is not made, since {name} is a Go template that cannot be executed: {why}");
+    let hint = "correct the template, or seal the finished value as a key of encryptedData";
     problem(cx, sealed_secret(key), 153, Severity::Error, &field, message, hint);
 }
 

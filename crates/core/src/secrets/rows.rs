@@ -67,6 +67,8 @@ pub struct UnsealFailure {
     pub sealed: SealedSecret,
     /// Why, for each value that could not be opened.
     pub failures: BTreeMap<Name, Unopened>,
+    /// Everything opened; why, for each Go template that could not be executed. Never holds a part of a value.
+    pub templates: BTreeMap<Name, String>,
     /// Everything opened, and the Secret that is there is immutable and says something else.
     pub immutable: bool,
 }

@@ -16,8 +16,6 @@ use crate::Cx;
 
 /// On a Secret: it does not go with its SealedSecret.
 const INDEPENDENT: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
-/// Begins every action of a Go template.
-const ACTION: &str = "{{";
 
 pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     // What an API server refuses is made nothing of: a Secret that lacks a key would be worse than none.
@@ -28,11 +26,6 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     if reach.is_some_and(|reach| !reach.unseals(&sealed.key.namespace)) {
         return problems::out_of_reach(cx, &sealed.key);
     }
-    let mut wanted = (**sealed).clone();
-    for name in sealed.template.iter().filter(|(_, text)| text.contains(ACTION)).map(|(name, _)| name) {
-        problems::templated(cx, &sealed.key, name);
-        wanted.template.remove(name);
-    }
     let over = match cx.get::<Secret>(&sealed.key).filter(|secret| secret.maker < Maker::Unsealed) {
         None => Over::Nothing,
         Some(present) => match over(&present) {
@@ -40,16 +33,19 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
             over => over,
         },
     };
-    if let Some(failure) = cx.get::<UnsealFailure>(&sealed.key).filter(|failure| failure.sealed == wanted) {
+    if let Some(failure) = cx.get::<UnsealFailure>(&sealed.key).filter(|failure| failure.sealed == **sealed) {
         if failure.immutable {
             problems::immutable(cx, &sealed.key);
+        }
+        for (name, why) in &failure.templates {
+            problems::templated(cx, &sealed.key, name, why);
         }
         let needless = credentials::only_for(cx, &sealed.key);
         if !failure.failures.is_empty() {
             problems::unopened(cx, &sealed.key, &failure.failures, needless.as_deref());
         }
     }
-    cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: wanted, over });
+    cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: (**sealed).clone(), over });
 }
 
 /// Whether an API server refuses to make `wanted` of the Secret that is there (`ValidateSecretUpdate`): one that is

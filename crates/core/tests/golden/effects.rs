@@ -241,6 +241,7 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
                 key: row.key.clone(),
                 sealed: row.sealed.clone(),
                 failures,
+                templates: BTreeMap::new(),
                 immutable: false,
             });
         }

@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fs,
-    io::{self, Read},
+    io::{self, Read, Write as _},
     os::unix::{
         ffi::OsStrExt as _,
         process::{CommandExt as _, ExitStatusExt as _},
@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use portolan_model::Redacted;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::{ASKED, NOT_RUN, Rules};
@@ -96,6 +97,18 @@ impl Run<'_> {
     /// # Errors
     /// As [`Self::ended`].
     pub fn ended_unless(self, stop: &AtomicBool) -> Result<Ended, Stopped> {
+        self.ended_given(None, stop)
+    }
+
+    /// The same for a program that is given something to read on its standard input, which no file holds.
+    ///
+    /// # Errors
+    /// As [`Self::ended`].
+    pub fn ended_with(self, input: Redacted) -> Result<Ended, Stopped> {
+        self.ended_given(Some(input), &AtomicBool::new(false))
+    }
+
+    fn ended_given(self, input: Option<Redacted>, stop: &AtomicBool) -> Result<Ended, Stopped> {
         let stopped = |why: String| Stopped { why, over: false };
         let over = |why: String| Stopped { why, over: true };
         let cannot = |why: &dyn std::fmt::Display| stopped(format!("cannot be run: {why}"));
@@ -128,10 +141,15 @@ impl Run<'_> {
             fs::create_dir_all(&folder).map_err(|why| cannot(&why))?;
             command.env(name, folder);
         }
-        command.envs(self.env).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.envs(self.env).stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         command.process_group(0);
         // Its end is bound to that of this thread, which waits for it.
         let mut child = command.spawn().map_err(|why| cannot(&why))?;
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            // Who reads none of it, or ends before, closes it.
+            std::thread::spawn(move || drop(stdin.write_all(input.expose())));
+        }
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let most = limits.output;
         let (said, beside) = (

@@ -9,6 +9,7 @@ mod cipher;
 mod document;
 mod keys;
 mod secret;
+mod template;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +26,7 @@ pub use certificate::{CertificateError, SealingCertificate};
 pub use document::{SealError, Sealing, read_secrets, seal_secret};
 pub use keys::{Exposed, KeyFileError, SealingKeys};
 pub use secret::{fill, secret_object, unfill};
+pub use template::{Executed, Templates, is_templated};
 
 /// The values of a SealedSecret, or why for each that no key opens.
 pub type Unsealed = Result<BTreeMap<Name, Redacted>, BTreeMap<Name, Unopened>>;

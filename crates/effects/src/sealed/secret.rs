@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 use crate::store::Fill;
 
 /// Makes the Secret as the controller does (`Unseal` in bitnami/sealed-secrets `sealedsecret_expansion.go`): what the
-/// template says, the values, and the SealedSecret as its owner. `uid` is the SealedSecret's.
+/// template says, the values, and the SealedSecret as its owner. `values` hold what became of Go templates; `uid` is the
+/// SealedSecret's.
 pub fn secret_object(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>, uid: &str) -> Object {
     let data = data(sealed, values);
     let mut labels: Map<String, Value> =
@@ -43,8 +44,10 @@ pub fn secret_object(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>, u
 fn data(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>) -> Map<String, Value> {
     let mut data: Map<String, Value> =
         values.iter().map(|(key, value)| (key.to_string(), json!(STANDARD.encode(value.expose())))).collect();
-    // As upstream: a key of the template wins over a sealed one.
-    data.extend(sealed.template.iter().map(|(key, text)| (key.to_string(), json!(STANDARD.encode(text)))));
+    for (key, text) in &sealed.template {
+        // What the engine made of a template is among the values; a sealed value is never overwritten (upstream since 0.37).
+        data.entry(key.to_string()).or_insert_with(|| json!(STANDARD.encode(text)));
+    }
     data
 }
 

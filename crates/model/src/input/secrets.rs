@@ -172,7 +172,7 @@ pub struct SealedSecret {
     pub labels: BTreeMap<Name, Name>,
     /// `spec.template.metadata.annotations`.
     pub annotations: BTreeMap<Name, String>,
-    /// `spec.template.data` (plain additional keys; Go templates are reported, not run).
+    /// `spec.template.data`: additional keys, plain or Go templates over the values.
     pub template: BTreeMap<Name, String>,
     /// `spec.template.immutable`.
     pub immutable: bool,

@@ -36,7 +36,7 @@ fn wanted(engine: &Engine<World>) -> Option<SealedSecret> {
 fn fail(engine: &mut Engine<World>, failures: &[(&str, Unopened)]) {
     let sealed = wanted(engine).unwrap();
     let failures = failures.iter().map(|(name, why)| ((*name).into(), *why)).collect();
-    engine.put(UnsealFailure { key: key(), sealed, failures, immutable: false });
+    engine.put(UnsealFailure { key: key(), sealed, failures, templates: [].into(), immutable: false });
     step(engine);
 }
 
@@ -116,7 +116,7 @@ fn the_credential_of_a_substituted_issuer_blocks_nothing() {
     let key = NamespacedName::new("team-a", "dns");
     let sealed = other.get::<UnsealWanted>(&key).unwrap().sealed.clone();
     let failures = [("user".into(), Unopened::NoKeys)].into();
-    other.put(UnsealFailure { key, sealed, failures, immutable: false });
+    other.put(UnsealFailure { key, sealed, failures, templates: [].into(), immutable: false });
     step(&mut other);
     let severity = |engine: &Engine<World>| findings(engine).iter().find(|f| f.0 == 151).unwrap().1;
     assert_eq!(severity(&other), Severity::Error);
@@ -189,16 +189,25 @@ fn a_secret_that_is_there_keeps_its_maker() {
 }
 
 #[test]
-fn a_go_template_is_told_and_left_out() {
+fn a_go_template_that_cannot_be_executed_is_told_and_no_secret_is_made() {
     let mut engine = world::engine();
-    let template = "encryptedData: {a: AAAA}, template: {data: {plain: 'x { y', url: 'http://{{ .user }}'}}";
+    let template = "encryptedData: {a: AAAA}, template: {data: {plain: 'x { y', url: 'http://{{ .user'}}";
     apply(&mut engine, &SEALED.replace("encryptedData: {password: AAAA, user: AAAA}", template));
+    step(&mut engine);
+    let sealed = wanted(&engine).unwrap();
+    assert_eq!(sealed.template.keys().map(|k| &**k).collect::<Vec<_>>(), ["plain", "url"]);
+    assert_eq!(codes(&engine), Vec::<u16>::new(), "nothing is wrong before it was tried");
+    let templates = [("url".into(), "unclosed action".to_owned())].into();
+    engine.put(UnsealFailure { key: key(), sealed, failures: [].into(), templates, immutable: false });
     step(&mut engine);
     let found = findings(&engine);
     assert_eq!((found.len(), found[0].0, found[0].1), (1, 153, Severity::Error));
-    assert_eq!(wanted(&engine).unwrap().template.keys().map(|k| &**k).collect::<Vec<_>>(), ["plain"]);
-    fail(&mut engine, &[("a", Unopened::NoKeys)]);
-    assert_eq!(codes(&engine).len(), 2, "a failure is held against what was tried");
+    assert!(found[0].3.contains("unclosed action"), "{}", found[0].3);
+    // What was corrected is tried again.
+    let mended = template.replace(".user", ".a }}");
+    apply(&mut engine, &SEALED.replace("encryptedData: {password: AAAA, user: AAAA}", &mended));
+    step(&mut engine);
+    assert_eq!(codes(&engine), Vec::<u16>::new());
 }
 
 #[test]
@@ -207,7 +216,13 @@ fn an_immutable_secret_that_is_there_is_one_error_until_the_sealed_secret_fits_i
     apply(&mut engine, SEALED);
     step(&mut engine);
     let sealed = wanted(&engine).unwrap();
-    engine.put(UnsealFailure { key: key(), sealed, failures: [].into(), immutable: true });
+    engine.put(UnsealFailure {
+        key: key(),
+        sealed,
+        failures: [].into(),
+        templates: [].into(),
+        immutable: true,
+    });
     step(&mut engine);
     assert_eq!(codes(&engine), [156]);
     apply(&mut engine, &SEALED.replace("user: AAAA", "user: BBBB"));

@@ -22,11 +22,29 @@ pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ rege
 /// # Errors
 /// What Argo CD would refuse, or what is not evaluated here.
 pub(crate) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
+    rewrite_for(template, strict, &|name| match name {
+        "normalize" => Ok("include \"portolan.normalize\""),
+        "slugify" => Err("the function slugify is not evaluated here".to_owned()),
+        name if UNKNOWN.contains(&name) => Err(format!("function \"{name}\" not defined")),
+        name => Ok(name),
+    })
+}
+
+/// The same for another engine of Go templates with sprig: `known` says what stands in Helm's for a function of its own, or why there
+/// is none of the name.
+///
+/// # Errors
+/// What `known` refuses, and what is no template.
+pub(crate) fn rewrite_for(
+    template: &str,
+    strict: bool,
+    known: &dyn Fn(&str) -> Result<&str, String>,
+) -> Result<String, String> {
     let mut out = String::with_capacity(template.len());
     let mut rest = template;
     while let Some(at) = rest.find("{{") {
         out.push_str(&rest[..at + 2]);
-        let (action, end) = action(&rest[at + 2..], strict)?;
+        let (action, end) = action(&rest[at + 2..], strict, known)?;
         out.push_str(&action);
         if out.len() > LONGEST {
             return Err("a template of that length is not evaluated here".to_owned());
@@ -38,7 +56,11 @@ pub(crate) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
 }
 
 /// An action up to and with its `}}`, and how much text it took.
-fn action(text: &str, strict: bool) -> Result<(String, usize), String> {
+fn action(
+    text: &str,
+    strict: bool,
+    known: &dyn Fn(&str) -> Result<&str, String>,
+) -> Result<(String, usize), String> {
     let bytes = text.as_bytes();
     let mut out = String::new();
     // Where each open parenthesis stands in `out`, and where the last closed one did.
@@ -97,14 +119,7 @@ fn action(text: &str, strict: bool) -> Result<(String, usize), String> {
             }
             c if is_letter(c) => {
                 let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-                match &rest[..end] {
-                    "normalize" => out.push_str("include \"portolan.normalize\""),
-                    "slugify" => return Err("the function slugify is not evaluated here".to_owned()),
-                    name if UNKNOWN.contains(&name) => {
-                        return Err(format!("function \"{name}\" not defined"));
-                    }
-                    name => out.push_str(name),
-                }
+                out.push_str(known(&rest[..end])?);
                 at += end;
             }
             c => {
