@@ -2,10 +2,10 @@
 //! becomes one finding.
 
 mod size;
+mod webhook;
 
 use portolan_model::{
-    Code, Object, ObjectKey, Origin, Problem, Severity,
-    intake::{self, Refusal},
+    Code, Object, ObjectKey, Origin, Problem, Severity, intake,
     veil::{self, Veil},
 };
 pub use portolan_schema::Definitions;
@@ -35,25 +35,6 @@ fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Valu
         }
         (Err(causes), None) => Err(Box::new(refused(key, &unknown, causes))),
     }
-}
-
-/// One problem of all that a webhook has against an object.
-fn refused_by_webhook(key: &ObjectKey, refusals: &[Refusal]) -> Option<Problem> {
-    let first = refusals.first()?;
-    let told = refusals.iter().take(TOLD).map(|one| format!("{}: {}", one.field, one.words));
-    let words: Vec<String> = told.collect();
-    Some(Problem {
-        object: key.clone(),
-        code: Code(5),
-        field: first.field.clone().into(),
-        severity: Severity::Error,
-        message: format!(
-            "the object is left out, as cert-manager's webhook refuses it: {}{}",
-            words.join("; "),
-            more(refusals.len())
-        ),
-        hint: format!("{}; until then what was stored before stays", first.hint),
-    })
 }
 
 /// Why an API server would not put `new` in the place of `stored`, although it would make it: both went through
@@ -105,10 +86,9 @@ pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<D
     let written = restricts(&key).then(|| json.clone());
     let veil = Veil::of_document(&json);
     let sized = size::too_large(&key, &json).map_or(Ok(()), |problem| Err(Box::new(problem)));
-    let judged = sized.and_then(|()| judge(definitions, &key, json)).and_then(|json| {
-        let refused = refused_by_webhook(&key, &intake::webhook(&key, &json));
-        refused.map_or(Ok(json), |problem| Err(Box::new(problem)))
-    });
+    let judged = sized
+        .and_then(|()| judge(definitions, &key, json))
+        .and_then(|json| webhook::refused(&key, &json).map_or(Ok(json), |problem| Err(Box::new(problem))));
     let judged = judged.map_err(|problem| Box::new(covered(*problem, &veil)));
     Ok(match (judged, written) {
         (Ok(json), _) => Door::Taken(Object::from_json(json, origin)?),

@@ -102,6 +102,13 @@ fn unusable(server: &Name, account_key: &Name) -> Option<(&'static str, String)>
         let message = format!("Failed to parse existing ACME server URI \"{server}\": it is not a URL");
         return Some(("InvalidURL", message));
     }
+    let scheme = server.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !["https", "http"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        let message = format!(
+            "Failed to register ACME account: Get \"{server}\": unsupported protocol scheme \"{scheme}\""
+        );
+        return Some(("InvalidURL", message));
+    }
     // Let's Encrypt's first protocol version, switched off in 2021; people still copy its URL.
     let second = match server.trim_end_matches('/') {
         "https://acme-v01.api.letsencrypt.org/directory" => "https://acme-v02.api.letsencrypt.org/directory",

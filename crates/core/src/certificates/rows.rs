@@ -66,6 +66,8 @@ impl Default for ShimSettings {
 pub struct ShimClaim {
     /// The Certificate, and the object.
     pub key: (NamespacedName, ObjectKey),
+    /// When the object was made.
+    pub created: Instant,
     /// The Certificate with defaults; `None` if it is to stay as it is.
     pub body: Option<Value>,
 }

@@ -64,7 +64,7 @@ pub(super) fn claims(cx: &mut Cx<'_>, source: &Arc<TlsSource>) {
     }
     for (name, body) in made {
         let certificate = NamespacedName::new(source.key.name.namespace.clone(), name);
-        cx.emit(ShimClaim { key: (certificate, source.key.clone()), body });
+        cx.emit(ShimClaim { key: (certificate, source.key.clone()), created: source.created, body });
     }
 }
 
@@ -403,13 +403,15 @@ fn checked(cx: &mut Cx<'_>, source: &TlsSource, name: &Name, mut body: Value) ->
     None
 }
 
-/// One name, one Certificate: who wrote it keeps it, then the object that it was made for, then the first.
+/// One name, one Certificate: who wrote it keeps it, then the object that it was made for, then the oldest, of one age the first by
+/// name (upstream: whichever its queue brings first).
 pub(super) fn certificates(cx: &mut Cx<'_>, key: &NamespacedName, claims: &[Arc<ShimClaim>]) {
     let present = cx.get::<SubmittedCertificate>(key).map(|row| row.0.made_for.clone());
     let owner = present.as_ref().and_then(Option::as_ref);
     let owner = owner.and_then(|owner| claims.iter().find(|claim| claim.key.1 == *owner));
     let written = matches!(present, Some(None));
-    let chosen = if written { None } else { owner.or(claims.iter().find(|claim| claim.body.is_some())) };
+    let oldest = claims.iter().filter(|claim| claim.body.is_some()).min_by_key(|claim| claim.created);
+    let chosen = if written { None } else { owner.or(oldest) };
     for loser in claims.iter().filter(|claim| claim.body.is_some()) {
         let who = match chosen {
             Some(chosen) if chosen.key.1 == loser.key.1 => continue,

@@ -146,6 +146,8 @@ pub struct TlsSource {
     pub labels: BTreeMap<Name, Name>,
     /// Gateway of a ListenerSet.
     pub parent: Option<NamespacedName>,
+    /// `metadata.creationTimestamp`: of two that ask for one Certificate the older has it.
+    pub created: Instant,
     /// Its listeners, or the entries of `spec.tls` of an Ingress, in the order written.
     pub blocks: Vec<TlsBlock>,
 }
@@ -218,6 +220,8 @@ pub enum Pkcs12Profile {
     Legacy,
     /// `Modern2023`: AES-256 and SHA-256.
     Modern2023,
+    /// `Modern2026`: the same, with PBMAC1 (RFC 9579).
+    Modern2026,
 }
 
 /// The password of a keystore.

@@ -282,6 +282,7 @@ fn keystores(spec: &Node<'_>) -> Vec<Keystore> {
     let jks = |store: &Node<'_>| StoreForm::Jks { alias: store.get("alias").name_or("certificate") };
     let pkcs12 = |store: &Node<'_>| match store.get("profile").text() {
         Some("Modern2023") => StoreForm::Pkcs12(Pkcs12Profile::Modern2023),
+        Some("Modern2026") => StoreForm::Pkcs12(Pkcs12Profile::Modern2026),
         _ => StoreForm::Pkcs12(Pkcs12Profile::Legacy),
     };
     let one = |field: &str, form: &dyn Fn(&Node<'_>) -> StoreForm| {
@@ -297,10 +298,10 @@ fn keystores(spec: &Node<'_>) -> Vec<Keystore> {
     [one("jks", &jks), one("pkcs12", &pkcs12)].into_iter().flatten().collect()
 }
 
-/// The profiles of PKCS#12 that are made; `Modern2026` (PBMAC1) is not.
-const PROFILES: [&str; 4] = ["", "LegacyRC2", "LegacyDES", "Modern2023"];
+/// The profiles of PKCS#12 that are made: all of cert-manager 1.21.
+const PROFILES: [&str; 5] = ["", "LegacyRC2", "LegacyDES", "Modern2023", "Modern2026"];
 
-/// What is not built: the certificate is not made without it.
+/// What is not built: the certificate is not made without it. Only a definition that the repository brings allows such a profile.
 fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
     let store = spec.get("keystores").get("pkcs12");
     let profile = store.get("profile");
@@ -312,7 +313,7 @@ fn unbuilt(root: &mut Root<'_>, spec: &Node<'_>) -> Option<String> {
     let written = profile.text().map(|text| format!(" {text}")).unwrap_or_default();
     let message =
         format!("{}{written} is not built, and the certificate is not made without it", profile.path);
-    let hint = "write Modern2023, the strongest profile that is made here";
+    let hint = "write Modern2026 or Modern2023, the strongest profiles that are made here";
     root.problem(336, Severity::Error, &profile.path, message.clone(), hint);
     Some(message)
 }

@@ -94,6 +94,21 @@ fn whose_certificate_it_is_keeps_it_whatever_the_names() {
     assert_eq!((made(&engine).unwrap().0, codes(&engine)), ("a".into(), vec![]));
 }
 
+/// Both ask at once: the older Gateway has it, whatever the names, and of one age the first by name.
+#[test]
+fn of_two_that_ask_at_once_the_older_has_it() {
+    let (older, newer) = ("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z");
+    for (a, z, whose) in [(newer, older, "z"), (older, newer, "a"), (newer, newer, "a")] {
+        let mut engine = engine();
+        let of = |name: &str, created: &str| {
+            gateway(name, ISSUER, &format!("{name}.example.com"))
+                .replace("metadata: {", &format!("metadata: {{creationTimestamp: \"{created}\", "))
+        };
+        apply(&mut engine, &format!("{}---\n{}", of("a", a), of("z", z)));
+        assert_eq!((made(&engine).unwrap().0.as_str(), codes(&engine)), (whose, vec![363]), "{a} {z}");
+    }
+}
+
 /// As after a restart: the store is there before it is known what cert-manager is told, and the newcomer's name comes first.
 #[test]
 fn whose_certificate_it_was_has_it_after_a_restart() {

@@ -8,7 +8,7 @@ mod text;
 mod update_server;
 mod values;
 
-use portolan_model::{Code, Name, ObjectKey, Severity};
+use portolan_model::{Code, Name, ObjectKey, Severity, nearest};
 
 use super::{ComponentValues, Reader, keys::PODS};
 use crate::{
@@ -36,6 +36,35 @@ pub(super) const KEYS: &[(Fate, &str, &str)] = &[
 
 /// Types that external-dns knows; of some routes make none.
 const RECORD_TYPES: [&str; 10] = ["A", "AAAA", "CNAME", "TXT", "NS", "SRV", "MX", "PTR", "NAPTR", "DNAME"];
+
+/// Sources that external-dns knows (`allowedSources`, 0.21); with another it does not start.
+const SOURCES: [&str; 25] = [
+    "service",
+    "ingress",
+    "node",
+    "pod",
+    "gateway-httproute",
+    "gateway-grpcroute",
+    "gateway-tlsroute",
+    "gateway-tcproute",
+    "gateway-udproute",
+    "istio-gateway",
+    "istio-virtualservice",
+    "contour-httpproxy",
+    "gloo-proxy",
+    "fake",
+    "connector",
+    "crd",
+    "empty",
+    "skipper-routegroup",
+    "openshift-route",
+    "ambassador-host",
+    "kong-tcpingress",
+    "f5-virtualserver",
+    "f5-transportserver",
+    "traefik-proxy",
+    "unstructured",
+];
 
 /// The component publishes nothing.
 const STOPPED: Code = Code(645);
@@ -175,6 +204,22 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         let message = "it would not start: txtPrefix and txtSuffix exclude each other";
         stop(reader, "txtSuffix", message);
     }
+    for source in settings.sources.iter().filter(|source| !SOURCES.contains(&&***source)) {
+        let near = nearest(source, SOURCES).map_or_else(String::new, |near| format!("; {near} may be meant"));
+        let message = format!("it would not start: there is no source {source:?}{near}");
+        stop(reader, "sources", &message);
+    }
+    for (field, affix) in [("txtPrefix", &settings.txt_prefix), ("txtSuffix", &settings.txt_suffix)] {
+        let plain = affix.replace("%{record_type}", "");
+        if let Some(wrong) =
+            plain.chars().find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
+        {
+            let message = format!(
+                "{affix:?} holds {wrong:?}, which no DNS name can, so none of its registry's records could be made"
+            );
+            stop(reader, field, &message);
+        }
+    }
     if settings.ignore_hostnames && settings.templates.iter().all(|template| template.trim().is_empty()) {
         let message = "it would not start: --ignore-hostname-annotation needs --fqdn-template";
         stop(reader, &given.field("ignore-hostname-annotation"), message);
@@ -268,6 +313,7 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
     let unread: Vec<_> = settings
         .sources
         .iter()
+        .filter(|source| SOURCES.contains(&&***source))
         .filter(|source| !matches!(&***source, "gateway-httproute" | "gateway-grpcroute"))
         .map(ToString::to_string)
         .collect();

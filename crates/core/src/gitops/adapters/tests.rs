@@ -118,6 +118,12 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         (json!({"extraArgs": [7]}), "extraArgs[0] is a number, not text"),
         (json!({"extraArgs": "--a"}), "extraArgs is text, not text"),
         (json!({"extraArgs": ["--gateway-name={{ .Values.x }}"]}), "cannot be filled in"),
+        (
+            json!({"sources": ["gateway-httproute", "gateway-httpsroute"]}),
+            "no source \"gateway-httpsroute\"; gateway-httproute may be meant",
+        ),
+        (json!({"txtPrefix": "a b."}), "holds ' ', which no DNS name can"),
+        (json!({"txtSuffix": "-%{record-type}"}), "holds '%'"),
         (json!({"policy": "everything"}), "--policy has a value that is not one of those"),
         (json!({"interval": "soon"}), "--interval is no duration"),
         (json!({"domainFilters": "a.example"}), "domainFilters is text, not a list"),
@@ -139,6 +145,7 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         json!({"extraArgs": {"dry-run": false, "events": null, "aws-zone-type": ""}}),
         json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "false"}, {"name": "AWS_REGION"}], "logLevels": 1}),
         json!({"domainFilters": null, "extraArgs": null}),
+        json!({"txtPrefix": "%{record_type}-_x."}),
     ] {
         assert_eq!(stopped(harmless.clone()), None, "{harmless}");
     }

@@ -33,7 +33,14 @@ pub(in crate::intake) fn tls_source(root: &mut Root<'_>) -> Option<TlsSource> {
         NamespacedName::new(parent.get("namespace").opt().unwrap_or(own), parent.get("name").name())
     });
     let blocks = blocks(&spec);
-    Some(TlsSource { key: root.object.key.clone(), annotations, labels: root.labels(), parent, blocks })
+    Some(TlsSource {
+        key: root.object.key.clone(),
+        annotations,
+        labels: root.labels(),
+        parent,
+        created: root.object.created(),
+        blocks,
+    })
 }
 
 fn listeners(spec: &Node<'_>) -> Vec<TlsBlock> {
