@@ -107,7 +107,8 @@ fn of_kind(kind: &Kind) -> (Fate, &'static str) {
         Standing::Elsewhere => {
             (Fate::Irrelevant, "kinds that the edge does nothing with; policies judge them")
         }
-        // It may restrict, route or fill Secrets as well as not: it is listed, and no verdict turns on it.
+        // Where it says itself that it concerns the edge it has a finding, and the verdict turns on it (`intake/foreign/guess.rs`).
+        // The others are listed: what they make is missing here, and is told where something asks for it.
         Standing::Unknown => (Fate::NotLookedAt, "kinds that are not known here; policies judge them"),
     }
 }

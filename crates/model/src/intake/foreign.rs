@@ -1,5 +1,7 @@
 //! Kinds that are stored and not acted on, where a cluster has somebody who does: what they ask for is said, never silent.
 
+mod guess;
+
 use std::collections::BTreeSet;
 
 use super::node::Root;
@@ -224,10 +226,10 @@ pub(super) fn foreign(root: &mut Root<'_>) {
     let known =
         KINDS.iter().find(|(of, kinds, _)| *of == group && (kinds.is_empty() || kinds.contains(&name)));
     if let Some((_, _, does)) = known {
-        said(root, *does);
+        said(root, *does, "");
     } else if ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"].contains(&name) {
         if group == "admissionregistration.k8s.io" && concerns_ours(root) {
-            said(root, Does::Admits);
+            said(root, Does::Admits, "");
         }
     } else if let Some(near) = near(group, name) {
         let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
@@ -240,6 +242,8 @@ pub(super) fn foreign(root: &mut Root<'_>) {
         let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
         let hint = format!("did you mean apiVersion {}?", newest(of));
         root.problem(2, Severity::Error, "apiVersion", message, &hint);
+    } else if let Some((does, why)) = guess::guess(root.object) {
+        said(root, does, &format!(" (nobody here knows the kind: {why})"));
     } else if let Some((of, _)) = elsewhere(name) {
         let message =
             format!("kind {name} of {} is not acted on; the object is stored and left alone", spoken(group));
@@ -253,7 +257,8 @@ pub(super) fn foreign(root: &mut Root<'_>) {
     }
 }
 
-fn said(root: &mut Root<'_>, does: Does) {
+/// `guessed`: by what it is told of a kind that is not known; else empty.
+fn said(root: &mut Root<'_>, does: Does, guessed: &str) {
     let kind = root.object.key.kind.to_string();
     let (code, what, hint) = match does {
         Does::Admits => (
@@ -287,7 +292,11 @@ fn said(root: &mut Root<'_>, does: Does) {
             "bring the Secret as a SealedSecret, or by a Certificate of cert-manager.io",
         ),
     };
-    root.problem(code, Severity::Warning, "", format!("{kind} {what}"), hint);
+    let hint = match elsewhere(&root.object.key.kind.kind).filter(|_| !guessed.is_empty()) {
+        Some((of, _)) => format!("kind {} is acted on in {of}", root.object.key.kind.kind),
+        None => hint.to_owned(),
+    };
+    root.problem(code, Severity::Warning, "", format!("{kind} {what}{guessed}"), &hint);
 }
 
 /// Whether a webhook is asked about kinds that are acted on here. One for the kinds of its own program is nobody's concern.
@@ -457,7 +466,7 @@ mod tests {
         for (api_version, kind) in [
             ("certmanager.step.sm/v1beta1", "ClusterIssuer"),
             ("cert-manager.ncm.nokia.com/v1", "Issuer"),
-            ("example.com/v1", "HTTPRoute"),
+            ("example.com/v1", "ReferenceGrant"),
         ] {
             let found = findings(api_version, kind, &json!({}));
             assert_eq!(
@@ -466,6 +475,9 @@ mod tests {
                 "{api_version} {kind}"
             );
         }
+        let found = findings("example.com/v1", "HTTPRoute", &json!({}));
+        let hint = "kind HTTPRoute is acted on in gateway.networking.k8s.io".to_owned();
+        assert_eq!(found, [(4, Severity::Warning, hint)], "by its name it routes, whoever serves it");
         for (api_version, kind) in [("serving.example.com/v1", "Service"), ("example.com/v1", "Gateway")] {
             assert_eq!(findings(api_version, kind, &json!({})), [], "{api_version} {kind}");
         }
