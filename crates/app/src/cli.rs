@@ -124,6 +124,9 @@ pub struct Up {
     /// Form of what --once shows at its end
     #[arg(long, short, value_enum, default_value = "table", requires = "once")]
     pub output: Output,
+    /// Show also findings that are only for information in what --once shows at its end
+    #[arg(long, requires = "once")]
+    pub info: bool,
     /// Name all findings and objects of each cause in what --once shows at its end
     #[arg(long, requires = "once")]
     pub all: bool,
@@ -278,9 +281,9 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Dns(args) => ask::run(args).await,
             Verb::Get(args) => objects::get(args).await,
             Verb::Explain(args) => {
-                let host = host::parse(&args.host).map_err(anyhow::Error::msg)?;
+                host::asked(&args.host).map_err(anyhow::Error::msg)?;
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
-                    .get(&["explain", &host])
+                    .get(&["explain", args.host.trim()])
                     .await?;
                 if args.output == Output::Json {
                     out::json(&json)?;
@@ -291,8 +294,7 @@ pub fn run() -> anyhow::Result<u8> {
                 Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
             }
             Verb::Renew(args) => {
-                // As `get` and `prune` have it too.
-                let certificate = args.certificate.strip_prefix("Certificate/").unwrap_or(&args.certificate);
+                let certificate = objects::of_certificate(&args.certificate)?;
                 let (namespace, name) =
                     objects::named(Some(certificate), args.namespace.as_deref())?.unwrap_or_default();
                 anyhow::ensure!(

@@ -1,20 +1,49 @@
 //! The hostname that a user means: a name, or an address as it stands in a browser.
 
+/// What somebody asks about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The name, in lower case.
+    pub name: String,
+    /// The port, where one is written.
+    pub port: Option<u16>,
+    /// Whether `https` is written, or `http`; `None` where neither is.
+    pub https: Option<bool>,
+}
+
 /// The name in a text such as `https://App1.dev.example.com:8443/path` or `app1.dev.example.com.`.
 ///
 /// # Errors
 /// A sentence when there is none.
 pub fn parse(text: &str) -> Result<String, String> {
+    asked(text).map(|asked| asked.name)
+}
+
+/// The same, with scheme and port.
+///
+/// # Errors
+/// A sentence when there is no name, or the port is none.
+pub fn asked(text: &str) -> Result<Asked, String> {
     let rest = text.trim();
-    let rest = match rest.split_once("://") {
-        Some((_, rest)) => rest,
-        None => rest,
+    let (https, rest) = match rest.split_once("://") {
+        Some((scheme, rest)) => {
+            let known = [("https", true), ("http", false)];
+            let known = known.into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
+            (known.map(|(_, https)| https), rest)
+        }
+        None => (None, rest),
     };
     let rest = rest.split(['/', '?', '#']).next().unwrap_or_default();
     let rest = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-    let name = match rest.rsplit_once(':') {
-        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => name,
-        _ => rest,
+    let (name, port) = match rest.rsplit_once(':') {
+        // A colon alone is how URLs may leave the port out (RFC 3986 section 3.2.3).
+        Some((name, "")) => (name, None),
+        Some((name, port)) if port.chars().all(|c| c.is_ascii_digit()) => {
+            let port = port.parse().ok().filter(|port| *port > 0);
+            let wrong = || format!("{text:?} names no port; ports are 1 to 65535");
+            (name, Some(port.ok_or_else(wrong)?))
+        }
+        _ => (rest, None),
     };
     let name = name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase();
     let labels = name.strip_prefix("*.").unwrap_or(&name);
@@ -23,7 +52,7 @@ pub fn parse(text: &str) -> Result<String, String> {
             && label.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_'))
     };
     if name == "*" || labels.split('.').all(good) {
-        return Ok(name);
+        return Ok(Asked { name, port, https });
     }
     Err(format!(
         "{text:?} names no host; write a name such as app1.example.com, or an address such as https://app1.example.com/"
@@ -56,6 +85,18 @@ mod tests {
         assert_eq!(parse("127.0.0.1:80").as_deref(), Ok("127.0.0.1"));
         for text in ["", "https://", "../down", "a b", "a..b", "a,b", "%2e"] {
             assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn scheme_and_port_are_kept() {
+        let of = |text: &str| asked(text).map(|asked| (asked.port, asked.https));
+        assert_eq!(of("HTTPS://a.example.com:8443/x"), Ok((Some(8443), Some(true))));
+        assert_eq!(of("http://a.example.com/x:1"), Ok((None, Some(false))));
+        assert_eq!(of("a.example.com:80"), Ok((Some(80), None)));
+        assert_eq!(of("wss://a.example.com:/"), Ok((None, None)));
+        for text in ["a.example.com:0", "a.example.com:65536", "https://a.example.com:99999999999/"] {
+            assert!(of(text).is_err_and(|why| why.contains("names no port")), "{text}");
         }
     }
 

@@ -115,6 +115,25 @@ pub fn named(name: Option<&str>, namespace: Option<&str>) -> anyhow::Result<Opti
     Ok(Some((namespace.to_owned(), name.to_owned())))
 }
 
+/// A Certificate as NAME or NAMESPACE/NAME, also where its kind is written before it, as `get` and `prune` have it.
+///
+/// # Errors
+/// When another kind is written.
+pub fn of_certificate(text: &str) -> anyhow::Result<&str> {
+    let Some((kind, rest)) = text.split_once('/') else { return Ok(text) };
+    // Two words are namespace and name, and no namespace begins with a capital.
+    if !rest.contains('/') && !kind.starts_with(|c: char| c.is_ascii_uppercase()) {
+        return Ok(text);
+    }
+    let lower = kind.to_ascii_lowercase();
+    let (word, group) = lower.split_once('.').unwrap_or((&lower, "cert-manager.io"));
+    anyhow::ensure!(
+        is_kind("Certificate", kinds::full(word)) && group.ends_with("cert-manager.io"),
+        "{kind} is no Certificate: write NAMESPACE/NAME of one; they are listed by: portolan get certificates"
+    );
+    Ok(rest)
+}
+
 /// The objects that a query names.
 ///
 /// # Errors
@@ -225,6 +244,8 @@ fn show(store: &Store, stored: &Stored) -> Value {
                 _ => hide(values),
             }
         }
+    } else {
+        map.values_mut().for_each(hide_fields);
     }
     match store.status(&object.key) {
         Some(status) => map.insert("status".into(), status),
@@ -243,6 +264,22 @@ fn hide(json: &mut Value) {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             *value = format!("{:?}", Redacted::from(&*text)).into();
         }
+    }
+}
+
+/// What stands right in a field that holds a secret, such as the password of a keystore.
+fn hide_fields(json: &mut Value) {
+    match json {
+        Value::Array(items) => items.iter_mut().for_each(hide_fields),
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(_) | Value::Number(_) if veil::is_secret_field(key) => hide(value),
+                    value => hide_fields(value),
+                }
+            }
+        }
+        _ => {}
     }
 }
 

@@ -9,6 +9,7 @@ pub mod edits;
 mod kept;
 mod namespace;
 pub mod others;
+mod port;
 mod sources;
 mod table;
 pub mod verdict;
@@ -23,6 +24,7 @@ use std::fmt::Write as _;
 use portolan_core::{
     World,
     conditions::rows::ListenerStatus,
+    dns::drain,
     gateway::backends::place,
     gateway::rows::{
         Endpoints, Force, GatewayListener, HostForce, ListenerCertificate, ListenerForce, ListenerKey,
@@ -32,12 +34,13 @@ use portolan_core::{
     world::{ClaimsByHost, Finding},
 };
 use portolan_effects::{render::ApplicationInfo, store::Store};
-use portolan_engine::Engine;
+use portolan_engine::{Engine, ReadKind, ReadNote, Reason};
 use portolan_model::{ObjectKey, Origin, Problem, condition::Status, input::Secret};
 use serde_json::{Value, json};
 
 use crate::{
     cli::Output,
+    host::Asked,
     out::{self, Shown},
 };
 
@@ -121,9 +124,14 @@ pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
     } else {
         origin.and_then(|o| o.line_of(&problem.field))
     };
+    let named = problem.object.to_string();
+    let object = drain::spoken(&named);
+    let leaving =
+        if *object == *named { "" } else { " (of what is leaving, and served until its records are gone)" };
+    let message = format!("{}{leaving}", drain::spoken(&problem.message));
     json!({
-        "code": problem.code, "severity": problem.severity, "object": problem.object.to_string(),
-        "field": problem.field, "file": file, "line": line, "message": problem.message, "hint": problem.hint,
+        "code": problem.code, "severity": problem.severity, "object": object,
+        "field": problem.field, "file": file, "line": line, "message": message, "hint": problem.hint,
     })
 }
 
@@ -142,9 +150,9 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
     routes.push(row.route.object());
     json!({
         "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
-        "message": row.why, "route": row.route.to_string(), "certificate": certificate,
+        "message": drain::spoken(&row.why), "route": row.route.to_string(), "certificate": certificate,
         "dns": dns::records(engine, &row.key),
-        "broken": row.broken,
+        "broken": row.broken.iter().map(|one| drain::spoken(one)).collect::<Vec<_>>(),
         "unenforced": row.unenforced,
         "findings": findings.iter().filter(|(key, _)| routes.contains(key)).map(|(_, f)| f).collect::<Vec<_>>(),
     })
@@ -158,8 +166,9 @@ pub fn explain(
     engine: &Engine<World>,
     store: &Store,
     edits: &[edits::Edit],
-    asked: &str,
+    address: &Asked,
 ) -> Result<Value, String> {
+    let asked = &*address.name;
     let entry = match wildcard::entry(engine, asked) {
         Ok(entry) => entry,
         Err(why) => return edits::only(edits, asked).ok_or(why),
@@ -168,7 +177,7 @@ pub fn explain(
     let host = &*name;
     let mut steps = Vec::new();
     let mut step = |what: &str, ok: bool, evidence: String| {
-        steps.push(json!({"step": what, "ok": ok, "evidence": evidence}));
+        steps.push(json!({"step": what, "ok": ok, "evidence": drain::spoken(&evidence)}));
     };
     if host != asked {
         step("wildcard", true, format!("{host} takes every name below it that nothing nearer asks for"));
@@ -183,6 +192,7 @@ pub fn explain(
     kept::explain(engine, &route, &mut step);
     sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);
+    port::explain(engine, address, (&entry, &claims), &mut step);
     let gateway = |claim: &HostClaim| {
         let (namespace, name) = (claim.gateway.namespace.clone(), claim.gateway.name.clone());
         ObjectKey::new("gateway.networking.k8s.io", "Gateway", namespace, name)
@@ -256,22 +266,28 @@ pub fn explain(
     }
     let is_refused = claims.iter().all(|claim| claim.refused.is_some());
     dns::explain(engine, &name, is_refused, &mut step);
-    let reasons: Vec<Value> = engine
-        .reasons::<EntryPoint>(&name)
-        .into_iter()
-        .map(|r| {
-            let reads: Vec<String> = r
-                .reads
-                .iter()
-                .map(|n| format!("{} {} ({:?}, {})", n.table, n.what, n.kind, n.count))
-                .collect();
-            json!({"rule": r.rule, "input": r.input, "reads": reads})
-        })
-        .collect();
+    let reasons: Vec<Value> = engine.reasons::<EntryPoint>(&name).into_iter().map(|r| reason(&r)).collect();
     Ok(json!({
         "hostname": asked, "entryPoint": host, "state": entry.state, "message": entry.why, "steps": steps,
         "reasons": reasons,
     }))
+}
+
+/// A run of a rule that the state follows from, and what it read.
+fn reason(reason: &Reason) -> Value {
+    let read = |note: &ReadNote| {
+        let kind = match note.kind {
+            ReadKind::Get => "row",
+            ReadKind::Find => "rows",
+            ReadKind::Keys => "keys",
+            ReadKind::Count => "count",
+        };
+        json!({"table": note.table, "index": note.index, "key": note.what, "read": kind, "count": note.count})
+    };
+    json!({
+        "rule": reason.rule, "input": reason.input, "held": reason.held,
+        "reads": reason.reads.iter().map(read).collect::<Vec<_>>(),
+    })
 }
 
 /// Whether it is in force, and why not.

@@ -20,6 +20,8 @@ mod by_object;
 mod certificates;
 #[path = "e2e/charts.rs"]
 mod charts;
+#[path = "e2e/claims.rs"]
+mod claims;
 #[path = "e2e/conditions.rs"]
 mod conditions;
 #[path = "e2e/contract.rs"]

@@ -29,6 +29,20 @@ const WORDS: [&str; 14] = [
     "accesskey",
     "tls.key",
 ];
+/// Names of fields of any kind whose text is a secret itself, without `-` and `_`; what ends in `Ref` or `Name` only leads to one.
+const TEXTS: [&str; 11] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "token",
+    "apikey",
+    "apitoken",
+    "clientsecret",
+    "secretkey",
+    "secretaccesskey",
+    "privatekey",
+    "hmackey",
+];
 const COVER: &str = "[redacted]";
 
 /// Whether a kind's name says, or nearly says, that its objects hold secrets.
@@ -49,12 +63,23 @@ pub fn means_secret(json: &Value) -> bool {
         || FIELDS.iter().any(|name| field(name).is_some())
 }
 
+/// Whether a field of this name holds a secret as its text, in whatever kind, such as `keystores.jks.password`.
+pub fn is_secret_field(name: &str) -> bool {
+    // Each field of each document is asked about, so nothing is copied.
+    let from_end =
+        || name.bytes().rev().filter(|c| !matches!(c, b'-' | b'_')).map(|c| c.to_ascii_lowercase());
+    TEXTS.iter().any(|text| {
+        let mut letters = from_end();
+        text.bytes().rev().all(|letter| letters.next() == Some(letter))
+    })
+}
+
 /// Texts that are not to be shown.
 #[derive(Debug, Default)]
 pub struct Veil(Vec<String>);
 
 impl Veil {
-    /// All values of a document that means to be a Secret; none of any other.
+    /// All values of a document that means to be a Secret; of any other those whose fields say that they are secret.
     pub fn of_document(json: &Value) -> Self {
         let mut all = Vec::new();
         if means_secret(json) {
@@ -67,6 +92,8 @@ impl Veil {
                     _ => leaves(value, &mut all),
                 }
             }
+        } else {
+            fields(json, &mut all);
         }
         Self::of(&all)
     }
@@ -135,6 +162,22 @@ fn leaves(json: &Value, out: &mut Vec<String>) {
         Value::Array(items) => items.iter().for_each(|item| leaves(item, out)),
         Value::Object(map) => map.values().for_each(|value| leaves(value, out)),
         Value::Bool(_) | Value::Null => {}
+    }
+}
+
+/// What stands right in a field that holds a secret.
+fn fields(json: &Value, out: &mut Vec<String>) {
+    match json {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(_) | Value::Number(_) if is_secret_field(key) => leaves(value, out),
+                    _ => fields(value, out),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| fields(item, out)),
+        _ => {}
     }
 }
 
@@ -212,6 +255,22 @@ mod tests {
             Veil::of_document(&json!({"kind": "ConfigMap", "data": {"a": "value"}})).cover("value"),
             "value"
         );
+    }
+
+    #[test]
+    fn fields_of_other_kinds_that_hold_one() {
+        for name in ["password", "clientSecret", "api-key", "API_TOKEN", "adminPassword", "secretAccessKey"] {
+            assert!(is_secret_field(name), "{name}");
+        }
+        for name in
+            ["passwordSecretRef", "secretName", "secretRef", "tokenUrl", "key", "passwords", "privateKeyRef"]
+        {
+            assert!(!is_secret_field(name), "{name}");
+        }
+        let json = json!({"kind": "Certificate", "spec": {"secretName": "tls-of-it", "privateKey": {"size": 2048},
+            "keystores": {"jks": {"password": "hunter2!"}, "pkcs12": {"password": 123_456}}}});
+        let covered = Veil::of_document(&json);
+        assert_eq!(covered.cover("hunter2! 123456 tls-of-it 2048"), "[redacted] [redacted] tls-of-it 2048");
     }
 
     #[test]

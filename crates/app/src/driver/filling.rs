@@ -82,9 +82,9 @@ impl Driver {
         let (answer, made) = mpsc::channel();
         tokio::task::spawn_blocking(move || {
             let executed = templates.execute(&wanted.sealed, values);
-            if let Err(mpsc::SendError(executed)) = answer.send(executed) {
-                let _ = events.send(Event::Filled(wanted, Box::new(executed)));
-            }
+            // Whether somebody waits, and until when, is not known here; what was taken already is not under way any more.
+            let _ = answer.send(executed.clone());
+            let _ = events.send(Event::Filled(wanted, Box::new(executed)));
         });
         if self.patience.is_none() {
             return None;

@@ -43,6 +43,38 @@ fn no_value_of_a_secret_is_shown() {
 }
 
 #[test]
+fn a_password_in_a_certificate_is_not_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let keystores = json!({"jks": {"create": true, "password": "hunter2"},
+        "pkcs12": {"create": true, "passwordSecretRef": {"name": "store", "key": "password"}}});
+    let certificate = json!({"apiVersion": "cert-manager.io/v1", "kind": "Certificate",
+        "metadata": {"name": "c", "namespace": "n"}, "spec": {"secretName": "tls", "keystores": keystores}});
+    let store = store(dir.path(), vec![certificate]);
+    let shown = &ask(&store, "cert", Some("n"), Some("c")).unwrap()["items"][0]["spec"];
+    assert!(!shown.to_string().contains("hunter2"), "{shown}");
+    let password = shown["keystores"]["jks"]["password"].as_str().unwrap();
+    assert!(password.starts_with("[redacted 7 bytes, fingerprint "), "{password}");
+    assert_eq!(
+        (&shown["secretName"], &shown["keystores"]["pkcs12"]["passwordSecretRef"]["key"]),
+        (&json!("tls"), &json!("password"))
+    );
+}
+
+#[test]
+fn what_renew_takes_for_a_certificate() {
+    for text in ["a/web", "Certificate/a/web", "cert/a/web", "certificates.cert-manager.io/a/web"] {
+        assert_eq!(of_certificate(text).unwrap(), "a/web", "{text}");
+    }
+    assert_eq!(of_certificate("Certificate/web").unwrap(), "web");
+    assert_eq!(of_certificate("web").unwrap(), "web");
+    // Two words are namespace and name.
+    assert_eq!(of_certificate("cert/web").unwrap(), "cert/web");
+    for text in ["Secret/a/web", "gateway/a/web", "certificates.acme.example/a/web", "Secret/web"] {
+        assert!(of_certificate(text).unwrap_err().to_string().contains("is no Certificate"), "{text}");
+    }
+}
+
+#[test]
 fn an_object_shows_the_computed_status_and_never_a_written_one() {
     let dir = tempfile::tempdir().unwrap();
     let gateway = |name: &str| {

@@ -14,13 +14,18 @@ use portolan_engine::Engine;
 use portolan_model::{Name, dns::RecordSet};
 use serde_json::{Value, json};
 
-/// `{managed, records, outside}`: what the zones hold for the names that this host serves, each record with its registry TXT.
+/// `{managed, records, outside}`: what the zones hold for the names that this host serves, each record with its registry TXT; also
+/// where nothing is published of it, since what is there is answered all the same.
 pub fn records(engine: &Engine<World>, host: &Name) -> Value {
-    let managed: Vec<Arc<DnsState>> =
-        engine.find::<StatesByHost>(host).into_iter().filter(|state| state.stage != Stage::Outside).collect();
+    let states: Vec<Arc<DnsState>> = engine.find::<StatesByHost>(host);
+    let managed = states.iter().any(|state| state.stage != Stage::Outside);
+    let mut names: Vec<&Name> = states.iter().map(|state| &state.key).collect();
+    if names.is_empty() {
+        names.push(host);
+    }
     let mut sets: Vec<RecordSet> = Vec::new();
-    for state in &managed {
-        for record in engine.find::<PublishedByName>(&state.key) {
+    for name in names {
+        for record in engine.find::<PublishedByName>(name) {
             sets.push(record.set.clone());
             sets.extend(record.registry.clone());
         }
@@ -29,21 +34,24 @@ pub fn records(engine: &Engine<World>, host: &Name) -> Value {
         .iter()
         .map(|set| json!({"name": set.name, "type": set.r#type, "ttl": set.ttl, "values": set.values}))
         .collect();
-    let left_out = engine.find::<StatesByHost>(host).into_iter().find(|state| state.stage == Stage::Outside);
-    let outside = left_out.filter(|_| managed.is_empty()).map(|state| state.why.clone());
-    json!({"managed": !managed.is_empty(), "records": records, "outside": outside})
+    let left_out = states.iter().find(|state| state.stage == Stage::Outside);
+    let outside = left_out.filter(|_| !managed).map(|state| state.why.clone());
+    json!({"managed": managed, "records": records, "outside": outside})
 }
 
 /// What a table shows: where the names point, or that they are not there yet.
 pub fn summary(dns: &Value) -> String {
-    if dns["managed"] != true {
-        return if dns["outside"].is_string() { "not published" } else { "-" }.to_owned();
-    }
     let records = dns["records"].as_array().into_iter().flatten().filter(|record| record["type"] != "TXT");
     let values = records.flat_map(|record| record["values"].as_array().into_iter().flatten());
     let mut values: Vec<&str> = values.filter_map(Value::as_str).collect();
     values.dedup();
-    if values.is_empty() { "not published".to_owned() } else { values.join(", ") }
+    match (dns["managed"] == true, values.is_empty()) {
+        (true, false) => values.join(", "),
+        (true, true) => "not published".to_owned(),
+        (false, true) => if dns["outside"].is_string() { "not published" } else { "-" }.to_owned(),
+        // Somebody else's, or left by an earlier setting: it is answered.
+        (false, false) => format!("not published; the zone has {}", values.join(", ")),
+    }
 }
 
 /// The steps from the desired record to the answer.
@@ -65,10 +73,12 @@ pub fn explain(
             "records are not managed here"
         };
         step("DNS", true, why.to_owned());
+        standing(&engine.find::<PublishedByName>(host), step);
     }
     for state in states {
         if state.stage == Stage::Outside {
             step("DNS", true, format!("{} is not published: {}", state.key, state.why));
+            standing(&engine.find::<PublishedByName>(&state.key), step);
             continue;
         }
         let published: Vec<Arc<PublishedRecord>> = engine.find::<PublishedByName>(&state.key);
@@ -102,16 +112,27 @@ pub fn explain(
             step("DNS gate", open, gate);
         }
         for record in &published {
-            let text = record.registry.as_ref().and_then(|txt| txt.values.first());
-            let owner = text.and_then(|text| Ownership::parse(text));
-            let whose = match owner.as_ref().and_then(Ownership::owner) {
-                Some(owner) => format!("owner {owner}"),
-                None => "no owner in the registry".to_owned(),
-            };
-            step("DNS record", record.ours, format!("{} in zone {}, {whose}", record.set, record.key.zone));
+            step("DNS record", record.ours, told(record));
         }
         step("DNS answer", state.stage == Stage::Answered, format!("{}: {}", state.key, state.why));
     }
+}
+
+/// What stands in the zones under a name that is not published: it is answered all the same.
+fn standing(records: &[Arc<PublishedRecord>], step: &mut impl FnMut(&str, bool, String)) {
+    for record in records {
+        step("DNS record", true, format!("{}; it is not changed", told(record)));
+    }
+}
+
+fn told(record: &PublishedRecord) -> String {
+    let text = record.registry.as_ref().and_then(|txt| txt.values.first());
+    let owner = text.and_then(|text| Ownership::parse(text));
+    let whose = match owner.as_ref().and_then(Ownership::owner) {
+        Some(owner) => format!("owner {owner}"),
+        None => "no owner in the registry".to_owned(),
+    };
+    format!("{} in zone {}, {whose}", record.set, record.key.zone)
 }
 
 fn gate(desired: &DesiredRecord, published: bool) -> (bool, String) {

@@ -10,7 +10,7 @@ mod route;
 
 pub use gateway::{LISTENERS, released};
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use portolan_engine::Engine;
 use portolan_model::{
@@ -54,6 +54,31 @@ pub fn is_kept(object: &Object) -> bool {
 pub fn original(route: &RouteKey) -> RouteKey {
     let name = route.name.name.split(MARK).next().unwrap_or_default();
     RouteKey { kind: route.kind, name: NamespacedName::new(route.name.namespace.clone(), name) }
+}
+
+/// A sentence in which copies are named, with the names of what they were made of: nobody knows theirs.
+pub fn spoken(text: &str) -> Cow<'_, str> {
+    /// Fewest digits of a moment in milliseconds, written in base 16, since 1979.
+    const DIGITS: usize = 10;
+    let mut out = String::new();
+    let (mut from, mut at) = (0, 0);
+    while let Some(found) = text[at..].find(MARK) {
+        let mark = at + found;
+        let rest = &text[mark + 1..];
+        let digits = rest.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(rest.len());
+        let in_name = text[..mark].ends_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
+        at = mark + 1;
+        if in_name && digits >= DIGITS {
+            out.push_str(&text[from..mark]);
+            from = at + digits;
+            at = from;
+        }
+    }
+    if from == 0 {
+        return Cow::Borrowed(text);
+    }
+    out.push_str(&text[from..]);
+    Cow::Owned(out)
 }
 
 fn is(object: &Object, kind: &str) -> bool {

@@ -5,7 +5,7 @@ use portolan_model::{Instant, Object, RouteKey, RouteKind};
 use super::edge::{Edge, HTTPS, object, route};
 use crate::{
     dns::{
-        drain::{is_kept, is_leaving, keep, original},
+        drain::{is_kept, is_leaving, keep, original, spoken},
         rows::Departed,
     },
     gateway::rows::VirtualHost,
@@ -37,6 +37,19 @@ fn served(edge: &Edge) -> Vec<String> {
 
 fn departed(edge: &Edge) -> Vec<bool> {
     edge.engine.rows::<Departed>().map(|row| row.late).collect()
+}
+
+#[test]
+fn sentences_name_what_a_copy_was_made_of() {
+    for (text, told) in [
+        ("HTTPRoute/t/app~1a2289ea34a is older", "HTTPRoute/t/app is older"),
+        ("t/a~1a2289ea34a, t/b2~1a2289ea34b", "t/a, t/b2"),
+        // Neither a path of somebody's nor a short number is one.
+        ("~/charts/a~1 and ~1a2289ea34a", "~/charts/a~1 and ~1a2289ea34a"),
+        ("", ""),
+    ] {
+        assert_eq!(spoken(text), told);
+    }
 }
 
 #[test]
