@@ -141,11 +141,11 @@ impl Driver {
             }
         }
         let snapshots = self.dns.server.snapshots();
-        self.put_components(components, snapshots);
+        self.put_components(components, &snapshots);
     }
 
     /// The same with what stands in the zones.
-    pub(super) fn put_components(&mut self, mut components: Vec<DnsSettings>, snapshots: Vec<Snapshot>) {
+    pub(super) fn put_components(&mut self, mut components: Vec<DnsSettings>, snapshots: &[Snapshot]) {
         for component in &mut components {
             component.plan.allow_mass_deletion = self.dns.approved;
         }
@@ -156,7 +156,7 @@ impl Driver {
             let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
-        let known = self.see_published(&components, &snapshots);
+        let known = self.see_published(&components, snapshots);
         for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
             self.engine.remove::<DnsSettings>(&old.key);
         }

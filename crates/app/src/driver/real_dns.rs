@@ -23,7 +23,7 @@ use super::{Driver, Event};
 
 /// First wait after a zone could not be read; it doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// The servers of a run with `--real-dns`.
 #[derive(Default)]
@@ -160,7 +160,8 @@ impl Driver {
                 let _ = events.send(Event::ReadZones);
             });
         }
-        self.put_components(components, snapshots.into_values().collect());
+        let snapshots: Vec<Snapshot> = snapshots.into_values().collect();
+        self.put_components(components, &snapshots);
     }
 
     /// Settings of a component's server, with the Secret that its key stands in.

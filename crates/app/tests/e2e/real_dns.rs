@@ -24,9 +24,20 @@ fn bind(folder: &TempDir) -> Option<Bind> {
     server
 }
 
+fn guide() -> String {
+    std::fs::read_to_string(checkout().join("docs/guides/real-dns.md")).unwrap()
+}
+
+/// The arguments of `up` that the guide prints.
+fn arguments() -> Vec<String> {
+    let guide = guide();
+    let line = guide.lines().find_map(|line| line.strip_prefix("    portolan up DIR ")).unwrap();
+    line.split(' ').map(ToOwned::to_owned).collect()
+}
+
 /// The values of the guide, for this server.
 fn external_dns(port: u16) -> String {
-    let guide = std::fs::read_to_string(checkout().join("docs/guides/real-dns.md")).unwrap();
+    let guide = guide();
     let (_, rest) = guide.split_once("```yaml\n").unwrap();
     let (values, _) = rest.split_once("```").unwrap();
     let values =
@@ -70,7 +81,8 @@ fn records_go_to_a_real_server_and_only_when_asked() {
     instance.kill_nine();
 
     // Its key is not there yet: one finding, and nothing is written.
-    instance.arguments.push("--real-dns".to_owned());
+    instance.arguments = arguments();
+    assert!(instance.arguments.iter().any(|argument| argument == "--real-dns"));
     instance.up();
     finding(&instance, "PTL-0441", "Secret dns/tsig");
     assert_eq!(ask(at, "shop.lab.test", A).0, NXDOMAIN);

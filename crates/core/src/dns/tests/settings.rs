@@ -217,7 +217,7 @@ fn update_server(more: &serde_json::Value) -> serde_json::Value {
     for (field, value) in more.as_object().into_iter().flatten() {
         match (&mut values[field], value) {
             (serde_json::Value::Array(had), serde_json::Value::Array(more)) => {
-                had.extend(more.iter().cloned())
+                had.extend(more.iter().cloned());
             }
             (had, value) => *had = value.clone(),
         }
