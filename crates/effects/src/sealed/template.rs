@@ -105,8 +105,7 @@ impl Templates {
             Err(why) => return all(&why),
         };
         if !ended.success {
-            let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-            return Err(self.why(helm, &texts, &rewritten, &said, &|| given(sealed, &values)));
+            return Err(self.why(helm, &texts, &rewritten, &|| given(sealed, &values)));
         }
         let Some(made) = read(&Redacted::new(ended.stdout)).filter(|made| made.len() == texts.len()) else {
             return all("the engine gave nothing back");
