@@ -85,35 +85,49 @@ impl Registry {
 
     /// The names whose sets can have this registry TXT.
     pub fn spoken_of(&self, txt: &Name) -> Vec<Name> {
-        let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
         let mut found = Vec::new();
         for r#type in RecordType::ALL {
             if self.apex && self.txt_name(&self.zone, r#type).as_ref() == Ok(txt) {
                 found.push(self.zone.clone());
             }
-            let kind = r#type.as_str().to_ascii_lowercase();
-            let prefix = written(&self.prefix.replace(TEMPLATE, &kind));
-            let suffix = written(&self.suffix.replace(TEMPLATE, &kind));
-            let dash = if templated { String::new() } else { format!("{kind}-") };
-            let Some(named) = txt.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix(&*dash)) else {
-                continue;
-            };
-            // A suffix may hold dots: every place at which the first label can end.
-            let ends: Vec<usize> = match &*suffix {
-                "" => vec![split_first(named).0.len()],
-                suffix => named.match_indices(suffix).map(|(at, _)| at).collect(),
-            };
-            let plain = ends.into_iter().map(|at| (&named[..at], &named[at + suffix.len()..]));
-            // What stands for a wildcard may hold dots as well.
-            let stands = Some(written(&self.wildcard_replacement)).filter(|stands| !stands.is_empty());
-            let wildcard = stands.and_then(|stands| named.strip_prefix(&*stands)?.strip_prefix(&*suffix));
-            let names = plain.chain(wildcard.map(|rest| ("*", rest)));
-            let names = names.map(|(first, rest)| Name::from(format!("{first}{rest}")));
-            found.extend(names.filter(|name| self.txt_name(name, r#type).as_ref() == Ok(txt)));
+            let mut names = self.split(txt, r#type);
+            // A dot with which an affix or the stand-in for a wildcard ends is cut where it comes to stand at the end of
+            // the whole name: there it says root.
+            if [&self.prefix, &self.suffix, &self.wildcard_replacement]
+                .iter()
+                .any(|affix| affix.ends_with('.'))
+            {
+                names.extend(self.split(&format!("{txt}."), r#type));
+                names.retain(|name| normal_name(name).as_ref() == Ok(name));
+            }
+            found.extend(names.into_iter().filter(|name| self.txt_name(name, r#type).as_ref() == Ok(txt)));
         }
         found.sort();
         found.dedup();
         found
+    }
+
+    /// The names that are left of a registry TXT without what may stand around them in that of a set of this type.
+    fn split(&self, txt: &str, r#type: RecordType) -> Vec<Name> {
+        let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
+        let kind = r#type.as_str().to_ascii_lowercase();
+        let prefix = written(&self.prefix.replace(TEMPLATE, &kind));
+        let suffix = written(&self.suffix.replace(TEMPLATE, &kind));
+        let dash = if templated { String::new() } else { format!("{kind}-") };
+        let Some(named) = txt.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix(&*dash)) else {
+            return Vec::new();
+        };
+        // A suffix may hold dots: every place at which the first label can end.
+        let ends: Vec<usize> = match &*suffix {
+            "" => vec![split_first(named).0.len()],
+            suffix => named.match_indices(suffix).map(|(at, _)| at).collect(),
+        };
+        let plain = ends.into_iter().map(|at| (&named[..at], &named[at + suffix.len()..]));
+        // What stands for a wildcard may hold dots as well.
+        let stands = Some(written(&self.wildcard_replacement)).filter(|stands| !stands.is_empty());
+        let wildcard = stands.and_then(|stands| named.strip_prefix(&*stands)?.strip_prefix(&*suffix));
+        let names = plain.chain(wildcard.map(|rest| ("*", rest)));
+        names.map(|(first, rest)| Name::from(format!("{first}{rest}"))).collect()
     }
 }
 
