@@ -31,7 +31,26 @@ impl Driver {
                 .into(),
         }
         };
-        self.store.damaged().iter().map(problem).collect()
+        let lost = self.store.lost().then(|| self.lost());
+        self.store.damaged().iter().map(problem).chain(lost).collect()
+    }
+
+    /// That the last commit of the run before is not there.
+    fn lost(&self) -> Problem {
+        let file = self.state.path().join("store.redb");
+        Problem {
+            object: ObjectKey::new("", "File", "", "store.redb"),
+            code: Code(103),
+            field: "".into(),
+            severity: Severity::Warning,
+            message: format!(
+                "what an earlier run wrote last into {} is damaged or gone: what stood before it was read",
+                file.display()
+            ),
+            hint: "check the disk, unless the file was restored from a backup. What the repository says is read again; a \
+                   certificate that was renewed last is the one before, and is renewed again"
+                .into(),
+        }
     }
 
     /// Whether the first publication of this run waits: what an Envoy of an earlier run serves would be taken from it for as long
@@ -49,7 +68,7 @@ impl Driver {
     /// Whether something that is damaged is likely to come back by itself soon. A CA is not made again, so nothing waits for one.
     fn comes_back(&self) -> bool {
         let damaged = self.store.damaged();
-        if damaged.is_empty() {
+        if damaged.is_empty() && !self.store.lost() {
             return false;
         }
         let account = self.engine.rows::<AccountWanted>().next().is_some();

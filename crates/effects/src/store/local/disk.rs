@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     Fill, StoreError, Stored,
     guard::guarded,
+    last::{Last, LastFile},
     sealed::{self, key_of},
 };
 
@@ -40,6 +41,9 @@ pub(super) struct Disk {
     database: Option<Database>,
     /// Versions up to this are set aside.
     reserved: u64,
+    /// Commits that there have been, and what stands beside the file of the last one.
+    commits: u64,
+    last: Option<LastFile>,
 }
 
 type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
@@ -57,6 +61,8 @@ pub(super) struct Loaded {
     pub version: u64,
     /// Objects whose row cannot be read. It stays until another takes its place.
     pub damaged: BTreeSet<ObjectKey>,
+    /// What was committed last is not there: the database found it damaged and took what stood before it.
+    pub lost: bool,
 }
 
 /// What stands beside the object, whose text is written as it is.
@@ -86,12 +92,13 @@ impl Disk {
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
         let file = dir.join("store.redb");
         let path = file.display().to_string();
+        let last = LastFile::of(dir);
         let opener = move || -> Result<Database, redb::Error> {
             // Created with mode 0600 before anything secret is in it.
             OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&file)?;
             Ok(Builder::new().set_cache_size(CACHE_BYTES).create(&file)?)
         };
-        Self::with(path, Box::new(opener))
+        Self::with(path, Box::new(opener), Some(last))
     }
 
     /// The same over something that is no file.
@@ -100,24 +107,34 @@ impl Disk {
         let opener = move || -> Result<Database, redb::Error> {
             Ok(Builder::new().set_cache_size(CACHE_BYTES).create_with_backend(backend.clone())?)
         };
-        Self::with("a test".to_owned(), Box::new(opener))
+        Self::with("a test".to_owned(), Box::new(opener), None)
     }
 
-    fn with(path: String, opener: Opener) -> Result<Self, StoreError> {
+    fn with(path: String, opener: Opener, last: Option<LastFile>) -> Result<Self, StoreError> {
         let database = guarded(&opener).map_err(|error| StoreError::new(&path, "opened", error))?;
-        Ok(Self { path, opener, database: Some(database), reserved: 0 })
+        Ok(Self { path, opener, database: Some(database), reserved: 0, commits: 0, last })
     }
 
     /// Reads everything.
     pub fn load(&mut self) -> Result<Loaded, StoreError> {
+        let last = self.last.as_ref().and_then(LastFile::read).unwrap_or_default();
         let read = || match &self.database {
-            Some(database) => read(database),
+            Some(database) => read(database, &last),
             None => Err(redb::Error::DatabaseClosed),
         };
-        let (loaded, reserved) =
+        let (loaded, reserved, commits) =
             guarded(read).map_err(|error| StoreError::new(&self.path, "opened", error))?;
         self.reserved = reserved;
+        self.committed(commits, Vec::new());
         Ok(loaded)
+    }
+
+    /// Notes beside the file what is in it now.
+    fn committed(&mut self, commits: u64, wrote: Vec<String>) {
+        self.commits = commits;
+        if let Some(last) = &self.last {
+            last.write(&Last { commits, wrote });
+        }
     }
 
     /// Writes what differs and is to be kept. `version` is that of the latest change. After a failure the file is opened
@@ -143,6 +160,8 @@ impl Disk {
             StoreError::new(&self.path, "written", error)
         })?;
         self.reserved = reserved;
+        let wrote = rows.iter().filter(|(_, kept)| kept.is_some()).map(|(key, _)| row_of(key)).collect();
+        self.committed(self.commits + 1, wrote);
         Ok(())
     }
 
@@ -171,7 +190,7 @@ impl Disk {
             tracing::info!(path = self.path, "the store is opened again");
             &*self.database.insert(database)
         };
-        let before = self.reserved;
+        let (before, commits) = (self.reserved, self.commits + 1);
         guarded(|| {
             let write = database.begin_write()?;
             {
@@ -187,8 +206,10 @@ impl Disk {
                 {
                     put_aside.remove(row_of(key).as_str())?;
                 }
+                let mut numbers = write.open_table(NUMBERS)?;
+                numbers.insert("commits", commits)?;
                 if reserved != before {
-                    write.open_table(NUMBERS)?.insert("version", reserved)?;
+                    numbers.insert("version", reserved)?;
                 }
             }
             write.commit()?;
@@ -209,11 +230,11 @@ fn row_of(key: &ObjectKey) -> String {
 }
 
 #[allow(clippy::result_large_err, reason = "redb's own error, boxed by the only caller")]
-fn read(database: &Database) -> Result<(Loaded, u64), redb::Error> {
+fn read(database: &Database, last: &Last) -> Result<(Loaded, u64, u64), redb::Error> {
     let (mut objects, mut damaged) = (BTreeMap::new(), BTreeSet::new());
     let mut version = 0;
     let write = database.begin_write()?;
-    let reserved = {
+    let (reserved, commits, lost) = {
         let (mut rows, mut misplaced, mut broken) = (0, Vec::new(), Vec::new());
         let mut table = write.open_table(OBJECTS)?;
         for entry in table.iter()? {
@@ -245,18 +266,31 @@ fn read(database: &Database) -> Result<(Loaded, u64), redb::Error> {
             table.remove(name.as_str())?;
             put_aside.insert(name.as_str(), bytes.as_slice())?;
         }
+        let mut numbers = write.open_table(NUMBERS)?;
+        let commits = numbers.get("commits")?.map_or(0, |number| number.value());
+        let lost = last.commits > commits;
+        if lost {
+            tracing::error!(commits, of = last.commits, "what was committed last is damaged, and left out");
+            for name in &last.wrote {
+                // What it replaced is there.
+                if table.get(name.as_str())?.is_none() {
+                    put_aside.insert(name.as_str(), [].as_slice())?;
+                }
+            }
+        }
+        let commits = commits.max(last.commits) + 1;
+        numbers.insert("commits", commits)?;
         for entry in put_aside.iter()? {
             damaged.insert(key_of(entry?.0.value()));
         }
-        let mut numbers = write.open_table(NUMBERS)?;
         version = version.max(numbers.get("version")?.map_or(0, |number| number.value()));
         let reserved = version + AHEAD;
         numbers.insert("version", reserved)?;
-        reserved
+        (reserved, commits, lost)
     };
     write.commit()?;
     damaged.retain(|key| !objects.contains_key(key));
-    Ok((Loaded { objects, version, damaged }, reserved))
+    Ok((Loaded { objects, version, damaged, lost }, reserved, commits))
 }
 
 /// Brings a file that was opened anew to what is known: of a transaction that failed, nothing or all may be there.

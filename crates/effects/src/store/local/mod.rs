@@ -14,6 +14,7 @@ mod events;
 mod fill;
 mod guard;
 mod history;
+mod last;
 mod sealed;
 mod shared;
 mod status;
@@ -45,6 +46,8 @@ pub struct Store {
     objects: BTreeMap<ObjectKey, Stored>,
     /// Objects whose row on the disk cannot be read; see [`Store::damaged`].
     damaged: BTreeSet<ObjectKey>,
+    /// See [`Store::lost`].
+    lost: bool,
     /// Where objects stand that the repository has and the store does not take.
     refused: BTreeMap<ObjectKey, Origin>,
     /// `status` of objects as JSON text; see [`Store::set_status`]. Those of routes that became live together are the same text.
@@ -71,7 +74,7 @@ impl Store {
     }
 
     fn load(mut disk: Disk) -> Result<Self, StoreError> {
-        let Loaded { objects, version, damaged } = disk.load()?;
+        let Loaded { objects, version, damaged, lost } = disk.load()?;
         let fresh = objects.keys().cloned().collect();
         Ok(Self {
             fresh,
@@ -79,6 +82,7 @@ impl Store {
             disk,
             objects,
             damaged,
+            lost,
             refused: BTreeMap::new(),
             statuses: BTreeMap::new(),
             events: Events::default(),
@@ -105,6 +109,12 @@ impl Store {
     /// Objects whose row on the disk was damaged when it was read: they are not there, and were. Writing one again ends it.
     pub fn damaged(&self) -> &BTreeSet<ObjectKey> {
         &self.damaged
+    }
+
+    /// Whether the last commit of the run before was damaged and is not there. What it wrote for the first time is among
+    /// [`Store::damaged`]; of what it replaced or removed, what stood before is here.
+    pub fn lost(&self) -> bool {
+        self.lost
     }
 
     /// Somebody says that a damaged object may be made anew; `true` if it was one.

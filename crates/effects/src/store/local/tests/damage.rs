@@ -182,3 +182,55 @@ fn a_damaged_row_is_told_until_it_is_written_again() {
     let store = Store::open(dir.path()).unwrap();
     assert!(store.get(&key).is_some() && store.damaged().is_empty());
 }
+
+/// A store that was killed and whose file was damaged since: what is not as it was written last is told, whichever byte it is.
+#[test]
+fn what_is_lost_of_a_store_that_was_not_closed_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, last) = (dir.path().join("store.redb"), dir.path().join("store.last"));
+    let (image, noted) = {
+        let mut store = Store::open(dir.path()).unwrap();
+        for n in 0..5 {
+            store.write(vec![apply("a", n), apply(&format!("b{n}"), n)], Instant(0)).unwrap();
+        }
+        // As a kill leaves them.
+        (std::fs::read(&file).unwrap(), std::fs::read(&last).unwrap())
+    };
+    let open = |bytes: &[u8]| {
+        std::fs::write(&file, bytes).unwrap();
+        std::fs::write(&last, &noted).unwrap();
+        Store::open(dir.path())
+    };
+    let value = |store: &Store, name: &str| {
+        let stored = store.get(&object(name, 0).key)?;
+        stored.object.json.pointer("/spec/value").unwrap().as_i64()
+    };
+    let store = open(&image).unwrap();
+    assert!(!store.lost() && store.damaged().is_empty(), "nothing was");
+    drop(store);
+    let used: Vec<usize> = (0..image.len()).filter(|at| image[*at] != 0 || at % 4096 < 8).collect();
+    let mut dice = Dice(11);
+    let mut lost = 0;
+    for _ in 0..FLIPS / 2 {
+        let at = used[place(dice.below(used.len() as u64))];
+        let mut flipped = image.clone();
+        flipped[at] ^= 1 << dice.below(8);
+        let Ok(store) = open(&flipped) else { continue };
+        for n in 0..5 {
+            let key = object(&format!("b{n}"), 0).key;
+            assert!(
+                store.get(&key).is_some() || store.damaged().contains(&key),
+                "byte {at}: b{n} is gone in silence"
+            );
+        }
+        let is_whole = value(&store, "a") == Some(4);
+        assert!(is_whole || store.lost() || store.damaged().contains(&object("a", 0).key), "byte {at}");
+        lost += usize::from(store.lost());
+        drop(store);
+        // It is told until another takes its place, and only once that something was lost.
+        if let Ok(again) = Store::open(dir.path()) {
+            assert!(!again.lost(), "byte {at}");
+        }
+    }
+    assert!(lost > 0, "none of them");
+}
