@@ -559,6 +559,23 @@ fn credentials_are_those_of_helms_own_files_and_are_shown_nowhere() {
 }
 
 #[test]
+fn a_chart_that_was_compared_with_nothing_is_locked_and_told_once() {
+    let Some(world) = World::new() else { return };
+    let site = Site::start().unwrap();
+    let url = format!("http://127.0.0.1:{}", site.port());
+    one(&world, &url, "1.2.3");
+    let index = "apiVersion: v1\nentries: {web: [{name: web, version: 1.2.3, urls: [web-1.2.3.tgz]}]}\n";
+    site.put("/web-1.2.3.tgz", Answer::Content(world.pack("web", "1.2.3", "web", &[])));
+    site.put("/index.yaml", Answer::Content(index.into()));
+    let report = world.lock();
+    assert_eq!(states(&report), [("web".into(), State::New)]);
+    let text = told(&report);
+    assert!(text.contains("650 Application/argocd/web: ") && text.contains("gives no digest"), "{text}");
+    let again = world.lock();
+    assert!(again.problems.is_empty(), "{}", told(&again));
+}
+
+#[test]
 fn a_repository_that_answers_badly_is_one_finding_and_changes_nothing() {
     let Some(world) = World::new() else { return };
     let site = Site::start().unwrap();
@@ -600,6 +617,17 @@ fn a_repository_that_answers_badly_is_one_finding_and_changes_nothing() {
     site.put("/index.yaml", index("urls: [other.tgz]"));
     site.put("/other.tgz", Answer::Content(other));
     kept(&fetcher, "calls itself \"other\"");
+    // An index that Helm reads and we do not: the digest in it may be another one.
+    let unread = |entry: &str| {
+        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
+        let text = format!(
+            "apiVersion: v1\ndeep: {deep}\nentries: {{web: [{{name: web, version: 1.2.3, {entry}}}]}}\n"
+        );
+        Answer::Content(text.into())
+    };
+    site.put("/web-1.2.3.tgz", Answer::Content(world.pack("web", "1.2.3", "another", &[])));
+    site.put("/index.yaml", unread("urls: [web-1.2.3.tgz]"));
+    kept(&fetcher, "cannot be read here");
     // Another version in the archive than the index has is looked up in vain; one that is no version is none.
     for version in ["1.2.4", "../../../x", "1.2.3\u{202e}gpj"] {
         let chart = world.pack("web", "1.2.3", "evil", &[]);

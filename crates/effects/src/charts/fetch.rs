@@ -55,6 +55,8 @@ pub struct Fetched {
     pub archive: Vec<u8>,
     /// What stands in it.
     pub chart: Unpacked,
+    /// It comes from an index that gives no digest of it, so nothing says that it is what was published.
+    pub is_uncompared: bool,
 }
 
 /// Why there is none.
@@ -132,10 +134,11 @@ impl Session<'_> {
             .map_err(|why| Failure::Said(format!("what was fetched cannot be taken: {why}")))?;
         let chart = Unpacked::of(&archive)
             .map_err(|why| Failure::Said(format!("what was fetched is no chart: {why}")))?;
-        if let Some(index) = index {
-            agrees(&index, reference, &chart, &archive).map_err(Failure::Said)?;
-        }
-        Ok(Fetched { archive, chart })
+        let is_uncompared = match index {
+            Some(index) => !agrees(&index, reference, &chart, &archive).map_err(Failure::Said)?,
+            None => false,
+        };
+        Ok(Fetched { archive, chart, is_uncompared })
     }
 
     /// The folder with the configuration and index of a repository of HTTP.
@@ -159,7 +162,7 @@ impl Session<'_> {
         entry["name"] = "r".into();
         entry["url"] = reference.repository.clone().into();
         let config = json!({"apiVersion": "", "generated": "1970-01-01T00:00:00Z", "repositories": [entry]});
-        private(&folder.join("repositories.yaml"), config.to_string().as_bytes()).map_err(broken)?;
+        private(&folder.join("repositories.yaml"), yaml::of_json(&config).as_bytes()).map_err(broken)?;
         let mut args = vec!["repo".to_owned(), "update".to_owned(), "r".to_owned()];
         args.extend(repository_flags(folder));
         self.run(reference, args).map(drop)
@@ -234,10 +237,17 @@ impl Session<'_> {
     }
 }
 
-/// Whether the archive is what the index of its repository says; Helm does not look.
-fn agrees(index: &Path, reference: &Reference, chart: &Unpacked, archive: &[u8]) -> Result<(), String> {
+/// Compares the archive with what the index of its repository says; Helm does not. `false`: the index gives no digest of it.
+fn agrees(index: &Path, reference: &Reference, chart: &Unpacked, archive: &[u8]) -> Result<bool, String> {
     let text = store::read(index, MOST_INDEX).map_err(|why| format!("the index of its repository: {why}"))?;
-    let (documents, _) = yaml::load(&String::from_utf8_lossy(&text));
+    let (documents, errors) = yaml::load(&String::from_utf8_lossy(&text));
+    if let Some(error) = errors.first() {
+        // Helm reads it, and we do not: it may say another digest.
+        return Err(format!(
+            "the index of its repository cannot be read here, so the chart cannot be compared with it: line {}: {}",
+            error.line, error.message
+        ));
+    }
     let entries = documents.first().map(|document| &document.json["entries"][&reference.chart]);
     let entries = entries.and_then(Value::as_array).into_iter().flatten();
     let said: Vec<&Value> =
@@ -249,17 +259,20 @@ fn agrees(index: &Path, reference: &Reference, chart: &Unpacked, archive: &[u8])
         ));
     }
     let is = store::Digest::of(archive);
-    for digest in
-        said.into_iter().filter_map(|entry| entry["digest"].as_str()).filter(|digest| !digest.is_empty())
-    {
+    let digests =
+        said.into_iter().map(|entry| &entry["digest"]).filter(|digest| !digest.is_null() && *digest != "");
+    let mut compared = false;
+    for digest in digests {
+        let digest = digest.as_str().map_or_else(|| digest.to_string(), str::to_owned);
         if digest.trim_start_matches("sha256:") != is.digits() {
             return Err(format!(
                 "version {} is {is}, and the index of its repository says {digest}: it is not taken",
                 chart.version
             ));
         }
+        compared = true;
     }
-    Ok(())
+    Ok(compared)
 }
 
 fn repository_flags(folder: &Path) -> [String; 2] {

@@ -177,7 +177,7 @@ fn one(
         Some(known) if !ask.update && reference.is_range() => &known.version,
         _ => &reference.asked,
     };
-    let Fetched { archive, chart } = match session.fetch(reference, version) {
+    let Fetched { archive, chart, is_uncompared } = match session.fetch(reference, version) {
         Ok(fetched) => fetched,
         Err(failure) => {
             let message = match failure {
@@ -207,5 +207,12 @@ fn one(
     };
     ask.store.put(&archive)?;
     lock.charts.insert(reference.clone(), found);
-    Ok((state, None))
+    // What is the same as before was taken then.
+    let problem = (is_uncompared && state != State::Same).then(|| {
+        let message = format!(
+            "chart {reference} is locked as {digest}, with which nothing was compared: the index of its repository gives no digest of it"
+        );
+        problems::not_compared(object, "", message)
+    });
+    Ok((state, problem))
 }

@@ -85,6 +85,8 @@ problems! {
     chart_damaged = 637, Error, "run: portolan charts lock DIR; what the chart brought before stays until then";
     /// `charts lock` did not get a chart.
     not_fetched = 638, Error, "correct the repository, the chart or the version; credentials are those of Helm (--registry-config, --repository-config)";
+    /// A chart is locked that nothing was compared with.
+    not_compared = 650, Warning, "the lock holds every later run to this content; compare its digest by hand with what the publisher says, or ask for digests in the index";
     /// `charts lock` got another content for a version that is locked.
     moved = 639, Error, "ask who publishes it why; to take what is there now: portolan charts lock --update";
     /// A kind of source that is not rendered.
