@@ -243,7 +243,7 @@ fn values_take_precedence_as_in_argo_cd() {
     let dir = tempfile::tempdir().unwrap();
     let Some(tools) = tools(dir.path()) else { return };
     let repo = dir.path().join("repo");
-    let source = "    path: c\n    helm:\n      valueFiles: [one.yaml, /shared/two.yaml]\n      values: 'd: ignored'\n      valuesObject: {d: object, e: object}\n      \
+    let source = "    path: c\n    helm:\n      valueFiles: [one.yaml, /shared/two.yaml]\n      values: 'd: ignored'\n      valuesObject: {d: object, e: object, odd: \"\\x7f\\u2028\\uFFFF\"}\n      \
                   parameters:\n      - {name: e, value: 'x,y'}\n      - {name: num, value: '5', forceString: true}\n";
     write(
         &repo,
@@ -261,7 +261,7 @@ fn values_take_precedence_as_in_argo_cd() {
             ("shared/two.yaml", "c: two\n"),
             (
                 "c/templates/m.yaml",
-                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\ndata: {{ omit .Values \"dns\" \"kyverno\" \"lib\" \"global\" | toJson }}\n---\n{{ include \"lib.note\" . }}\n{{- if .Capabilities.APIVersions.Has \"gateway.networking.k8s.io/v1/HTTPRoute\" }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: knows-routes}\n{{- end }}\n",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: '{{ .Release.Name }}'}\ndata: {{ set (omit .Values \"dns\" \"kyverno\" \"lib\" \"global\") \"odd\" (b64enc .Values.odd) | toJson }}\n---\n{{ include \"lib.note\" . }}\n{{- if .Capabilities.APIVersions.Has \"gateway.networking.k8s.io/v1/HTTPRoute\" }}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: knows-routes}\n{{- end }}\n",
             ),
             // What a replaced dependency would bring must not be rendered even where it is vendored.
             ("c/charts/external-dns/Chart.yaml", "apiVersion: v2\nname: external-dns\nversion: 1.0.0\n"),
@@ -289,7 +289,10 @@ fn values_take_precedence_as_in_argo_cd() {
         ]
     );
     let data = rendered.objects[3].json["data"].to_string();
-    assert_eq!(data, r#"{"a":"chart","b":"one","c":"two","d":"object","e":"x,y","num":"5"}"#);
+    assert_eq!(
+        data,
+        r#"{"a":"chart","b":"one","c":"two","d":"object","e":"x,y","num":"5","odd":"f+KAqO+/vw=="}"#
+    );
     assert_eq!(rendered.whole.adapters.len(), 1);
     assert_eq!(&*rendered.whole.adapters[0].component, "external-dns");
     assert_eq!(rendered.whole.adapters[0].values.to_string(), r#"{"policy":"sync"}"#);

@@ -3,10 +3,14 @@
 //! Own code because no library gives both: untyped values by Go's rules and positions by field path
 //! (design/decisions.md, "YAML").
 
+mod written;
+
 use std::collections::HashMap;
 
 use granit_parser::{Event, Parser, ScalarStyle};
 use serde_json::{Map, Number, Value};
+
+pub use written::of_json;
 
 use crate::Lines;
 
@@ -38,11 +42,12 @@ pub struct YamlError {
 const DEPTH: usize = 200;
 /// Most nodes of one file, those that aliases add included (the "billion laughs" limit).
 const NODES: usize = 1_000_000;
-/// Most bytes of text that anchors and aliases may add in one file, and how much of it for each byte of the file beyond what
-/// every file may add: many small files may not grow to more than there is memory.
+/// Most bytes of text that anchors and aliases may add in one file.
 const BYTES: usize = 16 << 20;
-const FREE: usize = 128 << 10;
+/// How many nodes, and how many bytes of text, for each byte of the file beyond what every file may have: what a whole repository
+/// grows to is bounded by its size and the number of its files, in whatever order they are read.
 const GROWTH: usize = 10;
+const FREE: usize = 16 << 10;
 /// Most bytes of the names of all fields, each written out from the root. One long key has them without any alias.
 const PATHS: usize = 128 << 20;
 /// Documents that cannot be read, after which the rest of the file is left alone.
@@ -55,7 +60,7 @@ pub fn load(text: &str) -> (Vec<Document>, Vec<YamlError>) {
         anchors: HashMap::new(),
         nodes: 0,
         bytes: 0,
-        most: BYTES.min(FREE + text.len().saturating_mul(GROWTH)),
+        most: FREE + text.len().saturating_mul(GROWTH),
         paths: 0,
         full: false,
         lines: Vec::new(),
@@ -117,7 +122,7 @@ struct Loader<'a> {
     nodes: usize,
     /// Of texts that anchors and aliases brought.
     bytes: usize,
-    /// Most of them.
+    /// Most of either that a file of this size may have.
     most: usize,
     /// Of the names of fields in `lines`, of all documents.
     paths: usize,
@@ -219,7 +224,7 @@ impl<'a> Loader<'a> {
     fn spend(&mut self, nodes: usize, bytes: usize, at: At) -> Result<(), YamlError> {
         self.nodes += nodes;
         self.bytes += bytes;
-        if self.nodes <= NODES && self.bytes <= self.most {
+        if self.nodes <= NODES.min(self.most) && self.bytes <= BYTES.min(self.most) {
             return Ok(());
         }
         self.full = true;
@@ -415,6 +420,14 @@ mod tests {
         assert_eq!((documents.len(), errors.len()), (1, 0));
         let (_, errors) = load(&format!("a: &a {long}\nb: [{}]\n", ["*a"; 40].join(",")));
         assert!(errors[0].message.contains("too much text"), "{errors:?}");
+        // Nodes without any text: 300 bytes that came to a million of them.
+        let mut nothing = "a0: &a0 [~,~,~,~,~,~,~,~,~,~]\n".to_owned();
+        for n in 1..5 {
+            let line = format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 10].join(","));
+            nothing.push_str(&line);
+        }
+        let (_, errors) = load(&nothing);
+        assert!(errors[0].message.contains("too many nodes"), "{errors:?}");
         // No alias at all: each anchor keeps a copy of all that is in it.
         let anchors: Vec<String> = (0..150).map(|n| format!("&a{n} [")).collect();
         let anchors = anchors.concat();

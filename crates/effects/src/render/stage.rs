@@ -49,7 +49,7 @@ pub(super) fn chart(checkout: &Checkout, folder: &Path, pins: &Pins<'_>) -> Resu
 /// A chart without content, for the values of a remote chart that Portolan stands in for.
 pub(super) fn empty(name: &str) -> Staged {
     let chart = serde_json::json!({"apiVersion": "v2", "name": name, "version": "0.0.0"});
-    let files = [("Chart.yaml", chart.to_string().into_bytes()), (VALUES_TEMPLATE, values_template())];
+    let files = [("Chart.yaml", yaml::of_json(&chart).into_bytes()), (VALUES_TEMPLATE, values_template())];
     Staged { files: files.into_iter().map(|(p, c)| (PathBuf::from(p), c)).collect(), ..Staged::default() }
 }
 
@@ -109,7 +109,7 @@ fn add_chart(
         }
         staged.left_out.extend(parts.left_out);
         local.extend(parts.local);
-        manifests.push((at.join(name), manifest.to_string().into_bytes()));
+        manifests.push((at.join(name), yaml::of_json(&manifest).into_bytes()));
     }
     if let Some((name, why)) = damaged {
         return Err(format!("its dependency {name} is not what {FILE} says: {why}"));

@@ -6,6 +6,7 @@ use std::{
 };
 
 use portolan_core::gitops::glob::{self, Glob};
+use portolan_model::yaml;
 
 use super::{
     application::Helm,
@@ -68,7 +69,7 @@ impl Reader<'_> {
         }
         match &helm.values_object {
             Some(values) if !values.is_null() => {
-                out.push(("helm.valuesObject".into(), values.to_string().into_bytes()));
+                out.push(("helm.valuesObject".into(), yaml::of_json(values).into_bytes()));
             }
             _ if helm.values.trim().is_empty() => {}
             _ => out.push(("helm.values".into(), helm.values.clone().into_bytes())),

@@ -170,7 +170,10 @@ impl Reader<'_> {
                 }
             }
         }
-        staged.files.insert(PathBuf::from("values.yaml"), Value::Object(merged).to_string().into_bytes());
+        staged.files.insert(
+            PathBuf::from("values.yaml"),
+            portolan_model::yaml::of_json(&Value::Object(merged)).into_bytes(),
+        );
         true
     }
 
@@ -189,14 +192,14 @@ impl Reader<'_> {
             let mut text = String::new();
             let mut places = BTreeMap::new();
             for document in &read.documents {
-                text.extend(["---\n", &document.json.to_string(), "\n"]);
+                text.extend(["---\n", &portolan_model::yaml::of_json(&document.json), "\n"]);
                 places.insert(identity(&document.json), document.origin.clone());
             }
             if places.is_empty() {
                 break;
             }
             let staged = files::Staged::of([
-                (PathBuf::from("kustomization.yaml"), own.to_string().into_bytes()),
+                (PathBuf::from("kustomization.yaml"), portolan_model::yaml::of_json(&own).into_bytes()),
                 (PathBuf::from(INPUT), text.into_bytes()),
             ]);
             let tools = self.context.tools;

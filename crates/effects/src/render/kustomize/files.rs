@@ -128,7 +128,7 @@ impl Staged {
 
     /// Puts another content into the copy of a kustomization.
     pub(in super::super) fn change(&mut self, path: &Path, json: &Map<String, Value>) {
-        let text = serde_json::to_vec(json).unwrap_or_default();
+        let text = yaml::of_json(&Value::Object(json.clone())).into_bytes();
         if let Some(before) = self.files.insert(path.to_owned(), text) {
             self.written.entry(path.to_owned()).or_insert(before);
         }
@@ -346,7 +346,7 @@ impl Collector<'_> {
                 }
                 let inline = chart.get("valuesInline").filter(|values| !values.is_null());
                 let inline =
-                    inline.map(|values| ("valuesInline".to_owned(), values.to_string().into_bytes()));
+                    inline.map(|values| ("valuesInline".to_owned(), yaml::of_json(values).into_bytes()));
                 // Between the first file and the additional ones; `merge` lets the file win.
                 let first = usize::from(!text("valuesFile").is_empty() && !values.is_empty());
                 match text("valuesMerge") {

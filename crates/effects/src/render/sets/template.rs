@@ -79,7 +79,7 @@ impl Renderer<'_> {
             ("templates/out.yaml".into(), out.into_bytes()),
         ]);
         let staged = stage::of(files);
-        let values = json!({"params": params}).to_string().into_bytes();
+        let values = yaml::of_json(&json!({"params": params})).into_bytes();
         let helm = Helm::default();
         let request = Request {
             staged: &staged,
