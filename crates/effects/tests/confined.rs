@@ -283,14 +283,92 @@ fn killed_starter(test: &str, mark: &str, script: fn(&str) -> String, starts: Op
     until("something outlived who started it", || running(mark).is_empty());
 }
 
+/// A program under strace, beside which it has its own folder only.
+struct Watched {
+    program: PathBuf,
+    /// Holds the log of strace, and the script that starts it.
+    outside: tempfile::TempDir,
+}
+
+impl Watched {
+    /// `None` after saying that the suite is skipped.
+    fn new(program: &str) -> Option<Self> {
+        let (Some(strace), Some(program)) =
+            (portolan_testkit::program("strace"), portolan_testkit::program(program))
+        else {
+            portolan_testkit::skip("effects/confined strace", &format!("strace or {program} was not found"));
+            return None;
+        };
+        let made = Self { program, outside: tempfile::tempdir().unwrap() };
+        // Beside, so that the parent is who it has to be.
+        let script = format!(
+            "#!/bin/sh\nexec {} -D -f -o {} -e trace=execve,open,openat,openat2,socket,connect {THROUGH} \"$@\"\n",
+            strace.display(),
+            made.log().display()
+        );
+        fs::write(made.through(), script).unwrap();
+        fs::set_permissions(made.through(), fs::Permissions::from_mode(0o755)).unwrap();
+        Some(made)
+    }
+
+    fn log(&self) -> PathBuf {
+        self.outside.path().join("log")
+    }
+
+    fn through(&self) -> PathBuf {
+        self.outside.path().join("through")
+    }
+
+    /// Runs it on a copy, and looks at each file that it opened; gives whether it succeeded, and what it said.
+    fn run(&self, copy: &Path, args: Vec<std::ffi::OsString>) -> (bool, String) {
+        let run = Run {
+            write: None,
+            connect: Vec::new(),
+            through: &self.through(),
+            program: &self.program,
+            starts: None,
+            args,
+            read: vec![copy.to_owned()],
+            folders: &[
+                "HELM_CACHE_HOME",
+                "HELM_CONFIG_HOME",
+                "HELM_DATA_HOME",
+                "HELM_PLUGINS",
+                "XDG_CONFIG_HOME",
+            ],
+            env: vec![],
+            limits: Limits::default(),
+        };
+        let ended = run.ended().unwrap();
+        // What strace saw last it writes a little later.
+        let whole = || fs::read_to_string(self.log()).is_ok_and(|text| text.contains("+++ exited with"));
+        until("strace did not end", whole);
+        let text = fs::read_to_string(self.log()).unwrap();
+        let program = self.program.canonicalize().unwrap();
+        let opened = opened(&text, &program);
+        assert!(opened.iter().any(|path| path.starts_with(copy)), "nothing was seen: {text}");
+        let own = copy.parent().unwrap().join("portolan-run");
+        let system = ["/usr/", "/lib/", "/lib64/", "/etc/ld.so", "/dev/null"];
+        for path in &opened {
+            // The rules are about what a link leads to.
+            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
+            let name = path.to_str().unwrap();
+            let given = path.starts_with(copy)
+                || path == program
+                || name.starts_with(own.to_str().unwrap())
+                || system.iter().any(|start| name.starts_with(start));
+            assert!(given, "{name} was opened");
+        }
+        let socket = text.lines().find(|line| line.contains("socket(") && !line.contains("= -1"));
+        assert_eq!(socket, None);
+        (ended.success, String::from_utf8_lossy(&ended.stderr).into_owned())
+    }
+}
+
 /// The real Helm under strace: every file that it opened is the copy, its own folder, itself or the system's.
 #[test]
 fn every_file_that_helm_opens_is_one_that_it_was_given() {
-    let (Some(strace), Some(helm)) = (portolan_testkit::program("strace"), portolan_testkit::program("helm"))
-    else {
-        portolan_testkit::skip("effects/confined strace", "strace or helm was not found");
-        return;
-    };
+    let Some(helm) = Watched::new("helm") else { return };
     let chart: [(&str, &str); 5] = [
         ("chart/Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
         ("chart/values.yaml", "a: {b: 1}\n"),
@@ -300,56 +378,38 @@ fn every_file_that_helm_opens_is_one_that_it_was_given() {
         ("values.yaml", "c: 1\n"),
     ];
     let copy = run::copy(chart.iter().map(|(path, text)| (Path::new(path), text.as_bytes()))).unwrap();
-    let outside = tempfile::tempdir().unwrap();
-    let (log, through) = (outside.path().join("log"), outside.path().join("through"));
-    let script = format!(
-        "#!/bin/sh\nexec {} -D -f -o {} -e trace=execve,open,openat,openat2,socket,connect {THROUGH} \"$@\"\n",
-        strace.display(),
-        log.display()
-    );
-    fs::write(&through, script).unwrap();
-    fs::set_permissions(&through, fs::Permissions::from_mode(0o755)).unwrap();
     let at = |path: &str| copy.path().join(path).into_os_string();
     for skip in [false, true] {
         let mut args = vec!["template".into(), "r".into(), at("chart"), "--values".into(), at("values.yaml")];
         args.extend(skip.then(|| "--skip-schema-validation".into()));
         // What a name of a file parameter could bring, were it not refused before.
         args.extend((!skip).then(|| ["--set-file".into(), "leak=/etc/passwd".into()]).into_iter().flatten());
-        let run = Run {
-            write: None,
-            connect: Vec::new(),
-            through: &through,
-            program: &helm,
-            starts: None,
-            args,
-            read: vec![copy.path().to_owned()],
-            folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
-            env: vec![],
-            limits: Limits::default(),
-        };
-        let ended = run.ended().unwrap();
-        assert_eq!(ended.success, skip, "{}", String::from_utf8_lossy(&ended.stderr));
-        // Beside, so that the parent is who it has to be; what it saw last it writes a little later.
-        let whole = || fs::read_to_string(&log).is_ok_and(|text| text.contains("+++ exited with"));
-        until("strace did not end", whole);
-        let text = fs::read_to_string(&log).unwrap();
-        let program = helm.canonicalize().unwrap();
-        let opened = opened(&text, &program);
-        assert!(opened.iter().any(|path| path.starts_with(copy.path())), "nothing was seen: {text}");
-        let own = copy.path().parent().unwrap().join("portolan-run");
-        let system = ["/usr/", "/lib/", "/lib64/", "/etc/ld.so", "/dev/null"];
-        for path in &opened {
-            // The rules are about what a link leads to.
-            let path = path.canonicalize().unwrap_or_else(|_| path.clone());
-            let name = path.to_str().unwrap();
-            let given = path.starts_with(copy.path())
-                || path == program
-                || name.starts_with(own.to_str().unwrap())
-                || system.iter().any(|start| name.starts_with(start));
-            assert!(given, "{name} was opened");
-        }
-        let socket = text.lines().find(|line| line.contains("socket(") && !line.contains("= -1"));
-        assert_eq!(socket, None);
+        let (success, said) = helm.run(copy.path(), args);
+        assert_eq!(success, skip, "{said}");
+    }
+}
+
+/// The same of the real Kustomize, which is told to look wherever it likes.
+#[test]
+fn every_file_that_kustomize_opens_is_one_that_it_was_given() {
+    let Some(kustomize) = Watched::new("kustomize") else { return };
+    let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
+    let generator = "configMapGenerator: [{name: leak, files: [/etc/passwd]}]\n";
+    for (more, success) in [
+        ("", true),
+        (generator, false),
+        ("patches: [{path: ../../../../etc/passwd}]\n", false),
+        ("openapi: {path: /etc/passwd}\n", false),
+        ("components: [/etc]\n", false),
+    ] {
+        let kustomization = format!("resources: [a.yaml]\n{more}");
+        let files = [("k/kustomization.yaml", kustomization.as_str()), ("k/a.yaml", map)];
+        let copy = run::copy(files.iter().map(|(path, text)| (Path::new(path), text.as_bytes()))).unwrap();
+        let mut args = vec!["build".into(), copy.path().join("k").into_os_string()];
+        // Its own bar against what lies outside is taken away: ours has to hold.
+        args.push("--load-restrictor=LoadRestrictionsNone".into());
+        let (did, said) = kustomize.run(copy.path(), args);
+        assert_eq!(did, success, "{more}: {said}");
     }
 }
 
