@@ -50,12 +50,22 @@ fn main() -> std::process::ExitCode {
     let begun = process::load();
     let program = Path::new(env!("CARGO_BIN_EXE_portolan"));
     let mut rows = Vec::new();
+    // After each part: a run takes hours on a busy machine, and may be ended.
+    let save = |rows: &[Row]| {
+        if let Some(file) = std::env::var_os("PORTOLAN_BENCH_RESULTS") {
+            std::fs::write(file, document(rows, &begun, rate)).unwrap();
+        }
+    };
+    if let Ok(file) = std::env::var("PORTOLAN_FAULTS_TESTS") {
+        rows.extend(tests(&std::fs::read_to_string(file).unwrap_or_default()));
+    }
     for (nth, hosts) in sizes.iter().enumerate() {
         println!("{hosts} hosts");
         let mut edge = Edge::start(program, &envoy, *hosts, backends);
         let traffic = Traffic::new(&edge, rate);
         if kills > 0 {
             rows.push(inject::kills(&runtime, &mut edge, &traffic, kills));
+            save(&rows);
         }
         if nth == 0 && times > 0 {
             rows.push(inject::half_written(&runtime, &edge, &traffic, times));
@@ -63,14 +73,8 @@ fn main() -> std::process::ExitCode {
             rows.push(inject::dead_envoy(&runtime, &edge, &traffic, times.min(20)));
         }
     }
-    if let Ok(file) = std::env::var("PORTOLAN_FAULTS_TESTS") {
-        rows.extend(tests(&std::fs::read_to_string(file).unwrap_or_default()));
-    }
-    let document = document(&rows, &begun, rate);
-    println!("{document}");
-    if let Some(file) = std::env::var_os("PORTOLAN_BENCH_RESULTS") {
-        std::fs::write(file, &document).unwrap();
-    }
+    save(&rows);
+    println!("{}", document(&rows, &begun, rate));
     u8::from(rows.iter().any(|row| !row.held)).into()
 }
 
