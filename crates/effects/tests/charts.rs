@@ -617,11 +617,11 @@ fn a_repository_that_answers_badly_is_one_finding_and_changes_nothing() {
     site.put("/index.yaml", index("urls: [other.tgz]"));
     site.put("/other.tgz", Answer::Content(other));
     kept(&fetcher, "calls itself \"other\"");
-    // An index that Helm reads and we do not: the digest in it may be another one.
+    // An index that Helm reads and we do not, with more aliases than we take: the digest in it may be another one.
+    let keys = format!("[&a '{}', {}]", "x".repeat(40_000), ["*a"; 40].join(", "));
     let unread = |entry: &str| {
-        let deep = format!("{}{}", "[".repeat(300), "]".repeat(300));
         let text = format!(
-            "apiVersion: v1\ndeep: {deep}\nentries: {{web: [{{name: web, version: 1.2.3, {entry}}}]}}\n"
+            "apiVersion: v1\npublicKeys: {keys}\nentries: {{web: [{{name: web, version: 1.2.3, {entry}}}]}}\n"
         );
         Answer::Content(text.into())
     };

@@ -146,3 +146,28 @@ proptest! {
         prop_assert_eq!(made.problems, problems);
     }
 }
+
+/// A text of what affixes and names are made of, with what is escaped in them.
+fn word(of: &'static [&'static str], most: usize) -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(of), 0..=most).prop_map(|parts| parts.concat())
+}
+
+proptest! {
+    /// Whatever stands around it, a registry TXT speaks of the name that it was made of.
+    #[test]
+    fn a_registry_name_is_found_again(
+        affix in word(&["a", "w", "-", ".", "%{record_type}", " ", "\\.", "\t", "é"], 4),
+        is_suffix: bool,
+        wildcard in word(&["a", "any", ".", "-", " "], 3),
+        name in word(&["a", "w", "*", ".", "\\.", "cname", "-", "any"], 5),
+    ) {
+        let (prefix, suffix) = if is_suffix { ("", affix.as_str()) } else { (affix.as_str(), "") };
+        let registry = Registry::new(prefix, suffix, &wildcard).unwrap();
+        let Ok(name) = portolan_model::dns::normal_name(&name) else { return Ok(()) };
+        for r#type in portolan_model::dns::RecordType::ALL {
+            let Ok(txt) = registry.txt_name(&name, r#type) else { continue };
+            let spoken = registry.spoken_of(&txt);
+            prop_assert!(spoken.contains(&name), "{txt:?} of {name:?} speaks of {spoken:?}");
+        }
+    }
+}
