@@ -51,7 +51,7 @@ const ALL: (&str, &str) =
     ("app/kustomization.yaml", "resources: [one.yaml, work.yaml]\nimages: [{name: nginx, newTag: '2'}]\n");
 const FILLED: (&str, &str) = (
     "app/filled.yaml",
-    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: filled}\ndata:\n  a: '${a}'\n  default: '${none:-x}'\n  set: '${other:=y}'\n  \
+    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: filled}\ndata:\n  a: '${a}'\n  default: '${none:-x}'\n  set: '${other:=z}'\n  \
      replaced: '${a/o/0}'\n  cut: '${a:0:2}'\n  length: 'n${#a}'\n  dollar: '$${a}'\n  plain: '$a'\n  upper: '${a^^}'\n  \
      alone: '$ {a}'\n",
 );
