@@ -86,6 +86,14 @@ fn covers(ours: &Value, theirs: &Value) -> bool {
     }
 }
 
+/// A ConfigMap as an API server stores it: in a mapping of texts, null is an empty one.
+fn stored(value: &Value) -> Value {
+    let mut value = value.clone();
+    let data = value.get_mut("data").and_then(Value::as_object_mut);
+    data.into_iter().flatten().filter(|(_, text)| text.is_null()).for_each(|(_, text)| *text = "".into());
+    value
+}
+
 /// What is different; empty where nothing is.
 fn different(ours: &Objects, theirs: &Objects) -> String {
     let mut told = String::new();
@@ -96,7 +104,7 @@ fn different(ours: &Objects, theirs: &Objects) -> String {
         match ours.get(name) {
             None => told += &format!("\n    only theirs: {name}"),
             // A ConfigMap has no defaults.
-            Some(own) if name.starts_with("ConfigMap ") && own != value => {
+            Some(own) if name.starts_with("ConfigMap ") && *own != stored(value) => {
                 told += &format!("\n    {name}: {own}\n        theirs: {value}");
             }
             Some(own) if !covers(own, value) => {
