@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::{ask, charts, client, complete, driver, host, instance, objects, out, render};
+use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -40,6 +40,8 @@ enum Verb {
     Renew(Renew),
     /// Let go what stays live although the repository does not bring it any more, as a sync with prune does
     Prune(Prune),
+    /// Print the definitions of the kinds that Portolan reads, or apply them to a cluster
+    Crds(crds::Crds),
     /// Turn a Secret into a SealedSecret, as kubeseal does, without a cluster
     Seal(crate::seal::Seal),
     /// Stop the running instance and its Envoy, or the Envoy that a killed one left; the state stays and the next `up`
@@ -262,6 +264,7 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Completion(args) => complete::completion(&args),
             Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),
+            Verb::Crds(args) => crds::run(args).await,
             Verb::Render(args) => render::run(&args),
             Verb::Charts(args) => charts::run(&args),
             Verb::Status(args) => {

@@ -9,6 +9,7 @@ mod cli;
 mod client;
 mod columns;
 mod complete;
+mod crds;
 mod driver;
 mod folder;
 #[cfg(fuzzing)]

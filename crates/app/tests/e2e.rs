@@ -26,6 +26,8 @@ mod claims;
 mod conditions;
 #[path = "e2e/contract.rs"]
 mod contract;
+#[path = "e2e/crds.rs"]
+mod crds;
 #[path = "e2e/damaged.rs"]
 mod damaged;
 #[path = "e2e/descriptors.rs"]
