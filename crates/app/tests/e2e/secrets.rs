@@ -206,7 +206,7 @@ fn a_sealed_template_serves_and_never_reaches_the_disk() {
         "stringData": {"chain": chain, "private": key, "marker": MARKER},
     });
     let sealed = seal(&secret, &path(&keys, "crt"));
-    let data = "    data:\n      tls.crt: '{{ .chain }}'\n      tls.key: '{{ .private | trim }}'\n      both: 'v={{ .marker | quote }}'\n";
+    let data = "    data:\n      tls.crt: '{{ .chain }}'\n      ca.crt: '{{ .chain }}'\n      tls.key: '{{ .private | trim }}'\n      both: 'v={{ .marker | quote }}'\n";
     let templated = sealed.replacen("  template:\n", &format!("  template:\n{data}"), 1);
     assert_ne!(templated, sealed, "{sealed}");
     std::fs::write(dir.path().join("sealed.yaml"), &templated).unwrap();
