@@ -11,6 +11,7 @@ mod columns;
 mod complete;
 mod crds;
 mod driver;
+mod effects;
 mod folder;
 #[cfg(fuzzing)]
 pub mod fuzzing;

@@ -10,6 +10,7 @@ pub mod glob;
 pub mod health;
 pub mod known;
 pub mod ledger;
+pub mod namespaces;
 pub mod projects;
 pub mod rows;
 pub mod sync;

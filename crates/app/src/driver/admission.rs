@@ -19,7 +19,7 @@ impl Driver {
     /// stands. `strict`: policies are in force, or come with what is being read.
     pub(super) fn admitted(&mut self, object: Object, strict: bool, whole: &Whole) -> Object {
         self.drop_edit(&object.key);
-        let Some(stored) = self.store.get(&object.key).filter(|stored| stored.manager == GIT) else {
+        let Some(stored) = self.cx.store.get(&object.key).filter(|stored| stored.manager == GIT) else {
             return object;
         };
         let as_it_is = |object: Object| Object { origin: object.origin, ..stored.object.clone() };
@@ -51,33 +51,33 @@ impl Driver {
             return object;
         }
         // What is denied as it stands has nothing in force that could be kept.
-        if !strict || self.engine.get::<Denied>(&object.key).is_some() {
+        if !strict || self.cx.engine.get::<Denied>(&object.key).is_some() {
             return object;
         }
         let Some(judged) = edit::judged(&stored.object, &object) else { return object };
         let kept = as_it_is(object.clone());
-        self.engine.put(judged);
+        self.cx.engine.put(judged);
         self.reading.unjudged.insert(object.key.clone(), object);
-        self.facts = true;
+        self.cx.facts = true;
         kept
     }
 
     /// Whether edits wait for a judgement: policies are bound, or some of what is read is one.
     pub(super) fn is_strict(&self, objects: &[Object]) -> bool {
-        self.engine.rows::<ActiveBinding>().next().is_some() || objects.iter().any(edit::is_looked_at)
+        self.cx.engine.rows::<ActiveBinding>().next().is_some() || objects.iter().any(edit::is_looked_at)
     }
 
     /// The edit of an object is not wanted any more, or another one is.
     pub(super) fn drop_edit(&mut self, key: &ObjectKey) {
         if self.reading.unjudged.remove(key).is_some() {
-            self.engine.remove::<Judged>(&Judged::edit_of(key));
-            self.facts = true;
+            self.cx.engine.remove::<Judged>(&Judged::edit_of(key));
+            self.cx.facts = true;
         }
     }
 
     /// Stores the edits that no policy denies, or denies any more.
     pub(super) fn follow_edits(&mut self) {
-        let admitted = |key: &&ObjectKey| self.engine.get::<Denied>(&Judged::edit_of(key)).is_none();
+        let admitted = |key: &&ObjectKey| self.cx.engine.get::<Denied>(&Judged::edit_of(key)).is_none();
         let keys: Vec<ObjectKey> = self.reading.unjudged.keys().filter(admitted).cloned().collect();
         let mut writes = Vec::new();
         for key in keys {
@@ -86,9 +86,9 @@ impl Driver {
             writes.push(Write::Apply(Box::new(object), GIT));
         }
         if !writes.is_empty() {
-            self.write_own(writes);
+            self.cx.write_own(writes);
             // What could not be written is read again.
-            self.reading.forget |= self.unwritten;
+            self.reading.forget |= self.cx.unwritten;
         }
     }
 }

@@ -16,12 +16,12 @@ use crate::{api, host, objects, status};
 impl Driver {
     pub(super) fn status(&self) -> Value {
         let mut substitutions = self.reading.substitutions.clone();
-        substitutions.extend(self.acme_substitutions());
+        substitutions.extend(self.cx.acme_substitutions());
         let (run, known) = (&self.run, &self.reading.applications);
         let edits = self.edits();
-        let mut status = status::status(&self.engine, &self.store, run, &substitutions, known, &edits);
-        let problems = self.engine.rows::<Finding>().map(|row| &row.problem);
-        let objects = ledger::objects(self.store.list().map(|stored| &stored.object), problems);
+        let mut status = status::status(&self.cx.engine, &self.cx.store, run, &substitutions, known, &edits);
+        let problems = self.cx.engine.rows::<Finding>().map(|row| &row.problem);
+        let objects = ledger::objects(self.cx.store.list().map(|stored| &stored.object), problems);
         let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
         status["ledger"] = entries.map(|entry| json!(entry)).collect();
         if self.is_starting() {
@@ -33,7 +33,7 @@ impl Driver {
     /// What the repository wants otherwise, and the store has not taken.
     fn edits(&self) -> Vec<status::edits::Edit> {
         let (unjudged, refused) = (&self.reading.unjudged, &self.reading.edits);
-        status::edits::of(&self.engine, &self.store, unjudged, refused)
+        status::edits::of(&self.cx.engine, &self.cx.store, unjudged, refused)
     }
 
     pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
@@ -44,9 +44,9 @@ impl Driver {
         match what {
             api::What::Status => Ok(self.status()),
             api::What::Explain(asked) => {
-                status::explain(&self.engine, &self.store, &self.edits(), &host::asked(&asked)?)
+                status::explain(&self.cx.engine, &self.cx.store, &self.edits(), &host::asked(&asked)?)
             }
-            api::What::Objects(query) => objects::find(&self.store, &query),
+            api::What::Objects(query) => objects::find(&self.cx.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
             api::What::Down => Ok(json!({"message": "stopping"})),
             api::What::Prune(asked) => {
@@ -60,6 +60,7 @@ impl Driver {
                 let (namespace, name) = name.split_once('/').unwrap_or(("", &name));
                 let key = NamespacedName::new(namespace, name);
                 let certificate = self
+                    .cx
                     .engine
                     .get::<Certificate>(&key)
                     .ok_or_else(|| format!("Certificate {key} does not exist"))?;
@@ -68,8 +69,8 @@ impl Driver {
                 // Until the object is edited.
                 let object =
                     ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: key.clone() };
-                world::amend(&mut self.engine, &object, Submitted(Arc::new(wanted)));
-                self.facts = true;
+                world::amend(&mut self.cx.engine, &object, Submitted(Arc::new(wanted)));
+                self.cx.facts = true;
                 Ok(json!({"message": format!("Certificate {key} is being renewed")}))
             }
         }

@@ -25,19 +25,19 @@ impl Driver {
             code: Code(103),
             field: "".into(),
             severity: Severity::Error,
-            message: format!("its row in {} is damaged and left out", self.state.path().join("store.redb").display()),
+            message: format!("its row in {} is damaged and left out", self.cx.state.path().join("store.redb").display()),
             hint: "check the disk; what the repository or an issuer makes comes back by itself. A CA is not made anew before \
                    `portolan renew NAMESPACE/CERTIFICATE` says so, nor an ACME account before another Secret is named: restore store.redb from a backup to keep it"
                 .into(),
         }
         };
-        let lost = self.store.lost().then(|| self.lost());
-        self.store.damaged().iter().map(problem).chain(lost).collect()
+        let lost = self.cx.store.lost().then(|| self.lost());
+        self.cx.store.damaged().iter().map(problem).chain(lost).collect()
     }
 
     /// That the last commit of the run before is not there.
     fn lost(&self) -> Problem {
-        let file = self.state.path().join("store.redb");
+        let file = self.cx.state.path().join("store.redb");
         Problem {
             object: ObjectKey::new("", "File", "", "store.redb"),
             code: Code(103),
@@ -57,59 +57,36 @@ impl Driver {
     /// as it takes to read the repository and to issue certificates again. Not for long: what has left the repository meanwhile is
     /// served on too.
     pub(super) fn waits_for_damaged(&mut self) -> bool {
-        let Some(until) = self.patience else { return false };
+        let Some(until) = self.cx.patience else { return false };
         let waits = tokio::time::Instant::now() < until && self.comes_back();
         if !waits {
-            self.patience = None;
+            self.cx.patience = None;
         }
         waits
     }
 
     /// Whether something that is damaged is likely to come back by itself soon. A CA is not made again, so nothing waits for one.
     fn comes_back(&self) -> bool {
-        let damaged = self.store.damaged();
-        if damaged.is_empty() && !self.store.lost() {
+        let damaged = self.cx.store.damaged();
+        if damaged.is_empty() && !self.cx.store.lost() {
             return false;
         }
-        let account = self.engine.rows::<AccountWanted>().next().is_some();
+        let account = self.cx.engine.rows::<AccountWanted>().next().is_some();
         let issued = |state: &CertificateState| {
-            let made = account || self.engine.get::<IssueWanted>(&state.key).is_some();
+            let made = account || self.cx.engine.get::<IssueWanted>(&state.key).is_some();
             made && state.issuing && damaged.contains(&secret(&state.secret))
         };
         // Where it is not read yet, the repository may bring what is damaged, or the Certificate that it was made for.
-        !self.reading.done || self.engine.rows::<CertificateState>().any(|state| issued(state))
-    }
-
-    /// Why a certificate is not issued: it would be a new CA in place of one that is damaged.
-    pub(super) fn in_place_of_a_ca(&self, wanted: &IssueWanted) -> Option<String> {
-        let key = secret(&wanted.secret);
-        (wanted.request.is_ca && self.store.damaged().contains(&key)).then(|| {
-            format!(
-                "Secret {} held a CA, and its row in the store is damaged: no other CA is made in its place before `portolan \
-                 renew {}` says so",
-                wanted.secret, wanted.key
-            )
-        })
-    }
-
-    /// Why an ACME account gets no key: it would be a new account in place of one whose key is damaged.
-    pub(super) fn in_place_of_an_account(&self, name: &NamespacedName) -> Option<String> {
-        self.store.damaged().contains(&secret(name)).then(|| {
-            format!(
-                "Secret {name} held the account's key, and its row in the store is damaged: no other account is registered in its \
-                 place before somebody restores store.redb from a backup, brings the key as that Secret, or names another Secret in \
-                 privateKeySecretRef"
-            )
-        })
+        !self.reading.done || self.cx.engine.rows::<CertificateState>().any(|state| issued(state))
     }
 
     /// Somebody wants the certificate anew, whatever stood in its Secret.
     pub(super) fn forgive(&mut self, certificate: &Certificate) {
         let secret =
             secret(&NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone()));
-        if self.store.forgive(&secret) {
+        if self.cx.store.forgive(&secret) {
             tracing::warn!(%secret, "its damaged row is given up: a new certificate takes its place");
-            self.engine.remove::<IssueFailure>(&certificate.key);
+            self.cx.engine.remove::<IssueFailure>(&certificate.key);
             self.reload();
         }
     }

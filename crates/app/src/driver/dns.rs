@@ -11,10 +11,10 @@ use std::{
 };
 
 use portolan_core::dns::{
-    drain,
+    drain::{self, Leave, route_key},
     observe::{embedded_zone, published},
     problems::DnsProblem,
-    rows::{Departed, DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
+    rows::{DnsAnswer, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
 };
 use portolan_effects::{
     dns::{
@@ -25,9 +25,9 @@ use portolan_effects::{
 };
 use portolan_engine::Changes;
 use portolan_model::{
-    Name, Object, ObjectKey, Problem, RouteKey, RouteKind,
+    Name, Object, ObjectKey, Problem,
     dns::Snapshot,
-    input::{Gateway, Issuer, IssuerSpec, Route},
+    input::{Issuer, IssuerSpec},
 };
 use tokio::sync::mpsc;
 
@@ -153,15 +153,16 @@ impl Driver {
             return;
         }
         if self.dns.components.is_empty() {
-            let kept = self.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
+            let kept =
+                self.cx.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
             self.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
         let known = self.see_published(&components, snapshots);
         for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
-            self.engine.remove::<DnsSettings>(&old.key);
+            self.cx.engine.remove::<DnsSettings>(&old.key);
         }
         for component in &components {
-            self.engine.put(component.clone());
+            self.cx.engine.put(component.clone());
         }
         self.dns.components.clone_from(&components);
         self.dns.next.settings = Some((components, known));
@@ -178,14 +179,14 @@ impl Driver {
         let rows = snapshots.iter().flat_map(|zone| published(zone, components));
         let known: Vec<Arc<PublishedRecord>> = rows.map(Arc::new).collect();
         let keys: BTreeSet<_> = known.iter().map(|row| &row.key).collect();
-        let gone: Vec<_> = self.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
+        let gone: Vec<_> = self.cx.engine.rows::<PublishedRecord>().map(|row| row.key.clone()).collect();
         for key in gone.iter().filter(|key| !keys.contains(key)) {
-            self.engine.remove::<PublishedRecord>(key);
+            self.cx.engine.remove::<PublishedRecord>(key);
         }
         for row in &known {
-            self.engine.pass(Arc::clone(row));
+            self.cx.engine.pass(Arc::clone(row));
         }
-        self.facts = true;
+        self.cx.facts = true;
         self.dns.generation += 1;
         known
     }
@@ -206,12 +207,12 @@ impl Driver {
             let states = step.of::<DnsState>().iter().filter(|change| change.before.is_none());
             names.extend(states.map(|change| change.key.clone()));
         } else {
-            names.extend(self.engine.rows::<DnsState>().map(|row| row.key.clone()));
+            names.extend(self.cx.engine.rows::<DnsState>().map(|row| row.key.clone()));
         }
         let mut widened = false;
         for name in names {
             let wanted = |name: &Name| {
-                self.engine.get::<DnsState>(name).is_some_and(|row| row.stage != Stage::Outside)
+                self.cx.engine.get::<DnsState>(name).is_some_and(|row| row.stage != Stage::Outside)
             };
             if !wanted(&name) {
                 continue;
@@ -239,7 +240,7 @@ impl Driver {
 
     fn solver_zones(&mut self) {
         let mut zones: BTreeSet<Name> = BTreeSet::new();
-        for issuer in self.engine.rows::<Issuer>() {
+        for issuer in self.cx.engine.rows::<Issuer>() {
             if let IssuerSpec::Acme { solvers, .. } = &issuer.spec {
                 let solvers = solvers.iter().filter(|solver| solver.dns01.is_some());
                 zones.extend(solvers.flat_map(|solver| solver.dns_zones.iter().cloned()));
@@ -265,35 +266,33 @@ impl Driver {
     pub(super) fn let_go(&mut self) {
         let mut removed = Vec::new();
         let mut came_back = false;
+        let reported = self.dns.done > 0;
         for key in std::mem::take(&mut self.dns.leaving) {
-            // What is back in the repository has lost its mark.
-            let Some(stored) = self.store.get(&key).filter(|stored| drain::is_kept(&stored.object)) else {
-                came_back = true;
-                continue;
-            };
+            let stored = self.cx.store.get(&key);
+            let verdict = drain::leave(&self.cx.engine, &key, stored.map(|stored| &stored.object), reported);
             let what =
-                route_key(&key).map_or_else(|| key.to_string(), |key| drain::original(&key).to_string());
-            let let_in = match route_key(&key) {
-                Some(route) => self.engine.get::<Route>(&route).is_some(),
-                None if key.kind.is(GROUP, "Gateway") => self.engine.get::<Gateway>(&key.name).is_some(),
-                None => true,
-            };
-            match self.engine.get::<Departed>(&key) {
-                None if let_in => {
+                || route_key(&key).map_or_else(|| key.to_string(), |key| drain::original(&key).to_string());
+            match verdict {
+                Leave::Back => {
+                    came_back = true;
+                    continue;
+                }
+                Leave::Waits => {
                     self.dns.leaving.insert(key);
                     continue;
                 }
-                // Whether a mass deletion is held back is known with the first report.
-                Some(row) if row.late && self.dns.done == 0 => {
-                    self.dns.leaving.insert(key);
-                    continue;
+                Leave::Denied => tracing::info!(what = %what(), "it is denied: it is not served any longer"),
+                Leave::Late => {
+                    tracing::warn!(
+                        what = %what(),
+                        "its time is up before its records are gone: it is not served any longer"
+                    );
                 }
-                None => tracing::info!(%what, "it is denied: it is not served any longer"),
-                Some(row) if row.late => {
-                    tracing::warn!(%what, "its time is up before its records are gone: it is not served any longer");
+                Leave::Done => {
+                    tracing::info!(what = %what(), "its records are gone: it is not served any longer");
                 }
-                Some(_) => tracing::info!(%what, "its records are gone: it is not served any longer"),
             }
+            let Some(stored) = stored else { continue };
             let manager = if stored.manager == GIT { GIT } else { OURS };
             removed.push(match drain::released(&stored.object) {
                 // Of a Gateway only its listeners were leaving.
@@ -305,10 +304,10 @@ impl Driver {
             return;
         }
         let keys: Vec<ObjectKey> = removed.iter().map(|write| write.key().clone()).collect();
-        self.write_own(removed);
+        self.cx.write_own(removed);
         // The store could not be written: tried again after the next step.
         let still =
-            |key: &ObjectKey| self.store.get(key).is_some_and(|stored| drain::is_kept(&stored.object));
+            |key: &ObjectKey| self.cx.store.get(key).is_some_and(|stored| drain::is_kept(&stored.object));
         self.dns.leaving.extend(keys.into_iter().filter(still));
         if self.dns.leaving.is_empty() {
             self.reload();
@@ -321,28 +320,28 @@ impl Driver {
         if report.generation == self.dns.generation {
             for (key, row) in report.published {
                 match row {
-                    Some(row) => self.engine.pass(row),
-                    None => self.engine.remove::<PublishedRecord>(&key),
+                    Some(row) => self.cx.engine.pass(row),
+                    None => self.cx.engine.remove::<PublishedRecord>(&key),
                 }
             }
         }
         for (key, state) in report.answers {
             match state {
-                Some(state) => self.engine.put(DnsAnswer { key, state }),
-                None => self.engine.remove::<DnsAnswer>(&key),
+                Some(state) => self.cx.engine.put(DnsAnswer { key, state }),
+                None => self.cx.engine.remove::<DnsAnswer>(&key),
             }
         }
         if let Some(problems) = report.problems {
             for key in self.dns.problems.difference(&problems) {
-                self.engine.remove::<RecordProblem>(key);
+                self.cx.engine.remove::<RecordProblem>(key);
             }
             for key in problems.difference(&self.dns.problems) {
-                self.engine.put(RecordProblem { key: key.clone() });
+                self.cx.engine.put(RecordProblem { key: key.clone() });
             }
             self.dns.problems = problems;
         }
         (self.dns.done, self.dns.unfinished) = (report.number, report.unfinished);
-        self.facts = true;
+        self.cx.facts = true;
     }
 
     /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class, or what another controller is given, still has in DNS
@@ -370,8 +369,9 @@ impl Driver {
                     continue;
                 }
             };
-            let old = self.store.get(key).filter(|old| old.manager == GIT && concerns(&old.object, new));
-            let Some(copy) = old.and_then(|old| drain::keep(&self.engine, &old.object, new, &coming, until))
+            let old = self.cx.store.get(key).filter(|old| old.manager == GIT && concerns(&old.object, new));
+            let Some(copy) =
+                old.and_then(|old| drain::keep(&self.cx.engine, &old.object, new, &coming, until))
             else {
                 ordered.push(write);
                 continue;
@@ -405,13 +405,4 @@ fn concerns(old: &Object, new: Option<&Object>) -> bool {
         None => &[],
     };
     fields.iter().any(|field| old.json.pointer(field) != new.json.pointer(field))
-}
-
-fn route_key(key: &ObjectKey) -> Option<RouteKey> {
-    let kind = match (&*key.kind.group, &*key.kind.kind) {
-        (GROUP, "HTTPRoute") => RouteKind::Http,
-        (GROUP, "GRPCRoute") => RouteKind::Grpc,
-        _ => return None,
-    };
-    Some(RouteKey { kind, name: key.name.clone() })
 }

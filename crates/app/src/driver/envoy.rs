@@ -71,10 +71,10 @@ impl Driver {
 
     pub(super) fn envoy_awaited(&mut self) {
         // What is said of one that ended says more.
-        let told = self.engine.get::<SourceProblems>(&key());
+        let told = self.cx.engine.get::<SourceProblems>(&key());
         let ended = told.is_some_and(|row| row.problems.iter().any(|problem| problem.code == Code(91)));
         if self.envoy.streams == 0 && !ended {
-            let log = self.state.path().join("envoy.log");
+            let log = self.cx.state.path().join("envoy.log");
             let message = format!(
                 "Envoy runs and has not connected to Portolan for {} s, so nothing new is served",
                 PATIENCE.as_secs()
@@ -89,9 +89,9 @@ impl Driver {
         let message = format!("{how}; it is started again, and until then nothing is served");
         self.envoy.kept = None;
         // There is nothing left that it would lose.
-        self.patience = None;
+        self.cx.patience = None;
         self.envoy_problem(91, &message, said);
-        self.wire.forget(&self.board, &mut self.engine);
+        self.wire.forget(&self.board, &mut self.cx.engine);
         self.await_envoy();
     }
 
@@ -105,12 +105,12 @@ impl Driver {
         self.envoy.kept = Some(problem(93, Severity::Warning, &message, said, hint.into()));
         self.envoy_problems(None);
         // What another said of itself is void.
-        self.wire.forget(&self.board, &mut self.engine);
-        self.facts = true;
+        self.wire.forget(&self.board, &mut self.cx.engine);
+        self.cx.facts = true;
     }
 
     fn envoy_problem(&mut self, code: u16, message: &str, said: &str) {
-        let log = self.state.path().join("envoy.log");
+        let log = self.cx.state.path().join("envoy.log");
         let hint = format!("its whole log is {}; another Envoy is named with --envoy PROGRAM", log.display());
         self.envoy_problems(Some(problem(code, Severity::Error, message, said, hint)));
     }
@@ -118,18 +118,18 @@ impl Driver {
     /// What is wrong now, beside what is said of one that could not be replaced.
     fn envoy_problems(&mut self, now: Option<Problem>) {
         let problems: Vec<Problem> = now.into_iter().chain(self.envoy.kept.clone()).collect();
-        let before = self.engine.get::<SourceProblems>(&key());
+        let before = self.cx.engine.get::<SourceProblems>(&key());
         if before.is_some_and(|row| row.problems == problems) {
             return;
         }
         if !problems.is_empty() {
-            self.engine.put(SourceProblems { key: key(), problems });
-        } else if self.engine.get::<SourceProblems>(&key()).is_some() {
-            self.engine.remove::<SourceProblems>(&key());
+            self.cx.engine.put(SourceProblems { key: key(), problems });
+        } else if self.cx.engine.get::<SourceProblems>(&key()).is_some() {
+            self.cx.engine.remove::<SourceProblems>(&key());
         } else {
             return;
         }
-        self.facts = true;
+        self.cx.facts = true;
     }
 }
 

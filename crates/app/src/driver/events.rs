@@ -30,7 +30,7 @@ impl Driver {
             };
             let reason = problem.code.to_string().into();
             let event = Event { regarding: problem.object, kind, reason, note: problem.message };
-            self.store.record(event, now());
+            self.cx.store.record(event, now());
         }
     }
 }

@@ -42,13 +42,13 @@ impl Driver {
         let before = std::mem::replace(&mut self.held, Arc::clone(&step.held));
         let now = problems(&self.held);
         for rule in problems(&before).into_keys().filter(|rule| !now.contains_key(rule)) {
-            self.engine.remove::<InputProblems>(&key(rule));
+            self.cx.engine.remove::<InputProblems>(&key(rule));
         }
         for problem in now.into_values() {
             tracing::error!("{}", problem.message);
-            self.engine.put(InputProblems { key: problem.object.clone(), problems: vec![problem] });
+            self.cx.engine.put(InputProblems { key: problem.object.clone(), problems: vec![problem] });
         }
-        self.facts = true;
+        self.cx.facts = true;
     }
 }
 

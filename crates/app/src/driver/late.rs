@@ -11,16 +11,17 @@ use crate::cli::Up;
 impl Driver {
     /// The outcome as far as it is known.
     pub(super) fn late(&mut self, args: &Up) -> anyhow::Result<u8> {
-        let pending = self.engine.rows::<EntryPoint>().filter(|entry| entry.state == State::Pending).count();
+        let pending =
+            self.cx.engine.rows::<EntryPoint>().filter(|entry| entry.state == State::Pending).count();
         let problem = problem(args.timeout, self.reading.done, pending);
-        self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
+        self.cx.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
         self.settle();
         self.result(args)
     }
 
     /// Of a first start nothing is known yet, and nothing is fine.
     pub(super) fn is_starting(&self) -> bool {
-        !self.reading.done && self.store.list().next().is_none()
+        !self.reading.done && self.cx.store.list().next().is_none()
     }
 }
 

@@ -31,7 +31,7 @@ impl Driver {
             registry.register(name, help, made);
         };
         let [mut live, mut pending, mut refused, mut unknown] = [0; 4];
-        for entry in self.engine.rows::<EntryPoint>() {
+        for entry in self.cx.engine.rows::<EntryPoint>() {
             match entry.state {
                 State::Live => live += 1,
                 State::Pending => pending += 1,
@@ -43,7 +43,7 @@ impl Driver {
         gauge("entry_points_pending", "Hostnames on their way", pending);
         gauge("entry_points_refused", "Hostnames that need an edit", refused);
         gauge("entry_points_unknown", "Hostnames that need what is made elsewhere or was not read", unknown);
-        gauge("findings", "Problems", self.engine.rows::<world::Finding>().count() as u64);
+        gauge("findings", "Problems", self.cx.engine.rows::<world::Finding>().count() as u64);
         gauge("engine_steps", "Steps since start", self.steps);
         gauge("engine_rule_runs", "Rule runs since start", self.runs);
         let [planned, written] = self.dns.work();
@@ -57,7 +57,7 @@ impl Driver {
         connected.set(waited);
         let help = "How long it was waited for Envoy's last connection; 0 before the first";
         registry.register("envoy_connect_seconds", help, connected);
-        self.reaction.register(&mut registry);
+        self.reaction.register(&mut registry, self.cx.written);
         let mut theirs = Registry::with_prefix("certmanager");
         self.certificate_metrics(&mut registry, &mut theirs);
         let mut text = String::new();
@@ -71,8 +71,8 @@ impl Driver {
     fn certificate_metrics(&self, ours: &mut Registry, theirs: &mut Registry) {
         let families: [Family<Labels, Gauge>; 4] = std::array::from_fn(|_| Family::default());
         let [expiration, renewal, ready, ready_status] = &families;
-        for state in self.engine.rows::<CertificateState>() {
-            let Some(certificate) = self.engine.get::<Certificate>(&state.key) else { continue };
+        for state in self.cx.engine.rows::<CertificateState>() {
+            let Some(certificate) = self.cx.engine.get::<Certificate>(&state.key) else { continue };
             let labels = labels(&certificate);
             for (family, at) in [(expiration, state.not_after), (renewal, state.renewal)] {
                 family.get_or_create(&labels).set(at.map_or(0, portolan_model::Instant::seconds));

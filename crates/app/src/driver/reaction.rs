@@ -33,8 +33,6 @@ pub struct Reaction {
     pub judged: u64,
     /// Objects judged beside what is stored in their place.
     pub judged_updates: u64,
-    /// Objects that the store changed.
-    pub written: u64,
     /// Resources handed to Envoy, removed ones included, and their size.
     pub resources: u64,
     /// Bytes of them.
@@ -109,8 +107,8 @@ impl Reaction {
         }
     }
 
-    /// Adds its counts.
-    pub fn register(&self, registry: &mut Registry) {
+    /// Adds its counts, and how many objects the store has changed.
+    pub fn register(&self, registry: &mut Registry, written: u64) {
         let mut counter = |name: &str, help: &str, value: u64| {
             registry.register(name, help, ConstCounter::new(value));
         };
@@ -119,7 +117,7 @@ impl Reaction {
         counter("read_objects", "Objects handed from readings to the store", self.objects);
         counter("judged_objects", "Documents judged as an API server would, each by itself", self.judged);
         counter("judged_updates", "Objects judged beside what is stored in their place", self.judged_updates);
-        counter("written_objects", "Objects that the store changed or removed", self.written);
+        counter("written_objects", "Objects that the store changed or removed", written);
         counter("published_resources", "Resources handed to Envoy, removed ones included", self.resources);
         counter("published_bytes", "Size of the resources handed to Envoy", self.bytes);
         let at = self.at.and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());

@@ -147,12 +147,12 @@ impl Driver {
         real.zones.set(zones);
         let old = std::mem::replace(&mut real.problems, problems.clone());
         for key in old.difference(&problems) {
-            self.engine.remove::<RecordProblem>(key);
+            self.cx.engine.remove::<RecordProblem>(key);
         }
         for key in problems.difference(&old) {
-            self.engine.put(RecordProblem { key: key.clone() });
+            self.cx.engine.put(RecordProblem { key: key.clone() });
         }
-        self.facts = true;
+        self.cx.facts = true;
         if let Some(wait) = again {
             let events = self.events.clone();
             tokio::spawn(async move {
@@ -198,7 +198,7 @@ impl Driver {
             TsigSecret::Secret { name, key } => {
                 let from = NamespacedName::new(place.namespace.clone(), name.clone());
                 secrets.insert(from.clone());
-                let row = self.engine.get::<Secret>(&from);
+                let row = self.cx.engine.get::<Secret>(&from);
                 let value = row.as_ref().and_then(|row| row.data.get(key)).cloned();
                 value
                     .ok_or_else(|| format!("Secret {from} with the TSIG key's secret ({key}) is not there"))?

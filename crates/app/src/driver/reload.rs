@@ -8,11 +8,14 @@ use std::{
     time::Duration,
 };
 
-use portolan_core::gitops::{
-    adapters::Component,
-    configuration::{self, Configuration, Environment},
-    known::{Known, Seen},
-    ledger::Entry,
+use portolan_core::{
+    gitops::{
+        adapters::Component,
+        configuration::{self, Configuration, Environment},
+        known::{Known, Seen},
+        ledger::Entry,
+    },
+    secrets::rows::ComponentCredential,
 };
 use portolan_effects::{
     folder::Burst,
@@ -20,7 +23,7 @@ use portolan_effects::{
     state_dir::StateDir,
     store::Store,
 };
-use portolan_model::{Instant, Name, Object, ObjectKey, Problem, input::SourceProblems};
+use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems};
 
 use super::{Driver, Event, GIT};
 
@@ -207,7 +210,7 @@ impl Driver {
     /// Starts a reading of what changed, or notes that one more is due after the one that runs. What could not be written
     /// or removed before is tried again with it.
     pub(super) fn reload(&mut self) {
-        let Some((mut tree, touched)) = self.reading.start(&self.store) else {
+        let Some((mut tree, touched)) = self.reading.start(&self.cx.store) else {
             self.reading.again = true;
             return;
         };
@@ -258,17 +261,18 @@ impl Driver {
         let objects = mem::take(&mut self.reading.refused).into_values().chain(read.objects).collect();
         let writes = self.writes(objects, &read.whole);
         say(self.reading.edits.values().cloned().collect());
-        let unwritten = mem::take(&mut self.unwritten);
-        say(self.write(writes));
+        let unwritten = mem::take(&mut self.cx.unwritten);
+        say(self.cx.write(writes));
         say(self.damaged());
-        if !self.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
+        if !self.cx.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
             say(vec![crate::folder::empty(&self.root)]);
         }
-        self.reading.forget = self.unwritten;
-        self.unwritten |= unwritten;
-        self.store.set_refused(read.whole.refused);
+        self.reading.forget = self.cx.unwritten;
+        self.cx.unwritten |= unwritten;
+        self.cx.store.set_refused(read.whole.refused);
         self.reading.applications = read.whole.applications;
         self.reading.done = true;
+        self.cx.is_read = true;
         self.source_problems(read.problems, more);
         self.reaction.written();
         if mem::take(&mut self.reading.again) {
@@ -313,7 +317,7 @@ impl Driver {
     ) {
         let mut changed: BTreeSet<ObjectKey> = told.keys().chain(more.keys()).cloned().collect();
         changed.extend(mem::replace(&mut self.reading.more, more).into_keys());
-        changed.append(&mut self.own_problems);
+        changed.append(&mut self.cx.own_problems);
         for (key, problems) in told {
             if problems.is_empty() {
                 self.reading.told.remove(&key);
@@ -322,17 +326,17 @@ impl Driver {
             }
         }
         let told = self.reading.told.values().flatten();
-        crate::unseen::put(&mut self.engine, told, &self.reading.applications);
+        crate::unseen::put(&mut self.cx.engine, told, &self.reading.applications);
         for key in changed {
             let all = [self.reading.told.get(&key), self.reading.more.get(&key)];
             let problems: Vec<Problem> = all.into_iter().flatten().flatten().cloned().collect();
             if problems.is_empty() {
-                self.engine.remove::<SourceProblems>(&key);
+                self.cx.engine.remove::<SourceProblems>(&key);
             } else {
-                self.engine.put(SourceProblems { key, problems });
+                self.cx.engine.put(SourceProblems { key, problems });
             }
         }
-        self.facts = true;
+        self.cx.facts = true;
     }
 
     /// Puts the settings that an earlier run knew, before anything is done with what it left. Those of DNS come with the first
@@ -363,7 +367,7 @@ impl Driver {
         }
         if known != old {
             match serde_json::to_vec(&known) {
-                Ok(bytes) => self.keep(KNOWN, bytes),
+                Ok(bytes) => self.cx.keep(KNOWN, bytes),
                 Err(error) => tracing::error!(%error, "settings of components are not kept"),
             }
         }
@@ -389,7 +393,24 @@ impl Driver {
 
     fn put_settings(&mut self, made: &Configuration) {
         self.put_credentials(made.credentials.clone());
-        self.engine.put(made.settings.clone());
-        self.engine.put(made.reach.clone());
+        self.cx.engine.put(made.settings.clone());
+        self.cx.engine.put(made.reach.clone());
+    }
+
+    /// Tells which Secrets are there only for components that Portolan stands in for.
+    fn put_credentials(&mut self, wanted: Vec<ComponentCredential>) {
+        let gone: Vec<NamespacedName> = self
+            .cx
+            .engine
+            .rows::<ComponentCredential>()
+            .filter(|row| !wanted.iter().any(|other| other.key == row.key))
+            .map(|row| row.key.clone())
+            .collect();
+        for key in gone {
+            self.cx.engine.remove::<ComponentCredential>(&key);
+        }
+        for row in wanted {
+            self.cx.engine.put(row);
+        }
     }
 }

@@ -192,19 +192,14 @@ impl View {
 impl Driver {
     /// Nothing of this run can change any more: no work under way, and every host decided.
     pub(super) fn at_rest(&self) -> bool {
-        self.patience.is_none()
+        self.cx.patience.is_none()
             && !self.reading.is_running()
-            && self.signing.is_empty()
-            && self.temporaries.is_empty()
-            && self.filling.is_idle()
+            && self.effects.iter().all(|effect| !effect.is_busy())
             && self.wire.settled()
-            && self.to_probe.is_empty()
-            && self.probing.is_empty()
-            && self.unanswered.is_empty()
             && !self.dns.busy()
-            && self.engine.rows::<AccountWanted>().next().is_none()
-            && self.engine.rows::<IssueWanted>().next().is_none()
-            && self.engine.rows::<EntryPoint>().all(|e| e.state != State::Pending || !e.probe)
+            && self.cx.engine.rows::<AccountWanted>().next().is_none()
+            && self.cx.engine.rows::<IssueWanted>().next().is_none()
+            && self.cx.engine.rows::<EntryPoint>().all(|e| e.state != State::Pending || !e.probe)
     }
 
     /// Shows the outcome; the exit code.
@@ -217,8 +212,8 @@ impl Driver {
 
     /// Says what is new.
     pub(super) fn tell(&mut self) {
-        let store = &self.store;
-        self.view.tell(&self.engine, |problem| {
+        let store = &self.cx.store;
+        self.view.tell(&self.cx.engine, |problem| {
             status::finding_line(&status::finding(problem, status::origin(store, problem)))
         });
     }

@@ -6,9 +6,11 @@
 //! finds them again; nothing desires names in their name.
 
 mod gateway;
+mod leave;
 mod route;
 
 pub use gateway::{LISTENERS, released};
+pub use leave::{Leave, leave, route_key};
 
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 

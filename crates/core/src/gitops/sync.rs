@@ -11,6 +11,7 @@
 //! `internal/controller/kustomization_controller.go` (`prune`, `finalize`, `deleteObjects`). `docs/reference/sync-options.md` lists
 //! every option.
 
+mod doubt;
 mod ignore;
 mod options;
 mod plan;
@@ -19,6 +20,7 @@ mod reason;
 #[cfg(test)]
 mod tests;
 
+pub use doubt::{Doubt, Outcome, outcome};
 pub use options::flux_leaves;
 pub use plan::{Facts, Verdict, plan};
 pub use policy::{Application, Kustomization, Policy, Set};

@@ -1,7 +1,7 @@
 //! What has left for certain, and what may stand in something that could not be read.
 #![allow(clippy::unwrap_used)]
 
-use portolan_effects::render::ApplicationInfo;
+use portolan_effects::{render::ApplicationInfo, store::Store};
 use portolan_model::{Origin, Source};
 use serde_json::json;
 
@@ -63,7 +63,15 @@ impl Case {
     }
 
     fn is_gone(&self, object: &ObjectKey) -> bool {
-        Doubt::new(&self.store, &self.unwanted, &self.whole).is_gone(self.store.get(object).unwrap())
+        let doubt = Doubt {
+            followed: self.whole.applications.iter().map(|app| &app.key).collect(),
+            unwanted: &self.unwanted,
+            live: &|key| self.store.get(key).map(|stored| &stored.object.origin),
+            refused: &|key| self.whole.refused.contains_key(key),
+            unsure: &self.whole.unsure,
+            unsure_files: &self.whole.unsure_files,
+        };
+        doubt.is_gone(object, &self.store.get(object).unwrap().object.origin)
     }
 }
 

@@ -11,10 +11,10 @@ use std::{
     sync::Arc,
 };
 
-use portolan_model::{Instant, Object, ObjectKey, Origin, yaml};
+use portolan_model::{Instant, Name, Object, ObjectKey, Origin, Source, yaml};
 use serde_json::{Value, json};
 
-use super::{Facts, Policy, Verdict, plan};
+use super::{Doubt, Facts, Policy, Reason, Verdict, outcome, plan};
 
 /// `team` is an Application, `set/teams`, `ks/team`, `hr/team` and `file/x` are what they say.
 fn owner(text: &str) -> ObjectKey {
@@ -96,13 +96,70 @@ fn answer(case: &Value) -> String {
     out
 }
 
+/// What of `unwanted` has left for certain; with `verdicts`, what follows for those.
+fn doubt(case: &Value) -> String {
+    let list = |field: &str| case[field].as_array().cloned().unwrap_or_default();
+    let texts = |field: &str| -> BTreeSet<String> {
+        list(field).iter().map(|text| text.as_str().unwrap().to_owned()).collect()
+    };
+    let objects = |field: &str| -> BTreeMap<ObjectKey, Origin> {
+        let origin = |one: &Value| {
+            let source = one["file"].as_str().map(|file| Source { file: file.into(), line: 1 });
+            let object = object(&one["object"], one["by"].as_str());
+            (object.key, Origin { source, ..object.origin })
+        };
+        list(field).iter().map(origin).collect()
+    };
+    let owners = |names: &Value| -> BTreeSet<ObjectKey> {
+        names.as_array().into_iter().flatten().map(|name| owner(name.as_str().unwrap())).collect()
+    };
+    let (followed, unwanted) = (owners(&case["followed"]), objects("unwanted"));
+    let live: BTreeMap<ObjectKey, Origin> = objects("live").into_iter().chain(unwanted.clone()).collect();
+    let (refused, unsure) = (texts("refused"), texts("unsure").iter().map(|name| Name::new(name)).collect());
+    let doubt = Doubt {
+        followed: followed.iter().collect(),
+        unwanted: &unwanted.keys().cloned().collect(),
+        live: &|key| live.get(key),
+        refused: &|key| refused.contains(&key.to_string()),
+        unsure: &unsure,
+        unsure_files: &texts("unsureFiles"),
+    };
+    let mut out = String::new();
+    let mut doubted = BTreeMap::new();
+    for (key, origin) in &unwanted {
+        let gone = doubt.is_gone(key, origin);
+        let _ = writeln!(out, "{key}: {}", if gone { "has left" } else { "in doubt" });
+        if !gone && let Some(by) = origin.owner.as_deref() {
+            doubted.insert(by.clone(), key.clone());
+        }
+    }
+    let verdicts = &case["verdicts"];
+    let goes = owners(&verdicts["goes"]).into_iter().map(|key| (key, Verdict::Goes));
+    let unread = owners(&verdicts["unread"]).into_iter();
+    let unread = unread.map(|key| (key.clone(), Verdict::Stays(Reason::Unread(key))));
+    let by_hand = owners(&verdicts["byHand"]).into_iter().map(|key| (key, Verdict::Stays(Reason::ByHand)));
+    let outcome = outcome(goes.chain(unread).chain(by_hand).collect(), &doubt.followed, &doubted);
+    for key in outcome.go {
+        let _ = writeln!(out, "{key} is removed");
+    }
+    for (key, reason) in outcome.kept {
+        let _ = writeln!(out, "{key} stays: {reason}");
+    }
+    out
+}
+
 #[test]
 fn cases() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gitops/sync/testdata");
+    check("", 6, answer);
+    check("doubt", 4, doubt);
+}
+
+fn check(folder: &str, least: usize, answer: fn(&Value) -> String) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/gitops/sync/testdata").join(folder);
     let mut names: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|end| end == "yaml"));
     names.sort();
-    assert!(names.len() >= 6, "{names:?}");
+    assert!(names.len() >= least, "{names:?}");
     let mut wrong = Vec::new();
     for path in names {
         let (documents, errors) = yaml::load(&std::fs::read_to_string(&path).unwrap());

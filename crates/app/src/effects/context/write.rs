@@ -4,12 +4,13 @@ use portolan_core::world;
 use portolan_effects::store::{Write, Written};
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
 
-use super::{Driver, now};
+use super::Context;
+use crate::effects::now;
 
-impl Driver {
+impl Context {
     /// Writes, and puts the facts that follow. Gives what could not be written, for the caller to show with what else
     /// it knows about the same objects.
-    pub(super) fn write(&mut self, writes: Vec<Write>) -> Vec<Problem> {
+    pub fn write(&mut self, writes: Vec<Write>) -> Vec<Problem> {
         let targets: Vec<ObjectKey> = writes.iter().map(|write| write.key().clone()).collect();
         let damaged = self.store.damaged().len();
         let written = match self.store.write(writes, now()) {
@@ -36,12 +37,11 @@ impl Driver {
             }
         };
         if std::mem::take(&mut self.broken) {
-            self.issue_again();
+            self.recovered = true;
+            self.facts = true;
         }
-        if self.store.damaged().len() < damaged {
-            // What is told of them is found anew.
-            self.reload();
-        }
+        // What is told of damaged rows is found anew.
+        self.reread |= self.store.damaged().len() < damaged;
         let mut problems = Vec::new();
         for (key, written) in targets.into_iter().zip(written) {
             match written {
@@ -61,23 +61,30 @@ impl Driver {
                     hint: "remove one of the two writers".into(),
                 }),
             }
-            self.reaction.written += 1;
+            self.written += 1;
             self.facts = true;
         }
         problems
     }
 
-    /// Writes what Portolan makes itself; what could not be written is a finding on the object.
-    pub(super) fn write_own(&mut self, writes: Vec<Write>) {
-        for problem in self.write(writes) {
+    /// Writes what Portolan makes itself; what could not be written is a finding on the object. `false` if the store
+    /// refused it, and not only another manager.
+    pub fn write_own(&mut self, writes: Vec<Write>) -> bool {
+        if writes.is_empty() {
+            return true;
+        }
+        let problems = self.write(writes);
+        let taken = problems.iter().all(|problem| problem.code != Code(102));
+        for problem in problems {
             self.own_problems.insert(problem.object.clone());
             self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
             self.facts = true;
         }
+        taken
     }
 
     /// Puts the facts of an object as it stands in the store.
-    pub(super) fn put_stored(&mut self, key: &ObjectKey) {
+    pub fn put_stored(&mut self, key: &ObjectKey) {
         let Some(stored) = self.store.get(key) else { return };
         // A copy shares the text and takes the tree with it: of a whole repository they would all stand at once.
         let object = stored.object.clone();

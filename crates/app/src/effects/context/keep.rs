@@ -2,11 +2,11 @@
 
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems};
 
-use super::Driver;
+use super::Context;
 
-impl Driver {
+impl Context {
     /// Writes a file of the state directory; what cannot be written now is written later.
-    pub(super) fn keep(&mut self, file: &'static str, bytes: Vec<u8>) {
+    pub fn keep(&mut self, file: &'static str, bytes: Vec<u8>) {
         let path = self.state.path().join(file).display().to_string();
         let key = ObjectKey::new("", "File", "", path.clone());
         if let Err(error) = self.state.write(file, &bytes) {
@@ -31,7 +31,7 @@ impl Driver {
     }
 
     /// Tries again what could not be written.
-    pub(super) fn keep_again(&mut self) {
+    pub fn keep_again(&mut self) {
         for (file, bytes) in self.unkept.clone() {
             self.keep(file, bytes);
         }

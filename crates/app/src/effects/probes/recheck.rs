@@ -14,9 +14,14 @@ use portolan_core::{
 };
 use portolan_effects::probe::{Lane, Outcomes, probe};
 use portolan_model::{Name, NamespacedName};
-use tokio::sync::mpsc;
+use tokio::time::Instant;
 
-use super::{Driver, Event};
+use super::{
+    Probes,
+    facts::Answer,
+    run::{lane_roots, place_of},
+};
+use crate::effects::{Context, inbox::Answers};
 
 /// Between two beats, and at most so much more, so that instances of a machine do not beat together.
 const BEAT: Duration = Duration::from_millis(4_500);
@@ -27,15 +32,19 @@ const SAMPLE: usize = 16;
 /// Hosts of a lane are those that have this in common.
 type Common = (ListenerKey, Option<NamespacedName>);
 
-/// Starts the beat; it ends with the driver.
-pub fn start(events: mpsc::UnboundedSender<Event>) {
+/// How many there have been.
+#[derive(Default)]
+pub struct Beat(usize);
+
+/// Starts the beat; it ends with the effect.
+pub fn start(answers: Answers<Answer>) {
     tokio::spawn(async move {
         loop {
             // Nothing depends on how random it is.
             let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
             let part = nanos.map_or(0, |since| since.subsec_nanos() % 1_000);
             tokio::time::sleep(BEAT + JITTER * part / 1_000).await;
-            if events.send(Event::Recheck).is_err() {
+            if !answers.send(Answer::Beat) {
                 return;
             }
         }
@@ -48,54 +57,55 @@ fn sample(hosts: usize, beat: usize) -> impl Iterator<Item = usize> {
     (0..taken).map(move |n| if hosts > SAMPLE { (beat * SAMPLE + n) % hosts } else { n })
 }
 
-impl Driver {
+impl Probes {
     /// Asks some hosts of each lane again.
-    pub(super) fn recheck(&mut self) {
-        self.beat = self.beat.wrapping_add(1);
+    pub(super) fn recheck(&mut self, cx: &Context) {
+        self.beat.0 = self.beat.0.wrapping_add(1);
         let mut lanes: BTreeMap<Common, Vec<Name>> = BTreeMap::new();
-        for entry in self.engine.rows::<EntryPoint>().filter(|entry| entry.probe) {
+        for entry in cx.engine.rows::<EntryPoint>().filter(|entry| entry.probe) {
             let common =
                 (entry.listener.clone(), entry.certificate.as_ref().map(|(secret, _)| secret.clone()));
             lanes.entry(common).or_default().push(entry.key.clone());
         }
         for hosts in lanes.into_values() {
-            let asked: Vec<Name> = sample(hosts.len(), self.beat)
+            let asked: Vec<Name> = sample(hosts.len(), self.beat.0)
                 .map(|n| hosts[n].clone())
-                .filter(|host| self.answered(host))
+                .filter(|host| self.answered(host, cx))
                 .collect();
-            let Some(place) = asked.first().and_then(|host| self.place_of(host)) else { continue };
-            let Some(roots) = self.lane_roots(place.2.as_ref()) else { continue };
+            let Some(place) = asked.first().and_then(|host| place_of(host, cx)) else { continue };
+            let Some(roots) = lane_roots(place.2.as_ref(), cx) else { continue };
             let hosts = asked.into_iter().map(|host| (host.clone(), host.to_string())).collect();
             let lane = Lane { address: place.0, roots, hosts, connections: 1 };
-            let (events, permits) = (self.events.clone(), Arc::clone(&self.probes));
-            tokio::spawn(probe(lane, permits, move |outcomes| drop(events.send(Event::Rechecked(outcomes)))));
+            let (answers, permits) = (self.inbox.answers(), Arc::clone(&self.connections));
+            tokio::spawn(probe(lane, permits, move |seen| {
+                answers.send(Answer::Rechecked(seen));
+            }));
         }
     }
 
     /// Whether it has answered, and is not being asked already.
-    fn answered(&self, host: &Name) -> bool {
-        !self.probing.contains_key(host)
-            && !self.to_probe.contains(host)
-            && self.engine.get::<Probe>(host).is_some_and(|probe| probe.state.is_ok())
+    fn answered(&self, host: &Name, cx: &Context) -> bool {
+        !self.hosts.is_open(host) && cx.engine.get::<Probe>(host).is_some_and(|probe| probe.state.is_ok())
     }
 
     /// Takes what was seen. What has failed is asked once more, as for the first time, before anything is said.
-    pub(super) fn rechecked(&mut self, outcomes: &Outcomes<Name>) {
+    pub(super) fn rechecked(&mut self, outcomes: &Outcomes<Name>, cx: &Context) {
         let failed: Vec<&Name> =
             outcomes.iter().filter(|(_, state)| state.is_err()).map(|(host, _)| host).collect();
         let Some(first) = failed.first() else { return };
         let all = failed.len() == outcomes.len();
-        let lane = self.engine.get::<EntryPoint>(first).filter(|_| all);
+        let lane = cx.engine.get::<EntryPoint>(first).filter(|_| all);
         let mut again: Vec<Name> = failed.into_iter().cloned().collect();
         if let Some(lane) = lane {
-            let same = self.engine.rows::<EntryPoint>().filter(|entry| {
+            let same = cx.engine.rows::<EntryPoint>().filter(|entry| {
                 entry.probe && entry.listener == lane.listener && entry.certificate == lane.certificate
             });
             again.extend(same.map(|entry| entry.key.clone()));
         }
-        let again: Vec<Name> = again.into_iter().filter(|host| self.answered(host)).collect();
-        self.to_probe.extend(again);
-        self.start_probes();
+        again.retain(|host| self.answered(host, cx));
+        for host in again {
+            self.hosts.renew(host, (), Instant::now());
+        }
     }
 }
 

@@ -1,0 +1,151 @@
+//! The development CA, which stands in for every ACME server and proves names through the embedded DNS, and its clients.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use portolan_core::dns::observe::last_two_labels;
+use portolan_effects::{
+    acme::{AccountKey, Challenges, Client, NotedChallenges, ProviderChallenges, Reach},
+    acme_ca::{self, DevCa, Handle, Settings},
+    dns::{DnsProvider, DurableDns},
+    state_dir::StateDir,
+};
+use portolan_model::{
+    Name, NamespacedName, Redacted,
+    dns::zone_for,
+    input::{Issuer, IssuerSpec, Secret},
+};
+
+use super::{Context, now};
+
+/// File of the state directory that holds the development CA.
+const FILE: &str = "development-ca.pem";
+
+/// The embedded development CA.
+pub struct Ca {
+    server: Handle,
+    /// Root of what it signs, PEM.
+    root: String,
+    dns: Arc<DurableDns>,
+    challenges: Arc<dyn Challenges>,
+    clients: BTreeMap<NamespacedName, Arc<Client>>,
+}
+
+impl Ca {
+    /// Starts the development CA of this state; it is made at the first start.
+    ///
+    /// # Errors
+    /// When it cannot be read, made, kept, or cannot listen.
+    pub async fn start(listen: SocketAddr, dns: Arc<DurableDns>, state: &StateDir) -> anyhow::Result<Self> {
+        anyhow::ensure!(
+            listen.ip().is_loopback() || listen.ip().is_unspecified(),
+            "--acme-listen {listen} is not a loopback address; the development CA vouches for any name"
+        );
+        let path = state.path().join(FILE);
+        let kept = match std::fs::read(&path) {
+            Ok(bytes) => {
+                let kept = DevCa::from_pem(&Redacted::new(bytes))
+                    .with_context(|| format!("the development CA in {} cannot be used", path.display()))?;
+                // Renewed a year before its end: what it signs lasts 90 days.
+                Some(kept).filter(|ca| ca.not_after().plus_millis(-365 * 86_400_000) > now())
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        };
+        let ca = if let Some(ca) = kept {
+            ca
+        } else {
+            let made = DevCa::generate(now())?;
+            state.write(FILE, made.to_pem()?.expose()).context("the development CA cannot be kept")?;
+            made
+        };
+        let root = ca.root_pem();
+        let settings = Settings::new(listen, dns.servers());
+        let server = acme_ca::serve(ca, settings, Arc::new(now))
+            .await
+            .with_context(|| crate::instance::taken("--acme-listen", listen, state.path()))?;
+        let challenges = Arc::new(ProviderChallenges::new(Arc::clone(&dns) as Arc<dyn DnsProvider>));
+        let challenges = NotedChallenges::open(challenges, state.path())?;
+        // The CA that made these orders ended with its process, so none of them is taken up again.
+        challenges.purge().await;
+        let challenges = Arc::new(challenges);
+        Ok(Self { server, root, dns, challenges, clients: BTreeMap::new() })
+    }
+
+    /// Its directory, as its own host names it.
+    pub fn directory(&self) -> String {
+        self.server.directory_url()
+    }
+
+    /// Where TXT values are written.
+    pub fn challenges(&self) -> Arc<dyn Challenges> {
+        Arc::clone(&self.challenges)
+    }
+
+    /// Where the development CA listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.local_addr()
+    }
+
+    /// Sees to it that the embedded DNS has a zone for a name: the last two labels where no zone holds it.
+    pub fn hold(&self, name: &str) -> Result<(), String> {
+        let name = name.strip_prefix("*.").unwrap_or(name);
+        if zone_for(name, &self.dns.zone_names()).is_some() {
+            return Ok(());
+        }
+        let zone = last_two_labels(name).ok_or_else(|| format!("{name} is not a domain name"))?;
+        self.dns.add_zone(&zone).map_err(|error| error.to_string())
+    }
+
+    /// Root of what it signs, PEM.
+    pub fn root(&self) -> &str {
+        &self.root
+    }
+}
+
+impl Context {
+    /// The client of an account, whose key stands in a Secret as cert-manager keeps it.
+    pub fn client(&mut self, account_key: &NamespacedName, entry: &Name) -> Result<Arc<Client>, String> {
+        let secret = self.engine.get::<Secret>(account_key);
+        let pem = secret.as_ref().and_then(|s| s.data.get(entry));
+        let pem = pem.ok_or_else(|| format!("Secret {account_key} holds no account key ({entry})"))?;
+        let key = AccountKey::from_pem(pem)
+            .map_err(|error| format!("the account key in Secret {account_key}: {error}"))?;
+        if let Some(client) = self.ca.clients.get(account_key)
+            && client.thumbprint() == key.thumbprint()
+        {
+            return Ok(Arc::clone(client));
+        }
+        let reach = Reach::Only(self.ca.server.client_addr());
+        let client = Client::new(key, &self.ca.root, reach).map_err(|error| error.to_string())?;
+        let client = Arc::new(client);
+        self.ca.clients.insert(account_key.clone(), Arc::clone(&client));
+        Ok(client)
+    }
+
+    /// What stands in for something else around ACME, one sentence each.
+    pub fn acme_substitutions(&self) -> Vec<String> {
+        let mut providers: BTreeSet<Name> = BTreeSet::new();
+        let mut lines = Vec::new();
+        for issuer in self.engine.rows::<Issuer>() {
+            if let IssuerSpec::Acme { server, solvers, .. } = &issuer.spec {
+                lines.push(format!(
+                    "ACME server {server} of {} is the embedded development CA at {}",
+                    issuer.key,
+                    self.ca.address()
+                ));
+                providers.extend(solvers.iter().filter_map(|solver| solver.dns01.clone()));
+            }
+        }
+        lines.extend(
+            providers.into_iter().map(|provider| {
+                format!("DNS provider {provider} of ACME solvers is the embedded DNS server")
+            }),
+        );
+        lines
+    }
+}

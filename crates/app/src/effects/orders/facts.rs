@@ -1,0 +1,47 @@
+//! What an answer becomes.
+
+use std::sync::Arc;
+
+use portolan_core::certificates::{
+    acme::{Failure, OrderState},
+    rows::OrderProgress,
+};
+use portolan_effects::converge::{Mark, Ticket};
+use portolan_model::NamespacedName;
+
+use super::Orders;
+use crate::effects::{Context, issuance::Made};
+
+/// What comes back.
+pub enum Answer {
+    /// The request, PEM.
+    Requested(Mark<NamespacedName>, String),
+    /// How far it is.
+    Ordered(Mark<NamespacedName>, Box<OrderState>),
+    Issued(Ticket<NamespacedName>, Result<Box<Made>, String>),
+    Failed(Ticket<NamespacedName>, Failure),
+}
+
+impl Orders {
+    pub(super) fn take_answers(&mut self, cx: &mut Context) {
+        while let Some(answer) = self.inbox.next() {
+            match answer {
+                Answer::Requested(mark, request) => self.issuances.requested(&mark, request, cx),
+                Answer::Ordered(mark, state) => self.ordered(mark, *state, cx),
+                Answer::Issued(ticket, result) => self.issuances.made(ticket, result, cx),
+                // The pause that `Failure::retry_at` names spares the limits of public servers; the embedded one has none, so
+                // the room's own pause is enough.
+                Answer::Failed(ticket, failure) => {
+                    self.issuances.failed(ticket, failure.reason.code(), failure.detail, cx);
+                }
+            }
+        }
+    }
+
+    /// Notes how far an order is.
+    fn ordered(&self, mark: Mark<NamespacedName>, state: OrderState, cx: &mut Context) {
+        let Some(revision) = self.issuances.current(&mark).map(|wanted| wanted.revision) else { return };
+        cx.engine.put(OrderProgress { key: (mark.key, revision), state: Arc::new(state) });
+        cx.facts = true;
+    }
+}
