@@ -93,6 +93,10 @@ fn parts(store: &[u8]) -> Result<(u32, Vec<u8>, Vec<u8>), ASN1Error> {
             if reader.next().read_oid()? != data {
                 return Err(ASN1Error::new(ASN1ErrorKind::Invalid));
             }
+            #[allow(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method's name alone is not general enough in lifetimes"
+            )]
             reader.next().read_tagged(Tag::context(0), |reader| reader.read_bytes())
         })
     })?;

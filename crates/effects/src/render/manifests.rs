@@ -142,7 +142,7 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     let looks = ["apiVersion", "metadata"].iter().any(|field| text.contains(field));
     // Nor is it in a folder that nobody applies as it is: a template of another program (Jinja) stands there for that program.
     let other = application.is_empty() && text.lines().any(|line| line.trim_start().starts_with("{%"));
-    let looks = looks && !(other && !errors.is_empty());
+    let looks = looks && (errors.is_empty() || !other);
     if !looks {
         out.no_manifest = (!errors.is_empty()).then(|| file.clone());
     }

@@ -234,9 +234,10 @@ fn given(sealed: &SealedSecret, values: &BTreeMap<Name, Redacted>) -> Redacted {
 
 /// Each template called with a copy of all values; what they come to in base64.
 fn calls(texts: usize) -> String {
-    let calls: String = (0..texts)
+    let calls: Vec<String> = (0..texts)
         .map(|n| format!(" (include \"sealed/templates/_t{n}.tpl\" (deepCopy $v) | b64enc)"))
         .collect();
+    let calls = calls.concat();
     format!(
         "{{{{- $v := dict }}}}{{{{- range $key, $value := .Values.values }}}}{{{{- $_ := set $v $key (b64dec $value) }}}}{{{{- end }}}}\n\
          {{{{ dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {KIND:?} \"metadata\" (dict \"name\" \"texts\") \"texts\" (list{calls}) | toJson }}}}\n"

@@ -253,16 +253,9 @@ impl Pattern {
             }
             if skips {
                 skips = false;
-                match path.iter().position(|name| glob.matches(name)) {
-                    Some(at) => {
-                        matched = true;
-                        path = &path[at + 1..];
-                    }
-                    None => {
-                        matched = false;
-                        path = &[];
-                    }
-                }
+                let at = path.iter().position(|name| glob.matches(name));
+                matched = at.is_some();
+                path = at.map_or(&[], |at| &path[at + 1..]);
             } else {
                 if !glob.matches(path[0]) {
                     return false;
