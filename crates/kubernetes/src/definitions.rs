@@ -112,7 +112,7 @@ impl Definitions {
                 if token.is_empty() { String::new() } else { format!("&continue={}", segment(&token)) };
             let listed = api.page(&format!("{PATH}?limit={page}{more}"), Much::Metadata).await?;
             listed["items"].as_array().into_iter().flatten().for_each(|item| all.put(item));
-            token = listed["metadata"]["continue"].as_str().unwrap_or_default().to_owned();
+            listed["metadata"]["continue"].as_str().unwrap_or_default().clone_into(&mut token);
             if token.is_empty() {
                 return Ok((all, door::version(&listed)));
             }
@@ -146,7 +146,7 @@ impl Definitions {
                     let mut all = Self::clone(&told.borrow());
                     match what {
                         "DELETED" => {
-                            drop(all.known.remove(object["metadata"]["name"].as_str().unwrap_or_default()))
+                            drop(all.known.remove(object["metadata"]["name"].as_str().unwrap_or_default()));
                         }
                         _ => all.put(object),
                     }

@@ -38,7 +38,7 @@ pub enum Failure {
 /// When to come again where a 429 does not say it.
 const AFTER: Duration = Duration::from_secs(1);
 /// Longest wait that a server's word is followed for.
-const LONGEST: Duration = Duration::from_secs(120);
+const LONGEST: Duration = Duration::from_mins(2);
 
 impl Failure {
     /// What an answer other than 2xx means. `body` is a `Status`, or whatever a proxy answered.

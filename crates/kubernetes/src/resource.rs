@@ -68,11 +68,14 @@ fn resources(group: &str, version: &str, list: &Value) -> Vec<Resource> {
         .collect()
 }
 
+/// Versions under which a kind is served, by group and kind.
+type Known = BTreeMap<(Name, Name), Vec<Resource>>;
+
 /// Asks what is served. What was found for writes is remembered until the server says that it is not there.
 #[derive(Clone)]
 pub(crate) struct Discovery {
     api: Api,
-    known: Arc<Mutex<BTreeMap<(Name, Name), Vec<Resource>>>>,
+    known: Arc<Mutex<Known>>,
 }
 
 impl Discovery {

@@ -146,6 +146,9 @@ fn report(file: &Path, documents: usize, rows: &[Row]) {
         GOALS.1,
         GOALS.2 >> 20,
     );
-    rows.iter().for_each(|row| text += &format!("{}\n", line(row)));
+    for row in rows {
+        text += &line(row);
+        text.push('\n');
+    }
     fs::write(file, text).unwrap();
 }

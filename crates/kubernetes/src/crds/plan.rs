@@ -98,7 +98,7 @@ fn lost(live: &Value, ours: &Value) -> Option<String> {
         }
         let schema = "/schema/openAPIV3Schema";
         if let (Some(there), Some(mine)) = (version.pointer(schema), mine.pointer(schema))
-            && let Some(field) = field(there, mine, String::new())
+            && let Some(field) = field(there, mine, "")
         {
             return Some(format!("the field {field} in {name}"));
         }
@@ -107,20 +107,20 @@ fn lost(live: &Value, ours: &Value) -> Option<String> {
 }
 
 /// A field of one schema that another does not have.
-fn field(there: &Value, mine: &Value, path: String) -> Option<String> {
+fn field(there: &Value, mine: &Value, path: &str) -> Option<String> {
     if mine["x-kubernetes-preserve-unknown-fields"] == true {
         return None;
     }
     for (name, schema) in there["properties"].as_object().into_iter().flatten() {
         let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         let Some(of_mine) = mine["properties"].get(name) else { return Some(path) };
-        if let Some(found) = field(schema, of_mine, path) {
+        if let Some(found) = field(schema, of_mine, &path) {
             return Some(found);
         }
     }
     for (inner, mark) in [("items", "[]"), ("additionalProperties", ".*")] {
         if let (Some(there), Some(mine)) = (there.get(inner), mine.get(inner))
-            && let Some(found) = field(there, mine, format!("{path}{mark}"))
+            && let Some(found) = field(there, mine, &format!("{path}{mark}"))
         {
             return Some(found);
         }

@@ -142,7 +142,7 @@ impl Stream {
     async fn watch(&self, from: &mut u64, bury: &mut Option<Instant>) -> (Ended, bool) {
         let path = self.resource.path(&self.scope.namespace);
         // Ends of watches are spread over a minute and more, as the servers' own clients do.
-        let seconds = 240 + jitter(std::time::Duration::from_secs(120)).as_secs();
+        let seconds = 240 + jitter(std::time::Duration::from_mins(2)).as_secs();
         let path = format!(
             "{path}?watch=true&allowWatchBookmarks=true&resourceVersion={from}&timeoutSeconds={seconds}"
         );
@@ -190,7 +190,7 @@ impl Stream {
             let version = door::version(&object);
             match event["type"].as_str() {
                 Some("ADDED" | "MODIFIED") => {
-                    self.shared.cache.put(self.object(object).into_iter().collect())
+                    self.shared.cache.put(self.object(object).into_iter().collect());
                 }
                 Some("DELETED") => match self.leaving().await {
                     Ok(true) => return Ended::Leaving,

@@ -136,10 +136,12 @@ impl Statuses {
                 continue;
             }
             tokio::select! {
-                Some(done) = running.join_next() => match done {
-                    Ok(key) => drop(busy.remove(&key)),
+                Some(done) = running.join_next() => if let Ok(key) = done {
+                    busy.remove(&key);
+                } else {
                     // Which one it was is not known: none is.
-                    Err(_) => { running.abort_all(); busy.clear(); }
+                    running.abort_all();
+                    busy.clear();
                 },
                 woken = wake.changed() => if woken.is_err() { return },
             }
