@@ -21,7 +21,7 @@ fn key(name: &str) -> ObjectKey {
 
 fn options() -> Options {
     Options {
-        silence: Duration::from_secs(60),
+        silence: Duration::from_mins(1),
         least_wait: Duration::from_millis(20),
         most_wait: Duration::from_secs(1),
         refused_wait: Duration::from_millis(200),
@@ -43,7 +43,7 @@ async fn eventually(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), wait).await.unwrap_or_else(|_| panic!("{what}"));
+    tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap_or_else(|_| panic!("{what}"));
 }
 
 async fn spec(store: &KubernetesStore, name: &str) -> Option<Value> {

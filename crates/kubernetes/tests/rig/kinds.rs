@@ -92,7 +92,7 @@ async fn what_does_not_come_back_is_gone_after_a_while() {
     let (_, place) = store.list(None).await.expect("listed");
     let mut watch = store.watch(place).await.expect("watched");
     api.create(DEFINITIONS, &defined).await.expect("a definition");
-    let told = tokio::time::timeout(std::time::Duration::from_secs(120), watch.next())
+    let told = tokio::time::timeout(std::time::Duration::from_mins(2), watch.next())
         .await
         .expect("told")
         .expect("told");

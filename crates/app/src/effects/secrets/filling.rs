@@ -53,13 +53,12 @@ impl Secrets {
             return Some(values);
         }
         let known = self.filling.done.get(&row.key).filter(|(of, _)| of.sealed == row.sealed);
-        let executed = match known.map(|(_, executed)| executed.clone()) {
-            Some(executed) => executed,
-            None => {
-                let executed = self.execute(row, values, cx)?;
-                self.filling.done.insert(row.key.clone(), (Arc::clone(row), executed.clone()));
-                executed
-            }
+        let executed = if let Some(executed) = known.map(|(_, executed)| executed.clone()) {
+            executed
+        } else {
+            let executed = self.execute(row, values, cx)?;
+            self.filling.done.insert(row.key.clone(), (Arc::clone(row), executed.clone()));
+            executed
         };
         match executed {
             Ok(values) => Some(values),
@@ -94,9 +93,7 @@ impl Secrets {
             let _ = answer.send(executed.clone());
             answers.send((wanted, executed));
         });
-        if cx.patience.is_none() {
-            return None;
-        }
+        cx.patience?;
         let executed = made.recv_timeout(PATIENCE).ok()?;
         self.filling.under_way.remove(&row.key);
         Some(executed)
