@@ -47,6 +47,9 @@ fn the_reference_names_every_verb_and_flag_and_no_others() {
         if verb == "charts" {
             text += &help(&["charts", "lock"]);
         }
+        if verb == "crds" {
+            text += &help(&["crds", "apply"]);
+        }
         all.extend(flags(&text));
     }
     // What the programs are told that are stood in for, and those of other programs.
