@@ -291,7 +291,7 @@ fn mistakes_say_what_to_do() {
         (plain(&["dns", "a.example.com", "MX"]), "possible values: a, aaaa, cname, txt"),
         (plain(&["renew"]), "<CERTIFICATE>"),
         (plain(&["renew", "web"]), "portolan get certificates"),
-        (plain(&["renew", "a/b/c"]), "write NAME or NAMESPACE/NAME"),
+        (plain(&["renew", "a/b/c"]), "a is no Certificate: write NAMESPACE/NAME of one"),
         (plain(&["down", "now"]), "unexpected argument 'now'"),
         (plain(&["completion"]), "<SHELL>"),
         (plain(&["man", &file]), "manual pages cannot be written"),

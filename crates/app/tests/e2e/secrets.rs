@@ -187,8 +187,11 @@ fn a_sealed_certificate_serves_and_never_reaches_the_disk() {
 
     // Removed from the repository: the Secret and its mirror go, and the listener's chain with them.
     std::fs::remove_file(instance.dir.path().join("sealed.yaml")).unwrap();
-    let gone = instance.reach(HOST, "pending");
-    assert!(gone["message"].as_str().unwrap().contains("not there yet"), "{gone}");
+    // The answer of the DNS server may be waited for once more before that.
+    instance.wait("the host to say that its Secret is gone", || {
+        let entry = instance.entry(HOST)?;
+        (entry["state"] == "pending" && entry["message"].as_str()?.contains("not there yet")).then_some(())
+    });
     answers(&instance, "app1.dev.example.com");
     let output = instance.run(&["down"]);
     assert!(output.status.success() && !names(pid, instance.state.path()));
