@@ -6,8 +6,7 @@ use anyhow::{Context as _, bail};
 use clap::{Subcommand, ValueEnum};
 use portolan_kubernetes::{
     Api,
-    config::KubeConfigOptions,
-    connect,
+    cluster::{self, Cluster},
     crds::{self, Definition, Outcome},
 };
 
@@ -91,19 +90,9 @@ fn chosen(which: &Which) -> anyhow::Result<Vec<Definition>> {
 
 async fn apply(args: Apply) -> anyhow::Result<u8> {
     let definitions = chosen(&args.which)?;
-    let config = match args.context {
-        Some(context) => {
-            let options = KubeConfigOptions { context: Some(context.clone()), ..KubeConfigOptions::default() };
-            portolan_kubernetes::Config::from_kubeconfig(&options)
-                .await
-                .with_context(|| format!("the context {context} of the kubeconfig cannot be used"))?
-        }
-        None => portolan_kubernetes::Config::infer()
-            .await
-            .context("no cluster is named: there is no kubeconfig that can be used (KUBECONFIG, ~/.kube/config), and this is no Pod")?,
-    };
-    let server = config.cluster_url.to_string();
-    let api = Api::new(connect(config).map_err(|why| anyhow::anyhow!("{why}"))?);
+    let Cluster { server, client } =
+        cluster::named(args.context.as_deref()).await.map_err(|why| anyhow::anyhow!("{why}"))?;
+    let api = Api::new(client);
     api.get("/version").await.with_context(|| format!("the API server at {server} cannot be asked"))?;
     let mut failed = false;
     for definition in definitions {

@@ -196,11 +196,17 @@ async fn collect(body: Body, patience: Duration) -> Result<Vec<u8>, Failure> {
 
 /// An error with its causes: the outermost alone says only that a request failed.
 fn words(error: &(dyn std::error::Error + 'static)) -> Arc<str> {
-    let mut text = error.to_string();
-    let mut cause = error.source();
+    let mut text = String::new();
+    let mut cause = Some(error);
     while let Some(error) = cause {
+        // A plugin's output stands in it.
+        if let Some(why) = error.downcast_ref() {
+            return crate::cluster::of_credentials(why).into();
+        }
         let more = error.to_string();
-        if !text.ends_with(&more) {
+        if text.is_empty() {
+            text = more;
+        } else if !text.ends_with(&more) {
             text = format!("{text}: {more}");
         }
         cause = error.source();

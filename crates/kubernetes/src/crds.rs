@@ -112,18 +112,21 @@ async fn attempt(api: &Api, definition: &Definition, pretend: bool) -> Result<Ou
     let path = format!("{path}/{}", object["metadata"]["name"].as_str().unwrap_or_default());
     let live = api.find(&path, Much::Whole).await?;
     let plan = plan::plan(live.as_ref(), definition);
-    let (uid, outcome) = match plan {
+    // What somebody else brings in this moment is not overwritten: the server refuses the older state.
+    let seen = |live: &Value| (live["metadata"]["uid"].clone(), live["metadata"]["resourceVersion"].clone());
+    let (state, outcome) = match plan {
         Plan::Keep(why) => return Ok(Outcome::Kept(why)),
         Plan::Unchanged => return Ok(Outcome::Unchanged),
         Plan::Create => (None, Outcome::Created),
-        Plan::Replace => (live.as_ref().map(|live| live["metadata"]["uid"].clone()), Outcome::Replaced),
+        Plan::Replace => (live.as_ref().map(seen), Outcome::Replaced),
     };
     if pretend {
         return Ok(outcome);
     }
     let mut body = plan::marked(definition);
-    if let Some(uid) = uid {
+    if let Some((uid, version)) = state {
         body["metadata"]["uid"] = uid;
+        body["metadata"]["resourceVersion"] = version;
     }
     // Whoever brought the older one has its fields; a newer one is what all of them want.
     let force = live.is_some();

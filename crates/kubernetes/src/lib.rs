@@ -15,6 +15,7 @@
 pub mod backoff;
 mod cache;
 pub mod client;
+pub mod cluster;
 mod content;
 pub mod crds;
 mod definitions;

@@ -110,8 +110,8 @@ impl Checkout {
         let read = |path: &Path| {
             let path = self.root.join(path);
             self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&path);
-            // Flux reads it as it is on disk.
-            read_text(&path).ok()
+            // Flux reads it as it is on disk, whatever its bytes are.
+            self::read(&path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         };
         let any = || {
             self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&self.root);
