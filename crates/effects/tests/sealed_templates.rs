@@ -78,7 +78,9 @@ fn templates_come_to_what_the_controller_makes_of_them() {
 /// The sentences of a failure.
 fn failed(templates: &Templates, template: &[(&str, &str)]) -> BTreeMap<Name, String> {
     let made: Executed = templates.execute(&sealed(template), values(&[("user", MARKER.as_bytes())]));
-    made.unwrap_err()
+    let failed = made.unwrap_err();
+    assert!(!failed.again, "it fails each time: {failed:?}");
+    failed.why
 }
 
 #[test]
@@ -90,6 +92,7 @@ fn a_failure_says_where_and_nothing_of_a_value() {
         ("ok\n{{ if .user }}", "line 2: unexpected EOF"),
         ("{{ lookup \"v1\" \"Secret\" \"n\" \"s\" }}", "function \"lookup\" not defined"),
         ("{{ env \"HOME\" }}", "function \"env\" not defined"),
+        ("{{ hasKey . \"user\" }}", "the function hasKey cannot take all values"),
         ("ok\n{{ fail .user }}", "it fails with the values"),
         ("{{ index .user 99999 }}", "it fails with the values"),
         ("{{ .user.field }}", "it fails with the values"),
@@ -107,6 +110,16 @@ fn a_failure_says_where_and_nothing_of_a_value() {
     assert!(failed(&templates, &[("long", &long)])["long"].contains("1 MiB"), "more than a Secret holds");
     let none = Templates::new(Err("helm was not found".to_owned()), "/proc/self/exe".into());
     assert!(failed(&none, &[("a", "{{ .user }}")])["a"].contains("helm was not found"));
+}
+
+/// One that cannot be run may come to something another time.
+#[test]
+fn an_engine_that_cannot_be_run_is_no_fault_of_the_template() {
+    let there = || Ok("/bin/sh".into());
+    let none = Templates::new(there(), "/nonexistent/portolan".into());
+    let failed = none.execute(&sealed(&[("a", "{{ .user }}")]), values(&[("user", MARKER.as_bytes())]));
+    let failed = failed.unwrap_err();
+    assert!(failed.again && failed.why["a"].contains("cannot be run"), "{failed:?}");
 }
 
 /// Whether a file below holds the marker, as it is or in base64.

@@ -25,7 +25,7 @@ use portolan_model::{
 use serde_json::Value;
 
 use super::{Context, Effect, GIT, Wake, now, wanted};
-use filling::Filling;
+use filling::{Filling, PATIENCE};
 
 /// Managers of what is opened and of what is mirrored.
 const OPENED: &str = Maker::Unsealed.manager();
@@ -61,6 +61,14 @@ impl Effect for Secrets {
 
     fn take(&mut self, cx: &mut Context) {
         self.take_executed(cx);
+    }
+
+    fn begin(&mut self, _cx: &mut Context) {
+        self.filling.begin();
+    }
+
+    fn due(&self) -> Option<tokio::time::Instant> {
+        self.filling.due()
     }
 
     fn is_busy(&self) -> bool {
@@ -101,21 +109,35 @@ impl Secrets {
                 delete(&mut writes, key, OPENED, cx);
             }
         }
-        let wanted = wanted::<UnsealWanted>(step, cx);
+        let (wanted, mut templated) = (wanted::<UnsealWanted>(step, cx), Vec::new());
         let sealed: Vec<_> = wanted.iter().map(|row| &row.sealed).collect();
         for (row, result) in wanted.iter().zip(self.keys.unseal_all(&sealed)) {
             match result {
+                Ok(values) if sealed::is_templated(&row.sealed) => {
+                    self.filling.want(row, values);
+                    templated.push(Arc::clone(row));
+                }
                 Ok(values) => {
-                    let values = self.filled(row, values, cx);
-                    writes.extend(values.and_then(|values| opened(row, &values, cx)));
+                    self.filling.forget(&row.key);
+                    writes.extend(opened(row, &values, cx));
                 }
                 Err(failures) => {
+                    // What is being executed for an earlier text is not wanted any more: the Secret that is there stays.
+                    self.filling.forget(&row.key);
                     let (key, sealed, templates) = (row.key.clone(), row.sealed.clone(), BTreeMap::new());
                     cx.engine.put(UnsealFailure { key, sealed, failures, templates, immutable: false });
                 }
             }
             cx.facts = true;
         }
+        // Waited for only where a Secret is served that would be missed; for all of them together.
+        if let Some(until) = cx.patience {
+            let others = self.filling.wait(until.min(tokio::time::Instant::now() + PATIENCE));
+            templated.extend(others);
+            templated.sort_by(|a, b| a.key.cmp(&b.key));
+            templated.dedup_by(|a, b| a.key == b.key);
+        }
+        writes.extend(self.executed(templated, cx));
         writes
     }
 

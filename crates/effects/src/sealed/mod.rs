@@ -7,6 +7,7 @@
 mod certificate;
 mod cipher;
 mod document;
+mod dot;
 mod keys;
 mod secret;
 mod template;
@@ -26,7 +27,7 @@ pub use certificate::{CertificateError, SealingCertificate};
 pub use document::{SealError, Sealing, read_secrets, seal_secret};
 pub use keys::{Exposed, KeyFileError, SealingKeys};
 pub use secret::{fill, secret_object, unfill};
-pub use template::{Executed, Templates, is_templated};
+pub use template::{Executed, Templates, Unexecuted, is_templated};
 
 /// The values of a SealedSecret, or why for each that no key opens.
 pub type Unsealed = Result<BTreeMap<Name, Redacted>, BTreeMap<Name, Unopened>>;

@@ -14,6 +14,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_model::{Name, Redacted, input::SealedSecret, yaml};
 use serde_json::{Value, json};
 
+use super::dot;
 use crate::{
     confined::run::{self, Ended, Limits, Run},
     render::{helm::tidy, sets::strict::rewrite_for},
@@ -48,8 +49,17 @@ const MOST_ALONE: usize = 8;
 const UNSAID: &str =
     "it fails with the values that were sealed; what the engine says may quote them, and is not shown";
 
-/// What the templates come to, or why not for each that cannot be executed.
-pub type Executed = Result<BTreeMap<Name, Redacted>, BTreeMap<Name, String>>;
+/// What the templates come to, or why they do not.
+pub type Executed = Result<BTreeMap<Name, Redacted>, Unexecuted>;
+
+/// Templates that were not executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unexecuted {
+    /// Why, for each of them; never with a part of a value.
+    pub why: BTreeMap<Name, String>,
+    /// The engine was stopped or could not be run: another try may come to something. Else they fail each time.
+    pub again: bool,
+}
 
 /// Whether anything of it has to be executed.
 pub fn is_templated(sealed: &SealedSecret) -> bool {
@@ -85,7 +95,11 @@ impl Templates {
         if texts.is_empty() {
             return Ok(values);
         }
-        let all = |why: &str| Err(texts.iter().map(|(name, _)| ((*name).clone(), why.to_owned())).collect());
+        let every = |why: &str, again| {
+            let why = texts.iter().map(|(name, _)| ((*name).clone(), why.to_owned())).collect();
+            Err(Unexecuted { why, again })
+        };
+        let all = |why: &str| every(why, false);
         let helm = match &self.helm {
             Ok(helm) => helm,
             Err(why) => return all(&format!("{why}, which executes it")),
@@ -93,19 +107,25 @@ impl Templates {
         let (mut wrong, mut rewritten) = (BTreeMap::new(), Vec::new());
         for (name, text) in &texts {
             match rewrite_for(text, false, &known) {
-                Ok(text) => rewritten.push(text),
+                Ok(made) => match dot::refused(text) {
+                    Some(why) => drop(wrong.insert((*name).clone(), why)),
+                    None => rewritten.push(made),
+                },
                 Err(why) => drop(wrong.insert((*name).clone(), why)),
             }
         }
         if !wrong.is_empty() {
-            return Err(wrong);
+            return Err(Unexecuted { why: wrong, again: false });
         }
         let ended = match self.run(helm, &rewritten, Some(given(sealed, &values))) {
             Ok(ended) => ended,
-            Err(why) => return all(&why),
+            Err(why) => return every(&why, true),
         };
         if !ended.success {
-            return Err(self.why(helm, &texts, &rewritten, &|| given(sealed, &values)));
+            return match self.why(helm, &texts, &rewritten, &|| given(sealed, &values)) {
+                Ok(why) => Err(Unexecuted { why, again: false }),
+                Err(why) => every(&why, true),
+            };
         }
         let Some(made) = read(&Redacted::new(ended.stdout)).filter(|made| made.len() == texts.len()) else {
             return all("the engine gave nothing back");
@@ -166,32 +186,32 @@ impl Templates {
         ended.map_err(|stopped| format!("the engine {}", stopped.why))
     }
 
-    /// Why it failed: what is said without values, which can quote none; else which of them fail with the values.
+    /// Why it failed: what is said without values, which can quote none; else which of them fail with the values. An error where
+    /// the engine was stopped meanwhile.
     fn why(
         &self,
         helm: &Path,
         texts: &[(&Name, &str)],
         rewritten: &[String],
         values: &dyn Fn() -> Redacted,
-    ) -> BTreeMap<Name, String> {
+    ) -> Result<BTreeMap<Name, String>, String> {
         let of = |which: &[usize], why: &str| {
             which.iter().map(|n| (texts[*n].0.clone(), why.to_owned())).collect::<BTreeMap<_, _>>()
         };
         let all: Vec<usize> = (0..texts.len()).collect();
-        if let Ok(parsed) = self.run(helm, rewritten, None)
-            && !parsed.success
-        {
-            return match place(&tidy(&String::from_utf8_lossy(&parsed.stderr))) {
+        let parsed = self.run(helm, rewritten, None)?;
+        if !parsed.success {
+            return Ok(match place(&tidy(&String::from_utf8_lossy(&parsed.stderr))) {
                 Some((n, why)) if n < texts.len() => of(&[n], &why),
                 _ => of(&all, "it cannot be parsed"),
-            };
+            });
         }
         let alone = |n: &usize| {
             let run = self.run(helm, std::slice::from_ref(&rewritten[*n]), Some(values()));
             run.is_ok_and(|ended| !ended.success)
         };
         let failing: Vec<usize> = all.iter().take(MOST_ALONE).copied().filter(|n| alone(n)).collect();
-        of(if failing.is_empty() { &all } else { &failing }, UNSAID)
+        Ok(of(if failing.is_empty() { &all } else { &failing }, UNSAID))
     }
 }
 

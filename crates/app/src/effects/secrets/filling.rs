@@ -1,70 +1,151 @@
-//! Go templates of SealedSecrets, executed beside the driver: one that takes long delays its own Secret only. What they came to is
-//! kept in memory for as long as the SealedSecret says the same, so that what is written again is the same.
+//! Go templates of SealedSecrets, executed beside the driver, a few at a time. What they came to is kept in memory for as long as the
+//! SealedSecret says the same, so that what is written again is the same. A template that is wrong is not tried again; where the
+//! engine was stopped or could not be run, it is.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, mpsc},
+    thread,
     time::Duration,
 };
 
 use portolan_core::secrets::rows::{UnsealFailure, UnsealWanted};
-use portolan_effects::sealed::{self, Executed, Templates};
+use portolan_effects::{
+    converge::{Backoff, Converge, Limits, Ticket},
+    sealed::{Executed, Templates},
+    store::Write,
+};
 use portolan_model::{Name, NamespacedName, Redacted};
+use tokio::time::Instant;
 
 use super::{Secrets, opened};
-use crate::effects::{Context, Wake, inbox::Inbox};
+use crate::effects::{Context, Wake, seed};
 
-/// What an Envoy that serves since an earlier run must not miss is waited for at most that long.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// What an Envoy that serves since an earlier run must not miss is waited for at most that long in one step.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
+/// Engines at once: each takes a processor and some memory, and more of them than processors only make each other late.
+const MOST: usize = 4;
+const BACKOFF: Backoff = Backoff { first: Duration::from_secs(5), longest: Duration::from_mins(5) };
+
+type Values = BTreeMap<Name, Redacted>;
+type Answer = (Ticket<NamespacedName>, Executed);
 
 /// What is being executed, and what came of it.
 pub(super) struct Filling {
     templates: Templates,
-    inbox: Inbox<(Arc<UnsealWanted>, Executed)>,
-    under_way: BTreeMap<NamespacedName, Arc<UnsealWanted>>,
+    rows: Converge<NamespacedName, Arc<UnsealWanted>>,
+    /// What is executed over, until that has come to its end.
+    values: BTreeMap<NamespacedName, Values>,
+    /// Rows that were not tried yet.
+    untried: BTreeSet<NamespacedName>,
+    /// What came last.
     done: BTreeMap<NamespacedName, (Arc<UnsealWanted>, Executed)>,
+    answers: mpsc::Sender<Answer>,
+    came: mpsc::Receiver<Answer>,
+    wake: Wake,
 }
 
 impl Filling {
     pub(super) fn new(templates: Templates, wake: &Wake) -> Self {
-        Self { templates, inbox: Inbox::new(wake), under_way: BTreeMap::new(), done: BTreeMap::new() }
+        let budget = thread::available_parallelism().map_or(1, usize::from).min(MOST);
+        let (answers, came) = mpsc::channel();
+        Self {
+            templates,
+            rows: Converge::new(Limits { budget, backoff: BACKOFF }, seed()),
+            values: BTreeMap::new(),
+            untried: BTreeSet::new(),
+            done: BTreeMap::new(),
+            answers,
+            came,
+            wake: Arc::clone(wake),
+        }
     }
 
+    /// Whether everything was tried; what is tried again has its finding already.
     pub(super) fn is_idle(&self) -> bool {
-        self.under_way.is_empty()
+        self.untried.is_empty()
+    }
+
+    pub(super) fn due(&self) -> Option<Instant> {
+        self.rows.due()
     }
 
     pub(super) fn forget(&mut self, key: &NamespacedName) {
-        self.under_way.remove(key);
+        self.rows.forget(key);
+        self.values.remove(key);
+        self.untried.remove(key);
         self.done.remove(key);
+    }
+
+    /// Its templates are wanted over these values; what is known, or under way, for the same SealedSecret stays.
+    pub(super) fn want(&mut self, row: &Arc<UnsealWanted>, values: Values) {
+        if self.rows.wanted(&row.key).is_some_and(|wanted| wanted.sealed == row.sealed) {
+            return;
+        }
+        self.forget(&row.key);
+        self.values.insert(row.key.clone(), values);
+        self.untried.insert(row.key.clone());
+        self.rows.want(row.key.clone(), Arc::clone(row), Instant::now());
+    }
+
+    pub(super) fn begin(&mut self) {
+        for work in self.rows.begin(Instant::now()) {
+            let values = self.values.get(&work.wanted.key).cloned().unwrap_or_default();
+            let (answers, wake, templates) =
+                (self.answers.clone(), Arc::clone(&self.wake), self.templates.clone());
+            tokio::task::spawn_blocking(move || {
+                let executed = templates.execute(&work.wanted.sealed, values);
+                // Nobody takes it once the driver has ended.
+                if answers.send((work.ticket, executed)).is_ok() {
+                    wake();
+                }
+            });
+        }
+    }
+
+    /// The rows whose answers have come.
+    fn take(&mut self) -> Vec<Arc<UnsealWanted>> {
+        let mut rows = Vec::new();
+        while let Ok(answer) = self.came.try_recv() {
+            rows.extend(self.answered(answer));
+        }
+        rows
+    }
+
+    /// Executes until then at most what was not tried yet, and gives the rows whose answers have come.
+    pub(super) fn wait(&mut self, until: Instant) -> Vec<Arc<UnsealWanted>> {
+        let mut rows = Vec::new();
+        while !self.untried.is_empty() {
+            self.begin();
+            let left = until.saturating_duration_since(Instant::now());
+            let Ok(answer) = self.came.recv_timeout(left) else { break };
+            rows.extend(self.answered(answer));
+        }
+        rows
+    }
+
+    /// `None` where something else is wanted by now, or nothing.
+    fn answered(&mut self, (ticket, executed): Answer) -> Option<Arc<UnsealWanted>> {
+        let again = executed.as_ref().is_err_and(|failed| failed.again);
+        let row = if again { self.rows.fail(ticket, Instant::now()) } else { self.rows.settle(ticket) }?;
+        if !again {
+            self.values.remove(&row.key);
+        }
+        self.untried.remove(&row.key);
+        self.done.insert(row.key.clone(), (Arc::clone(&row), executed));
+        Some(row)
     }
 }
 
 impl Secrets {
-    /// The opened values with what the templates come to; `None` while they are executed, and where they cannot be, which is noted.
-    pub(super) fn filled(
-        &mut self,
-        row: &Arc<UnsealWanted>,
-        values: BTreeMap<Name, Redacted>,
-        cx: &mut Context,
-    ) -> Option<BTreeMap<Name, Redacted>> {
-        if !sealed::is_templated(&row.sealed) {
-            self.filling.forget(&row.key);
-            return Some(values);
-        }
-        let known = self.filling.done.get(&row.key).filter(|(of, _)| of.sealed == row.sealed);
-        let executed = if let Some(executed) = known.map(|(_, executed)| executed.clone()) {
-            executed
-        } else {
-            let executed = self.execute(row, values, cx)?;
-            self.filling.done.insert(row.key.clone(), (Arc::clone(row), executed.clone()));
-            executed
-        };
+    /// The opened values with what the templates came to; `None` while they are executed, and where they cannot be, which is noted.
+    pub(super) fn filled(&self, row: &UnsealWanted, cx: &mut Context) -> Option<Values> {
+        let (_, executed) = self.filling.done.get(&row.key).filter(|(of, _)| of.sealed == row.sealed)?;
         match executed {
-            Ok(values) => Some(values),
-            Err(templates) => {
+            Ok(values) => Some(values.clone()),
+            Err(failed) => {
                 let (key, sealed) = (row.key.clone(), row.sealed.clone());
-                let failures = BTreeMap::new();
+                let (failures, templates) = (BTreeMap::new(), failed.why.clone());
                 cx.engine.put(UnsealFailure { key, sealed, failures, templates, immutable: false });
                 cx.facts = true;
                 None
@@ -72,52 +153,27 @@ impl Secrets {
         }
     }
 
-    /// Begins, and waits for it only where a Secret is served that would be missed.
-    fn execute(
-        &mut self,
-        row: &Arc<UnsealWanted>,
-        values: BTreeMap<Name, Redacted>,
-        cx: &Context,
-    ) -> Option<Executed> {
-        match self.filling.under_way.entry(row.key.clone()) {
-            Entry::Occupied(same) if same.get().sealed == row.sealed => return None,
-            Entry::Occupied(mut other) => drop(other.insert(Arc::clone(row))),
-            Entry::Vacant(entry) => drop(entry.insert(Arc::clone(row))),
-        }
-        let (answers, templates, wanted) =
-            (self.filling.inbox.answers(), self.filling.templates.clone(), Arc::clone(row));
-        let (answer, made) = mpsc::channel();
-        tokio::task::spawn_blocking(move || {
-            let executed = templates.execute(&wanted.sealed, values);
-            // Whether somebody waits, and until when, is not known here; what was taken already is not under way any more.
-            let _ = answer.send(executed.clone());
-            answers.send((wanted, executed));
-        });
-        cx.patience?;
-        let executed = made.recv_timeout(PATIENCE).ok()?;
-        self.filling.under_way.remove(&row.key);
-        Some(executed)
-    }
-
-    /// Takes what templates came to.
+    /// Takes what templates came to, and writes the Secrets.
     pub(super) fn take_executed(&mut self, cx: &mut Context) {
-        while let Some((row, executed)) = self.filling.inbox.next() {
-            self.templates_executed(&row, executed, cx);
+        let rows = self.filling.take();
+        let writes = self.executed(rows, cx);
+        if !writes.is_empty() {
+            cx.write_own(writes);
         }
     }
 
-    /// Writes the Secret, unless its SealedSecret says something else by now.
-    fn templates_executed(&mut self, row: &Arc<UnsealWanted>, executed: Executed, cx: &mut Context) {
-        if self.filling.under_way.get(&row.key).is_none_or(|making| making.sealed != row.sealed) {
-            return;
+    /// What is written of them, unless a SealedSecret says something else by now.
+    pub(super) fn executed(&self, rows: Vec<Arc<UnsealWanted>>, cx: &mut Context) -> Vec<Write> {
+        let mut writes = Vec::new();
+        for row in rows {
+            let wanted = cx.engine.get::<UnsealWanted>(&row.key);
+            let Some(wanted) = wanted.filter(|wanted| wanted.sealed == row.sealed) else { continue };
+            let values = self.filled(&wanted, cx);
+            writes.extend(values.and_then(|values| opened(&wanted, &values, cx)));
         }
-        self.filling.under_way.remove(&row.key);
-        self.filling.done.insert(row.key.clone(), (Arc::clone(row), executed));
-        let Some(wanted) = cx.engine.get::<UnsealWanted>(&row.key) else { return };
-        let values = self.filled(&wanted, BTreeMap::new(), cx);
-        let write = values.and_then(|values| opened(&wanted, &values, cx));
-        if let Some(write) = write {
-            cx.write_own(vec![write]);
-        }
+        writes
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,7 +140,7 @@ fn is_part(c: char) -> bool {
 }
 
 /// Length of a quoted string.
-fn literal(text: &str, quote: char) -> Option<usize> {
+pub(crate) fn literal(text: &str, quote: char) -> Option<usize> {
     let mut escaped = false;
     for (at, c) in text.char_indices().skip(1) {
         match c {
