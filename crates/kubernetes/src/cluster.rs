@@ -3,7 +3,7 @@
 //! A kubeconfig holds tokens, and its credential plugins print them. So no error repeats what stands in either: the errors of kube
 //! do, which is why they are put into words here.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
 
 use kube::{
     client::AuthError,
@@ -32,7 +32,7 @@ pub struct Cluster {
 pub async fn named(context: Option<&str>) -> Result<Cluster, Arc<str>> {
     let options =
         KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
-    let config = match kubeconfig(std::env::var_os("KUBECONFIG"), std::env::home_dir())? {
+    let config = match kubeconfig(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir())? {
         Some(kubeconfig) => kube::Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
             .map_err(|why| format!("the kubeconfig cannot be used: {}", of_kubeconfig(&why)))?,
@@ -67,7 +67,7 @@ pub async fn named(context: Option<&str>) -> Result<Cluster, Arc<str>> {
 }
 
 /// What the files say together; `None` if there are none.
-fn kubeconfig(named: Option<OsString>, home: Option<PathBuf>) -> Result<Option<Kubeconfig>, Arc<str>> {
+fn kubeconfig(named: Option<&OsStr>, home: Option<PathBuf>) -> Result<Option<Kubeconfig>, Arc<str>> {
     let named: Vec<PathBuf> = named.iter().flat_map(std::env::split_paths).collect();
     let mut paths: Vec<PathBuf> = named.into_iter().filter(|path| !path.as_os_str().is_empty()).collect();
     if paths.is_empty() {
@@ -110,7 +110,7 @@ fn of_kubeconfig(why: &KubeconfigError) -> String {
         }
         KubeconfigError::LoadClientCertificate(_) => "its client certificate cannot be read".into(),
         KubeconfigError::LoadClientKey(_) => "its client key cannot be read".into(),
-        _ => "it is not as a kubeconfig must be".into(),
+        KubeconfigError::FindPath => "there is none".into(),
     }
 }
 
@@ -145,16 +145,18 @@ pub(crate) fn of_credentials(why: &AuthError) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 mod tests {
     use super::*;
+    use std::ffi::OsString;
 
     const GOOD: &str = "apiVersion: v1\nkind: Config\ncurrent-context: here\n\
         contexts: [{name: here, context: {cluster: c, user: u}}]\n\
         clusters: [{name: c, cluster: {server: 'http://127.0.0.1:1'}}]\n\
         users: [{name: u, user: {token: TOPSECRET}}]\n";
 
-    fn list(paths: &[&std::path::Path]) -> Option<OsString> {
-        Some(std::env::join_paths(paths).unwrap())
+    fn list(paths: &[&std::path::Path]) -> OsString {
+        std::env::join_paths(paths).unwrap()
     }
 
     #[test]
@@ -162,11 +164,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (good, missing) = (folder.path().join("good"), folder.path().join("missing"));
         std::fs::write(&good, GOOD).unwrap();
-        let read = kubeconfig(list(&[&missing, &good]), None).unwrap().unwrap();
+        let read = kubeconfig(Some(&list(&[&missing, &good])), None).unwrap().unwrap();
         assert_eq!(read.current_context.as_deref(), Some("here"));
-        assert!(kubeconfig(list(&[&missing]), None).unwrap().is_none());
+        assert!(kubeconfig(Some(&list(&[&missing])), None).unwrap().is_none());
         assert!(kubeconfig(None, Some(folder.path().to_owned())).unwrap().is_none());
-        assert!(kubeconfig(list(&[folder.path()]), None).is_err(), "a folder is no kubeconfig");
+        assert!(kubeconfig(Some(&list(&[folder.path()])), None).is_err(), "a folder is no kubeconfig");
     }
 
     #[test]
@@ -174,7 +176,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("broken");
         std::fs::write(&path, format!("{GOOD}  - broken: [\ntoken: TOPSECRET\n")).unwrap();
-        let why = kubeconfig(list(&[&path]), None).unwrap_err();
+        let why = kubeconfig(Some(&list(&[&path])), None).unwrap_err();
         assert!(why.contains("broken: it is no kubeconfig") && !why.contains("TOPSECRET"), "{why}");
     }
 
