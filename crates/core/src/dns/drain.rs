@@ -52,6 +52,11 @@ pub fn is_kept(object: &Object) -> bool {
         || (is(object, "Gateway") || is(object, "GatewayClass")) && marked()
 }
 
+/// Until when what is kept is served at most; the start of time for what is not.
+pub fn until(object: &Object) -> Instant {
+    object.annotation(UNTIL).and_then(Instant::parse).unwrap_or_default()
+}
+
 /// The route that a copy was made of; any other route is its own.
 pub fn original(route: &RouteKey) -> RouteKey {
     let name = route.name.name.split(MARK).next().unwrap_or_default();

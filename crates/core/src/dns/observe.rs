@@ -74,6 +74,9 @@ pub fn provider_problem(zone: &Name, action: Option<&Action>, why: &str) -> (Nam
     }
 }
 
+/// The server of a component's records cannot be used.
+pub const UNUSABLE: Code = Code(441);
+
 /// What is said of a component whose records are to go to their real provider, and do not: it writes nothing.
 pub fn place_problem(component: &Name, why: &str) -> (Name, Problem) {
     let problem = Problem {
@@ -82,7 +85,7 @@ pub fn place_problem(component: &Name, why: &str) -> (Name, Problem) {
         } else {
             ObjectKey::new("argoproj.io", "Application", "argocd", component.clone())
         },
-        code: Code(441),
+        code: UNUSABLE,
         field: Name::default(),
         severity: Severity::Error,
         message: format!("with --real-dns no record of this external-dns is made, changed or removed: {why}"),

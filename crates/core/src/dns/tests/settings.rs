@@ -234,6 +234,7 @@ fn a_server_of_updates_is_read_with_the_place_of_its_secret() {
     assert_eq!((server.hosts, server.port), (vec![Name::new("192.0.2.53")], 5353));
     assert_eq!((&*server.key, &*server.algorithm, server.refused), ("edge", "hmac-sha256", None));
     assert_eq!(server.secret, TsigSecret::Secret { name: "tsig".into(), key: "secret".into() });
+    assert_eq!(server.zones, [Name::new("example.com"), Name::new("example.org")], "in normal form");
 
     // In the values themselves, or by a variable that the flag names.
     for (more, wanted) in [
@@ -251,6 +252,7 @@ fn a_server_of_updates_is_read_with_the_place_of_its_secret() {
     for (more, part) in [
         (json!({"extraArgs": ["--rfc2136-gss-tsig"]}), "gss-tsig"),
         (json!({"extraArgs": ["--rfc2136-use-tls"]}), "use-tls"),
+        (json!({"extraArgs": ["--rfc2136-zone=a..test"]}), "--rfc2136-zone a..test is no zone"),
         (json!({"extraArgs": ["--rfc2136-tsig-secret=$(NONE)"]}), "rfc2136-tsig-secret is not set"),
     ] {
         let (settings, _) = of(update_server(&more));
@@ -269,6 +271,7 @@ fn a_server_of_updates_is_read_with_the_place_of_its_secret() {
 fn names_outside_the_zones_of_the_server_are_not_published() {
     let (all, _) = of(update_server(&json!({})));
     assert_eq!(all.plan.domain_filter, ["example.com", "example.org"]);
+    assert!(all.plan.in_scope("a.example.com"), "a zone that is written Example.com. is the same one");
     let (less, _) = of(update_server(&json!({"domainFilters": ["dev.example.com", "org", "example.net"]})));
     assert_eq!(less.plan.domain_filter, ["dev.example.com", "example.org"]);
     assert!(less.plan.in_scope("a.dev.example.com") && !less.plan.in_scope("a.example.com"));

@@ -67,6 +67,12 @@ impl<'k> Connection<'k> {
         Ok(Self { server, key, patience, stream })
     }
 
+    /// A connection to the same server on which nothing is still to come.
+    pub(super) async fn reopen(&mut self) -> Result<(), Failure> {
+        *self = Self::open(self.server, self.key, self.patience).await?;
+        Ok(())
+    }
+
     /// Sends a request and gives its one answer, whose code is not an error.
     pub(super) async fn ask(
         &mut self,

@@ -27,7 +27,7 @@ use async_trait::async_trait;
 use domain::{base::iana::Rcode, base::message_builder::AdditionalBuilder, tsig};
 use portolan_model::{
     Name,
-    dns::{ChangeSet, GroupResult, RecordType, Snapshot, zone_for},
+    dns::{ChangeSet, GroupResult, RecordType, Snapshot, normal_name, zone_for},
 };
 use tokio::sync::Mutex;
 
@@ -61,6 +61,8 @@ impl std::fmt::Debug for Rfc2136 {
 enum Came {
     Done,
     Refused(String),
+    /// Nothing was sent: there was no connection.
+    Away(String),
     Unknown(String),
 }
 
@@ -75,6 +77,11 @@ impl Rfc2136 {
         }
         if settings.zones.iter().any(|zone| zone.is_empty()) || settings.zones.is_empty() {
             return Err("no zone is named, and the root is none that could be managed".into());
+        }
+        let differs = |zone: &&Name| normal_name(zone).map_or(true, |normal| normal != **zone);
+        if let Some(zone) = settings.zones.iter().find(differs) {
+            // Its records would count as outside of it.
+            return Err(format!("zone {zone} is not in normal form (lower case, no dot at the end)"));
         }
         let key = settings.key.as_ref().map(Key::of_library).transpose()?;
         let zones = settings.zones.iter().map(|zone| (zone.clone(), Mutex::default())).collect();
@@ -148,7 +155,7 @@ impl Rfc2136 {
             Some(open) => open,
             None => match self.open().await {
                 Ok(open) => open,
-                Err(Failure::Unreachable(why)) => return Came::Refused(why),
+                Err(Failure::Unreachable(why)) => return Came::Away(why),
                 Err(other) => return Came::Unknown(format!("{other:?}")),
             },
         };
@@ -174,7 +181,13 @@ impl Rfc2136 {
         let mut made = Made::new();
         let mut connection = None;
         let mut came: Vec<(Came, Made)> = Vec::new();
+        // Who does not answer once is not waited for with every group.
+        let mut lost: Option<String> = None;
         for group in &changes.groups {
+            if let Some(why) = &lost {
+                came.push((Came::Refused(format!("not sent: {why}")), Made::new()));
+                continue;
+            }
             let ttl = self.settings.default_ttl;
             let update = match update::of_group(zone, &group.changes, before, &made, ttl) {
                 Ok(update) => update,
@@ -184,8 +197,10 @@ impl Rfc2136 {
                 }
             };
             let result = self.send(zone, &mut connection, update.message).await;
-            if matches!(result, Came::Done) {
-                made.extend(update.makes.clone());
+            match &result {
+                Came::Done => made.extend(update.makes.clone()),
+                Came::Away(why) | Came::Unknown(why) => lost = Some(why.clone()),
+                Came::Refused(_) => {}
             }
             came.push((result, update.makes));
         }
@@ -224,7 +239,7 @@ impl Rfc2136 {
             let message = update::of_value(zone, (name, r#type), bytes, add).map_err(refused)?;
             match self.send(zone, &mut connection, message).await {
                 Came::Done => {}
-                Came::Refused(why) => return Err(refused(why)),
+                Came::Refused(why) | Came::Away(why) => return Err(refused(why)),
                 Came::Unknown(why) => return Err(ProviderError::Unavailable { why }),
             }
         }
@@ -247,7 +262,7 @@ fn judged(came: Came, makes: &Made, made: &Made, now: Option<&Copy>) -> GroupRes
             })
     };
     match (came, now) {
-        (Came::Refused(why), _) => GroupResult::Refused { why },
+        (Came::Refused(why) | Came::Away(why), _) => GroupResult::Refused { why },
         (Came::Done, None) => GroupResult::Applied,
         (Came::Done, Some(copy)) => match differs(copy) {
             None => GroupResult::Applied,

@@ -45,6 +45,8 @@ pub(super) async fn refresh(
 ) -> Result<(), Failure> {
     if let Some(held) = copy {
         match transfer(connection, zone, Some(held.serial)).await {
+            // Whoever sends one record a message (BIND: `transfer-format one-answer`) looks the same, and has more to send.
+            Ok(brought) if brought.whole && brought.differences.is_empty() => connection.reopen().await?,
             Ok(brought) if brought.whole => {}
             Ok(brought) => {
                 if follow(held, zone, &brought).is_ok() {

@@ -1,6 +1,6 @@
 //! The server of dynamic updates that external-dns is told of (`--rfc2136-…`).
 
-use portolan_model::{Name, Redacted};
+use portolan_model::{Name, Redacted, dns::normal_name};
 use serde_json::Value;
 
 use super::{super::Reader, given::Given};
@@ -17,7 +17,7 @@ pub struct UpdateServer {
     pub hosts: Vec<Name>,
     /// `--rfc2136-port`.
     pub port: u16,
-    /// `--rfc2136-zone`.
+    /// `--rfc2136-zone`, in normal form; one that is no name is left out and said in `refused`.
     pub zones: Vec<Name>,
     /// `--rfc2136-tsig-keyname`; empty with `--rfc2136-insecure`.
     pub key: Name,
@@ -55,12 +55,13 @@ pub(super) fn read(reader: &Reader<'_>, given: &Given) -> UpdateServer {
             .map(Name::new)
             .collect()
     };
+    let (zones, no_zone) = normal(names("rfc2136-zone"));
     let insecure = given.on("rfc2136-insecure");
     let port = given.text("rfc2136-port");
     let mut server = UpdateServer {
         hosts: names("rfc2136-host"),
         port: port.parse().ok().filter(|port| *port != 0).unwrap_or(PORT),
-        zones: names("rfc2136-zone"),
+        zones,
         key: if insecure { Name::default() } else { Name::from(given.text("rfc2136-tsig-keyname")) },
         algorithm: Name::from(given.text("rfc2136-tsig-secret-alg")),
         secret: secret(&reader.values.values, &given.text("rfc2136-tsig-secret")),
@@ -82,8 +83,26 @@ pub(super) fn read(reader: &Reader<'_>, given: &Given) -> UpdateServer {
             "--rfc2136-tsig-secret is not set, nor EXTERNAL_DNS_RFC2136_TSIG_SECRET in env",
         ),
     ];
-    server.refused = refusals.into_iter().find(|(is, _)| *is).map(|(_, why)| why.to_owned());
+    let refused = refusals.into_iter().find(|(is, _)| *is).map(|(_, why)| why.to_owned());
+    server.refused = no_zone.or(refused);
     server
+}
+
+/// The zones as all names are compared, and what is wrong with the first that is none. Records of a zone in another form would count as
+/// outside of it, and be removed.
+fn normal(written: Vec<Name>) -> (Vec<Name>, Option<String>) {
+    let mut zones: Vec<Name> = Vec::new();
+    let mut refused = None;
+    for text in written {
+        match normal_name(&text) {
+            Ok(zone) if zones.contains(&zone) => {}
+            Ok(zone) => zones.push(zone),
+            Err(error) => {
+                refused.get_or_insert_with(|| format!("--rfc2136-zone {text} is no zone: {error}"));
+            }
+        }
+    }
+    (zones, refused)
 }
 
 /// The secret: in the flag, in a variable that the flag names (`$(NAME)`, as Kubernetes fills it in), or in external-dns' own.

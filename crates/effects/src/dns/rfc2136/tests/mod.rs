@@ -278,6 +278,14 @@ async fn answers_that_are_lost_cut_or_late_are_no_facts() {
     let made = apply(&own, "example.test", vec![create("never.example.test")]).await;
     assert!(matches!(&made[0], GroupResult::Unknown { why } if !why.is_empty()), "{made:?}");
 
+    // After the first that is not answered nothing more is sent: each would be waited for.
+    let three = ["never", "after", "last"].map(|name| create(&format!("{name}.example.test"))).to_vec();
+    let made = apply(&own, "example.test", three).await;
+    assert!(matches!(&made[0], GroupResult::Unknown { .. }), "{made:?}");
+    for one in &made[1..] {
+        assert!(matches!(one, GroupResult::Refused { why } if why.starts_with("not sent: ")), "{made:?}");
+    }
+
     // A server that says nothing is not waited for.
     relay.stall();
     let error = own.snapshot(&"example.test".into()).await.unwrap_err();
@@ -288,4 +296,29 @@ async fn answers_that_are_lost_cut_or_late_are_no_facts() {
     relay.pass();
     let names: Vec<_> = sets(&own, "example.test").await.into_iter().map(|set| set.name).collect();
     assert!(names.contains(&"lost.example.test".into()) && !names.contains(&"never.example.test".into()));
+}
+
+#[tokio::test]
+async fn one_record_a_message_is_read_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    // The options of a zone end before those of a server begin.
+    let options = format!("{OWN} }}; server 127.0.0.1 {{ transfer-format one-answer;");
+    let Some(server) = bind(folder.path(), &[zone("example.test", &options, "")]) else { return };
+    let own = provider(server.address(), &["example.test"]);
+    let other = provider(server.address(), &["example.test"]);
+    assert_eq!(sets(&own, "example.test").await.len(), 1);
+    for name in ["one.example.test", "two.example.test"] {
+        let made = vec![group(vec![Change::create(a(name, "192.0.2.1"))])];
+        assert_eq!(apply(&other, "example.test", made).await, [GroupResult::Applied], "{name}");
+        assert!(sets(&own, "example.test").await.contains(&a(name, "192.0.2.1")), "{name}");
+    }
+}
+
+#[test]
+fn zones_that_are_not_in_normal_form_are_refused() {
+    let at = "127.0.0.1:53".parse().unwrap();
+    for name in ["Lab.test", "lab.test.", "a..test", ""] {
+        let settings = Settings::new(vec![at], vec![Name::new(name)], None);
+        assert!(Rfc2136::new(settings).is_err(), "{name}");
+    }
 }
