@@ -76,8 +76,8 @@ pub enum Event {
     Dns(Box<keeper::Report>),
     /// Zones of real servers were read.
     ZonesRead(Box<Readings>),
-    /// Some could not be, and are due again.
-    ReadZones,
+    /// Some could not be in the reading of this number, and are due again.
+    ReadZones(u64),
     Ask(api::Ask),
     /// How, and the end of its log.
     EnvoyEnded(String, String),
@@ -98,7 +98,7 @@ impl Event {
             | Self::LookAgain
             | Self::Rendered
             | Self::StillRendering
-            | Self::ReadZones
+            | Self::ReadZones(_)
             | Self::Answered
             | Self::Xds(Report::Connected | Report::Disconnected) => false,
             _ => true,
@@ -365,7 +365,7 @@ impl Driver {
             Event::Answered => {}
             Event::Dns(report) => self.dns_report(*report),
             Event::ZonesRead(readings) => self.real_read(*readings),
-            Event::ReadZones => self.read_real(),
+            Event::ReadZones(number) => self.read_real_again(number),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);
                 let answer = self.answer(ask.what);

@@ -25,7 +25,7 @@ use portolan_effects::{
 };
 use portolan_engine::Changes;
 use portolan_model::{
-    Name, Object, ObjectKey, Problem,
+    Instant, Name, Object, ObjectKey, Problem,
     dns::Snapshot,
     input::{Issuer, IssuerSpec},
 };
@@ -57,6 +57,8 @@ pub struct Dns {
     planned: Arc<AtomicU64>,
     /// Copies of removed routes, and Gateways and GatewayClasses that go or lose listeners: served for their records.
     leaving: BTreeSet<ObjectKey>,
+    /// Something is not removed, since it may have records in a real zone that could not be read yet.
+    pub(super) held: bool,
 }
 
 impl Dns {
@@ -92,6 +94,7 @@ impl Dns {
             problems: BTreeSet::new(),
             planned,
             leaving: BTreeSet::new(),
+            held: false,
         }
     }
 
@@ -277,6 +280,13 @@ impl Driver {
                     came_back = true;
                     continue;
                 }
+                Leave::Done
+                    if self
+                        .may_be_published(stored.map_or_else(now, |stored| drain::until(&stored.object))) =>
+                {
+                    self.dns.leaving.insert(key);
+                    continue;
+                }
                 Leave::Waits => {
                     self.dns.leaving.insert(key);
                     continue;
@@ -359,6 +369,7 @@ impl Driver {
             .collect();
         let coming: Vec<&Object> = coming.iter().collect();
         let mut kept = Vec::new();
+        let mut held = false;
         let mut ordered = Vec::with_capacity(writes.len());
         for write in writes {
             let (key, new) = match &write {
@@ -370,6 +381,10 @@ impl Driver {
                 }
             };
             let old = self.cx.store.get(key).filter(|old| old.manager == GIT && concerns(&old.object, new));
+            if new.is_none() && old.is_some() && self.may_be_published(self.held_until(key)) {
+                held = true;
+                continue;
+            }
             let Some(copy) =
                 old.and_then(|old| drain::keep(&self.cx.engine, &old.object, new, &coming, until))
             else {
@@ -385,11 +400,23 @@ impl Driver {
                 ordered.push(write);
             }
         }
-        if !self.dns.leaving.is_empty() {
+        if held && !std::mem::replace(&mut self.dns.held, true) {
+            tracing::info!(
+                "what was removed is served on until it is known whether it has records in a real zone"
+            );
+        }
+        self.dns.held = held;
+        if held || !self.dns.leaving.is_empty() {
             ordered.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
         }
         ordered.extend(kept);
         ordered
+    }
+
+    /// How long something that has left is served for records that cannot be seen.
+    fn held_until(&self, key: &ObjectKey) -> Instant {
+        let since = self.reading.leaving.get(key).copied().unwrap_or_else(now);
+        since.plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

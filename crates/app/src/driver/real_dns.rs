@@ -17,9 +17,9 @@ use portolan_effects::dns::{
     rfc2136::{Algorithm, Key, Settings},
 };
 use portolan_engine::Changes;
-use portolan_model::{Name, NamespacedName, Problem, Redacted, dns::Snapshot, input::Secret};
+use portolan_model::{Instant, Name, NamespacedName, Problem, Redacted, dns::Snapshot, input::Secret};
 
-use super::{Driver, Event};
+use super::{Driver, Event, now};
 
 /// First wait after a zone could not be read; it doubles up to [`LONGEST`].
 const FIRST: Duration = Duration::from_secs(1);
@@ -38,7 +38,11 @@ pub struct RealDns {
     /// Numbers the readings; only the last one counts. `done` is the last that has come back.
     number: u64,
     done: u64,
+    /// They are to be read once what the repository brings stands in the store: among it are Secrets with keys.
+    due: bool,
     wait: Option<Duration>,
+    /// A server that may hold records of ours could not be used when it was asked last.
+    blocked: bool,
     problems: BTreeSet<(Name, Problem)>,
 }
 
@@ -54,7 +58,7 @@ pub struct Readings {
 impl RealDns {
     /// Whether zones are being read, or could not be.
     pub(super) fn busy(&self) -> bool {
-        self.number != self.done || self.wait.is_some()
+        self.due || self.number != self.done || self.wait.is_some()
     }
 }
 
@@ -69,20 +73,37 @@ impl Driver {
         let Some(real) = &mut self.dns.real else { return };
         if real.asked != components {
             real.asked = components;
+            real.due = true;
+        }
+    }
+
+    /// Whether something that leaves may have records in a real zone that are not known: before the first reading, and, while a
+    /// server cannot be used, up to `until`.
+    pub(super) fn may_be_published(&self, until: Instant) -> bool {
+        let Some(real) = &self.dns.real else { return false };
+        real.done == 0 && real.busy() || real.blocked && now() < until
+    }
+
+    /// Reads when there are other components, and again when a Secret that a server needs is another.
+    pub(super) fn follow_real(&mut self, step: &Changes) {
+        let Some(real) = &mut self.dns.real else { return };
+        let other = || step.of::<Secret>().iter().any(|change| real.secrets.contains(&change.key));
+        if real.due || other() {
+            real.due = false;
+            real.wait = None;
             self.read_real();
         }
     }
 
-    /// Reads again when a Secret that a server needs is another.
-    pub(super) fn follow_real(&mut self, step: &Changes) {
-        let Some(real) = &self.dns.real else { return };
-        if step.of::<Secret>().iter().any(|change| real.secrets.contains(&change.key)) {
+    /// Reads once more what could not be read, unless that was asked for anew since.
+    pub(super) fn read_real_again(&mut self, number: u64) {
+        if self.dns.real.as_ref().is_some_and(|real| real.number == number) {
             self.read_real();
         }
     }
 
     /// Reads the zones of all components.
-    pub(super) fn read_real(&mut self) {
+    fn read_real(&mut self) {
         let Some(real) = &self.dns.real else { return };
         let mut secrets = BTreeSet::new();
         let mut asked = Vec::new();
@@ -96,12 +117,21 @@ impl Driver {
         real.number += 1;
         let (number, events) = (real.number, self.events.clone());
         tokio::spawn(async move {
+            // Side by side: nobody waits for another's server.
+            let begin = |(component, settings, held): (Name, Result<Settings, String>, _)| {
+                let task = tokio::spawn(async move {
+                    match settings {
+                        Ok(settings) => read(settings, held).await,
+                        Err(why) => Err(why),
+                    }
+                });
+                (component, task)
+            };
+            let tasks: Vec<_> = asked.into_iter().map(begin).collect();
             let mut all = Vec::new();
-            for (component, settings, held) in asked {
-                let result = match settings {
-                    Ok(settings) => read(settings, held).await,
-                    Err(why) => Err(why),
-                };
+            for (component, task) in tasks {
+                let result =
+                    task.await.unwrap_or_else(|error| Err(format!("its zones were not read: {error}")));
                 all.push((component, result));
             }
             let _ = events.send(Event::ZonesRead(Box::new(Readings { number, all })));
@@ -120,6 +150,7 @@ impl Driver {
         let mut snapshots: BTreeMap<Name, Snapshot> = BTreeMap::new();
         let mut problems = BTreeSet::new();
         real.servers.clear();
+        real.blocked = false;
         for (component, result) in readings.all {
             match result {
                 Ok((server, read)) => {
@@ -136,6 +167,8 @@ impl Driver {
                 Err(why) => {
                     problems.insert(place_problem(&component, &why));
                     for one in components.iter_mut().filter(|one| one.key == component) {
+                        // Of another provider nothing was ever made from here.
+                        real.blocked |= one.place.server.is_some();
                         one.managed = false;
                     }
                 }
@@ -154,14 +187,18 @@ impl Driver {
         }
         self.cx.facts = true;
         if let Some(wait) = again {
-            let events = self.events.clone();
+            let (number, events) = (readings.number, self.events.clone());
             tokio::spawn(async move {
                 tokio::time::sleep(wait).await;
-                let _ = events.send(Event::ReadZones);
+                let _ = events.send(Event::ReadZones(number));
             });
         }
         let snapshots: Vec<Snapshot> = snapshots.into_values().collect();
         self.put_components(components, &snapshots);
+        if std::mem::take(&mut self.dns.held) {
+            // Now it is known what of it has records.
+            self.reload();
+        }
     }
 
     /// Settings of a component's server, with the Secret that its key stands in.

@@ -6,7 +6,8 @@ use portolan_core::{
     World,
     dns::{
         Ownership,
-        rows::{DesiredRecord, DnsSettings, DnsState, PublishedRecord, Stage, WantedName},
+        observe::UNUSABLE,
+        rows::{DesiredRecord, DnsSettings, DnsState, PublishedRecord, RecordProblem, Stage, WantedName},
     },
     world::{DesiredByName, PublishedByName, StatesByHost},
 };
@@ -35,8 +36,16 @@ pub fn records(engine: &Engine<World>, host: &Name) -> Value {
         .map(|set| json!({"name": set.name, "type": set.r#type, "ttl": set.ttl, "values": set.values}))
         .collect();
     let left_out = states.iter().find(|state| state.stage == Stage::Outside);
-    let outside = left_out.filter(|_| !managed).map(|state| state.why.clone());
+    let outside = left_out.filter(|_| !managed).map(|state| state.why.to_string());
+    let outside = outside.or_else(|| unusable(engine).filter(|_| states.is_empty()));
     json!({"managed": managed, "records": records, "outside": outside})
+}
+
+/// Why a component makes no records in its real zone, if one does not.
+fn unusable(engine: &Engine<World>) -> Option<String> {
+    let mut problems = engine.rows::<RecordProblem>().map(|row| &row.key.1);
+    let problem = problems.find(|problem| problem.code == UNUSABLE)?;
+    Some(format!("a server of records cannot be used ({}): {}", problem.code, problem.message))
 }
 
 /// What a table shows: where the names point, or that they are not there yet.
@@ -65,14 +74,18 @@ pub fn explain(
     let states = engine.find::<StatesByHost>(host);
     if states.is_empty() {
         let managed = engine.rows::<DnsSettings>().any(|settings| settings.managed);
+        let unusable = unusable(engine);
+        let ok = unusable.is_none() || is_refused;
         let why = if managed && is_refused {
             "no name is published of a host that no listener takes"
+        } else if let Some(why) = &unusable {
+            why
         } else if managed {
             "no name is asked for: only hostnames of routes and of their annotations are published"
         } else {
             "records are not managed here"
         };
-        step("DNS", true, why.to_owned());
+        step("DNS", ok, why.to_owned());
         standing(&engine.find::<PublishedByName>(host), step);
     }
     for state in states {

@@ -11,12 +11,12 @@ use super::{
 
 const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 const TXT: u16 = 16;
+const OPTIONS: &str = "allow-update { key edge; }; allow-transfer { key edge; };";
+const RECORDS: &str = "by-hand A 192.0.2.9\nby-hand MX 10 by-hand";
 
 /// BIND with `lab.test`, which a key may change and transfer.
 fn bind(folder: &TempDir) -> Option<Bind> {
-    let options = "allow-update { key edge; }; allow-transfer { key edge; };";
-    let records = "by-hand A 192.0.2.9\nby-hand MX 10 by-hand";
-    let zone = BindZone { name: "lab.test", options, records };
+    let zone = BindZone { name: "lab.test", options: OPTIONS, records: RECORDS };
     let server = Bind::start(folder.path(), &[("edge", "hmac-sha256", SECRET)], &[zone]);
     if server.is_none() {
         skip("e2e real dns", "named is missing; scripts/setup test brings it");
@@ -115,6 +115,38 @@ fn records_go_to_a_real_server_and_only_when_asked() {
         .output()
         .unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), address);
+}
+
+#[test]
+fn what_was_removed_is_served_while_its_records_cannot_be_seen() {
+    let Some(envoy) = envoy("e2e real dns order") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let Some(server) = bind(&folder) else { return };
+    let at = server.address();
+    let dir = repository(PRUNED, &[("shop", PRUNED, CASCADES)]);
+    put(dir.path(), "shop/shop.yaml", &host("shop", ""));
+    put(dir.path(), "shop/more.yaml", &host("more", ""));
+    put(dir.path(), "shop/tsig.yaml", &tsig(SECRET));
+    // As one writes a zone; it is the same zone.
+    let values = external_dns(at.port()).replace("rfc2136-zone=lab.test", "rfc2136-zone=Lab.test.");
+    put(dir.path(), "apps/dns.yaml", &values);
+    let mut arguments = arguments();
+    arguments.extend(["--drain".to_owned(), "900s".to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut instance = Instance::start_with(dir, envoy, &arguments);
+    instance.wait("the record", || (!ask(at, "more.lab.test", A).1.is_empty()).then_some(()));
+
+    instance.kill_nine();
+    drop(server);
+    std::fs::remove_file(instance.dir.path().join("shop/more.yaml")).unwrap();
+    instance.up();
+    finding(&instance, "PTL-0441", "cannot be reached");
+    instance.reach("more.lab.test", "live");
+    let zone = BindZone { name: "lab.test", options: OPTIONS, records: RECORDS };
+    let _again = Bind::start_at(at, folder.path(), &[("edge", "hmac-sha256", SECRET)], &[zone]).unwrap();
+    instance.wait("the record to go", || (ask(at, "more.lab.test", A).0 == NXDOMAIN).then_some(()));
+    instance.wait("the host to go after it", || instance.entry("more.lab.test").is_none().then_some(()));
+    assert!(!ask(at, "shop.lab.test", A).1.is_empty(), "the others' stand");
 }
 
 #[test]
