@@ -36,7 +36,7 @@ pub fn records(engine: &Engine<World>, host: &Name) -> Value {
         .map(|set| json!({"name": set.name, "type": set.r#type, "ttl": set.ttl, "values": set.values}))
         .collect();
     let left_out = states.iter().find(|state| state.stage == Stage::Outside);
-    let outside = left_out.filter(|_| !managed).map(|state| state.why.to_string());
+    let outside = left_out.filter(|_| !managed).map(|state| (*state.why).to_owned());
     let outside = outside.or_else(|| unusable(engine).filter(|_| states.is_empty()));
     json!({"managed": managed, "records": records, "outside": outside})
 }
