@@ -38,11 +38,7 @@ fn what_cannot_be_done_is_said() {
             "there are no definitions of istio; write one of: cert-manager",
         ),
         (&["apply"], None, "no cluster is named"),
-        (
-            &["apply", "--context", "other"],
-            Some("apiVersion: v1\nkind: Config\n"),
-            "the context other of the kubeconfig",
-        ),
+        (&["apply", "--context", "other"], Some("apiVersion: v1\nkind: Config\n"), "it has no context other"),
     ] {
         let output = crds(arguments, kubeconfig);
         let text = String::from_utf8_lossy(&output.stderr);
