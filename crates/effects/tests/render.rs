@@ -416,6 +416,30 @@ fn a_schema_that_leads_out_of_the_chart_is_refused() {
     assert!(!made && problems.iter().any(|p| p.code.to_string() == "PTL-0605"), "Helm judges: {problems:?}");
 }
 
+/// Helm takes no DEL, U+FEFF or U+FFFE in YAML; what our own template prints of a chart's values must not fail the chart for them.
+#[test]
+fn a_value_may_hold_characters_that_yaml_does_not_print() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let root = dir.path().join("repo");
+    write(
+        &root,
+        &[
+            ("Chart.yaml", "apiVersion: v2\nname: c\nversion: 1.0.0\n"),
+            ("values.yaml", r#"{a: "x\x7f\uFEFF\uFFFE\uFFFFy"}"#),
+            (
+                "templates/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: made, namespace: ns}\ndata: {a: '{{ len .Values.a }}'}\n",
+            ),
+        ],
+    );
+    let rendered = render(&root, "dev-01", Some("."), &tools);
+    let made = rendered.objects.iter().find(|o| &*o.key.name.name == "made");
+    let made = made.unwrap_or_else(|| panic!("{:?}", rendered.problems));
+    assert_eq!(made.json["data"]["a"], "12");
+    assert!(rendered.problems.is_empty(), "{:?}", rendered.problems);
+}
+
 #[test]
 fn a_submodule_that_is_not_checked_out_and_pointers_of_lfs_are_said() {
     let dir = tempfile::tempdir().unwrap();

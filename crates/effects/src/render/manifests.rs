@@ -11,7 +11,7 @@ use super::{
     kustomization,
     lines::LineMaps,
     problems,
-    stage::VALUES_KIND,
+    stage::{VALUES_KIND, printed},
 };
 
 /// A document of a source, before namespace and scope are known.
@@ -78,7 +78,7 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
     }
     for document in documents {
         if document.json.get("kind").and_then(Value::as_str) == Some(VALUES_KIND) {
-            out.values = document.json.get("values").cloned();
+            out.values = document.json.get("values").and_then(printed);
             continue;
         }
         for (key, _) in &document.repeated {

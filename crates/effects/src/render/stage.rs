@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_model::yaml;
 use serde_json::Value;
 
@@ -58,10 +59,16 @@ pub(super) fn of(files: BTreeMap<PathBuf, Vec<u8>>) -> Staged {
     Staged { files, ..Staged::default() }
 }
 
+/// What a template of ours printed by `toJson | b64enc`: plain JSON may hold characters (DEL, U+FEFF, U+FFFE) that Helm takes
+/// for no YAML, and it reads again all that a chart prints.
+pub(super) fn printed(value: &Value) -> Option<Value> {
+    serde_json::from_slice(&STANDARD.decode(value.as_str()?).ok()?).ok()
+}
+
 fn values_template() -> Vec<u8> {
     format!(
         "{{{{- dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {VALUES_KIND:?} \"metadata\" (dict \"name\" \"values\") \
-         \"values\" .Values | toJson }}}}\n"
+         \"values\" (.Values | toJson | b64enc) | toJson }}}}\n"
     )
     .into_bytes()
 }

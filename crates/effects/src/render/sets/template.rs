@@ -70,7 +70,7 @@ impl Renderer<'_> {
         }
         let out = format!(
             "{{{{- $all := list }}}}\n{{{{- range $p := .Values.params }}}}\n{{{{- $all = append $all (list{calls}) }}}}\n{{{{- end }}}}\n\
-             {{{{- dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {KIND:?} \"metadata\" (dict \"name\" \"texts\") \"texts\" $all | toJson }}}}\n"
+             {{{{- dict \"apiVersion\" \"portolan.dev/internal\" \"kind\" {KIND:?} \"metadata\" (dict \"name\" \"texts\") \"texts\" ($all | toJson | b64enc) | toJson }}}}\n"
         );
         let chart = json!({"apiVersion": "v2", "name": "applicationset", "version": "0.0.0"}).to_string();
         let files = BTreeMap::from([
@@ -92,7 +92,8 @@ impl Renderer<'_> {
         };
         let text = helm::template(self.tools, &helm::key(self.tools, &request), &request)?;
         let found = yaml::load(&text).0.into_iter().find(|document| document.json["kind"] == KIND);
-        let rows = found.and_then(|document| serde_json::from_value(document.json["texts"].clone()).ok());
+        let rows = found.and_then(|document| stage::printed(&document.json["texts"]));
+        let rows = rows.and_then(|rows| serde_json::from_value(rows).ok());
         rows.ok_or_else(|| Failure::Tool("gave no texts back".to_owned()))
     }
 }
