@@ -1,5 +1,5 @@
-//! What it costs to read a repository of 1,500 documents: cold, and after an edit of one file. Time is that of processors (ours, and of
-//! Helm and Kustomize), so that what else the machine does counts less, and work is counted. `make bench-render`:
+//! What it costs to read a repository of 1,500 documents: cold, and after an edit of one file. Goals are by the clock; beside it stands the
+//! time of processors (ours, and of Helm and Kustomize), which what else the machine does changes less, and work is counted. `make bench-render`:
 //!
 //! - `PORTOLAN_BENCH_DOCUMENTS` (1500): how many documents.
 //! - `PORTOLAN_BENCH_BINARY`: a `portolan` of which a whole `portolan render` is measured too, with its rooms.
@@ -101,11 +101,12 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Spent) {
 
 fn line(row: &Row) -> String {
     let verdict = |met: bool| if met { "" } else { " MISSED" };
-    let (cold, edit) = (row.cold.cpu(), row.edit.cpu());
+    // By the clock: it is what a user waits for, and the programs run side by side.
+    let (cold, edit) = (row.cold.wall, row.edit.wall);
     let whole = row.whole.as_ref().map_or_else(
         || "-".to_owned(),
         |(spent, memory)| {
-            let met = spent.cpu() <= GOALS.0 && *memory <= GOALS.2;
+            let met = spent.wall <= GOALS.0 && *memory <= GOALS.2;
             format!("{:.2} s ({:.2} s), {} MB{}", spent.cpu(), spent.wall, memory >> 20, verdict(met))
         },
     );
@@ -139,7 +140,7 @@ fn report(file: &Path, documents: usize, rows: &[Row]) {
         "# What reading a repository costs\n\nMade by `make bench-render` on {}: {documents} documents in each shape; profile {profile}; \
          load {}. Seconds of processors: ours + those of Helm and Kustomize (by the clock). Work of the edit: parts read / documents \
          judged / objects handed on. Memory is the peak of the process that reads, which is not emptied between shapes. The last column is a whole `portolan render`, \
-         with its rooms. Goals: {} s cold, {} s after an edit, {} MB.\n\n| shape | objects | cold | after an edit | its work | memory | `portolan render` |\n|---|---|---|---|---|---|---|\n",
+         with its rooms. Goals, by the clock: {} s cold, {} s after an edit, {} MB.\n\n| shape | objects | cold | after an edit | its work | memory | `portolan render` |\n|---|---|---|---|---|---|---|\n",
         process::date(),
         process::load(),
         GOALS.0,
