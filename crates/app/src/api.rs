@@ -41,6 +41,8 @@ pub enum What {
     Objects(Query),
     /// Numbers for Prometheus, as text under `text`.
     Metrics,
+    /// Whether it serves what it was told; an error if not yet.
+    Ready,
     /// Renew a Certificate, `namespace/name`.
     Renew(String),
     /// Let go what stays without the repository: an object as it is shown, or `all`.
@@ -54,7 +56,7 @@ impl What {
     pub fn changes(&self) -> bool {
         match self {
             Self::Renew(_) | Self::Prune(_) | Self::Down => true,
-            Self::Status | Self::Explain(_) | Self::Objects(_) | Self::Metrics => false,
+            Self::Status | Self::Explain(_) | Self::Objects(_) | Self::Metrics | Self::Ready => false,
         }
     }
 }
@@ -114,6 +116,16 @@ fn reads() -> Router<Driver> {
         )
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+}
+
+async fn ready(State(driver): State<Driver>) -> Response {
+    let (answer, answered) = oneshot::channel();
+    let sent = driver.send(Ask { what: What::Ready, answer }).await;
+    match (sent, answered.await) {
+        (Ok(()), Ok(Ok(_))) => "ok\n".into_response(),
+        _ => (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response(),
+    }
 }
 
 async fn metrics(State(driver): State<Driver>) -> Response {

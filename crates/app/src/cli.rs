@@ -1,9 +1,13 @@
 //! The verbs.
 
+mod run;
+
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
+
+pub use run::{LogFormat, Run};
 
 use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render};
 
@@ -24,6 +28,8 @@ pub struct Cli {
 enum Verb {
     /// Bring up the edge that a Git checkout or a folder of YAML describes, and keep it as the files say
     Up(Box<Up>),
+    /// Serve Gateways of a Kubernetes cluster: watch its API server, tell Envoys, write statuses
+    Run(Box<Run>),
     /// Show what a repository wants in an environment, and what would be refused, without running anything
     Render(render::Render),
     /// Fetch charts that a repository names and does not hold
@@ -240,6 +246,19 @@ struct Prune {
     instance: Instance,
 }
 
+/// Begins the log. `run` is watched by machines, and says what it does; the others tell it otherwise.
+fn log(of_run: Option<LogFormat>) {
+    let usual = if of_run.is_some() { "warn,portolan=info" } else { "warn" };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
+    // Without colours, which could not be told from those of somebody's text.
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false);
+    match of_run {
+        Some(LogFormat::Json) => log.json().flatten_event(true).with_writer(out::JsonLog).init(),
+        _ => log.with_writer(out::Log).init(),
+    }
+}
+
 /// Parses the command line and runs it.
 ///
 /// # Errors
@@ -249,10 +268,10 @@ pub fn run() -> anyhow::Result<u8> {
         Ok(cli) => cli,
         Err(said) => return out::usage(&said),
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("PORTOLAN_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    // Without colours, which could not be told from those of somebody's text.
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(out::Log).with_ansi(false).init();
+    log(match &cli.verb {
+        Verb::Run(args) => Some(args.log_format),
+        _ => None,
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -261,6 +280,7 @@ pub fn run() -> anyhow::Result<u8> {
     runtime.block_on(async {
         match cli.verb {
             Verb::Up(up) => Box::pin(driver::up(*up)).await,
+            Verb::Run(args) => Box::pin(driver::run(*args)).await,
             Verb::Completion(args) => complete::completion(&args),
             Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),

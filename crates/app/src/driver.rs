@@ -1,4 +1,7 @@
 //! One task owns the engine: facts in, step, changes out. Nothing is decided here.
+//!
+//! What all ways to run Portolan have in common is [`Driver`]; where objects come from, and what goes with that, is its
+//! [`Source`]: the work tree of `portolan up` ([`up`]), or the API server of `portolan run` ([`run`]).
 
 mod admission;
 mod answers;
@@ -16,45 +19,40 @@ mod prune;
 mod reaction;
 mod real_dns;
 mod reload;
+mod run;
+mod source;
 mod tell;
+mod up;
 
-use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use anyhow::Context as _;
-use portolan_core::{gateway::rows::DialledBackends, world};
 use portolan_effects::{
-    dns::{DurableDns, keeper},
-    echo::{self, Echo},
-    envoy_process,
+    dns::keeper,
+    echo,
     folder::Burst,
-    render::{Difference, Jobs, Tools, Tree},
-    sealed::{SealingKeys, Templates},
-    state_dir::{StateDir, sockets},
-    store::Store,
+    render::{Difference, Tree},
 };
 use portolan_engine::Held;
 use portolan_envoy::{board::Board, serve::Report};
-use portolan_model::{Instant, Name, ObjectKey};
+use portolan_model::Instant;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use dns::Dns;
 use envoy::EnvoyState;
+use events::note_findings;
 use reaction::Reaction;
-use real_dns::{Readings, RealDns};
-use reload::Reading;
-use tell::View;
+use real_dns::Readings;
+pub use run::{Range, run};
+use source::Source;
+pub use up::up;
 
 use crate::{
-    addresses::{self, Addresses, Claim, only_loopback, range_of},
     api,
-    cli::Up,
-    effects::{self, Context, Effects, GIT, OURS, Wake, ca::Ca, now},
-    instance,
+    effects::{Context, Effects, GIT, OURS, now},
     wire::Wire,
 };
 
-/// How long after a refused write the work tree is read again.
+/// How long after a refused write all is written again.
 const REWRITE: Duration = Duration::from_secs(5);
 
 /// How long effects have to clean up when the program ends.
@@ -79,6 +77,8 @@ pub enum Event {
     /// Some could not be in the reading of this number, and are due again.
     ReadZones(u64),
     Ask(api::Ask),
+    /// The cluster of `portolan run`.
+    Cluster(run::Told),
     /// How, and the end of its log.
     EnvoyEnded(String, String),
     /// Another could not take over from it, and why, with the end of the other's log.
@@ -106,202 +106,41 @@ impl Event {
     }
 }
 
-pub struct Driver {
-    cx: Context,
-    effects: Effects,
-    root: PathBuf,
+/// The engine and what surrounds it in every way to run.
+pub struct Driver<S: Source = up::WorkTree> {
+    cx: Context<S::On>,
+    effects: Effects<S::On>,
+    source: S,
     wire: Wire,
     board: Arc<Board>,
-    /// Held for as long as the driver lives.
-    _claim: Option<Claim>,
     events: mpsc::UnboundedSender<Event>,
     run: Value,
     next_due: Option<Instant>,
     steps: u64,
     runs: u64,
-    reading: Reading,
     reaction: Reaction,
     envoy: EnvoyState,
-    view: View,
-    dns: Dns,
     /// What was told of failed rules.
     held: Arc<[Held]>,
 }
 
-/// As many open files as may be: Envoy, which is started with the same limit, needs one for each connection.
-fn more_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if limit.current != limit.maximum
-        && let Err(why) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit })
-    {
-        tracing::warn!(%why, "no more files can be open at once");
+/// Waits until then; for ever where there is no such time.
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
     }
 }
 
-/// `portolan up`.
-///
-/// # Errors
-/// When it cannot run at all: exit code 2.
-pub async fn up(args: Up) -> anyhow::Result<u8> {
-    let root = crate::folder::of(&args.dir)?;
-    let state = match &args.state {
-        Some(state) => state.clone(),
-        None => instance::default_state(&root, &args.env)?,
-    };
-    let helm = crate::tools::chosen("helm", args.helm.as_deref(), &root)?;
-    let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &root)?;
-    more_files();
-    // Everything below is private unless a mode says otherwise, Envoy's files included.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
-    let state = StateDir::open(&state)?;
-    let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
-    instance::belongs(state.path(), &owner)?;
-    portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);
-    // What a killed run left in it goes with the next one, or with `down`.
-    let _ = tempfile::env::override_temp_dir(&sockets::temporary(&state)?);
-    let store = Store::open(state.path()).with_context(|| {
-        format!(
-            "make room on the disk or restore the file from a backup. If it is damaged and there is none, move it out of {}: \
-             what the repository says is read again, and certificates and CAs that were issued here are made anew",
-            state.path().display()
-        )
-    })?;
-    let saved = addresses::saved(state.path())?;
-    if let Some(address) = args.bind {
-        instance::bindable(address)?;
-    }
-    let keys = SealingKeys::load(&args.sealing_key)?;
-    // Whatever may refuse comes before Envoy is started: it would be left running.
-    let server = DurableDns::start(args.dns_listen, state.path())
-        .await
-        .with_context(|| instance::taken("--dns-listen", args.dns_listen, state.path()))?;
-    let server = Arc::new(server);
-    let ca = Ca::start(args.acme_listen, Arc::clone(&server), &state).await?;
-    let outside = outside::start(&args, &state, &root).await?;
-    let outside::Outside { events, wake, board, envoy, run, sockets: folder, stop } = outside;
-    let range = range_of(saved.as_deref(), instance::number_of(state.path()));
-    let bind = args.bind.or_else(|| only_loopback(range));
-    // Two states may come to the same range: the later one takes the next, and keeps it.
-    let listening = envoy_process::addresses(state.path());
-    let claim = if bind.is_none() { Claim::of(range, &listening) } else { None };
-    let range = claim.as_ref().map_or(range, |claim| claim.range);
-    let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
-    let templates = Templates::new(tools.helm.clone(), tools.through.clone());
-    let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
-    let tools = match crate::charts::store(args.charts.as_deref()) {
-        Some(store) => tools.charts(store),
-        None => tools,
-    };
-    let told = wake.clone();
-    let jobs = Jobs::new(move || {
-        let _ = told.send(Event::Rendered);
-    });
-    let tools = tools.jobs(jobs.clone());
-    let reading = Reading::new(
-        &root,
-        args.env.clone(),
-        args.root.as_deref(),
-        (tools, jobs),
-        args.cluster_resource_namespace.as_deref().map(Name::from),
-        &store,
-        reload::known(&state),
-    );
-    // Sockets that no Gateway may be given.
-    let api = run["api"].as_str().and_then(|address| address.parse().ok());
-    let ours = [Some(server.address()), Some(ca.address()), api].into_iter().flatten().collect();
-    let real = args.real_dns.then(RealDns::default);
-    let dns = Dns::new(server, real, args.drain, args.allow_mass_deletion, wake.clone());
-    let answered = wake.clone();
-    let answers: Wake = Arc::new(move || {
-        let _ = answered.send(Event::Answered);
-    });
-    let addresses = Addresses::new(saved.as_deref(), range, bind, args.low_ports, ours);
-    let mut driver = Driver {
-        effects: effects::for_up(addresses, keys, templates, &answers),
-        root,
-        wire: Wire::new(Echo::new(&folder, std::fs::read(state.path().join(echo::FILE)).ok().as_deref())),
-        board,
-        _claim: claim,
-        events: wake,
-        run,
-        next_due: None,
-        steps: 0,
-        runs: 0,
-        reading,
-        reaction: Reaction::default(),
-        envoy: EnvoyState::default(),
-        view: View::new(!args.once),
-        dns,
-        held: Arc::default(),
-        cx: Context::new(world::engine(), store, state, ca),
-    };
-    driver.cx.patience = envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE);
-    driver.cx.engine.put(DialledBackends { key: Name::default(), real: args.real_backends });
-    let served = driver.serve(events, &args, &owner).await;
-    driver.view.clear();
-    driver.finish().await;
-    drop(stop);
-    // What cannot be served on must not be left behind; an Envoy that was there before serves on.
-    if served.is_ok() || !envoy.adopted {
-        envoy.stop().await;
-        sockets::remove(driver.cx.state.path());
-        let _ = std::fs::remove_file(driver.cx.state.path().join(echo::FILE));
-    }
-    let _ = std::fs::remove_file(driver.cx.state.path().join("run.json"));
-    sockets::remove_temporary(driver.cx.state.path());
-    served
-}
-
-impl Driver {
-    /// From the state as it was kept to the end.
-    async fn serve(
-        &mut self,
-        events: mpsc::UnboundedReceiver<Event>,
-        args: &Up,
-        owner: &instance::Owner,
-    ) -> anyhow::Result<u8> {
-        let kept: Vec<ObjectKey> = self.cx.store.list().map(|stored| stored.object.key.clone()).collect();
-        for key in &kept {
-            self.cx.put_stored(key);
-        }
-        self.recall_components();
-        self.await_envoy();
-        for effect in &mut self.effects {
-            effect.start(&mut self.cx);
-        }
-        self.reload();
-        self.settle();
-        self.run["acme"] = self.cx.ca.address().to_string().into();
-        self.run["dns"] = self.dns.address().to_string().into();
-        self.cx.state.write(instance::OWNER, &serde_json::to_vec_pretty(owner)?)?;
-        let registration = instance::register(self.cx.state.path());
-        self.cx.state.write("run.json", &serde_json::to_vec_pretty(&self.run)?)?;
-        if !args.once {
-            for line in [
-                format!("serving {} ({})", self.root.display(), args.env),
-                format!("state {}", self.cx.state.path().display()),
-                format!("roots to trust {}", self.cx.state.path().join("ca.pem").display()),
-                format!("DNS {}", self.dns.address()),
-                format!("API http://{}", self.run["api"].as_str().unwrap_or("?")),
-            ] {
-                crate::out::told(&format!("portolan: {}\n", portolan_model::shown::text(&line)));
-            }
-        }
-        let code = self.run(events, args).await?;
-        registration.end();
-        Ok(code)
-    }
-
-    async fn run(&mut self, mut events: mpsc::UnboundedReceiver<Event>, args: &Up) -> anyhow::Result<u8> {
-        let deadline = tokio::time::Instant::now() + args.timeout;
+impl<S: Source> Driver<S> {
+    async fn run(&mut self, mut events: mpsc::UnboundedReceiver<Event>) -> anyhow::Result<u8> {
         // When what could not be written is tried again, whatever else is asked meanwhile.
         let mut rewrite: Option<tokio::time::Instant> = None;
         loop {
-            if args.once && self.at_rest() {
-                return self.result(args);
+            if let Some(outcome) = S::outcome(self) {
+                return outcome;
             }
-            self.tell();
+            S::tell(self);
             let sleep = match self.next_due {
                 Some(due) => {
                     Duration::from_millis(u64::try_from(due.0 - now().0).unwrap_or(0).min(3_600_000))
@@ -322,7 +161,7 @@ impl Driver {
                     stirred = wake <= tokio::time::Instant::now();
                     None
                 }
-                () = tokio::time::sleep_until(deadline), if args.once => return self.late(args),
+                () = sleep_until(S::deadline(self)) => return S::late(self),
             };
             // What piled up meanwhile goes into the same step.
             for event in event.into_iter().chain(std::iter::from_fn(|| events.try_recv().ok())) {
@@ -337,7 +176,7 @@ impl Driver {
                 self.cx.unwritten = false;
                 self.cx.keep_again();
                 self.cx.again = true;
-                self.reload();
+                S::read_again(self);
                 stirred = true;
             }
             if stirred {
@@ -348,11 +187,6 @@ impl Driver {
 
     fn take(&mut self, event: Event) -> Option<u8> {
         match event {
-            Event::Folder(burst) => self.noticed(burst),
-            Event::LookAgain => self.looked_again(),
-            Event::Rendered => self.reload(),
-            Event::StillRendering => self.still_rendering(),
-            Event::Read(tree, difference) => self.take_reading(tree, *difference),
             Event::Xds(Report::Connected) => self.envoy_connected(),
             Event::Xds(Report::Disconnected) => self.envoy_disconnected(),
             Event::Xds(Report::Verdicts(verdicts)) => {
@@ -363,9 +197,6 @@ impl Driver {
             }
             // Taken with all others in a moment.
             Event::Answered => {}
-            Event::Dns(report) => self.dns_report(*report),
-            Event::ZonesRead(readings) => self.real_read(*readings),
-            Event::ReadZones(number) => self.read_real_again(number),
             Event::Ask(ask) => {
                 let down = matches!(ask.what, api::What::Down);
                 let answer = self.answer(ask.what);
@@ -378,6 +209,7 @@ impl Driver {
             Event::EnvoyKept(why, said) => self.envoy_kept(&why, &said),
             Event::EnvoyAwaited => self.envoy_awaited(),
             Event::Interrupt => return Some(0),
+            of_source => S::take(self, of_source),
         }
         None
     }
@@ -404,20 +236,17 @@ impl Driver {
                 tracing::error!(?conflict, "two rules make one row");
             }
             self.note_held(&step);
-            self.view.note(&step);
-            Self::note_findings(&mut appeared, &step);
-            self.follow_edits();
+            S::note(self, &step);
+            note_findings(&mut appeared, &step);
+            S::judged(self);
             self.cx.facts |= self.wire.take(&step, &self.board, &mut self.cx.engine);
-            self.follow_dns(&step);
+            S::follow(self, &step);
             for effect in &mut self.effects {
                 effect.follow(&step, &mut self.cx);
                 effect.begin(&mut self.cx);
             }
             self.cx.again = false;
-            self.let_go();
-            if std::mem::take(&mut self.cx.reread) {
-                self.reload();
-            }
+            S::followed(self);
             if !self.cx.facts {
                 break;
             }
@@ -425,14 +254,13 @@ impl Driver {
         if let Some(own) = self.wire.stand_ins() {
             self.cx.keep(echo::FILE, own);
         }
-        if !self.waits_for_damaged()
+        if !S::holds(self)
             && let Some(published) = self.wire.publish(&self.board)
         {
             self.reaction.published(published.count, published.bytes);
         }
         self.record_findings(appeared);
-        self.cx.store.pack();
-        self.order_dns();
+        S::settled(self);
     }
 
     /// Lets effects take their answers and begin what is due; `true` if there are facts for a step.

@@ -33,7 +33,7 @@ use portolan_engine::{Change, Changes, Has, Row};
 use portolan_model::Instant;
 use tokio::task::JoinSet;
 
-pub use context::Context;
+pub use context::{Context, Machine, Platform};
 pub use inbox::Wake;
 
 use crate::addresses::Addresses;
@@ -47,18 +47,18 @@ pub const OURS: &str = "portolan";
 /// The driver calls the effects in the order of their list, each to its end: [`follow`](Self::follow) after every step, and
 /// [`take`](Self::take) and [`begin`](Self::begin) whenever something happened. None of them waits: what takes time runs beside, and
 /// its answer comes through an inbox, which wakes the driver.
-pub trait Effect {
+pub trait Effect<P: Platform = Machine> {
     /// Before the first step: facts that it knows of itself.
-    fn start(&mut self, _cx: &mut Context) {}
+    fn start(&mut self, _cx: &mut Context<P>) {}
 
     /// Takes what a step wants otherwise; where [`Context::again`] is set, all that is wanted, since the store refused some of it.
-    fn follow(&mut self, step: &Changes, cx: &mut Context);
+    fn follow(&mut self, step: &Changes, cx: &mut Context<P>);
 
     /// Takes the answers that have come.
-    fn take(&mut self, _cx: &mut Context) {}
+    fn take(&mut self, _cx: &mut Context<P>) {}
 
     /// Begins what is due.
-    fn begin(&mut self, _cx: &mut Context) {}
+    fn begin(&mut self, _cx: &mut Context<P>) {}
 
     /// When something is due that nothing else would wake the driver for.
     fn due(&self) -> Option<tokio::time::Instant> {
@@ -66,7 +66,7 @@ pub trait Effect {
     }
 
     /// The store takes writes again after it had refused some.
-    fn recovered(&mut self, _cx: &mut Context) {}
+    fn recovered(&mut self, _cx: &mut Context<P>) {}
 
     /// Whether something is under way, or is tried again.
     fn is_busy(&self) -> bool {
@@ -80,7 +80,7 @@ pub trait Effect {
 }
 
 /// Effects, in the order in which they follow a step.
-pub type Effects = Vec<Box<dyn Effect>>;
+pub type Effects<P = Machine> = Vec<Box<dyn Effect<P>>>;
 
 /// The effects of `portolan up`, beside DNS and Envoy, which the driver keeps itself.
 pub fn for_up(addresses: Addresses, keys: SealingKeys, executing: GoTemplates, wake: &Wake) -> Effects {
@@ -106,7 +106,7 @@ pub fn now() -> Instant {
 }
 
 /// A seed for the jitter of retries: that of two instances differs.
-fn seed() -> u64 {
+pub fn seed() -> u64 {
     use std::hash::{BuildHasher as _, RandomState};
     RandomState::new().hash_one(std::process::id())
 }

@@ -5,7 +5,7 @@ mod kinds;
 
 use std::collections::BTreeSet;
 
-use portolan_effects::store::{Store, Stored};
+use portolan_effects::store::{Cache, Stored};
 use portolan_model::{
     Object, Redacted,
     intake::{Fact, intake},
@@ -138,7 +138,7 @@ pub fn of_certificate(text: &str) -> anyhow::Result<&str> {
 ///
 /// # Errors
 /// A sentence if there is none.
-pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
+pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
     if events::asked_for(&query.kind) {
         return Ok(events::find(store, query));
     }
@@ -176,7 +176,7 @@ pub fn find(store: &Store, query: &Query) -> Result<Value, String> {
 
 /// The objects of a kind. Where several groups have a kind of the name, those of one: the kind that the name commonly
 /// means, else the first group in order; the others are asked for as `services.serving.knative.dev`.
-fn of_kind<'a>(store: &'a Store, wanted: &str) -> Vec<&'a Stored> {
+fn of_kind<'a>(store: &'a dyn Cache, wanted: &str) -> Vec<&'a Stored> {
     let wanted = wanted.to_ascii_lowercase();
     let (name, group) = match wanted.split_once('.') {
         Some((name, group)) => (name, Some(group)),
@@ -211,7 +211,7 @@ fn is_kind(kind: &str, wanted: &str) -> bool {
     kind == wanted || plural == wanted || format!("{kind}s") == wanted
 }
 
-fn show(store: &Store, stored: &Stored) -> Value {
+fn show(store: &dyn Cache, stored: &Stored) -> Value {
     let object = &stored.object;
     let mut json = object.stamped();
     let Some(map) = json.as_object_mut() else { return json };

@@ -199,6 +199,38 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
+/// The same as JSON, which has escapes of its own.
+pub struct JsonLog;
+
+impl<'a> MakeWriter<'a> for JsonLog {
+    type Writer = JsonLine;
+
+    fn make_writer(&'a self) -> JsonLine {
+        JsonLine(Vec::new())
+    }
+}
+
+/// One line of the log as JSON.
+pub struct JsonLine(Vec<u8>);
+
+impl Write for JsonLine {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for JsonLine {
+    fn drop(&mut self) {
+        let text = String::from_utf8_lossy(&self.0);
+        let _ = writeln!(io::stderr(), "{}", shown::quoted(text.trim_end_matches('\n')));
+    }
+}
+
 /// One line of the log; written when it is whole.
 pub struct LogLine(Vec<u8>);
 

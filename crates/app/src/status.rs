@@ -33,7 +33,7 @@ use portolan_core::{
     status::rows::{EntryPoint, HostClaim, Probe},
     world::{ClaimsByHost, Finding},
 };
-use portolan_effects::{render::ApplicationInfo, store::Store};
+use portolan_effects::{render::ApplicationInfo, store::Cache};
 use portolan_engine::{Engine, ReadKind, ReadNote, Reason};
 use portolan_model::{ObjectKey, Origin, Problem, condition::Status, input::Secret};
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ use crate::{
 /// The whole status.
 pub fn status(
     engine: &Engine<World>,
-    store: &Store,
+    store: &dyn Cache,
     run: &Value,
     substitutions: &[String],
     known: &[ApplicationInfo],
@@ -107,7 +107,7 @@ fn stand_in(cluster: &str, why: &StandIn) -> String {
 }
 
 /// Where the object of a problem stands now.
-pub fn origin<'a>(store: &'a Store, problem: &Problem) -> Option<&'a Origin> {
+pub fn origin<'a>(store: &'a dyn Cache, problem: &Problem) -> Option<&'a Origin> {
     store.origin(&problem.object)
 }
 
@@ -164,7 +164,7 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
 /// A sentence when nothing asks for the name.
 pub fn explain(
     engine: &Engine<World>,
-    store: &Store,
+    store: &dyn Cache,
     edits: &[edits::Edit],
     address: &Asked,
 ) -> Result<Value, String> {

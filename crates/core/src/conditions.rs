@@ -23,8 +23,8 @@ use crate::{
     World,
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
-        GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, ListenerForce, ListenerState,
-        ParentVerdict, Unresolved,
+        GatewayAddress, GatewayListener, GatewayOwner, InCluster, ListenerCertificate, ListenerForce,
+        ListenerState, ParentVerdict, Unresolved,
     },
     secrets::rows::{UnsealFailure, UnsealWanted},
     world::AttachmentsByListener,
@@ -44,7 +44,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("order_status", orders::order_status)
         .reads::<(RecordWanted, OrderProgress)>()
         .writes::<(ObjectStatus,)>();
-    engine.map("class_status", classes::class_status).writes::<(ObjectStatus,)>();
+    engine.map("class_status", classes::class_status).reads::<(InCluster,)>().writes::<(ObjectStatus,)>();
     engine
         .map("listener_status", listeners::listener_status)
         .reads::<(GatewayListener, ListenerCertificate, AttachmentsByListener, ListenerForce)>()

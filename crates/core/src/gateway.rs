@@ -31,20 +31,23 @@ mod tls;
 mod wire;
 
 use portolan_engine::Engine;
-use portolan_model::input::{
-    EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret, Secret,
-    Service, SourceProblems,
+use portolan_model::{
+    Name,
+    input::{
+        EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret,
+        Secret, Service, SourceProblems,
+    },
 };
 use rows::{
     Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
-    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule,
-    ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, Offer, OverBudget,
-    ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
-    WireListener, WirePending,
+    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule, InCluster,
+    ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, LookInto, Offer,
+    OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unread, Unresolved,
+    VirtualHost, WireAck, WireListener, WirePending,
 };
 
 use crate::{
-    World,
+    Cx, World,
     gitops::rows::Unseen,
     policy::rows::Denied,
     secrets::rows::Mirror,
@@ -66,6 +69,14 @@ pub const DRAIN_SECONDS: u64 = 10;
 pub const CONTROLLERS: [&str; 2] =
     ["portolan.dev/gateway-controller", "gateway.envoyproxy.io/gatewayclass-controller"];
 
+/// Whether a controller's classes are ours: in a cluster only those that were asked for.
+pub(crate) fn ours(cx: &mut Cx<'_>, controller: &str) -> bool {
+    match cx.get::<InCluster>(&Name::default()) {
+        Some(row) => row.controllers.iter().any(|name| **name == *controller),
+        None => CONTROLLERS.contains(&controller),
+    }
+}
+
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("tls_ready", tls::tls_ready)
@@ -73,7 +84,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(TlsReady, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
-        .reads::<(GatewayClass, Denied, Unseen)>()
+        .reads::<(GatewayClass, Denied, Unseen, InCluster)>()
         .writes::<(GatewayListener, GatewayOwner, ListenerState, Finding)>();
     engine
         .map("listener_certificates", tls::listener_certificates)
@@ -87,12 +98,14 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             MakersBySecret,
             SourceProblems,
             Unseen,
+            Unread,
         )>()
         .writes::<(ListenerCertificate, Finding)>();
+    engine.map("look_into", tls::look_into).reads::<(ReferenceGrant, GatewayOwner)>().writes::<(LookInto,)>();
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate)>()
+        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, InCluster)>()
         .writes::<(WireListener, Finding)>();
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine

@@ -6,12 +6,14 @@
 //!
 //! [`world`] lists every table and the rooms in order. Rooms never call each other: they read each other's rows.
 
+pub mod capability;
 pub mod certificates;
 pub mod conditions;
 pub mod dns;
 pub mod door;
 pub mod gateway;
 pub mod gitops;
+pub mod lease;
 pub mod policy;
 pub mod secrets;
 pub mod simulate;

@@ -10,8 +10,8 @@ use crate::{
     World,
     dns::rows::DnsState,
     gateway::rows::{
-        GatewayAddress, GatewayListener, HostForce, ListenerCertificate, ListenerForce, ParentVerdict,
-        Unenforced, Unresolved,
+        GatewayAddress, GatewayListener, HostForce, InCluster, ListenerCertificate, ListenerForce,
+        ParentVerdict, Unenforced, Unresolved,
     },
     world::{ClaimsByHost, Finding},
 };
@@ -32,6 +32,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             rows::Probe,
             Unenforced,
             DnsState,
+            InCluster,
         )>()
         .writes::<(rows::EntryPoint, Finding)>();
 }

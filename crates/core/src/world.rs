@@ -34,9 +34,9 @@ use crate::{
     gateway::rows::{
         Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
         GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
-        HostRule, ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerKey,
-        ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
-        Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        HostRule, InCluster, ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerKey,
+        ListenerState, LookInto, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
+        Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::{Kept, ObjectHealth, Unseen},
@@ -197,11 +197,11 @@ world! {
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
-        submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [],
+        submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [], unread: Unread [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], in_cluster: InCluster [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],
@@ -222,7 +222,7 @@ world! {
         // gateway
         tls: TlsReady [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
-        tls_secrets: TlsSecret [], wire_listeners: WireListener [],
+        look_into: LookInto [], tls_secrets: TlsSecret [], wire_listeners: WireListener [],
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
@@ -308,6 +308,13 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(Fact::AdmissionPolicy(row)) => rows.add(row),
         Some(Fact::AdmissionBinding(row)) => rows.add(row),
     }
+    engine.replace(key, rows);
+}
+
+/// Puts in place of all that the object yielded before that it is there and was not read.
+pub fn put_unread(engine: &mut Engine<World>, key: &ObjectKey) {
+    let mut rows = Rows::none();
+    rows.add(Unread { key: key.clone() });
     engine.replace(key, rows);
 }
 

@@ -36,12 +36,14 @@ use portolan_core::{
     certificates::rows::{Settings, ShimSettings},
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, WireKey, WirePending, WireType},
+    gateway::rows::{
+        DialledBackends, GatewayAddress, Hold, InCluster, Refusal, WireKey, WirePending, WireType,
+    },
     simulate, world,
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    Instant, Name, NamespacedName, Object, Problem,
+    Instant, Name, NamespacedName, Object, ObjectKey, Problem,
     dns::Snapshot,
     input::{Gateway, Maker, Secret, SourceProblems, TlsPair},
     intake::intake,
@@ -154,8 +156,17 @@ impl Run {
         }
         effects::unseen(&mut self.engine, facts);
         effects::probes(&mut self.engine, facts);
-        let real = facts["realBackends"] == true;
-        self.engine.put(DialledBackends { key: Name::default(), real });
+        let cluster = facts["cluster"].as_array();
+        if let Some(controllers) = cluster {
+            let controllers = controllers.iter().map(|name| Name::new(name.as_str().unwrap())).collect();
+            self.engine.put(InCluster { key: Name::default(), controllers });
+        }
+        for secret in facts["unread"].as_array().into_iter().flatten() {
+            let (namespace, name) = secret.as_str().unwrap().split_once('/').unwrap();
+            world::put_unread(&mut self.engine, &ObjectKey::new("", "Secret", namespace, name));
+        }
+        let real = cluster.is_some() || facts["realBackends"] == true;
+        self.engine.put(DialledBackends { key: Name::default(), real, alone: cluster.is_some() });
         self.step();
         if effects::shim(&mut self.engine) {
             self.step();

@@ -1,10 +1,10 @@
 //! What every Envoy should have: once, with the order in which it changed.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -191,6 +191,10 @@ pub struct Board {
     partner: watch::Sender<Option<Name>>,
     /// Resources that streams were sent, and their size.
     sent: [AtomicU64; 2],
+    /// What is wanted is known in part: see [`Board::hold_back`].
+    partial: AtomicBool,
+    /// Nodes that were sent something since the start.
+    known: Mutex<BTreeSet<Name>>,
 }
 
 impl Board {
@@ -204,6 +208,25 @@ impl Board {
         };
         self.news.send_replace(());
         made
+    }
+
+    /// Whether what is wanted is known in part only. An Envoy that has something from before this process began would lose what the
+    /// rest may bring, so it is told nothing until all is known; one that has nothing gets what there is.
+    pub fn hold_back(&self, partial: bool) {
+        if self.partial.swap(partial, Ordering::AcqRel) != partial {
+            self.news.send_replace(());
+        }
+    }
+
+    /// Whether a node that says that it has something is told nothing yet.
+    pub fn holds_back(&self, node: &Name) -> bool {
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner).contains(node);
+        self.partial.load(Ordering::Acquire) && !known()
+    }
+
+    /// A node was sent something: what it has is ours.
+    pub fn note_node(&self, node: &Name) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(node.clone());
     }
 
     /// From now on only the Envoy of this node is spoken to. While one takes over from another both are connected, and the

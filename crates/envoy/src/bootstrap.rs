@@ -1,8 +1,17 @@
 //! Envoy's start configuration, as the JSON that it reads.
 
-use std::path::Path;
+use std::{net::SocketAddr, path::Path};
 
 use serde_json::{Value, json};
+
+/// The same for an Envoy that finds Portolan by TCP at any of these addresses: the replicas of one installation. Without TLS.
+pub fn bootstrap_at(xds: &[SocketAddr], admin: &Path) -> Value {
+    let mut made = bootstrap(Path::new(""), admin);
+    let endpoint = |at: &SocketAddr| json!({"endpoint": {"address": {"socket_address": {"address": at.ip(), "port_value": at.port()}}}});
+    made["static_resources"]["clusters"][0]["load_assignment"]["endpoints"] =
+        json!([{"lb_endpoints": xds.iter().map(endpoint).collect::<Vec<_>>()}]);
+    made
+}
 
 /// Bootstrap for an Envoy that takes everything over one delta ADS stream from the Unix socket `xds`, with its admin
 /// interface on the Unix socket `admin`. Who it is, is an argument that it is started with (`effects/src/envoy_process`): a

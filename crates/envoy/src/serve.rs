@@ -13,8 +13,14 @@ use envoy_types::pb::envoy::service::discovery::v3::{
     DeltaDiscoveryRequest, DeltaDiscoveryResponse, DiscoveryRequest, DiscoveryResponse,
     aggregated_discovery_service_server::{AggregatedDiscoveryService, AggregatedDiscoveryServiceServer},
 };
-use tokio::{net::UnixListener, sync::mpsc};
-use tokio_stream::{Stream, StreamExt, wrappers::ReceiverStream, wrappers::UnixListenerStream};
+use tokio::{
+    net::{TcpListener, UnixListener},
+    sync::mpsc,
+};
+use tokio_stream::{
+    Stream, StreamExt,
+    wrappers::{ReceiverStream, TcpListenerStream, UnixListenerStream},
+};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{
@@ -44,13 +50,35 @@ pub async fn serve(
     reports: mpsc::UnboundedSender<Report>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), tonic::transport::Error> {
-    let service = AggregatedDiscoveryServiceServer::new(Ads { board, reports })
-        .max_decoding_message_size(64 << 20)
-        .max_encoding_message_size(256 << 20);
     tonic::transport::Server::builder()
-        .add_service(service)
+        .add_service(service(board, reports))
         .serve_with_incoming_shutdown(UnixListenerStream::new(socket), stop)
         .await
+}
+
+/// The same over TCP, without TLS: for a loopback address alone.
+///
+/// # Errors
+/// When the server itself fails.
+pub async fn serve_plain(
+    listener: TcpListener,
+    board: Arc<Board>,
+    reports: mpsc::UnboundedSender<Report>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), tonic::transport::Error> {
+    tonic::transport::Server::builder()
+        .add_service(service(board, reports))
+        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), stop)
+        .await
+}
+
+fn service(
+    board: Arc<Board>,
+    reports: mpsc::UnboundedSender<Report>,
+) -> AggregatedDiscoveryServiceServer<Ads> {
+    AggregatedDiscoveryServiceServer::new(Ads { board, reports })
+        .max_decoding_message_size(64 << 20)
+        .max_encoding_message_size(256 << 20)
 }
 
 struct Ads {
@@ -96,18 +124,26 @@ async fn converse(
     let mut unreported = Unreported::default();
     let mut news = board.news();
     let _ = reports.send(Report::Connected);
+    // What it had before this stream: from an earlier run, or from us.
+    let mut has = first.iter().any(partner::has_something);
     for request in &first {
         session.request(request, now());
     }
     'stream: loop {
         news.mark_unchanged();
         // Nothing is said before it is known what is wanted: an Envoy of an earlier run keeps what it has meanwhile.
-        let responses = board.look_if_known(|wanted| session.responses(wanted, now()));
+        let held = has && board.holds_back(&node);
+        let responses =
+            (!held).then(|| board.look_if_known(|wanted| session.responses(wanted, now()))).flatten();
         unreported.note(session.verdicts(), now());
         if let Some(verdicts) = unreported.take(session.is_waiting(), now()) {
             let _ = reports.send(Report::Verdicts(verdicts));
         }
-        for response in responses.unwrap_or_default() {
+        let responses = responses.unwrap_or_default();
+        if !responses.is_empty() {
+            board.note_node(&node);
+        }
+        for response in responses {
             let values = response.resources.iter().filter_map(|resource| resource.resource.as_ref());
             let bytes = values.map(|any| any.value.len()).sum::<usize>();
             board.note_sent(response.resources.len(), bytes);
@@ -132,6 +168,7 @@ async fn converse(
                     tracing::warn!(r#type = request.type_url, error = error.message, "envoy refused a response");
                 }
                 partner::log(&request);
+                has |= partner::has_something(&request);
                 session.request(&request, now());
             }
             changed = news.changed() => if changed.is_err() { break },

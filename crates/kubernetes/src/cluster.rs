@@ -3,7 +3,12 @@
 //! A kubeconfig holds tokens, and its credential plugins print them. So no error repeats what stands in either: the errors of kube
 //! do, which is why they are put into words here.
 
-use std::{ffi::OsStr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use kube::{
     client::AuthError,
@@ -25,14 +30,22 @@ pub struct Cluster {
 
 /// The cluster of a context of the kubeconfig; without one of the current context, and without a kubeconfig that of this Pod.
 ///
-/// As kubectl does: of the files that `KUBECONFIG` names those that are there are merged, the first that says something wins.
+/// `file` names one kubeconfig. Without it, as kubectl does: of the files that `KUBECONFIG` names those that are there are merged, the first that says something wins.
 ///
 /// # Errors
 /// A sentence that names the file and what is wrong with it, and nothing that stands in it.
-pub async fn named(context: Option<&str>) -> Result<Cluster, Arc<str>> {
+pub async fn named(file: Option<&Path>, context: Option<&str>) -> Result<Cluster, Arc<str>> {
     let options =
         KubeConfigOptions { context: context.map(ToOwned::to_owned), ..KubeConfigOptions::default() };
-    let config = match kubeconfig(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir())? {
+    let kubeconfig = match file {
+        // Whoever names one means it, whatever else there is.
+        Some(file) => {
+            let read = Kubeconfig::read_from(file);
+            Some(read.map_err(|why| format!("{}: {}", file.display(), of_kubeconfig(&why)))?)
+        }
+        None => kubeconfig(std::env::var_os("KUBECONFIG").as_deref(), std::env::home_dir())?,
+    };
+    let config = match kubeconfig {
         Some(kubeconfig) => kube::Config::from_custom_kubeconfig(kubeconfig, &options)
             .await
             .map_err(|why| format!("the kubeconfig cannot be used: {}", of_kubeconfig(&why)))?,

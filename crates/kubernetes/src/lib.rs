@@ -23,6 +23,7 @@ pub mod door;
 mod events;
 mod failure;
 mod follow;
+mod mirror;
 mod options;
 mod pace;
 mod resource;
@@ -32,6 +33,7 @@ mod write;
 
 pub use client::{Api, connect};
 pub use failure::Failure;
+pub use mirror::Mirror;
 pub use options::{Content, Followed, Options};
 pub use resource::Resource;
 pub use store::KubernetesStore;

@@ -82,8 +82,56 @@ impl KubernetesStore {
         self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
     }
 
-    fn stored(&self, key: &ObjectKey) -> Option<Stored> {
+    /// What is seen of an object.
+    pub(crate) fn seen(&self, key: &ObjectKey) -> Option<Stored> {
         self.shared.cache.lock().objects.get(key).cloned()
+    }
+
+    /// All objects that are seen.
+    pub(crate) fn keys(&self) -> Vec<ObjectKey> {
+        self.shared.cache.lock().objects.keys().cloned().collect()
+    }
+
+    /// Asks for a status; `true` if that changes anything. It is written when this process leads.
+    pub(crate) fn ask_status(&self, key: &ObjectKey, status: Option<Value>, now: Instant) -> bool {
+        let stored = self.seen(key);
+        self.statuses.set(key, stored.as_ref(), status, &self.shared.options.controllers, now)
+    }
+
+    /// The status of an object as it is or is about to be.
+    pub(crate) fn shown(&self, key: &ObjectKey) -> Option<Value> {
+        let shown = self.seen(key).map(|stored| self.statuses.shown(&stored));
+        shown.filter(|status| !merge::is_nothing(status))
+    }
+
+    /// Notes an event, which is told when this process leads.
+    pub(crate) fn note(&self, event: Event, now: Instant) {
+        self.events.record(event, now);
+    }
+
+    /// Events about an object, or all.
+    pub(crate) fn noted(&self, regarding: Option<&ObjectKey>) -> Vec<Recorded> {
+        self.events.list(regarding)
+    }
+
+    /// How each kind is seen now.
+    pub fn view(&self) -> BTreeMap<Kind, View> {
+        self.shared.cache.lock().views.clone()
+    }
+
+    /// Counts up whenever an object or a view is another: what to wait for before [`view`](Self::view) is asked again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.cache.changes()
+    }
+
+    /// Which objects are looked into, all of them each time.
+    pub fn look(&self, keys: BTreeSet<ObjectKey>) {
+        let on_demand = |kind: &Kind| {
+            let of = |followed: &&crate::Followed| followed.kind == *kind;
+            let followed = self.shared.options.follow.iter().find(of);
+            followed.is_some_and(|followed| followed.content == Content::OnDemand)
+        };
+        self.shared.cache.look_into(keys, on_demand);
     }
 }
 
@@ -105,7 +153,7 @@ impl ObjectStore for KubernetesStore {
     }
 
     async fn get(&self, key: &ObjectKey) -> Result<Option<Stored>, StoreError> {
-        Ok(self.stored(key))
+        Ok(self.seen(key))
     }
 
     async fn watch(&self, after: u64) -> Result<Box<dyn Watch>, TooOld> {
@@ -126,34 +174,27 @@ impl ObjectStore for KubernetesStore {
         status: Option<Value>,
         now: Instant,
     ) -> Result<bool, StoreError> {
-        let stored = self.stored(key);
-        Ok(self.statuses.set(key, stored.as_ref(), status, &self.shared.options.controllers, now))
+        Ok(self.ask_status(key, status, now))
     }
 
     async fn status(&self, key: &ObjectKey) -> Result<Option<Value>, StoreError> {
-        let shown = self.stored(key).map(|stored| self.statuses.shown(&stored));
-        Ok(shown.filter(|status| !merge::is_nothing(status)))
+        Ok(self.shown(key))
     }
 
     async fn record(&self, event: Event, now: Instant) -> Result<(), StoreError> {
-        self.events.record(event, now);
+        self.note(event, now);
         Ok(())
     }
 
     async fn events(&self, regarding: Option<&ObjectKey>) -> Result<Vec<Recorded>, StoreError> {
-        Ok(self.events.list(regarding))
+        Ok(self.noted(regarding))
     }
 
     async fn views(&self) -> BTreeMap<Kind, View> {
-        self.shared.cache.lock().views.clone()
+        self.view()
     }
 
     async fn look_into(&self, keys: BTreeSet<ObjectKey>) {
-        let on_demand = |kind: &Kind| {
-            let of = |followed: &&crate::Followed| followed.kind == *kind;
-            let followed = self.shared.options.follow.iter().find(of);
-            followed.is_some_and(|followed| followed.content == Content::OnDemand)
-        };
-        self.shared.cache.look_into(keys, on_demand);
+        self.look(keys);
     }
 }

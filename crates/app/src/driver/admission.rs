@@ -44,7 +44,7 @@ impl Driver {
         let policy = || edit::is_looked_at(&object).then(|| edit::refused(&stored.object, &object)).flatten();
         if let Some(problem) = update.or_else(policy) {
             let kept = as_it_is(object);
-            self.reading.edits.insert(kept.key.clone(), problem);
+            self.source.reading.edits.insert(kept.key.clone(), problem);
             return kept;
         }
         if edit::is_looked_at(&object) {
@@ -57,7 +57,7 @@ impl Driver {
         let Some(judged) = edit::judged(&stored.object, &object) else { return object };
         let kept = as_it_is(object.clone());
         self.cx.engine.put(judged);
-        self.reading.unjudged.insert(object.key.clone(), object);
+        self.source.reading.unjudged.insert(object.key.clone(), object);
         self.cx.facts = true;
         kept
     }
@@ -69,7 +69,7 @@ impl Driver {
 
     /// The edit of an object is not wanted any more, or another one is.
     pub(super) fn drop_edit(&mut self, key: &ObjectKey) {
-        if self.reading.unjudged.remove(key).is_some() {
+        if self.source.reading.unjudged.remove(key).is_some() {
             self.cx.engine.remove::<Judged>(&Judged::edit_of(key));
             self.cx.facts = true;
         }
@@ -78,17 +78,17 @@ impl Driver {
     /// Stores the edits that no policy denies, or denies any more.
     pub(super) fn follow_edits(&mut self) {
         let admitted = |key: &&ObjectKey| self.cx.engine.get::<Denied>(&Judged::edit_of(key)).is_none();
-        let keys: Vec<ObjectKey> = self.reading.unjudged.keys().filter(admitted).cloned().collect();
+        let keys: Vec<ObjectKey> = self.source.reading.unjudged.keys().filter(admitted).cloned().collect();
         let mut writes = Vec::new();
         for key in keys {
-            let Some(object) = self.reading.unjudged.get(&key).cloned() else { continue };
+            let Some(object) = self.source.reading.unjudged.get(&key).cloned() else { continue };
             self.drop_edit(&key);
             writes.push(Write::Apply(Box::new(object), GIT));
         }
         if !writes.is_empty() {
             self.cx.write_own(writes);
             // What could not be written is read again.
-            self.reading.forget |= self.cx.unwritten;
+            self.source.reading.forget |= self.cx.unwritten;
         }
     }
 }

@@ -10,19 +10,41 @@ use portolan_core::{
 use portolan_model::{Kind, NamespacedName, ObjectKey, input::Certificate};
 use serde_json::{Value, json};
 
-use super::{Driver, now};
+use super::{Driver, now, source::Source};
 use crate::{api, host, objects, status};
+
+impl<S: Source> Driver<S> {
+    pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
+        let asks =
+            !matches!(what, api::What::Status | api::What::Metrics | api::What::Ready | api::What::Down);
+        if asks && S::is_starting(self) {
+            return Err("the instance is still starting: it reads the repository; try again".to_owned());
+        }
+        match what {
+            api::What::Status => Ok(S::status(self)),
+            api::What::Explain(asked) => {
+                status::explain(&self.cx.engine, &self.cx.store, &S::edits(self), &host::asked(&asked)?)
+            }
+            api::What::Objects(query) => objects::find(&self.cx.store, &query),
+            api::What::Metrics => Ok(json!({"text": self.metrics()})),
+            api::What::Ready if S::is_starting(self) => Err("not ready".to_owned()),
+            api::What::Ready => Ok(json!({"message": "ready"})),
+            api::What::Down => Ok(json!({"message": "stopping"})),
+            what @ (api::What::Prune(_) | api::What::Renew(_)) => S::change(self, what),
+        }
+    }
+}
 
 impl Driver {
     pub(super) fn status(&self) -> Value {
-        let mut substitutions = self.reading.substitutions.clone();
+        let mut substitutions = self.source.reading.substitutions.clone();
         substitutions.extend(self.cx.acme_substitutions());
-        let (run, known) = (&self.run, &self.reading.applications);
+        let (run, known) = (&self.run, &self.source.reading.applications);
         let edits = self.edits();
         let mut status = status::status(&self.cx.engine, &self.cx.store, run, &substitutions, known, &edits);
         let problems = self.cx.engine.rows::<Finding>().map(|row| &row.problem);
         let objects = ledger::objects(self.cx.store.list().map(|stored| &stored.object), problems);
-        let entries = self.reading.ledger.iter().cloned().chain(ledger::gather(objects));
+        let entries = self.source.reading.ledger.iter().cloned().chain(ledger::gather(objects));
         status["ledger"] = entries.map(|entry| json!(entry)).collect();
         if self.is_starting() {
             status["starting"] = true.into();
@@ -31,24 +53,14 @@ impl Driver {
     }
 
     /// What the repository wants otherwise, and the store has not taken.
-    fn edits(&self) -> Vec<status::edits::Edit> {
-        let (unjudged, refused) = (&self.reading.unjudged, &self.reading.edits);
+    pub(super) fn edits(&self) -> Vec<status::edits::Edit> {
+        let (unjudged, refused) = (&self.source.reading.unjudged, &self.source.reading.edits);
         status::edits::of(&self.cx.engine, &self.cx.store, unjudged, refused)
     }
 
-    pub(super) fn answer(&mut self, what: api::What) -> Result<Value, String> {
-        let asks = !matches!(what, api::What::Status | api::What::Metrics | api::What::Down);
-        if asks && self.is_starting() {
-            return Err("the instance is still starting: it reads the repository; try again".to_owned());
-        }
+    /// Does what changes something.
+    pub(super) fn change(&mut self, what: api::What) -> Result<Value, String> {
         match what {
-            api::What::Status => Ok(self.status()),
-            api::What::Explain(asked) => {
-                status::explain(&self.cx.engine, &self.cx.store, &self.edits(), &host::asked(&asked)?)
-            }
-            api::What::Objects(query) => objects::find(&self.cx.store, &query),
-            api::What::Metrics => Ok(json!({"text": self.metrics()})),
-            api::What::Down => Ok(json!({"message": "stopping"})),
             api::What::Prune(asked) => {
                 let count = self.prune(&asked)?;
                 let objects = if count == 1 { "object goes" } else { "objects go" };
@@ -73,6 +85,7 @@ impl Driver {
                 self.cx.facts = true;
                 Ok(json!({"message": format!("Certificate {key} is being renewed")}))
             }
+            _ => Err("nothing is changed by that".to_owned()),
         }
     }
 }

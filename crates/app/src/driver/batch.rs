@@ -23,7 +23,7 @@ impl Driver {
                     writes.push(Write::Delete(object.key.clone(), OURS));
                 }
             } else if !self.cx.store.may_apply(&object.key, GIT) {
-                self.reading.refused.insert(object.key.clone(), object.clone());
+                self.source.reading.refused.insert(object.key.clone(), object.clone());
             }
             writes.push(Write::Apply(Box::new(object), GIT));
         }
@@ -33,7 +33,7 @@ impl Driver {
             missing.iter().map(|name| Write::Apply(Box::new(namespaces::made(name)), OURS)).collect();
         made.append(&mut writes);
         let store = &self.cx.store;
-        self.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
+        self.source.reading.unwanted.retain(|key| store.get(key).is_some_and(|stored| stored.manager == GIT));
         let gone = self.pruned(whole, &made);
         made.extend(gone);
         let mut writes = self.in_order(made);

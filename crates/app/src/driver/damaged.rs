@@ -77,7 +77,7 @@ impl Driver {
             made && state.issuing && damaged.contains(&secret(&state.secret))
         };
         // Where it is not read yet, the repository may bring what is damaged, or the Certificate that it was made for.
-        !self.reading.done || self.cx.engine.rows::<CertificateState>().any(|state| issued(state))
+        !self.source.reading.done || self.cx.engine.rows::<CertificateState>().any(|state| issued(state))
     }
 
     /// Somebody wants the certificate anew, whatever stood in its Secret.

@@ -140,35 +140,37 @@ impl Driver {
             // A longer one may be a host: its zone is known with the names.
             let zone = filter.trim_start_matches('.');
             if zone.matches('.').count() <= 1 {
-                self.dns.hold(&Name::new(zone));
+                self.source.dns.hold(&Name::new(zone));
             }
         }
-        let snapshots = self.dns.server.snapshots();
+        let snapshots = self.source.dns.server.snapshots();
         self.put_components(components, &snapshots);
     }
 
     /// The same with what stands in the zones.
     pub(super) fn put_components(&mut self, mut components: Vec<DnsSettings>, snapshots: &[Snapshot]) {
         for component in &mut components {
-            component.plan.allow_mass_deletion = self.dns.approved;
+            component.plan.allow_mass_deletion = self.source.dns.approved;
         }
-        if self.dns.components == components {
+        if self.source.dns.components == components {
             return;
         }
-        if self.dns.components.is_empty() {
+        if self.source.dns.components.is_empty() {
             let kept =
                 self.cx.store.list().map(|stored| &stored.object).filter(|object| drain::is_kept(object));
-            self.dns.leaving = kept.map(|object| object.key.clone()).collect();
+            self.source.dns.leaving = kept.map(|object| object.key.clone()).collect();
         }
         let known = self.see_published(&components, snapshots);
-        for old in self.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key)) {
+        for old in
+            self.source.dns.components.iter().filter(|old| components.iter().all(|new| new.key != old.key))
+        {
             self.cx.engine.remove::<DnsSettings>(&old.key);
         }
         for component in &components {
             self.cx.engine.put(component.clone());
         }
-        self.dns.components.clone_from(&components);
-        self.dns.next.settings = Some((components, known));
+        self.source.dns.components.clone_from(&components);
+        self.source.dns.next.settings = Some((components, known));
         // What is removed next is compared with what stands now.
         self.settle();
     }
@@ -190,7 +192,7 @@ impl Driver {
             self.cx.engine.pass(Arc::clone(row));
         }
         self.cx.facts = true;
-        self.dns.generation += 1;
+        self.source.dns.generation += 1;
         known
     }
 
@@ -200,7 +202,7 @@ impl Driver {
             self.solver_zones();
         }
         self.follow_real(step);
-        if self.dns.components.is_empty() {
+        if self.source.dns.components.is_empty() {
             return;
         }
         let mut names: Vec<Name> = Vec::new();
@@ -220,25 +222,27 @@ impl Driver {
             if !wanted(&name) {
                 continue;
             }
-            for component in &self.dns.components {
-                if let Some(zone) = embedded_zone(&name, &component.plan, &self.dns.solver_zones, wanted) {
-                    self.dns.hold(&zone);
+            for component in &self.source.dns.components {
+                if let Some(zone) =
+                    embedded_zone(&name, &component.plan, &self.source.dns.solver_zones, wanted)
+                {
+                    self.source.dns.hold(&zone);
                     // Names below it came first: what is a host now was a zone until now.
-                    widened |= zone != name && self.dns.widen(&name, &zone);
+                    widened |= zone != name && self.source.dns.widen(&name, &zone);
                 }
             }
         }
         if widened {
-            let components = self.dns.components.clone();
-            let known = self.see_published(&components, &self.dns.server.snapshots());
-            self.dns.next.settings = Some((components, known));
+            let components = self.source.dns.components.clone();
+            let known = self.see_published(&components, &self.source.dns.server.snapshots());
+            self.source.dns.next.settings = Some((components, known));
         }
         let mut wanted: BTreeMap<Name, Option<Arc<WantedName>>> =
-            std::mem::take(&mut self.dns.next.wanted).into_iter().collect();
+            std::mem::take(&mut self.source.dns.next.wanted).into_iter().collect();
         for change in step.of::<WantedName>() {
             wanted.insert(change.key.clone(), change.after.clone());
         }
-        self.dns.next.wanted = wanted.into_iter().collect();
+        self.source.dns.next.wanted = wanted.into_iter().collect();
     }
 
     fn solver_zones(&mut self) {
@@ -250,17 +254,17 @@ impl Driver {
             }
         }
         for zone in &zones {
-            self.dns.hold(zone);
+            self.source.dns.hold(zone);
         }
-        self.dns.solver_zones = zones.into_iter().collect();
+        self.source.dns.solver_zones = zones.into_iter().collect();
     }
 
     /// Sends what the last steps changed.
     pub(super) fn order_dns(&mut self) {
-        if self.dns.next.settings.is_some() || !self.dns.next.wanted.is_empty() {
-            self.dns.sent += 1;
-            let orders = Orders { number: self.dns.sent, ..std::mem::take(&mut self.dns.next) };
-            let _ = self.dns.keeper.send(orders);
+        if self.source.dns.next.settings.is_some() || !self.source.dns.next.wanted.is_empty() {
+            self.source.dns.sent += 1;
+            let orders = Orders { number: self.source.dns.sent, ..std::mem::take(&mut self.source.dns.next) };
+            let _ = self.source.dns.keeper.send(orders);
         }
     }
 
@@ -269,8 +273,8 @@ impl Driver {
     pub(super) fn let_go(&mut self) {
         let mut removed = Vec::new();
         let mut came_back = false;
-        let reported = self.dns.done > 0;
-        for key in std::mem::take(&mut self.dns.leaving) {
+        let reported = self.source.dns.done > 0;
+        for key in std::mem::take(&mut self.source.dns.leaving) {
             let stored = self.cx.store.get(&key);
             let verdict = drain::leave(&self.cx.engine, &key, stored.map(|stored| &stored.object), reported);
             let what =
@@ -284,11 +288,11 @@ impl Driver {
                     if self
                         .may_be_published(stored.map_or_else(now, |stored| drain::until(&stored.object))) =>
                 {
-                    self.dns.leaving.insert(key);
+                    self.source.dns.leaving.insert(key);
                     continue;
                 }
                 Leave::Waits => {
-                    self.dns.leaving.insert(key);
+                    self.source.dns.leaving.insert(key);
                     continue;
                 }
                 Leave::Denied => tracing::info!(what = %what(), "it is denied: it is not served any longer"),
@@ -318,8 +322,8 @@ impl Driver {
         // The store could not be written: tried again after the next step.
         let still =
             |key: &ObjectKey| self.cx.store.get(key).is_some_and(|stored| drain::is_kept(&stored.object));
-        self.dns.leaving.extend(keys.into_iter().filter(still));
-        if self.dns.leaving.is_empty() {
+        self.source.dns.leaving.extend(keys.into_iter().filter(still));
+        if self.source.dns.leaving.is_empty() {
             self.reload();
         }
     }
@@ -327,7 +331,7 @@ impl Driver {
     /// Takes a report of the keeper.
     pub(super) fn dns_report(&mut self, report: Report) {
         // Records seen under older settings say nothing about whose they are now; the keeper starts from what we put.
-        if report.generation == self.dns.generation {
+        if report.generation == self.source.dns.generation {
             for (key, row) in report.published {
                 match row {
                     Some(row) => self.cx.engine.pass(row),
@@ -342,22 +346,22 @@ impl Driver {
             }
         }
         if let Some(problems) = report.problems {
-            for key in self.dns.problems.difference(&problems) {
+            for key in self.source.dns.problems.difference(&problems) {
                 self.cx.engine.remove::<RecordProblem>(key);
             }
-            for key in problems.difference(&self.dns.problems) {
+            for key in problems.difference(&self.source.dns.problems) {
                 self.cx.engine.put(RecordProblem { key: key.clone() });
             }
-            self.dns.problems = problems;
+            self.source.dns.problems = problems;
         }
-        (self.dns.done, self.dns.unfinished) = (report.number, report.unfinished);
+        (self.source.dns.done, self.source.dns.unfinished) = (report.number, report.unfinished);
         self.cx.facts = true;
     }
 
     /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class, or what another controller is given, still has in DNS
     /// stays served, and nothing else is removed before it is.
     pub(super) fn in_order(&mut self, writes: Vec<Write>) -> Vec<Write> {
-        let until = now().plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX));
+        let until = now().plus_millis(i64::try_from(self.source.dns.drain.as_millis()).unwrap_or(i64::MAX));
         let coming: Vec<Object> = writes
             .iter()
             .filter_map(|write| match write {
@@ -391,7 +395,7 @@ impl Driver {
                 ordered.push(write);
                 continue;
             };
-            self.dns.leaving.insert(copy.key.clone());
+            self.source.dns.leaving.insert(copy.key.clone());
             if copy.key == *key {
                 // A Gateway or GatewayClass stays itself, marked.
                 kept.push(Write::Apply(Box::new(copy), GIT));
@@ -400,13 +404,13 @@ impl Driver {
                 ordered.push(write);
             }
         }
-        if held && !std::mem::replace(&mut self.dns.held, true) {
+        if held && !std::mem::replace(&mut self.source.dns.held, true) {
             tracing::info!(
                 "what was removed is served on until it is known whether it has records in a real zone"
             );
         }
-        self.dns.held = held;
-        if held || !self.dns.leaving.is_empty() {
+        self.source.dns.held = held;
+        if held || !self.source.dns.leaving.is_empty() {
             ordered.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
         }
         ordered.extend(kept);
@@ -415,8 +419,8 @@ impl Driver {
 
     /// How long something that has left is served for records that cannot be seen.
     fn held_until(&self, key: &ObjectKey) -> Instant {
-        let since = self.reading.leaving.get(key).copied().unwrap_or_else(now);
-        since.plus_millis(i64::try_from(self.dns.drain.as_millis()).unwrap_or(i64::MAX))
+        let since = self.source.reading.leaving.get(key).copied().unwrap_or_else(now);
+        since.plus_millis(i64::try_from(self.source.dns.drain.as_millis()).unwrap_or(i64::MAX))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems};
 use tokio::sync::mpsc;
 
-use super::{Driver, Event};
+use super::{Driver, Event, source::Source};
 
 /// How long a started Envoy may take to connect: it takes less than a second where it works.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -26,16 +26,28 @@ pub struct EnvoyState {
     waited: Option<Duration>,
     /// What is said of one that could not be replaced, as long as it runs.
     kept: Option<Problem>,
+    /// Envoys are started by others, who know whether they run.
+    of_others: bool,
 }
 
 impl EnvoyState {
+    /// Of the one that this program keeps, or of those that others start.
+    pub fn new(of_others: bool) -> Self {
+        Self { of_others, ..Self::default() }
+    }
+
+    /// Streams that are open.
+    pub const fn streams(&self) -> usize {
+        self.streams
+    }
+
     /// How long it was waited for the last connection.
     pub fn waited(&self) -> Option<Duration> {
         self.waited
     }
 }
 
-impl Driver {
+impl<S: Source> Driver<S> {
     /// From now on Envoy has to connect.
     pub(super) fn await_envoy(&mut self) {
         self.envoy.since = Some(Instant::now());
@@ -64,7 +76,7 @@ impl Driver {
     pub(super) fn envoy_disconnected(&mut self) {
         tracing::info!("Envoy has disconnected");
         self.envoy.streams = self.envoy.streams.saturating_sub(1);
-        if self.envoy.streams == 0 {
+        if self.envoy.streams == 0 && !self.envoy.of_others {
             self.await_envoy();
         }
     }

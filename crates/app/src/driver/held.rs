@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use portolan_engine::{Changes, Held};
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::InputProblems};
 
-use super::Driver;
+use super::{Driver, source::Source};
 
 fn key(rule: &str) -> ObjectKey {
     ObjectKey::new("", "Rule", "", rule)
@@ -33,7 +33,7 @@ fn problems(held: &[Held]) -> BTreeMap<&'static str, Problem> {
     by_rule.into_iter().map(|(rule, runs)| (rule, problem(rule, &runs))).collect()
 }
 
-impl Driver {
+impl<S: Source> Driver<S> {
     /// Takes over what the step says of failed rules, if it says something new.
     pub(super) fn note_held(&mut self, step: &Changes) {
         if Arc::ptr_eq(&self.held, &step.held) {

@@ -13,7 +13,7 @@ impl Driver {
     pub(super) fn late(&mut self, args: &Up) -> anyhow::Result<u8> {
         let pending =
             self.cx.engine.rows::<EntryPoint>().filter(|entry| entry.state == State::Pending).count();
-        let problem = problem(args.timeout, self.reading.done, pending);
+        let problem = problem(args.timeout, self.source.reading.done, pending);
         self.cx.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
         self.settle();
         self.result(args)
@@ -21,7 +21,7 @@ impl Driver {
 
     /// Of a first start nothing is known yet, and nothing is fine.
     pub(super) fn is_starting(&self) -> bool {
-        !self.reading.done && self.cx.store.list().next().is_none()
+        !self.source.reading.done && self.cx.store.list().next().is_none()
     }
 }
 

@@ -17,19 +17,21 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::Driver;
+use super::{Driver, source::Source};
 
 type Labels = Vec<(&'static str, String)>;
 
-impl Driver {
+/// Adds a number.
+pub(super) fn gauge(registry: &mut Registry, name: &str, help: &str, value: u64) {
+    let made: Gauge = Gauge::default();
+    made.set(i64::try_from(value).unwrap_or(i64::MAX));
+    registry.register(name, help, made);
+}
+
+impl<S: Source> Driver<S> {
     /// The text of `/metrics`.
     pub(super) fn metrics(&self) -> String {
         let mut registry = Registry::with_prefix("portolan");
-        let mut gauge = |name: &str, help: &str, value: u64| {
-            let made: Gauge = Gauge::default();
-            made.set(i64::try_from(value).unwrap_or(i64::MAX));
-            registry.register(name, help, made);
-        };
         let [mut live, mut pending, mut refused, mut unknown] = [0; 4];
         for entry in self.cx.engine.rows::<EntryPoint>() {
             match entry.state {
@@ -39,19 +41,22 @@ impl Driver {
                 State::Unknown => unknown += 1,
             }
         }
-        gauge("entry_points_live", "Hostnames that answer", live);
-        gauge("entry_points_pending", "Hostnames on their way", pending);
-        gauge("entry_points_refused", "Hostnames that need an edit", refused);
-        gauge("entry_points_unknown", "Hostnames that need what is made elsewhere or was not read", unknown);
-        gauge("findings", "Problems", self.cx.engine.rows::<world::Finding>().count() as u64);
-        gauge("engine_steps", "Steps since start", self.steps);
-        gauge("engine_rule_runs", "Rule runs since start", self.runs);
-        let [planned, written] = self.dns.work();
-        gauge("dns_planned_names", "Names compared with what their zone holds, since start", planned);
-        gauge("dns_written_bytes", "Bytes of zones written to disk, since start", written);
+        gauge(&mut registry, "entry_points_live", "Hostnames that answer", live);
+        gauge(&mut registry, "entry_points_pending", "Hostnames on their way", pending);
+        gauge(&mut registry, "entry_points_refused", "Hostnames that need an edit", refused);
+        gauge(
+            &mut registry,
+            "entry_points_unknown",
+            "Hostnames that need what is made elsewhere or was not read",
+            unknown,
+        );
+        gauge(&mut registry, "findings", "Problems", self.cx.engine.rows::<world::Finding>().count() as u64);
+        gauge(&mut registry, "engine_steps", "Steps since start", self.steps);
+        gauge(&mut registry, "engine_rule_runs", "Rule runs since start", self.runs);
+        S::metrics(self, &mut registry);
         let [sent, bytes] = self.board.sent();
-        gauge("sent_resources", "Resources that Envoy was sent, since start", sent);
-        gauge("sent_bytes", "Size of the resources that Envoy was sent, since start", bytes);
+        gauge(&mut registry, "sent_resources", "Resources that Envoy was sent, since start", sent);
+        gauge(&mut registry, "sent_bytes", "Size of the resources that Envoy was sent, since start", bytes);
         let waited = self.envoy.waited().map_or(0.0, |waited| waited.as_secs_f64());
         let connected: Gauge<f64, AtomicU64> = Gauge::default();
         connected.set(waited);

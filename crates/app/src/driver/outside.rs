@@ -34,13 +34,57 @@ pub struct Outside {
     pub stop: oneshot::Sender<()>,
 }
 
+/// Where streams report to.
+pub fn reports(wake: &mpsc::UnboundedSender<Event>) -> mpsc::UnboundedSender<serve::Report> {
+    let (reports, mut reported) = mpsc::unbounded_channel();
+    let forward = wake.clone();
+    tokio::spawn(async move {
+        while let Some(report) = reported.recv().await {
+            if forward.send(Event::Xds(report)).is_err() {
+                break;
+            }
+        }
+    });
+    reports
+}
+
+/// Where the API asks.
+pub fn asks(wake: &mpsc::UnboundedSender<Event>) -> mpsc::Sender<api::Ask> {
+    let (asks, mut asked) = mpsc::channel::<api::Ask>(64);
+    let forward = wake.clone();
+    tokio::spawn(async move {
+        while let Some(ask) = asked.recv().await {
+            if forward.send(Event::Ask(ask)).is_err() {
+                break;
+            }
+        }
+    });
+    asks
+}
+
+/// Hears Ctrl-C and SIGTERM.
+pub fn interrupts(wake: &mpsc::UnboundedSender<Event>) {
+    let forward = wake.clone();
+    tokio::spawn(async move {
+        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(signal) => signal,
+            Err(error) => {
+                tracing::error!(%error, "SIGTERM cannot be heard");
+                return;
+            }
+        };
+        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
+        let _ = forward.send(Event::Interrupt);
+    });
+}
+
 /// Where the folder of sockets is made.
-fn base() -> PathBuf {
+pub fn base() -> PathBuf {
     let base = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|d| d.is_dir());
     base.unwrap_or_else(std::env::temp_dir)
 }
 
-fn listen(path: &Path) -> anyhow::Result<UnixListener> {
+pub fn listen(path: &Path) -> anyhow::Result<UnixListener> {
     let _ = std::fs::remove_file(path);
     let listener =
         UnixListener::bind(path).with_context(|| format!("socket {} cannot be bound", path.display()))?;
@@ -73,7 +117,7 @@ async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
 
     let board = Arc::new(Board::default());
     let served = Arc::clone(&board);
-    let (reports, mut reported) = mpsc::unbounded_channel();
+    let reports = reports(&wake);
     let (stop, stopped) = oneshot::channel::<()>();
     let socket = listen(&xds)?;
     tokio::spawn(async move {
@@ -81,24 +125,7 @@ async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
             tracing::error!(%error, "the xDS server has failed");
         }
     });
-    let forward = wake.clone();
-    tokio::spawn(async move {
-        while let Some(report) = reported.recv().await {
-            if forward.send(Event::Xds(report)).is_err() {
-                break;
-            }
-        }
-    });
-
-    let (asks, mut asked) = mpsc::channel::<api::Ask>(64);
-    let forward = wake.clone();
-    tokio::spawn(async move {
-        while let Some(ask) = asked.recv().await {
-            if forward.send(Event::Ask(ask)).is_err() {
-                break;
-            }
-        }
-    });
+    let asks = asks(&wake);
     let socket = listen(&control)?;
     let (public, private) = (api::public(asks.clone()), api::control(asks));
     tokio::spawn(api::serve(tcp, public, api::PATIENCE));
@@ -107,19 +134,7 @@ async fn start_all(args: &Up, state: &StateDir, root: &Path) -> anyhow::Result<O
     let forward = wake.clone();
     tokio::spawn(async move { while forward.send(Event::Folder(watch.next().await)).is_ok() {} });
 
-    let forward = wake.clone();
-    tokio::spawn(async move {
-        let mut terminate = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(signal) => signal,
-            Err(error) => {
-                tracing::error!(%error, "SIGTERM cannot be heard");
-                return;
-            }
-        };
-        tokio::select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
-        let _ = forward.send(Event::Interrupt);
-    });
-
+    interrupts(&wake);
     let bootstrap = serde_json::to_vec_pretty(&bootstrap(&xds, &admin))?;
     state.write(envoy_process::CONFIG, &bootstrap)?;
     let setup = Setup::new(program, &version, state.path(), &sockets, &bootstrap);

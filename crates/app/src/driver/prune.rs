@@ -21,13 +21,13 @@ impl Driver {
         let applications = || whole.applications.iter().map(|app| &app.key).collect::<BTreeSet<_>>();
         let doubt = Doubt {
             followed: applications(),
-            unwanted: &self.reading.unwanted,
+            unwanted: &self.source.reading.unwanted,
             live: &|key| store.get(key).map(|stored| &stored.object.origin),
             refused: &|key| whole.refused.contains_key(key),
             unsure: &whole.unsure,
             unsure_files: &whole.unsure_files,
         };
-        let unwanted = self.reading.unwanted.iter().filter_map(|key| self.cx.store.get(key));
+        let unwanted = self.source.reading.unwanted.iter().filter_map(|key| self.cx.store.get(key));
         let (sure, doubted): (Vec<&Stored>, Vec<&Stored>) =
             unwanted.partition(|stored| doubt.is_gone(&stored.object.key, &stored.object.origin));
         let leaving: BTreeMap<ObjectKey, &Object> =
@@ -39,9 +39,9 @@ impl Driver {
             })
             .collect();
         let at = now();
-        self.reading.leaving.retain(|key, _| leaving.contains_key(key));
+        self.source.reading.leaving.retain(|key, _| leaving.contains_key(key));
         for key in leaving.keys() {
-            self.reading.leaving.entry(key.clone()).or_insert(at);
+            self.source.reading.leaving.entry(key.clone()).or_insert(at);
         }
         let followed = self.followed(whole, &leaving, coming);
         let coming: BTreeMap<&ObjectKey, Option<&ObjectKey>> = coming
@@ -51,7 +51,7 @@ impl Driver {
                 _ => None,
             })
             .collect();
-        let (store, since) = (&self.cx.store, &self.reading.leaving);
+        let (store, since) = (&self.cx.store, &self.source.reading.leaving);
         let facts = Facts {
             followed: &followed,
             stands: &|key| coming.contains_key(key) || store.get(key).is_some(),
@@ -60,7 +60,7 @@ impl Driver {
                 coming.values().any(|owner| *owner == Some(by))
                     || store.list().any(|stored| owned(stored) && !leaving.contains_key(&stored.object.key))
             },
-            released: &self.reading.released,
+            released: &self.source.reading.released,
             since: &|key| since.get(key).copied().unwrap_or(Instant(i64::MAX)),
         };
         let verdicts = plan(&facts, &leaving);
@@ -80,8 +80,8 @@ impl Driver {
         let mut writes: Vec<Write> = verdicts.iter().filter_map(let_go).collect();
         let Outcome { go, kept } = outcome(verdicts, &applications(), &doubted);
         writes.extend(go.into_iter().map(|key| Write::Delete(key, GIT)));
-        let unwanted = &self.reading.unwanted;
-        self.reading.released.retain(|key| unwanted.contains(key));
+        let unwanted = &self.source.reading.unwanted;
+        self.source.reading.released.retain(|key| unwanted.contains(key));
         let before: BTreeSet<ObjectKey> = self.cx.engine.rows::<Kept>().map(|row| row.key.clone()).collect();
         for key in before.iter().filter(|key| !kept.contains_key(key)) {
             self.cx.engine.remove::<Kept>(key);
@@ -120,9 +120,9 @@ impl Driver {
 
     /// An Application that stays is synced from the repository as before.
     fn keep_following(&mut self, standing: Vec<Object>) {
-        let Some(tree) = &mut self.reading.tree else { return };
+        let Some(tree) = &mut self.source.reading.tree else { return };
         if tree.follow(standing) {
-            self.reading.again = true;
+            self.source.reading.again = true;
         }
     }
 
@@ -137,7 +137,7 @@ impl Driver {
             ));
         }
         let count = meant.len();
-        self.reading.released.extend(meant);
+        self.source.reading.released.extend(meant);
         self.reload();
         Ok(count)
     }

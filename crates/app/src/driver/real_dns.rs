@@ -65,12 +65,12 @@ impl RealDns {
 impl Driver {
     /// Whether records go to real servers.
     pub(super) fn is_real(&self) -> bool {
-        self.dns.real.is_some()
+        self.source.dns.real.is_some()
     }
 
     /// Takes the components of the repository; they are put when their zones were read.
     pub(super) fn ask_real(&mut self, components: Vec<DnsSettings>) {
-        let Some(real) = &mut self.dns.real else { return };
+        let Some(real) = &mut self.source.dns.real else { return };
         if real.asked != components {
             real.asked = components;
             real.due = true;
@@ -80,13 +80,13 @@ impl Driver {
     /// Whether something that leaves may have records in a real zone that are not known: before the first reading, and, while a
     /// server cannot be used, up to `until`.
     pub(super) fn may_be_published(&self, until: Instant) -> bool {
-        let Some(real) = &self.dns.real else { return false };
+        let Some(real) = &self.source.dns.real else { return false };
         real.done == 0 && real.busy() || real.blocked && now() < until
     }
 
     /// Reads when there are other components, and again when a Secret that a server needs is another.
     pub(super) fn follow_real(&mut self, step: &Changes) {
-        let Some(real) = &mut self.dns.real else { return };
+        let Some(real) = &mut self.source.dns.real else { return };
         let other = || step.of::<Secret>().iter().any(|change| real.secrets.contains(&change.key));
         if real.due || other() {
             real.due = false;
@@ -97,14 +97,14 @@ impl Driver {
 
     /// Reads once more what could not be read, unless that was asked for anew since.
     pub(super) fn read_real_again(&mut self, number: u64) {
-        if self.dns.real.as_ref().is_some_and(|real| real.number == number) {
+        if self.source.dns.real.as_ref().is_some_and(|real| real.number == number) {
             self.read_real();
         }
     }
 
     /// Reads the zones of all components.
     fn read_real(&mut self) {
-        let Some(real) = &self.dns.real else { return };
+        let Some(real) = &self.source.dns.real else { return };
         let mut secrets = BTreeSet::new();
         let mut asked = Vec::new();
         for component in real.asked.iter().filter(|component| component.managed) {
@@ -112,7 +112,7 @@ impl Driver {
             let held = real.servers.get(&component.key).cloned();
             asked.push((component.key.clone(), settings, held));
         }
-        let Some(real) = &mut self.dns.real else { return };
+        let Some(real) = &mut self.source.dns.real else { return };
         real.secrets = secrets;
         real.number += 1;
         let (number, events) = (real.number, self.events.clone());
@@ -140,7 +140,7 @@ impl Driver {
 
     /// Puts the components whose zones were read; the others do nothing until theirs are.
     pub(super) fn real_read(&mut self, readings: Readings) {
-        let Some(real) = &mut self.dns.real else { return };
+        let Some(real) = &mut self.source.dns.real else { return };
         if readings.number != real.number {
             return;
         }
@@ -195,7 +195,7 @@ impl Driver {
         }
         let snapshots: Vec<Snapshot> = snapshots.into_values().collect();
         self.put_components(components, &snapshots);
-        if std::mem::take(&mut self.dns.held) {
+        if std::mem::take(&mut self.source.dns.held) {
             // Now it is known what of it has records.
             self.reload();
         }

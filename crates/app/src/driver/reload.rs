@@ -202,20 +202,20 @@ impl Driver {
     /// Something changed in the work tree.
     pub(super) fn noticed(&mut self, burst: Burst) {
         self.reaction.noticed(burst.noticed);
-        self.reading.touched.add(burst.touched);
-        self.reading.unfinished = burst.unfinished;
+        self.source.reading.touched.add(burst.touched);
+        self.source.reading.unfinished = burst.unfinished;
         self.reload();
     }
 
     /// Starts a reading of what changed, or notes that one more is due after the one that runs. What could not be written
     /// or removed before is tried again with it.
     pub(super) fn reload(&mut self) {
-        let Some((mut tree, touched)) = self.reading.start(&self.cx.store) else {
-            self.reading.again = true;
+        let Some((mut tree, touched)) = self.source.reading.start(&self.cx.store) else {
+            self.source.reading.again = true;
             return;
         };
         let events = self.events.clone();
-        let unfinished = self.reading.unfinished.clone();
+        let unfinished = self.source.reading.unfinished.clone();
         self.reaction.begin();
         tokio::task::spawn_blocking(move || {
             let difference = tree.read_but(&touched, &unfinished);
@@ -226,16 +226,16 @@ impl Driver {
     /// Brings the store to what was read.
     pub(super) fn take_reading(&mut self, tree: Box<Tree>, read: Difference) {
         self.reaction.read(&read.work);
-        self.reading.tree = Some(tree);
+        self.source.reading.tree = Some(tree);
         self.look_again(read.soon);
-        if self.reading.jobs.is_busy() && !mem::replace(&mut self.reading.renders, true) {
+        if self.source.reading.jobs.is_busy() && !mem::replace(&mut self.source.reading.renders, true) {
             let events = self.events.clone();
             tokio::spawn(async move {
                 tokio::time::sleep(RENDERED).await;
                 let _ = events.send(Event::StillRendering);
             });
         }
-        if self.reading.forget {
+        if self.source.reading.forget {
             // It was compared with what the store did not take.
             return self.reload();
         }
@@ -245,46 +245,46 @@ impl Driver {
                 more.entry(problem.object.clone()).or_default().push(problem);
             }
         };
-        self.reading.substitutions.clone_from(&read.whole.substitutions);
+        self.source.reading.substitutions.clone_from(&read.whole.substitutions);
         for object in &read.objects {
-            self.reading.unwanted.remove(&object.key);
-            self.reading.refused.remove(&object.key);
-            self.reading.edits.remove(&object.key);
+            self.source.reading.unwanted.remove(&object.key);
+            self.source.reading.refused.remove(&object.key);
+            self.source.reading.edits.remove(&object.key);
         }
         for key in &read.gone {
             self.drop_edit(key);
-            self.reading.refused.remove(key);
-            self.reading.edits.remove(key);
+            self.source.reading.refused.remove(key);
+            self.source.reading.edits.remove(key);
         }
-        self.reading.unwanted.extend(read.gone);
+        self.source.reading.unwanted.extend(read.gone);
         say(self.take_components(&read.whole));
-        let objects = mem::take(&mut self.reading.refused).into_values().chain(read.objects).collect();
+        let objects = mem::take(&mut self.source.reading.refused).into_values().chain(read.objects).collect();
         let writes = self.writes(objects, &read.whole);
-        say(self.reading.edits.values().cloned().collect());
+        say(self.source.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.cx.unwritten);
         say(self.cx.write(writes));
         say(self.damaged());
         if !self.cx.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
-            say(vec![crate::folder::empty(&self.root)]);
+            say(vec![crate::folder::empty(&self.source.root)]);
         }
-        self.reading.forget = self.cx.unwritten;
+        self.source.reading.forget = self.cx.unwritten;
         self.cx.unwritten |= unwritten;
         self.cx.store.set_refused(read.whole.refused);
-        self.reading.applications = read.whole.applications;
-        self.reading.done = true;
+        self.source.reading.applications = read.whole.applications;
+        self.source.reading.done = true;
         self.cx.is_read = true;
         self.source_problems(read.problems, more);
         self.reaction.written();
-        if mem::take(&mut self.reading.again) {
+        if mem::take(&mut self.source.reading.again) {
             self.reload();
         }
     }
 
     /// What may be in the middle of something is touched again in a moment.
     fn look_again(&mut self, soon: BTreeSet<PathBuf>) {
-        self.reading.is_doubtful = !soon.is_subset(&self.reading.soon);
-        self.reading.soon = soon;
-        if self.reading.soon.is_empty() || mem::replace(&mut self.reading.waits, true) {
+        self.source.reading.is_doubtful = !soon.is_subset(&self.source.reading.soon);
+        self.source.reading.soon = soon;
+        if self.source.reading.soon.is_empty() || mem::replace(&mut self.source.reading.waits, true) {
             return;
         }
         let events = self.events.clone();
@@ -296,15 +296,15 @@ impl Driver {
 
     /// Touches it.
     pub(super) fn looked_again(&mut self) {
-        self.reading.waits = false;
-        self.reading.touched.add(Touched::Paths(self.reading.soon.clone()));
+        self.source.reading.waits = false;
+        self.source.reading.touched.add(Touched::Paths(self.source.reading.soon.clone()));
         self.reload();
     }
 
     /// A while ago something was being rendered; how long it takes is told with the next reading.
     pub(super) fn still_rendering(&mut self) {
-        self.reading.renders = false;
-        if self.reading.jobs.is_busy() {
+        self.source.reading.renders = false;
+        if self.source.reading.jobs.is_busy() {
             self.reload();
         }
     }
@@ -316,19 +316,19 @@ impl Driver {
         more: BTreeMap<ObjectKey, Vec<Problem>>,
     ) {
         let mut changed: BTreeSet<ObjectKey> = told.keys().chain(more.keys()).cloned().collect();
-        changed.extend(mem::replace(&mut self.reading.more, more).into_keys());
+        changed.extend(mem::replace(&mut self.source.reading.more, more).into_keys());
         changed.append(&mut self.cx.own_problems);
         for (key, problems) in told {
             if problems.is_empty() {
-                self.reading.told.remove(&key);
+                self.source.reading.told.remove(&key);
             } else {
-                self.reading.told.insert(key, problems);
+                self.source.reading.told.insert(key, problems);
             }
         }
-        let told = self.reading.told.values().flatten();
-        crate::unseen::put(&mut self.cx.engine, told, &self.reading.applications);
+        let told = self.source.reading.told.values().flatten();
+        crate::unseen::put(&mut self.cx.engine, told, &self.source.reading.applications);
         for key in changed {
-            let all = [self.reading.told.get(&key), self.reading.more.get(&key)];
+            let all = [self.source.reading.told.get(&key), self.source.reading.more.get(&key)];
             let problems: Vec<Problem> = all.into_iter().flatten().flatten().cloned().collect();
             if problems.is_empty() {
                 self.cx.engine.remove::<SourceProblems>(&key);
@@ -342,7 +342,7 @@ impl Driver {
     /// Puts the settings that an earlier run knew, before anything is done with what it left. Those of DNS come with the first
     /// reading, since records are compared with all that is wanted.
     pub(super) fn recall_components(&mut self) {
-        if self.reading.known.root.is_some() {
+        if self.source.reading.known.root.is_some() {
             let made = self.configured();
             self.put_settings(&made);
         }
@@ -351,9 +351,9 @@ impl Driver {
     /// Puts the settings that the repository gives to the components which Portolan stands in for. Gives what is wrong with
     /// them.
     fn take_components(&mut self, whole: &Whole) -> Vec<Problem> {
-        let old = self.reading.known.clone();
+        let old = self.source.reading.known.clone();
         // One that only stays says nothing of what the repository is now.
-        let stays = |key: &&ObjectKey| self.reading.unwanted.contains(*key);
+        let stays = |key: &&ObjectKey| self.source.reading.unwanted.contains(*key);
         let applications = whole.applications.iter().map(|app| &app.key).filter(|key| !stays(key)).collect();
         let known = old.clone().after(Seen {
             root: whole.root.as_ref(),
@@ -371,23 +371,23 @@ impl Driver {
                 Err(error) => tracing::error!(%error, "settings of components are not kept"),
             }
         }
-        self.reading.known = known;
+        self.source.reading.known = known;
         let made = self.configured();
         self.put_settings(&made);
         self.put_dns_settings(made.dns);
-        self.reading.component_problems.iter().cloned().chain(made.problems).collect()
+        self.source.reading.component_problems.iter().cloned().chain(made.problems).collect()
     }
 
     /// What follows from what is known.
     fn configured(&mut self) -> Configuration {
-        let read = configuration::components(&self.reading.known.components);
-        (self.reading.components, self.reading.component_problems) = (read.all, read.problems);
-        self.reading.ledger = read.ledger;
+        let read = configuration::components(&self.source.reading.known.components);
+        (self.source.reading.components, self.source.reading.component_problems) = (read.all, read.problems);
+        self.source.reading.ledger = read.ledger;
         configuration::configure(&Environment {
-            name: &self.reading.env,
-            components: &self.reading.components,
-            is_folder: self.reading.known.is_folder,
-            cluster_resource_namespace: self.reading.cluster_resource_namespace.as_ref(),
+            name: &self.source.reading.env,
+            components: &self.source.reading.components,
+            is_folder: self.source.reading.known.is_folder,
+            cluster_resource_namespace: self.source.reading.cluster_resource_namespace.as_ref(),
         })
     }
 

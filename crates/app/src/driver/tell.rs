@@ -193,10 +193,10 @@ impl Driver {
     /// Nothing of this run can change any more: no work under way, and every host decided.
     pub(super) fn at_rest(&self) -> bool {
         self.cx.patience.is_none()
-            && !self.reading.is_running()
+            && !self.source.reading.is_running()
             && self.effects.iter().all(|effect| !effect.is_busy())
             && self.wire.settled()
-            && !self.dns.busy()
+            && !self.source.dns.busy()
             && self.cx.engine.rows::<AccountWanted>().next().is_none()
             && self.cx.engine.rows::<IssueWanted>().next().is_none()
             && self.cx.engine.rows::<EntryPoint>().all(|e| e.state != State::Pending || !e.probe)
@@ -204,7 +204,7 @@ impl Driver {
 
     /// Shows the outcome; the exit code.
     pub(super) fn result(&mut self, args: &Up) -> anyhow::Result<u8> {
-        self.view.clear();
+        self.source.view.clear();
         let status = self.status();
         status::print(&status, args.output, args.info, args.all)?;
         Ok(status::code(&status, args.allow_incomplete))
@@ -213,7 +213,7 @@ impl Driver {
     /// Says what is new.
     pub(super) fn tell(&mut self) {
         let store = &self.cx.store;
-        self.view.tell(&self.cx.engine, |problem| {
+        self.source.view.tell(&self.cx.engine, |problem| {
             status::finding_line(&status::finding(problem, status::origin(store, problem)))
         });
     }

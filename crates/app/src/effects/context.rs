@@ -7,21 +7,43 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_core::World;
-use portolan_effects::{state_dir::StateDir, store::Store};
+use portolan_effects::{
+    state_dir::StateDir,
+    store::{Cache, Store},
+};
 use portolan_engine::Engine;
 use portolan_model::ObjectKey;
 
 use super::ca::Ca;
 
+/// Where Portolan runs, as far as effects know it: which store is behind them, and what signs.
+///
+/// Effects that write objects, or sign, are those of one platform (`impl Effect for …`: of a [`Machine`]); effects that need no more than
+/// every platform has are `impl<P: Platform> Effect<P> for …`.
+pub trait Platform: 'static {
+    /// What is known of the store without waiting.
+    type Store: Cache;
+    /// The development CA, where there is one.
+    type Authority;
+}
+
+/// One machine: the embedded store, and the development CA that stands in for every ACME server.
+pub enum Machine {}
+
+impl Platform for Machine {
+    type Store = Store;
+    type Authority = Ca;
+}
+
 /// It is handed to one effect at a time.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the run")]
-pub struct Context {
+pub struct Context<P: Platform = Machine> {
     /// A fact that is put is read back after the next step.
     pub engine: Engine<World>,
-    pub store: Store,
+    pub store: P::Store,
     pub state: StateDir,
-    /// The development CA that stands in for every ACME server.
-    pub ca: Ca,
+    /// See [`Platform::Authority`].
+    pub ca: P::Authority,
     /// Facts were put: another step is due.
     pub facts: bool,
     /// The store, or the disk, refused a write: all is written again in a while.
@@ -46,9 +68,9 @@ pub struct Context {
     unkept: BTreeMap<&'static str, Vec<u8>>,
 }
 
-impl Context {
+impl<P: Platform> Context<P> {
     /// Nothing has happened yet.
-    pub fn new(engine: Engine<World>, store: Store, state: StateDir, ca: Ca) -> Self {
+    pub fn new(engine: Engine<World>, store: P::Store, state: StateDir, ca: P::Authority) -> Self {
         Self {
             engine,
             store,

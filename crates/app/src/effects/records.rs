@@ -2,12 +2,12 @@
 //! reads them back.
 
 use portolan_core::certificates::rows::RecordWanted;
-use portolan_effects::store::Write;
+use portolan_effects::store::{Cache as _, Write};
 use portolan_engine::Changes;
 use portolan_model::{Object, ObjectKey, Origin};
 use serde_json::json;
 
-use super::{Context, Effect, wanted};
+use super::{Context, Effect, Platform, wanted};
 
 /// Manager of the records: it overwrites nobody's objects, and nobody overwrites its.
 const RECORDS: &str = "portolan-certificates";
@@ -63,11 +63,11 @@ fn unwanted(cx: &Context) -> impl Iterator<Item = ObjectKey> {
 }
 
 /// Whether a status that is computed for this key is about the object that is stored there.
-pub fn may_show(key: &ObjectKey, cx: &Context) -> bool {
+pub fn may_show<P: Platform>(key: &ObjectKey, cx: &Context<P>) -> bool {
     !KINDS.iter().any(|(group, kind)| key.kind.is(group, kind)) || is_record(key, cx)
 }
 
-fn is_record(key: &ObjectKey, cx: &Context) -> bool {
+fn is_record<P: Platform>(key: &ObjectKey, cx: &Context<P>) -> bool {
     cx.store.get(key).is_some_and(|stored| stored.manager == RECORDS)
 }
 

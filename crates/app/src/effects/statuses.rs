@@ -1,16 +1,17 @@
 //! Wanted statuses go to the objects.
 
 use portolan_core::conditions::rows::ObjectStatus;
+use portolan_effects::store::Cache as _;
 use portolan_engine::Changes;
 
-use super::{Context, Effect, now, records::may_show};
+use super::{Context, Effect, Platform, now, records::may_show};
 
 /// Sends changed statuses. The store keeps them in memory, beside the objects and without a new generation: a status causes no
 /// step, so this cannot loop.
 pub struct Statuses;
 
-impl Effect for Statuses {
-    fn follow(&mut self, step: &Changes, cx: &mut Context) {
+impl<P: Platform> Effect<P> for Statuses {
+    fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
         for change in step.of::<ObjectStatus>() {
             // Somebody else's object that has the name of a record of ours does not get its status.
             let status = change.after.as_ref().filter(|row| may_show(&row.key, cx)).map(|row| row.json());

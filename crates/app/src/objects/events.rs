@@ -1,6 +1,6 @@
 //! `portolan get events`: what happened to objects, as `kubectl get events` shows it.
 
-use portolan_effects::store::{Recorded, Store};
+use portolan_effects::store::{Cache, Recorded};
 use serde_json::{Value, json};
 
 use super::Query;
@@ -12,7 +12,7 @@ pub(super) fn asked_for(kind: &str) -> bool {
 }
 
 /// The events of a query: all, or those about objects of a namespace and name. Oldest first.
-pub(super) fn find(store: &Store, query: &Query) -> Value {
+pub(super) fn find(store: &dyn Cache, query: &Query) -> Value {
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
     let events = store.events(None);
     let fitting = events.iter().filter(|recorded| {

@@ -15,7 +15,7 @@ use portolan_core::{
 };
 use portolan_effects::{
     render::ApplicationInfo,
-    store::{Store, Stored},
+    store::{Cache, Stored},
 };
 use portolan_engine::Engine;
 use portolan_model::{Name, ObjectKey};
@@ -38,7 +38,7 @@ struct Tally {
 /// it; kinds without a rule count as healthy (argoproj/argo-cd `controller/health.go`).
 pub fn applications(
     engine: &Engine<World>,
-    store: &Store,
+    store: &dyn Cache,
     known: &[ApplicationInfo],
     edits: &[Edit],
 ) -> Value {
@@ -126,7 +126,7 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
 
 /// Applications of which not all is known, with the first thing that is not: a source that was not read, or an object of
 /// theirs that may change an answer and is not looked at. Those are never healthy.
-fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Health)> {
+fn unseen(engine: &Engine<World>, store: &dyn Cache) -> BTreeMap<Name, (String, Health)> {
     let mut unseen = BTreeMap::new();
     for row in engine.rows::<Finding>().filter(|row| verdict::left_out(row.problem.code).is_some()) {
         let object = &row.problem.object;
@@ -145,7 +145,7 @@ fn unseen(engine: &Engine<World>, store: &Store) -> BTreeMap<Name, (String, Heal
 }
 
 /// An Application that is not stored itself, so that nothing of it counts.
-fn missing(store: &Store, app: &ApplicationInfo) -> Option<Health> {
+fn missing(store: &dyn Cache, app: &ApplicationInfo) -> Option<Health> {
     let stored = !gitops::brings(&app.key.kind) || app.parent.is_empty() || store.get(&app.key).is_some();
     (!stored)
         .then(|| Health { status: Status::Missing, message: "is not stored; the findings say why".into() })

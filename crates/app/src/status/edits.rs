@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::{World, policy::rows::Denied};
-use portolan_effects::store::Store;
+use portolan_effects::store::Cache;
 use portolan_engine::Engine;
 use portolan_model::{Object, ObjectKey, Origin, Problem, input::Judged};
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub struct Edit {
 /// All of them: those that policies deny, and those that the store refuses.
 pub fn of(
     engine: &Engine<World>,
-    store: &Store,
+    store: &dyn Cache,
     unjudged: &BTreeMap<ObjectKey, Object>,
     refused: &BTreeMap<ObjectKey, Problem>,
 ) -> Vec<Edit> {

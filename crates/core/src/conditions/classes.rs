@@ -8,7 +8,7 @@ use serde_json::json;
 use super::rows::ObjectStatus;
 use crate::{
     Cx,
-    gateway::{CONTROLLERS, GROUP},
+    gateway::{GROUP, ours},
 };
 
 /// Features of Gateway API v1.6 that are served, sorted (`pkg/features`). A name stands here only once a test shows
@@ -42,7 +42,7 @@ pub const FEATURES: [&str; 25] = [
 ];
 
 pub(super) fn class_status(cx: &mut Cx<'_>, class: &Arc<GatewayClass>) {
-    if !CONTROLLERS.contains(&&*class.controller) {
+    if !ours(cx, &class.controller) {
         return;
     }
     let key = ObjectKey::new(GROUP, "GatewayClass", "", class.name.clone());

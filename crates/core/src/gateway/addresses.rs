@@ -1,8 +1,8 @@
 //! `spec.addresses` of a Gateway. On one machine a Gateway has the address that the state gives it.
 
-use portolan_model::{Severity, input::Gateway};
+use portolan_model::{Name, Severity, input::Gateway};
 
-use super::listeners::object;
+use super::{listeners::object, rows::InCluster};
 use crate::{Cx, problem};
 
 /// Types of addresses that Gateway API itself has (`AddressType`).
@@ -20,10 +20,14 @@ pub(super) fn not_honoured(cx: &mut Cx<'_>, gateway: &Gateway, address: &str) {
     for (at, (kind, value)) in gateway.addresses.iter().enumerate() {
         if KNOWN.contains(&&**kind) && !value.is_empty() && **value != *address {
             let field = format!("spec.addresses[{at}]");
+            let (place, hint) = if cx.get::<InCluster>(&Name::default()).is_some() {
+                ("here", "leave it out: addresses are those of --gateway-addresses")
+            } else {
+                ("on one machine", "nothing is to be done; --bind chooses another address for all Gateways")
+            };
             let message = format!(
-                "address {value} is not honoured on one machine: the Gateway is served at {address}, and names point there"
+                "address {value} is not honoured {place}: the Gateway is served at {address}, and names point there"
             );
-            let hint = "nothing is to be done; --bind chooses another address for all Gateways";
             problem(cx, object(gateway), 216, Severity::Info, &field, message, hint);
         }
     }

@@ -43,7 +43,8 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
         addresses: vec![],
         stand_in: None,
     };
-    if slices.is_empty() && object.is_none() {
+    let dialled = cx.get::<DialledBackends>(&Name::default());
+    if slices.is_empty() && object.is_none() && dialled.as_ref().is_none_or(|row| !row.alone) {
         made.stand_in = Some(StandIn::NoEndpoints);
         cx.emit(made);
         return;
@@ -52,7 +53,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
     if usable.is_empty() {
         unusable(cx, &service, cluster, &subsets);
     }
-    let real = cx.get::<DialledBackends>(&Name::default()).is_some_and(|row| row.real);
+    let real = dialled.is_some_and(|row| row.real);
     let (dialled, replaced): (Vec<_>, Vec<_>) =
         usable.into_iter().partition(|(address, _)| real || address.is_loopback());
     let named = |all: Vec<(IpAddr, u16)>| -> Vec<(Name, u16)> {
@@ -114,8 +115,17 @@ fn unusable(cx: &mut Cx<'_>, service: &Service, cluster: &Cluster, subsets: &[&E
         format!("no endpoint has a port named {name:?} (they have {have})")
     };
     let message = format!("{} answers 503: {why}", spoken(cluster));
-    let hint = "name ports in slices as in the Service, and list ready endpoints; without any slice the built-in echo backend answers";
+    let hint = if alone(cx) {
+        "look why no Pod that the Service selects is ready, and whether it has the port that the Service names"
+    } else {
+        "name ports in slices as in the Service, and list ready endpoints; without any slice the built-in echo backend answers"
+    };
     problem(cx, object(service), 241, Severity::Warning, "spec.ports", message, hint);
+}
+
+/// Whether nothing answers in the place of endpoints.
+fn alone(cx: &mut Cx<'_>) -> bool {
+    cx.get::<DialledBackends>(&Name::default()).is_some_and(|row| row.alone)
 }
 
 fn not_dialled(cx: &mut Cx<'_>, service: &Service, cluster: &Cluster, replaced: &[(Name, u16)]) {

@@ -10,7 +10,8 @@ use portolan_model::{
 use super::{
     GROUP,
     addresses::unsupported,
-    rows::{GatewayListener, GatewayOwner, ListenerKey, ListenerState},
+    ours,
+    rows::{GatewayListener, GatewayOwner, InCluster, ListenerKey, ListenerState},
 };
 use crate::{Cx, dns::drain::LISTENERS, gitops::unseen::may_bring, policy::rows::Denied, problem};
 
@@ -40,7 +41,8 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let elsewhere = class.is_none() && denied.is_none() && CLASSES_OF_OTHERS.contains(&&*gateway.class);
     // A class that its controller makes is named like it: what is known of that controller.
     let controller = class.as_ref().map(|class| &class.controller).or(elsewhere.then_some(&gateway.class));
-    let owner = GatewayOwner { key: gateway.key.clone(), controller: controller.cloned() };
+    let is_ours = controller.is_some_and(|name| ours(cx, name));
+    let owner = GatewayOwner { key: gateway.key.clone(), controller: controller.cloned(), is_ours };
     let (missing, ours) = (class.is_none(), owner.ours().is_some());
     cx.emit(owner);
     if missing {
@@ -74,7 +76,10 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         problem(cx, object(gateway), 201, severity, "spec.gatewayClassName", message, hint);
     }
     if !ours {
-        if let Some(class) = &class {
+        // In a cluster whoever it belongs to is there, and it is nobody's business here.
+        if let Some(class) = &class
+            && cx.get::<InCluster>(&Name::default()).is_none()
+        {
             let message = format!(
                 "GatewayClass {} belongs to controller {}; the Gateway and what is attached to it are not served here",
                 gateway.class, class.controller

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub use super::age::Age;
 
 use portolan_model::{
-    Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey,
+    Condition, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Redacted, RouteKey,
     input::{Filter, RouteMatch},
     row,
 };
@@ -226,13 +226,15 @@ pub struct GatewayOwner {
     pub key: GatewayKey,
     /// `controllerName` of its class; `None` while the class does not exist.
     pub controller: Option<Name>,
+    /// Whether that is a name of ours.
+    pub is_ours: bool,
 }
 row!(GatewayOwner, GatewayKey, "gateway_owners");
 
 impl GatewayOwner {
     /// The controller name, if it is one of ours.
     pub fn ours(&self) -> Option<&Name> {
-        self.controller.as_ref().filter(|name| super::CONTROLLERS.contains(&&***name))
+        self.controller.as_ref().filter(|_| self.is_ours)
     }
 }
 
@@ -655,6 +657,32 @@ pub enum StandIn {
     Instead(Vec<(Name, u16)>),
 }
 
+/// Fact: objects come from a cluster. Without it they come from a repository, to one machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InCluster {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// Names by which GatewayClasses are ours: there others may be served by whom they belong to.
+    pub controllers: Vec<Name>,
+}
+row!(InCluster, Name, "in_cluster");
+
+/// Fact: an object that is there, and whose content was not read: what is missing in it may stand there. Whoever needs it waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// The object.
+    pub key: ObjectKey,
+}
+row!(Unread, ObjectKey, "unread");
+
+/// The content of a Secret is needed: a store that reads it only then has to read it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LookInto {
+    /// The Secret, and the Gateway that serves it.
+    pub key: (NamespacedName, GatewayKey),
+}
+row!(LookInto, (NamespacedName, GatewayKey), "look_into");
+
 /// Fact: which endpoints this run may dial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DialledBackends {
@@ -662,6 +690,8 @@ pub struct DialledBackends {
     pub key: Name,
     /// Whether endpoints are dialled that are not loopback (`up --real-backends`).
     pub real: bool,
+    /// Whether nothing else answers in the place of endpoints: in a cluster a Service without any has none.
+    pub alone: bool,
 }
 row!(DialledBackends, Name, "dialled_backends");
 

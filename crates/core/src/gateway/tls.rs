@@ -1,6 +1,6 @@
 //! What certificate each listener serves.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     Code, Kind, Name, NamespacedName, ObjectKey, Severity,
@@ -11,7 +11,10 @@ use portolan_model::{
 use super::{
     grants::granted,
     listeners::object,
-    rows::{GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady, Usable},
+    rows::{
+        GatewayListener, GatewayOwner, ListenerCertificate, ListenerKey, LookInto, ServedCertificate,
+        TlsReady, Unread, Usable,
+    },
     takes,
 };
 use crate::{
@@ -159,6 +162,21 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
 }
 
+/// The Secrets whose content a Gateway of ours needs; not those that it may not refer to.
+pub(super) fn look_into(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    if cx.get::<GatewayOwner>(&gateway.key).is_none_or(|owner| owner.ours().is_none()) {
+        return;
+    }
+    let named = gateway.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+    let named: BTreeSet<&NamespacedName> = named.flat_map(|tls| &tls.certificates).collect();
+    for secret in named {
+        let own = secret.namespace == gateway.key.namespace;
+        if own || granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret) {
+            cx.emit(LookInto { key: (secret.clone(), gateway.key.clone()) });
+        }
+    }
+}
+
 /// Why a reference to a certificate cannot be served.
 struct Unusable {
     /// Of the specification (`ListenerReasonInvalidCertificateRef` and others).
@@ -218,6 +236,12 @@ fn certificate(
         return refused(cx, 209, "RefNotPermitted", message, hint);
     }
     let Some(ready) = cx.get::<TlsReady>(secret) else {
+        let key = ObjectKey::new("", "Secret", secret.namespace.clone(), secret.name.clone());
+        if cx.get::<Unread>(&key).is_some() {
+            let message =
+                format!("Secret {secret} is there and not read yet; only this listener waits for it");
+            return Err(Unusable { reason: "Pending", message, waiting: true, elsewhere: false });
+        }
         let by = elsewhere(cx, secret);
         let (elsewhere, why) =
             (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));

@@ -19,8 +19,8 @@ use crate::{
     gateway::{
         force,
         rows::{
-            Force, GatewayAddress, GatewayListener, ListenerCertificate, ListenerKey, ParentVerdict,
-            Unenforced, Unresolved,
+            Force, GatewayAddress, GatewayListener, InCluster, ListenerCertificate, ListenerKey,
+            ParentVerdict, Unenforced, Unresolved,
         },
     },
     problem,
@@ -181,6 +181,11 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     }
     entry.probe = true;
     match cx.get::<Probe>(host).map(|p| p.state.clone()) {
+        // Nobody asks through an Envoy that may stand anywhere.
+        None if cx.get::<InCluster>(&Name::default()).is_some() => {
+            entry.state = State::Live;
+            entry.why = in_force(&entry.broken);
+        }
         None => "waiting for the first probe".clone_into(&mut entry.why),
         Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
         Some(Ok(status)) => {
@@ -189,6 +194,15 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         }
     }
     cx.emit(entry);
+}
+
+/// What is known of a host that nobody asks for as a client would.
+fn in_force(broken: &[String]) -> String {
+    match broken {
+        [] => "in force in Envoy".to_owned(),
+        [one] => format!("in force in Envoy, but {one}"),
+        [first, others @ ..] => format!("in force in Envoy, but {first}, and {} more", others.len()),
+    }
 }
 
 /// What a host that works answers, and what else of it does not.

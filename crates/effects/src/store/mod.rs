@@ -7,6 +7,7 @@
 //! [`contract`] says what every store does, and [`suite`] proves it for one. [`local`] is the store of `portolan up`:
 //! embedded, on disk, read from memory. Above the contract nothing differs between one machine and a cluster.
 
+mod cache;
 pub mod contract;
 pub mod event;
 pub mod local;
@@ -15,6 +16,7 @@ pub mod suite;
 mod view;
 mod write;
 
+pub use cache::Cache;
 pub use contract::{Capabilities, Noted, ObjectStore, StoreError, TooOld, Watch};
 pub use event::{Event, EventKind, Recorded};
 pub use local::{Events, Fill, Following, History, Store, takes_over};

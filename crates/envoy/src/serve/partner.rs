@@ -36,6 +36,11 @@ pub fn is(partner: &watch::Receiver<Option<Name>>, node: &Name) -> bool {
     partner.borrow().as_ref().is_none_or(|partner| partner == node)
 }
 
+/// Whether a request says that its Envoy has resources from before the stream.
+pub fn has_something(request: &DeltaDiscoveryRequest) -> bool {
+    !request.initial_resource_versions.is_empty()
+}
+
 /// For whoever looks for a fault.
 pub fn log(request: &DeltaDiscoveryRequest) {
     tracing::debug!(

@@ -72,7 +72,9 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
         let certificate = certificate(NamespacedName::new(namespace, name), names);
         world::amend_secret(&mut engine, certificate);
     }
-    engine.put(DialledBackends { key: Name::default(), real: facts["realBackends"] == true });
+    let alone = facts["cluster"].is_array();
+    let real = alone || facts["realBackends"] == true;
+    engine.put(DialledBackends { key: Name::default(), real, alone });
     step(&mut engine, now);
     let gateways: Vec<_> = engine.rows::<Gateway>().cloned().collect();
     for (at, gateway) in gateways.iter().enumerate().filter(|_| facts["addresses"] != false) {

@@ -2,9 +2,9 @@
 
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems};
 
-use super::Context;
+use super::{Context, Platform};
 
-impl Context {
+impl<P: Platform> Context<P> {
     /// Writes a file of the state directory; what cannot be written now is written later.
     pub fn keep(&mut self, file: &'static str, bytes: Vec<u8>) {
         let path = self.state.path().join(file).display().to_string();

@@ -28,8 +28,9 @@ use std::{
 };
 
 use portolan_model::{Instant, Json, Name, ObjectKey, Origin};
+use serde_json::Value;
 
-use super::{Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
+use super::{Cache, Capabilities, Event, Noted, Recorded, StoreError, Stored, TooOld, Watch, Write, Written};
 use batch::Batch;
 use disk::{Disk, Loaded};
 
@@ -207,5 +208,35 @@ impl Store {
     /// Events about an object, or all, oldest first.
     pub fn events(&self, regarding: Option<&ObjectKey>) -> Vec<Recorded> {
         self.events.list(regarding)
+    }
+}
+
+impl Cache for Store {
+    fn get(&self, key: &ObjectKey) -> Option<&Stored> {
+        self.get(key)
+    }
+
+    fn list(&self) -> Box<dyn Iterator<Item = &Stored> + '_> {
+        Box::new(self.list())
+    }
+
+    fn status(&self, key: &ObjectKey) -> Option<Value> {
+        self.status(key)
+    }
+
+    fn set_status(&mut self, key: &ObjectKey, status: Option<Value>, now: Instant) -> bool {
+        self.set_status(key, status, now)
+    }
+
+    fn record(&mut self, event: Event, now: Instant) {
+        self.record(event, now);
+    }
+
+    fn events(&self, regarding: Option<&ObjectKey>) -> Vec<Recorded> {
+        self.events(regarding)
+    }
+
+    fn origin(&self, key: &ObjectKey) -> Option<&Origin> {
+        self.origin(key)
     }
 }

@@ -1,0 +1,386 @@
+//! `portolan run`: objects come from an API server, and what is written goes there.
+//!
+//! ```text
+//!  API server ──watch──► Mirror ──door, intake──► rules ──► Envoys (every replica)
+//!      ▲                                            │
+//!      └── statuses, events ◄── while it leads ◄────┘
+//! ```
+//!
+//! Nothing is taken away for want of sight: what a kind that cannot be read had stays in the rows, and before enough was seen
+//! nobody is told anything ([`views`]).
+
+mod counterparts;
+mod follow;
+mod kinds;
+mod leader;
+mod outside;
+mod range;
+mod taking;
+mod telling;
+mod views;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use anyhow::Context as _;
+use portolan_core::{
+    capability::{self, Asked, Capability, Mode},
+    conditions::rows::ObjectStatus,
+    door::Definitions,
+    gateway::rows::{DialledBackends, InCluster},
+    lease::Terms,
+    world,
+};
+use portolan_effects::{
+    echo::Echo,
+    state_dir::{StateDir, sockets},
+    store::View,
+};
+use portolan_engine::Changes;
+use portolan_kubernetes::{Api, KubernetesStore, Mirror, Options, cluster};
+use portolan_model::{Kind, Name, NamespacedName, ObjectKey, Problem, input::SourceProblems};
+use prometheus_client::registry::Registry;
+use serde_json::Value;
+
+use super::{Driver, Event, envoy::EnvoyState, metrics::gauge, reaction::Reaction, source::Source, up};
+use crate::{
+    api,
+    cli::Run,
+    effects::{Context, Platform, statuses},
+    wire::Wire,
+};
+use counterparts::Sightings;
+use leader::{Candidate, Place};
+use range::Given;
+pub use range::Range;
+use views::{Kinds, Seen};
+
+/// What was seen of the cluster.
+pub enum Told {
+    /// These objects are other than before, or gone.
+    Changed(Vec<ObjectKey>),
+    /// Which are is not known.
+    All,
+    /// How each kind is seen.
+    Views(BTreeMap<Kind, View>),
+    /// Who writes.
+    Lease(leader::Standing),
+    /// Which controllers that do what we do run there.
+    Counterparts(Sightings),
+}
+
+/// A cluster: statuses go to its API server, and nothing is signed here.
+pub enum InKubernetes {}
+
+impl Platform for InKubernetes {
+    type Store = Mirror;
+    type Authority = ();
+}
+
+/// An API server as the source of objects.
+pub struct Cluster {
+    kinds: Kinds,
+    definitions: Definitions,
+    /// Objects of which something is said that their intake does not say.
+    said: BTreeSet<ObjectKey>,
+    /// Secrets whose content is needed, with how many Gateways need each.
+    looked_into: BTreeMap<NamespacedName, usize>,
+    given: Option<Given>,
+    asked: BTreeMap<Capability, Asked>,
+    standings: Vec<capability::Standing>,
+    lease: leader::Standing,
+    candidate: Option<Candidate>,
+    /// What takes part in the election, until it does.
+    election: Option<(Api, Place, Name, Terms)>,
+    /// Envoys have been told all that was seen when enough was.
+    ready: bool,
+    /// Findings that came and went since they were told.
+    findings: BTreeMap<Problem, bool>,
+}
+
+impl Source for Cluster {
+    type On = InKubernetes;
+
+    fn take(driver: &mut Driver<Self>, event: Event) {
+        let Event::Cluster(told) = event else { return };
+        match told {
+            Told::Changed(keys) => driver.take_objects(keys),
+            Told::All => {
+                let keys = driver.cx.store.all();
+                driver.take_objects(keys);
+            }
+            Told::Views(views) => driver.take_views(views),
+            Told::Lease(standing) => driver.take_lease(standing),
+            Told::Counterparts(seen) => driver.take_counterparts(&seen),
+        }
+        driver.cx.facts = true;
+    }
+
+    fn note(driver: &mut Driver<Self>, step: &Changes) {
+        for change in step.of::<world::Finding>() {
+            driver.source.findings.insert(change.key.clone(), change.after.is_some());
+        }
+    }
+
+    fn follow(driver: &mut Driver<Self>, step: &Changes) {
+        driver.follow_secrets(step);
+    }
+
+    fn holds(driver: &mut Driver<Self>) -> bool {
+        driver.source.kinds.seen() == Seen::TooLittle
+    }
+
+    fn settled(driver: &mut Driver<Self>) {
+        let seen = driver.source.kinds.seen();
+        driver.board.hold_back(seen != Seen::Whole);
+        if seen != Seen::TooLittle && !driver.source.ready && driver.board.is_known() {
+            driver.source.ready = true;
+            tracing::info!("ready: what was seen is translated");
+            driver.lead();
+        }
+    }
+
+    fn tell(driver: &mut Driver<Self>) {
+        driver.tell_findings();
+    }
+
+    fn is_event(driver: &Driver<Self>, problem: &Problem) -> bool {
+        // Others have objects of the same kinds: nothing is written about those that have no status of ours.
+        driver.cx.engine.get::<ObjectStatus>(&problem.object).is_some()
+    }
+
+    fn is_starting(driver: &Driver<Self>) -> bool {
+        !driver.source.ready
+    }
+
+    fn status(driver: &Driver<Self>) -> Value {
+        driver.status_of_cluster()
+    }
+
+    fn change(_: &mut Driver<Self>, _: api::What) -> Result<Value, String> {
+        Err("in a cluster nothing is changed through the API: change the objects".to_owned())
+    }
+
+    fn metrics(driver: &Driver<Self>, registry: &mut Registry) {
+        let source = &driver.source;
+        gauge(registry, "ready", "Whether what was seen first is translated", source.ready.into());
+        gauge(registry, "leader", "Whether this replica writes", source.lease.leads.into());
+        let blind = source.kinds.views().values();
+        let blind = blind.filter(|view| matches!(view, View::Refused(_) | View::Failing(_))).count();
+        gauge(registry, "envoys", "Streams of Envoys that are open", driver.envoy.streams() as u64);
+        gauge(registry, "unseen_kinds", "Kinds that may not, or cannot, be read", blind as u64);
+    }
+}
+
+/// `portolan run`.
+///
+/// # Errors
+/// When it cannot run at all: exit code 2.
+pub async fn run(args: Run) -> anyhow::Result<u8> {
+    if args.print_bootstrap {
+        let admin = std::path::Path::new("/tmp/portolan-envoy-admin.sock");
+        crate::out::json(&portolan_envoy::bootstrap::bootstrap_at(&[args.xds_listen], admin))?;
+        return Ok(0);
+    }
+    let asked: BTreeMap<Capability, Asked> = args.capability.iter().copied().collect();
+    anyhow::ensure!(
+        asked.get(&Capability::Gateway) != Some(&Asked::Off),
+        "with gateway=off nothing is left to do: the other capabilities are not built for clusters yet"
+    );
+    let cluster = cluster::named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
+    let cluster::Cluster { server, client } = cluster.map_err(|why| anyhow::anyhow!("{why}"))?;
+    let api = Api::new(client.clone());
+    api.get("/version").await.with_context(|| format!("the API server at {server} cannot be asked"))?;
+    up::more_files();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
+    let (state, temporary) = state(&args)?;
+    portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);
+    let outside = outside::start(&args, &state).await?;
+    let outside::Outside { events, wake, board, envoy, mut run, stop } = outside;
+    run["server"] = server.clone().into();
+    let me = identity(&args);
+    let seen = counterparts::look(&api).await;
+    let mut options = Options::new(kinds::followed());
+    options.namespaces = args.watch_namespace.iter().cloned().collect();
+    options.controllers = args.controller.iter().cloned().collect();
+    options.instance = me.clone();
+    let store = KubernetesStore::open(client, options).await;
+    tokio::spawn(follow::follow(store.clone(), wake.clone()));
+    tokio::spawn(counterparts::follow(api.clone(), seen.clone(), wake.clone()));
+    let place = Place { namespace: own_namespace(&args), name: args.lease.clone() };
+    run["identity"] = me.to_string().into();
+    let terms = Terms { lasts: args.lease_time, within: args.lease_time * 2 / 3, ..Terms::default() };
+    let sockets = sockets::folder(state.path()).unwrap_or_else(|| state.path().to_owned());
+    let source = Cluster {
+        kinds: Kinds::default(),
+        definitions: Definitions::default(),
+        said: BTreeSet::new(),
+        looked_into: BTreeMap::new(),
+        given: args.gateway_addresses.map(Given::new),
+        asked,
+        standings: Vec::new(),
+        lease: leader::Standing::default(),
+        candidate: None,
+        election: Some((api, place, me, terms)),
+        ready: false,
+        findings: BTreeMap::new(),
+    };
+    let mut driver: Driver<Cluster> = Driver {
+        source,
+        effects: vec![Box::new(statuses::Statuses)],
+        wire: Wire::new(Echo::new(&sockets, None)),
+        board,
+        events: wake,
+        run,
+        next_due: None,
+        steps: 0,
+        runs: 0,
+        reaction: Reaction::default(),
+        envoy: EnvoyState::new(envoy.is_none()),
+        held: Arc::default(),
+        cx: Context::new(world::engine(), Mirror::new(store), state, ()),
+    };
+    driver.cx.engine.put(DialledBackends { key: Name::default(), real: true, alone: true });
+    driver.cx.engine.put(InCluster { key: Name::default(), controllers: args.controller.clone() });
+    driver.take_counterparts(&seen);
+    if envoy.is_some() {
+        driver.await_envoy();
+    }
+    tracing::info!(
+        server,
+        api = driver.run["api"].as_str(),
+        xds = driver.run["xds"].as_str(),
+        identity = driver.run["identity"].as_str(),
+        "portolan runs"
+    );
+    let ran = driver.run(events).await;
+    // Another may write from here on; Envoys serve on what they have.
+    driver.cx.store.store().lead(false);
+    if let Some(candidate) = driver.source.candidate.take() {
+        candidate.stop().await;
+    }
+    driver.finish().await;
+    drop(stop);
+    if let Some(envoy) = envoy {
+        envoy.stop().await;
+        sockets::remove(driver.cx.state.path());
+    }
+    drop(temporary);
+    ran
+}
+
+/// Where the files of a local Envoy are; one that was not asked for goes with the second value.
+fn state(args: &Run) -> anyhow::Result<(StateDir, Option<tempfile::TempDir>)> {
+    if let Some(state) = &args.state {
+        return Ok((StateDir::open(state)?, None));
+    }
+    let made = tempfile::Builder::new().prefix("portolan-run-").tempdir();
+    let made = made.context("no directory can be made for the files of this run; name one with --state")?;
+    Ok((StateDir::open(&made.path().join("state"))?, Some(made)))
+}
+
+/// A name that no other process has: a replica that is started anew is another one.
+fn identity(args: &Run) -> Name {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = args.identity.as_ref().map_or(host.trim(), |name| &**name);
+    format!("{name}_{:016x}", crate::effects::seed()).into()
+}
+
+/// The namespace of the Lease.
+fn own_namespace(args: &Run) -> Name {
+    let mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+    let own = || Some(Name::from(std::fs::read_to_string(mounted).ok()?.trim()));
+    args.namespace.clone().or_else(own).unwrap_or_else(|| "portolan-system".into())
+}
+
+impl Driver<Cluster> {
+    /// How kinds are seen now.
+    fn take_views(&mut self, views: BTreeMap<Kind, View>) {
+        for kind in self.source.kinds.take(views) {
+            let key = views::key(&kind);
+            let known = self.cx.store.count(&kind);
+            let Some(view) = self.source.kinds.views().get(&kind) else { continue };
+            match views::problem(&kind, view, known) {
+                Some(problem) => self.cx.engine.put(SourceProblems { key, problems: vec![problem] }),
+                None if self.cx.engine.get::<SourceProblems>(&key).is_some() => {
+                    self.cx.engine.remove::<SourceProblems>(&key);
+                }
+                None => {}
+            }
+        }
+    }
+
+    /// Another may write, or we may.
+    fn take_lease(&mut self, standing: leader::Standing) {
+        if standing.leads != self.source.lease.leads {
+            tracing::info!(
+                leads = standing.leads,
+                holder = standing.holder.as_deref(),
+                "the Lease is another's, or ours"
+            );
+        }
+        let key = ObjectKey::new("coordination.k8s.io", "Lease", "", "portolan");
+        match &standing.failure {
+            Some(why) => self
+                .cx
+                .engine
+                .put(SourceProblems { key: key.clone(), problems: vec![telling::no_lease(key, why)] }),
+            None if self.source.lease.failure.is_some() => self.cx.engine.remove::<SourceProblems>(&key),
+            None => {}
+        }
+        let began = standing.leads && !self.source.lease.leads;
+        self.source.lease = standing;
+        self.lead();
+        if began {
+            // Gateways that nobody gave an address to.
+            self.give_addresses();
+        }
+    }
+
+    /// Writes only where it leads, may act, and knows what it says.
+    fn lead(&self) {
+        let acts = self.source.standings.iter().any(|one| one.mode == Mode::Act);
+        self.cx.store.store().lead(self.source.lease.leads && acts && self.source.ready);
+    }
+
+    /// What each capability does, given who else is there.
+    fn take_counterparts(&mut self, seen: &Sightings) {
+        let asked = |name: Capability| self.source.asked.get(&name).copied();
+        let standings: Vec<capability::Standing> = Capability::ALL
+            .into_iter()
+            .map(|name| {
+                let seen = seen.get(&name).unwrap_or(&capability::Sighting::Absent);
+                capability::stand(name, asked(name), seen)
+            })
+            .collect();
+        for standing in &standings {
+            let before = self.source.standings.iter().find(|before| before.name == standing.name);
+            if before.is_none_or(|before| before != standing) {
+                let mode = serde_json::to_value(standing.mode).unwrap_or_default();
+                tracing::info!(
+                    capability = standing.name.name(),
+                    mode = mode.as_str(),
+                    why = standing.why,
+                    "capability"
+                );
+            }
+            let key = ObjectKey::new("", "Capability", "", standing.name.name());
+            match capability::problem(standing, asked(standing.name)) {
+                Some(problem) => self.cx.engine.put(SourceProblems { key, problems: vec![problem] }),
+                None if self.cx.engine.get::<SourceProblems>(&key).is_some() => {
+                    self.cx.engine.remove::<SourceProblems>(&key);
+                }
+                None => {}
+            }
+        }
+        let acts = standings.iter().any(|standing| standing.mode == Mode::Act);
+        self.source.standings = standings;
+        // Who only observes writes no Lease either.
+        if acts && let Some((api, place, me, terms)) = self.source.election.take() {
+            self.source.candidate = Some(Candidate::start(api, place, me, terms, self.events.clone()));
+        }
+        self.lead();
+    }
+}

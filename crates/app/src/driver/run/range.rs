@@ -1,0 +1,159 @@
+//! Addresses of Gateways out of a range of this machine. What stands in a Gateway's status is its address, so that it keeps it over
+//! restarts and all replicas mean the same one; only the replica that writes statuses gives new ones.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
+    str::FromStr,
+};
+
+use portolan_model::GatewayKey;
+use serde_json::Value;
+
+/// A range of IPv4 addresses: `10.80.0.0/16`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    first: u32,
+    bits: u32,
+}
+
+impl FromStr for Range {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || "write NETWORK/BITS of IPv4 with 8 to 30 bits, such as 10.80.0.0/16".to_owned();
+        let (network, bits) = text.split_once('/').ok_or_else(wrong)?;
+        let (network, bits): (Ipv4Addr, u32) =
+            (network.parse().map_err(|_| wrong())?, bits.parse().map_err(|_| wrong())?);
+        if !(8..=30).contains(&bits) {
+            return Err(wrong());
+        }
+        let first = u32::from(network);
+        if first << bits != 0 {
+            return Err(format!(
+                "{network} is no network of {bits} bits: what stands behind them is not zero"
+            ));
+        }
+        Ok(Self { first, bits })
+    }
+}
+
+impl Range {
+    const fn size(self) -> u32 {
+        1 << (32 - self.bits)
+    }
+
+    /// All but the network itself and the broadcast address.
+    fn all(self) -> impl Iterator<Item = Ipv4Addr> {
+        (self.first + 1..self.first + self.size() - 1).map(Ipv4Addr::from)
+    }
+
+    fn holds(self, address: Ipv4Addr) -> bool {
+        let address = u32::from(address);
+        address > self.first && address < self.first + self.size() - 1
+    }
+}
+
+/// Who has which address.
+#[derive(Debug)]
+pub struct Given {
+    range: Range,
+    by_gateway: BTreeMap<GatewayKey, Ipv4Addr>,
+    taken: BTreeSet<Ipv4Addr>,
+}
+
+impl Given {
+    /// Nobody has one.
+    pub const fn new(range: Range) -> Self {
+        Self { range, by_gateway: BTreeMap::new(), taken: BTreeSet::new() }
+    }
+
+    /// The address of a Gateway whose object is `json`: what its status says, else what it was given before, else, for whoever
+    /// `leads`, a new one. `None` if it has none yet, or none is left.
+    pub fn of(&mut self, gateway: &GatewayKey, json: &Value, leads: bool) -> Option<Ipv4Addr> {
+        let told = json.pointer("/status/addresses/0/value").and_then(Value::as_str);
+        let told = told.and_then(|text| text.parse().ok()).filter(|address| self.range.holds(*address));
+        let before = self.by_gateway.get(gateway).copied();
+        // Of two that say the same one has it already: a status can be copied, or written by hand.
+        let told = told.filter(|address| before == Some(*address) || !self.taken.contains(address));
+        // Whoever leads has written what stands there, or is about to write what it gave.
+        let kept = if leads { before.or(told) } else { told.or(before) };
+        let address = kept.or_else(|| leads.then(|| self.free()).flatten())?;
+        if before != Some(address) {
+            self.forget(gateway);
+            self.by_gateway.insert(gateway.clone(), address);
+            self.taken.insert(address);
+        }
+        Some(address)
+    }
+
+    /// A Gateway is gone: its address is free.
+    pub fn forget(&mut self, gateway: &GatewayKey) {
+        if let Some(address) = self.by_gateway.remove(gateway) {
+            self.taken.remove(&address);
+        }
+    }
+
+    fn free(&self) -> Option<Ipv4Addr> {
+        self.range.all().find(|address| !self.taken.contains(address))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    fn key(name: &str) -> GatewayKey {
+        GatewayKey::new("infra", name)
+    }
+
+    fn at(text: &str) -> Option<Ipv4Addr> {
+        Some(text.parse().unwrap())
+    }
+
+    fn says(address: &str) -> Value {
+        json!({"status": {"addresses": [{"type": "IPAddress", "value": address}]}})
+    }
+
+    #[test]
+    fn who_leads_gives_and_the_others_read_it_in_the_status() {
+        let range: Range = "10.80.0.0/30".parse().unwrap();
+        let (mut leader, mut other) = (Given::new(range), Given::new(range));
+        assert_eq!(leader.of(&key("a"), &json!({}), true), at("10.80.0.1"));
+        assert_eq!(other.of(&key("a"), &json!({}), false), None, "it waits for who leads");
+        assert_eq!(other.of(&key("a"), &says("10.80.0.1"), false), at("10.80.0.1"));
+        assert_eq!(leader.of(&key("b"), &json!({}), true), at("10.80.0.2"));
+        assert_eq!(leader.of(&key("c"), &json!({}), true), None, "none is left");
+        leader.forget(&key("a"));
+        assert_eq!(leader.of(&key("c"), &json!({}), true), at("10.80.0.1"));
+        // It has another now: the status that is read late does not take it back.
+        assert_eq!(leader.of(&key("c"), &says("10.80.0.2"), true), at("10.80.0.1"));
+    }
+
+    #[test]
+    fn after_a_restart_everybody_has_the_address_of_before() {
+        let mut given = Given::new("10.80.0.0/16".parse().unwrap());
+        assert_eq!(given.of(&key("b"), &says("10.80.3.4"), true), at("10.80.3.4"));
+        assert_eq!(given.of(&key("copy"), &says("10.80.3.4"), true), at("10.80.0.1"), "not twice");
+        assert_eq!(
+            given.of(&key("c"), &says("192.0.2.1"), true),
+            at("10.80.0.2"),
+            "not one of another range"
+        );
+        assert_eq!(
+            given.of(&key("b"), &json!({}), true),
+            at("10.80.3.4"),
+            "a status that was lost takes nothing"
+        );
+    }
+
+    #[test]
+    fn ranges_are_written_as_networks() {
+        for wrong in ["10.80.0.0", "10.80.0.1/16", "10.80.0.0/31", "::/64", "10.80.0.0/x"] {
+            assert!(wrong.parse::<Range>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! From objects of the API server to facts.
+
+use std::collections::BTreeMap;
+
+use portolan_core::{
+    door::{self, Door},
+    gateway::rows::{GatewayAddress, LookInto},
+    world,
+};
+use portolan_effects::store::{Cache as _, Sight, Stored};
+use portolan_engine::Changes;
+use portolan_model::{
+    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+};
+use portolan_schema::Definitions;
+
+use super::{Cluster, kinds};
+use crate::driver::Driver;
+
+impl Driver<Cluster> {
+    /// Takes up what is there of objects now.
+    pub(super) fn take_objects(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
+        for key in keys {
+            self.take_object(&key);
+        }
+    }
+
+    fn take_object(&mut self, key: &ObjectKey) {
+        let is_gateway = key.kind.is("gateway.networking.k8s.io", "Gateway");
+        let Some(stored) = self.cx.store.take(key) else {
+            world::remove(&mut self.cx.engine, key);
+            self.say(key, Vec::new());
+            if is_gateway {
+                self.take_address(&key.name);
+            }
+            return;
+        };
+        match stored.sight {
+            // Not seen is not gone, nor is it other than it was.
+            Sight::Unseen => return,
+            Sight::Metadata => {
+                world::put_unread(&mut self.cx.engine, key);
+                return;
+            }
+            Sight::Whole => {}
+        }
+        let (taken, problems) = judged(&self.source.definitions, stored);
+        if taken {
+            let intake = intake(&stored.object).written_by(&stored.manager);
+            world::put(&mut self.cx.engine, key, intake);
+        }
+        self.cx.store.pack(key);
+        self.say(key, problems);
+        if is_gateway {
+            self.give_address(key);
+        }
+    }
+
+    /// What is said of an object beside its intake.
+    fn say(&mut self, key: &ObjectKey, problems: Vec<Problem>) {
+        if !problems.is_empty() {
+            self.source.said.insert(key.clone());
+            self.cx.engine.put(SourceProblems { key: key.clone(), problems });
+        } else if self.source.said.remove(key) {
+            self.cx.engine.remove::<SourceProblems>(key);
+        }
+    }
+
+    /// The address of a Gateway, where Gateways are given any here.
+    fn give_address(&mut self, key: &ObjectKey) {
+        let Some(given) = &mut self.source.given else { return };
+        let Some(stored) = self.cx.store.get(key) else { return };
+        let Some(address) = given.of(&key.name, &stored.object.json, self.source.lease.leads) else { return };
+        let row = GatewayAddress {
+            key: key.name.clone(),
+            address: address.to_string().into(),
+            // As they are written: where they are bound nobody else has them.
+            ports: BTreeMap::new(),
+            loopback: address.is_loopback(),
+        };
+        if self.cx.engine.get::<GatewayAddress>(&key.name).as_deref() != Some(&row) {
+            self.cx.engine.put(row);
+            self.cx.facts = true;
+        }
+    }
+
+    /// The address of all of them.
+    pub(super) fn give_addresses(&mut self) {
+        let gateway = Kind::new("gateway.networking.k8s.io", "Gateway");
+        let of_kind = |stored: &&Stored| stored.object.key.kind == gateway;
+        let keys: Vec<ObjectKey> =
+            self.cx.store.list().filter(of_kind).map(|stored| stored.object.key.clone()).collect();
+        for key in keys {
+            self.give_address(&key);
+        }
+    }
+
+    fn take_address(&mut self, gateway: &NamespacedName) {
+        if let Some(given) = &mut self.source.given {
+            given.forget(gateway);
+            self.cx.engine.remove::<GatewayAddress>(gateway);
+        }
+    }
+
+    /// Has the content of those Secrets read that somebody needs.
+    pub(super) fn follow_secrets(&mut self, step: &Changes) {
+        let changes = step.of::<LookInto>();
+        if changes.is_empty() {
+            return;
+        }
+        for change in changes {
+            let (secret, _) = &change.key;
+            let count = self.source.looked_into.entry(secret.clone()).or_default();
+            match (&change.before, &change.after) {
+                (None, Some(_)) => *count += 1,
+                (Some(_), None) => *count = count.saturating_sub(1),
+                _ => {}
+            }
+            if *count == 0 {
+                self.source.looked_into.remove(secret);
+            }
+        }
+        let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
+        self.cx.store.store().look(self.source.looked_into.keys().map(secret).collect());
+    }
+}
+
+/// Whether an object is taken, and what is wrong with it. The API server has judged it by its own definitions. Of kinds that route
+/// or restrict it is judged once more by those that are understood here: a field that is not known may narrow what is served, so
+/// what stood before stays.
+fn judged(definitions: &Definitions, stored: &Stored) -> (bool, Vec<Problem>) {
+    let object = &stored.object;
+    if !kinds::is_judged(&object.key.kind) {
+        return (true, Vec::new());
+    }
+    match door::enter(definitions, spoken(object), object.origin.clone()) {
+        Ok(Door::Taken(_)) | Err(_) => (true, Vec::new()),
+        Ok(Door::Restricts(_, problem)) => (true, vec![problem]),
+        Ok(Door::Refused(_, problem)) => (false, vec![problem]),
+    }
+}
+
+/// What its owner said in an object: its status is written by many, and of later versions.
+fn spoken(object: &Object) -> serde_json::Value {
+    let mut json = (*object.json).clone();
+    if let Some(map) = json.as_object_mut() {
+        map.remove("status");
+    }
+    json
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use portolan_model::Origin;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn stored(json: Value) -> Stored {
+        Stored::found(Object::from_json(json, Origin::default()).unwrap(), "cluster".into(), Sight::Whole)
+    }
+
+    fn route(rule: &Value) -> Stored {
+        stored(json!({
+            "apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
+            "metadata": {
+                "name": "r", "namespace": "a", "uid": "u", "resourceVersion": "7", "generation": 2,
+                "creationTimestamp": "2026-11-30T10:00:00Z", "ownerReferences": [],
+            },
+            "spec": {"parentRefs": [{"name": "gw"}], "rules": [rule]},
+            "status": {"parents": [{"ofALaterVersion": true}]},
+        }))
+    }
+
+    #[test]
+    fn what_the_server_stores_is_taken_and_a_field_that_nobody_knows_is_not() {
+        let definitions = Definitions::default();
+        let (taken, problems) =
+            judged(&definitions, &route(&json!({"backendRefs": [{"name": "s", "port": 80}]})));
+        assert!(taken && problems.is_empty(), "{problems:?}");
+        let narrowed =
+            route(&json!({"onlyForClientsOf": "somebody", "backendRefs": [{"name": "s", "port": 80}]}));
+        let (taken, problems) = judged(&definitions, &narrowed);
+        assert!(!taken && problems.len() == 1, "{problems:?}");
+        // What is Kubernetes' own is as the server has it, whatever fields a later version brings.
+        let service = stored(json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "a"},
+            "spec": {"ofALaterVersion": 1, "ports": [{"port": 80}]},
+        }));
+        assert_eq!(judged(&definitions, &service), (true, Vec::new()));
+    }
+}

@@ -1,0 +1,14 @@
+//! `portolan run` against a real API server and a real Envoy: `make rig-test` runs this inside the rig. Anywhere else there is
+//! none, and this says so.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test that cannot go on has failed")]
+
+#[path = "rig/kinds.rs"]
+mod kinds;
+#[path = "rig/place.rs"]
+mod place;
+#[path = "rig/replicas.rs"]
+mod replicas;
+#[path = "rig/routes.rs"]
+mod routes;
+#[path = "rig/running.rs"]
+mod running;

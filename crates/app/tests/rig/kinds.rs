@@ -1,0 +1,95 @@
+//! Kinds that may not be read, and definitions that go and come back.
+
+use std::process::Command;
+
+use crate::{
+    place::{Backend, Place, Traffic, answers, eventually, holds, parent},
+    running::Running,
+};
+
+/// A role that may all that `run` needs, but for reading GRPCRoutes.
+fn role(name: &str, more: &str) -> String {
+    format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}}}, rules: [\
+         {{apiGroups: [''], resources: [namespaces, services, secrets], verbs: [get, list, watch]}},\
+         {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}},\
+         {{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}},\
+         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, httproutes, referencegrants, backendtlspolicies{more}], verbs: [get, list, watch]}},\
+         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status], verbs: [patch]}},\
+         {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}},\
+         {{apiGroups: [apps], resources: [deployments], verbs: [list]}},\
+         {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n"
+    )
+}
+
+#[test]
+fn a_kind_that_may_not_be_read_is_said_and_the_others_go_on() {
+    let Some(place) = Place::new("limited") else { return };
+    let one = Backend::start("one");
+    place.service(&one);
+    place.gateway();
+    place.route("r", "app.example.com", "one");
+    place.apply(&role("limited", ""));
+    place.apply(
+        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: portolan}}\n---\n\
+         {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: limited}, \
+         roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: limited}, \
+         subjects: [{kind: ServiceAccount, name: portolan, namespace: limited}]}\n",
+    );
+    let minted = Command::new(std::env::var("RIG").unwrap())
+        .args(["mint", "--service-account", "limited/portolan"])
+        .output()
+        .unwrap();
+    assert!(minted.status.success(), "{}", String::from_utf8_lossy(&minted.stderr));
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, minted.stdout).unwrap();
+    let portolan = Running::start(&place, &["--local-envoy"], Some(kubeconfig.to_str().unwrap()));
+    eventually("it is ready all the same", || portolan.is_ready().then_some(()));
+    let refused = portolan.findings("PTL-0096");
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let message = refused[0]["message"].as_str().unwrap();
+    assert!(message.contains("GRPCRoute") && message.contains("forbidden"), "{message}");
+    let address = place.address();
+    answers(address, "app.example.com", 200, Some("one"));
+    // Once it may be read it is, without a restart.
+    place.apply(&role("limited", ", grpcroutes"));
+    eventually("it is read", || portolan.findings("PTL-0096").is_empty().then_some(()));
+}
+
+#[test]
+fn a_definition_goes_and_comes_back_and_traffic_goes_on() {
+    let Some(place) = Place::alone("ebb") else { return };
+    let (one, two) = (Backend::start("one"), Backend::start("two"));
+    [&one, &two].map(|backend| place.service(backend));
+    place.gateway();
+    place.route("r", "app.example.com", "one");
+    let portolan = Running::with_envoy(&place, &[]);
+    let address = place.address();
+    answers(address, "app.example.com", 200, Some("one"));
+    let traffic = Traffic::start(address, "app.example.com");
+    let name = "customresourcedefinition/httproutes.gateway.networking.k8s.io";
+    let definition = place.kubectl(&["get", name, "-o", "json"], "").unwrap();
+    // With the definition every route of the cluster is removed.
+    place.kubectl(&["delete", name], "").unwrap();
+    eventually("it is said", || (!portolan.findings("PTL-0097").is_empty()).then_some(()));
+    answers(address, "app.example.com", 200, Some("one"));
+    let mut json: serde_json::Value = serde_json::from_str(&definition).unwrap();
+    json.as_object_mut().unwrap().remove("status");
+    for field in ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields"] {
+        json["metadata"].as_object_mut().unwrap().remove(field);
+    }
+    place.kubectl(&["create", "-f", "-"], &json.to_string()).unwrap();
+    eventually("the kind is served again", || {
+        place.kubectl(&["get", "httproutes"], "").ok()
+    });
+    place.route("r", "app.example.com", "two");
+    answers(address, "app.example.com", 200, Some("two"));
+    eventually("its status is written again", || {
+        let route = place.get("httproute/r")?;
+        holds(&parent(&route, &place.controller())?["conditions"], "Accepted", &route)
+    });
+    eventually("it is seen whole", || portolan.findings("PTL-0097").is_empty().then_some(()));
+    let (failed, all) = traffic.end();
+    assert!(failed == 0 && all > 10, "{failed} of {all} requests failed");
+}
