@@ -121,7 +121,7 @@ CHANNEL ?= standard
 # quoted VARIABLE: its text as it was given, `$` and quotes too, as one word for the shell.
 quoted = '$(subst ','\'',$(value $(1)))'
 # The implementation that `make conformance` tests; `stub` is the rig's own trivial one, `none` is nothing.
-PORTOLAN_RUN = $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run"))
+PORTOLAN_RUN = $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run --local-envoy --gateway-addresses 10.80.0.0/16"))
 RESULTS = $(CURDIR)/.tools/conformance/$(or $(PROFILE),all-profiles)$(addprefix -,$(TEST))$(if $(filter standard,$(CHANNEL)),,-$(CHANNEL))
 
 rig: ## a shell (or a command: RUN='...') beside a real Kubernetes API server, in a network nothing can leave; needs root

@@ -90,7 +90,7 @@ fn chosen(which: &Which) -> anyhow::Result<Vec<Definition>> {
 
 async fn apply(args: Apply) -> anyhow::Result<u8> {
     let definitions = chosen(&args.which)?;
-    let Cluster { server, client } =
+    let Cluster { server, client, .. } =
         cluster::named(None, args.context.as_deref()).await.map_err(|why| anyhow::anyhow!("{why}"))?;
     let api = Api::new(client);
     api.get("/version").await.with_context(|| format!("the API server at {server} cannot be asked"))?;

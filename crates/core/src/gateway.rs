@@ -100,8 +100,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Unseen,
             Unread,
         )>()
-        .writes::<(ListenerCertificate, Finding)>();
-    engine.map("look_into", tls::look_into).reads::<(ReferenceGrant, GatewayOwner)>().writes::<(LookInto,)>();
+        .writes::<(ListenerCertificate, LookInto, Finding)>();
     engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)

@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub struct Cluster {
     /// Its URL.
     pub server: String,
+    /// The namespace that is meant where none is named: that of the context, or of the Pod.
+    pub namespace: String,
     /// What speaks to it.
     pub client: kube::Client,
 }
@@ -57,6 +59,7 @@ pub async fn named(file: Option<&Path>, context: Option<&str>) -> Result<Cluster
         })?,
     };
     let server = config.cluster_url.to_string();
+    let namespace = config.default_namespace.clone();
     // A plugin is run while the client is made, and waited for. In a thread that nobody waits for: the end of the program does not
     // hang on it.
     let (done, made) = tokio::sync::oneshot::channel();
@@ -76,7 +79,7 @@ pub async fn named(file: Option<&Path>, context: Option<&str>) -> Result<Cluster
             .into());
         }
     };
-    Ok(Cluster { server, client })
+    Ok(Cluster { server, namespace, client })
 }
 
 /// What the files say together; `None` if there are none.

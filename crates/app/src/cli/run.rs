@@ -28,7 +28,7 @@ pub struct Run {
     /// Default: act, and observe where a controller that does the same runs in the cluster
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
     pub capability: Vec<(Capability, Asked)>,
-    /// Namespace of the Lease that decides which replica writes. Default: that of the Pod, else portolan-system
+    /// Namespace of the Lease that decides which replica writes. Default: that of the context, or of the Pod
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: Option<Name>,
     /// Name of that Lease: one for all replicas of an installation

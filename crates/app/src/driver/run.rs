@@ -22,6 +22,7 @@ mod views;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context as _;
@@ -29,7 +30,7 @@ use portolan_core::{
     capability::{self, Asked, Capability, Mode},
     conditions::rows::ObjectStatus,
     door::Definitions,
-    gateway::rows::{DialledBackends, InCluster},
+    gateway::rows::{DialledBackends, InCluster, LookInto, Unread},
     lease::Terms,
     world,
 };
@@ -56,6 +57,10 @@ use leader::{Candidate, Place};
 use range::Given;
 pub use range::Range;
 use views::{Kinds, Seen};
+
+/// How long Envoys are not told of a first translation for the sake of Secrets that are there and not read yet: what serves since
+/// before would refuse their handshakes. One that cannot be read at all harms its own listeners only.
+const READING: Duration = Duration::from_secs(10);
 
 /// What was seen of the cluster.
 pub enum Told {
@@ -96,6 +101,8 @@ pub struct Cluster {
     election: Option<(Api, Place, Name, Terms)>,
     /// Envoys have been told all that was seen when enough was.
     ready: bool,
+    /// Until when the first translation waits for the content of Secrets.
+    reading: Option<tokio::time::Instant>,
     /// Findings that came and went since they were told.
     findings: BTreeMap<Problem, bool>,
 }
@@ -129,7 +136,7 @@ impl Source for Cluster {
     }
 
     fn holds(driver: &mut Driver<Self>) -> bool {
-        driver.source.kinds.seen() == Seen::TooLittle
+        driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_secrets()
     }
 
     fn settled(driver: &mut Driver<Self>) {
@@ -190,7 +197,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         "with gateway=off nothing is left to do: the other capabilities are not built for clusters yet"
     );
     let cluster = cluster::named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
-    let cluster::Cluster { server, client } = cluster.map_err(|why| anyhow::anyhow!("{why}"))?;
+    let cluster::Cluster { server, namespace, client } = cluster.map_err(|why| anyhow::anyhow!("{why}"))?;
     let api = Api::new(client.clone());
     api.get("/version").await.with_context(|| format!("the API server at {server} cannot be asked"))?;
     up::more_files();
@@ -209,7 +216,8 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     let store = KubernetesStore::open(client, options).await;
     tokio::spawn(follow::follow(store.clone(), wake.clone()));
     tokio::spawn(counterparts::follow(api.clone(), seen.clone(), wake.clone()));
-    let place = Place { namespace: own_namespace(&args), name: args.lease.clone() };
+    let namespace = args.namespace.clone().unwrap_or_else(|| namespace.into());
+    let place = Place { namespace, name: args.lease.clone() };
     run["identity"] = me.to_string().into();
     let terms = Terms { lasts: args.lease_time, within: args.lease_time * 2 / 3, ..Terms::default() };
     let sockets = sockets::folder(state.path()).unwrap_or_else(|| state.path().to_owned());
@@ -225,6 +233,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         candidate: None,
         election: Some((api, place, me, terms)),
         ready: false,
+        reading: None,
         findings: BTreeMap::new(),
     };
     let mut driver: Driver<Cluster> = Driver {
@@ -288,14 +297,24 @@ fn identity(args: &Run) -> Name {
     format!("{name}_{:016x}", crate::effects::seed()).into()
 }
 
-/// The namespace of the Lease.
-fn own_namespace(args: &Run) -> Name {
-    let mounted = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
-    let own = || Some(Name::from(std::fs::read_to_string(mounted).ok()?.trim()));
-    args.namespace.clone().or_else(own).unwrap_or_else(|| "portolan-system".into())
-}
-
 impl Driver<Cluster> {
+    /// Whether the first translation waits for the content of Secrets.
+    fn awaits_secrets(&mut self) -> bool {
+        let unread = || {
+            self.cx.engine.rows::<LookInto>().any(|row| {
+                let secret = ObjectKey { kind: Kind::new("", "Secret"), name: row.key.0.clone() };
+                self.cx.engine.get::<Unread>(&secret).is_some()
+            })
+        };
+        let waits = !self.source.ready && unread();
+        let now = tokio::time::Instant::now();
+        let until = *self.source.reading.get_or_insert(now + READING);
+        let waits = waits && now < until;
+        // It is looked at again then, whatever happens meanwhile.
+        self.cx.patience = waits.then_some(until);
+        waits
+    }
+
     /// How kinds are seen now.
     fn take_views(&mut self, views: BTreeMap<Kind, View>) {
         for kind in self.source.kinds.take(views) {
@@ -315,11 +334,12 @@ impl Driver<Cluster> {
     /// Another may write, or we may.
     fn take_lease(&mut self, standing: leader::Standing) {
         if standing.leads != self.source.lease.leads {
-            tracing::info!(
-                leads = standing.leads,
-                holder = standing.holder.as_deref(),
-                "the Lease is another's, or ours"
-            );
+            let holder = standing.holder.as_deref();
+            if standing.leads {
+                tracing::info!(holder, "this replica leads: it writes");
+            } else {
+                tracing::info!(holder, "this replica does not lead any more");
+            }
         }
         let key = ObjectKey::new("coordination.k8s.io", "Lease", "", "portolan");
         match &standing.failure {

@@ -61,7 +61,7 @@ fn a_kind_that_may_not_be_read_is_said_and_the_others_go_on() {
 fn a_definition_goes_and_comes_back_and_traffic_goes_on() {
     let Some(place) = Place::alone("ebb") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].map(|backend| place.service(backend));
+    [&one, &two].into_iter().for_each(|backend| place.service(backend));
     place.gateway();
     place.route("r", "app.example.com", "one");
     let portolan = Running::with_envoy(&place, &[]);
@@ -80,9 +80,7 @@ fn a_definition_goes_and_comes_back_and_traffic_goes_on() {
         json["metadata"].as_object_mut().unwrap().remove(field);
     }
     place.kubectl(&["create", "-f", "-"], &json.to_string()).unwrap();
-    eventually("the kind is served again", || {
-        place.kubectl(&["get", "httproutes"], "").ok()
-    });
+    eventually("the kind is served again", || place.kubectl(&["get", "httproutes"], "").ok());
     place.route("r", "app.example.com", "two");
     answers(address, "app.example.com", 200, Some("two"));
     eventually("its status is written again", || {

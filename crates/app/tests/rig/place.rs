@@ -225,7 +225,8 @@ pub struct Traffic {
 
 impl Traffic {
     pub fn start(address: IpAddr, host: &'static str) -> Self {
-        let (stop, failed, done) = (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (stop, failed, done) =
+            (Arc::<AtomicBool>::default(), Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let (stopped, fails, all) = (Arc::clone(&stop), Arc::clone(&failed), Arc::clone(&done));
         let thread = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {

@@ -22,7 +22,8 @@ impl Envoy {
             .output()
             .unwrap();
         let mut bootstrap: Value = serde_json::from_slice(&printed.stdout).unwrap();
-        let endpoints = bootstrap.pointer_mut("/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints");
+        let endpoints =
+            bootstrap.pointer_mut("/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints");
         *endpoints.unwrap() = xds
             .iter()
             .map(|at| json!({"endpoint": {"address": {"socket_address": {"address": at.ip(), "port_value": at.port()}}}}))
@@ -31,7 +32,14 @@ impl Envoy {
         let file = dir.join("envoy.json");
         std::fs::write(&file, bootstrap.to_string()).unwrap();
         let child = Command::new("envoy")
-            .args(["--service-node", "edge-1", "--service-cluster", "edge", "--use-dynamic-base-id", "--disable-hot-restart"])
+            .args([
+                "--service-node",
+                "edge-1",
+                "--service-cluster",
+                "edge",
+                "--use-dynamic-base-id",
+                "--disable-hot-restart",
+            ])
             .args(["--log-level", "warning", "--concurrency", "1", "-c"])
             .arg(&file)
             .stdin(Stdio::null())
@@ -56,15 +64,13 @@ fn free() -> SocketAddr {
 fn the_leader_is_killed_and_the_other_leads_while_traffic_goes_on() {
     let Some(place) = Place::new("replicas") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].map(|backend| place.service(backend));
+    [&one, &two].into_iter().for_each(|backend| place.service(backend));
     place.gateway();
     place.route("r", "app.example.com", "one");
     let xds = [free(), free()];
     let replica = |at: SocketAddr| Running::start(&place, &["--xds-listen", &at.to_string()], None);
     let (first, second) = (replica(xds[0]), replica(xds[1]));
-    let leader = eventually("one of them leads", || {
-        [&first, &second].into_iter().position(Running::leads)
-    });
+    let leader = eventually("one of them leads", || [&first, &second].into_iter().position(Running::leads));
     let dir = tempfile::tempdir().unwrap();
     let _envoy = Envoy::start(dir.path(), &xds);
     // Both translate, whoever leads.

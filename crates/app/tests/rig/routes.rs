@@ -9,13 +9,15 @@ use crate::{
 fn a_route_is_served_edited_and_removed_and_its_status_is_written() {
     let Some(place) = Place::new("served") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].map(|backend| place.service(backend));
+    [&one, &two].into_iter().for_each(|backend| place.service(backend));
     place.gateway();
     place.route("r", "app.example.com", "one");
     // Another controller has an entry of its own.
     let foreign = r#"{"status":{"parents":[{"parentRef":{"name":"other"},"controllerName":"other.example/controller","conditions":[
         {"type":"Accepted","status":"True","reason":"Accepted","message":"theirs","lastTransitionTime":"2026-11-30T10:00:00Z","observedGeneration":1}]}]}}"#;
-    place.kubectl(&["patch", "httproute/r", "--subresource=status", "--type=merge", "-p", foreign], "").unwrap();
+    place
+        .kubectl(&["patch", "httproute/r", "--subresource=status", "--type=merge", "-p", foreign], "")
+        .unwrap();
     let mut portolan = Running::with_envoy(&place, &[]);
     eventually("it is ready", || portolan.is_ready().then_some(()));
     let address = place.address();
@@ -76,7 +78,8 @@ fn who_only_observes_writes_nothing() {
     place.service(&one);
     place.gateway();
     place.route("r", "app.example.com", "one");
-    let portolan = Running::with_envoy(&place, &["--capability", "gateway=observe", "--capability", "dns=act"]);
+    let portolan =
+        Running::with_envoy(&place, &["--capability", "gateway=observe", "--capability", "dns=act"]);
     eventually("it is ready", || portolan.is_ready().then_some(()));
     let status = portolan.status();
     let mode = |name: &str| {
@@ -112,7 +115,8 @@ fn one_that_runs_beside_us_is_seen_and_we_stand_back() {
     };
     place.apply(&held(0));
     let mut portolan = Running::with_envoy(&place, &[]);
-    assert!(portolan.said("Envoy Gateway"), "said in the log");
+    assert!(portolan.said("Envoy Gateway runs in the cluster"), "said in the log");
+    eventually("it is ready", || portolan.is_ready().then_some(()));
     let found = portolan.findings("PTL-0095");
     assert!(found.len() == 1 && found[0]["message"].as_str().unwrap().contains("Lease beside/"), "{found:?}");
     portolan.stop();

@@ -30,7 +30,10 @@ impl Running {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
         command.args(["run", "--log-format", "json", "--api-listen", "127.0.0.1:0"]);
         command.args(["--controller", &place.controller(), "--gateway-addresses", &place.network]);
-        command.args(["--namespace", place.name, "--lease-time", "6s"]);
+        command.args(["--namespace", place.name]);
+        if !args.contains(&"--lease-time") {
+            command.args(["--lease-time", "6s"]);
+        }
         command.args(args);
         if let Some(kubeconfig) = kubeconfig {
             command.args(["--kubeconfig", kubeconfig]);
@@ -54,16 +57,17 @@ impl Running {
         Self { child, log, api }
     }
 
-    /// Whether a line of its log has this in its message or code.
+    /// Whether a line of its log has this in it.
     pub fn said(&self, text: &str) -> bool {
-        let says = |line: &Value| {
-            line["code"] == text || line["message"].as_str().is_some_and(|message| message.contains(text))
-        };
-        self.log.lock().unwrap().iter().any(says)
+        self.log.lock().unwrap().iter().any(|line| line.to_string().contains(text))
     }
 
     fn ask(&self, path: &str) -> reqwest::Result<reqwest::blocking::Response> {
-        reqwest::blocking::Client::builder().no_proxy().build()?.get(format!("http://{}{path}", self.api)).send()
+        reqwest::blocking::Client::builder()
+            .no_proxy()
+            .build()?
+            .get(format!("http://{}{path}", self.api))
+            .send()
     }
 
     /// The answer to `/v1/status`.

@@ -12,8 +12,8 @@ use super::{
     grants::granted,
     listeners::object,
     rows::{
-        GatewayListener, GatewayOwner, ListenerCertificate, ListenerKey, LookInto, ServedCertificate,
-        TlsReady, Unread, Usable,
+        GatewayListener, ListenerCertificate, ListenerKey, LookInto, ServedCertificate, TlsReady, Unread,
+        Usable,
     },
     takes,
 };
@@ -85,6 +85,8 @@ fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
 }
 
 pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    // Not those that it may not refer to.
+    let mut needed: BTreeSet<NamespacedName> = BTreeSet::new();
     for (at, listener) in gateway.listeners.iter().enumerate() {
         let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
         if cx
@@ -119,7 +121,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             if row.served.iter().any(|known| known.secret == *secret) {
                 continue;
             }
-            match certificate(cx, gateway, secret, &field) {
+            match certificate(cx, gateway, secret, &field, &mut needed) {
                 Ok(served) => row.served.push(served),
                 Err(why) => unusable.push(why),
             }
@@ -160,20 +162,8 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         row.covers.dedup();
         cx.emit(row);
     }
-}
-
-/// The Secrets whose content a Gateway of ours needs; not those that it may not refer to.
-pub(super) fn look_into(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
-    if cx.get::<GatewayOwner>(&gateway.key).is_none_or(|owner| owner.ours().is_none()) {
-        return;
-    }
-    let named = gateway.listeners.iter().filter_map(|listener| listener.tls.as_ref());
-    let named: BTreeSet<&NamespacedName> = named.flat_map(|tls| &tls.certificates).collect();
-    for secret in named {
-        let own = secret.namespace == gateway.key.namespace;
-        if own || granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret) {
-            cx.emit(LookInto { key: (secret.clone(), gateway.key.clone()) });
-        }
+    for secret in needed {
+        cx.emit(LookInto { key: (secret, gateway.key.clone()) });
     }
 }
 
@@ -223,6 +213,7 @@ fn certificate(
     gateway: &Gateway,
     secret: &NamespacedName,
     field: &str,
+    needed: &mut BTreeSet<NamespacedName>,
 ) -> Result<ServedCertificate, Unusable> {
     let refused = |cx: &mut Cx<'_>, code, reason, message: String, hint| {
         problem(cx, object(gateway), code, Severity::Error, field, message.clone(), hint);
@@ -235,6 +226,7 @@ fn certificate(
         let hint = "add a ReferenceGrant in the Secret's namespace, or mirror the Secret";
         return refused(cx, 209, "RefNotPermitted", message, hint);
     }
+    needed.insert(secret.clone());
     let Some(ready) = cx.get::<TlsReady>(secret) else {
         let key = ObjectKey::new("", "Secret", secret.namespace.clone(), secret.name.clone());
         if cx.get::<Unread>(&key).is_some() {

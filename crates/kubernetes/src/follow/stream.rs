@@ -28,6 +28,15 @@ pub(super) struct Stream {
     pub uid: Option<Name>,
 }
 
+/// The items of a list. An empty one of metadata has `null` in their place.
+fn items(page: &mut Value) -> Option<Vec<Value>> {
+    match page.get_mut("items").map_or(Value::Null, Value::take) {
+        Value::Array(items) => Some(items),
+        Value::Null => page["kind"].as_str().is_some_and(|kind| kind.ends_with("List")).then(Vec::new),
+        _ => None,
+    }
+}
+
 /// Why a watch ended.
 enum Ended {
     /// In order; from where to go on.
@@ -111,8 +120,7 @@ impl Stream {
             let more =
                 if token.is_empty() { String::new() } else { format!("&continue={}", segment(&token)) };
             let mut page = self.shared.api.page(&format!("{path}?limit={limit}{more}"), self.much).await?;
-            let items = page.get_mut("items").map(Value::take);
-            let Some(Value::Array(items)) = items else {
+            let Some(items) = items(&mut page) else {
                 return Err(Failure::Unanswered("the answer is no list".into()));
             };
             let objects: Vec<Stored> = items.into_iter().filter_map(|item| self.object(item)).collect();
@@ -236,6 +244,24 @@ impl Stream {
                 tracing::warn!(kind = %self.scope.kind, %why, "the API server sent what is no object");
                 None
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_list_without_items_is_a_list_and_what_a_proxy_says_is_none() {
+        let count = |mut page: Value| items(&mut page).map(|items| items.len());
+        assert_eq!(count(json!({"kind": "SecretList", "items": [{}, {}]})), Some(2));
+        assert_eq!(count(json!({"kind": "PartialObjectMetadataList", "items": null})), Some(0));
+        assert_eq!(count(json!({"kind": "PartialObjectMetadataList"})), Some(0));
+        for page in [json!({}), json!({"kind": "Status"}), json!({"kind": "SecretList", "items": "none"})] {
+            assert_eq!(count(page), None);
         }
     }
 }
