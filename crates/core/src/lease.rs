@@ -283,7 +283,7 @@ mod tests {
                     0 => {
                         if let Some(back) = me.released(wall) && version == server.version {
                             // Ours unless somebody took it since: the version says so.
-                            if server.lease.as_ref().is_some_and(|held| held.holder == Name::from(["a", "b", "c"][who])) {
+                            if server.lease.as_ref().is_some_and(|held| &*held.holder == ["a", "b", "c"][who]) {
                                 server.lease = Some(back);
                                 server.version += 1;
                             }
