@@ -147,7 +147,7 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         .collect();
     let problems = engine.rows::<world::Finding>().map(|row| &row.problem);
     let mut lines = ledger::objects(&rendered.objects, problems);
-    lines.extend(ledger::annotations(&rendered.objects));
+    lines.extend(rendered.objects.iter().flat_map(ledger::parts));
     ledger.extend(ledger::gather(lines));
     ledger.sort_by(|a, b| (a.fate, &a.of, &a.why).cmp(&(b.fate, &b.of, &b.why)));
     json!({

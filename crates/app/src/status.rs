@@ -7,6 +7,7 @@ mod certificates;
 mod dns;
 pub mod edits;
 mod kept;
+pub mod ledger;
 mod namespace;
 pub mod others;
 mod port;

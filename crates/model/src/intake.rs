@@ -3,6 +3,7 @@
 mod certificates;
 mod endpoints;
 pub mod families;
+pub mod fates;
 mod fields;
 mod foreign;
 mod gateway;
@@ -90,6 +91,7 @@ pub fn intake(object: &Object) -> Intake {
 fn read(object: &Object, reads: &node::Reads) -> Intake {
     let mut root = node::Root::new(object, reads);
     families::tell(&mut root);
+    fates::tell(&mut root);
     let judged = policy::judged(&root);
     let ObjectKey { kind, .. } = &object.key;
     let fact = match (&*kind.group, &*kind.kind) {

@@ -36,7 +36,7 @@ impl<S: Source> Driver<S> {
 }
 
 impl Driver {
-    pub(super) fn status(&self) -> Value {
+    pub(super) fn status(&mut self) -> Value {
         let mut substitutions = self.source.reading.substitutions.clone();
         substitutions.extend(self.cx.acme_substitutions());
         let (run, known) = (&self.run, &self.source.reading.applications);
@@ -44,8 +44,11 @@ impl Driver {
         let mut status = status::status(&self.cx.engine, &self.cx.store, run, &substitutions, known, &edits);
         let problems = self.cx.engine.rows::<Finding>().map(|row| &row.problem);
         let objects = ledger::objects(self.cx.store.list().map(|stored| &stored.object), problems);
-        let entries = self.source.reading.ledger.iter().cloned().chain(ledger::gather(objects));
-        status["ledger"] = entries.map(|entry| json!(entry)).collect();
+        let mut entries = self.source.reading.ledger.clone();
+        entries.extend(ledger::gather(objects));
+        entries.extend(self.cx.parts.entries());
+        entries.sort_by(|a, b| (a.fate, &a.of, &a.why).cmp(&(b.fate, &b.of, &b.why)));
+        status["ledger"] = json!(entries);
         if self.is_starting() {
             status["starting"] = true.into();
         }

@@ -162,7 +162,7 @@ impl Source for Cluster {
         !driver.source.ready
     }
 
-    fn status(driver: &Driver<Self>) -> Value {
+    fn status(driver: &mut Driver<Self>) -> Value {
         driver.status_of_cluster()
     }
 

@@ -70,7 +70,7 @@ pub trait Source: Sized {
     fn is_starting(driver: &Driver<Self>) -> bool;
 
     /// The answer to `/v1/status`.
-    fn status(driver: &Driver<Self>) -> Value;
+    fn status(driver: &mut Driver<Self>) -> Value;
 
     /// Edits that the store has not taken.
     fn edits(_driver: &Driver<Self>) -> Vec<Edit> {

@@ -119,7 +119,8 @@ impl Source for WorkTree {
         driver.is_starting()
     }
 
-    fn status(driver: &Driver<Self>) -> Value {
+    fn status(driver: &mut Driver<Self>) -> Value {
+        driver.place_beside();
         driver.status()
     }
 

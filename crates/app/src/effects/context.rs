@@ -6,7 +6,7 @@ mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_core::World;
+use portolan_core::{World, gitops::ledger::Parts};
 use portolan_effects::{
     state_dir::StateDir,
     store::{Cache, Store},
@@ -62,6 +62,8 @@ pub struct Context<P: Platform = Machine> {
     pub written: u64,
     /// Objects with a problem of what Portolan writes itself; until the next reading.
     pub own_problems: BTreeSet<ObjectKey>,
+    /// What becomes of the fields and annotations of what the repository brought.
+    pub parts: Parts,
     /// The store has taken no write since it refused one.
     broken: bool,
     /// Files of the state directory that could not be written yet.
@@ -85,6 +87,7 @@ impl<P: Platform> Context<P> {
             patience: None,
             written: 0,
             own_problems: BTreeSet::new(),
+            parts: Parts::default(),
             broken: false,
             unkept: BTreeMap::new(),
         }

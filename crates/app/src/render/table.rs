@@ -1,6 +1,6 @@
 //! The same for people: one table a room, then what is wrong.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::fmt::Write as _;
 
 use portolan_model::shown;
 use serde_json::Value;
@@ -152,7 +152,7 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     }
     // Where nothing was read, why says it all.
     if count("objects") > 0 {
-        looked_at(&mut out, &wanted["ledger"]);
+        status::ledger::table(&mut out, &wanted["ledger"]);
     }
     status::findings(&mut out, &wanted["findings"], info, all);
     if count("findings") > 0 {
@@ -160,24 +160,6 @@ pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     }
     status::verdict::lines(&mut out, wanted);
     out
-}
-
-/// The ledger in numbers: what became of the objects and of the values of each component.
-fn looked_at(out: &mut String, ledger: &Value) {
-    const FATES: [&str; 4] = ["used", "irrelevant", "refused", "notLookedAt"];
-    let mut sums: BTreeMap<String, [u64; 4]> = BTreeMap::new();
-    for entry in ledger.as_array().into_iter().flatten() {
-        let Some(at) = FATES.iter().position(|fate| entry["fate"] == *fate) else { continue };
-        sums.entry(text(&entry["of"])).or_default()[at] += entry["count"].as_u64().unwrap_or(0);
-    }
-    if sums.is_empty() {
-        return;
-    }
-    let mut table = columns::Columns::new(["OF", "USED", "IRRELEVANT", "REFUSED", "NOT LOOKED AT"]);
-    for (of, counts) in sums {
-        table.row(std::iter::once(of).chain(counts.map(|count| count.to_string())));
-    }
-    let _ = writeln!(out, "What was read (--output json says which and why)\n{}", table.lines());
 }
 
 /// Every object, in the order of writing.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use portolan_model::shown;
 use serde_json::Value;
 
-use super::{causes, dns, kept, others, verdict};
+use super::{causes, dns, kept, ledger, others, verdict};
 use crate::{age, columns, out::Shown};
 
 fn text(value: &Value) -> String {
@@ -76,6 +76,7 @@ pub fn table(status: &Shown, info: bool, all: bool) -> String {
             if stood_in == 1 { ("substitution", "says which") } else { ("substitutions", "lists them") };
         let _ = writeln!(out, "\n{stood_in} {what}; --output json {which}");
     }
+    ledger::line(&mut out, &status["ledger"]);
     if !status["findings"].as_array().is_some_and(Vec::is_empty) {
         let _ = writeln!(out, "\n{}", causes::totals(&status["findings"]));
     }

@@ -35,13 +35,52 @@ pub(super) fn elsewhere(cx: &mut Cx<'_>, service: &NamespacedName) -> Option<Str
     Some(format!("is not in what was read: {source}, which was not read whole, may bring it"))
 }
 
-/// The custom resource whose operator may bring the Service: by their habit it is called as the resource is, or begins with its
-/// name.
+/// Services that an operator calls always the same: group, kind, names.
+const FIXED: [(&str, &str, &[&str]); 5] = [
+    ("monitoring.coreos.com", "Prometheus", &["prometheus-operated"]),
+    ("monitoring.coreos.com", "PrometheusAgent", &["prometheus-agent-operated"]),
+    ("monitoring.coreos.com", "Alertmanager", &["alertmanager-operated"]),
+    ("monitoring.coreos.com", "ThanosRuler", &["thanos-ruler-operated"]),
+    ("minio.min.io", "Tenant", &["minio"]),
+];
+
+/// The custom resource whose operator may bring the Service: by their habit it is called as the resource is, or has its name in
+/// front, at the end or between dashes.
 fn by(cx: &mut Cx<'_>, service: &NamespacedName) -> Option<ObjectKey> {
     let all = cx.find::<OperatedByNamespace>(&service.namespace);
-    let named = |object: &ObjectKey| {
-        let rest = service.name.strip_prefix(&*object.name.name);
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    let name = &*service.name;
+    let fixed = |object: &ObjectKey| {
+        FIXED.iter().any(|(group, kind, names)| object.kind.is(group, kind) && names.contains(&name))
     };
-    all.into_iter().map(|judged| judged.key.clone()).find(named)
+    let may = |object: &ObjectKey| is_called_after(name, &object.name.name) || fixed(object);
+    all.into_iter().map(|judged| judged.key.clone()).find(may)
+}
+
+/// Whether a name has another in it, whole parts between dashes.
+fn is_called_after(name: &str, other: &str) -> bool {
+    !other.is_empty()
+        && name.match_indices(other).any(|(at, _)| {
+            let (before, after) = (&name[..at], &name[at + other.len()..]);
+            (before.is_empty() || before.ends_with('-')) && (after.is_empty() || after.starts_with('-'))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_called_after_a_resource_by_whole_parts() {
+        for (name, wanted) in [
+            ("logs", true),
+            ("logs-es-http", true),
+            ("vmsingle-logs", true),
+            ("my-logs-rw", true),
+            ("catalogs", false),
+            ("logs2", false),
+            ("log", false),
+        ] {
+            assert_eq!(is_called_after(name, "logs"), wanted, "{name}");
+        }
+    }
 }

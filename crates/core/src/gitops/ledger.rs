@@ -1,18 +1,23 @@
-//! The ledger: what becomes of everything that a repository says. Each key of a replaced component's values, each flag, and
-//! each kind of object is used, refused, irrelevant or not looked at; nothing is in none of the four.
+//! The ledger: what becomes of everything that a repository says. Each key of a replaced component's values, each flag, each
+//! kind of object, and of the kinds and families that are read each field and annotation is used, refused, irrelevant or not
+//! looked at; nothing is in none of the four.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_model::{
     Kind, Name, Object, ObjectKey, Problem, Severity,
     intake::{
-        self, Standing,
-        families::{self, Effect},
+        self, Standing, families,
+        fates::{self, Effect},
     },
 };
 use serde::Serialize;
 
 use super::verdict;
+use crate::{dns::annotations::family, secrets::reflection};
 
 /// What becomes of something that the repository says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -49,9 +54,13 @@ pub type Line = (Name, Fate, Name, String);
 
 /// Entries of the same kind together, what was not looked at first.
 pub fn gather(lines: impl IntoIterator<Item = Line>) -> Vec<Entry> {
+    gather_counted(lines.into_iter().map(|line| (line, 1)))
+}
+
+fn gather_counted(lines: impl IntoIterator<Item = (Line, usize)>) -> Vec<Entry> {
     let mut all: BTreeMap<(Fate, Name, Name), BTreeMap<String, usize>> = BTreeMap::new();
-    for (of, fate, why, item) in lines {
-        *all.entry((fate, of, why)).or_default().entry(item).or_default() += 1;
+    for ((of, fate, why, item), count) in lines {
+        *all.entry((fate, of, why)).or_default().entry(item).or_default() += count;
     }
     all.into_iter()
         .map(|((fate, of, why), items)| Entry {
@@ -113,29 +122,77 @@ fn of_kind(kind: &Kind) -> (Fate, &'static str) {
     }
 }
 
-/// What becomes of the annotations of objects that one of the replaced programs reads.
-pub fn annotations<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Vec<Line> {
-    let mut lines = Vec::new();
-    for object in objects {
-        of_object(object, &mut lines);
-    }
+/// What becomes of the fields and annotations of an object, of those that one of the replaced programs reads.
+pub fn parts(object: &Object) -> Vec<Line> {
+    let line = |of: &str, item: String, effect: Effect| {
+        let (fate, why) = match effect {
+            Effect::Used => (Fate::Used, ""),
+            Effect::Irrelevant(why) => (Fate::Irrelevant, why),
+            Effect::Refused(why) => (Fate::Refused, why),
+            Effect::NotLookedAt(why) | Effect::Told(why) => (Fate::NotLookedAt, why),
+            Effect::Unknown if of == ANNOTATIONS => {
+                (Fate::Refused, "annotations that the program does not know")
+            }
+            Effect::Unknown => (Fate::NotLookedAt, "fields that are not known here"),
+        };
+        (of.into(), fate, why.into(), item)
+    };
+    let kind = &object.key.kind;
+    let mut lines: Vec<Line> = fates::fields(object)
+        .into_iter()
+        .map(|(path, effect)| line("fields", format!("{kind} {path}"), effect))
+        .collect();
+    let annotations = object.json["metadata"]["annotations"].as_object();
+    let effect = |annotation: &String| {
+        let of = [families::effect, family::effect, reflection::effect];
+        Some((annotation.clone(), of.iter().find_map(|effect| effect(annotation))?))
+    };
+    let known = annotations.into_iter().flat_map(serde_json::Map::keys).filter_map(effect);
+    lines.extend(known.map(|(annotation, effect)| line(ANNOTATIONS, annotation, effect)));
     lines
 }
 
-fn of_object(object: &Object, lines: &mut Vec<Line>) {
-    let Some(annotations) = object.json["metadata"]["annotations"].as_object() else { return };
-    for annotation in annotations.keys() {
-        let (fate, why) = match families::effect(annotation) {
-            None => continue,
-            Some(Effect::Used) => (Fate::Used, ""),
-            Some(Effect::Irrelevant(why)) => (Fate::Irrelevant, why),
-            Some(Effect::Unknown) => (Fate::Refused, "annotations that the program does not know"),
-        };
-        lines.push(("annotations".into(), fate, why.into(), annotation.clone()));
+const ANNOTATIONS: &str = "annotations";
+
+/// What becomes of the fields and annotations of all objects that there are, object by object. Most have the same fields as
+/// others, and share what is told of them.
+#[derive(Debug, Default)]
+pub struct Parts {
+    shapes: BTreeSet<Arc<[Line]>>,
+    objects: BTreeMap<ObjectKey, Arc<[Line]>>,
+}
+
+impl Parts {
+    /// Takes an object, in place of what it was before.
+    pub fn put(&mut self, object: &Object) {
+        let lines: Arc<[Line]> = parts(object).into();
+        let shape = self.shapes.get(&lines).cloned().unwrap_or_else(|| {
+            self.shapes.insert(Arc::clone(&lines));
+            lines
+        });
+        self.objects.insert(object.key.clone(), shape);
+    }
+
+    /// Forgets an object.
+    pub fn remove(&mut self, key: &ObjectKey) {
+        self.objects.remove(key);
+    }
+
+    /// The entries; shapes that no object has any more are forgotten.
+    pub fn entries(&mut self) -> Vec<Entry> {
+        let mut counts: BTreeMap<&Arc<[Line]>, usize> = BTreeMap::new();
+        for shape in self.objects.values() {
+            *counts.entry(shape).or_default() += 1;
+        }
+        let lines = counts.iter().flat_map(|(shape, count)| shape.iter().map(|line| (line.clone(), *count)));
+        let entries = gather_counted(lines);
+        self.shapes = counts.into_keys().cloned().collect();
+        entries
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 
@@ -146,6 +203,35 @@ mod tests {
         assert_eq!(fate("apps", "Deployment"), Fate::Irrelevant);
         assert_eq!(fate("monitoring.coreos.com", "ServiceMonitor"), Fate::Irrelevant);
         assert_eq!(fate("acme.example", "AccessPolicy"), Fate::NotLookedAt);
+    }
+
+    #[test]
+    fn of_an_object_that_changes_only_what_it_is_now_is_told() {
+        let object = |name: &str, spec: &serde_json::Value| {
+            let json = serde_json::json!({"apiVersion": "v1", "kind": "Service",
+                "metadata": {"name": name, "namespace": "n", "annotations": {"helm.sh/hook": "post-install"}}, "spec": spec});
+            Object::from_json(json, portolan_model::Origin::default()).unwrap()
+        };
+        let mut parts = Parts::default();
+        let plain = serde_json::json!({"ports": [{"port": 80}]});
+        parts.put(&object("a", &plain));
+        parts.put(&object("b", &plain));
+        parts.put(&object("c", &serde_json::json!({"clusterIP": "None", "brandNew": 1})));
+        let told = |parts: &mut Parts, fate| {
+            let entries = parts.entries();
+            let items = entries.iter().filter(|entry| entry.fate == fate);
+            items
+                .flat_map(|entry| entry.items.iter().map(move |item| (item.clone(), entry.count)))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(told(&mut parts, Fate::NotLookedAt), [("Service spec.brandNew".to_owned(), 1)]);
+        assert!(told(&mut parts, Fate::Irrelevant).contains(&("Service spec.clusterIP".to_owned(), 1)));
+        parts.put(&object("c", &plain));
+        assert!(told(&mut parts, Fate::NotLookedAt).is_empty());
+        assert!(told(&mut parts, Fate::Used).contains(&("helm.sh/hook".to_owned(), 3)));
+        parts.remove(&object("b", &plain).key);
+        assert!(told(&mut parts, Fate::Used).contains(&("helm.sh/hook".to_owned(), 2)));
+        assert_eq!(parts.shapes.len(), 1);
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub struct Cause {
 pub fn left_out(code: Code) -> Option<&'static str> {
     Some(match code.0 {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
+        7 => "fields that may change an answer",
         94 => "what there was no time for",
         510 => "policies that decide what is admitted, and are not evaluated",
         600..=606 | 612 | 672 | 615 | 616 | 627 => "Applications that could not be read or rendered",
@@ -32,7 +33,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         619 | 624..=626 => "ApplicationSets that could not be evaluated whole",
         621 => "Applications that are not followed",
         629 | 631 | 634 => "Applications of Flux that Flux never applies",
-        628 => "Applications of Flux that are suspended",
+        628 => "Applications that are suspended",
         630 | 632 | 633 | 671 => "objects, variables and values that are made elsewhere",
         674 => "Applications that their projects forbid, with what they applied before",
         675 | 678 => {

@@ -14,7 +14,7 @@ pub(crate) mod elsewhere;
 mod mirrors;
 pub(crate) mod owner;
 mod problems;
-mod reflection;
+pub(crate) mod reflection;
 pub mod rows;
 mod selector;
 #[cfg(test)]

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use fancy_regex::{Regex, RegexBuilder};
-use portolan_model::{LabelSelector, Name, NamespacedName, Severity, input::Namespace};
+use portolan_model::{
+    LabelSelector, Name, NamespacedName, Severity, input::Namespace, intake::fates::Effect,
+};
 
 use super::{problems, rows::MirrorKey, selector};
 use crate::Cx;
@@ -36,6 +38,15 @@ const KNOWN: [&str; 10] = [
     REFLECTED_VERSION,
     REFLECTED_AT,
 ];
+
+/// What becomes of an annotation of reflector; `None` for one of another program.
+pub fn effect(annotation: &str) -> Option<Effect> {
+    annotation.starts_with(PREFIX).then(|| match annotation {
+        REFLECTED_VERSION | REFLECTED_AT => Effect::Irrelevant("written by the program itself"),
+        _ if KNOWN.contains(&annotation) => Effect::Used,
+        _ => Effect::Unknown,
+    })
+}
 
 /// Compiled patterns may take this many bytes each: a namespace pattern is short, and a larger one is a mistake.
 const PATTERN_BYTES: usize = 1 << 18;

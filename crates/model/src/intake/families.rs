@@ -6,19 +6,8 @@
 //! cert-manager 1.21 (`pkg/apis/certmanager/v1`, `pkg/apis/acme/v1`), sealed-secrets 0.36 (`pkg/apis/sealedsecrets/v1alpha1`),
 //! kustomize-controller and helm-controller of August 2026.
 
-use super::node::Root;
+use super::{fates::Effect, node::Root};
 use crate::{Severity, nearest};
-
-/// What becomes of an annotation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Effect {
-    /// It is followed.
-    Used,
-    /// It changes no answer here, and why.
-    Irrelevant(&'static str),
-    /// The program does not know it.
-    Unknown,
-}
 
 const OF_ARGO_CD: Effect = Effect::Irrelevant("how Argo CD finds, caches and shows its Applications");
 const OF_PROVIDERS: Effect =
@@ -26,19 +15,19 @@ const OF_PROVIDERS: Effect =
 const OF_RECORDS: Effect = Effect::Irrelevant("written by the program itself");
 
 /// Prefix, and the names behind it by what becomes of them.
-const FAMILIES: [(&str, &[(Effect, &str)]); 9] = [
+const FAMILIES: [(&str, &[(Effect, &str)]); 10] = [
     (
         "argocd.argoproj.io/",
         &[
             (
                 Effect::Used,
-                "compare-options deletion-approved hook hook-delete-policy sync-options sync-wave",
+                "compare-options deletion-approved hook hook-delete-policy skip-reconcile sync-options sync-wave",
             ),
             (
                 OF_ARGO_CD,
                 "application-set-refresh auto-label-cluster-info client-side-apply-migration-manager hydrate hydrate-timestamp \
                  ignore-default-links ignore-healthcheck ignore-resource-updates installation-id kubernetes-version \
-                 managed-by-url manifest-generate-paths refresh refresh-timestamp secret-type skip-reconcile tracking-id",
+                 managed-by-url manifest-generate-paths refresh refresh-timestamp secret-type tracking-id",
             ),
         ],
     ),
@@ -66,7 +55,7 @@ const FAMILIES: [(&str, &[(Effect, &str)]); 9] = [
         "acme.cert-manager.io/",
         &[
             (
-                Effect::Used,
+                Effect::Refused("about HTTP-01, which is not built"),
                 "http01-edit-in-place http01-ingress-class http01-ingress-ingressclassname http01-override-ingress-class \
                  http01-override-ingress-ingressclassname http01-override-ingress-name http01-parentreffallback \
                  http01-parentrefkind http01-parentrefname http01-parentrefnamespace",
@@ -98,6 +87,17 @@ const FAMILIES: [(&str, &[(Effect, &str)]); 9] = [
                 "driftDetection",
             ),
             (OF_RECORDS, "name namespace"),
+        ],
+    ),
+    (
+        "portolan.dev/",
+        &[
+            (Effect::Used, "renew-at"),
+            (
+                OF_RECORDS,
+                "applied-for certificate-asked certificate-revision definition-version issued-at keystores leaving-becomes \
+                 leaving-listeners leaving-names leaving-targets leaving-until",
+            ),
         ],
     ),
     (

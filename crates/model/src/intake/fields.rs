@@ -3,6 +3,9 @@
 
 use serde_json::Value;
 
+use super::fates::Effect;
+use crate::Kind;
+
 /// What becomes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Field {
@@ -15,6 +18,23 @@ pub(super) enum Field {
 }
 
 use Field::{Read, Refused, Tuning};
+
+/// Whether fields of the kind are told apart here; of the others that restrict all of `spec` does.
+pub(super) fn is_told_apart(kind: &Kind) -> bool {
+    &*kind.group == "gateway.envoyproxy.io"
+        && matches!(&*kind.kind, "ClientTrafficPolicy" | "BackendTrafficPolicy")
+}
+
+/// What becomes of a field of a class.
+pub(super) fn effect(class: Field) -> Effect {
+    match class {
+        Read => Effect::Used,
+        Refused => Effect::Refused(
+            "fields that restrict and are not enforced: hosts that they cover are served on loopback only",
+        ),
+        Tuning => Effect::Irrelevant("they tune how Envoy serves; each is listed by a finding"),
+    }
+}
 
 /// Fields of both kinds, below `spec`.
 const BOTH: [(&str, Field); 4] =

@@ -5,7 +5,7 @@ use portolan_effects::store::{Write, Written};
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
 
 use super::Context;
-use crate::effects::now;
+use crate::effects::{GIT, now};
 
 impl Context {
     /// Writes, and puts the facts that follow. Gives what could not be written, for the caller to show with what else
@@ -49,6 +49,7 @@ impl Context {
                 Written::Deleted(key) => {
                     tracing::info!(object = %key, "removed");
                     world::remove(&mut self.engine, &key);
+                    self.parts.remove(&key);
                 }
                 // Nothing here deletes with a precondition; a stale one would have changed nothing.
                 Written::Unchanged | Written::Stale(_) | Written::Failed(..) => continue,
@@ -89,6 +90,9 @@ impl Context {
         // A copy shares the text and takes the tree with it: of a whole repository they would all stand at once.
         let object = stored.object.clone();
         world::put(&mut self.engine, key, intake(&object).written_by(&stored.manager));
+        if stored.manager == GIT {
+            self.parts.put(&object);
+        }
         self.facts = true;
     }
 }

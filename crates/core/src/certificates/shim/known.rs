@@ -4,7 +4,7 @@
 use portolan_model::{
     Severity,
     input::TlsSource,
-    intake::families::{Effect, effect},
+    intake::{families::effect, fates::Effect},
 };
 
 use super::{Annotations, say};

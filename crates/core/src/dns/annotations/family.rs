@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Name, nearest};
+use portolan_model::{Name, intake::fates::Effect, nearest};
 
 use super::{super::DnsProblem, ALPHA, Prefix, RENAMED, STABLE, field};
 
@@ -65,6 +65,26 @@ pub fn other_prefix(annotations: &BTreeMap<Name, String>, prefix: &Prefix, on: O
     (!fields.is_empty()).then_some(DnsProblem::OtherPrefix { fields, minor, reads })
 }
 
+/// What becomes of an annotation of external-dns, whatever it stands on; `None` for one of another program.
+pub fn effect(annotation: &str) -> Option<Effect> {
+    let key = [STABLE, ALPHA].iter().find_map(|prefix| annotation.strip_prefix(prefix))?;
+    Some(if ROUTES.contains(&key) || SETS.contains(&key) || GATEWAYS.contains(&key) {
+        Effect::Used
+    } else if OTHERS.contains(&key) {
+        Effect::Irrelevant("of Services, Pods and Ingresses, whose names are not published here")
+    } else if is_providers(key) {
+        Effect::Irrelevant("about the records of a cloud provider, which the zones here do not have")
+    } else {
+        Effect::Unknown
+    })
+}
+
+fn is_providers(key: &str) -> bool {
+    let below = |prefix: &&str| key.strip_prefix(*prefix).is_some_and(|rest| !rest.is_empty());
+    let provider = PROVIDER_PREFIXES.iter().any(below);
+    provider && (!key.starts_with("cloudflare-") || CLOUDFLARE.contains(&key)) || PROVIDERS.contains(&key)
+}
+
 fn judge(key: &str, on: On, annotations: &BTreeMap<Name, String>, prefix: &str) -> Option<(String, String)> {
     let said = |why: &str, hint: &str| Some((why.to_owned(), hint.to_owned()));
     let known = match on {
@@ -98,10 +118,7 @@ fn judge(key: &str, on: On, annotations: &BTreeMap<Name, String>, prefix: &str) 
     if OTHERS.contains(&key) {
         return said("it is about Services, Pods or Ingresses, and has no effect here", "remove it");
     }
-    let provider =
-        PROVIDER_PREFIXES.iter().any(|prefix| key.strip_prefix(prefix).is_some_and(|k| !k.is_empty()));
-    let provider = provider && (!key.starts_with("cloudflare-") || CLOUDFLARE.contains(&key));
-    if provider || PROVIDERS.contains(&key) {
+    if is_providers(key) {
         return said(
             "it is about the records of a cloud provider, which the zones here do not have: an ordinary record is made",
             "nothing to do, if only the provider in the cloud is to act on it",

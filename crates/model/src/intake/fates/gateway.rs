@@ -1,0 +1,115 @@
+//! Kinds of the Gateway API, and those of Envoy Gateway that restrict.
+//! Sources: Gateway API 1.6 `apis/v1`, Envoy Gateway 1.9 `internal/gatewayapi`.
+
+use super::{
+    Effect::{Irrelevant, NotLookedAt, Refused, Used},
+    Entry, Table,
+};
+
+const GATEWAY: &str = "gateway.networking.k8s.io";
+const ENVOY: &str = "gateway.envoyproxy.io";
+
+const FILTERS: &str = "filters that are not built: requests of their rule are answered with an error";
+const RULES: &str = "fields of rules that have no effect here";
+const POLICIES: &str = "policies that are not enforced: hosts that they cover are served on loopback only";
+const INFRASTRUCTURE: &str =
+    "about the proxy that a cluster starts for the Gateway; here is one Envoy for all";
+const DEFAULTS: &str = "routes may attach to a Gateway that they do not name (experimental)";
+
+const CLASS: Table = &[
+    (Used, "spec.controllerName"),
+    (Irrelevant("prose"), "spec.description"),
+    (
+        NotLookedAt("the EnvoyProxy that it names may change how every Gateway of the class serves"),
+        "spec.parametersRef",
+    ),
+];
+
+const OF_GATEWAY: Table = &[
+    (
+        Used,
+        "spec.gatewayClassName spec.addresses spec.listeners.name spec.listeners.hostname spec.listeners.port \
+         spec.listeners.protocol spec.listeners.allowedRoutes spec.listeners.tls.mode spec.listeners.tls.certificateRefs",
+    ),
+    (Irrelevant("options of other implementations: Envoy Gateway reads none"), "spec.listeners.tls.options"),
+    (Irrelevant("about ListenerSets, which have findings of their own"), "spec.allowedListeners"),
+    (Irrelevant(INFRASTRUCTURE), "spec.infrastructure.annotations spec.infrastructure.labels"),
+    (
+        NotLookedAt("the EnvoyProxy that it names may change how the Gateway serves"),
+        "spec.infrastructure.parametersRef",
+    ),
+    (NotLookedAt(DEFAULTS), "spec.defaultScope"),
+    (
+        NotLookedAt("filters of all routes of a listener, which are not built (Gateway API 1.7)"),
+        "spec.listeners.filters",
+    ),
+    (
+        Refused("client certificates, which are not asked for: their hosts are served on loopback only"),
+        "spec.tls.frontend",
+    ),
+    (NotLookedAt("backends get no certificate of the Gateway here, and may refuse it"), "spec.tls.backend"),
+];
+
+const HTTP_ROUTE: Table = &[
+    (
+        Used,
+        "spec.hostnames spec.parentRefs spec.rules.matches spec.rules.timeouts spec.rules.backendRefs.group \
+         spec.rules.backendRefs.kind spec.rules.backendRefs.name spec.rules.backendRefs.namespace spec.rules.backendRefs.port \
+         spec.rules.backendRefs.weight spec.rules.filters.type spec.rules.filters.requestHeaderModifier \
+         spec.rules.filters.responseHeaderModifier spec.rules.filters.requestMirror spec.rules.filters.requestRedirect \
+         spec.rules.filters.urlRewrite spec.rules.backendRefs.filters.type \
+         spec.rules.backendRefs.filters.requestHeaderModifier spec.rules.backendRefs.filters.responseHeaderModifier",
+    ),
+    (
+        Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
+        "spec.rules.name",
+    ),
+    (Refused(RULES), "spec.rules.retry spec.rules.sessionPersistence"),
+    (
+        Refused(FILTERS),
+        "spec.rules.filters.cors spec.rules.filters.extensionRef spec.rules.filters.externalAuth \
+         spec.rules.backendRefs.filters.cors spec.rules.backendRefs.filters.extensionRef \
+         spec.rules.backendRefs.filters.externalAuth spec.rules.backendRefs.filters.requestMirror \
+         spec.rules.backendRefs.filters.requestRedirect spec.rules.backendRefs.filters.urlRewrite",
+    ),
+    (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
+];
+
+const GRPC_ROUTE: Table = &[
+    (
+        Used,
+        "spec.hostnames spec.parentRefs spec.rules.matches spec.rules.backendRefs.group spec.rules.backendRefs.kind \
+         spec.rules.backendRefs.name spec.rules.backendRefs.namespace spec.rules.backendRefs.port spec.rules.backendRefs.weight \
+         spec.rules.filters.type spec.rules.filters.requestHeaderModifier spec.rules.filters.responseHeaderModifier \
+         spec.rules.filters.requestMirror spec.rules.backendRefs.filters.type \
+         spec.rules.backendRefs.filters.requestHeaderModifier spec.rules.backendRefs.filters.responseHeaderModifier",
+    ),
+    (
+        Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
+        "spec.rules.name",
+    ),
+    (Refused(RULES), "spec.rules.sessionPersistence"),
+    (
+        Refused(FILTERS),
+        "spec.rules.filters.extensionRef spec.rules.backendRefs.filters.extensionRef \
+         spec.rules.backendRefs.filters.requestMirror",
+    ),
+    (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
+];
+
+const GRANT: Table = &[(Used, "spec.from spec.to")];
+
+/// All that is decided about these is that they restrict, and where.
+const RESTRICTS: Table = &[(Refused(POLICIES), "spec")];
+
+pub(super) const KINDS: [Entry; 9] = [
+    (GATEWAY, "GatewayClass", CLASS),
+    (GATEWAY, "Gateway", OF_GATEWAY),
+    (GATEWAY, "HTTPRoute", HTTP_ROUTE),
+    (GATEWAY, "GRPCRoute", GRPC_ROUTE),
+    (GATEWAY, "ReferenceGrant", GRANT),
+    (GATEWAY, "BackendTLSPolicy", RESTRICTS),
+    (ENVOY, "SecurityPolicy", RESTRICTS),
+    (ENVOY, "EnvoyPatchPolicy", RESTRICTS),
+    (ENVOY, "EnvoyExtensionPolicy", RESTRICTS),
+];
