@@ -81,6 +81,9 @@ struct Lock {
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     cluster_label: Vec<(String, String)>,
+    /// An annotation of its Secret, for ApplicationSets whose template takes metadata.annotations of the cluster
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    cluster_annotation: Vec<(String, String)>,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "table")]
     output: Output,
@@ -102,6 +105,7 @@ pub fn run(args: &Charts) -> anyhow::Result<u8> {
     let kustomize = tools::find("kustomize", args.kustomize.as_deref(), &dir);
     let tools = Tools::found(Ok::<_, String>(helm.clone()), cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let tools = tools.cluster_annotations(args.cluster_annotation.iter().cloned().collect());
     if let Some(weakness) = confined::weakness_of_connections() {
         tracing::warn!("{weakness}");
     }

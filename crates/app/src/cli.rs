@@ -90,6 +90,9 @@ pub struct Up {
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
     pub cluster_label: Vec<(String, String)>,
+    /// An annotation of its Secret, for ApplicationSets whose template takes metadata.annotations of the cluster
+    #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
+    pub cluster_annotation: Vec<(String, String)>,
     /// Bind all Gateways to this address instead of one loopback address each
     #[arg(long, value_name = "ADDRESS", value_parser = address)]
     pub bind: Option<IpAddr>,

@@ -15,6 +15,7 @@ mod held;
 mod late;
 mod metrics;
 mod outside;
+mod places;
 mod prune;
 mod reaction;
 mod real_dns;
@@ -34,7 +35,7 @@ use portolan_effects::{
 };
 use portolan_engine::Held;
 use portolan_envoy::{board::Board, serve::Report};
-use portolan_model::Instant;
+use portolan_model::{Instant, ObjectKey, Origin};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -68,6 +69,8 @@ pub enum Event {
     /// One may still go on.
     StillRendering,
     Read(Box<Tree>, Box<Difference>),
+    /// Lines of objects of charts in their templates.
+    Placed(Box<Tree>, Vec<(ObjectKey, Origin)>),
     Xds(Report),
     /// An effect has an answer.
     Answered,

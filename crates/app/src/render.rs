@@ -20,7 +20,7 @@ use portolan_core::{
     simulate::simulate,
     world,
 };
-use portolan_effects::render::{ApplicationInfo, Rendered, Tools, render};
+use portolan_effects::render::{self as reading, ApplicationInfo, Asked, Rendered, Tools, Tree};
 use portolan_engine::Engine;
 use portolan_model::{
     Code, Name, Object, ObjectKey, Origin, Problem,
@@ -60,6 +60,9 @@ pub struct Render {
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::label)]
     cluster_label: Vec<(String, String)>,
+    /// An annotation of its Secret, for ApplicationSets whose template takes metadata.annotations of the cluster
+    #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::label)]
+    cluster_annotation: Vec<(String, String)>,
     /// List every object with its Application, wave and file instead of what follows from them
     #[arg(long)]
     objects: bool,
@@ -88,17 +91,18 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &dir)?;
     let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let tools = tools.cluster_annotations(args.cluster_annotation.iter().cloned().collect());
     let tools = match crate::charts::store(args.charts.as_deref()) {
         Some(store) => tools.charts(store),
         None => tools,
     };
-    let mut rendered = render(&dir, &args.env, args.root.as_deref(), &tools);
+    let (mut rendered, mut tree) = reading::read(&dir, &args.env, args.root.as_deref(), &tools);
     if rendered.objects.is_empty() && rendered.problems.is_empty() {
         rendered.problems.push(crate::folder::empty(&dir));
     }
     // Nothing was looked at: the root or the environment was named wrong.
     let no_root = rendered.problems.iter().any(|problem| problem.code == Code(600));
-    let wanted = wanted(&args.env, rendered);
+    let wanted = wanted(&args.env, rendered, &mut tree);
     match args.output {
         Output::Json => out::json(&wanted)?,
         Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted)))?,
@@ -108,7 +112,7 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
 }
 
 /// Everything as JSON: docs/reference/cli.md, "render".
-fn wanted(env: &str, mut rendered: Rendered) -> Value {
+fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
     let mut engine = world::engine();
     let mut ledger = configure(&mut engine, env, &mut rendered);
     let namespaces: BTreeSet<&Name> = rendered
@@ -141,6 +145,8 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
     let mut origins: BTreeMap<&ObjectKey, &Origin> =
         rendered.objects.iter().map(|o| (&o.key, &o.origin)).collect();
     origins.extend(&rendered.whole.refused);
+    let places = places(&engine, &origins, &rendered.whole.applications, tree);
+    origins.extend(places.iter().map(|(key, origin)| (key, origin)));
     let findings: Vec<Value> = engine
         .rows::<world::Finding>()
         .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))
@@ -167,6 +173,31 @@ fn wanted(env: &str, mut rendered: Rendered) -> Value {
         "verdict": status::verdict::of(&engine),
         "findings": findings,
     })
+}
+
+/// Lines of templates, of the objects of charts that findings are about.
+fn places(
+    engine: &Engine<World>,
+    origins: &BTreeMap<&ObjectKey, &Origin>,
+    infos: &[ApplicationInfo],
+    tree: &mut Tree,
+) -> Vec<(ObjectKey, Origin)> {
+    let mut asked: BTreeMap<ObjectKey, BTreeSet<Asked>> = BTreeMap::new();
+    for row in engine.rows::<world::Finding>() {
+        let (key, field) = (&row.problem.object, &row.problem.field);
+        let Some(origin) = origins.get(key).filter(|origin| origin.is_of_file_alone()) else { continue };
+        for app in infos.iter().filter(|app| app.brought(origin)) {
+            asked.entry(app.key.clone()).or_default().insert((key.clone(), field.clone()));
+        }
+    }
+    if asked.is_empty() {
+        return Vec::new();
+    }
+    let mut places = tree.places(&asked);
+    // Of an object that several sources bring it is the one that was taken.
+    let file = |origin: &Origin| origin.source.as_ref().map(|source| source.file.clone());
+    places.retain(|(key, origin)| origins.get(key).is_some_and(|taken| file(taken) == file(origin)));
+    places
 }
 
 /// Settings that the repository gives to the components which Portolan stands in for.

@@ -36,7 +36,11 @@ use portolan_core::{
 };
 use portolan_effects::{render::ApplicationInfo, store::Cache};
 use portolan_engine::{Engine, ReadKind, ReadNote, Reason};
-use portolan_model::{ObjectKey, Origin, Problem, condition::Status, input::Secret};
+use portolan_model::{
+    Name, ObjectKey, Origin, Placed, Problem,
+    condition::Status,
+    input::{Gateway, Protocol, Secret},
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -71,7 +75,7 @@ pub fn status(
                 "name": gateway_listener.key.name,
                 "hostname": gateway_listener.hostname,
                 "port": gateway_listener.port,
-                "protocol": if gateway_listener.https { "HTTPS" } else { "HTTP" },
+                "protocol": protocol(engine, gateway_listener),
                 "attachedRoutes": status.as_ref().map_or(0, |s| s.attached),
                 "accepted": holds("Accepted"),
                 "resolvedRefs": holds("ResolvedRefs"),
@@ -107,6 +111,19 @@ fn stand_in(cluster: &str, why: &StandIn) -> String {
     }
 }
 
+/// The protocol of a listener as it is written; one that has left its Gateway is served as what it was.
+pub fn protocol(engine: &Engine<World>, listener: &GatewayListener) -> Name {
+    let gateway = engine.get::<Gateway>(&listener.key.gateway);
+    let written = gateway.as_ref().and_then(|gateway| {
+        gateway.listeners.iter().find(|one| one.name == listener.key.name).map(|one| one.protocol.clone())
+    });
+    match written {
+        Some(Protocol::Other(name)) => name,
+        _ if listener.https => "HTTPS".into(),
+        _ => "HTTP".into(),
+    }
+}
+
 /// Where the object of a problem stands now.
 pub fn origin<'a>(store: &'a dyn Cache, problem: &Problem) -> Option<&'a Origin> {
     store.origin(&problem.object)
@@ -115,15 +132,13 @@ pub fn origin<'a>(store: &'a dyn Cache, problem: &Problem) -> Option<&'a Origin>
 /// A finding with file and line, looked up from where the object stands.
 pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
     let is_file = problem.object.kind.is("", "File");
-    let file = if is_file {
-        Some(problem.object.name.name.clone())
+    let place = origin.and_then(|origin| origin.place_of(&problem.field));
+    let file = if is_file { Some(&problem.object.name.name) } else { place.map(|place| place.file) };
+    let (placed, line) = if is_file {
+        let line = problem.field.strip_prefix("line ").and_then(|line| line.parse().ok());
+        (Some(if line.is_some() { Placed::Exact } else { Placed::File }), line)
     } else {
-        origin.and_then(|o| o.source.as_ref()).map(|s| s.file.clone())
-    };
-    let line = if is_file {
-        problem.field.strip_prefix("line ").and_then(|l| l.parse().ok())
-    } else {
-        origin.and_then(|o| o.line_of(&problem.field))
+        (place.map(|place| place.placed), place.and_then(|place| place.line))
     };
     let named = problem.object.to_string();
     let object = drain::spoken(&named);
@@ -132,7 +147,8 @@ pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
     let message = format!("{}{leaving}", drain::spoken(&problem.message));
     json!({
         "code": problem.code, "severity": problem.severity, "object": object,
-        "field": problem.field, "file": file, "line": line, "message": message, "hint": problem.hint,
+        "field": problem.field, "file": file, "line": line, "place": placed.map(Placed::word),
+        "message": message, "hint": problem.hint,
     })
 }
 

@@ -118,7 +118,7 @@ pub fn set_template(template: &str, strict: bool) -> Result<String, String> {
 /// The objects of what a chart printed, and what is wrong with it.
 pub fn rendered(text: &str, definitions: &Definitions) -> (Vec<Object>, Vec<Problem>) {
     let application = ObjectKey::new("argoproj.io", "Application", "argocd", "app");
-    let read = manifests::rendered(text, "charts/app", &"app".into());
+    let read = manifests::rendered(text, "charts/app", &"app".into(), None);
     let key = Arc::new(PartKey { chain: vec![0], application, source: 0, path: PathBuf::from("charts/app") });
     let placed = place::place(Change::read(key, "team-a".into(), false, read), definitions);
     (placed.objects, placed.problems)

@@ -289,6 +289,52 @@ fn lists_of_any_kind_stand_for_their_items_and_sets_of_applications_are_said() {
     assert_eq!(codes(&rendered), []);
 }
 
+/// What Argo CD's hydrator writes to a branch is what the dry source comes to (`ApplicationSpec.GetSource`).
+#[test]
+fn of_a_hydrated_application_the_dry_source_is_rendered() {
+    let spec = "  sourceHydrator:\n    drySource: {REPO, path: charts/team, targetRevision: HEAD, helm: {parameters: [{name: a, value: dry}]}}\n    \
+                syncSource: {targetBranch: env/dev, path: team}\n";
+    let Some((data, codes)) = shown(spec, &[]) else { return };
+    assert_eq!((data, codes), (Some(["dry".to_owned(), String::new()]), vec![]));
+    let dir = tempfile::tempdir().unwrap();
+    let map = [("plain/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")];
+    let both = "  source: {REPO, path: nowhere}\n  sourceHydrator:\n    drySource: {REPO, path: plain, targetRevision: HEAD}\n    \
+                syncSource: {targetBranch: env/dev, path: team}\n";
+    let rendered = rendered(dir.path(), both, &map).unwrap();
+    assert_eq!((keys(&rendered), codes_of(&rendered)), (vec!["ConfigMap/shop/m".to_owned()], vec![]));
+    let said = "what the hydrator would write to env/dev for Application/argocd/team is rendered from its dry source";
+    assert!(rendered.whole.substitutions.iter().any(|one| one == said), "{:?}", rendered.whole.substitutions);
+}
+
+#[test]
+fn an_application_that_is_skipped_is_left_as_it_is() {
+    for (value, skipped) in [("true", true), ("1", true), ("no", false), ("false", false)] {
+        let dir = tempfile::tempdir().unwrap();
+        let application = format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata:\n  name: other\n  namespace: argocd\n  \
+             annotations: {{argocd.argoproj.io/skip-reconcile: '{value}'}}\nspec:\n  project: default\n  \
+             destination: {{server: 'https://kubernetes.default.svc', namespace: shop}}\n  \
+             source: {{repoURL: 'https://git.example.com/p/edge.git', path: plain}}\n"
+        );
+        let map = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n";
+        let files = [
+            ("apps/other.yaml", &*application),
+            ("plain/m.yaml", map),
+            ("team/k.yaml", &map.replace("name: m", "name: k")),
+        ];
+        let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &files) else { return };
+        let wanted: &[&str] =
+            if skipped { &["ConfigMap/shop/k"] } else { &["ConfigMap/shop/k", "ConfigMap/shop/m"] };
+        assert_eq!(keys(&rendered), wanted, "{value}: {:?}", rendered.problems);
+        assert_eq!(codes_of(&rendered), if skipped { vec![628] } else { vec![] }, "{value}");
+        assert_eq!(rendered.whole.unsure.contains("other"), skipped, "what it brought must stay");
+    }
+}
+
+fn codes_of(rendered: &Rendered) -> Vec<u16> {
+    rendered.problems.iter().map(|problem| problem.code.0).collect()
+}
+
 #[test]
 fn a_root_may_manage_itself() {
     let dir = tempfile::tempdir().unwrap();

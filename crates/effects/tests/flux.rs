@@ -327,6 +327,58 @@ fn what_is_made_elsewhere_leaves_out_what_needs_it() {
     assert!(findings(&rendered)[1].2.contains("ConfigMap/one (${domain})"), "{:?}", rendered.problems);
 }
 
+/// Another branch of the repository does not stand in the work tree: what it holds is not known, and not missing.
+#[test]
+fn a_path_that_stands_on_another_branch_is_not_known() {
+    for (branch, code) in [("{branch: team}", 607), ("{branch: main}", 603), ("{}", 603)] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = format!(
+            "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {{name: team, namespace: flux-system}}\n\
+             spec: {{interval: 1m, url: 'ssh://git@git.example.com/p/fleet', ref: {branch}}}\n"
+        );
+        let team =
+            kustomization("team", "path: ./team").replace("name: flux-system}, path", "name: team}, path");
+        let files = [("clusters/dev/source.yaml", &*source), ("clusters/dev/team.yaml", &*team)];
+        let git = [(".git/HEAD", "ref: refs/heads/main\n"), (".git/config", "")];
+        let all: Vec<_> = files.into_iter().chain(git).collect();
+        let Some(rendered) = fleet(dir.path(), &all) else { return };
+        let told: Vec<_> = findings(&rendered).into_iter().map(|(code, object, _)| (code, object)).collect();
+        assert_eq!(
+            told,
+            [(code, "Kustomization/flux-system/team".to_owned())],
+            "{branch}: {:?}",
+            rendered.problems
+        );
+        assert!(rendered.whole.unsure.contains("team"), "what it brought must stay");
+    }
+}
+
+/// A chart whose schema refuses the values is taken where the release says so, as Flux does.
+#[test]
+fn a_release_may_ask_no_schema() {
+    for (install, wanted) in [("{}", 1), ("{disableSchemaValidation: true}", 0)] {
+        let dir = tempfile::tempdir().unwrap();
+        let release = format!(
+            "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {{name: web, namespace: flux-system}}\nspec:\n  \
+             interval: 1m\n  install: {install}\n  values: {{port: none}}\n  \
+             chart: {{spec: {{chart: ./chart, sourceRef: {{kind: GitRepository, name: flux-system}}}}}}\n"
+        );
+        let Some(rendered) = fleet(
+            dir.path(),
+            &[
+                ("clusters/dev/web.yaml", &release),
+                ("chart/Chart.yaml", "apiVersion: v2\nname: web\nversion: 0.1.0\n"),
+                ("chart/values.schema.json", "{\"properties\": {\"port\": {\"type\": \"integer\"}}}"),
+                ("chart/templates/m.yaml", &config_map("m", "{}")),
+            ],
+        ) else {
+            return;
+        };
+        let codes: Vec<u16> = findings(&rendered).into_iter().map(|(code, ..)| code).collect();
+        assert_eq!(codes, vec![605; wanted], "{install}: {:?}", rendered.problems);
+    }
+}
+
 #[test]
 fn mistakes_are_found_once_and_cost_only_their_own() {
     for (fields, code, words) in [
@@ -606,6 +658,16 @@ fn what_a_source_leaves_out_is_not_there() {
     let mut both = maps(&second);
     both.sort();
     assert_eq!(both, ["a", "b", "c"]);
+    // What cannot be read is not taken for what is not there.
+    write(
+        &folder,
+        &[(".sourceignore", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")],
+    );
+    let third = tree.read(&Touched::Paths([folder.canonicalize().unwrap().join(".sourceignore")].into()));
+    let said = told(&third);
+    let apps = said.iter().find(|(_, object, _)| object == "apps").unwrap_or_else(|| panic!("{said:#?}"));
+    assert!(apps.2.starts_with(".sourceignore cannot be read, so what Flux takes"), "{said:#?}");
+    assert!(third.whole.unsure.contains("apps"), "what it brought must stay");
 }
 
 #[test]

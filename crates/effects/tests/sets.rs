@@ -208,8 +208,13 @@ fn what_is_missing_wrong_or_not_known_is_said() {
         (format!("  goTemplate: true\n{list}"), "a{{ dig \"x\" \"y\" . }}", (1, vec![])),
         (format!("{go}{list}"), "{{ .name", (0, vec![619])),
         (format!("{go}{list}"), "{{ include \"x\" . }}", (0, vec![619])),
-        // Two of one name: the first is taken.
-        ("  generators: [{list: {elements: [{name: one}, {name: one}]}}]\n".to_owned(), "{{name}}", (1, vec![625])),
+        // Of two of one name neither is made, and the others are.
+        (
+            "  generators: [{list: {elements: [{name: one}, {name: two}]}}, {list: {elements: [{name: one}]}}]\n".to_owned(),
+            "{{name}}",
+            (1, vec![625]),
+        ),
+        (format!("  goTemplate: true\n{list}"), "{{ if .nome }}x{{ end }}", (0, vec![625])),
         // Others are asked for; what stands beside is evaluated.
         (
             "  generators: [{list: {elements: [{name: one}]}}, {pullRequest: {github: {owner: o, repo: r}}}]\n".to_owned(),
@@ -250,6 +255,98 @@ fn a_set_for_many_clusters_gives_those_of_the_environment() {
         let (names, codes) = applications(&rendered);
         assert_eq!((names.len(), codes), (count, vec![]), "{:?}", rendered.problems);
     }
+}
+
+#[test]
+fn what_a_template_takes_from_the_secret_of_a_cluster_is_asked_for() {
+    let (old, new) = ("{{name}}-{{metadata.annotations.tier}}", "{{.name}}-{{.metadata.annotations.tier}}");
+    let generators = "  generators: [{clusters: {}}]\n";
+    let go = format!("  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n{generators}");
+    for (rest, name) in [(generators, old), (&*go, new)] {
+        let text = set(rest, name, "apps/a");
+        let Some(asked) = rendered("dev", &text, &[("apps/a/m.yaml", MAP)], &[]) else { return };
+        assert_eq!(applications(&asked), (vec![], vec![624]), "{:?}", asked.problems);
+        assert!(asked.problems[0].message.contains("--cluster-annotation KEY=VALUE"), "{:?}", asked.problems);
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("repo");
+        write(
+            &folder,
+            &[("argocd-bootstrap-apps/dev.yaml", &root()), ("sets/set.yaml", &text), ("apps/a/m.yaml", MAP)],
+        );
+        let tools =
+            tools(dir.path()).unwrap().cluster_annotations([("tier".to_owned(), "edge".to_owned())].into());
+        let told = render(&folder, "dev", None, &tools);
+        assert_eq!(
+            applications(&told),
+            (vec!["dev-edge apps/a (folder)".to_owned()], vec![]),
+            "{:?}",
+            told.problems
+        );
+    }
+}
+
+/// What is wanted is what gosimple/slug makes of what `SanitizeName` gives (argo-cd `applicationset/utils`, `TestSlugify`).
+#[test]
+fn slugify_gives_what_argo_cd_gives() {
+    let branch =
+        "feat/areally+long_pull_request_name_to_test_argo_slugification_and_branch_name_shortening_feature";
+    for (template, wanted) in [
+        ("{{ slugify .b }}", "feat-areally-long-pull-request-name-to-test-argo"),
+        ("{{ slugify 23 .b }}", "feat-areally-long-pull"),
+        ("{{ slugify 23 true .b }}", "feat-areally-long-pull"),
+        ("{{ slugify 23 false .b }}", "feat-areally-long-pull"),
+        ("{{ .b | slugify 22 false }}", "feat-areally-long-pull"),
+        ("{{ slugify 20 false .b | printf \"x-%s\" }}", "x-feat-areally-long-pu"),
+        ("{{ slugify 20 .long }}", "abcdefghijklmnopqrst"),
+        ("{{ slugify 3 true \"ab-c\" }}", "ab"),
+        ("{{ slugify 4 true \"ab-c\" }}", "ab-c"),
+        ("{{- slugify \"--A..B__c--\" -}}", "a-b-c"),
+        ("{{ (slugify .b) | trunc 4 }}", "feat"),
+    ] {
+        let rest = format!(
+            "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n  generators: [{{list: {{elements: [{{b: '{branch}', long: abcdefghijklmnopqrstuvwxyz}}]}}}}]\n"
+        );
+        let Some(rendered) = rendered("dev", &set(&rest, template, "apps/a"), &[("apps/a/m.yaml", MAP)], &[])
+        else {
+            return;
+        };
+        let (names, codes) = applications(&rendered);
+        assert_eq!(
+            (names, codes),
+            (vec![format!("{wanted} apps/a (folder)")], vec![]),
+            "{template}: {:?}",
+            rendered.problems
+        );
+    }
+}
+
+#[test]
+fn an_application_of_a_name_that_comes_twice_stays_as_it_was_made() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().canonicalize().unwrap().join("repo");
+    let text = |elements: &str| {
+        set(&format!("  generators: [{{list: {{elements: [{elements}]}}}}]\n"), "{{name}}", "apps/{{at}}")
+    };
+    let map = |name: &str| MAP.replace("name: m", &format!("name: {name}"));
+    let (one, two) = ("{name: one, at: a}", "{name: two, at: b}");
+    write(
+        &folder,
+        &[
+            ("argocd-bootstrap-apps/dev.yaml", &root()),
+            ("sets/set.yaml", &text(&format!("{one}, {two}"))),
+            ("apps/a/m.yaml", &map("a")),
+            ("apps/b/m.yaml", &map("b")),
+        ],
+    );
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    tree.read(&Touched::All);
+    write(&folder, &[("sets/set.yaml", &text(&format!("{one}, {{name: one, at: b}}")))]);
+    let second = tree.read(&Touched::Paths([folder.join("sets/set.yaml")].into()));
+    let gone: Vec<_> = second.gone.iter().map(ToString::to_string).collect();
+    // What is gone and what stays is decided by who removes it: one is in doubt, two is not.
+    assert!(second.whole.unsure.contains("one") && !second.whole.unsure.contains("two"), "{gone:?}");
+    assert!(second.problems.values().flatten().any(|problem| problem.code.0 == 625), "{:?}", second.problems);
 }
 
 #[test]

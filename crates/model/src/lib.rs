@@ -33,6 +33,6 @@ pub use key::{GatewayKey, IssuerKey, Kind, NamespacedName, ObjectKey, RouteKey, 
 pub use lines::Lines;
 pub use name::Name;
 pub use nearest::nearest;
-pub use object::{Object, Origin, Source, Stamp};
+pub use object::{Object, Origin, Place, Placed, Source, Stamp};
 pub use problem::{Code, Problem, Severity};
 pub use redacted::Redacted;

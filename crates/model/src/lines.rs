@@ -16,6 +16,11 @@ impl Lines {
         Some(self.0[at].1)
     }
 
+    /// Paths in order, with their lines.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u32)> {
+        self.0.iter().map(|(path, line)| (path.as_str(), *line))
+    }
+
     /// The same, counted from `first`, which has 0: equal for documents of one layout, wherever they stand.
     #[must_use]
     pub fn counted_from(&self, first: u32) -> Self {

@@ -1,6 +1,6 @@
 //! An object as a user or a controller wrote it, and where it came from.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Map, Value};
 
@@ -21,9 +21,11 @@ pub struct Origin {
     /// File and line of the document; `None` for objects made by Portolan.
     pub source: Option<Source>,
     /// Field path (`spec.rules[0].matches`) to line, counted from the first line of the document (which has 0), so that
-    /// documents of one layout share one map. For documents read from plain YAML; rendered charts have none: for them
-    /// `source` names the template.
+    /// documents of one layout share one map. For documents read from plain YAML; rendered charts have none before they are
+    /// asked for: for them `source` names the template.
     pub lines: Lines,
+    /// Where the values stand that fields of a rendered chart come from; of those that were asked for.
+    pub values: Option<Arc<BTreeMap<Name, Source>>>,
     /// The Argo CD Application that it belongs to; empty for a plain folder.
     pub application: Name,
     /// What applies it: an Application, a set of them, what Flux has in their place, or the root. The store keeps it, as a
@@ -33,13 +35,80 @@ pub struct Origin {
     pub wave: i32,
 }
 
+/// How well the place of a field is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// The line is that of the field.
+    Exact,
+    /// It is that of what holds the field, or would.
+    Near,
+    /// Only the file is known.
+    File,
+    /// It is that of the chart's value which the field comes from.
+    Value,
+}
+
+/// A place in the repository.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// How well it is known.
+    pub placed: Placed,
+    /// Path relative to the repository root.
+    pub file: &'a Name,
+    /// From 1.
+    pub line: Option<u32>,
+}
+
+impl Placed {
+    /// The word for it in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Near => "near",
+            Self::File => "file",
+            Self::Value => "value",
+        }
+    }
+}
+
 impl Origin {
+    /// Whether nothing is known of where it stands but the file: it comes of a template.
+    pub fn is_of_file_alone(&self) -> bool {
+        self.source.is_some() && self.lines.is_empty()
+    }
+
+    /// The place of a field, and how well it is known; `None` for objects made by Portolan.
+    pub fn place_of(&self, field: &str) -> Option<Place<'_>> {
+        if let Some(value) = self.values.as_ref().and_then(|values| values.get(field)) {
+            return Some(Place { placed: Placed::Value, file: &value.file, line: Some(value.line) });
+        }
+        let file = &self.source.as_ref()?.file;
+        let (placed, line) = if self.lines.is_empty() {
+            (Placed::File, None)
+        } else if field.is_empty() || self.line_of_own(field).is_some() {
+            (Placed::Exact, self.line_of(field))
+        } else {
+            (Placed::Near, self.line_of(field))
+        };
+        Some(Place { placed, file, line })
+    }
+
+    /// Line of just this field, counted as `lines` are. A key in brackets, as findings have those of annotations, stands there
+    /// behind a dot.
+    fn line_of_own(&self, field: &str) -> Option<u32> {
+        let in_brackets = || {
+            let (above, key) = field.strip_suffix(']')?.split_once('[')?;
+            self.lines.get(&format!("{above}.{key}"))
+        };
+        self.lines.get(field).or_else(in_brackets)
+    }
+
     /// Line of `field` or of its nearest parent that is known, else of the document.
     pub fn line_of(&self, field: &str) -> Option<u32> {
         let first = self.source.as_ref()?.line;
         let mut path = field;
         loop {
-            if let Some(after) = self.lines.get(path) {
+            if let Some(after) = self.line_of_own(path) {
                 return Some(first + after);
             }
             match path.rfind(['.', '[']) {

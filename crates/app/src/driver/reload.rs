@@ -83,6 +83,8 @@ pub struct Reading {
     pub(super) done: bool,
     /// Applications, parents first.
     pub applications: Vec<ApplicationInfo>,
+    /// Objects of charts whose lines in templates were asked for.
+    pub(super) placed: BTreeSet<ObjectKey>,
     /// What is wrong with that.
     component_problems: Vec<Problem>,
     /// What becomes of each key of their values.
@@ -127,6 +129,7 @@ impl Reading {
             components: Vec::new(),
             known,
             applications: Vec::new(),
+            placed: BTreeSet::new(),
             component_problems: Vec::new(),
             ledger: Vec::new(),
         }
@@ -250,8 +253,10 @@ impl Driver {
             self.source.reading.unwanted.remove(&object.key);
             self.source.reading.refused.remove(&object.key);
             self.source.reading.edits.remove(&object.key);
+            self.unplace(&object.key);
         }
         for key in &read.gone {
+            self.unplace(key);
             self.drop_edit(key);
             self.source.reading.refused.remove(key);
             self.source.reading.edits.remove(key);
@@ -277,6 +282,13 @@ impl Driver {
         self.reaction.written();
         if mem::take(&mut self.source.reading.again) {
             self.reload();
+        }
+    }
+
+    /// Where it stood in a template is not known of what is read anew.
+    fn unplace(&mut self, key: &ObjectKey) {
+        if self.source.reading.placed.remove(key) {
+            self.cx.store.place(key, None);
         }
     }
 

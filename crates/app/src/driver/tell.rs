@@ -205,6 +205,7 @@ impl Driver {
     /// Shows the outcome; the exit code.
     pub(super) fn result(&mut self, args: &Up) -> anyhow::Result<u8> {
         self.source.view.clear();
+        self.place_now();
         let status = self.status();
         status::print(&status, args.output, args.info, args.all)?;
         Ok(status::code(&status, args.allow_incomplete))

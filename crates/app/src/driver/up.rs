@@ -55,6 +55,7 @@ impl Source for WorkTree {
             Event::Rendered => driver.reload(),
             Event::StillRendering => driver.still_rendering(),
             Event::Read(tree, difference) => driver.take_reading(tree, *difference),
+            Event::Placed(tree, places) => driver.take_places(tree, places),
             Event::Dns(report) => driver.dns_report(*report),
             Event::ZonesRead(readings) => driver.real_read(*readings),
             Event::ReadZones(number) => driver.read_real_again(number),
@@ -205,6 +206,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     let tools = Tools::found(helm, state.path().join("charts")).kustomize(kustomize);
     let templates = Templates::new(tools.helm.clone(), tools.through.clone());
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
+    let tools = tools.cluster_annotations(args.cluster_annotation.iter().cloned().collect());
     let tools = match crate::charts::store(args.charts.as_deref()) {
         Some(store) => tools.charts(store),
         None => tools,

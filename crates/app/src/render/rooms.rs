@@ -110,7 +110,7 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
             let secret = engine.get::<ListenerCertificate>(&gateway_listener.key).and_then(|row| row.secret.clone().ok());
             json!({
                 "gateway": gateway_listener.key.gateway.to_string(), "name": gateway_listener.key.name, "hostname": gateway_listener.hostname,
-                "port": gateway_listener.port, "protocol": if gateway_listener.https { "HTTPS" } else { "HTTP" },
+                "port": gateway_listener.port, "protocol": crate::status::protocol(engine, gateway_listener),
                 "secret": secret.map(|secret| secret.to_string()),
                 "attachedRoutes": status.as_ref().map_or(0, |status| status.attached),
                 "message": wrong.map(|condition| condition.message.clone()),

@@ -17,6 +17,8 @@ pub struct Application {
     pub wave: i32,
     /// `spec.sources`, else the one `spec.source`.
     pub sources: Vec<Source>,
+    /// `spec.sourceHydrator.syncSource.targetBranch`: its source is the dry one, of which Argo CD writes there what it applies.
+    pub hydrates: Option<String>,
     /// `spec.destination`.
     pub destination: Destination,
     /// `spec.syncPolicy.syncOptions` has `CreateNamespace=true`.
@@ -134,6 +136,15 @@ pub(super) fn is_project(key: &ObjectKey) -> bool {
     key.kind.is("argoproj.io", "AppProject")
 }
 
+/// With it Argo CD does not look at an Application.
+pub(super) const SKIP: &str = "metadata.annotations[argocd.argoproj.io/skip-reconcile]";
+
+/// Whether an Application says so; what is no boolean to Go says nothing.
+pub(super) fn is_skipped(object: &Object) -> bool {
+    let skip = object.annotation("argocd.argoproj.io/skip-reconcile");
+    skip.is_some_and(|value| ["1", "t", "T", "true", "TRUE", "True"].contains(&value))
+}
+
 /// Whether a document is followed: an Application, a set of them, or a project that they are judged by.
 pub(super) fn is_followed(json: &serde_json::Value) -> bool {
     let text = |field: &str| json.get(field).and_then(serde_json::Value::as_str);
@@ -153,6 +164,17 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         sync_options: Vec<String>,
         managed_namespace_metadata: Option<NamespaceMetadata>,
     }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Hydrator {
+        dry_source: Option<Source>,
+        sync_source: Written,
+    }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Written {
+        target_branch: String,
+    }
     fn part<T: serde::de::DeserializeOwned + Default>(
         spec: &Value,
         name: &str,
@@ -164,8 +186,12 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         }
     }
     let spec = object.json.get("spec").ok_or(("spec", "spec is missing".to_owned()))?;
+    let hydrator: Hydrator = part(spec, "sourceHydrator", "spec.sourceHydrator")?;
     let mut sources: Vec<Source> = part(spec, "sources", "spec.sources")?;
-    if sources.is_empty() {
+    if let Some(dry) = hydrator.dry_source {
+        // It wins over the others (`GetSource`).
+        sources = vec![dry];
+    } else if sources.is_empty() {
         match spec.get("source") {
             None | Some(Value::Null) => return Err(("spec.source", "spec.source is missing".into())),
             Some(_) => sources.push(part(spec, "source", "spec.source")?),
@@ -192,6 +218,10 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         project: part(spec, "project", "spec.project")?,
         namespace_metadata: policy.managed_namespace_metadata.filter(|_| create_namespace),
         wave: super::order::wave(&object.json),
+        hydrates: spec
+            .get("sourceHydrator")
+            .is_some_and(|h| h.get("drySource").is_some_and(Value::is_object))
+            .then_some(hydrator.sync_source.target_branch),
         sources,
         destination: part(spec, "destination", "spec.destination")?,
         create_namespace,

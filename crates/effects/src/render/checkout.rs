@@ -1,7 +1,7 @@
 //! The work tree: paths that cannot leave it, and which repository URL it stands for.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Read as _},
     os::unix::fs::OpenOptionsExt as _,
@@ -25,6 +25,8 @@ pub(super) struct Checkout {
     artifact: Option<Artifact>,
     /// What was asked for and does not stand in it.
     left_out: Mutex<BTreeSet<PathBuf>>,
+    /// What says what stands in it and could not be read, with the reason.
+    unread: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 /// Why a path was not resolved.
@@ -76,7 +78,13 @@ impl Checkout {
     }
 
     fn at(root: PathBuf) -> Self {
-        Self { root, inputs: Mutex::default(), artifact: None, left_out: Mutex::default() }
+        Self {
+            root,
+            inputs: Mutex::default(),
+            artifact: None,
+            left_out: Mutex::default(),
+            unread: Mutex::default(),
+        }
     }
 
     /// The same folder for a reader whose inputs are noted apart.
@@ -111,16 +119,39 @@ impl Checkout {
             let path = self.root.join(path);
             self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&path);
             // Flux reads it as it is on disk, whatever its bytes are.
-            self::read(&path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            match self::read(&path) {
+                Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                Err(why) => {
+                    let absent = matches!(why.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory);
+                    // A folder of that name holds no patterns, for Flux too.
+                    if !absent && !path.is_dir() {
+                        self.not_read(&path, why.to_string());
+                    }
+                    None
+                }
+            }
         };
         let any = || {
             self.inputs.lock().unwrap_or_else(PoisonError::into_inner).add(&self.root);
-            artifact::any_below(&self.root)
+            artifact::any_below(&self.root).unwrap_or_else(|why| {
+                self.not_read(&self.root.join(artifact::FILE), why);
+                false
+            })
         };
         if !artifact.leaves_out(below, is_folder, &read, &any) {
             return false;
         }
         !is_folder || !self.holds_any(path, 0)
+    }
+
+    fn not_read(&self, path: &Path, why: String) {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        unread.insert(PathBuf::from(self.show(path)), why);
+    }
+
+    /// Files that say what stands in the artifact and could not be read: what it holds is not known.
+    pub(super) fn unread(&self) -> BTreeMap<PathBuf, String> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether something below a folder is taken.
@@ -219,6 +250,18 @@ impl Checkout {
             let (name, url) = line.split_once('=').filter(|_| inside)?;
             (name.trim() == "url").then(|| url.trim().to_owned())
         })
+    }
+
+    /// The branch that is checked out.
+    pub(super) fn branch(&self) -> Option<String> {
+        let git = self.root.join(".git");
+        let own = if git.is_dir() {
+            git
+        } else {
+            self.root.join(read_text(&git).ok()?.strip_prefix("gitdir:")?.trim())
+        };
+        let head = read_text(&own.join("HEAD")).ok()?;
+        head.trim().strip_prefix("ref: refs/heads/").map(str::to_owned)
     }
 
     /// Whether a folder is of a submodule that was not checked out: `.gitmodules` names it or a folder above it, and nothing is there.

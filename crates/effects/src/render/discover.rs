@@ -1,5 +1,6 @@
 //! Where an environment starts: `--root PATH`, else `argocd-bootstrap-apps/<env>.yaml`, else `charts/app-of-apps` with
-//! `values.<env>.yaml`, else the Kustomization of Flux whose folder is `clusters/<env>`, else that folder, else the chart that the folder is, else the whole folder as plain YAML.
+//! `values.<env>.yaml`, else the Kustomization of Flux whose folder is `clusters/<env>`, else that folder, else the chart that the folder is,
+//! else what brings others and is brought by none (`entry`), else the whole folder as plain YAML.
 
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,7 @@ use serde_json::Value;
 use super::{
     application::{Application, Destination, Directory, Helm, Source},
     checkout::{self, Checkout, Unresolved},
+    entry::{self, Entry},
     flux,
     kept::Pending,
     overlays::{self, Overlays},
@@ -29,6 +31,8 @@ pub enum Root {
         path: PathBuf,
         /// Whether Applications in it are followed.
         follow: bool,
+        /// Files of Applications that bring others, where it is not known which of them is meant.
+        starts: Vec<String>,
     },
 }
 
@@ -68,7 +72,7 @@ impl Root {
                 };
                 ("Chart", path, "argocd", Source { helm: Some(helm), ..Source::default() }, true)
             }
-            Self::Folder { path, follow } => {
+            Self::Folder { path, follow, .. } => {
                 let built = |path: &String| Source {
                     path: path.clone(),
                     kustomize: Some(Value::Null),
@@ -88,6 +92,7 @@ impl Root {
             wave: 0,
             sources: [Source { path: place.to_owned(), ..source }].into_iter().chain(more).collect(),
             destination: Destination { namespace: namespace.into(), ..Destination::default() },
+            hydrates: None,
             create_namespace: false,
             policy: if kind == "File" { Policy::ByHand } else { Policy::Whole },
             project: String::new(),
@@ -98,14 +103,16 @@ impl Root {
 }
 
 /// Finds the root. `known`: where it was when it was read last. If that is gone, what lies further down was never meant: only
-/// the file that names the environment, another file of the same cluster and `--root` come in its place.
+/// the file that names the environment, another file of the same cluster and `--root` come in its place. `first`: everything is
+/// looked at.
 pub(super) fn discover(
     checkout: &Checkout,
     env: &str,
     root: Option<&str>,
     known: Option<&ObjectKey>,
+    first: bool,
 ) -> Result<Root, Box<Problem>> {
-    let found = find(checkout, env, root)?;
+    let found = find(checkout, env, root, known.filter(|_| !first))?;
     let Some(known) = known.filter(|_| root.is_none()) else { return Ok(found) };
     let (old, new) = (&*known.name.name, checkout.show(found.path()));
     let cluster = PathBuf::from(CLUSTERS).join(env);
@@ -134,8 +141,13 @@ pub(super) fn discover(
     Err(Box::new(problems::root_missing(&problems::file(old), "", message)))
 }
 
-/// Finds the root by what is there.
-fn find(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<Problem>> {
+/// Finds the root by what is there; `known` is where it was, if that is kept.
+fn find(
+    checkout: &Checkout,
+    env: &str,
+    root: Option<&str>,
+    known: Option<&ObjectKey>,
+) -> Result<Root, Box<Problem>> {
     let named = |path: &str| problems::file(path);
     let values = format!("values.{env}.yaml");
     // The name becomes part of paths.
@@ -161,7 +173,7 @@ fn find(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<
             let values = real.join(&values).is_file().then_some(values);
             Root::Chart(real, values)
         } else {
-            Root::Folder { path: real, follow: true }
+            Root::Folder { path: real, follow: true, starts: Vec::new() }
         });
     }
     if let Ok(file) = checkout.resolve(&format!("argocd-bootstrap-apps/{env}.yaml")) {
@@ -192,7 +204,25 @@ fn find(checkout: &Checkout, env: &str, root: Option<&str>) -> Result<Root, Box<
         let values = whole.join(&values).is_file().then_some(values);
         return Ok(Root::Chart(whole, values));
     }
-    Ok(Root::Folder { path: whole, follow: false })
+    Ok(match entry(checkout, env, known) {
+        Entry::Is(root) => root,
+        Entry::None => Root::Folder { path: whole, follow: false, starts: Vec::new() },
+        Entry::Several(starts) => Root::Folder { path: whole, follow: false, starts },
+    })
+}
+
+/// Where Applications begin that the folders say nothing of. The work tree is looked through for it once, and not with each
+/// edit: a start that was found stays one while it is there. `known`: where it was, if this is not the first look.
+fn entry(checkout: &Checkout, env: &str, known: Option<&ObjectKey>) -> Entry {
+    let Some(known) = known else { return entry::find(checkout, env) };
+    let name = &*known.name.name;
+    match (&*known.kind.kind, checkout.resolve(name)) {
+        ("File", Ok(file)) if entry::holds(&file) => Entry::Is(Root::Application(file)),
+        ("Folder", Ok(path)) if !name.is_empty() && path.is_dir() => {
+            Entry::Is(Root::Folder { path, follow: true, starts: Vec::new() })
+        }
+        _ => Entry::None,
+    }
 }
 
 /// Folder of what Flux applies, one folder a cluster.
@@ -218,7 +248,7 @@ fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>
     let folder = checkout.resolve(&checkout.show(&folder)).unwrap_or(folder);
     Ok(Some(match sync(&folder) {
         Some(file) => Root::Application(file),
-        None => Root::Folder { path: folder, follow: true },
+        None => Root::Folder { path: folder, follow: true, starts: Vec::new() },
     }))
 }
 

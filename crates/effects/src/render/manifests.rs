@@ -10,7 +10,7 @@ use super::{
     checkout::{self, Checkout},
     kustomization,
     lines::LineMaps,
-    problems,
+    marks, problems,
     stage::{VALUES_KIND, printed},
 };
 
@@ -55,7 +55,9 @@ const KUSTOMIZATION: &str = "the folder is a kustomization, which is not rendere
 const RENDERED: &str = "put the output of `kustomize build` into a folder of its own, and read that";
 
 /// Reads what `helm template` printed for the chart at `chart` (relative to the repository).
-pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests {
+///
+/// `marked`: the same with the lines of templates in it. They count where the document is the same as without.
+pub(crate) fn rendered(text: &str, chart: &str, application: &Name, marked: Option<&str>) -> Manifests {
     let mut out = Manifests::default();
     // "---\n# Source: <chart name>/templates/x.yaml" goes before every document.
     let mut templates: BTreeMap<u32, &str> = BTreeMap::new();
@@ -68,7 +70,11 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
     }
     let template = |line: u32| {
         let path = templates.range(..=line).next_back().map_or("", |(_, path)| *path);
-        if path.is_empty() { chart.to_owned() } else { format!("{chart}/{path}") }
+        match (chart, path) {
+            (chart, "") => chart.to_owned(),
+            ("", path) => path.to_owned(),
+            (chart, path) => format!("{chart}/{path}"),
+        }
     };
     let (documents, errors) = yaml::load(text);
     for error in errors {
@@ -76,7 +82,10 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
         out.problems.push(problems::not_an_object(&problems::file(&template(error.line)), "", message));
         out.unsure = true;
     }
-    for document in documents {
+    let with_marks = marked.map_or_else(Vec::new, |text| yaml::load(text).0);
+    let marked_lines: Vec<&str> = marked.into_iter().flat_map(str::lines).collect();
+    let comparable = with_marks.len() == documents.len();
+    for (n, document) in documents.into_iter().enumerate() {
         if document.json.get("kind").and_then(Value::as_str) == Some(VALUES_KIND) {
             out.values = document.json.get("values").and_then(printed);
             continue;
@@ -85,14 +94,12 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name) -> Manifests
             let file = problems::file(&template(document.line));
             out.problems.push(problems::problem(file, "", REPEATED, Severity::Warning, twice(key), ONCE));
         }
-        let source = Some(Source { file: template(document.line).into(), line: 1 });
-        let origin = Origin {
-            source,
-            lines: Lines::default(),
-            application: application.clone(),
-            owner: None,
-            wave: 0,
-        };
+        let same = with_marks.get(n).filter(|one| comparable && one.json == document.json);
+        let (line, lines) =
+            same.and_then(|one| marks::lines(one, &marked_lines)).unwrap_or((1, Lines::default()));
+        let source = Some(Source { file: template(document.line).into(), line });
+        let origin =
+            Origin { source, lines, values: None, application: application.clone(), owner: None, wave: 0 };
         out.documents
             .extend(items(document.json).map(|json| Document { json: json.into(), origin: origin.clone() }));
     }
@@ -169,6 +176,7 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: first }),
             lines: lines.share(document.lines.counted_from(first)),
+            values: None,
             application: application.clone(),
             owner: None,
             wave: 0,

@@ -20,6 +20,7 @@ mod checkout;
 pub mod dependencies;
 pub mod discover;
 mod doors;
+mod entry;
 pub(crate) mod flux;
 mod held;
 pub mod helm;
@@ -28,9 +29,11 @@ mod jobs;
 mod kept;
 mod kustomization;
 mod kustomize;
+mod leaves;
 mod lines;
 mod listing;
 pub(crate) mod manifests;
+mod marks;
 mod merge;
 mod order;
 mod overlays;
@@ -56,17 +59,18 @@ mod walk;
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use portolan_core::gitops::sync::Policy;
-use portolan_model::{Name, Object, ObjectKey, Problem};
+use portolan_model::{Name, Object, ObjectKey, Origin, Problem};
 
 use crate::{charts::Store, confined::run::Limits};
 
 pub use discover::environments;
 pub use jobs::Jobs;
+pub use leaves::Asked;
 pub use remote::Charts;
 pub(crate) use remote::{is_lost, is_never_fetched};
 pub use sets::Cluster;
 pub use touched::Touched;
-pub use tree::{Difference, Tree, Whole, Work, render};
+pub use tree::{Difference, Tree, Whole, Work, read, render};
 
 /// The outside program and where its results are kept.
 #[derive(Clone, Debug)]
@@ -83,6 +87,8 @@ pub struct Tools {
     pub charts: Charts,
     /// What is known of the cluster of the environment, for ApplicationSets.
     pub cluster_labels: BTreeMap<String, String>,
+    /// The same of its Secret's annotations.
+    pub cluster_annotations: BTreeMap<String, String>,
     /// The program between us and `helm` (`confined`): our own.
     pub through: PathBuf,
     /// Where renderings go on that a reading does not wait for; without it each is waited for.
@@ -110,6 +116,7 @@ impl Tools {
             timeout,
             charts: Charts::default(),
             cluster_labels,
+            cluster_annotations: BTreeMap::new(),
             through,
             jobs,
         }
@@ -125,6 +132,12 @@ impl Tools {
     #[must_use]
     pub fn cluster_labels(self, cluster_labels: BTreeMap<String, String>) -> Self {
         Self { cluster_labels, ..self }
+    }
+
+    /// The same with annotations of the Secret that stands for the environment's cluster.
+    #[must_use]
+    pub fn cluster_annotations(self, cluster_annotations: BTreeMap<String, String>) -> Self {
+        Self { cluster_annotations, ..self }
     }
 
     /// The same with charts of other places that are kept in this folder.
@@ -163,6 +176,16 @@ pub struct ApplicationInfo {
     pub create_namespace: bool,
     /// What becomes of objects that it no longer brings.
     pub policy: Policy,
+}
+
+impl ApplicationInfo {
+    /// Whether what stands there is of it. A root that is a chart has no name of an Application.
+    pub fn brought(&self, origin: &Origin) -> bool {
+        match origin.application.as_str() {
+            "" => self.key.kind.is("", "Chart"),
+            name => *self.key.name.name == *name,
+        }
+    }
 }
 
 /// Everything that one environment wants, as the repository says.

@@ -117,8 +117,8 @@ problems! {
         "name the environment with --env as Argo CD names its cluster, or as a parameter of the generator does";
     /// A Kustomization or HelmRelease whose dependencies are never ready.
     never_applied = 634, Error, "correct spec.dependsOn; what it brought stays until then";
-    /// A Kustomization or HelmRelease that is suspended.
-    suspended = 628, Warning, "set suspend: false for it to be read; until then what it would bring is not known";
+    /// A Kustomization or HelmRelease that is suspended, or an Application that says skip-reconcile.
+    suspended = 628, Warning, "take that away for it to be read; until then what it would bring is not known";
     /// A source, ConfigMap or Secret that Flux's object names and nothing brings.
     reference_missing = 629, Error, "correct the reference, or add the object to the repository; what was brought stays until then";
     /// Objects that Flux decrypts.

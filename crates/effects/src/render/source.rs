@@ -1,13 +1,13 @@
 //! The sources of one Application: a chart, a folder, or something that is not rendered.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use portolan_model::{Name, Origin};
+use portolan_model::{Name, ObjectKey, Origin};
 use serde_json::Value;
 
 use super::{
@@ -20,10 +20,11 @@ use super::{
     jobs::Jobs,
     kept::{Kept, KeptPart, KeptSource, Pending},
     kustomization,
+    leaves::{self, Asked},
     lines::LineMaps,
     listing::Listing,
     manifests::{self, Document, Manifests},
-    parameters,
+    marks, parameters,
     part::{Change, PartKey},
     problems,
     remote::{NEVER_FETCHED, Pins, Taken, of_dependency},
@@ -41,6 +42,10 @@ pub(super) struct Context<'a> {
     pub(super) tools: &'a Tools,
     pub(super) lines: &'a LineMaps,
     pub(super) repository: Option<&'a str>,
+    /// Applications of which the lines of templates are asked for.
+    pub(super) placed: &'a BTreeMap<ObjectKey, BTreeSet<Asked>>,
+    /// At which the root is read.
+    pub(super) revision: Option<&'a str>,
     /// Where something may be different from what is kept.
     pub(super) touched: &'a Touched,
     /// Flux is in use.
@@ -98,6 +103,7 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
         if n == 0 {
             reader.namespace();
         }
+        reader.unread();
         reader.out.charts = reader.pins.named();
         changes.extend(reader.changes);
         // What is left of the old parts is not there any more.
@@ -152,6 +158,24 @@ impl Reader<'_> {
         self.report(problem, below, message);
     }
 
+    /// What its source takes of the repository is not known where a file that says it cannot be read: Flux makes no artifact then.
+    fn unread(&mut self) {
+        for (path, why) in self.checkout.unread() {
+            let message = format!(
+                "{} cannot be read, so what Flux takes of the repository is not known: {why}",
+                path.display()
+            );
+            self.fail(problems::path_missing, ".path", message);
+        }
+    }
+
+    /// Whether another branch, tag or commit is named than that of the root and of the checkout.
+    fn is_of_another_revision(&self, source: &Source) -> bool {
+        let named = source.target_revision.as_str();
+        let here = [Some("HEAD"), Some(""), self.context.revision];
+        !here.contains(&Some(named)) && self.checkout.branch().as_deref() != Some(named)
+    }
+
     /// The source as it stands in the Application.
     pub(super) fn asked(&self) -> &Source {
         &self.application.sources[self.number]
@@ -189,6 +213,14 @@ impl Reader<'_> {
         }
         let folder = match self.checkout.resolve(&source.path) {
             Ok(folder) => folder,
+            Err(Unresolved::Missing) if self.is_of_another_revision(source) => {
+                let message = format!(
+                    "{} is not in the work tree; in the cluster it is read at {} of the repository, which does not stand here",
+                    source.path, source.target_revision
+                );
+                self.fail(problems::remote_source, ".path", message);
+                return;
+            }
             Err(Unresolved::Missing) => {
                 let message = match self.checkout.left_out() {
                     Some(_) => format!(
@@ -215,7 +247,9 @@ impl Reader<'_> {
         let Some(source) = &overridden else { return };
         let has = |names: &[&str]| kustomization::stands(&folder, names);
         if source.plugin.is_some() {
-            self.unsupported(&shown, "a config management plugin");
+            let name = source.plugin.as_ref().and_then(|plugin| plugin["name"].as_str()).unwrap_or_default();
+            let called = if name.is_empty() { String::new() } else { format!(" {name}") };
+            self.unsupported(&shown, &format!("the config management plugin{called}"));
         } else if let Some(flux) = source.flux.as_ref().filter(|_| source.helm.is_none()) {
             if folder.is_dir() {
                 self.flux(flux, &folder, &shown);
@@ -363,7 +397,8 @@ impl Reader<'_> {
 
     fn unsupported(&mut self, shown: &str, what: &str) {
         self.out.shown = Some(format!("{shown} ({what}, not rendered)"));
-        self.fail(problems::source_unsupported, "", format!("{shown} needs {what}, which is not rendered"));
+        // The place is said; without it those of one cause are one.
+        self.fail(problems::source_unsupported, "", format!("it needs {what}, which is not rendered"));
     }
 
     /// Remote charts that Portolan stands in for still say how they are configured.
@@ -546,7 +581,8 @@ impl Reader<'_> {
         let key = format!("{hash} {:?} {:?} {after:?}", staged.replaced, staged.left_out);
         let named = folder.map(|folder| self.part(folder));
         let part = named.as_ref().and_then(|named| self.old.parts.get(named));
-        if part.is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())))
+        if !self.is_placed()
+            && part.is_some_and(|part| part.stamp == Some(Stamp::Chart(key.clone())))
             && named.is_some_and(|named| !self.context.forced.contains(&named))
         {
             return Template::Same;
@@ -557,17 +593,24 @@ impl Reader<'_> {
         };
         let done = helm::template_beside(tools, &hash, &request, &self.subject(), patience);
         match done {
-            Ok(text) => match self.post_render(manifests::rendered(&text, shown, &self.name())) {
-                Ok(read) => Template::Read(key, read),
-                Err(failure) => {
-                    self.failed(
-                        failure,
-                        &format!("what the chart {shown} gives to postRenderers"),
-                        problems::kustomize_failed,
-                    );
-                    Template::Failed
+            Ok(text) => {
+                let marked = self.is_placed().then(|| marks::template(tools, &request)).flatten();
+                let mut read = manifests::rendered(&text, shown, &self.name(), marked.as_deref());
+                if let Some(asked) = self.context.placed.get(&self.application.key) {
+                    leaves::note(tools, &request, asked, &mut read);
                 }
-            },
+                match self.post_render(read) {
+                    Ok(read) => Template::Read(key, read),
+                    Err(failure) => {
+                        self.failed(
+                            failure,
+                            &format!("what the chart {shown} gives to postRenderers"),
+                            problems::kustomize_failed,
+                        );
+                        Template::Failed
+                    }
+                }
+            }
             Err(Failure::Chart(_)) if self.asked().flux.as_ref().is_some_and(|flux| flux.secret) => {
                 let message = format!(
                     "chart {shown} for environment {} does not render; why is not told, as values come from Secrets",
@@ -593,8 +636,16 @@ impl Reader<'_> {
         }
     }
 
+    /// Whether the lines of its objects are asked for.
+    fn is_placed(&self) -> bool {
+        self.context.placed.contains_key(&self.application.key)
+    }
+
     fn not_rendered(&mut self, shown: &str, why: &str, problem: Report) -> Template {
-        let message = format!("chart {shown} for environment {} was not rendered: {why}", self.context.env);
+        let message = match &self.context.tools.helm {
+            Ok(_) => format!("chart {shown} for environment {} was not rendered: {why}", self.context.env),
+            Err(why) => format!("no chart is rendered: {why}"),
+        };
         self.unmade(problem, message);
         Template::Failed
     }

@@ -15,6 +15,7 @@ use super::{
     ApplicationInfo, Rendered, Tools,
     doors::Doors,
     kept::Kept,
+    leaves::Asked,
     lines::LineMaps,
     merge::Merged,
     overlays::Overlays,
@@ -183,7 +184,9 @@ impl Tree {
         let walked = loop {
             self.doors.get_mut().begin(self.merged.redefined());
             let held = self.merged.held().all();
+            let placed = BTreeMap::new();
             let ask = Ask {
+                placed: &placed,
                 dir: &self.dir,
                 env: &self.env,
                 root: self.root.as_deref(),
@@ -249,12 +252,67 @@ impl Tree {
     }
 }
 
-/// Reads once what the environment `env` of the work tree `dir` wants; see [`Tree`].
-pub fn render(dir: &Path, env: &str, root: Option<&str>, tools: &Tools) -> Rendered {
+impl Tree {
+    /// Where objects of charts stand in their templates, line by line: those of these Applications, which are rendered once more with
+    /// the lines in it, and the values that these fields of them come from. What was read stays as it is. Blocks while Helm runs.
+    pub fn places(&mut self, asked: &BTreeMap<ObjectKey, BTreeSet<Asked>>) -> Vec<(ObjectKey, Origin)> {
+        let (none, nowhere, touched) = (BTreeSet::new(), BTreeSet::new(), Touched::Paths(BTreeSet::new()));
+        let held = self.merged.held().all();
+        let ask = Ask {
+            placed: asked,
+            dir: &self.dir,
+            env: &self.env,
+            root: self.root.as_deref(),
+            known: self.known.as_ref(),
+            tools: &self.tools,
+            lines: &self.lines,
+            touched: &touched,
+            forced: &none,
+            unfinished: &nowhere,
+            definitions: self.merged.definitions(),
+            standing: &self.standing,
+            made: &self.made,
+            projects: &self.projects,
+            flux: self.flux,
+            held: &held,
+            doors: &self.doors,
+        };
+        let walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
+        let mut places = Vec::new();
+        for change in &walked.changes {
+            if !asked.contains_key(&change.key.application) {
+                // It was due anyway: the next reading has it.
+                self.late.insert(change.key.path.clone());
+                continue;
+            }
+            for document in change.read.iter().flat_map(|read| &read.documents) {
+                let Ok((mut key, _)) = Object::identity(&document.json) else { continue };
+                if key.name.namespace.is_empty()
+                    && self.merged.definitions().namespaced(&key.kind.group, &key.kind.kind) != Some(false)
+                {
+                    key.name.namespace = change.namespace.clone();
+                }
+                if !document.origin.lines.is_empty() {
+                    places.push((key, document.origin.clone()));
+                }
+            }
+        }
+        places
+    }
+}
+
+/// The same as [`render`], with the tree for [`Tree::places`].
+pub fn read(dir: &Path, env: &str, root: Option<&str>, tools: &Tools) -> (Rendered, Tree) {
     let mut tree = Tree::new(dir, env, root, tools.clone());
     let Difference { objects, problems, whole, .. } = tree.read(&Touched::All);
     let mut unapplied: Vec<ObjectKey> = tree.merged.unapplied().cloned().collect();
     unapplied.sort();
     unapplied.dedup();
-    Rendered { objects, problems: problems.into_values().flatten().collect(), unapplied, whole }
+    let problems = problems.into_values().flatten().collect();
+    (Rendered { objects, problems, unapplied, whole }, tree)
+}
+
+/// Reads once what the environment `env` of the work tree `dir` wants; see [`Tree`].
+pub fn render(dir: &Path, env: &str, root: Option<&str>, tools: &Tools) -> Rendered {
+    read(dir, env, root, tools).0
 }

@@ -28,6 +28,7 @@ use super::{
     doors::Doors,
     flux,
     kept::{Kept, Pending},
+    leaves::Asked,
     lines::LineMaps,
     manifests::{Document, Manifests},
     overlays::{self, Overlays},
@@ -69,6 +70,8 @@ pub(super) struct Ask<'a> {
     pub(super) projects: &'a Projects,
     /// Objects of Flux were found.
     pub(super) flux: bool,
+    /// Applications of which the lines of templates are asked for.
+    pub(super) placed: &'a BTreeMap<ObjectKey, BTreeSet<Asked>>,
     /// Applications of which nothing is applied.
     pub(super) held: &'a BTreeSet<ObjectKey>,
     /// What the door said of objects that are followed.
@@ -110,6 +113,7 @@ pub(super) fn walk(
         old_sets: mem::take(sets),
         sets: BTreeMap::new(),
         repository: None,
+        revision: None,
         old: mem::take(kept),
         kept: BTreeMap::new(),
         out: Walked::default(),
@@ -124,10 +128,12 @@ pub(super) fn walk(
             let message = format!("{} cannot be read: {why}", ask.dir.display());
             walk.lost(problems::root_missing(&problems::file("."), "", message));
         }
-        Ok(checkout) => match discover(&checkout, ask.env, ask.root, ask.known) {
-            Err(problem) => walk.lost(*problem),
-            Ok(root) => walk.start(&checkout, &root),
-        },
+        Ok(checkout) => {
+            match discover(&checkout, ask.env, ask.root, ask.known, matches!(ask.touched, Touched::All)) {
+                Err(problem) => walk.lost(*problem),
+                Ok(root) => walk.start(&checkout, &root),
+            }
+        }
     }
     walk.end_projects();
     // Applications that are not there any more.
@@ -147,6 +153,8 @@ pub(super) struct Walk<'a> {
     sets: BTreeMap<ObjectKey, KeptSet>,
     /// URL that the work tree stands for.
     repository: Option<String>,
+    /// At which the root reads it.
+    revision: Option<String>,
     old: BTreeMap<ObjectKey, Kept>,
     kept: BTreeMap<ObjectKey, Kept>,
     pub(super) out: Walked,
@@ -183,7 +191,10 @@ impl Walk<'_> {
                 sources.find(|s| !s.path.is_empty() && checkout.resolve(&s.path).is_ok())
             }
         }
-        .map(|source| source.repo_url.clone());
+        .map(|source| {
+            self.revision = Some(source.target_revision.clone());
+            source.repo_url.clone()
+        });
         if !root.is_flux() {
             // Argo CD brings Flux's objects: both have the same repository.
             self.flux.stands_for(self.repository.as_deref());
@@ -239,7 +250,14 @@ impl Walk<'_> {
 
     /// What stands in a plain folder beside plain files; what nobody can know of it is said.
     fn overlays(&mut self, checkout: &Checkout, root: &Root) -> Overlays {
-        let Root::Folder { path, .. } = root else { return Overlays::default() };
+        let Root::Folder { path, starts, .. } = root else { return Overlays::default() };
+        if !starts.is_empty() {
+            let message = format!(
+                "{} bring the others, and nothing says which is the start: the folder is read as plain YAML, and none of them is followed",
+                told(starts)
+            );
+            self.out.problems.push(problems::overlay_unknown(&problems::file("."), "", message));
+        }
         if overlays::is_whole(path) {
             return Overlays::default();
         }
@@ -273,6 +291,8 @@ impl Walk<'_> {
             tools: self.ask.tools,
             lines: self.ask.lines,
             repository: self.repository.as_deref(),
+            placed: self.ask.placed,
+            revision: self.revision.as_deref().or(self.flux.revision.as_deref()),
             touched: self.ask.touched,
             flux: self.facts,
             lock: &self.lock,
@@ -468,6 +488,16 @@ impl Walk<'_> {
             self.out.problems.push(problems::cycle(&object.key, "", message));
             return None;
         }
+        if application::is_skipped(&object) {
+            // What it brought stays as it is.
+            let message = format!(
+                "{} says skip-reconcile: Argo CD leaves what it brought as it is, and it is not rendered",
+                object.key
+            );
+            self.out.problems.push(problems::suspended(&object.key, application::SKIP, message));
+            self.out.unsure.insert(object.key.name.name);
+            return None;
+        }
         match application::parse(&object) {
             Ok(application) => {
                 let permit = self.permit(&application, stated).ok()?;
@@ -542,6 +572,7 @@ impl Walk<'_> {
         let cluster = Cluster {
             name: if self.ask.env == "default" { "in-cluster".to_owned() } else { self.ask.env.to_owned() },
             labels: self.ask.tools.cluster_labels.clone(),
+            annotations: self.ask.tools.cluster_annotations.clone(),
         };
         let facts = sets::Facts {
             checkout,
@@ -578,6 +609,7 @@ impl Walk<'_> {
         if set.unsure {
             self.out.unsure.insert(parent.clone());
         }
+        self.out.unsure.extend(set.doubtful.iter().cloned());
         let children = set
             .applications
             .iter()
@@ -605,6 +637,12 @@ impl Walk<'_> {
                     if source.target_revision.is_empty() { "HEAD" } else { &source.target_revision };
                 say(format!("{} at {revision} is read from the work tree", source.repo_url));
             }
+        }
+        if let Some(branch) = &application.hydrates {
+            say(format!(
+                "what the hydrator would write to {branch} for {} is rendered from its dry source",
+                application.key
+            ));
         }
         let Destination { server, name, .. } = &application.destination;
         let cluster = if name.is_empty() { server } else { name };

@@ -141,14 +141,19 @@ impl Artifact {
 }
 
 /// Whether a folder holds a [`FILE`] with patterns, somewhere.
-pub(in super::super) fn any_below(folder: &Path) -> bool {
+///
+/// # Errors
+/// Why that is not known.
+pub(in super::super) fn any_below(folder: &Path) -> Result<bool, String> {
     let mut folders = vec![folder.to_owned()];
     let mut seen = 0;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             seen += 1;
             if seen > MOST_ENTRIES {
-                return false;
+                return Err(format!(
+                    "more than {MOST_ENTRIES} files and folders are not looked through for one, so that it is taken that there is none"
+                ));
             }
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_dir() && entry.file_name() != ".git" {
@@ -157,11 +162,11 @@ pub(in super::super) fn any_below(folder: &Path) -> bool {
                 && entry.file_name() == FILE
                 && super::super::checkout::read_text(&entry.path()).is_ok_and(|t| !patterns(&t).is_empty())
             {
-                return true;
+                return Ok(true);
             }
         }
     }
-    false
+    Ok(false)
 }
 
 /// What the last pattern that matches says: whether the path is left out.

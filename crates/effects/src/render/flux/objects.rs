@@ -107,6 +107,8 @@ pub(super) struct HelmRelease {
     pub(super) post_renderers: Vec<Value>,
     pub(super) skip_crds: bool,
     pub(super) create_namespace: bool,
+    /// Helm asks no schema of the chart.
+    pub(super) skip_schema: bool,
 }
 
 /// A field of `spec`; its default where it is not there.
@@ -177,6 +179,7 @@ pub(super) fn release(object: &Object) -> Result<HelmRelease, Wrong> {
     struct Install {
         crds: String,
         create_namespace: bool,
+        disable_schema_validation: bool,
     }
     let spec = spec(object)?;
     let chart: Option<Template> = part(&spec, "chart")?;
@@ -196,6 +199,7 @@ pub(super) fn release(object: &Object) -> Result<HelmRelease, Wrong> {
         post_renderers: part(&spec, "postRenderers")?,
         skip_crds: install.crds == "Skip",
         create_namespace: install.create_namespace,
+        skip_schema: install.disable_schema_validation,
     })
 }
 

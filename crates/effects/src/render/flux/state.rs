@@ -39,6 +39,8 @@ pub(in super::super) struct State {
     read: BTreeSet<ObjectKey>,
     /// URL of the repository.
     repository: Option<String>,
+    /// At which the source of that URL is read.
+    pub(in super::super) revision: Option<String>,
     /// The same as Git has it.
     pub(in super::super) origin: Option<String>,
     /// Something is still being rendered, so that nothing is said to be missing.
@@ -183,6 +185,8 @@ impl State {
                 self.facts.source(&one.source, &one.common.key.name.namespace).filter(|_| here).map(url_of)
             });
         }
+        let own = |source: &&Object| url.as_deref() == Some(url_of(source).as_str());
+        self.revision = self.facts.repositories().find(own).map(git_revision);
         self.repository = url;
     }
 
@@ -288,6 +292,7 @@ impl State {
                 if !folder.is_empty() {
                     source.path = format!("{folder}{}", below(&source.path));
                 }
+                source.target_revision = self.git_revision(&one.source, &namespace);
                 if source.path.trim_start_matches("./").is_empty() {
                     source.path = ".".into();
                 }
@@ -357,6 +362,7 @@ impl State {
             namespace: one.namespace(),
             values_object: Some(Value::Object(values)),
             skip_crds: one.skip_crds,
+            skip_schema_validation: one.skip_schema,
             ..Helm::default()
         };
         let mut chart = match &one.from {
@@ -434,6 +440,11 @@ impl State {
     }
 
     /// `spec.ref` of an OCIRepository.
+    fn git_revision(&self, reference: &Reference, namespace: &Name) -> String {
+        let made = self.facts.generated(reference, namespace).map(|(source, _)| source);
+        self.facts.source(made.as_ref().unwrap_or(reference), namespace).map(git_revision).unwrap_or_default()
+    }
+
     fn revision(&self, reference: &Reference, namespace: &Name) -> String {
         let json = self.facts.source(reference, namespace).map(|source| &source.json);
         let of = |field: &str| json.and_then(|json| json.pointer(&format!("/spec/ref/{field}"))?.as_str());
@@ -563,6 +574,13 @@ fn circle(key: &ObjectKey, left: &[Common]) -> Option<Vec<ObjectKey>> {
     None
 }
 
+/// What a GitRepository is read at: a commit before a name, that before a range, a tag and a branch, as in Flux.
+fn git_revision(source: &Object) -> String {
+    let of = |field: &str| source.json.pointer(&format!("/spec/ref/{field}"))?.as_str();
+    let found = ["commit", "name", "semver", "tag", "branch"].into_iter().find_map(of);
+    found.unwrap_or_default().trim_start_matches("refs/heads/").to_owned()
+}
+
 fn url_of(source: &Object) -> String {
     let text = |field: &str| source.json.pointer(&format!("/spec/{field}")).and_then(Value::as_str);
     text("url").or_else(|| text("endpoint")).unwrap_or_default().to_owned()
@@ -574,6 +592,7 @@ fn application(common: &Common, source: Source, namespace: String, create_namesp
         wave: 0,
         sources: vec![source],
         destination: Destination { namespace, ..Destination::default() },
+        hydrates: None,
         create_namespace,
         policy: common.policy.clone(),
         project: String::new(),

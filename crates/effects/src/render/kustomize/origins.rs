@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::{
     super::{
+        leaves::at,
         lines::LineMaps,
         manifests::{self, Document, Manifests},
         problems,
@@ -46,6 +47,7 @@ pub(in super::super) fn objects(
         let origin = Origin {
             source,
             lines: lines.share(known),
+            values: None,
             application: application.clone(),
             owner: None,
             wave: 0,
@@ -80,14 +82,21 @@ impl Files<'_> {
         let top = self.staged.own.as_ref().map_or_else(|| self.staged.top.clone(), |(path, _)| path.clone());
         let said = annotation.and_then(|text| yaml::load(text).0.into_iter().next());
         let text = |field: &str| said.as_ref()?.json.get(field)?.as_str().map(str::to_owned);
-        let at = |path: String| normal(&self.staged.top.join(path));
-        if let Some(path) = text("path").map(at) {
+        let real = |path: String| normal(&self.staged.top.join(path));
+        if let Some(path) = text("path").map(real) {
             let documents = self.documents(&path);
             let Some(found) = same(documents, object) else { return (path, 1, Lines::default()) };
-            return (path, found.line, found.lines.counted_from(found.line));
+            // What a patch or an option changed does not stand there.
+            let same = |(field, _): &(&str, u32)| match (at(&found.json, field), at(object, field)) {
+                (Some(Value::Object(_)), Some(Value::Object(_)))
+                | (Some(Value::Array(_)), Some(Value::Array(_))) => true,
+                (was, is) => was == is,
+            };
+            let lines: Lines = found.lines.iter().filter(same).collect();
+            return (path, found.line, lines.counted_from(found.line));
         }
         // Made by a generator: the field that asks for it.
-        let file = text("configuredIn").map_or(top, at);
+        let file = text("configuredIn").map_or(top, real);
         let by = said.as_ref().and_then(|said| said.json.pointer("/configuredBy/kind")?.as_str());
         let field = match by {
             Some("ConfigMapGenerator") => "configMapGenerator",

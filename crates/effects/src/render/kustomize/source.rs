@@ -119,7 +119,7 @@ impl Reader<'_> {
         match helm::template_beside(tools, &key, &request, &subject, patience) {
             Ok(text) => {
                 let values =
-                    manifests::rendered(&text, &chart.name, &self.name()).values.unwrap_or(Value::Null);
+                    manifests::rendered(&text, &chart.name, &self.name(), None).values.unwrap_or(Value::Null);
                 self.out.values.push((chart.name.clone(), chart.version.clone(), values));
             }
             Err(Failure::Later(_)) => {
@@ -195,7 +195,10 @@ impl Reader<'_> {
     }
 
     fn not_built(&mut self, why: &str, what: &str, problem: super::super::source::Report) {
-        let message = format!("{what} for environment {} was not built: {why}", self.context.env);
+        let message = match &self.context.tools.kustomize {
+            Ok(_) => format!("{what} for environment {} was not built: {why}", self.context.env),
+            Err(why) => format!("no kustomization is built: {why}"),
+        };
         self.unmade(problem, message);
     }
 }

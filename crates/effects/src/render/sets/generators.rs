@@ -195,11 +195,14 @@ impl Generators<'_> {
             ("project".to_owned(), "".into()),
         ]);
         if self.renderer.go {
-            params.insert("metadata".into(), json!({"labels": labels}));
+            let annotations = &self.cluster.annotations;
+            params.insert("metadata".into(), json!({"labels": labels, "annotations": annotations}));
         } else {
-            params.extend(
-                labels.iter().map(|(key, value)| (format!("metadata.labels.{key}"), value.as_str().into())),
-            );
+            for (field, all) in [("labels", &labels), ("annotations", &self.cluster.annotations)] {
+                params.extend(
+                    all.iter().map(|(key, value)| (format!("metadata.{field}.{key}"), value.as_str().into())),
+                );
+            }
         }
         let all = self.with_values(clusters, vec![params])?;
         Ok(if clusters["flatList"] == true {

@@ -16,7 +16,7 @@ use std::{
 };
 
 use portolan_core::gitops::sync::Policy;
-use portolan_model::{Object, ObjectKey, Problem, yaml};
+use portolan_model::{Name, Object, ObjectKey, Problem, yaml};
 use serde_json::{Map, Value, json};
 
 use super::{Tools, checkout::Checkout, overrides::merge_patch, part::PartKey, problems, touched::Touched};
@@ -34,6 +34,8 @@ pub struct Cluster {
     pub name: String,
     /// Labels of its Secret (`--cluster-label`).
     pub labels: BTreeMap<String, String>,
+    /// Its annotations (`--cluster-annotation`).
+    pub annotations: BTreeMap<String, String>,
 }
 
 /// What a set is made of.
@@ -55,6 +57,8 @@ pub(super) struct KeptSet {
     pub(super) problems: Vec<Problem>,
     /// Not all of it is known.
     pub(super) unsure: bool,
+    /// Applications that are left as they are.
+    pub(super) doubtful: BTreeSet<Name>,
     /// It was not for a reason that stands in the repository.
     again: bool,
     pub(super) part: Arc<PartKey>,
@@ -129,6 +133,7 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         applications: Vec::new(),
         problems: Vec::new(),
         unsure: false,
+        doubtful: BTreeSet::new(),
         again: false,
         part,
         json: Value::Null,
@@ -170,17 +175,7 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         }
     }
     kept.looked = generators.looked;
-    let mut names = BTreeSet::new();
-    made.retain(|(application, _)| {
-        let fresh = names.insert(application["metadata"]["name"].as_str().unwrap_or_default().to_owned());
-        if !fresh {
-            let name = application["metadata"]["name"].as_str().unwrap_or_default();
-            let message =
-                format!("{shown} contains applications with duplicate name: {name}; the first is taken");
-            kept.problems.push(problems::set_repeats(&object.key, "spec.template.metadata.name", message));
-        }
-        fresh
-    });
+    valid(&mut made, object, &mut kept);
     match of_cluster(made, facts.cluster) {
         Ok(own) => {
             for application in own {
@@ -211,6 +206,31 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
     kept
 }
 
+/// Takes those away that the controller refuses (`validateGeneratedApplications`): it tells them by name, so that of two of one name
+/// neither is made, changed or deleted.
+fn valid(made: &mut Vec<(Value, Params)>, set: &Object, kept: &mut KeptSet) {
+    let name = |application: &Value| application["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+    let mut names: BTreeMap<String, usize> = BTreeMap::new();
+    for (application, _) in &*made {
+        *names.entry(name(application)).or_default() += 1;
+    }
+    names.retain(|name, count| *count > 1 || name.is_empty());
+    for name in names.keys() {
+        let message = if name.is_empty() {
+            format!("{} contains an application with no name; it is not made", set.key)
+        } else {
+            format!(
+                "{} contains applications with duplicate name: {name}; none of them is made, and what one that was made brought stays",
+                set.key
+            )
+        };
+        kept.problems.push(problems::set_repeats(&set.key, "spec.template.metadata.name", message));
+        kept.unsure = true;
+        kept.doubtful.insert(name.as_str().into());
+    }
+    made.retain(|(application, _)| !names.contains_key(&name(application)));
+}
+
 /// Applications of one generator, each with the parameters that it was made of.
 fn of_generator(
     generators: &mut Generators<'_>,
@@ -219,6 +239,9 @@ fn of_generator(
     set: &Object,
 ) -> Result<Vec<(Value, Params)>, Stop> {
     let params = generators.params(generator, None, 0)?;
+    if !params.is_empty() {
+        unknown_cluster(generators.cluster, spec, generator)?;
+    }
     // What the generator's own template says wins.
     let mut template = spec["template"].clone();
     for kind in ["list", "clusters", "git", "matrix", "merge"] {
@@ -258,6 +281,27 @@ fn of_generator(
         (application, params)
     };
     Ok(filled.into_iter().zip(params).map(finish).collect())
+}
+
+/// What a template takes from the Secret of a cluster is not known unless somebody says it.
+fn unknown_cluster(cluster: &Cluster, spec: &Value, generator: &Value) -> Result<(), Stop> {
+    let generator = generator.to_string();
+    if !generator.contains("\"clusters\":") {
+        return Ok(());
+    }
+    let texts = [spec["template"].to_string(), spec["templatePatch"].to_string(), generator];
+    let asks = |field: &str| texts.iter().any(|text| text.contains(field));
+    for (field, flag, known) in [
+        ("metadata.annotations.", "--cluster-annotation", !cluster.annotations.is_empty()),
+        ("metadata.labels.", "--cluster-label", !cluster.labels.is_empty()),
+    ] {
+        if asks(field) && !known {
+            return Err(Stop::NotEvaluated(format!(
+                "it takes {field}… of the cluster, which are not known here: say them with {flag} KEY=VALUE"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Those for the cluster of this environment, or the clusters that they are for.

@@ -1,5 +1,5 @@
 //! Go templates of an ApplicationSet as Helm runs them. Helm is an engine of Go templates with sprig, as Argo CD's is; what
-//! Argo CD adds and Helm lacks is written out here: `normalize`, and `missingkey=error`, with which a field that is not there
+//! Argo CD adds and Helm lacks is written out here: `normalize`, `slugify`, and `missingkey=error`, with which a field that is not there
 //! is an error. Helm knows no such option, so each field `.a.b` becomes an expression that fails in its place.
 
 use std::fmt::Write as _;
@@ -17,6 +17,21 @@ const LONGEST: usize = 16 << 20;
 pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ regexReplaceAll \"[^-a-z0-9.]\" (lower .) \"-\" | \
                                     trunc 253 | trimAll \"-.\" }}{{- end -}}";
 
+/// The same for `slugify` (`SlugifyName`), of a list of its arguments: gosimple/slug of what `normalize` gives, which has no letters
+/// that it would spell otherwise.
+pub(super) const SLUGIFY: &str = "{{- define \"portolan.slugify\" -}}{{- $max := 50 }}{{ $smart := true }}\
+{{- if gt (len .) 1 }}{{ $max = int (index . 0) }}{{ end }}{{ if gt (len .) 2 }}{{ $smart = index . 1 }}{{ end }}\
+{{- $slug := include \"portolan.normalize\" (last .) }}\
+{{- if not $smart }}{{ $slug = trunc $max $slug }}{{ end }}\
+{{- $slug = regexReplaceAll \"[^a-z0-9_]+\" $slug \"-\" | trimAll \"-_\" }}\
+{{- if and $smart (gt $max 0) (gt (len $slug) $max) }}{{ $cut := trunc (int (add1 $max)) $slug }}\
+{{- if contains \"-\" $cut }}{{ $slug = regexReplaceAll \"-[^-]*$\" $cut \"\" }}{{ else }}{{ $slug = trunc $max $slug }}{{ end }}{{ end }}\
+{{- $slug }}{{- end -}}";
+
+/// What stands for `slugify` until its arguments are known: the list of them, and after them [`SLUG`].
+const SLUGIFIED: &str = "list ";
+const SLUG: &str = " | include \"portolan.slugify\"";
+
 /// The template with the actions that Helm runs the same. `strict`: `missingkey=error`.
 ///
 /// # Errors
@@ -24,7 +39,7 @@ pub(super) const NORMALIZE: &str = "{{- define \"portolan.normalize\" -}}{{ rege
 pub(crate) fn rewrite(template: &str, strict: bool) -> Result<String, String> {
     rewrite_for(template, strict, &|name| match name {
         "normalize" => Ok("include \"portolan.normalize\""),
-        "slugify" => Err("the function slugify is not evaluated here".to_owned()),
+        "slugify" => Ok(SLUGIFIED),
         name if UNKNOWN.contains(&name) => Err(format!("function \"{name}\" not defined")),
         name => Ok(name),
     })
@@ -65,9 +80,18 @@ fn action(
     let mut out = String::new();
     // Where each open parenthesis stands in `out`, and where the last closed one did.
     let (mut open, mut closed): (Vec<usize>, Option<usize>) = (Vec::new(), None);
+    // At which depth of parentheses a list of arguments stands that `slugify` takes.
+    let mut slugs: Vec<usize> = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
         let rest = &text[at..];
+        let ends = rest.starts_with(['|', ')']) || rest.starts_with("}}") || rest.starts_with("-}}");
+        if ends && slugs.last() == Some(&open.len()) {
+            slugs.pop();
+            out.truncate(out.trim_end().len());
+            out.push_str(SLUG);
+            out.push(' ');
+        }
         if rest.starts_with("}}") {
             return Ok((out + "}}", at + 2));
         }
@@ -119,7 +143,11 @@ fn action(
             }
             c if is_letter(c) => {
                 let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-                out.push_str(known(&rest[..end])?);
+                let name = known(&rest[..end])?;
+                if name == SLUGIFIED {
+                    slugs.push(open.len());
+                }
+                out.push_str(name.trim_end());
                 at += end;
             }
             c => {
@@ -206,6 +234,9 @@ mod tests {
             ("{{ .a.b }}-{{.c}}", "{{ .a.b }}-{{.c}}"),
             ("{{ $x := .a }}{{ $x.b }} {{ $.c }}", "{{ $x := .a }}{{ $x.b }} {{ $.c }}"),
             ("{{- (index .l 0).x | normalize -}}", "{{- (index .l 0).x | include \"portolan.normalize\" -}}"),
+            ("{{ slugify 23 .a | quote }}", "{{ list 23 .a | include \"portolan.slugify\" | quote }}"),
+            ("{{- .a | slugify 9 false -}}", "{{- .a | list 9 false | include \"portolan.slugify\" -}}"),
+            ("{{ print (slugify .a) .b }}", "{{ print (list .a | include \"portolan.slugify\" ) .b }}"),
             ("{{ \"}} .a\" }}{{ `{{` }}{{ 1.5 }}", "{{ \"}} .a\" }}{{ `{{` }}{{ 1.5 }}"),
             ("{{/* a .b */}}", "{{/* a .b */}}"),
             ("{{ range . }}{{ . }}{{ end }}", "{{ range . }}{{ . }}{{ end }}"),

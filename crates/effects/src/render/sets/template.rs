@@ -58,7 +58,7 @@ impl Renderer<'_> {
 
     /// One chart with a template for each text, and all parameters as values.
     fn go(&self, texts: &[String], params: &[Params]) -> Result<Vec<Vec<String>>, Failure> {
-        let mut defined = strict::NORMALIZE.to_owned();
+        let mut defined = [strict::NORMALIZE, strict::SLUGIFY].concat();
         for (n, text) in texts.iter().enumerate() {
             let text = rewrite(text, self.strict)
                 .map_err(|why| Failure::Chart(format!("failed to parse template {text}: {why}")))?;

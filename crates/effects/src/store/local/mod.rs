@@ -51,6 +51,8 @@ pub struct Store {
     lost: bool,
     /// Where objects stand that the repository has and the store does not take.
     refused: BTreeMap<ObjectKey, Origin>,
+    /// Lines of objects of charts, of those that were asked for.
+    places: BTreeMap<ObjectKey, Origin>,
     /// `status` of objects as JSON text; see [`Store::set_status`]. Those of routes that became live together are the same text.
     statuses: BTreeMap<ObjectKey, Name>,
     events: Events,
@@ -85,6 +87,7 @@ impl Store {
             damaged,
             lost,
             refused: BTreeMap::new(),
+            places: BTreeMap::new(),
             statuses: BTreeMap::new(),
             events: Events::default(),
             history: Arc::new(History::new(version)),
@@ -131,7 +134,16 @@ impl Store {
 
     /// Where an object stands in the repository, also if what stands there was not taken.
     pub fn origin(&self, key: &ObjectKey) -> Option<&Origin> {
-        self.refused.get(key).or_else(|| self.objects.get(key).map(|stored| &stored.object.origin))
+        let stored = || self.objects.get(key).map(|stored| &stored.object.origin);
+        self.refused.get(key).or_else(|| self.places.get(key)).or_else(stored)
+    }
+
+    /// Notes, in memory only, the lines at which objects of charts stand in their templates; `None` for one that is read anew.
+    pub fn place(&mut self, key: &ObjectKey, origin: Option<Origin>) {
+        match origin {
+            Some(origin) => drop(self.places.insert(key.clone(), origin)),
+            None => drop(self.places.remove(key)),
+        }
     }
 
     /// Notes, in memory only, where objects stand that were not taken.
