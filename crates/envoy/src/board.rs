@@ -273,3 +273,23 @@ impl Board {
         self.news.subscribe()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_something_from_before_is_told_nothing_of_a_part() {
+        let (board, old, new) = (Board::default(), Name::from("old"), Name::from("new"));
+        assert!(!board.holds_back(&old));
+        let mut news = board.news();
+        board.hold_back(true);
+        assert!(board.holds_back(&old));
+        // What this process told a node is no loss to it.
+        board.note_node(&new);
+        assert!(!board.holds_back(&new) && board.holds_back(&old));
+        news.mark_unchanged();
+        board.hold_back(false);
+        assert!(!board.holds_back(&old) && news.has_changed().is_ok_and(|changed| changed), "streams look again");
+    }
+}

@@ -1,5 +1,5 @@
 #![allow(clippy::unwrap_used)]
-use portolan_effects::store::{Event, EventKind, Write};
+use portolan_effects::store::{Event, EventKind, Store, Write};
 use portolan_model::{Instant, Object, ObjectKey, Origin};
 
 use super::*;
