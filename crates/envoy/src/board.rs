@@ -290,6 +290,9 @@ mod tests {
         assert!(!board.holds_back(&new) && board.holds_back(&old));
         news.mark_unchanged();
         board.hold_back(false);
-        assert!(!board.holds_back(&old) && news.has_changed().is_ok_and(|changed| changed), "streams look again");
+        assert!(
+            !board.holds_back(&old) && news.has_changed().is_ok_and(|changed| changed),
+            "streams look again"
+        );
     }
 }

@@ -90,6 +90,8 @@ pub struct Cluster {
     definitions: Definitions,
     /// Objects of which something is said that their intake does not say.
     said: BTreeSet<ObjectKey>,
+    /// Objects that were taken up since statuses were asked for.
+    touched: BTreeSet<ObjectKey>,
     /// Secrets whose content is needed, with how many Gateways need each.
     looked_into: BTreeMap<NamespacedName, usize>,
     given: Option<Given>,
@@ -140,6 +142,7 @@ impl Source for Cluster {
     }
 
     fn settled(driver: &mut Driver<Self>) {
+        driver.assert_statuses();
         let seen = driver.source.kinds.seen();
         driver.board.hold_back(seen != Seen::Whole);
         if seen != Seen::TooLittle && !driver.source.ready && driver.board.is_known() {
@@ -225,6 +228,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         kinds: Kinds::default(),
         definitions: Definitions::default(),
         said: BTreeSet::new(),
+        touched: BTreeSet::new(),
         looked_into: BTreeMap::new(),
         given: args.gateway_addresses.map(Given::new),
         asked,

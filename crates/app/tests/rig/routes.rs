@@ -47,6 +47,15 @@ fn a_route_is_served_edited_and_removed_and_its_status_is_written() {
     assert_eq!(route["metadata"]["generation"], 2);
     assert!(parent(&route, "other.example/controller").is_some(), "still");
 
+    // Who takes our entry away finds it there again, and nobody else's is touched.
+    let theirs = &foreign.replace("theirs", "theirs alone");
+    place
+        .kubectl(&["patch", "httproute/r", "--subresource=status", "--type=merge", "-p", theirs], "")
+        .unwrap();
+    let route = written("it is written again");
+    let theirs = parent(&route, "other.example/controller").expect("the foreign entry stays");
+    assert_eq!(theirs["conditions"][0]["message"], "theirs alone");
+
     // A Service that is not there is said in the status, and as an event on the route.
     place.route("r", "app.example.com", "missing");
     answers(address, "app.example.com", 500, None);

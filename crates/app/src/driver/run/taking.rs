@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use portolan_core::{
+    conditions::rows::ObjectStatus,
     door::{self, Door},
     gateway::rows::{GatewayAddress, LookInto},
     world,
@@ -15,7 +16,7 @@ use portolan_model::{
 use portolan_schema::Definitions;
 
 use super::{Cluster, kinds};
-use crate::driver::Driver;
+use crate::{driver::Driver, effects::now};
 
 impl Driver<Cluster> {
     /// Takes up what is there of objects now.
@@ -50,9 +51,20 @@ impl Driver<Cluster> {
             world::put(&mut self.cx.engine, key, intake);
         }
         self.cx.store.pack(key);
+        self.source.touched.insert(key.clone());
         self.say(key, problems);
         if is_gateway {
             self.give_address(key);
+        }
+    }
+
+    /// Asks once more for the statuses of objects that were taken up: one may be another object under the same name, or somebody
+    /// has written over its status, and no row is other than before.
+    pub(super) fn assert_statuses(&mut self) {
+        for key in std::mem::take(&mut self.source.touched) {
+            if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key) {
+                self.cx.store.set_status(&key, Some(row.json()), now());
+            }
         }
     }
 
