@@ -90,6 +90,7 @@ impl Api {
             }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": "portolan_up 1\n"})),
+            api::What::Ready => Ok(json!({"message": "ready"})),
             api::What::Down => Ok(json!({"message": "stopping"})),
             api::What::Renew(name) => Err(format!("Certificate {name} does not exist")),
             api::What::Prune(asked) => Err(format!("{asked} does not stay without the repository")),

@@ -279,26 +279,21 @@ mod tests {
                 let me = &mut all[who];
                 let (read, version) = (server.lease.clone(), server.version);
                 let begun = now;
-                match what {
-                    0 => {
-                        if let Some(back) = me.released(wall) && version == server.version {
-                            // Ours unless somebody took it since: the version says so.
-                            if server.lease.as_ref().is_some_and(|held| &*held.holder == ["a", "b", "c"][who]) {
-                                server.lease = Some(back);
-                                server.version += 1;
-                            }
-                        }
+                if what == 0 {
+                    let name = Name::from(["a", "b", "c"][who]);
+                    let back = me.released(wall).filter(|_| version == server.version);
+                    // Ours unless somebody took it since: the version says so.
+                    if let Some(back) = back.filter(|_| server.lease.as_ref().is_some_and(|held| held.holder == name)) {
+                        server.lease = Some(back);
+                        server.version += 1;
                     }
-                    _ => {
-                        if let Some(next) = me.saw(read, begun, wall) {
-                            // The answer takes a while, or never comes.
-                            server.lease = Some(next.clone());
-                            server.version += 1;
-                            now += Duration::from_millis(pause / 3);
-                            if what != 1 {
-                                all[who].wrote(next, begun);
-                            }
-                        }
+                } else if let Some(next) = me.saw(read, begun, wall) {
+                    // The answer takes a while, or never comes.
+                    server.lease = Some(next.clone());
+                    server.version += 1;
+                    now += Duration::from_millis(pause / 3);
+                    if what != 1 {
+                        all[who].wrote(next, begun);
                     }
                 }
                 let leading = all.iter().filter(|one| one.leads(now)).count();

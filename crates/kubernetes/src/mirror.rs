@@ -30,12 +30,12 @@ impl Mirror {
 
     /// Takes up what is there of an object now; `None` if it is gone. What is not seen any more stays as it was.
     pub fn take(&mut self, key: &ObjectKey) -> Option<&Stored> {
-        if let Some(stored) = self.store.seen(key) {
-            self.seen.insert(key.clone(), stored);
-            return self.seen.get(key);
-        }
-        self.seen.remove(key);
-        None
+        let Some(stored) = self.store.seen(key) else {
+            self.seen.remove(key);
+            return None;
+        };
+        self.seen.insert(key.clone(), stored);
+        self.seen.get(key)
     }
 
     /// Objects that are there or were taken up: what has to be looked at where it is not known which have changed.

@@ -20,7 +20,6 @@ pub fn problem(kind: &Kind, view: &View, known: usize) -> Option<Problem> {
         more => format!("; the {more} that were seen stay as they were"),
     };
     let (code, severity, message, hint) = match view {
-        View::Whole | View::Coming => return None,
         View::Refused(why) if known == 0 && !is_leaf(kind) => (
             96,
             Severity::Error,
@@ -51,7 +50,7 @@ pub fn problem(kind: &Kind, view: &View, known: usize) -> Option<Problem> {
             format!("the cluster has no definition of {kind}: nothing of it is served"),
             "apply the definitions: portolan crds apply --only gateway-api",
         ),
-        View::Absent => return None,
+        View::Whole | View::Coming | View::Absent => return None,
     };
     let (object, hint) = (key(kind), hint.to_owned());
     Some(Problem { object, code: Code(code), field: "".into(), severity, message, hint })
