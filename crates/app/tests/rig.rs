@@ -1,6 +1,12 @@
 //! `portolan run` against a real API server and a real Envoy: `make rig-test` runs this inside the rig. Anywhere else there is
 //! none, and this says so.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_macros,
+    missing_docs,
+    reason = "a test that cannot go on has failed"
+)]
 
 #[path = "rig/kinds.rs"]
 mod kinds;

@@ -61,7 +61,9 @@ fn a_kind_that_may_not_be_read_is_said_and_the_others_go_on() {
 fn a_definition_goes_and_comes_back_and_traffic_goes_on() {
     let Some(place) = Place::alone("ebb") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].into_iter().for_each(|backend| place.service(backend));
+    for backend in [&one, &two] {
+        place.service(backend);
+    }
     place.gateway();
     place.route("r", "app.example.com", "one");
     let portolan = Running::with_envoy(&place, &[]);

@@ -64,7 +64,9 @@ fn free() -> SocketAddr {
 fn the_leader_is_killed_and_the_other_leads_while_traffic_goes_on() {
     let Some(place) = Place::new("replicas") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].into_iter().for_each(|backend| place.service(backend));
+    for backend in [&one, &two] {
+        place.service(backend);
+    }
     place.gateway();
     place.route("r", "app.example.com", "one");
     let xds = [free(), free()];

@@ -9,7 +9,9 @@ use crate::{
 fn a_route_is_served_edited_and_removed_and_its_status_is_written() {
     let Some(place) = Place::new("served") else { return };
     let (one, two) = (Backend::start("one"), Backend::start("two"));
-    [&one, &two].into_iter().for_each(|backend| place.service(backend));
+    for backend in [&one, &two] {
+        place.service(backend);
+    }
     place.gateway();
     place.route("r", "app.example.com", "one");
     // Another controller has an entry of its own.
