@@ -21,7 +21,10 @@ mod tell;
 use std::{collections::BTreeSet, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context as _;
-use portolan_core::{gateway::rows::DialledBackends, world};
+use portolan_core::{
+    gateway::rows::{DialledBackends, SystemRoots},
+    world,
+};
 use portolan_effects::{
     dns::{DurableDns, keeper},
     echo::{self, Echo},
@@ -238,6 +241,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     };
     driver.cx.patience = envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE);
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: args.real_backends });
+    if let Some(path) = crate::roots::system_roots() {
+        driver.cx.engine.put(SystemRoots { key: Name::default(), path: path.into() });
+    }
     let served = driver.serve(events, &args, &owner).await;
     driver.view.clear();
     driver.finish().await;

@@ -4,8 +4,10 @@
 //! generation that was decided on; no row holds a time of transition, since no rule sees a clock: the store stamps it.
 //! Nothing is written to objects of other controllers.
 
+mod backend_tls;
 mod certificates;
 mod classes;
+pub mod features;
 mod gateways;
 mod issuers;
 mod listeners;
@@ -23,11 +25,11 @@ use crate::{
     World,
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
-        GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, ListenerForce, ListenerState,
-        ParentVerdict, Unresolved,
+        BackendTrust, ClientCertificate, GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate,
+        ListenerForce, ListenerState, ParentVerdict, Unresolved,
     },
     secrets::rows::{UnsealFailure, UnsealWanted},
-    world::AttachmentsByListener,
+    world::{AttachmentsByListener, TlsUsesByPolicy},
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
@@ -51,11 +53,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ListenerStatus,)>();
     engine
         .map("gateway_status", gateways::gateway_status)
-        .reads::<(GatewayOwner, GatewayAddress, ListenerStatus, ListenerState)>()
+        .reads::<(GatewayOwner, GatewayAddress, ListenerStatus, ListenerState, ClientCertificate)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("route_status", routes::route_status)
         .reads::<(ParentVerdict, Unresolved)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("policy_status", backend_tls::policy_status)
+        .reads::<(BackendTrust, TlsUsesByPolicy)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("sealed_status", sealed::sealed_status)

@@ -14,6 +14,8 @@
 pub(crate) mod addresses;
 mod age;
 mod attach;
+mod authorities;
+mod backend_tls;
 pub mod backends;
 mod boundaries;
 pub(crate) mod conflicts;
@@ -32,14 +34,14 @@ mod wire;
 
 use portolan_engine::Engine;
 use portolan_model::input::{
-    EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret, Secret,
-    Service, SourceProblems,
+    ConfigMap, EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret,
+    Secret, Service, SourceProblems,
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
+    Attachment, BackendTrust, ClientCertificate, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
     GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule,
     ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, Offer, OverBudget,
-    ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unresolved, VirtualHost, WireAck,
+    ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, Unenforced, Unresolved, VirtualHost, WireAck,
     WireListener, WirePending,
 };
 
@@ -50,7 +52,7 @@ use crate::{
     secrets::rows::Mirror,
     status::rows::HostClaim,
     world::{
-        CertificatesByTarget, ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding,
+        BackendTlsByService, CertificatesByTarget, ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding,
         MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector, RestrictionsByTarget,
         RulesByHost, UsesByCluster,
     },
@@ -89,7 +91,27 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Unseen,
         )>()
         .writes::<(ListenerCertificate, Finding)>();
-    engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
+    engine
+        .map("client_certificates", tls::client_certificates)
+        .reads::<(
+            ReferenceGrant,
+            TlsReady,
+            CertificatesByTarget,
+            SealedSecret,
+            Mirror,
+            MakersBySecret,
+            SourceProblems,
+            Unseen,
+        )>()
+        .writes::<(ClientCertificate, Finding)>();
+    engine
+        .map("backend_trusts", backend_tls::backend_trusts)
+        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen)>()
+        .writes::<(BackendTrust, Finding)>();
+    engine
+        .map("tls_secrets", wire::tls_secrets)
+        .reads::<(ListenerCertificate, ClientCertificate)>()
+        .writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate)>()
@@ -141,10 +163,13 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Service,
             ReferenceGrant,
             Unenforced,
+            BackendTlsByService,
+            BackendTrust,
+            ClientCertificate,
             Judged,
             Unseen,
         )>()
-        .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
+        .writes::<(HostRule, ClusterUse, TlsUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine
         .map("listener_hosts", boundaries::listener_hosts)

@@ -34,7 +34,7 @@ use crate::{
         rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
     },
     gateway::rows::{
-        GatewayAddress, ListenerInForce, Refusal, VirtualHost, WireAck, WireKey, WireListener, WireType,
+        GatewayAddress, ListenerInForce, Refusal, SystemRoots, VirtualHost, WireAck, WireKey, WireListener, WireType,
         virtual_host_name,
     },
     secrets::{
@@ -52,6 +52,9 @@ const ROUNDS: usize = 32;
 /// Address that every Gateway is assumed to have; it means nothing outside of this.
 pub const ASSUMED_ADDRESS: &str = "127.0.0.1";
 
+/// Where the machine that serves is assumed to keep the authorities that it believes.
+const ASSUMED_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Length of validity that is assumed for what comes out of a SealedSecret: nobody knows it before it is opened.
 const VALID: i64 = 90 * 86_400_000;
 /// The same of a CA.
@@ -59,6 +62,7 @@ const VALID_CA: i64 = 3650 * 86_400_000;
 
 /// Steps, and assumes what effects would report, until nothing follows any more; `false` if it never came to rest.
 pub fn simulate(engine: &mut Engine<World>, now: Instant) -> bool {
+    engine.put(SystemRoots { key: Name::default(), path: ASSUMED_ROOTS.into() });
     for round in 0..ROUNDS {
         if engine.step(now.0).is_empty() && round > 0 {
             return true;

@@ -6,7 +6,7 @@ use portolan_engine::{Engine, Has, Index, Row, Rows, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
-        AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
+        AdmissionBinding, AdmissionPolicy, BackendTlsPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
         GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction,
         Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
     },
@@ -32,9 +32,9 @@ use crate::{
     gateway::conflicts::{self, HostOfKind},
     gateway::operated::is_operated,
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
+        Attachment, BackendTrust, ClientCertificate, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
         GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
-        HostRule, ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerKey,
+        HostRule, ListenerCertificate, ListenerForce, TlsUse, SystemRoots, ListenerHost, ListenerInForce, ListenerKey,
         ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
         Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
@@ -123,6 +123,14 @@ index!(/** Claims by the Certificate that they ask for. */
     ShimClaimsByCertificate, ShimClaim, NamespacedName, "shim claims by certificate", |c| [c.key.0.clone()]);
 index!(/** Records by the issuance that they are of. */
     RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
+index!(/** Policies of TLS to backends by the Service that they target. */
+    BackendTlsByService, BackendTlsPolicy, NamespacedName, "backend tls policies by service",
+    |p| p.targets.iter().filter(|t| t.kind.is("", "Service")).map(|t| t.name.clone()).collect::<Vec<_>>());
+index!(/** Uses of policies of TLS to backends by policy. */
+    TlsUsesByPolicy, TlsUse, NamespacedName, "backend tls uses by policy", |u| [u.key.0.clone()]);
+index!(/** Certificates that Gateways show to backends by the Secret. */
+    ClientCertificatesBySecret, ClientCertificate, NamespacedName, "client certificates by secret",
+    |c| c.secret.iter().cloned());
 index!(/** Every namespace, under one value. */
     AllNamespaces, Namespace, (), "all namespaces", |_n| [()]);
 index!(/** Settings of every external-dns component, under one value. */
@@ -192,6 +200,7 @@ world! {
         // facts from objects
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
+        backend_tls_policies: BackendTlsPolicy [BackendTlsByService],
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
@@ -201,7 +210,7 @@ world! {
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],
@@ -228,6 +237,7 @@ world! {
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         expression_uses: ExpressionUse [ExpressionsByNamespace], over_budget: OverBudget [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
+        backend_trusts: BackendTrust [], client_certificates: ClientCertificate [ClientCertificatesBySecret], tls_uses: TlsUse [TlsUsesByPolicy],
         clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
         // dns
         gates: ListenerGate [], targets: GatewayTargets [], desired_records: DesiredRecord [DesiredByName, DesiredByRoute],
@@ -307,6 +317,8 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         }
         Some(Fact::AdmissionPolicy(row)) => rows.add(row),
         Some(Fact::AdmissionBinding(row)) => rows.add(row),
+        // What it restricts is not open because a policy denies it.
+        Some(Fact::BackendTls(row)) => rows.add(*row),
     }
     engine.replace(key, rows);
 }

@@ -6,7 +6,8 @@
 //! - `unseen` (Application that was not read, to the namespace that it brings objects into, or `any`);
 //! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text, or its `words` with the `rules` of a virtual
 //!   host), `held` (virtual host to the cluster that it waits for), `acks: false` (Envoy has said nothing yet),
-//!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`, `now`;
+//!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`,
+//!   `systemRoots` (path), `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
@@ -36,7 +37,7 @@ use portolan_core::{
     certificates::rows::{Settings, ShimSettings},
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, WireKey, WirePending, WireType},
+    gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, SystemRoots, WireKey, WirePending, WireType},
     simulate, world,
 };
 use portolan_engine::Engine;
@@ -156,6 +157,9 @@ impl Run {
         effects::probes(&mut self.engine, facts);
         let real = facts["realBackends"] == true;
         self.engine.put(DialledBackends { key: Name::default(), real });
+        if let Some(path) = facts["systemRoots"].as_str() {
+            self.engine.put(SystemRoots { key: Name::default(), path: path.into() });
+        }
         self.step();
         if effects::shim(&mut self.engine) {
             self.step();

@@ -57,7 +57,14 @@ impl Staged {
             }
         };
         for change in step.of::<Cluster>() {
-            let made = change.after.as_ref().map(|row| Resource::of(&encode::cluster(row)));
+            let made = change.after.as_ref().map(|row| {
+                let client = row.tls.as_ref().and_then(|tls| tls.client.clone());
+                let made = Resource::of(&encode::cluster(row));
+                match client {
+                    Some(name) => made.using(Uses { secrets: vec![name], tables: vec![] }),
+                    None => made,
+                }
+            });
             put(key(WireType::Cluster, &change.key), made);
         }
         for change in step.of::<Endpoints>() {

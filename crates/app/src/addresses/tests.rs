@@ -25,6 +25,7 @@ fn gateway(name: &str, ports: &[(u16, &str)]) -> (GatewayKey, Option<Arc<Gateway
         generation: 1,
         class: "c".into(),
         listeners: ports.iter().enumerate().map(listener).collect(),
+        client_certificate: None,
         labels: std::collections::BTreeMap::new(),
         annotations: BTreeMap::new(),
     };

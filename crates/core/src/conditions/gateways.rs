@@ -11,7 +11,7 @@ use crate::{
     gateway::{
         GROUP,
         addresses::unsupported,
-        rows::{Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
+        rows::{ClientCertificate, Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
     },
 };
 
@@ -38,7 +38,7 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         fields.push(("addresses".into(), addresses));
     }
     let key = ObjectKey { kind: portolan_model::Kind::new(GROUP, "Gateway"), name: gateway.key.clone() };
-    let conditions = match unsupported(gateway) {
+    let mut conditions = match unsupported(gateway) {
         Some(why) => vec![
             Condition::new("Accepted", false, "UnsupportedAddress", why),
             Condition::new("Programmed", false, "Invalid", "The Gateway is not accepted"),
@@ -48,12 +48,21 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
         ],
     };
+    conditions.extend(cx.get::<ClientCertificate>(&gateway.key).map(|row| resolved(&row)));
     cx.emit(ObjectStatus {
         conditions,
         parts: Some(("listeners".into(), listeners.iter().map(|l| part(l)).collect())),
         fields,
         ..ObjectStatus::new(key, gateway.generation)
     });
+}
+
+/// References of the Gateway that are no listener's (`GatewayConditionResolvedRefs`).
+fn resolved(row: &ClientCertificate) -> Condition {
+    match &row.secret {
+        Ok(_) => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),
+        Err((reason, message)) => Condition::new("ResolvedRefs", false, reason, message.clone()),
+    }
 }
 
 fn part(listener: &ListenerStatus) -> Part {

@@ -6,7 +6,7 @@ pub use super::age::Age;
 
 use portolan_model::{
     Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey,
-    input::{Filter, RouteMatch},
+    input::{Filter, PathMatch, RouteMatch, SubjectName, Traffic},
     row,
 };
 
@@ -466,7 +466,7 @@ pub struct HostRule {
 }
 row!(HostRule, HostRuleKey, "host_rules");
 
-/// Orders host rules by the precedence of Gateway API: exact path, longest prefix, method, header count, query count,
+/// Orders host rules by the precedence of Gateway API: the hostname as the route has it, exact path, longest prefix, method, header count, query count,
 /// then the older route, then its name, then position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostRuleKey {
@@ -474,6 +474,8 @@ pub struct HostRuleKey {
     pub routes: Name,
     /// Effective hostname, `*` for any.
     pub host: Name,
+    /// How wide the route's own hostname is, of which the effective one is the intersection with the listener's.
+    pub width: u32,
     /// Descending precedence as numbers, smallest first.
     pub precedence: [u32; 5],
     /// Age of the route.
@@ -507,10 +509,8 @@ pub struct RouteEntry {
     pub clusters: Vec<WeightedCluster>,
     /// Weight of backends that do not resolve: that share answers 500.
     pub invalid_weight: u32,
-    /// Request timeout in milliseconds.
-    pub request_timeout: Option<u64>,
-    /// Per-try timeout in milliseconds.
-    pub backend_timeout: Option<u64>,
+    /// How its requests are sent.
+    pub traffic: Option<Arc<Traffic>>,
     /// Mirror clusters, share in parts per million.
     pub mirrors: Vec<(Name, u32)>,
     /// Written port to bound port of the Gateway, so that redirects point to a port that is open.
@@ -519,6 +519,26 @@ pub struct RouteEntry {
     pub https: bool,
     /// Port of the listener as written.
     pub listener_port: u16,
+}
+
+impl RouteEntry {
+    /// An entry of a route for every path, with no backend.
+    pub fn of(route: RouteKey) -> Self {
+        let path = PathMatch::Prefix("/".into());
+        Self {
+            route,
+            rule: 0,
+            r#match: RouteMatch { path, method: None, headers: vec![], query: vec![] },
+            filters: vec![],
+            clusters: vec![],
+            invalid_weight: 0,
+            traffic: None,
+            mirrors: vec![],
+            moved_ports: BTreeMap::new(),
+            https: false,
+            listener_port: 0,
+        }
+    }
 }
 
 /// One weighted backend.
@@ -530,6 +550,15 @@ pub struct WeightedCluster {
     pub weight: u32,
     /// Filters of the backend.
     pub filters: Vec<Filter>,
+    /// Mirror clusters of the backend, share in parts per million.
+    pub mirrors: Vec<(Name, u32)>,
+}
+
+impl WeightedCluster {
+    /// A backend without filters.
+    pub fn new(cluster: Name, weight: u32) -> Self {
+        Self { cluster, weight, filters: vec![], mirrors: vec![] }
+    }
 }
 
 /// A hostname that a listener owns in a route table, whether or not a route serves it there.
@@ -627,8 +656,74 @@ pub struct Cluster {
     pub port: u16,
     /// HTTP/2 to the backend (GRPCRoute, `kubernetes.io/h2c`).
     pub http2: bool,
+    /// TLS to the backend.
+    pub tls: Option<Arc<BackendTls>>,
 }
 row!(Cluster, Name, "clusters");
+
+/// How a backend is spoken to by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendTls {
+    /// Asked for by SNI.
+    pub sni: Name,
+    /// Its certificate has one of these names.
+    pub names: Vec<SubjectName>,
+    /// Whose signature is believed.
+    pub trust: Trust,
+    /// SDS secret with the certificate that is shown to it.
+    pub client: Option<Name>,
+}
+
+/// Certificates of authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// PEM.
+    Pem(Name),
+    /// A file of the machine.
+    File(Name),
+}
+
+/// What a policy of TLS to backends comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendTrust {
+    /// The policy.
+    pub key: NamespacedName,
+    /// How backends are spoken to; without it, why they are not: requests get an error.
+    pub tls: Result<Arc<BackendTls>, String>,
+    /// `Accepted` and `ResolvedRefs`.
+    pub conditions: Vec<Condition>,
+}
+row!(BackendTrust, NamespacedName, "backend_trusts");
+
+/// A policy of TLS to backends concerns a Service that a route sends requests to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsUse {
+    /// Policy, Gateway of the route, route.
+    pub key: (NamespacedName, GatewayKey, RouteKey),
+    /// `controllerName` of the Gateway's class.
+    pub controller: Name,
+}
+row!(TlsUse, (NamespacedName, GatewayKey, RouteKey), "tls_uses");
+
+/// The certificate that a Gateway shows to backends; no row if it asks for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// Its Secret, or reason and message of the condition `ResolvedRefs`: then nothing is sent by TLS.
+    pub secret: Result<NamespacedName, (Name, String)>,
+}
+row!(ClientCertificate, GatewayKey, "client_certificates");
+
+/// Fact: where the machine keeps the certificates of authorities that it believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemRoots {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// A file of PEM.
+    pub path: Name,
+}
+row!(SystemRoots, Name, "system_roots");
 
 /// Wire: addresses of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -641,6 +736,8 @@ pub struct Endpoints {
     pub addresses: Vec<(Name, u16)>,
     /// The built-in echo backend answers too, or alone: why.
     pub stand_in: Option<StandIn>,
+    /// The others are spoken to by TLS; a stand-in never is.
+    pub tls: bool,
 }
 row!(Endpoints, Name, "endpoints");
 

@@ -4,14 +4,17 @@ use std::sync::Arc;
 
 use portolan_model::{
     Code, Kind, Name, NamespacedName, ObjectKey, Severity,
-    input::{Gateway, Maker, SealedSecret, Secret, SourceProblems},
+    input::{Gateway, Maker, SealedSecret, Secret, SecretReference, SourceProblems},
     intake::tls::{too_weak, unread},
 };
 
 use super::{
     grants::granted,
     listeners::object,
-    rows::{GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady, Usable},
+    rows::{
+        ClientCertificate, GatewayListener, ListenerCertificate, ListenerKey, ServedCertificate, TlsReady,
+        Usable,
+    },
     takes,
 };
 use crate::{
@@ -159,6 +162,30 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
 }
 
+/// The certificate that a Gateway shows to backends.
+pub(super) fn client_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    let Some(SecretReference { kind, name }) = &gateway.client_certificate else { return };
+    let field = "spec.tls.backend.clientCertificateRef";
+    let found = if kind.is("", "Secret") {
+        certificate(cx, gateway, name, field).map_err(|why| {
+            let reason = if why.reason == "RefNotPermitted" { why.reason } else { INVALID_CLIENT };
+            (Name::from(reason), why.message.replace(ONLY_THIS, ""))
+        })
+    } else {
+        let message = format!("the certificate for backends is a {kind}, not a Secret");
+        let hint = "refer to a core Secret of type kubernetes.io/tls";
+        problem(cx, object(gateway), 214, Severity::Error, field, message.clone(), hint);
+        Err((Name::from(INVALID_CLIENT), message))
+    };
+    cx.emit(ClientCertificate { key: gateway.key.clone(), secret: found.map(|served| served.secret) });
+}
+
+/// Of a certificate that a listener waits for.
+const ONLY_THIS: &str = "; only this listener waits for it";
+
+/// Reason of a reference that cannot be used (`GatewayReasonInvalidClientCertificateRef`).
+const INVALID_CLIENT: &str = "InvalidClientCertificateRef";
+
 /// Why a reference to a certificate cannot be served.
 struct Unusable {
     /// Of the specification (`ListenerReasonInvalidCertificateRef` and others).
@@ -221,7 +248,7 @@ fn certificate(
         let by = elsewhere(cx, secret);
         let (elsewhere, why) =
             (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));
-        let message = format!("{why}; only this listener waits for it");
+        let message = format!("{why}{ONLY_THIS}");
         return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true, elsewhere });
     };
     if let Some(why) = &ready.denied {

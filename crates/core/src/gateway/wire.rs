@@ -21,11 +21,13 @@ use super::{
 use crate::{
     Cx,
     dns::drain::is_leaving,
-    world::{CertificatesBySecret, ListenersByGateway},
+    world::{CertificatesBySecret, ClientCertificatesBySecret, ListenersByGateway},
 };
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
-    if cx.count::<CertificatesBySecret>(&secret.key) == 0 {
+    let shown = cx.count::<CertificatesBySecret>(&secret.key) > 0
+        || cx.count::<ClientCertificatesBySecret>(&secret.key) > 0;
+    if !shown {
         return;
     }
     if let (Some(chain), Some(private_key)) = (secret.data.get("tls.crt"), secret.data.get("tls.key")) {

@@ -224,7 +224,8 @@ fn status(row: &ObjectStatus) -> Vec<String> {
                 lines.push(format!("{name}: attachedRoutes {attached}, supportedKinds {kinds:?}"));
                 format!("{name}: ")
             }
-            _ => format!("parent {at}: "),
+            (None, Some(_)) => format!("parent {at}: "),
+            (None, None) => format!("ancestor {}: ", field("ancestorRef").unwrap()["name"].as_str().unwrap()),
         };
         lines.extend(part.conditions.iter().map(|c| line(&prefix, c)));
     }
@@ -293,6 +294,7 @@ fn entry(entry: &RouteEntry) -> String {
             Filter::Mirror { .. } => format!(" mirror {:?}", entry.mirrors),
             Filter::RequestHeaders(_) => " request headers".into(),
             Filter::ResponseHeaders(_) => " response headers".into(),
+            Filter::Cors(cors) => format!(" cors {:?}", cors.origins),
         })
         .collect();
     format!("{}{} -> [{}] of {}", wanted(&entry.r#match), filters.concat(), to.join(", "), entry.route)

@@ -6,7 +6,7 @@ use portolan_core::{
     World,
     door::{self, Definitions, Door},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress},
+    gateway::rows::{DialledBackends, GatewayAddress, SystemRoots},
     world,
 };
 use portolan_engine::{Engine, Has, Row};
@@ -73,6 +73,9 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
         world::amend_secret(&mut engine, certificate);
     }
     engine.put(DialledBackends { key: Name::default(), real: facts["realBackends"] == true });
+    if let Some(path) = facts["systemRoots"].as_str() {
+        engine.put(SystemRoots { key: Name::default(), path: path.into() });
+    }
     step(&mut engine, now);
     let gateways: Vec<_> = engine.rows::<Gateway>().cloned().collect();
     for (at, gateway) in gateways.iter().enumerate().filter(|_| facts["addresses"] != false) {
