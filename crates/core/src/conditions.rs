@@ -16,9 +16,10 @@ mod requests;
 mod routes;
 pub mod rows;
 mod sealed;
+mod sets;
 
 use portolan_engine::Engine;
-use portolan_model::input::Secret;
+use portolan_model::input::{Gateway, ListenerSet, Secret};
 use rows::{ListenerStatus, ObjectStatus};
 
 use crate::{
@@ -26,10 +27,10 @@ use crate::{
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
         BackendTrust, ClientCertificate, GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate,
-        ListenerForce, ListenerState, ParentVerdict, Unresolved,
+        ListenerForce, ListenerSetState, ListenerState, ParentVerdict, Unresolved,
     },
     secrets::rows::{UnsealFailure, UnsealWanted},
-    world::{AttachmentsByListener, TlsUsesByPolicy},
+    world::{AttachmentsByListener, SetsByGateway, TlsUsesByPolicy},
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
@@ -53,7 +54,19 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ListenerStatus,)>();
     engine
         .map("gateway_status", gateways::gateway_status)
-        .reads::<(GatewayOwner, GatewayAddress, ListenerStatus, ListenerState, ClientCertificate)>()
+        .reads::<(
+            GatewayOwner,
+            GatewayAddress,
+            ListenerStatus,
+            ListenerState,
+            ClientCertificate,
+            SetsByGateway,
+            ListenerSet,
+        )>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("set_status", sets::set_status)
+        .reads::<(ListenerSetState, GatewayOwner, Gateway, GatewayAddress, ListenerStatus, ListenerState)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("route_status", routes::route_status)

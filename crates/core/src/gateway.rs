@@ -18,6 +18,7 @@ mod authorities;
 mod backend_tls;
 pub mod backends;
 mod boundaries;
+mod clients;
 pub(crate) mod conflicts;
 pub(crate) mod force;
 mod grants;
@@ -29,20 +30,22 @@ pub(crate) mod operated;
 mod restrictions;
 pub mod rows;
 mod rules;
+pub(crate) mod sets;
 mod tls;
 mod wire;
 
 use portolan_engine::Engine;
 use portolan_model::input::{
-    ConfigMap, EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret,
-    Secret, Service, SourceProblems,
+    ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
+    ReferenceGrant, SealedSecret, Secret, Service, SourceProblems,
 };
 use rows::{
-    Attachment, BackendTrust, ClientCertificate, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
-    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule,
-    ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, Offer, OverBudget,
-    ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, Unenforced, Unresolved, VirtualHost, WireAck,
-    WireListener, WirePending,
+    Attachment, BackendTrust, ClientCertificate, ClientTrust, Cluster, ClusterUse, Contender,
+    DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts,
+    GatewayRestrictions, HostForce, HostRule, ListenerCertificate, ListenerForce, ListenerHost,
+    ListenerInForce, ListenerSetState, ListenerState, MergedListeners, Offer, OverBudget, ParentVerdict,
+    RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, TrustedCa, Unenforced, Unresolved, VirtualHost,
+    WireAck, WireListener, WirePending,
 };
 
 use crate::{
@@ -52,9 +55,9 @@ use crate::{
     secrets::rows::Mirror,
     status::rows::HostClaim,
     world::{
-        BackendTlsByService, CertificatesByTarget, ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding,
-        MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector, RestrictionsByTarget,
-        RulesByHost, UsesByCluster,
+        BackendTlsByService, CertificatesByTarget, ContendersByListener, CutsBySecret,
+        ExpressionsByNamespace, Finding, MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector,
+        RestrictionsByTarget, RulesByHost, SetsByGateway, UsesByCluster,
     },
 };
 
@@ -74,8 +77,20 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(CutsBySecret, Secret, Denied)>()
         .writes::<(TlsReady, Finding)>();
     engine
+        .map("listener_sets_attached", sets::listener_sets)
+        .reads::<(Gateway, Namespace, Unseen)>()
+        .writes::<(ListenerSetState, Finding)>();
+    engine
+        .map("merged_listeners", sets::merged_listeners)
+        .reads::<(SetsByGateway, ListenerSet)>()
+        .writes::<(MergedListeners,)>();
+    engine
+        .map("client_trusts", clients::client_trusts)
+        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen)>()
+        .writes::<(ClientTrust, TrustedCa, Finding)>();
+    engine
         .map("gateway_listeners", listeners::gateway_listeners)
-        .reads::<(GatewayClass, Denied, Unseen)>()
+        .reads::<(GatewayClass, Denied, Unseen, MergedListeners, ClientTrust)>()
         .writes::<(GatewayListener, GatewayOwner, ListenerState, Finding)>();
     engine
         .map("listener_certificates", tls::listener_certificates)
@@ -83,6 +98,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             ReferenceGrant,
             TlsReady,
             GatewayListener,
+            MergedListeners,
             CertificatesByTarget,
             SealedSecret,
             Mirror,
@@ -119,7 +135,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
-        .reads::<(GatewayOwner, Denied, GatewayListener, Namespace, Unseen)>()
+        .reads::<(GatewayOwner, Denied, GatewayListener, ListenerSetState, Namespace, Unseen)>()
         .writes::<(Offer,)>();
     engine
         .map("contenders", conflicts::contenders)
@@ -138,7 +154,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
-        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged)>()
+        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged, MergedListeners)>()
         .writes::<(GatewayRestrictions,)>();
     engine
         .map("unenforced", restrictions::unenforced)
@@ -160,6 +176,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             GatewayListener,
             GatewayOwner,
             GatewayPorts,
+            ListenerSetState,
             Service,
             ReferenceGrant,
             Unenforced,

@@ -6,9 +6,10 @@ use portolan_engine::{Engine, Has, Index, Row, Rows, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
-        AdmissionBinding, AdmissionPolicy, BackendTlsPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
-        GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction,
-        Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
+        AdmissionBinding, AdmissionPolicy, BackendTlsPolicy, Certificate, ConfigMap, EndpointSlice,
+        EndpointsObject, Gateway, GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, ListenerSet,
+        Namespace, ReferenceGrant, Restriction, Route, SealedSecret, Secret, Service, SourceProblems,
+        TlsSource,
     },
     intake::{Fact, Intake},
     row,
@@ -32,11 +33,12 @@ use crate::{
     gateway::conflicts::{self, HostOfKind},
     gateway::operated::is_operated,
     gateway::rows::{
-        Attachment, BackendTrust, ClientCertificate, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
-        GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
-        HostRule, ListenerCertificate, ListenerForce, TlsUse, SystemRoots, ListenerHost, ListenerInForce, ListenerKey,
-        ListenerState, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced,
-        Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        Attachment, BackendTrust, ClientCertificate, ClientTrust, Cluster, ClusterUse, Contender,
+        DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner,
+        GatewayPorts, GatewayRestrictions, HostForce, HostRule, ListenerCertificate, ListenerForce,
+        ListenerHost, ListenerInForce, ListenerKey, ListenerSetState, ListenerState, MergedListeners, Offer,
+        OverBudget, ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, TrustedCa,
+        Unenforced, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::{Kept, ObjectHealth, Unseen},
@@ -44,7 +46,7 @@ use crate::{
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
         SubmittedClass, SubmittedEndpoints, SubmittedGateway, SubmittedGrant, SubmittedIssuer,
-        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSlice,
+        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSet, SubmittedSlice,
     },
     secrets,
     secrets::rows::{
@@ -123,6 +125,8 @@ index!(/** Claims by the Certificate that they ask for. */
     ShimClaimsByCertificate, ShimClaim, NamespacedName, "shim claims by certificate", |c| [c.key.0.clone()]);
 index!(/** Records by the issuance that they are of. */
     RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
+index!(/** ListenerSets by the Gateway that they are for. */
+    SetsByGateway, ListenerSetState, GatewayKey, "listener sets by gateway", |s| [s.gateway.clone()]);
 index!(/** Policies of TLS to backends by the Service that they target. */
     BackendTlsByService, BackendTlsPolicy, NamespacedName, "backend tls policies by service",
     |p| p.targets.iter().filter(|t| t.kind.is("", "Service")).map(|t| t.name.clone()).collect::<Vec<_>>());
@@ -149,6 +153,9 @@ IssuersBySecret, Issuer, NamespacedName, "issuers by secret", |i| {
 index!(/** Gateways by the Secrets that they serve. */
     GatewaysBySecret, Gateway, NamespacedName, "gateways by secret",
     |g| g.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(|t| t.certificates.clone()).collect::<Vec<_>>());
+index!(/** ListenerSets by the Secrets that they serve. */
+    ListenerSetsBySecret, ListenerSet, NamespacedName, "listener sets by secret",
+    |s| s.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(|t| t.certificates.clone()).collect::<Vec<_>>());
 index!(/** Claims by the mirror that they are for. */
     MirrorClaimsByMirror, MirrorClaim, MirrorKey, "mirror claims by mirror", |c| [c.key.mirror.clone()]);
 
@@ -204,7 +211,7 @@ world! {
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
-        submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
+        submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_sets: SubmittedSet [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
         submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [],
         // facts from effects
@@ -217,7 +224,7 @@ world! {
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],
-        gateways: Gateway [GatewaysBySecret], routes: Route [], gateway_classes: GatewayClass [],
+        gateways: Gateway [GatewaysBySecret], listener_sets: ListenerSet [ListenerSetsBySecret], routes: Route [], gateway_classes: GatewayClass [],
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
         endpoints_objects: EndpointsObject [], sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         certificates: Certificate [CertificatesByTarget],
@@ -229,7 +236,7 @@ world! {
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
         issues: IssueWanted [], temporaries: TemporaryWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
-        tls: TlsReady [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
+        tls: TlsReady [], set_states: ListenerSetState [SetsByGateway], merged: MergedListeners [], client_trusts: ClientTrust [], trusted: TrustedCa [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
         tls_secrets: TlsSecret [], wire_listeners: WireListener [],
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
@@ -319,6 +326,7 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         Some(Fact::AdmissionBinding(row)) => rows.add(row),
         // What it restricts is not open because a policy denies it.
         Some(Fact::BackendTls(row)) => rows.add(*row),
+        Some(Fact::ListenerSet(row)) => rows.add(Submitted(Arc::new(row))),
     }
     engine.replace(key, rows);
 }

@@ -37,7 +37,10 @@ use portolan_core::{
     certificates::rows::{Settings, ShimSettings},
     dns::{drain, rows::DnsSettings},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress, Hold, Refusal, SystemRoots, WireKey, WirePending, WireType},
+    gateway::rows::{
+        DialledBackends, GatewayAddress, Hold, MergedListeners, Refusal, SystemRoots, WireKey, WirePending,
+        WireType,
+    },
     simulate, world,
 };
 use portolan_engine::Engine;
@@ -194,7 +197,7 @@ impl Run {
     }
 
     fn addresses(&mut self, facts: &Value) {
-        let gateways: Vec<_> = self.engine.rows::<Gateway>().cloned().collect();
+        let gateways: Vec<_> = self.engine.rows::<MergedListeners>().cloned().collect();
         for (at, gateway) in gateways.iter().enumerate() {
             if facts["addresses"] == false {
                 self.engine.remove::<GatewayAddress>(&gateway.key);
@@ -205,7 +208,7 @@ impl Run {
             self.engine.put(GatewayAddress {
                 key: gateway.key.clone(),
                 address: address.into(),
-                ports: gateway.listeners.iter().map(|l| (l.port, l.port)).collect(),
+                ports: gateway.all.iter().map(|one| (one.listener.port, one.listener.port)).collect(),
                 loopback: !public,
             });
         }

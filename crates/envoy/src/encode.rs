@@ -12,19 +12,22 @@ mod replies;
 mod routes;
 mod scopes;
 
+pub use clusters::{cluster, endpoints};
 use envoy_types::pb::{
     envoy::{
         config::core::v3::{
-            Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Pipe, SocketAddress, address,
-            config_source::ConfigSourceSpecifier, data_source, socket_address::PortSpecifier,
+            Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Pipe, SocketAddress,
+            address, config_source::ConfigSourceSpecifier, data_source, socket_address::PortSpecifier,
         },
-        extensions::transport_sockets::tls::v3::{Secret, TlsCertificate, secret},
+        extensions::transport_sockets::tls::v3::{
+            CertificateValidationContext, Secret, TlsCertificate,
+            certificate_validation_context::TrustChainVerification, secret,
+        },
     },
     google::protobuf::{BoolValue, Duration},
 };
-pub use clusters::{cluster, endpoints};
 pub use listeners::listener;
-use portolan_core::gateway::rows::TlsSecret;
+use portolan_core::gateway::rows::{TlsSecret, TrustedCa};
 pub use scopes::{Piece, closed, in_every_shard, mark, piece, scope, scope_name};
 
 /// Everything arrives over the one ADS stream.
@@ -58,6 +61,24 @@ fn socket(address: &str, port: u16) -> Address {
 
 fn pipe(path: &str) -> Address {
     Address { address: Some(address::Address::Pipe(Pipe { path: path.to_owned(), ..Default::default() })) }
+}
+
+/// Authorities whose clients are let in, for SDS: so that other ones drain no connection.
+pub fn trusted_ca(row: &TrustedCa) -> Secret {
+    let accept = if row.optional {
+        TrustChainVerification::AcceptUntrusted
+    } else {
+        TrustChainVerification::VerifyTrustChain
+    };
+    let specifier = data_source::Specifier::InlineString(row.pem.to_string());
+    Secret {
+        name: row.key.to_string(),
+        r#type: Some(secret::Type::ValidationContext(CertificateValidationContext {
+            trusted_ca: Some(DataSource { specifier: Some(specifier), ..Default::default() }),
+            trust_chain_verification: accept as i32,
+            ..Default::default()
+        })),
+    }
 }
 
 /// A certificate with its key, for SDS.

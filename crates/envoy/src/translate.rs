@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::gateway::rows::{
-    Cluster, Endpoints, TlsSecret, VirtualHost, WireKey, WireListener, WireType, virtual_host_name,
+    Cluster, Endpoints, TlsSecret, TrustedCa, VirtualHost, WireKey, WireListener, WireType, virtual_host_name,
 };
 use portolan_engine::Changes;
 use portolan_model::{Name, NamespacedName};
@@ -79,6 +79,10 @@ impl Staged {
             let made = change.after.as_ref().map(|row| Resource::of(&encode::tls_secret(row)));
             put(key(WireType::Secret, &change.key), made);
         }
+        for change in step.of::<TrustedCa>() {
+            let made = change.after.as_ref().map(|row| Resource::of(&encode::trusted_ca(row)));
+            put(key(WireType::Secret, &change.key), made);
+        }
         for change in step.of::<WireListener>() {
             let Some(row) = change.after.as_ref().or(change.before.as_ref()) else { continue };
             let made = change.after.as_ref().map(|row| Resource::of(&encode::listener(row)).using(uses(row)));
@@ -138,8 +142,7 @@ impl Staged {
 fn uses(row: &WireListener) -> Uses {
     let serving = || row.chains.iter().filter(|chain| !chain.refuses());
     let mut tables: Vec<Name> = serving().map(|chain| chain.routes.clone()).collect();
-    let mut secrets: Vec<Name> =
-        serving().flat_map(|chain| chain.secrets.iter().flatten().cloned()).collect();
+    let mut secrets: Vec<Name> = serving().flat_map(|chain| chain.named().cloned()).collect();
     for names in [&mut tables, &mut secrets] {
         names.sort();
         names.dedup();

@@ -43,6 +43,7 @@ pub enum Fact {
     AdmissionPolicy(input::AdmissionPolicy),
     AdmissionBinding(input::AdmissionBinding),
     BackendTls(Box<input::BackendTlsPolicy>),
+    ListenerSet(input::ListenerSet),
 }
 
 /// Result of reading one object: a row if it could be made, and all problems. Never an error: broken input is data.
@@ -127,6 +128,9 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         }
         // All that is decided about these is that they are not enforced.
         ("gateway.envoyproxy.io", name) if restrictions::POLICIES.contains(&name) => None,
+        ("gateway.networking.k8s.io", "ListenerSet") => {
+            Some(Fact::ListenerSet(gateway::listener_set(&mut root)))
+        }
         ("gateway.networking.k8s.io", "BackendTLSPolicy") => {
             Some(Fact::BackendTls(Box::new(gateway::backend_tls(&mut root))))
         }

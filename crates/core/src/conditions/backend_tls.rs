@@ -29,5 +29,8 @@ pub(super) fn policy_status(cx: &mut Cx<'_>, policy: &Arc<BackendTlsPolicy>) {
     };
     let parts = gateways.into_iter().take(ANCESTORS).map(part).collect();
     let key = ObjectKey { kind: Kind::new(GROUP, "BackendTLSPolicy"), name: policy.key.clone() };
-    cx.emit(ObjectStatus { parts: Some(("ancestors".into(), parts)), ..ObjectStatus::new(key, policy.generation) });
+    cx.emit(ObjectStatus {
+        parts: Some(("ancestors".into(), parts)),
+        ..ObjectStatus::new(key, policy.generation)
+    });
 }

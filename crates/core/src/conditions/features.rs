@@ -66,34 +66,31 @@ pub const KINDS: [(&str, &[Feature]); 6] = [
 
 const GATEWAY: &[Feature] = &[
     served("Gateway", &["allowed-namespaces", "conflict-protocol", "e2e/conditions"], ""),
-    served("GatewayPort8080", &["one-problem-met-twice"], "Ports below 1024 may be moved up (`--low-ports`)."),
+    served(
+        "GatewayPort8080",
+        &["one-problem-met-twice"],
+        "Ports below 1024 may be moved up (`--low-ports`).",
+    ),
     served("GatewayHTTPListenerIsolation", &["listener-isolation", "e2e/isolation"], ""),
+    served("GatewayHTTPSListenerDetectMisdirectedRequests", &["misdirected-requests", "e2e/isolation"], ""),
+    served("GatewayRouteHostnameIntersectionPrecedence", &["hostname-of-the-route-comes-first"], ""),
+    served("GatewayBackendClientCertificate", &["a-certificate-for-backends", "e2e/gateway_tls"], ""),
     served(
-        "GatewayHTTPSListenerDetectMisdirectedRequests",
-        &["misdirected-requests", "e2e/isolation"],
-        "",
-    ),
-    served(
-        "GatewayRouteHostnameIntersectionPrecedence",
-        &["hostname-of-the-route-comes-first"],
-        "",
-    ),
-    served("GatewayBackendClientCertificate", &["a-certificate-for-backends", "e2e/gateway_api"], ""),
-    other(
         "GatewayFrontendClientCertificateValidation",
-        true,
-        State::Refused,
-        &["restrictions-by-name-label-and-service"],
-        "Hosts are served on loopback only, and say so.",
+        &["clients-that-are-let-in", "e2e/gateway_tls"],
+        "A host that lets in no client without a certificate is live once it asks for one: the probe has none.",
     ),
-    other(
+    served(
         "GatewayFrontendClientCertificateValidationInsecureFallback",
-        true,
-        State::Refused,
-        &["restrictions-by-name-label-and-service"],
-        "As above.",
+        &["clients-that-are-let-in", "e2e/gateway_tls"],
+        "",
     ),
-    other("ListenerSet", true, State::Missing, &[], "PTL-0004 says so."),
+    served(
+        "ListenerSet",
+        &["listener-sets", "a-restricted-listener-set", "e2e/gateway_tls"],
+        "Names of its listeners are not published (`--gateway-listener-sets` of external-dns is not followed), and a ListenerSet that is removed \
+         is not served on until its records are gone.",
+    ),
     other(
         "GatewayStaticAddresses",
         true,
@@ -101,22 +98,34 @@ const GATEWAY: &[Feature] = &[
         &["static-addresses"],
         "A type that is not known is refused; the address is that of the state (PTL-0216).",
     ),
-    other("GatewayAddressEmpty", true, State::Partly, &["static-addresses"], "As above."),
+    served("GatewayAddressEmpty", &["gateways-that-ask-for-what-is-not-known"], ""),
     other(
         "GatewayInfrastructure",
         true,
-        State::Missing,
-        &[],
-        "On one machine nothing is made that could have labels.",
+        State::Partly,
+        &["gateways-that-ask-for-what-is-not-known"],
+        "Parameters that are not known are refused; on one machine nothing is made that could have labels.",
     ),
-    other("GatewayListenerFilters", true, State::Missing, &[], "Experimental, without a conformance test."),
-    other("GatewayAddressRoutability", true, State::Missing, &[], "Experimental, without a conformance test."),
+    other(
+        "GatewayListenerFilters",
+        true,
+        State::Refused,
+        &["gateways-that-ask-for-what-is-not-known"],
+        "Experimental, without a conformance test: the listener is not accepted (PTL-0251).",
+    ),
+    other(
+        "GatewayAddressRoutability",
+        true,
+        State::Refused,
+        &["gateways-that-ask-for-what-is-not-known"],
+        "Experimental, without a conformance test: the Gateway is not accepted (PTL-0215).",
+    ),
     other(
         "GatewayAddressRoutabilityCluster",
         true,
-        State::Missing,
-        &[],
-        "Experimental, without a conformance test.",
+        State::Refused,
+        &["gateways-that-ask-for-what-is-not-known"],
+        "As above.",
     ),
     other("ClusterTrustBundle", true, State::Refused, &[], "A policy that refers to one is closed."),
 ];
@@ -129,36 +138,48 @@ const HTTP: &[Feature] = &[
     served("HTTPRouteParentRefPort", &["parent-by-section-and-port"], ""),
     served("HTTPRouteDestinationPortMatching", &["parent-by-section-and-port"], ""),
     served("HTTPRouteResponseHeaderModification", &["refused-header-changes", "e2e/backends"], ""),
-    served("HTTPRouteBackendRequestHeaderModification", &["filters-of-one-backend", "e2e/gateway_api"], ""),
+    served(
+        "HTTPRouteBackendRequestHeaderModification",
+        &["filters-of-one-backend", "e2e/gateway_traffic"],
+        "",
+    ),
     served("HTTPRouteSchemeRedirect", &["redirect-and-rewrite"], ""),
-    served("HTTPRoutePortRedirect", &["refused-redirects-and-rewrites"], "A port that was moved is named as moved."),
+    served(
+        "HTTPRoutePortRedirect",
+        &["refused-redirects-and-rewrites"],
+        "A port that was moved is named as moved.",
+    ),
     served("HTTPRoutePathRedirect", &["redirect-and-rewrite"], ""),
     served("HTTPRoute303RedirectStatusCode", &["refused-redirects-and-rewrites"], ""),
     served("HTTPRoute307RedirectStatusCode", &["refused-redirects-and-rewrites"], ""),
     served("HTTPRoute308RedirectStatusCode", &["refused-redirects-and-rewrites"], ""),
     served("HTTPRouteHostRewrite", &["redirect-and-rewrite"], ""),
     served("HTTPRoutePathRewrite", &["redirect-and-rewrite"], ""),
-    served("HTTPRouteBackendURLRewrite", &["filters-of-one-backend", "e2e/gateway_api"], ""),
+    served("HTTPRouteBackendURLRewrite", &["filters-of-one-backend", "e2e/gateway_traffic"], ""),
     served("HTTPRouteRequestMirror", &["filters-of-one-backend"], ""),
     served("HTTPRouteRequestMultipleMirrors", &["filters-of-one-backend"], ""),
     served("HTTPRouteRequestPercentageMirror", &["filters-of-one-backend"], ""),
     served(
         "HTTPRouteCORS",
-        &["cors", "refused-cors-retries-and-sessions", "e2e/gateway_api"],
+        &["cors", "refused-cors-retries-and-sessions", "e2e/gateway_traffic"],
         "Redirects and errors of the edge itself carry no headers of it. Where `allowHeaders` is `*` and a preflight request asks for \
          none, `access-control-allow-headers` is there and empty.",
     ),
     served("HTTPRouteRequestTimeout", &["retries", "e2e/backends"], ""),
     served("HTTPRouteBackendTimeout", &["retries", "e2e/backends"], ""),
-    served("HTTPRouteRetryCodes", &["retries", "e2e/gateway_api"], "Bodies above 32 KiB are not sent again."),
-    served("HTTPRouteRetryConnectionError", &["retries", "e2e/gateway_api"], ""),
+    served(
+        "HTTPRouteRetryCodes",
+        &["retries", "e2e/gateway_traffic"],
+        "Bodies above 32 KiB are not sent again.",
+    ),
+    served("HTTPRouteRetryConnectionError", &["retries", "e2e/gateway_traffic"], ""),
     served("HTTPRouteBackendProtocolH2C", &["backend-protocols"], ""),
     served("HTTPRouteBackendProtocolWebSocket", &["backend-protocols"], ""),
     other(
         "rules[].sessionPersistence",
         false,
         State::Served,
-        &["session-persistence", "e2e/gateway_api"],
+        &["session-persistence", "e2e/gateway_traffic"],
         "Experimental. Among several backends the choice by weight is made anew for each request: a session stays with its endpoint \
          where the rule has one backend.",
     ),
@@ -176,16 +197,22 @@ const GRPC: &[Feature] = &[
     served("GRPCRoute", &["grpc-methods", "backends-of-a-grpc-route-that-do-not-resolve"], ""),
     served("GRPCRouteNamedRouteRule", &["grpc-methods"], "Names of rules are taken and change nothing."),
     served("GRPCRouteRequestHeaderModifier", &["grpc-methods"], ""),
-    other("rules[].sessionPersistence", false, State::Served, &["session-persistence"], "Experimental; as of HTTPRoutes."),
+    other(
+        "rules[].sessionPersistence",
+        false,
+        State::Served,
+        &["session-persistence"],
+        "Experimental; as of HTTPRoutes.",
+    ),
 ];
 
 const BACKEND_TLS: &[Feature] = &[
     served(
         "BackendTLSPolicy",
-        &["tls-to-backends", "tls-to-backends-that-cannot-be-had", "e2e/gateway_api"],
+        &["tls-to-backends", "tls-to-backends-that-cannot-be-had", "e2e/gateway_tls"],
         "Endpoints that are not loopback are answered for by the echo backend in clear, unless `up` is given `--real-backends`.",
     ),
-    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_api"], ""),
+    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_tls"], ""),
     other(
         "options",
         false,
@@ -206,8 +233,10 @@ const LAYER_4: &[Feature] = &[
 /// Names of the features that are served, sorted: the official suite takes this list as a promise.
 pub fn names() -> Vec<&'static str> {
     let all = KINDS.iter().flat_map(|(_, features)| *features);
-    let mut names: Vec<&str> =
-        all.filter(|feature| feature.named && feature.state == State::Served).map(|feature| feature.name).collect();
+    let mut names: Vec<&str> = all
+        .filter(|feature| feature.named && feature.state == State::Served)
+        .map(|feature| feature.name)
+        .collect();
     names.sort_unstable();
     names
 }

@@ -50,7 +50,8 @@ fn one(
     CaReference { kind, name }: &CaReference,
 ) -> Result<String, (Fault, String)> {
     if !kind.group.is_empty() || !matches!(&*kind.kind, "ConfigMap" | "Secret") {
-        let message = format!("{kind} {} is no ConfigMap or Secret: authorities are read from these", name.name);
+        let message =
+            format!("{kind} {} is no ConfigMap or Secret: authorities are read from these", name.name);
         return Err((Fault::Kind, message));
     }
     let shown = format!("{} {name}", kind.kind);

@@ -24,7 +24,8 @@ pub(super) fn of_service(cx: &mut Cx<'_>, service: &NamespacedName) -> Vec<Arc<B
 
 /// Whether a policy targets a port: by its name, or as one of its Service. By name comes first.
 fn concern(policy: &BackendTlsPolicy, service: &NamespacedName, port: &Name) -> Option<Concern> {
-    let here = policy.targets.iter().filter(|target| target.kind.is("", "Service") && target.name == *service);
+    let here =
+        policy.targets.iter().filter(|target| target.kind.is("", "Service") && target.name == *service);
     let one = |section: &Option<Name>| match section {
         Some(section) => (section == port).then_some(Concern::Port),
         None => Some(Concern::Service),
@@ -47,7 +48,8 @@ pub(super) fn of_port(
 ) -> Option<Arc<BackendTlsPolicy>> {
     let all = of_service(cx, service).into_iter();
     let all = all.filter_map(|policy| Some((concern(&policy, service, &port.name)?, policy)));
-    all.min_by_key(|(concern, policy)| (*concern, policy.created, policy.key.clone())).map(|(_, policy)| policy)
+    all.min_by_key(|(concern, policy)| (*concern, policy.created, policy.key.clone()))
+        .map(|(_, policy)| policy)
 }
 
 /// The older policy with the same target, which counts in the place of this one.
@@ -78,9 +80,7 @@ pub(super) fn backend_trusts(cx: &mut Cx<'_>, policy: &Arc<BackendTlsPolicy>) {
         }
         (None, Err((reason, message)), _) => refused(reason, message),
         (None, Ok(_), Err((_, message))) => refused("Invalid", message),
-        (None, Ok(_), Ok(_)) => {
-            Condition::new("Accepted", true, "Accepted", "BackendTLSPolicy is accepted")
-        }
+        (None, Ok(_), Ok(_)) => Condition::new("Accepted", true, "Accepted", "BackendTLSPolicy is accepted"),
     };
     let resolved = match trusted.wrong {
         None => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),

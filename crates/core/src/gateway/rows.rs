@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub use super::age::Age;
 
 use portolan_model::{
-    Condition, GatewayKey, Instant, Name, NamespacedName, Redacted, RouteKey,
-    input::{Filter, PathMatch, RouteMatch, SubjectName, Traffic},
+    Condition, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Redacted, RouteKey,
+    input::{Filter, Listener, PathMatch, RouteMatch, SubjectName, Traffic},
     row,
 };
 
@@ -185,9 +185,72 @@ pub enum WireType {
 pub struct ListenerKey {
     /// The Gateway.
     pub gateway: GatewayKey,
-    /// Listener name.
+    /// Listener name; of one that a ListenerSet brings with namespace and name of that before it.
     pub name: Name,
 }
+
+/// Whether a ListenerSet brings its listeners to its Gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSetState {
+    /// The ListenerSet.
+    pub key: NamespacedName,
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// When the set was made: the older one comes first.
+    pub created: Instant,
+    /// Reason and message of the condition `Accepted` where it does not.
+    pub attached: Result<(), (Name, String)>,
+}
+row!(ListenerSetState, NamespacedName, "listener_set_states");
+
+/// The listeners of a Gateway and of the ListenerSets that are attached to it, in order of precedence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedListeners {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// Its own come first.
+    pub all: Vec<Merged>,
+}
+row!(MergedListeners, GatewayKey, "merged_listeners");
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Name among all.
+    pub name: Name,
+    /// The ListenerSet that brings it.
+    pub set: Option<NamespacedName>,
+    /// Position in the object that it is written in.
+    pub at: usize,
+    /// As written.
+    pub listener: Listener,
+}
+
+/// Which clients are let in at a port of a Gateway where TLS ends; no row where all are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTrust {
+    /// Gateway, and the port if it has a say of its own.
+    pub key: (GatewayKey, Option<u16>),
+    /// SDS secret with the authorities whose clients are let in; `None` if there is none that can be used.
+    pub authorities: Option<Name>,
+    /// Clients without a certificate, or with one that is not believed, are let in too.
+    pub optional: bool,
+    /// Reason of the specification and message, if some references do not resolve.
+    pub wrong: Option<(Name, String)>,
+}
+row!(ClientTrust, (GatewayKey, Option<u16>), "client_trusts");
+
+/// Wire: authorities whose clients are let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedCa {
+    /// Resource name.
+    pub key: Name,
+    /// PEM.
+    pub pem: Name,
+    /// Clients that they do not vouch for are let in too.
+    pub optional: bool,
+}
+row!(TrustedCa, Name, "trusted_cas");
 
 impl fmt::Display for ListenerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,8 +279,40 @@ pub struct GatewayListener {
     pub kinds: Vec<portolan_model::RouteKind>,
     /// It was removed and is served until its DNS records are gone ([`crate::dns::drain`]).
     pub leaving: bool,
+    /// The ListenerSet that brings it.
+    pub set: Option<NamespacedName>,
+    /// Which clients are let in; `None` lets all in.
+    pub clients: Option<Clients>,
 }
 row!(GatewayListener, ListenerKey, "gateway_listeners");
+
+impl GatewayListener {
+    /// Its name in the object that it is written in.
+    pub fn section(&self) -> &str {
+        match self.set {
+            Some(_) => self.key.name.rsplit('/').next().unwrap_or_default(),
+            None => &self.key.name,
+        }
+    }
+
+    /// The object that it is written in.
+    pub fn object(&self) -> ObjectKey {
+        let (kind, name) = match &self.set {
+            Some(set) => ("ListenerSet", set),
+            None => ("Gateway", &self.key.gateway),
+        };
+        ObjectKey { kind: Kind::new(super::GROUP, kind), name: name.clone() }
+    }
+}
+
+/// Which clients a listener lets in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Clients {
+    /// SDS secret with the authorities.
+    pub authorities: Name,
+    /// Others are let in too.
+    pub optional: bool,
+}
 
 /// Whether a Gateway is ours to serve. Narrow: every route that names the Gateway reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,6 +342,8 @@ pub struct ListenerState {
     pub conflicted: bool,
     /// `allowedRoutes.kinds` that a listener of this protocol cannot take.
     pub wrong_kinds: Vec<Name>,
+    /// Reason and message of references to authorities of clients that do not resolve.
+    pub clients: Option<(Name, String)>,
 }
 row!(ListenerState, ListenerKey, "listener_states");
 
@@ -321,10 +418,14 @@ pub struct Offer {
     pub key: (RouteKey, usize),
     /// Age of the route.
     pub age: Age,
+    /// The Gateway; of a ListenerSet its own.
+    pub gateway: GatewayKey,
     /// `controllerName` of the Gateway's class if it is one of ours.
     pub controller: Option<Name>,
     /// Listeners that would take it, or why none does.
     pub outcome: Result<Taken, Refused>,
+    /// Listeners that would take it and are not accepted themselves: their `attachedRoutes` count it too.
+    pub unserved: Vec<ListenerKey>,
 }
 row!(Offer, (RouteKey, usize), "offers");
 
@@ -423,7 +524,7 @@ pub struct Attachment {
     pub gateway: GatewayKey,
     /// Listeners that took it.
     pub taken: Taken,
-    /// Listeners whose `attachedRoutes` this adds one to: accepted, and not yet counted by an earlier parentRef.
+    /// Listeners whose `attachedRoutes` this adds one to: the route is accepted, and not yet counted by an earlier parentRef.
     pub counted: Vec<ListenerKey>,
 }
 row!(Attachment, (RouteKey, usize), "attachments");
@@ -604,11 +705,7 @@ impl WireListener {
     /// The resources that it consists of: the listener, and the certificates of its chains.
     pub fn resources(&self) -> impl Iterator<Item = WireKey> {
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
-        let secrets = self
-            .chains
-            .iter()
-            .filter(|chain| !chain.refuses())
-            .flat_map(|chain| chain.secrets.iter().flatten());
+        let secrets = self.chains.iter().filter(|chain| !chain.refuses()).flat_map(FilterChain::named);
         let chains = secrets.map(move |name| key(WireType::Secret, name));
         std::iter::once(key(WireType::Listener, &self.name)).chain(chains)
     }
@@ -622,11 +719,19 @@ pub struct FilterChain {
     /// SDS secrets, where TLS ends here; no secret refuses every handshake ([`FilterChain::refuses`]). `None` for plain
     /// HTTP.
     pub secrets: Option<Vec<Name>>,
+    /// Which clients are let in, where TLS ends here.
+    pub clients: Option<Clients>,
     /// Route configuration; of a chain that refuses every handshake only its name.
     pub routes: Name,
 }
 
 impl FilterChain {
+    /// SDS secrets that it names.
+    pub fn named(&self) -> impl Iterator<Item = &Name> {
+        let authorities = self.clients.iter().map(|clients| &clients.authorities);
+        self.secrets.iter().flatten().chain(authorities.filter(|_| !self.refuses()))
+    }
+
     /// Whether it keeps its names from other chains and serves nothing: its listener has no certificate to show.
     pub fn refuses(&self) -> bool {
         self.secrets.as_ref().is_some_and(Vec::is_empty)

@@ -18,7 +18,7 @@ use super::{
     GROUP, judge,
     rows::{
         Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
-        HostRuleKey, RouteEntry, Unenforced, Unresolved, WeightedCluster,
+        HostRuleKey, ListenerSetState, RouteEntry, Unenforced, Unresolved, WeightedCluster,
     },
 };
 use crate::{Cx, problem};
@@ -26,8 +26,12 @@ use crate::{Cx, problem};
 /// Whether every parent is a Gateway of another controller: what becomes of the route is that one's to say.
 fn is_of_others(cx: &mut Cx<'_>, route: &Route) -> bool {
     let mut theirs = route.parents.iter().map(|parent| {
-        let gateway =
-            parent.kind.is(GROUP, "Gateway").then(|| cx.get::<GatewayOwner>(&parent.name)).flatten();
+        let gateway = if parent.kind.is(GROUP, "ListenerSet") {
+            cx.get::<ListenerSetState>(&parent.name).map(|state| state.gateway.clone())
+        } else {
+            parent.kind.is(GROUP, "Gateway").then(|| parent.name.clone())
+        };
+        let gateway = gateway.and_then(|gateway| cx.get::<GatewayOwner>(&gateway));
         gateway.is_some_and(|owner| owner.controller.is_some() && owner.ours().is_none())
     });
     !route.parents.is_empty() && theirs.all(|theirs| theirs)

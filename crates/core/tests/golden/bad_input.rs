@@ -65,6 +65,8 @@ impl Base {
             (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
+                // One of labels that cannot be read restricts all that it may mean.
+                || (key.0 == EntryPoint::NAME && run.engine.get::<Restriction>(object).is_some_and(|row| !row.selectors.is_empty()))
                 || self.backends.iter().any(|backend| key.1.contains(backend))
                 // A host says of every object that asks for it what is broken there, and stays as it is.
                 || (key.0 == EntryPoint::NAME && rows.get(key).is_some_and(|row| row.contains(&format!("{object}: "))))
@@ -144,7 +146,8 @@ fn one_broken_object_changes_no_other_hosts_rows() {
             let services = services(&run, &object.key);
             let asks = |route: &RouteKey| {
                 let reaches = |route: &Arc<Route>| reaches(route, &services);
-                route.object() == object.key || run.engine.get::<Route>(route).is_some_and(|route| reaches(&route))
+                route.object() == object.key
+                    || run.engine.get::<Route>(route).is_some_and(|route| reaches(&route))
             };
             let claims = run.engine.rows::<HostClaim>().filter(|claim| asks(&claim.key.route));
             let backends = services.iter().map(|service| format!("svc/{service}/")).collect();

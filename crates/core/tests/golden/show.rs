@@ -11,7 +11,7 @@ use portolan_core::{
     },
     gateway::{
         backends::place,
-        rows::{Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
+        rows::{Clients, Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
     },
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
@@ -240,7 +240,18 @@ fn chains(engine: &Engine<World>) -> Groups {
         match &chain.secrets {
             None => format!("{names}: {}", chain.routes),
             Some(_) if chain.refuses() => format!("{names}: refuses handshakes, as {}", chain.routes),
-            Some(secrets) => format!("{names}: {} with {}", chain.routes, join(secrets)),
+            Some(secrets) => {
+                let clients = match &chain.clients {
+                    None => String::new(),
+                    Some(Clients { authorities, optional: false }) => {
+                        format!(", clients of {authorities} only")
+                    }
+                    Some(Clients { authorities, optional: true }) => {
+                        format!(", clients of {authorities} or others")
+                    }
+                };
+                format!("{names}: {} with {}{clients}", chain.routes, join(secrets))
+            }
         }
     };
     let listeners = engine.rows::<WireListener>();

@@ -7,9 +7,7 @@ use envoy_types::{
                 cluster::v3::{
                     CircuitBreakers, Cluster as EnvoyCluster,
                     circuit_breakers::Thresholds,
-                    cluster::{
-                        ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch,
-                    },
+                    cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch},
                 },
                 core::v3::{
                     DataSource, Http2ProtocolOptions, Metadata, TransportSocket, data_source,
@@ -112,8 +110,7 @@ pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
         filter_metadata: [("envoy.transport_socket_match".to_owned(), mark())].into(),
         ..Default::default()
     };
-    let echo =
-        echo.map(|path| LbEndpoint { metadata: row.tls.then(marked), ..point(super::pipe(path)) });
+    let echo = echo.map(|path| LbEndpoint { metadata: row.tls.then(marked), ..point(super::pipe(path)) });
     ClusterLoadAssignment {
         cluster_name: row.key.to_string(),
         endpoints: vec![LocalityLbEndpoints {
@@ -145,8 +142,10 @@ fn upstream_tls(row: &BackendTls, http2: bool) -> UpstreamTlsContext {
             SubjectName::Dns(name) => (SanType::Dns, name),
             SubjectName::Uri(uri) => (SanType::Uri, uri),
         };
-        let matcher =
-            StringMatcher { match_pattern: Some(MatchPattern::Exact(text.to_string())), ..Default::default() };
+        let matcher = StringMatcher {
+            match_pattern: Some(MatchPattern::Exact(text.to_string())),
+            ..Default::default()
+        };
         SubjectAltNameMatcher { san_type: kind as i32, matcher: Some(matcher), ..Default::default() }
     };
     let validation = CertificateValidationContext {

@@ -12,10 +12,7 @@ use std::{
 
 use envoy_types::{
     pb::{
-        envoy::{
-            config::route::v3::RouteList,
-            r#type::matcher::v3::HttpRequestHeaderMatchInput,
-        },
+        envoy::{config::route::v3::RouteList, r#type::matcher::v3::HttpRequestHeaderMatchInput},
         google::protobuf::Any,
         xds::{
             core::v3::TypedExtensionConfig,

@@ -72,11 +72,8 @@ pub(super) fn routes(host: &str, entry: &RouteEntry) -> Vec<Encoded> {
 
 /// The preflight requests for what a match by method takes. Other headers than these a browser does not send with them.
 fn preflight(r#match: &RouteMatch, method: &Name) -> RouteMatch {
-    let asked = ValueMatch {
-        name: "access-control-request-method".into(),
-        value: method.clone(),
-        regex: false,
-    };
+    let asked =
+        ValueMatch { name: "access-control-request-method".into(), value: method.clone(), regex: false };
     RouteMatch { method: Some("OPTIONS".into()), headers: vec![asked], ..r#match.clone() }
 }
 
@@ -178,8 +175,8 @@ impl Share<'_> {
         }) {
             return Action::Redirect(paths::redirect_action(host, entry, redirect));
         }
-        let total: u64 = entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>()
-            + u64::from(entry.invalid_weight);
+        let total: u64 =
+            entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
         let cluster = match self.to {
             To::All if total > 0 => cluster_specifier(entry),
             To::One(cluster) => ClusterSpecifier::Cluster(cluster.cluster.to_string()),
@@ -351,7 +348,8 @@ mod tests {
         assert_eq!(idle_timeout(&traffic(2, None)), Some(HOUR));
         assert_eq!(timeout(&traffic(0, Some(5000))), Some(1000));
         let retry = Retry { codes: vec![500], attempts: 2, backoff: None };
-        let made = policies::retry(&retry, Some(1000)).map(|policy| (policy.retry_on, policy.per_try_timeout));
+        let made =
+            policies::retry(&retry, Some(1000)).map(|policy| (policy.retry_on, policy.per_try_timeout));
         let on = "connect-failure,refused-stream,reset-before-request,retriable-status-codes".to_owned();
         assert_eq!(made, Some((on, Some(millis(1000)))));
         assert_eq!(policies::retry(&Retry { attempts: 0, ..retry }, None), None);

@@ -13,9 +13,7 @@ use envoy_types::pb::envoy::{
     extensions::{
         access_loggers::filters::cel::v3::ExpressionFilter,
         filters::{
-            http::{
-                cors::v3::CorsPolicy, router::v3::Router, stateful_session::v3::StatefulSessionPerRoute,
-            },
+            http::{cors::v3::CorsPolicy, router::v3::Router, stateful_session::v3::StatefulSessionPerRoute},
             listener::tls_inspector::v3::TlsInspector,
             network::{
                 direct_response::v3::Config as DirectResponse,
@@ -24,9 +22,7 @@ use envoy_types::pb::envoy::{
         },
         http::{
             early_header_mutation::header_mutation::v3::HeaderMutation,
-            stateful_session::{
-                cookie::v3::CookieBasedSessionState, header::v3::HeaderBasedSessionState,
-            },
+            stateful_session::{cookie::v3::CookieBasedSessionState, header::v3::HeaderBasedSessionState},
         },
         retry::host::previous_hosts::v3::PreviousHostsPredicate,
         transport_sockets::{

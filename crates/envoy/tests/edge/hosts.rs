@@ -40,7 +40,12 @@ pub fn listener(port: u16) -> WireListener {
         name: TABLE.into(),
         address: "127.0.0.1".into(),
         port,
-        chains: vec![FilterChain { server_names: vec![], secrets: None, routes: TABLE.into() }],
+        chains: vec![FilterChain {
+            server_names: vec![],
+            secrets: None,
+            clients: None,
+            routes: TABLE.into(),
+        }],
     }
 }
 

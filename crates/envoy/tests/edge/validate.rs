@@ -32,9 +32,7 @@ fn everything() -> VirtualHost {
         Filter::ResponseHeaders(change),
         Filter::Rewrite { hostname: Some("other.test".into()), path: Some(PathChange::Prefix("/b".into())) },
     ];
-    rule.clusters = ["one", "two"]
-        .map(|name| WeightedCluster::new(name.into(), 3))
-        .to_vec();
+    rule.clusters = ["one", "two"].map(|name| WeightedCluster::new(name.into(), 3)).to_vec();
     rule.invalid_weight = 1;
     rule.mirrors = vec![("one".into(), 250_000)];
     let traffic = Traffic { request_timeout: Some(1_500), ..Default::default() };
@@ -81,6 +79,7 @@ fn listeners_that_take_all_from_the_control_plane_are_loaded() {
         .map(|name| FilterChain {
             server_names: vec![name.into()],
             secrets: Some(vec![format!("secret/ns/{name}").into()]),
+            clients: None,
             routes: format!("gw/ns/front/443/{name}").into(),
         })
         .to_vec();

@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
-use super::filter::{Filter, Traffic};
+use super::{
+    CaReference,
+    filter::{Filter, Traffic},
+};
 use crate::{GatewayKey, Instant, Kind, LabelSelector, Name, NamespacedName, ObjectKey, RouteKey, row};
 
 /// A Namespace: selectors look at its labels.
@@ -41,8 +44,14 @@ pub struct Gateway {
     pub class: Name,
     /// `spec.listeners`, in the order written.
     pub listeners: Vec<Listener>,
-    /// `spec.addresses`: type and value.
-    pub addresses: Vec<(Name, Name)>,
+    /// `spec.addresses`.
+    pub addresses: Vec<SpecAddress>,
+    /// Group and kind of `spec.infrastructure.parametersRef`.
+    pub parameters: Option<Kind>,
+    /// `spec.allowedListeners`: namespaces whose ListenerSets may attach.
+    pub sets: AllowedNamespaces,
+    /// `spec.tls.frontend`: which clients are let in where TLS ends.
+    pub frontend: Frontend,
     /// `spec.tls.backend.clientCertificateRef`: shown to backends that are spoken to by TLS.
     pub client_certificate: Option<SecretReference>,
     /// `metadata.labels`: external-dns' `--gateway-label-filter` looks at them.
@@ -51,6 +60,61 @@ pub struct Gateway {
     pub annotations: BTreeMap<Name, String>,
 }
 row!(Gateway, GatewayKey, "gateways");
+
+/// A `ListenerSet`: listeners of a Gateway that others write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSet {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`: of two listeners in each other's way that of the older set is served.
+    pub created: Instant,
+    /// `spec.parentRef`, namespace filled in.
+    pub parent: ParentRef,
+    /// `spec.listeners`, in the order written.
+    pub listeners: Vec<Listener>,
+}
+row!(ListenerSet, NamespacedName, "listener_sets");
+
+/// `spec.tls.frontend` of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontend {
+    /// `default.validation`.
+    pub default: Option<ClientValidation>,
+    /// `perPort[]`: what counts at a port in the place of that; without one every client is let in.
+    pub ports: Vec<(u16, Option<ClientValidation>)>,
+}
+
+impl Frontend {
+    /// What counts at a port, and the port if it has a say of its own.
+    pub fn at(&self, port: u16) -> (Option<u16>, Option<&ClientValidation>) {
+        match self.ports.iter().find(|(own, _)| *own == port) {
+            Some((own, validation)) => (Some(*own), validation.as_ref()),
+            None => (None, self.default.as_ref()),
+        }
+    }
+}
+
+/// `validation` of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientValidation {
+    /// `caCertificateRefs`.
+    pub authorities: Vec<CaReference>,
+    /// `mode: AllowInsecureFallback`: clients without a certificate, or with one that is not believed, are let in too.
+    pub optional: bool,
+}
+
+/// `spec.addresses[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecAddress {
+    /// Type.
+    pub kind: Name,
+    /// Value; empty asks for any.
+    pub value: Name,
+    /// From where it is to be reached; empty is the usual.
+    pub routability: Name,
+}
 
 /// A reference to a Secret, or to something else.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -78,6 +142,8 @@ pub struct Listener {
     pub from: AllowedNamespaces,
     /// `allowedRoutes.kinds`; empty means those of the protocol.
     pub kinds: Vec<Kind>,
+    /// Types of `filters.requests`, which look at requests before they are routed.
+    pub filters: Vec<Name>,
 }
 
 /// `listeners[].protocol`.

@@ -7,7 +7,7 @@ mod tls;
 mod traffic;
 
 use filters::filters;
-use listeners::listener;
+use listeners::{listener, namespaces};
 use matches::{grpc_match, http_match};
 pub(super) use tls::backend_tls;
 
@@ -15,8 +15,9 @@ use super::node::{Node, Root};
 use crate::{
     Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
-        BackendRef, BackendTarget, Gateway, GatewayClass, LabelExpression, LabelOperator, LeftOut, Namespace,
-        ParentRef, PathMatch, ReferenceGrant, Route, RouteMatch, RouteRule, SecretReference,
+        BackendRef, BackendTarget, Gateway, GatewayClass, LabelExpression, LabelOperator, LeftOut,
+        ListenerSet, Namespace, ParentRef, PathMatch, ReferenceGrant, Route, RouteMatch, RouteRule,
+        SecretReference, SpecAddress,
     },
 };
 
@@ -52,11 +53,33 @@ pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
             .get("addresses")
             .items()
             .iter()
-            .map(|node| (node.get("type").name_or("IPAddress"), node.get("value").name()))
+            .map(|node| SpecAddress {
+                kind: node.get("type").name_or("IPAddress"),
+                value: node.get("value").name(),
+                routability: node.get("routability").name(),
+            })
             .collect(),
-        client_certificate: client_certificate(&spec.get("tls").get("backend"), &root.object.key.name.namespace),
+        parameters: parameters(&spec.get("infrastructure").get("parametersRef")),
+        sets: namespaces(root, &spec.get("allowedListeners").get("namespaces"), "None"),
+        frontend: tls::frontend(&spec.get("tls").get("frontend"), &root.object.key.name.namespace),
+        client_certificate: client_certificate(
+            &spec.get("tls").get("backend"),
+            &root.object.key.name.namespace,
+        ),
         labels: root.labels(),
         annotations: root.annotations(),
+    }
+}
+
+pub(super) fn listener_set(root: &mut Root<'_>) -> ListenerSet {
+    let spec = root.spec();
+    let key = root.object.key.name.clone();
+    ListenerSet {
+        generation: root.object.generation(),
+        created: root.object.created(),
+        parent: reference(&spec.get("parentRef"), &key.namespace),
+        listeners: spec.get("listeners").items().iter().filter_map(|node| listener(root, node)).collect(),
+        key,
     }
 }
 
@@ -67,6 +90,10 @@ fn defaults(root: &mut Root<'_>, node: &Node<'_>) {
         let message = "no Gateway is a default one here: the field has no effect".to_owned();
         root.problem(205, Severity::Warning, &node.path, message, hint);
     }
+}
+
+fn parameters(node: &Node<'_>) -> Option<Kind> {
+    node.present().then(|| Kind::new(node.get("group").name(), node.get("kind").name()))
 }
 
 /// `tls.backend.clientCertificateRef`.

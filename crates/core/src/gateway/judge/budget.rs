@@ -81,7 +81,8 @@ pub(super) fn filters(rule: &RouteRule, over: &OverBudget) -> Option<Wrong> {
 /// What the wildcards among the origins of a rule cost.
 fn of_filters(rule: &RouteRule) -> u64 {
     let filters = rule.filters.iter().chain(rule.backends.iter().flat_map(|backend| &backend.filters));
-    let wildcards = filters.map(|filter| if let Filter::Cors(one) = filter { cors::expressions(one) } else { 0 });
+    let wildcards =
+        filters.map(|filter| if let Filter::Cors(one) = filter { cors::expressions(one) } else { 0 });
     wildcards.sum::<usize>() as u64 * (EACH + ORIGIN)
 }
 

@@ -6,8 +6,9 @@ use portolan_model::{
 };
 
 use super::{
-    Wrong, cors, headers, traffic,
+    Wrong, cors, headers,
     text::{HEADER_BYTES, breaks, shown},
+    traffic,
 };
 
 /// What of a rule cannot be expressed, one finding a filter or field.
@@ -57,7 +58,8 @@ fn twice(filters: &[Filter], field: &str) -> Vec<Wrong> {
         ("RequestRedirect", more(|f| matches!(f, Filter::Redirect(_)))),
         ("CORS", more(|f| matches!(f, Filter::Cors(_)))),
     ];
-    let wrong = |name: &str| Wrong::new(field, format!("{name} stands twice in one list"), "keep one of them");
+    let wrong =
+        |name: &str| Wrong::new(field, format!("{name} stands twice in one list"), "keep one of them");
     all.into_iter().filter(|(_, repeated)| *repeated).map(|(name, _)| wrong(name)).collect()
 }
 

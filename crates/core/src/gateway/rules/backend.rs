@@ -67,9 +67,10 @@ pub(super) fn tls_uses(cx: &mut Cx<'_>, route: &Route) {
     };
     let mut services: Vec<NamespacedName> = Vec::new();
     for rule in &route.rules {
-        let backends = rule.backends.iter().flat_map(|backend| {
-            std::iter::once(backend.target.clone()).chain(mirrored(&backend.filters))
-        });
+        let backends = rule
+            .backends
+            .iter()
+            .flat_map(|backend| std::iter::once(backend.target.clone()).chain(mirrored(&backend.filters)));
         let all = backends.chain(mirrored(&rule.filters)).filter(|target| target.kind.is("", "Service"));
         services.extend(all.map(|target| target.name));
     }

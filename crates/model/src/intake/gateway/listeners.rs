@@ -51,30 +51,7 @@ pub(super) fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener>
         }
     });
     let allowed = node.get("allowedRoutes");
-    let from = match &*allowed.get("namespaces").get("from").name_or("Same") {
-        "All" => AllowedNamespaces::All,
-        "Same" => AllowedNamespaces::Same,
-        "Selector" => {
-            let node = allowed.get("namespaces").get("selector");
-            if node.present() {
-                AllowedNamespaces::Selector(selector(root, &node))
-            } else {
-                root.invalid(
-                    &node,
-                    "from Selector needs a selector; no namespace may attach",
-                    "add the selector",
-                );
-                AllowedNamespaces::None
-            }
-        }
-        "None" => AllowedNamespaces::None,
-        other => {
-            let node = allowed.get("namespaces").get("from");
-            let message = format!("from {other} is not known; no namespace may attach");
-            root.invalid(&node, message, "use All, Same, Selector or None");
-            AllowedNamespaces::None
-        }
-    };
+    let from = namespaces(root, &allowed.get("namespaces"), "Same");
     Some(Listener {
         name: node.get("name").name(),
         port,
@@ -92,6 +69,40 @@ pub(super) fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener>
             .iter()
             .map(|kind| Kind::new(kind.get("group").name_or(GATEWAY), kind.get("kind").name()))
             .collect(),
+        filters: node
+            .get("filters")
+            .get("requests")
+            .items()
+            .iter()
+            .map(|filter| filter.get("type").name())
+            .collect(),
     })
 }
 
+/// Namespaces whose objects may attach.
+pub(super) fn namespaces(root: &mut Root<'_>, node: &Node<'_>, default: &str) -> AllowedNamespaces {
+    match &*node.get("from").name_or(default) {
+        "All" => AllowedNamespaces::All,
+        "Same" => AllowedNamespaces::Same,
+        "Selector" => {
+            let node = node.get("selector");
+            if node.present() {
+                AllowedNamespaces::Selector(selector(root, &node))
+            } else {
+                root.invalid(
+                    &node,
+                    "from Selector needs a selector; no namespace may attach",
+                    "add the selector",
+                );
+                AllowedNamespaces::None
+            }
+        }
+        "None" => AllowedNamespaces::None,
+        other => {
+            let node = node.get("from");
+            let message = format!("from {other} is not known; no namespace may attach");
+            root.invalid(&node, message, "use All, Same, Selector or None");
+            AllowedNamespaces::None
+        }
+    }
+}

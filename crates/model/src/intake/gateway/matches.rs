@@ -135,4 +135,3 @@ pub(super) fn grpc_match(root: &mut Root<'_>, node: &Node<'_>) -> Result<RouteMa
     let headers = values(root, &node.get("headers"), true);
     left_out(path, wrong, None, headers, (vec![], vec![]))
 }
-

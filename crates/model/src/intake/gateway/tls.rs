@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     Kind, Name, NamespacedName,
-    input::{BackendTlsPolicy, CaReference, SubjectName},
+    input::{BackendTlsPolicy, CaReference, ClientValidation, Frontend, SubjectName},
 };
 
 /// References to certificates of authorities.
@@ -19,6 +19,24 @@ pub(super) fn authorities(node: &Node<'_>, own: &Name) -> Vec<CaReference> {
         ),
     };
     node.items().iter().map(one).collect()
+}
+
+/// `spec.tls.frontend`.
+pub(super) fn frontend(node: &Node<'_>, own: &Name) -> Frontend {
+    let validation = |node: &Node<'_>| {
+        node.present().then(|| ClientValidation {
+            authorities: authorities(&node.get("caCertificateRefs"), own),
+            optional: node.get("mode").text() == Some("AllowInsecureFallback"),
+        })
+    };
+    let ports = node.get("perPort").items();
+    Frontend {
+        default: validation(&node.get("default").get("validation")),
+        ports: ports
+            .iter()
+            .map(|entry| (entry.get("port").required_port(), validation(&entry.get("tls").get("validation"))))
+            .collect(),
+    }
 }
 
 pub(crate) fn backend_tls(root: &mut Root<'_>) -> BackendTlsPolicy {

@@ -9,12 +9,14 @@ use serde_json::{Map, Value, json};
 use super::super::{node::Reads, read};
 use crate::{Object, Origin};
 
-const KINDS: [(&str, &str, &str); 16] = [
+const KINDS: [(&str, &str, &str); 18] = [
     ("gateway.networking.k8s.io", "v1", "GatewayClass"),
     ("gateway.networking.k8s.io", "v1", "Gateway"),
     ("gateway.networking.k8s.io", "v1", "HTTPRoute"),
     ("gateway.networking.k8s.io", "v1", "GRPCRoute"),
     ("gateway.networking.k8s.io", "v1", "ReferenceGrant"),
+    ("gateway.networking.k8s.io", "v1", "ListenerSet"),
+    ("gateway.networking.k8s.io", "v1", "BackendTLSPolicy"),
     ("", "v1", "Service"),
     ("", "v1", "Endpoints"),
     ("discovery.k8s.io", "v1", "EndpointSlice"),
