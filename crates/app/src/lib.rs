@@ -20,6 +20,7 @@ mod instance;
 mod objects;
 mod out;
 mod render;
+mod roots;
 mod seal;
 mod status;
 mod tools;

@@ -40,6 +40,12 @@ mod door;
 mod findings;
 #[path = "e2e/first_hour.rs"]
 mod first_hour;
+#[path = "e2e/gateway_servers.rs"]
+mod gateway_servers;
+#[path = "e2e/gateway_tls.rs"]
+mod gateway_tls;
+#[path = "e2e/gateway_traffic.rs"]
+mod gateway_traffic;
 #[path = "e2e/health.rs"]
 mod health;
 #[path = "e2e/hostile.rs"]

@@ -4,8 +4,10 @@
 //! generation that was decided on; no row holds a time of transition, since no rule sees a clock: the store stamps it.
 //! Nothing is written to objects of other controllers.
 
+mod backend_tls;
 mod certificates;
 mod classes;
+pub mod features;
 mod gateways;
 mod issuers;
 mod listeners;
@@ -14,20 +16,21 @@ mod requests;
 mod routes;
 pub mod rows;
 mod sealed;
+mod sets;
 
 use portolan_engine::Engine;
-use portolan_model::input::Secret;
+use portolan_model::input::{Gateway, ListenerSet, Secret};
 use rows::{ListenerStatus, ObjectStatus};
 
 use crate::{
     World,
     certificates::rows::{CertificateState, IssuerState, OrderProgress, RecordWanted},
     gateway::rows::{
-        GatewayAddress, GatewayListener, GatewayOwner, InCluster, ListenerCertificate, ListenerForce,
-        ListenerState, ParentVerdict, Unresolved,
+        BackendTrust, ClientCertificate, GatewayAddress, GatewayListener, GatewayOwner, InCluster,
+        ListenerCertificate, ListenerForce, ListenerSetState, ListenerState, ParentVerdict, Unresolved,
     },
     secrets::rows::{UnsealFailure, UnsealWanted},
-    world::AttachmentsByListener,
+    world::{AttachmentsByListener, SetsByGateway, TlsUsesByPolicy},
 };
 
 pub(crate) fn register(engine: &mut Engine<World>) {
@@ -51,11 +54,27 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ListenerStatus,)>();
     engine
         .map("gateway_status", gateways::gateway_status)
-        .reads::<(GatewayOwner, GatewayAddress, ListenerStatus, ListenerState)>()
+        .reads::<(
+            GatewayOwner,
+            GatewayAddress,
+            ListenerStatus,
+            ListenerState,
+            ClientCertificate,
+            SetsByGateway,
+            ListenerSet,
+        )>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("set_status", sets::set_status)
+        .reads::<(ListenerSetState, GatewayOwner, Gateway, GatewayAddress, ListenerStatus, ListenerState)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("route_status", routes::route_status)
         .reads::<(ParentVerdict, Unresolved)>()
+        .writes::<(ObjectStatus,)>();
+    engine
+        .map("policy_status", backend_tls::policy_status)
+        .reads::<(BackendTrust, TlsUsesByPolicy)>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("sealed_status", sealed::sealed_status)

@@ -14,8 +14,11 @@
 pub(crate) mod addresses;
 mod age;
 mod attach;
+mod authorities;
+mod backend_tls;
 pub mod backends;
 mod boundaries;
+mod clients;
 pub(crate) mod conflicts;
 pub(crate) mod force;
 mod grants;
@@ -27,6 +30,7 @@ pub(crate) mod operated;
 mod restrictions;
 pub mod rows;
 mod rules;
+pub(crate) mod sets;
 mod tls;
 mod wire;
 
@@ -34,16 +38,17 @@ use portolan_engine::Engine;
 use portolan_model::{
     Name,
     input::{
-        EndpointSlice, EndpointsObject, GatewayClass, Judged, Namespace, ReferenceGrant, SealedSecret,
-        Secret, Service, SourceProblems,
+        ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
+        ReferenceGrant, SealedSecret, Secret, Service, SourceProblems,
     },
 };
 use rows::{
-    Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse, GatewayAddress,
-    GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce, HostRule, InCluster,
-    ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerState, LookInto, Offer,
-    OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret, Unenforced, Unread, Unresolved,
-    VirtualHost, WireAck, WireListener, WirePending,
+    Attachment, BackendTrust, ClientCertificate, ClientTrust, Cluster, ClusterUse, Contender,
+    DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts,
+    GatewayRestrictions, HostForce, HostRule, InCluster, ListenerCertificate, ListenerForce, ListenerHost,
+    ListenerInForce, ListenerSetState, ListenerState, LookInto, MergedListeners, Offer, OverBudget,
+    ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, TrustedCa, Unenforced, Unread,
+    Unresolved, VirtualHost, WireAck, WireListener, WirePending,
 };
 
 use crate::{
@@ -53,9 +58,9 @@ use crate::{
     secrets::rows::Mirror,
     status::rows::HostClaim,
     world::{
-        CertificatesByTarget, ContendersByListener, CutsBySecret, ExpressionsByNamespace, Finding,
-        MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector, RestrictionsByTarget,
-        RulesByHost, UsesByCluster,
+        BackendTlsByService, CertificatesByTarget, ContendersByListener, CutsBySecret,
+        ExpressionsByNamespace, Finding, MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector,
+        RestrictionsByTarget, RulesByHost, SetsByGateway, UsesByCluster,
     },
 };
 
@@ -83,8 +88,20 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(CutsBySecret, Secret, Denied)>()
         .writes::<(TlsReady, Finding)>();
     engine
+        .map("listener_sets_attached", sets::listener_sets)
+        .reads::<(Gateway, Namespace, Unseen)>()
+        .writes::<(ListenerSetState, Finding)>();
+    engine
+        .map("merged_listeners", sets::merged_listeners)
+        .reads::<(SetsByGateway, ListenerSet)>()
+        .writes::<(MergedListeners,)>();
+    engine
+        .map("client_trusts", clients::client_trusts)
+        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen)>()
+        .writes::<(ClientTrust, TrustedCa, Finding)>();
+    engine
         .map("gateway_listeners", listeners::gateway_listeners)
-        .reads::<(GatewayClass, Denied, Unseen, InCluster)>()
+        .reads::<(GatewayClass, Denied, Unseen, InCluster, MergedListeners, ClientTrust)>()
         .writes::<(GatewayListener, GatewayOwner, ListenerState, Finding)>();
     engine
         .map("listener_certificates", tls::listener_certificates)
@@ -92,6 +109,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             ReferenceGrant,
             TlsReady,
             GatewayListener,
+            MergedListeners,
             CertificatesByTarget,
             SealedSecret,
             Mirror,
@@ -101,7 +119,27 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Unread,
         )>()
         .writes::<(ListenerCertificate, LookInto, Finding)>();
-    engine.map("tls_secrets", wire::tls_secrets).reads::<(ListenerCertificate,)>().writes::<(TlsSecret,)>();
+    engine
+        .map("client_certificates", tls::client_certificates)
+        .reads::<(
+            ReferenceGrant,
+            TlsReady,
+            CertificatesByTarget,
+            SealedSecret,
+            Mirror,
+            MakersBySecret,
+            SourceProblems,
+            Unseen,
+        )>()
+        .writes::<(ClientCertificate, Finding)>();
+    engine
+        .map("backend_trusts", backend_tls::backend_trusts)
+        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen)>()
+        .writes::<(BackendTrust, Finding)>();
+    engine
+        .map("tls_secrets", wire::tls_secrets)
+        .reads::<(ListenerCertificate, ClientCertificate)>()
+        .writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
         .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, InCluster)>()
@@ -109,7 +147,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
-        .reads::<(GatewayOwner, Denied, GatewayListener, Namespace, Unseen)>()
+        .reads::<(GatewayOwner, Denied, GatewayListener, ListenerSetState, Namespace, Unseen)>()
         .writes::<(Offer,)>();
     engine
         .map("contenders", conflicts::contenders)
@@ -128,7 +166,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
-        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged)>()
+        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged, MergedListeners)>()
         .writes::<(GatewayRestrictions,)>();
     engine
         .map("unenforced", restrictions::unenforced)
@@ -150,13 +188,17 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             GatewayListener,
             GatewayOwner,
             GatewayPorts,
+            ListenerSetState,
             Service,
             ReferenceGrant,
             Unenforced,
+            BackendTlsByService,
+            BackendTrust,
+            ClientCertificate,
             Judged,
             Unseen,
         )>()
-        .writes::<(HostRule, ClusterUse, Unresolved, Finding)>();
+        .writes::<(HostRule, ClusterUse, TlsUse, Unresolved, Finding)>();
     engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
     engine
         .map("listener_hosts", boundaries::listener_hosts)

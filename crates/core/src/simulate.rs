@@ -14,7 +14,7 @@ use portolan_engine::Engine;
 use portolan_model::{
     Instant, IssuerKey, Name, NamespacedName, Object, Origin, Redacted,
     dns::Snapshot,
-    input::{ConfigMap, Gateway, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
+    input::{ConfigMap, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
     intake::intake,
 };
 
@@ -34,15 +34,15 @@ use crate::{
         rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
     },
     gateway::rows::{
-        GatewayAddress, ListenerInForce, Refusal, VirtualHost, WireAck, WireKey, WireListener, WireType,
-        virtual_host_name,
+        GatewayAddress, ListenerInForce, MergedListeners, Refusal, SystemRoots, VirtualHost, WireAck,
+        WireKey, WireListener, WireType, virtual_host_name,
     },
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, Unopened, UnsealFailure, UnsealWanted},
     },
     status::rows::{EntryPoint, Probe},
-    world::{GatewaysBySecret, IssuersBySecret, amend_config_map, amend_secret, put},
+    world::{GatewaysBySecret, IssuersBySecret, ListenerSetsBySecret, amend_config_map, amend_secret, put},
 };
 
 /// More than any chain of references needs (sealed CA, issuer, intermediate CA, certificate, mirror, listener, host, name);
@@ -52,6 +52,9 @@ const ROUNDS: usize = 32;
 /// Address that every Gateway is assumed to have; it means nothing outside of this.
 pub const ASSUMED_ADDRESS: &str = "127.0.0.1";
 
+/// Where the machine that serves is assumed to keep the authorities that it believes.
+const ASSUMED_ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 /// Length of validity that is assumed for what comes out of a SealedSecret: nobody knows it before it is opened.
 const VALID: i64 = 90 * 86_400_000;
 /// The same of a CA.
@@ -59,6 +62,7 @@ const VALID_CA: i64 = 3650 * 86_400_000;
 
 /// Steps, and assumes what effects would report, until nothing follows any more; `false` if it never came to rest.
 pub fn simulate(engine: &mut Engine<World>, now: Instant) -> bool {
+    engine.put(SystemRoots { key: Name::default(), path: ASSUMED_ROOTS.into() });
     for round in 0..ROUNDS {
         if engine.step(now.0).is_empty() && round > 0 {
             return true;
@@ -89,7 +93,9 @@ fn open(engine: &mut Engine<World>, now: Instant) {
         let data: BTreeMap<Name, Redacted> = names.map(|name| (name, Redacted::new(Vec::new()))).collect();
         let tls = data.contains_key("tls.crt").then(|| {
             let listeners = engine.find::<GatewaysBySecret>(&row.key);
+            let sets = engine.find::<ListenerSetsBySecret>(&row.key);
             let listeners = listeners.iter().flat_map(|gateway| &gateway.listeners);
+            let listeners = listeners.chain(sets.iter().flat_map(|set| &set.listeners));
             let names: BTreeSet<Name> = listeners.filter_map(|listener| listener.hostname.clone()).collect();
             let is_ca = signs(engine, &row.key);
             let until = now.plus_millis(if is_ca { VALID_CA } else { VALID });
@@ -256,12 +262,12 @@ fn mirror(engine: &mut Engine<World>) {
 
 /// Gateways have an address with the ports as written, Envoy takes everything, and hosts answer.
 fn serve(engine: &mut Engine<World>) {
-    let gateways: Vec<Arc<Gateway>> = engine.rows::<Gateway>().cloned().collect();
+    let gateways: Vec<Arc<MergedListeners>> = engine.rows::<MergedListeners>().cloned().collect();
     for gateway in gateways {
         engine.put(GatewayAddress {
             key: gateway.key.clone(),
             address: ASSUMED_ADDRESS.into(),
-            ports: gateway.listeners.iter().map(|listener| (listener.port, listener.port)).collect(),
+            ports: gateway.all.iter().map(|one| (one.listener.port, one.listener.port)).collect(),
             loopback: true,
         });
     }

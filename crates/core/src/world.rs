@@ -6,9 +6,10 @@ use portolan_engine::{Engine, Has, Index, Row, Rows, world};
 use portolan_model::{
     Code, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Problem, RouteKey, Severity,
     input::{
-        AdmissionBinding, AdmissionPolicy, Certificate, ConfigMap, EndpointSlice, EndpointsObject, Gateway,
-        GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, Namespace, ReferenceGrant, Restriction,
-        Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
+        AdmissionBinding, AdmissionPolicy, BackendTlsPolicy, Certificate, ConfigMap, EndpointSlice,
+        EndpointsObject, Gateway, GatewayClass, InputProblems, Issuer, IssuerSpec, Judged, ListenerSet,
+        Namespace, ReferenceGrant, Restriction, Route, SealedSecret, Secret, Service, SourceProblems,
+        TlsSource,
     },
     intake::{Fact, Intake},
     row,
@@ -32,11 +33,12 @@ use crate::{
     gateway::conflicts::{self, HostOfKind},
     gateway::operated::is_operated,
     gateway::rows::{
-        Attachment, Cluster, ClusterUse, Contender, DialledBackends, Endpoints, ExpressionUse,
-        GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, GatewayRestrictions, HostForce,
-        HostRule, InCluster, ListenerCertificate, ListenerForce, ListenerHost, ListenerInForce, ListenerKey,
-        ListenerState, LookInto, Offer, OverBudget, ParentVerdict, RouteConflict, TlsReady, TlsSecret,
-        Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        Attachment, BackendTrust, ClientCertificate, ClientTrust, Cluster, ClusterUse, Contender,
+        DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner,
+        GatewayPorts, GatewayRestrictions, HostForce, HostRule, InCluster, ListenerCertificate,
+        ListenerForce, ListenerHost, ListenerInForce, ListenerKey, ListenerSetState, ListenerState, LookInto,
+        MergedListeners, Offer, OverBudget, ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret,
+        TlsUse, TrustedCa, Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
     },
     gitops,
     gitops::rows::{Kept, ObjectHealth, Unseen},
@@ -44,7 +46,7 @@ use crate::{
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
         SubmittedClass, SubmittedEndpoints, SubmittedGateway, SubmittedGrant, SubmittedIssuer,
-        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSlice,
+        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSet, SubmittedSlice,
     },
     secrets,
     secrets::rows::{
@@ -123,6 +125,16 @@ index!(/** Claims by the Certificate that they ask for. */
     ShimClaimsByCertificate, ShimClaim, NamespacedName, "shim claims by certificate", |c| [c.key.0.clone()]);
 index!(/** Records by the issuance that they are of. */
     RecordsByIssuance, RecordWanted, IssuanceKey, "records by issuance", |r| [r.issuance.clone()]);
+index!(/** ListenerSets by the Gateway that they are for. */
+    SetsByGateway, ListenerSetState, GatewayKey, "listener sets by gateway", |s| [s.gateway.clone()]);
+index!(/** Policies of TLS to backends by the Service that they target. */
+    BackendTlsByService, BackendTlsPolicy, NamespacedName, "backend tls policies by service",
+    |p| p.targets.iter().filter(|t| t.kind.is("", "Service")).map(|t| t.name.clone()).collect::<Vec<_>>());
+index!(/** Uses of policies of TLS to backends by policy. */
+    TlsUsesByPolicy, TlsUse, NamespacedName, "backend tls uses by policy", |u| [u.key.0.clone()]);
+index!(/** Certificates that Gateways show to backends by the Secret. */
+    ClientCertificatesBySecret, ClientCertificate, NamespacedName, "client certificates by secret",
+    |c| c.secret.iter().cloned());
 index!(/** Every namespace, under one value. */
     AllNamespaces, Namespace, (), "all namespaces", |_n| [()]);
 index!(/** Settings of every external-dns component, under one value. */
@@ -141,6 +153,9 @@ IssuersBySecret, Issuer, NamespacedName, "issuers by secret", |i| {
 index!(/** Gateways by the Secrets that they serve. */
     GatewaysBySecret, Gateway, NamespacedName, "gateways by secret",
     |g| g.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(|t| t.certificates.clone()).collect::<Vec<_>>());
+index!(/** ListenerSets by the Secrets that they serve. */
+    ListenerSetsBySecret, ListenerSet, NamespacedName, "listener sets by secret",
+    |s| s.listeners.iter().filter_map(|l| l.tls.as_ref()).flat_map(|t| t.certificates.clone()).collect::<Vec<_>>());
 index!(/** Claims by the mirror that they are for. */
     MirrorClaimsByMirror, MirrorClaim, MirrorKey, "mirror claims by mirror", |c| [c.key.mirror.clone()]);
 
@@ -192,23 +207,24 @@ world! {
         // facts from objects
         namespaces: Namespace [AllNamespaces],
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
+        backend_tls_policies: BackendTlsPolicy [BackendTlsByService],
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
-        submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_services: SubmittedService [],
+        submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_sets: SubmittedSet [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
         submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [], unread: Unread [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], in_cluster: InCluster [], dialled: DialledBackends [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], in_cluster: InCluster [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],
         // policy: what it lets through; no other room sees the submitted rows
         compiled_policies: CompiledPolicy [], active_bindings: ActiveBinding [BindingsByResource],
         policy_cases: Case [], policy_judgements: Judgement [JudgementsByObject], denied: Denied [], cut_secrets: CutSecret [CutsBySecret],
-        gateways: Gateway [GatewaysBySecret], routes: Route [], gateway_classes: GatewayClass [],
+        gateways: Gateway [GatewaysBySecret], listener_sets: ListenerSet [ListenerSetsBySecret], routes: Route [], gateway_classes: GatewayClass [],
         grants: ReferenceGrant [GrantsByNamespace], services: Service [], slices: EndpointSlice [SlicesByService],
         endpoints_objects: EndpointsObject [], sealed_secrets: SealedSecret [], issuers: Issuer [IssuersBySecret],
         certificates: Certificate [CertificatesByTarget],
@@ -220,7 +236,7 @@ world! {
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
         issues: IssueWanted [], temporaries: TemporaryWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
         // gateway
-        tls: TlsReady [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
+        tls: TlsReady [], set_states: ListenerSetState [SetsByGateway], merged: MergedListeners [], client_trusts: ClientTrust [], trusted: TrustedCa [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],
         look_into: LookInto [], tls_secrets: TlsSecret [], wire_listeners: WireListener [],
         offers: Offer [OffersByHost, OffersBeneath], contenders: Contender [ContendersByListener], route_conflicts: RouteConflict [],
@@ -228,6 +244,7 @@ world! {
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         expression_uses: ExpressionUse [ExpressionsByNamespace], over_budget: OverBudget [],
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
+        backend_trusts: BackendTrust [], client_certificates: ClientCertificate [ClientCertificatesBySecret], tls_uses: TlsUse [TlsUsesByPolicy],
         clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
         // dns
         gates: ListenerGate [], targets: GatewayTargets [], desired_records: DesiredRecord [DesiredByName, DesiredByRoute],
@@ -307,6 +324,9 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
         }
         Some(Fact::AdmissionPolicy(row)) => rows.add(row),
         Some(Fact::AdmissionBinding(row)) => rows.add(row),
+        // What it restricts is not open because a policy denies it.
+        Some(Fact::BackendTls(row)) => rows.add(*row),
+        Some(Fact::ListenerSet(row)) => rows.add(Submitted(Arc::new(row))),
     }
     engine.replace(key, rows);
 }

@@ -6,7 +6,8 @@
 //! - `unseen` (Application that was not read, to the namespace that it brings objects into, or `any`);
 //! - `certificates` (Secret to DNS names), `nacks` (resource to Envoy's text, or its `words` with the `rules` of a virtual
 //!   host), `held` (virtual host to the cluster that it waits for), `acks: false` (Envoy has said nothing yet),
-//!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`, `now`;
+//!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`,
+//!   `systemRoots` (path), `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
@@ -37,7 +38,8 @@ use portolan_core::{
     dns::{drain, rows::DnsSettings},
     engine,
     gateway::rows::{
-        DialledBackends, GatewayAddress, Hold, InCluster, Refusal, WireKey, WirePending, WireType,
+        DialledBackends, GatewayAddress, Hold, InCluster, MergedListeners, Refusal, SystemRoots, WireKey,
+        WirePending, WireType,
     },
     simulate, world,
 };
@@ -167,6 +169,9 @@ impl Run {
         }
         let real = cluster.is_some() || facts["realBackends"] == true;
         self.engine.put(DialledBackends { key: Name::default(), real, alone: cluster.is_some() });
+        if let Some(path) = facts["systemRoots"].as_str() {
+            self.engine.put(SystemRoots { key: Name::default(), path: path.into() });
+        }
         self.step();
         if effects::shim(&mut self.engine) {
             self.step();
@@ -201,7 +206,7 @@ impl Run {
     }
 
     fn addresses(&mut self, facts: &Value) {
-        let gateways: Vec<_> = self.engine.rows::<Gateway>().cloned().collect();
+        let gateways: Vec<_> = self.engine.rows::<MergedListeners>().cloned().collect();
         for (at, gateway) in gateways.iter().enumerate() {
             if facts["addresses"] == false {
                 self.engine.remove::<GatewayAddress>(&gateway.key);
@@ -212,7 +217,7 @@ impl Run {
             self.engine.put(GatewayAddress {
                 key: gateway.key.clone(),
                 address: address.into(),
-                ports: gateway.listeners.iter().map(|l| (l.port, l.port)).collect(),
+                ports: gateway.all.iter().map(|one| (one.listener.port, one.listener.port)).collect(),
                 loopback: !public,
             });
         }

@@ -1,6 +1,7 @@
 //! Pure encoding of wire rows. One function a resource type.
 
 mod bytes;
+mod clusters;
 mod filters;
 mod hosts;
 mod index;
@@ -11,37 +12,22 @@ mod replies;
 mod routes;
 mod scopes;
 
+pub use clusters::{cluster, endpoints};
 use envoy_types::pb::{
     envoy::{
-        config::{
-            cluster::v3::{
-                Cluster as EnvoyCluster,
-                cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig},
-            },
-            core::v3::{
-                Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Http2ProtocolOptions,
-                Pipe, SocketAddress, address, config_source::ConfigSourceSpecifier, data_source,
-                socket_address::PortSpecifier,
-            },
-            endpoint::v3::{
-                ClusterLoadAssignment, Endpoint, LbEndpoint, LocalityLbEndpoints, lb_endpoint::HostIdentifier,
-            },
+        config::core::v3::{
+            Address, AggregatedConfigSource, ApiVersion, ConfigSource, DataSource, Pipe, SocketAddress,
+            address, config_source::ConfigSourceSpecifier, data_source, socket_address::PortSpecifier,
         },
-        extensions::{
-            transport_sockets::tls::v3::{Secret, TlsCertificate, secret},
-            upstreams::http::v3::{
-                HttpProtocolOptions as UpstreamHttp,
-                http_protocol_options::{
-                    ExplicitHttpConfig, UpstreamProtocolOptions, explicit_http_config::ProtocolConfig,
-                },
-            },
+        extensions::transport_sockets::tls::v3::{
+            CertificateValidationContext, Secret, TlsCertificate,
+            certificate_validation_context::TrustChainVerification, secret,
         },
     },
     google::protobuf::{BoolValue, Duration},
 };
-use envoy_types::util::pack_any;
 pub use listeners::listener;
-use portolan_core::gateway::rows::{Cluster, Endpoints, TlsSecret};
+use portolan_core::gateway::rows::{TlsSecret, TrustedCa};
 pub use scopes::{Piece, closed, in_every_shard, mark, piece, scope, scope_name};
 
 /// Everything arrives over the one ADS stream.
@@ -77,6 +63,24 @@ fn pipe(path: &str) -> Address {
     Address { address: Some(address::Address::Pipe(Pipe { path: path.to_owned(), ..Default::default() })) }
 }
 
+/// Authorities whose clients are let in, for SDS: so that other ones drain no connection.
+pub fn trusted_ca(row: &TrustedCa) -> Secret {
+    let accept = if row.optional {
+        TrustChainVerification::AcceptUntrusted
+    } else {
+        TrustChainVerification::VerifyTrustChain
+    };
+    let specifier = data_source::Specifier::InlineString(row.pem.to_string());
+    Secret {
+        name: row.key.to_string(),
+        r#type: Some(secret::Type::ValidationContext(CertificateValidationContext {
+            trusted_ca: Some(DataSource { specifier: Some(specifier), ..Default::default() }),
+            trust_chain_verification: accept as i32,
+            ..Default::default()
+        })),
+    }
+}
+
 /// A certificate with its key, for SDS.
 pub fn tls_secret(row: &TlsSecret) -> Secret {
     let bytes = |value: &portolan_model::Redacted| {
@@ -92,52 +96,5 @@ pub fn tls_secret(row: &TlsSecret) -> Secret {
             private_key: bytes(&row.private_key),
             ..Default::default()
         })),
-    }
-}
-
-/// A cluster; its endpoints come by EDS.
-pub fn cluster(row: &Cluster) -> EnvoyCluster {
-    let mut made = EnvoyCluster {
-        name: row.key.to_string(),
-        cluster_discovery_type: Some(ClusterDiscoveryType::Type(DiscoveryType::Eds as i32)),
-        eds_cluster_config: Some(EdsClusterConfig { eds_config: Some(ads()), ..Default::default() }),
-        connect_timeout: seconds(5),
-        ..Default::default()
-    };
-    if row.http2 {
-        let options = UpstreamHttp {
-            upstream_protocol_options: Some(UpstreamProtocolOptions::ExplicitHttpConfig(
-                ExplicitHttpConfig {
-                    protocol_config: Some(ProtocolConfig::Http2ProtocolOptions(
-                        Http2ProtocolOptions::default(),
-                    )),
-                },
-            )),
-            ..Default::default()
-        };
-        made.typed_extension_protocol_options
-            .insert("envoy.extensions.upstreams.http.v3.HttpProtocolOptions".into(), pack_any(options));
-    }
-    made
-}
-
-/// Endpoints, with the socket of the built-in echo backend where it stands in.
-pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
-    let point = |address| LbEndpoint {
-        host_identifier: Some(HostIdentifier::Endpoint(Endpoint {
-            address: Some(address),
-            ..Default::default()
-        })),
-        ..Default::default()
-    };
-    let dialled = row.addresses.iter().map(|(address, port)| point(socket(address, *port)));
-    let echo = echo.map(|path| point(pipe(path)));
-    ClusterLoadAssignment {
-        cluster_name: row.key.to_string(),
-        endpoints: vec![LocalityLbEndpoints {
-            lb_endpoints: dialled.chain(echo).collect(),
-            ..Default::default()
-        }],
-        ..Default::default()
     }
 }

@@ -40,11 +40,11 @@ pub struct Resource {
     pub version: Version,
     /// The message.
     pub body: Box<[u8]>,
-    /// Of a listener: what it names.
+    /// Of a listener or cluster: what it names.
     uses: Option<Box<Uses>>,
 }
 
-/// What a listener names. None of it goes from Envoy while the listener is in force there.
+/// What a listener or cluster names. None of it goes from Envoy while the listener or cluster is in force there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
     /// Secrets that are named; others are asked for by the name of the handshake.

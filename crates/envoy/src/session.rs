@@ -209,13 +209,18 @@ impl Session {
         self.clusters.open.extend(std::mem::take(&mut self.scopes.freed));
     }
 
-    /// What a listener that an earlier run sent names, if it is just what is wanted.
+    /// What a listener or cluster that an earlier run sent names, if it is just what is wanted.
     fn adopt_listeners(&mut self, wanted: &Wanted) {
-        for name in &self.listeners.judged {
-            if let Some(resource) = wanted.get(WireType::Listener, name)
-                && self.listeners.has.get(name) == Some(&Some(resource.version))
-            {
-                self.listeners.uses.entry(name.clone()).or_insert_with(|| resource.clone());
+        for (r#type, flat) in
+            [(WireType::Listener, &mut self.listeners), (WireType::Cluster, &mut self.clusters)]
+        {
+            for name in &flat.judged {
+                if let Some(resource) = wanted.get(r#type, name)
+                    && flat.has.get(name) == Some(&Some(resource.version))
+                    && (r#type == WireType::Listener || !resource.secrets().is_empty())
+                {
+                    flat.uses.entry(name.clone()).or_insert_with(|| resource.clone());
+                }
             }
         }
     }
@@ -229,7 +234,9 @@ impl Session {
         let Self { clusters, endpoints, secrets, listeners, scopes, nonce, .. } = self;
         // Not known of a listener that an earlier run sent: then every secret stays.
         let named: Option<BTreeSet<Name>> = if r#type == WireType::Secret {
-            listeners.named().map(|all| all.flat_map(|l| l.secrets().iter().cloned()).collect())
+            let shown = clusters.uses.values().flat_map(|cluster| cluster.secrets().iter().cloned());
+            let all = listeners.named().map(|all| all.flat_map(|l| l.secrets().iter().cloned()));
+            all.map(|all| all.chain(shown).collect())
         } else {
             None
         };

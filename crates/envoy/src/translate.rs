@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use portolan_core::gateway::rows::{
-    Cluster, Endpoints, TlsSecret, VirtualHost, WireKey, WireListener, WireType, virtual_host_name,
+    Cluster, Endpoints, TlsSecret, TrustedCa, VirtualHost, WireKey, WireListener, WireType, virtual_host_name,
 };
 use portolan_engine::Changes;
 use portolan_model::{Name, NamespacedName};
@@ -57,7 +57,14 @@ impl Staged {
             }
         };
         for change in step.of::<Cluster>() {
-            let made = change.after.as_ref().map(|row| Resource::of(&encode::cluster(row)));
+            let made = change.after.as_ref().map(|row| {
+                let client = row.tls.as_ref().and_then(|tls| tls.client.clone());
+                let made = Resource::of(&encode::cluster(row));
+                match client {
+                    Some(name) => made.using(Uses { secrets: vec![name], tables: vec![] }),
+                    None => made,
+                }
+            });
             put(key(WireType::Cluster, &change.key), made);
         }
         for change in step.of::<Endpoints>() {
@@ -70,6 +77,10 @@ impl Staged {
         }
         for change in step.of::<TlsSecret>() {
             let made = change.after.as_ref().map(|row| Resource::of(&encode::tls_secret(row)));
+            put(key(WireType::Secret, &change.key), made);
+        }
+        for change in step.of::<TrustedCa>() {
+            let made = change.after.as_ref().map(|row| Resource::of(&encode::trusted_ca(row)));
             put(key(WireType::Secret, &change.key), made);
         }
         for change in step.of::<WireListener>() {
@@ -131,8 +142,7 @@ impl Staged {
 fn uses(row: &WireListener) -> Uses {
     let serving = || row.chains.iter().filter(|chain| !chain.refuses());
     let mut tables: Vec<Name> = serving().map(|chain| chain.routes.clone()).collect();
-    let mut secrets: Vec<Name> =
-        serving().flat_map(|chain| chain.secrets.iter().flatten().cloned()).collect();
+    let mut secrets: Vec<Name> = serving().flat_map(|chain| chain.named().cloned()).collect();
     for names in [&mut tables, &mut secrets] {
         names.sort();
         names.dedup();

@@ -2,7 +2,7 @@
 //! test: nothing else allocates. `cargo test -p portolan-envoy --test memory -- --nocapture` prints the parts.
 #![allow(clippy::unwrap_used, clippy::disallowed_macros, missing_docs)]
 
-use std::{collections::BTreeMap, hint::black_box, sync::Arc};
+use std::{hint::black_box, sync::Arc};
 
 use envoy_types::pb::envoy::{
     config::listener::v3::Listener,
@@ -18,10 +18,7 @@ use portolan_envoy::{
     session::{Session, Standing},
     tables::Host,
 };
-use portolan_model::{
-    Name, NamespacedName, RouteKey, RouteKind,
-    input::{PathMatch, RouteMatch},
-};
+use portolan_model::{Name, NamespacedName, RouteKey, RouteKind};
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
 
 #[global_allocator]
@@ -41,24 +38,12 @@ fn bytes<T>(make: impl FnOnce() -> T) -> (T, usize) {
 fn rows(number: usize) -> (Cluster, Endpoints, Arc<VirtualHost>) {
     let service = NamespacedName::new("team", format!("s{number}"));
     let key = Name::from(format!("team/s{number}/80"));
+    let route = RouteKey { kind: RouteKind::Http, name: NamespacedName::new("team", format!("h{number}")) };
     let entry = RouteEntry {
-        route: RouteKey { kind: RouteKind::Http, name: NamespacedName::new("team", format!("h{number}")) },
-        rule: 0,
-        r#match: RouteMatch {
-            path: PathMatch::Prefix("/".into()),
-            method: None,
-            headers: vec![],
-            query: vec![],
-        },
-        filters: vec![],
-        clusters: vec![WeightedCluster { cluster: key.clone(), weight: 1, filters: vec![] }],
-        invalid_weight: 0,
-        request_timeout: None,
-        backend_timeout: None,
-        mirrors: vec![],
-        moved_ports: BTreeMap::new(),
+        clusters: vec![WeightedCluster::new(key.clone(), 1)],
         https: true,
         listener_port: 443,
+        ..RouteEntry::of(route)
     };
     let host = VirtualHost {
         key: (TABLE.into(), format!("app-{number}.example.com").into()),
@@ -67,8 +52,8 @@ fn rows(number: usize) -> (Cluster, Endpoints, Arc<VirtualHost>) {
     };
     let addresses = vec![("127.0.0.1".into(), 8080)];
     (
-        Cluster { key: key.clone(), service: service.clone(), port: 80, http2: false },
-        Endpoints { key, service, addresses, stand_in: None },
+        Cluster { key: key.clone(), service: service.clone(), port: 80, http2: false, tls: None },
+        Endpoints { key, service, addresses, stand_in: None, tls: false },
         Arc::new(host),
     )
 }

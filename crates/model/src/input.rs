@@ -3,13 +3,17 @@
 //!
 //! Each row is a fact table of the engine; its key is the object's key.
 
+mod backend_tls;
 mod certificates;
+mod filter;
 mod gateway;
 mod policy;
 mod secrets;
 mod selector;
 
+pub use backend_tls::*;
 pub use certificates::*;
+pub use filter::*;
 pub use gateway::*;
 pub use policy::*;
 pub use secrets::*;

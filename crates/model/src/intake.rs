@@ -43,6 +43,8 @@ pub enum Fact {
     Certificate(Box<input::Certificate>),
     AdmissionPolicy(input::AdmissionPolicy),
     AdmissionBinding(input::AdmissionBinding),
+    BackendTls(Box<input::BackendTlsPolicy>),
+    ListenerSet(input::ListenerSet),
 }
 
 /// Result of reading one object: a row if it could be made, and all problems. Never an error: broken input is data.
@@ -128,7 +130,12 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         }
         // All that is decided about these is that they are not enforced.
         ("gateway.envoyproxy.io", name) if restrictions::POLICIES.contains(&name) => None,
-        ("gateway.networking.k8s.io", "BackendTLSPolicy") => None,
+        ("gateway.networking.k8s.io", "ListenerSet") => {
+            Some(Fact::ListenerSet(gateway::listener_set(&mut root)))
+        }
+        ("gateway.networking.k8s.io", "BackendTLSPolicy") => {
+            Some(Fact::BackendTls(Box::new(gateway::backend_tls(&mut root))))
+        }
         _ => {
             foreign::foreign(&mut root);
             // Its hosts are not served; its certificates are made.
@@ -146,6 +153,8 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
     }
     let fact = fact.filter(|_| misfits.is_empty());
     let tls = tls.filter(|_| misfits.is_empty());
-    let restriction = restrictions::restriction(&mut root);
+    // One that is read is enforced.
+    let enforced = matches!(fact, Some(Fact::BackendTls(_)));
+    let restriction = if enforced { None } else { restrictions::restriction(&mut root) };
     Intake { fact, judged, restriction, tls, problems: root.problems, ours: true }
 }

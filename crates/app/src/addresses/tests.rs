@@ -17,14 +17,19 @@ fn gateway(name: &str, ports: &[(u16, &str)]) -> (GatewayKey, Option<Arc<Gateway
         tls: None,
         from: portolan_model::input::AllowedNamespaces::Same,
         kinds: vec![],
+        filters: vec![],
     };
     let key = NamespacedName::new("ns", name);
     let made = Gateway {
         addresses: vec![],
+        parameters: None,
         key: key.clone(),
         generation: 1,
         class: "c".into(),
         listeners: ports.iter().enumerate().map(listener).collect(),
+        sets: portolan_model::input::AllowedNamespaces::None,
+        frontend: portolan_model::input::Frontend::default(),
+        client_certificate: None,
         labels: std::collections::BTreeMap::new(),
         annotations: BTreeMap::new(),
     };

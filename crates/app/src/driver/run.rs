@@ -30,7 +30,7 @@ use portolan_core::{
     capability::{self, Asked, Capability, Mode},
     conditions::rows::ObjectStatus,
     door::Definitions,
-    gateway::rows::{DialledBackends, InCluster, LookInto, Unread},
+    gateway::rows::{DialledBackends, InCluster, LookInto, SystemRoots, Unread},
     lease::Terms,
     world,
 };
@@ -256,6 +256,9 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         cx: Context::new(world::engine(), Mirror::new(store), state, ()),
     };
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: true, alone: true });
+    if let Some(path) = crate::roots::system_roots() {
+        driver.cx.engine.put(SystemRoots { key: Name::default(), path: path.into() });
+    }
     driver.cx.engine.put(InCluster { key: Name::default(), controllers: args.controller.clone() });
     driver.take_counterparts(&seen);
     if envoy.is_some() {

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
-use portolan_core::{gateway::rows::DialledBackends, world};
+use portolan_core::{
+    gateway::rows::{DialledBackends, SystemRoots},
+    world,
+};
 use portolan_effects::{
     dns::DurableDns,
     echo::{self, Echo},
@@ -261,6 +264,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     };
     driver.cx.patience = envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE);
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: args.real_backends, alone: false });
+    if let Some(path) = crate::roots::system_roots() {
+        driver.cx.engine.put(SystemRoots { key: Name::default(), path: path.into() });
+    }
     let served = driver.serve(events, &args, &owner).await;
     driver.source.view.clear();
     driver.finish().await;

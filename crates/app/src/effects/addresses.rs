@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use portolan_core::gateway::rows::GatewayAddress;
+use portolan_core::gateway::rows::{GatewayAddress, MergedListeners};
 use portolan_engine::Changes;
 use portolan_model::{NamespacedName, input::Gateway};
 
@@ -23,8 +23,17 @@ impl GatewayAddresses {
 
 impl Effect for GatewayAddresses {
     fn follow(&mut self, step: &Changes, cx: &mut Context) {
-        let changed: Vec<(NamespacedName, Option<Arc<Gateway>>)> =
-            step.of::<Gateway>().iter().map(|c| (c.key.clone(), c.after.clone())).collect();
+        // With the listeners of its ListenerSets.
+        let whole = |merged: &MergedListeners| {
+            let gateway = cx.engine.get::<Gateway>(&merged.key)?;
+            let listeners = merged.all.iter().map(|one| one.listener.clone()).collect();
+            Some(Arc::new(Gateway { listeners, ..Gateway::clone(&gateway) }))
+        };
+        let changed: Vec<(NamespacedName, Option<Arc<Gateway>>)> = step
+            .of::<MergedListeners>()
+            .iter()
+            .map(|change| (change.key.clone(), change.after.as_deref().and_then(whole)))
+            .collect();
         if changed.is_empty() {
             return;
         }

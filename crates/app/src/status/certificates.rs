@@ -6,15 +6,12 @@ use portolan_core::{
     World,
     certificates::rows::{CertificateState, Issuance, RecordWanted},
     conditions::rows::ObjectStatus,
-    gateway::rows::ListenerKey,
+    gateway::rows::{ListenerKey, MergedListeners},
     secrets::rows::{Mirror, MirrorKey, MirrorKind},
     world::{CertificatesByTarget, IssuancesByCertificate, RecordsByIssuance},
 };
 use portolan_engine::Engine;
-use portolan_model::{
-    NamespacedName,
-    input::{Certificate, Gateway},
-};
+use portolan_model::{NamespacedName, input::Certificate};
 
 /// The Certificate steps of a listener's certificate.
 pub fn explain(engine: &Engine<World>, listener: &ListenerKey, step: &mut impl FnMut(&str, bool, String)) {
@@ -47,9 +44,9 @@ pub fn explain(engine: &Engine<World>, listener: &ListenerKey, step: &mut impl F
 
 /// The Certificate that writes the Secret of a listener, or the Secret of which that is a mirror.
 fn of_listener(engine: &Engine<World>, listener: &ListenerKey) -> Option<Arc<Certificate>> {
-    let gateway = engine.get::<Gateway>(&listener.gateway)?;
-    let listener = gateway.listeners.iter().find(|l| l.name == listener.name)?;
-    let secrets = listener.tls.iter().flat_map(|tls| &tls.certificates);
+    let gateway = engine.get::<MergedListeners>(&listener.gateway)?;
+    let one = gateway.all.iter().find(|one| one.name == listener.name)?;
+    let secrets = one.listener.tls.iter().flat_map(|tls| &tls.certificates);
     let writes = |secret: &NamespacedName| {
         engine.find::<CertificatesByTarget>(secret).into_iter().min_by_key(|c| c.key.clone())
     };

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Condition, Name, ObjectKey, input::Gateway};
+use portolan_model::{
+    Condition, Name, NamespacedName, ObjectKey,
+    input::{Gateway, ListenerSet},
+};
 use serde_json::json;
 
 use super::rows::{ListenerStatus, ObjectStatus, Part};
@@ -10,9 +13,11 @@ use crate::{
     Cx,
     gateway::{
         GROUP,
-        addresses::unsupported,
-        rows::{Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
+        addresses::unaccepted,
+        rows::{ClientCertificate, Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
+        sets,
     },
+    world::SetsByGateway,
 };
 
 pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
@@ -32,15 +37,17 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         }
         listeners.extend(cx.get::<ListenerStatus>(&key));
     }
-    let mut fields = Vec::new();
+    let sets = cx.find::<SetsByGateway>(&gateway.key);
+    let sets = sets.iter().filter(|set| set.attached.is_ok() && is_accepted(cx, gateway, &set.key)).count();
+    let mut fields = vec![("attachedListenerSets".into(), json!(sets))];
     if let Some(address) = &address {
         let addresses = json!([{"type": "IPAddress", "value": address.address}]);
         fields.push(("addresses".into(), addresses));
     }
     let key = ObjectKey { kind: portolan_model::Kind::new(GROUP, "Gateway"), name: gateway.key.clone() };
-    let conditions = match unsupported(gateway) {
+    let mut conditions = match unaccepted(gateway) {
         Some(why) => vec![
-            Condition::new("Accepted", false, "UnsupportedAddress", why),
+            Condition::new("Accepted", false, why.reason, why.message),
             Condition::new("Programmed", false, "Invalid", "The Gateway is not accepted"),
         ],
         None => vec![
@@ -48,18 +55,37 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
         ],
     };
+    conditions.extend(cx.get::<ClientCertificate>(&gateway.key).map(|row| resolved(&row)));
     cx.emit(ObjectStatus {
         conditions,
-        parts: Some(("listeners".into(), listeners.iter().map(|l| part(l)).collect())),
+        parts: Some(("listeners".into(), listeners.iter().map(|l| part(l, &l.key.name)).collect())),
         fields,
         ..ObjectStatus::new(key, gateway.generation)
     });
 }
 
-fn part(listener: &ListenerStatus) -> Part {
+/// References of the Gateway that are no listener's (`GatewayConditionResolvedRefs`).
+fn resolved(row: &ClientCertificate) -> Condition {
+    match &row.secret {
+        Ok(_) => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),
+        Err((reason, message)) => Condition::new("ResolvedRefs", false, reason, message.clone()),
+    }
+}
+
+/// Whether a ListenerSet that is attached brings a listener that can be served.
+fn is_accepted(cx: &mut Cx<'_>, gateway: &Gateway, set: &NamespacedName) -> bool {
+    let Some(set) = cx.get::<ListenerSet>(set) else { return false };
+    set.listeners.iter().any(|listener| {
+        let key = ListenerKey { gateway: gateway.key.clone(), name: sets::name(&set.key, &listener.name) };
+        cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_ok())
+    })
+}
+
+/// A listener under its name in the object that it is written in.
+pub(super) fn part(listener: &ListenerStatus, name: &Name) -> Part {
     let kind = |kind: &Name| json!({"group": GROUP, "kind": kind});
     let fields = [
-        ("name", json!(listener.key.name)),
+        ("name", json!(name)),
         ("attachedRoutes", json!(listener.attached)),
         ("supportedKinds", listener.kinds.iter().map(kind).collect()),
     ];
@@ -88,7 +114,7 @@ fn accepted(listeners: &[Arc<ListenerStatus>], bad: &[Name]) -> Condition {
     Condition::new("Accepted", !good.is_empty(), "ListenersNotValid", message)
 }
 
-fn programmed(address: bool, listeners: &[Arc<ListenerStatus>], none_accepted: bool) -> Condition {
+pub(super) fn programmed(address: bool, listeners: &[Arc<ListenerStatus>], none_accepted: bool) -> Condition {
     let not = |reason: &str, message: String| Condition::new("Programmed", false, reason, message);
     if none_accepted {
         return not("Invalid", "No listener is accepted".into());

@@ -44,6 +44,9 @@ fn conflicted(state: &ListenerState) -> Condition {
 }
 
 fn resolved(state: &ListenerState, certificate: Option<&ListenerCertificate>) -> Condition {
+    if let Some((reason, message)) = &state.clients {
+        return Condition::new("ResolvedRefs", false, reason, message.clone());
+    }
     // "If any of the references is invalid", others aside (`ListenerConditionResolvedRefs`).
     let broken = |c: &ListenerCertificate| c.secret.as_ref().err().or(c.broken.as_ref()).cloned();
     if let Some((reason, message)) = &certificate.and_then(broken) {

@@ -182,6 +182,10 @@ impl Names {
                 else {
                     continue;
                 };
+                // external-dns looks at ListenerSets only if it is told to (`--gateway-listener-sets`), which is not followed.
+                if gateway_listener.set.is_some() {
+                    continue;
+                }
                 attached = true;
                 // A listener without a hostname gives none.
                 for host in hosts.iter().filter(|host| self.own && **host != "*") {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
-    Condition, Name, Severity,
+    Condition, GatewayKey, Name, Severity,
     condition::Status,
     input::{Filter, Route, RouteRule},
 };
@@ -30,7 +30,7 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
     let invalid = invalid(route, &verdicts);
     refused_values(cx, route, &verdicts);
     let mut counted: BTreeSet<ListenerKey> = BTreeSet::new();
-    for (at, parent) in route.parents.iter().enumerate() {
+    for at in 0..route.parents.len() {
         let key = (route.key.clone(), at);
         let Some(offer) = cx.get::<Offer>(&key) else { continue };
         if let Err(refused) = &offer.outcome {
@@ -46,13 +46,13 @@ pub(super) fn attachments(cx: &mut Cx<'_>, route: &Arc<Route>) {
         {
             problem(cx, route.key.object(), 227, Severity::Error, "spec.hostnames", first.clone(), APART);
         }
-        claims(cx, route, at, outcome.as_ref(), &lost);
+        claims(cx, route, (at, &offer.gateway), outcome.as_ref(), &lost);
         let conditions = conditions(outcome.as_ref(), &invalid);
         let accepted = conditions.first().is_some_and(|c| c.status == Status::True);
         let taken = outcome.unwrap_or_default();
-        let keys = taken.iter().map(|(key, _)| key.clone());
+        let keys = taken.iter().map(|(key, _)| key).chain(&offer.unserved).cloned();
         let counted = keys.filter(|key| accepted && counted.insert(key.clone())).collect();
-        let (gateway, controller) = (parent.name.clone(), offer.controller.clone());
+        let (gateway, controller) = (offer.gateway.clone(), offer.controller.clone());
         cx.emit(ParentVerdict { key: key.clone(), controller, conditions });
         cx.emit(Attachment { key, gateway, taken, counted });
     }
@@ -86,8 +86,13 @@ fn without_rivals(
 }
 
 /// Claims of one parentRef: what its listeners serve, and what was asked for and is not served.
-fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Refused>, lost: &[String]) {
-    let gateway = &route.parents[at].name;
+fn claims(
+    cx: &mut Cx<'_>,
+    route: &Route,
+    (at, gateway): (usize, &GatewayKey),
+    outcome: Result<&Taken, &Refused>,
+    lost: &[String],
+) {
     let claim = |host: &Name, listener: &Name| HostClaim {
         key: ClaimKey {
             host: host.clone(),
@@ -109,7 +114,7 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
             cx.emit(HostClaim { https, port, ..claim(host, &listener.name) });
         }
     }
-    for host in asked(cx, route, at, outcome.is_err()).iter() {
+    for host in asked(cx, route, (at, gateway), outcome.is_err()).iter() {
         // The hosts that were asked for are shown as refused, not forgotten.
         if taken.iter().flat_map(|(_, hosts)| hosts).any(|served| served == host || takes(host, served)) {
             continue;
@@ -130,13 +135,18 @@ fn claims(cx: &mut Cx<'_>, route: &Route, at: usize, outcome: Result<&Taken, &Re
 
 /// What the route asks for: without hostnames of its own, where nothing of it is served, those of the listeners that it is
 /// for, or any host.
-fn asked<'a>(cx: &mut Cx<'_>, route: &'a Route, at: usize, refused: bool) -> Cow<'a, [Name]> {
+fn asked<'a>(
+    cx: &mut Cx<'_>,
+    route: &'a Route,
+    (at, gateway): (usize, &GatewayKey),
+    refused: bool,
+) -> Cow<'a, [Name]> {
     if !route.hostnames.is_empty() || !refused {
         return Cow::Borrowed(&route.hostnames);
     }
     let parent = &route.parents[at];
     let mut hosts: Vec<Name> = cx
-        .find::<ListenersByGateway>(&parent.name)
+        .find::<ListenersByGateway>(gateway)
         .iter()
         .filter(|listener| chosen(parent, listener))
         .map(|listener| listener.hostname.clone().unwrap_or_else(|| "*".into()))

@@ -29,6 +29,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
                 service: cluster.service.clone(),
                 addresses: vec![],
                 stand_in: Some(StandIn::Absent(why)),
+                tls: cluster.tls.is_some(),
             });
         }
         return;
@@ -42,6 +43,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
         service: cluster.service.clone(),
         addresses: vec![],
         stand_in: None,
+        tls: cluster.tls.is_some(),
     };
     let dialled = cx.get::<DialledBackends>(&Name::default());
     if slices.is_empty() && object.is_none() && dialled.as_ref().is_none_or(|row| !row.alone) {
@@ -143,7 +145,12 @@ fn not_dialled(cx: &mut Cx<'_>, service: &Service, cluster: &Cluster, replaced: 
 /// A cluster in words. A Service has a cluster for each port and protocol that routes ask for, each with its own findings:
 /// what does not name all of these would be one finding of two inputs.
 fn spoken(cluster: &Cluster) -> String {
-    let by = if cluster.http2 { ", spoken to by HTTP/2," } else { "" };
+    let by = match (cluster.http2, &cluster.tls) {
+        (false, None) => "",
+        (true, None) => ", spoken to by HTTP/2,",
+        (false, Some(_)) => ", spoken to by TLS,",
+        (true, Some(_)) => ", spoken to by HTTP/2 over TLS,",
+    };
     format!("port {} of Service {}{by}", cluster.port, cluster.service)
 }
 

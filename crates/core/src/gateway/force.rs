@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use portolan_model::{Kind, Name, ObjectKey, Severity};
 
-use super::{
-    GROUP,
-    rows::{
-        Endpoints, Force, GatewayListener, Hold, HostForce, LeftOut, ListenerCertificate, ListenerForce,
-        ListenerInForce, ListenerKey, Refusal, VirtualHost, WireAck, WireKey, WireListener, WirePending,
-        WireType, virtual_host_name,
-    },
+use super::rows::{
+    Endpoints, Force, GatewayListener, Hold, HostForce, LeftOut, ListenerCertificate, ListenerForce,
+    ListenerInForce, ListenerKey, Refusal, VirtualHost, WireAck, WireKey, WireListener, WirePending,
+    WireType, virtual_host_name,
 };
 use crate::{Cx, problem};
 
@@ -23,12 +20,11 @@ const HINT: &str = "correct what Envoy names; the last good configuration stays 
 pub(super) fn listener_force(cx: &mut Cx<'_>, listener: &Arc<GatewayListener>) {
     let state = of_chain(cx, listener);
     if let Force::Refused(words) = &state {
-        let object = ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: listener.key.gateway.clone() };
         let stands = cx.get::<ListenerInForce>(&(listener.key.gateway.clone(), listener.port)).is_some();
         let what = if stands { "" } else { "; nothing is served on that port" };
         let message = format!("listener {}: Envoy refused {words}{what}", listener.key.name);
         let hint = if stands { HINT } else { NEW };
-        problem(cx, object, 231, Severity::Error, "spec.listeners", message, hint);
+        problem(cx, listener.object(), 231, Severity::Error, "spec.listeners", message, hint);
     }
     cx.emit(ListenerForce { key: listener.key.clone(), state });
 }
@@ -65,7 +61,7 @@ fn of_chain(cx: &mut Cx<'_>, listener: &GatewayListener) -> Force {
             Err(not) => not,
         };
     }
-    for name in chain.secrets.iter().flatten() {
+    for name in chain.named() {
         let resource = WireKey { r#type: WireType::Secret, name: name.clone() };
         if let Err(not) = of(cx, &resource) {
             return not;

@@ -5,10 +5,12 @@
 
 mod budget;
 mod closings;
+mod cors;
 mod filters;
 mod headers;
 mod matches;
 mod text;
+mod traffic;
 
 pub use budget::WILDCARD;
 pub(crate) use budget::{expression_budgets, expression_uses};
@@ -92,7 +94,8 @@ fn judge<'a>(rule: &'a RouteRule, over: Option<&OverBudget>) -> Verdict<'a> {
             }
         }
     }
-    let closing = filters::judge(rule);
+    let mut closing = filters::judge(rule);
+    closing.extend(over.and_then(|over| budget::filters(rule, over)));
     let closed = !closing.is_empty();
     wrong.extend(closing);
     Verdict { matches, left_out, wrong, closed }

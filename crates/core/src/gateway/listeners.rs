@@ -1,17 +1,24 @@
 //! Listeners: which are accepted, and what may attach to them.
 
+mod refusals;
+
 use std::sync::Arc;
 
 use portolan_model::{
     Kind, Name, ObjectKey, RouteKind, Severity,
     input::{Gateway, GatewayClass, Listener, Protocol},
 };
+use refusals::{Taken, alone, no_clients, refusal};
 
 use super::{
     GROUP,
-    addresses::unsupported,
+    addresses::unaccepted,
     ours,
-    rows::{GatewayListener, GatewayOwner, InCluster, ListenerKey, ListenerState},
+    rows::{
+        ClientTrust, Clients, GatewayListener, GatewayOwner, InCluster, ListenerKey, ListenerState, Merged,
+        MergedListeners,
+    },
+    sets,
 };
 use crate::{Cx, dns::drain::LISTENERS, gitops::unseen::may_bring, policy::rows::Denied, problem};
 
@@ -90,27 +97,37 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         }
         return;
     }
-    let unsupported = unsupported(gateway);
-    if let Some(message) = &unsupported {
-        let message = format!("{message}; the Gateway is not accepted");
-        let hint = "use IPAddress or Hostname, or leave the addresses out";
-        problem(cx, object(gateway), 215, Severity::Error, "spec.addresses", message, hint);
+    let unaccepted = unaccepted(gateway);
+    if let Some(why) = &unaccepted {
+        let message = format!("{}; the Gateway is not accepted", why.message);
+        problem(cx, object(gateway), 215, Severity::Error, why.field, message, why.hint);
     }
-    for (at, listener) in gateway.listeners.iter().enumerate() {
-        let field = format!("spec.listeners[{at}]");
-        if gateway.listeners[..at].iter().any(|other| other.name == listener.name) {
+    let Some(merged) = cx.get::<MergedListeners>(&gateway.key) else { return };
+    let mut taken = Taken::default();
+    for (at, one) in merged.all.iter().enumerate() {
+        let listener = &one.listener;
+        let (written_in, field) = place(gateway, one);
+        if one.set.is_none() && merged.all[..at].iter().any(|other| other.name == one.name) {
             let message = format!("listener name {} stands twice; this one is left out", listener.name);
             let hint = "give each listener a name of its own";
-            problem(cx, object(gateway), 212, Severity::Error, &format!("{field}.name"), message, hint);
+            problem(cx, written_in, 212, Severity::Error, &format!("{field}.name"), message, hint);
             continue;
         }
-        let leaving = is_leaving(gateway, listener);
-        let wrong = refusal(gateway, at);
+        let leaving = is_leaving(gateway, one);
+        let (clients, wrong_clients) = clients(cx, gateway, listener);
+        let wrong = match one.set {
+            None => refusal(gateway, &merged.all, at),
+            Some(_) => taken.refusal(one).or_else(|| alone(listener)),
+        };
+        let wrong = wrong.or_else(|| clients.as_ref().err().map(|why| no_clients(listener, why)));
+        if one.set.is_none() && !leaving || wrong.is_none() {
+            taken.add(one);
+        }
         let conflicted = wrong.as_ref().is_some_and(|wrong| wrong.code == 203);
-        if let Some(wrong) = wrong.as_ref().filter(|_| !leaving) {
+        if let Some(wrong) = wrong.as_ref().filter(|wrong| !leaving && wrong.code > 0) {
             let field = format!("{field}{}", wrong.field);
             let message = wrong.message.clone();
-            problem(cx, object(gateway), wrong.code, Severity::Error, &field, message, wrong.hint);
+            problem(cx, written_in.clone(), wrong.code, Severity::Error, &field, message, wrong.hint);
         }
         let (kinds, wrong_kinds) = kinds(listener);
         if !wrong_kinds.is_empty() && !leaving {
@@ -121,110 +138,79 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             );
             let field = format!("{field}.allowedRoutes.kinds");
             let hint = "name HTTPRoute or GRPCRoute of gateway.networking.k8s.io";
-            problem(cx, object(gateway), 213, Severity::Error, &field, message, hint);
+            problem(cx, written_in, 213, Severity::Error, &field, message, hint);
         }
-        let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
+        let key = ListenerKey { gateway: gateway.key.clone(), name: one.name.clone() };
         cx.emit(GatewayListener {
             key: key.clone(),
             hostname: listener.hostname.clone(),
             port: listener.port,
             https: listener.protocol == Protocol::Https,
-            accepted: wrong.is_none() && unsupported.is_none(),
-            routes: routes_name(gateway, listener),
+            accepted: wrong.is_none() && unaccepted.is_none(),
+            routes: routes_name(gateway, &merged.all, one),
             from: listener.from.clone(),
             kinds,
             leaving,
+            set: one.set.clone(),
+            clients: clients.unwrap_or_default(),
         });
         cx.emit(ListenerState {
             key,
             accepted: wrong.map_or(Ok(()), |wrong| Err((wrong.reason.into(), wrong.message))),
             conflicted,
             wrong_kinds,
+            clients: wrong_clients,
         });
     }
 }
 
-/// Why a listener is not accepted.
-struct Refusal {
-    code: u16,
-    reason: &'static str,
-    field: &'static str,
-    message: String,
-    hint: &'static str,
+/// The object that a listener is written in, and its field.
+pub(super) fn place(gateway: &Gateway, one: &Merged) -> (ObjectKey, String) {
+    let written_in = one.set.as_ref().map_or_else(|| object(gateway), sets::object);
+    (written_in, format!("spec.listeners[{}]", one.at))
 }
 
-fn refusal(gateway: &Gateway, at: usize) -> Option<Refusal> {
-    let listener = &gateway.listeners[at];
-    let name = &listener.name;
-    if let Protocol::Other(protocol) = &listener.protocol {
-        return Some(Refusal {
-            code: 202,
-            reason: "UnsupportedProtocol",
-            field: ".protocol",
-            message: format!("listener {name}: protocol {protocol} is not served yet"),
-            hint: "use HTTP or HTTPS",
-        });
+/// Which clients a listener lets in, or why it lets in none; and what of it does not resolve.
+type LetIn = (Result<Option<Clients>, String>, Option<(Name, String)>);
+
+fn clients(cx: &mut Cx<'_>, gateway: &Gateway, listener: &Listener) -> LetIn {
+    let (port, validation) = gateway.frontend.at(listener.port);
+    if listener.protocol != Protocol::Https || validation.is_none() {
+        return (Ok(None), None);
     }
-    // "The implementation MUST NOT pick one conflicting Listener as the winner" (`Gateway.spec.listeners`). Listeners
-    // of protocols that are not served take part in no conflict. One that is leaving is in nobody's way.
-    let leaving = is_leaving(gateway, listener);
-    let served = |other: &Listener| {
-        !matches!(other.protocol, Protocol::Other(_)) && (leaving || !is_leaving(gateway, other))
+    let Some(trust) = cx.get::<ClientTrust>(&(gateway.key.clone(), port)) else {
+        return (Err("which clients are let in is not known".into()), None);
     };
-    let mut rivals = gateway.listeners.iter().enumerate().filter(|(position, other)| {
-        *position != at && other.name != *name && other.port == listener.port && served(other)
-    });
-    let conflict = |reason, rival: &Listener, what: &str| Refusal {
-        code: 203,
-        reason,
-        field: "",
-        message: format!(
-            "listener {name} conflicts with listener {} on port {}: {what}; neither is served",
-            rival.name, listener.port
-        ),
-        hint: "give one of them another hostname or port",
+    let wrong = trust.wrong.clone();
+    let Some(authorities) = trust.authorities.clone() else {
+        let why = wrong.as_ref().map_or_else(String::new, |(_, message)| message.clone());
+        return (Err(why), wrong);
     };
-    if let Some((_, rival)) = rivals.clone().find(|(_, other)| other.protocol != listener.protocol) {
-        return Some(conflict("ProtocolConflict", rival, "another protocol"));
-    }
-    let same = |other: &Listener| other.hostname == listener.hostname;
-    // One that is leaving and has a successor shares its route configuration.
-    if let Some((_, rival)) =
-        rivals.find(|(_, other)| same(other) && (!leaving || is_leaving(gateway, other)))
-    {
-        return Some(conflict("HostnameConflict", rival, "the same hostname"));
-    }
-    let tls = listener.tls.as_ref();
-    if listener.protocol == Protocol::Https && tls.is_none_or(|tls| !tls.terminate) {
-        return Some(Refusal {
-            code: 207,
-            reason: "UnsupportedValue",
-            field: ".tls",
-            message: format!("listener {name}: HTTPS needs tls.mode Terminate and a certificate"),
-            hint: "set tls.certificateRefs",
-        });
-    }
-    None
+    (Ok(Some(Clients { authorities, optional: trust.optional })), wrong)
 }
 
 /// Whether it was removed and is served until its DNS records are gone.
-fn is_leaving(gateway: &Gateway, listener: &Listener) -> bool {
-    let leaving = gateway.annotations.get(LISTENERS);
-    leaving.is_some_and(|names| names.split(',').any(|name| *name == *listener.name))
+fn is_leaving(gateway: &Gateway, one: &Merged) -> bool {
+    let leaving = gateway.annotations.get(LISTENERS).filter(|_| one.set.is_none());
+    leaving.is_some_and(|names| names.split(',').any(|name| *name == *one.name))
 }
 
 /// HTTP listeners of one port share a route configuration; each HTTPS listener has its own, since SNI chose it. A listener
 /// that was renamed and is leaving under its old name has that of the new one.
-fn routes_name(gateway: &Gateway, listener: &Listener) -> Name {
-    let successor = |other: &&Listener| {
-        let at = |l: &Listener| (l.port, l.protocol.clone(), l.hostname.clone());
-        at(other) == at(listener) && !is_leaving(gateway, other)
+fn routes_name(gateway: &Gateway, all: &[Merged], one: &Merged) -> Name {
+    let successor = |other: &&Merged| {
+        let at = |one: &Merged| {
+            let listener = &one.listener;
+            (listener.port, listener.protocol.clone(), listener.hostname.clone())
+        };
+        other.set.is_none() && at(other) == at(one) && !is_leaving(gateway, other)
     };
-    let renamed = is_leaving(gateway, listener).then(|| gateway.listeners.iter().find(successor)).flatten();
-    let name = &renamed.unwrap_or(listener).name;
-    match listener.protocol {
-        Protocol::Https => format!("rc/{}/{}/{name}", gateway.key, listener.port).into(),
-        _ => format!("rc/{}/{}", gateway.key, listener.port).into(),
+    let renamed = is_leaving(gateway, one).then(|| all.iter().find(successor)).flatten();
+    let name = &renamed.unwrap_or(one).name;
+    let port = one.listener.port;
+    match one.listener.protocol {
+        Protocol::Https => format!("rc/{}/{port}/{name}", gateway.key).into(),
+        _ => format!("rc/{}/{port}", gateway.key).into(),
     }
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Name, ObjectKey,
-    input::{AllowedNamespaces, Namespace, ParentRef, Route},
+    GatewayKey, Name, NamespacedName, ObjectKey,
+    input::{ParentRef, Route},
 };
 
 use super::{
     GROUP,
     hosts::{intersection, keep_isolated},
-    rows::{Age, GatewayListener, GatewayOwner, Offer, Refused, Taken},
+    rows::{Age, GatewayListener, GatewayOwner, ListenerKey, ListenerSetState, Offer, Refused, Taken},
+    sets,
 };
 use crate::{Cx, gitops::unseen::may_bring, policy::rows::Denied, world::ListenersByGateway};
 
@@ -21,15 +22,71 @@ const CORRECT: &str = "correct name, namespace, sectionName or port of the paren
 
 pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
     for (at, parent) in route.parents.iter().enumerate() {
-        let (controller, outcome) = match attach(cx, route, parent) {
+        let (gateway, verdict) = match of(cx, parent) {
+            Err((message, hint)) => (parent.name.clone(), Verdict::Nobody(message, hint)),
+            Ok((gateway, attached)) => (gateway.clone(), attach(cx, route, parent, &gateway, attached)),
+        };
+        let mut unserved = Vec::new();
+        let (controller, outcome) = match verdict {
             Verdict::NotOurs => continue,
-            Verdict::Ours(controller, outcome) => (Some(controller), outcome),
+            Verdict::Ours(controller, outcome) => {
+                if outcome.is_ok() {
+                    unserved = unaccepted(cx, route, parent, &gateway);
+                }
+                (Some(controller), outcome)
+            }
             Verdict::Nobody(message, hint) => {
                 let unknown = hint == UNREAD;
                 (None, Err(Refused { reason: "NoMatchingParent".into(), message, unknown, hint }))
             }
         };
-        cx.emit(Offer { key: (route.key.clone(), at), age: Age::of(route), controller, outcome });
+        let (key, age) = ((route.key.clone(), at), Age::of(route));
+        cx.emit(Offer { key, age, gateway, controller, outcome, unserved });
+    }
+}
+
+/// The Gateway of a parent, and of a ListenerSet why that is not attached to it; or why there is none, and what to do.
+fn of(
+    cx: &mut Cx<'_>,
+    parent: &ParentRef,
+) -> Result<(GatewayKey, Result<(), String>), (String, &'static str)> {
+    if parent.kind.is(GROUP, "Gateway") {
+        return Ok((parent.name.clone(), Ok(())));
+    }
+    if !parent.kind.is(GROUP, "ListenerSet") {
+        let hint = "attach the route to a Gateway or ListenerSet";
+        return Err((format!("parent kind {} is not served yet", parent.kind), hint));
+    }
+    let name = &parent.name;
+    if let Some(state) = cx.get::<ListenerSetState>(name) {
+        let attached = state
+            .attached
+            .as_ref()
+            .map_err(|(_, why)| format!("ListenerSet {name} is not attached to its Gateway: {why}"));
+        return Ok((state.gateway.clone(), attached.copied()));
+    }
+    Err(missing(cx, "ListenerSet", name))
+}
+
+/// Why a parent is not there, and what to do.
+fn missing(cx: &mut Cx<'_>, kind: &str, name: &NamespacedName) -> (String, &'static str) {
+    let key = ObjectKey::new(GROUP, kind, name.namespace.clone(), name.name.clone());
+    if let Some(denied) = cx.get::<Denied>(&key) {
+        let message = format!("{kind} {name} is denied by ValidatingAdmissionPolicy {}", denied.policy);
+        let hint = match kind {
+            "Gateway" => "correct the Gateway until the policy lets it in",
+            _ => "correct the ListenerSet until the policy lets it in",
+        };
+        return (message, hint);
+    }
+    match may_bring(cx, &name.namespace) {
+        Some(source) => {
+            let message = format!(
+                "{kind} {name} is not in what was read: {source}, which was not read whole, may bring it"
+            );
+            (message, UNREAD)
+        }
+        None => (format!("{kind} {name} does not exist"), CORRECT),
     }
 }
 
@@ -43,68 +100,67 @@ enum Verdict {
     Ours(Name, Result<Taken, Refused>),
 }
 
-fn attach(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Verdict {
-    if !parent.kind.is(GROUP, "Gateway") {
-        let hint = "attach the route to a Gateway";
-        return Verdict::Nobody(format!("parent kind {} is not served yet", parent.kind), hint);
-    }
-    let Some(owner) = cx.get::<GatewayOwner>(&parent.name) else {
-        let key = ObjectKey::new(GROUP, "Gateway", parent.name.namespace.clone(), parent.name.name.clone());
-        if let Some(denied) = cx.get::<Denied>(&key) {
-            let message =
-                format!("Gateway {} is denied by ValidatingAdmissionPolicy {}", parent.name, denied.policy);
-            return Verdict::Nobody(message, "correct the Gateway until the policy lets it in");
-        }
-        return match may_bring(cx, &parent.name.namespace) {
-            Some(source) => {
-                let message = format!(
-                    "Gateway {} is not in what was read: {source}, which was not read whole, may bring it",
-                    parent.name
-                );
-                Verdict::Nobody(message, UNREAD)
-            }
-            None => Verdict::Nobody(format!("Gateway {} does not exist", parent.name), CORRECT),
-        };
+fn attach(
+    cx: &mut Cx<'_>,
+    route: &Route,
+    parent: &ParentRef,
+    gateway: &GatewayKey,
+    attached: Result<(), String>,
+) -> Verdict {
+    let Some(owner) = cx.get::<GatewayOwner>(gateway) else {
+        let (message, hint) = missing(cx, "Gateway", gateway);
+        return Verdict::Nobody(message, hint);
     };
     if owner.controller.is_none() {
         let source = may_bring(cx, &Name::default());
         let message = match &source {
             Some(source) => format!(
-                "the GatewayClass of Gateway {} is not in what was read: {source}, which was not read whole, may bring it",
-                parent.name
+                "the GatewayClass of Gateway {gateway} is not in what was read: {source}, which was not read whole, may bring it"
             ),
-            None => format!("the GatewayClass of Gateway {} does not exist", parent.name),
+            None => format!("the GatewayClass of Gateway {gateway} does not exist"),
         };
         let class = "correct gatewayClassName of the Gateway, or add the GatewayClass";
         return Verdict::Nobody(message, if source.is_some() { UNREAD } else { class });
     }
-    match owner.ours() {
-        None => Verdict::NotOurs,
-        Some(controller) => Verdict::Ours(controller.clone(), listeners(cx, route, parent)),
+    match (owner.ours(), attached) {
+        (None, _) => Verdict::NotOurs,
+        (Some(controller), Ok(())) => {
+            Verdict::Ours(controller.clone(), listeners(cx, route, parent, gateway))
+        }
+        (Some(controller), Err(message)) => {
+            let hint = "see what is said of the ListenerSet";
+            let refused = Refused { reason: "NoMatchingParent".into(), message, unknown: false, hint };
+            Verdict::Ours(controller.clone(), Err(refused))
+        }
     }
 }
 
-fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken, Refused> {
+fn listeners(
+    cx: &mut Cx<'_>,
+    route: &Route,
+    parent: &ParentRef,
+    gateway: &GatewayKey,
+) -> Result<Taken, Refused> {
     let (kind, own) = (route.key.kind, &route.key.name.namespace);
-    let gateway_listeners = cx.find::<ListenersByGateway>(&parent.name);
+    let gateway_listeners = cx.find::<ListenersByGateway>(gateway);
+    let named = format!("{} {}", parent.kind.kind, parent.name);
     let matching: Vec<Arc<GatewayListener>> =
         gateway_listeners.iter().filter(|listener| chosen(parent, listener)).cloned().collect();
     if matching.is_empty() {
         let message = match (&parent.section, parent.port) {
             (Some(section), Some(port)) => {
-                format!("Gateway {} has no listener {section} on port {port}", parent.name)
+                format!("{named} has no listener {section} on port {port}")
             }
-            (Some(section), None) => format!("Gateway {} has no listener {section}", parent.name),
-            (None, Some(port)) => format!("Gateway {} has no listener on port {port}", parent.name),
-            (None, None) => format!("Gateway {} has no listener", parent.name),
+            (Some(section), None) => format!("{named} has no listener {section}"),
+            (None, Some(port)) => format!("{named} has no listener on port {port}"),
+            (None, None) => format!("{named} has no listener"),
         };
         return Err(Refused { reason: "NoMatchingParent".into(), message, unknown: false, hint: CORRECT });
     }
     let allowed: Vec<Arc<GatewayListener>> =
         matching.into_iter().filter(|d| d.kinds.contains(&kind) && admits(cx, d, own)).collect();
     if allowed.is_empty() {
-        let message =
-            format!("no listener of Gateway {} takes {} from namespace {own}", parent.name, kind.kind());
+        let message = format!("no listener of {named} takes {} from namespace {own}", kind.kind());
         return Err(Refused {
             reason: "NotAllowedByListeners".into(),
             message,
@@ -112,15 +168,15 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
             hint: "let the listener's allowedRoutes take the route's namespace and kind",
         });
     }
-    let names = allowed.iter().map(|d| &*d.key.name).collect::<Vec<_>>().join(", ");
+    let names = allowed.iter().map(|d| d.section()).collect::<Vec<_>>().join(", ");
     let serving: Vec<Arc<GatewayListener>> = allowed.into_iter().filter(|d| d.accepted).collect();
     if serving.is_empty() {
-        let message = format!("listener {names} of Gateway {} is not accepted itself", parent.name);
+        let message = format!("listener {names} of {named} is not accepted itself");
         return Err(Refused {
             reason: "NoMatchingParent".into(),
             message,
             unknown: false,
-            hint: "correct the listener: the Gateway's findings say what is wrong with it",
+            hint: "correct the listener: the findings of its object say what is wrong with it",
         });
     }
     let taken: Taken = serving
@@ -133,7 +189,7 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
         .collect();
     if taken.is_empty() {
         let wanted = route.hostnames.iter().map(|h| &**h).collect::<Vec<_>>().join(", ");
-        let message = format!("no listener of Gateway {} serves {wanted}", parent.name);
+        let message = format!("no listener of {named} serves {wanted}");
         return Err(Refused {
             reason: "NoMatchingListenerHostname".into(),
             message,
@@ -144,19 +200,28 @@ fn listeners(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef) -> Result<Taken
     Ok(taken)
 }
 
-/// Whether a parentRef is for a listener of its Gateway.
+/// Listeners that would take a route if they were accepted: "Listener status does not impact successful attachment"
+/// (`ListenerStatus.attachedRoutes`).
+fn unaccepted(cx: &mut Cx<'_>, route: &Route, parent: &ParentRef, gateway: &GatewayKey) -> Vec<ListenerKey> {
+    let mut all = cx.find::<ListenersByGateway>(gateway);
+    all.retain(|listener| !listener.accepted && !listener.leaving && chosen(parent, listener));
+    let (kind, own) = (route.key.kind, &route.key.name.namespace);
+    all.retain(|d| d.kinds.contains(&kind) && admits(cx, d, own) && !intersection(d, route).is_empty());
+    all.iter().map(|listener| listener.key.clone()).collect()
+}
+
+/// Whether a parentRef is for a listener of its Gateway or ListenerSet.
 pub(super) fn chosen(parent: &ParentRef, listener: &GatewayListener) -> bool {
-    parent.section.as_ref().is_none_or(|section| *section == listener.key.name)
+    let brought = match &listener.set {
+        Some(set) => parent.kind.is(GROUP, "ListenerSet") && parent.name == *set,
+        None => parent.kind.is(GROUP, "Gateway"),
+    };
+    brought
+        && parent.section.as_ref().is_none_or(|section| **section == *listener.section())
         && parent.port.is_none_or(|port| port == listener.port)
 }
 
 fn admits(cx: &mut Cx<'_>, gateway_listener: &GatewayListener, namespace: &Name) -> bool {
-    match &gateway_listener.from {
-        AllowedNamespaces::All => true,
-        AllowedNamespaces::Same => *namespace == gateway_listener.key.gateway.namespace,
-        AllowedNamespaces::None => false,
-        AllowedNamespaces::Selector(selector) => {
-            cx.get::<Namespace>(namespace).is_some_and(|ns| selector.matches(&ns.labels))
-        }
-    }
+    let home = gateway_listener.object().name.namespace;
+    sets::allows(cx, &gateway_listener.from, &home, namespace)
 }

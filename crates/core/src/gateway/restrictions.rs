@@ -14,9 +14,10 @@ use super::{
     GROUP,
     listeners::object,
     rows::{
-        Attachment, GatewayAddress, GatewayListener, GatewayRestrictions, ListenerKey, Restricting,
-        Unenforced,
+        Attachment, GatewayAddress, GatewayListener, GatewayRestrictions, ListenerKey, MergedListeners,
+        Restricting, Unenforced,
     },
+    sets,
 };
 use crate::{
     Cx,
@@ -40,10 +41,31 @@ pub(super) fn gateway_restrictions(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     for restriction in by_labels(cx, &object(gateway)) {
         all.extend(of(&restriction, None, None));
     }
+    by_sets(cx, gateway, &mut all);
     if !all.is_empty() {
         all.sort();
         all.dedup();
         cx.emit(GatewayRestrictions { key: gateway.key.clone(), all });
+    }
+}
+
+/// Those that name a ListenerSet, or labels that it has: they are for its listeners alone.
+fn by_sets(cx: &mut Cx<'_>, gateway: &Gateway, all: &mut Vec<Restricting>) {
+    let Some(merged) = cx.get::<MergedListeners>(&gateway.key) else { return };
+    for one in &merged.all {
+        let Some(set) = &one.set else { continue };
+        for restriction in cx.find::<RestrictionsByTarget>(set) {
+            let own = |target: &&ParentRef| {
+                is(target, "ListenerSet", set)
+                    && target.section.as_ref().is_none_or(|section| *section == one.listener.name)
+            };
+            for target in restriction.targets.iter().filter(own) {
+                all.extend(of(&restriction, Some(&one.name), target.port));
+            }
+        }
+        for restriction in by_labels(cx, &sets::object(set)) {
+            all.extend(of(&restriction, Some(&one.name), None));
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub use super::age::Age;
 
 use portolan_model::{
-    Condition, GatewayKey, Instant, Name, NamespacedName, ObjectKey, Redacted, RouteKey,
-    input::{Filter, RouteMatch},
+    Condition, GatewayKey, Instant, Kind, Name, NamespacedName, ObjectKey, Redacted, RouteKey,
+    input::{Filter, Listener, PathMatch, RouteMatch, SubjectName, Traffic},
     row,
 };
 
@@ -185,9 +185,72 @@ pub enum WireType {
 pub struct ListenerKey {
     /// The Gateway.
     pub gateway: GatewayKey,
-    /// Listener name.
+    /// Listener name; of one that a ListenerSet brings with namespace and name of that before it.
     pub name: Name,
 }
+
+/// Whether a ListenerSet brings its listeners to its Gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSetState {
+    /// The ListenerSet.
+    pub key: NamespacedName,
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// When the set was made: the older one comes first.
+    pub created: Instant,
+    /// Reason and message of the condition `Accepted` where it does not.
+    pub attached: Result<(), (Name, String)>,
+}
+row!(ListenerSetState, NamespacedName, "listener_set_states");
+
+/// The listeners of a Gateway and of the ListenerSets that are attached to it, in order of precedence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergedListeners {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// Its own come first.
+    pub all: Vec<Merged>,
+}
+row!(MergedListeners, GatewayKey, "merged_listeners");
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// Name among all.
+    pub name: Name,
+    /// The ListenerSet that brings it.
+    pub set: Option<NamespacedName>,
+    /// Position in the object that it is written in.
+    pub at: usize,
+    /// As written.
+    pub listener: Listener,
+}
+
+/// Which clients are let in at a port of a Gateway where TLS ends; no row where all are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTrust {
+    /// Gateway, and the port if it has a say of its own.
+    pub key: (GatewayKey, Option<u16>),
+    /// SDS secret with the authorities whose clients are let in; `None` if there is none that can be used.
+    pub authorities: Option<Name>,
+    /// Clients without a certificate, or with one that is not believed, are let in too.
+    pub optional: bool,
+    /// Reason of the specification and message, if some references do not resolve.
+    pub wrong: Option<(Name, String)>,
+}
+row!(ClientTrust, (GatewayKey, Option<u16>), "client_trusts");
+
+/// Wire: authorities whose clients are let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TrustedCa {
+    /// Resource name.
+    pub key: Name,
+    /// PEM.
+    pub pem: Name,
+    /// Clients that they do not vouch for are let in too.
+    pub optional: bool,
+}
+row!(TrustedCa, Name, "trusted_cas");
 
 impl fmt::Display for ListenerKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -216,8 +279,40 @@ pub struct GatewayListener {
     pub kinds: Vec<portolan_model::RouteKind>,
     /// It was removed and is served until its DNS records are gone ([`crate::dns::drain`]).
     pub leaving: bool,
+    /// The ListenerSet that brings it.
+    pub set: Option<NamespacedName>,
+    /// Which clients are let in; `None` lets all in.
+    pub clients: Option<Clients>,
 }
 row!(GatewayListener, ListenerKey, "gateway_listeners");
+
+impl GatewayListener {
+    /// Its name in the object that it is written in.
+    pub fn section(&self) -> &str {
+        match self.set {
+            Some(_) => self.key.name.rsplit('/').next().unwrap_or_default(),
+            None => &self.key.name,
+        }
+    }
+
+    /// The object that it is written in.
+    pub fn object(&self) -> ObjectKey {
+        let (kind, name) = match &self.set {
+            Some(set) => ("ListenerSet", set),
+            None => ("Gateway", &self.key.gateway),
+        };
+        ObjectKey { kind: Kind::new(super::GROUP, kind), name: name.clone() }
+    }
+}
+
+/// Which clients a listener lets in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Clients {
+    /// SDS secret with the authorities.
+    pub authorities: Name,
+    /// Others are let in too.
+    pub optional: bool,
+}
 
 /// Whether a Gateway is ours to serve. Narrow: every route that names the Gateway reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -249,6 +344,8 @@ pub struct ListenerState {
     pub conflicted: bool,
     /// `allowedRoutes.kinds` that a listener of this protocol cannot take.
     pub wrong_kinds: Vec<Name>,
+    /// Reason and message of references to authorities of clients that do not resolve.
+    pub clients: Option<(Name, String)>,
 }
 row!(ListenerState, ListenerKey, "listener_states");
 
@@ -323,10 +420,14 @@ pub struct Offer {
     pub key: (RouteKey, usize),
     /// Age of the route.
     pub age: Age,
+    /// The Gateway; of a ListenerSet its own.
+    pub gateway: GatewayKey,
     /// `controllerName` of the Gateway's class if it is one of ours.
     pub controller: Option<Name>,
     /// Listeners that would take it, or why none does.
     pub outcome: Result<Taken, Refused>,
+    /// Listeners that would take it and are not accepted themselves: their `attachedRoutes` count it too.
+    pub unserved: Vec<ListenerKey>,
 }
 row!(Offer, (RouteKey, usize), "offers");
 
@@ -425,7 +526,7 @@ pub struct Attachment {
     pub gateway: GatewayKey,
     /// Listeners that took it.
     pub taken: Taken,
-    /// Listeners whose `attachedRoutes` this adds one to: accepted, and not yet counted by an earlier parentRef.
+    /// Listeners whose `attachedRoutes` this adds one to: the route is accepted, and not yet counted by an earlier parentRef.
     pub counted: Vec<ListenerKey>,
 }
 row!(Attachment, (RouteKey, usize), "attachments");
@@ -468,7 +569,7 @@ pub struct HostRule {
 }
 row!(HostRule, HostRuleKey, "host_rules");
 
-/// Orders host rules by the precedence of Gateway API: exact path, longest prefix, method, header count, query count,
+/// Orders host rules by the precedence of Gateway API: the hostname as the route has it, exact path, longest prefix, method, header count, query count,
 /// then the older route, then its name, then position.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostRuleKey {
@@ -476,6 +577,8 @@ pub struct HostRuleKey {
     pub routes: Name,
     /// Effective hostname, `*` for any.
     pub host: Name,
+    /// How wide the route's own hostname is, of which the effective one is the intersection with the listener's.
+    pub width: u32,
     /// Descending precedence as numbers, smallest first.
     pub precedence: [u32; 5],
     /// Age of the route.
@@ -509,10 +612,8 @@ pub struct RouteEntry {
     pub clusters: Vec<WeightedCluster>,
     /// Weight of backends that do not resolve: that share answers 500.
     pub invalid_weight: u32,
-    /// Request timeout in milliseconds.
-    pub request_timeout: Option<u64>,
-    /// Per-try timeout in milliseconds.
-    pub backend_timeout: Option<u64>,
+    /// How its requests are sent.
+    pub traffic: Option<Arc<Traffic>>,
     /// Mirror clusters, share in parts per million.
     pub mirrors: Vec<(Name, u32)>,
     /// Written port to bound port of the Gateway, so that redirects point to a port that is open.
@@ -521,6 +622,26 @@ pub struct RouteEntry {
     pub https: bool,
     /// Port of the listener as written.
     pub listener_port: u16,
+}
+
+impl RouteEntry {
+    /// An entry of a route for every path, with no backend.
+    pub fn of(route: RouteKey) -> Self {
+        let path = PathMatch::Prefix("/".into());
+        Self {
+            route,
+            rule: 0,
+            r#match: RouteMatch { path, method: None, headers: vec![], query: vec![] },
+            filters: vec![],
+            clusters: vec![],
+            invalid_weight: 0,
+            traffic: None,
+            mirrors: vec![],
+            moved_ports: BTreeMap::new(),
+            https: false,
+            listener_port: 0,
+        }
+    }
 }
 
 /// One weighted backend.
@@ -532,6 +653,15 @@ pub struct WeightedCluster {
     pub weight: u32,
     /// Filters of the backend.
     pub filters: Vec<Filter>,
+    /// Mirror clusters of the backend, share in parts per million.
+    pub mirrors: Vec<(Name, u32)>,
+}
+
+impl WeightedCluster {
+    /// A backend without filters.
+    pub fn new(cluster: Name, weight: u32) -> Self {
+        Self { cluster, weight, filters: vec![], mirrors: vec![] }
+    }
 }
 
 /// A hostname that a listener owns in a route table, whether or not a route serves it there.
@@ -577,11 +707,7 @@ impl WireListener {
     /// The resources that it consists of: the listener, and the certificates of its chains.
     pub fn resources(&self) -> impl Iterator<Item = WireKey> {
         let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };
-        let secrets = self
-            .chains
-            .iter()
-            .filter(|chain| !chain.refuses())
-            .flat_map(|chain| chain.secrets.iter().flatten());
+        let secrets = self.chains.iter().filter(|chain| !chain.refuses()).flat_map(FilterChain::named);
         let chains = secrets.map(move |name| key(WireType::Secret, name));
         std::iter::once(key(WireType::Listener, &self.name)).chain(chains)
     }
@@ -595,11 +721,19 @@ pub struct FilterChain {
     /// SDS secrets, where TLS ends here; no secret refuses every handshake ([`FilterChain::refuses`]). `None` for plain
     /// HTTP.
     pub secrets: Option<Vec<Name>>,
+    /// Which clients are let in, where TLS ends here.
+    pub clients: Option<Clients>,
     /// Route configuration; of a chain that refuses every handshake only its name.
     pub routes: Name,
 }
 
 impl FilterChain {
+    /// SDS secrets that it names.
+    pub fn named(&self) -> impl Iterator<Item = &Name> {
+        let authorities = self.clients.iter().map(|clients| &clients.authorities);
+        self.secrets.iter().flatten().chain(authorities.filter(|_| !self.refuses()))
+    }
+
     /// Whether it keeps its names from other chains and serves nothing: its listener has no certificate to show.
     pub fn refuses(&self) -> bool {
         self.secrets.as_ref().is_some_and(Vec::is_empty)
@@ -629,8 +763,74 @@ pub struct Cluster {
     pub port: u16,
     /// HTTP/2 to the backend (GRPCRoute, `kubernetes.io/h2c`).
     pub http2: bool,
+    /// TLS to the backend.
+    pub tls: Option<Arc<BackendTls>>,
 }
 row!(Cluster, Name, "clusters");
+
+/// How a backend is spoken to by TLS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendTls {
+    /// Asked for by SNI.
+    pub sni: Name,
+    /// Its certificate has one of these names.
+    pub names: Vec<SubjectName>,
+    /// Whose signature is believed.
+    pub trust: Trust,
+    /// SDS secret with the certificate that is shown to it.
+    pub client: Option<Name>,
+}
+
+/// Certificates of authorities.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Trust {
+    /// PEM.
+    Pem(Name),
+    /// A file of the machine.
+    File(Name),
+}
+
+/// What a policy of TLS to backends comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackendTrust {
+    /// The policy.
+    pub key: NamespacedName,
+    /// How backends are spoken to; without it, why they are not: requests get an error.
+    pub tls: Result<Arc<BackendTls>, String>,
+    /// `Accepted` and `ResolvedRefs`.
+    pub conditions: Vec<Condition>,
+}
+row!(BackendTrust, NamespacedName, "backend_trusts");
+
+/// A policy of TLS to backends concerns a Service that a route sends requests to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsUse {
+    /// Policy, Gateway of the route, route.
+    pub key: (NamespacedName, GatewayKey, RouteKey),
+    /// `controllerName` of the Gateway's class.
+    pub controller: Name,
+}
+row!(TlsUse, (NamespacedName, GatewayKey, RouteKey), "tls_uses");
+
+/// The certificate that a Gateway shows to backends; no row if it asks for none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The Gateway.
+    pub key: GatewayKey,
+    /// Its Secret, or reason and message of the condition `ResolvedRefs`: then nothing is sent by TLS.
+    pub secret: Result<NamespacedName, (Name, String)>,
+}
+row!(ClientCertificate, GatewayKey, "client_certificates");
+
+/// Fact: where the machine keeps the certificates of authorities that it believes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemRoots {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+    /// A file of PEM.
+    pub path: Name,
+}
+row!(SystemRoots, Name, "system_roots");
 
 /// Wire: addresses of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -643,6 +843,8 @@ pub struct Endpoints {
     pub addresses: Vec<(Name, u16)>,
     /// The built-in echo backend answers too, or alone: why.
     pub stand_in: Option<StandIn>,
+    /// The others are spoken to by TLS; a stand-in never is.
+    pub tls: bool,
 }
 row!(Endpoints, Name, "endpoints");
 

@@ -1,20 +1,24 @@
 //! Routes and their attachments become host rules in order of precedence, and uses of clusters.
 
+mod backend;
+mod order;
+mod resolve;
+
 use std::{collections::BTreeMap, sync::Arc};
 
+use backend::{by_gateway, tls_uses};
+use order::{precedence, width};
 use portolan_model::{
     Name, RouteKey, RouteKind, Severity,
-    input::{ANY_SERVICE, BackendTarget, Filter, PathMatch, Route, RouteMatch, RouteRule, Service},
+    input::{Filter, Route, RouteMatch, RouteRule},
 };
+use resolve::{Lost, Use, resolve};
 
 use super::{
-    GROUP,
-    backends::tcp,
-    grants::granted,
-    judge, operated,
+    GROUP, judge,
     rows::{
         Age, Attachment, Closes, Cluster, ClusterUse, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
-        HostRuleKey, RouteEntry, Unenforced, Unresolved, WeightedCluster,
+        HostRuleKey, ListenerSetState, RouteEntry, Unenforced, Unresolved, WeightedCluster,
     },
 };
 use crate::{Cx, problem};
@@ -22,8 +26,12 @@ use crate::{Cx, problem};
 /// Whether every parent is a Gateway of another controller: what becomes of the route is that one's to say.
 fn is_of_others(cx: &mut Cx<'_>, route: &Route) -> bool {
     let mut theirs = route.parents.iter().map(|parent| {
-        let gateway =
-            parent.kind.is(GROUP, "Gateway").then(|| cx.get::<GatewayOwner>(&parent.name)).flatten();
+        let gateway = if parent.kind.is(GROUP, "ListenerSet") {
+            cx.get::<ListenerSetState>(&parent.name).map(|state| state.gateway.clone())
+        } else {
+            parent.kind.is(GROUP, "Gateway").then(|| parent.name.clone())
+        };
+        let gateway = gateway.and_then(|gateway| cx.get::<GatewayOwner>(&gateway));
         gateway.is_some_and(|owner| owner.controller.is_some() && owner.ours().is_none())
     });
     !route.parents.is_empty() && theirs.all(|theirs| theirs)
@@ -62,19 +70,19 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let mut entry = RouteEntry {
             rule: at,
             filters: rule.filters.clone(),
-            request_timeout: rule.request_timeout,
-            backend_timeout: rule.backend_timeout,
-            ..unserved(route)
+            traffic: rule.traffic.clone(),
+            ..RouteEntry::of(route.key.clone())
         };
         for (position, backend) in rule.backends.iter().enumerate() {
             let field = format!("spec.rules[{at}].backendRefs[{position}]");
             let of = if backend.weight == 0 { Use::None } else { Use::Share };
             match resolve(cx, route, &backend.target, &field, of) {
                 Ok(cluster) => {
+                    let mirrors = mirrors(cx, route, &backend.filters, &field, &mut uses, &mut missing);
                     entry.clusters.push(WeightedCluster {
-                        cluster: cluster.key.clone(),
-                        weight: backend.weight,
                         filters: backend.filters.clone(),
+                        mirrors,
+                        ..WeightedCluster::new(cluster.key.clone(), backend.weight)
                     });
                     uses.insert(cluster.key.clone(), cluster);
                 }
@@ -82,33 +90,22 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     if backend.weight > 0 && lost.is_none() {
                         lost = Some((at, why.1.clone()));
                     }
-                    missing.push(why);
+                    missing.extend(unresolved(why));
                     entry.invalid_weight = entry.invalid_weight.saturating_add(backend.weight);
                 }
             }
         }
         works |= !verdicts[at].closed && answers(&entry);
         idle(cx, route, at, rule);
-        for (position, filter) in rule.filters.iter().enumerate() {
-            if let Filter::Mirror { backend, parts_per_million } = filter {
-                let field = format!("spec.rules[{at}].filters[{position}].requestMirror.backendRef");
-                match resolve(cx, route, backend, &field, Use::Mirror) {
-                    Ok(cluster) => {
-                        entry.mirrors.push((cluster.key.clone(), *parts_per_million));
-                        uses.insert(cluster.key.clone(), cluster);
-                    }
-                    Err(why) => missing.push(why),
-                }
-            }
-        }
+        let field = format!("spec.rules[{at}]");
+        entry.mirrors = mirrors(cx, route, &rule.filters, &field, &mut uses, &mut missing);
         if verdicts[at].closed {
             // Nothing of it is sent: what Envoy refuses would hold back every host beside it.
             entry = RouteEntry {
                 filters: judge::error(),
                 clusters: vec![],
                 mirrors: vec![],
-                request_timeout: None,
-                backend_timeout: None,
+                traffic: None,
                 ..entry
             };
         }
@@ -118,14 +115,17 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
         let moved = cx.get::<GatewayPorts>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
         let unenforced = cx.get::<Unenforced>(&(route.key.clone(), parent)).filter(|row| row.refused);
+        let prepared = by_gateway(cx, &attachment.gateway, &prepared, &mut uses);
         for (listener, hosts) in &attachment.taken {
             let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
             let closed = unenforced.iter().flat_map(|row| row.at(listener)).cloned().map(Filter::Unsupported);
             let closed: Vec<Filter> = closed.collect();
             for host in hosts {
-                let at_host = |position, precedence| HostRuleKey {
+                let own = width(route, host);
+                let at_host = |position, width, precedence| HostRuleKey {
                     routes: gateway_listener.routes.clone(),
                     host: host.clone(),
+                    width,
                     precedence,
                     age: Age::of(route),
                     position,
@@ -142,10 +142,10 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     entry.filters.extend(closed.iter().cloned());
                     Arc::new(entry)
                 };
-                for (at, (verdict, entry)) in verdicts.iter().zip(&prepared).enumerate() {
+                for (at, (verdict, entry)) in verdicts.iter().zip(prepared.iter()).enumerate() {
                     for (position, r#match) in &verdict.matches {
-                        let key =
-                            at_host((at, *position, Closes::Nothing), precedence(route.key.kind, r#match));
+                        let position = (at, *position, Closes::Nothing);
+                        let key = at_host(position, own, precedence(route.key.kind, r#match));
                         cx.emit(HostRule { key, entry: here(entry, r#match) });
                     }
                 }
@@ -155,17 +155,23 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                         Some((at, position)) => {
                             let wider = verdicts[at].matches.iter().find(|(known, _)| *known == position);
                             let Some((_, wider)) = wider else { continue };
-                            at_host((at, position, closes), precedence(route.key.kind, wider))
+                            at_host((at, position, closes), own, precedence(route.key.kind, wider))
                         }
-                        None => at_host((closing.of.0, closing.of.1, closes), [u32::MAX; 5]),
+                        // Behind everything, of other routes too.
+                        None => at_host((closing.of.0, closing.of.1, closes), u32::MAX, [u32::MAX; 5]),
                     };
-                    let entry = RouteEntry { rule: closing.of.0, filters: judge::error(), ..unserved(route) };
+                    let entry = RouteEntry {
+                        rule: closing.of.0,
+                        filters: judge::error(),
+                        ..RouteEntry::of(route.key.clone())
+                    };
                     cx.emit(HostRule { key, entry: here(&entry, &closing.r#match) });
                 }
             }
         }
     }
-    if !missing.is_empty() {
+    tls_uses(cx, route);
+    if !missing.is_empty() || lost.is_some() {
         // With a rule that works the others harm only their own requests.
         let partly = lost.as_ref().filter(|_| works).map(|(rule, why)| format!("rule {rule}: {why}"));
         let refuses = lost.filter(|_| !works).map(|(_, why)| why);
@@ -176,233 +182,40 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
     }
 }
 
-/// An entry of a route with no backend.
-fn unserved(route: &Route) -> RouteEntry {
-    RouteEntry {
-        route: route.key.clone(),
-        rule: 0,
-        r#match: RouteMatch {
-            path: PathMatch::Prefix("/".into()),
-            method: None,
-            headers: vec![],
-            query: vec![],
-        },
-        filters: vec![],
-        clusters: vec![],
-        invalid_weight: 0,
-        request_timeout: None,
-        backend_timeout: None,
-        mirrors: vec![],
-        moved_ports: BTreeMap::new(),
-        https: false,
-        listener_port: 0,
-    }
-}
-
-/// Gateway API, `HTTPRouteRule.matches`: exact path, then longest prefix, then method, then most headers, then most
-/// query parameters; of a GRPCRoute (`GRPCRouteRule.matches`) most characters of the service, then of the method, then most
-/// headers. Regular expressions, whose place the specification leaves open, stand between exact and prefix, the longer
-/// one first, as Envoy Gateway sorts them. Smallest first.
-fn precedence(kind: RouteKind, m: &RouteMatch) -> [u32; 5] {
-    let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
-    let headers = desc(m.headers.len());
-    match kind {
-        RouteKind::Http => {
-            let (class, length) = match &m.path {
-                PathMatch::Exact(path) => (0, path.len()),
-                PathMatch::Regex(path) => (1, path.len()),
-                PathMatch::Prefix(path) => (2, path.len()),
-            };
-            [class, desc(length), u32::from(m.method.is_none()), headers, desc(m.query.len())]
-        }
-        RouteKind::Grpc => {
-            let (class, service, method) = match &m.path {
-                PathMatch::Exact(path) => {
-                    let (service, method) = path[1..].split_once('/').unwrap_or((&path[1..], ""));
-                    (0, service.len(), method.len())
-                }
-                // A method alone is an expression here only; its own expression would stand in a group.
-                PathMatch::Regex(path) => match path.strip_prefix(ANY_SERVICE) {
-                    Some(method) if !method.starts_with("(?:") => (2, 0, method.len()),
-                    _ => (1, path.len(), 0),
-                },
-                PathMatch::Prefix(path) => (2, path.len() - 1, 0),
-            };
-            [class, desc(service), desc(method), headers, 0]
-        }
-    }
-}
-
-/// What a reference to a backend is for.
-#[derive(Clone, Copy)]
-enum Use {
-    /// It gets a share of the requests.
-    Share,
-    /// Its weight is 0.
-    None,
-    /// It gets copies.
-    Mirror,
-}
-
-/// The cluster of a reference, or why there is none: reason of the specification (`RouteConditionResolvedRefs`) and
-/// message.
-fn resolve(
+/// Where copies go by the filters of a rule or backend that stand at `field`.
+fn mirrors(
     cx: &mut Cx<'_>,
     route: &Route,
-    target: &BackendTarget,
+    filters: &[Filter],
     field: &str,
-    of: Use,
-) -> Result<Cluster, (Name, String)> {
-    let refused = |cx: &mut Cx<'_>, code, field: &str, reason: &str, message: String, hint| {
-        if !is_of_others(cx, route) {
-            problem(cx, route.key.object(), code, Severity::Error, field, message.clone(), hint);
+    uses: &mut BTreeMap<Name, Cluster>,
+    missing: &mut Vec<(Name, String)>,
+) -> Vec<(Name, u32)> {
+    let mut made = Vec::new();
+    for (position, filter) in filters.iter().enumerate() {
+        let Filter::Mirror { backend, parts_per_million } = filter else { continue };
+        let field = format!("{field}.filters[{position}].requestMirror.backendRef");
+        match resolve(cx, route, backend, &field, Use::Mirror) {
+            Ok(cluster) => {
+                made.push((cluster.key.clone(), *parts_per_million));
+                uses.insert(cluster.key.clone(), cluster);
+            }
+            Err(why) => missing.extend(unresolved(why)),
         }
-        Err((Name::new(reason), message))
-    };
-    if !target.kind.is("", "Service") {
-        let message = format!("backend kind {} is not served", target.kind);
-        return refused(cx, 221, &format!("{field}.kind"), "InvalidKind", message, "refer to a Service");
     }
-    if target.name.namespace != route.key.name.namespace
-        && !granted(cx, route.key.kind.kind(), &route.key.name.namespace, "Service", &target.name)
-    {
-        let message =
-            format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
-        let hint = match of {
-            Use::Share => {
-                "add a ReferenceGrant in the Service's namespace; until then this share of requests gets an error"
-            }
-            Use::None => {
-                "add a ReferenceGrant in the Service's namespace; its weight is 0, so no request needs it"
-            }
-            Use::Mirror => {
-                "add a ReferenceGrant in the Service's namespace; until then nothing is copied to it"
-            }
-        };
-        return refused(cx, 222, field, "RefNotPermitted", message, hint);
-    }
-    let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
-    let Some(service) = cx.get::<Service>(&target.name) else {
-        let effect = match of {
-            Use::Share => format!("this share of requests gets {error}"),
-            Use::None => "its weight is 0, so no request needs it".to_owned(),
-            Use::Mirror => "no request is copied to it".to_owned(),
-        };
-        if let Some(why) = operated::elsewhere(cx, &target.name) {
-            return absent(cx, route, target, field, of, &why);
-        }
-        let message = format!("Service {} does not exist; {effect}", target.name);
-        let hint = "create the Service or correct the name";
-        return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
-    };
-    if let Some(external) = &service.external {
-        let message = format!("Service {} is an ExternalName ({external}), which is not served", target.name);
-        // It would let whoever may write Services send this edge anywhere (CVE-2021-25740); Envoy Gateway refuses it too.
-        let hint = "refer to a Service with endpoints";
-        return refused(cx, 243, &format!("{field}.name"), "UnsupportedValue", message, hint);
-    }
-    let field = format!("{field}.port");
-    let have = || {
-        let all = service.ports.iter().map(|p| format!("{} {}", p.port, p.protocol));
-        all.collect::<Vec<_>>().join(", ")
-    };
-    let Some(number) = target.port else {
-        let message = format!("no port of Service {} is named (it has {})", target.name, have());
-        return refused(
-            cx,
-            224,
-            &field,
-            "BackendNotFound",
-            message,
-            "name the port: of a Service it is required",
-        );
-    };
-    // One number may stand for TCP and for UDP: these are two ports.
-    if !service.ports.iter().any(|p| p.port == number) {
-        let message = format!("Service {} has no port {number} (it has {})", target.name, have());
-        return refused(cx, 224, &field, "BackendNotFound", message, "use a port of the Service");
-    }
-    let Some(port) = tcp(&service, number) else {
-        let message = format!("Service {} has no port {number} for TCP (it has {})", target.name, have());
-        let hint = "use a port whose protocol is TCP";
-        return refused(cx, 244, &field, "UnsupportedProtocol", message, hint);
-    };
-    let protocol = port.app_protocol.as_deref().unwrap_or_default();
-    let Some(http2) = http2(route.key.kind, protocol) else {
-        let (port, kind) = (port.port, route.key.kind.kind());
-        let message = format!(
-            "port {port} of Service {} speaks {protocol}, which is not served to {kind}s",
-            target.name
-        );
-        let hint = "use a port that speaks HTTP in clear: without appProtocol, or http, kubernetes.io/h2c, kubernetes.io/ws";
-        return refused(cx, 244, &field, "UnsupportedProtocol", message, hint);
-    };
-    let suffix = if http2 { "/h2c" } else { "" };
-    Ok(Cluster {
-        key: format!("svc/{}/{}{suffix}", target.name, port.port).into(),
-        service: target.name.clone(),
-        port: port.port,
-        http2,
-    })
+    made
 }
 
-/// The cluster of a Service that is not here and may be in a cluster: the host is served with a stand-in, and it is said.
-fn absent(
-    cx: &mut Cx<'_>,
-    route: &Route,
-    target: &BackendTarget,
-    field: &str,
-    of: Use,
-    why: &str,
-) -> Result<Cluster, (Name, String)> {
-    let ours = !is_of_others(cx, route);
-    let Some(port) = target.port else {
-        let message = format!("no port of Service {} is named", target.name);
-        if ours {
-            let (key, field) = (route.key.object(), format!("{field}.port"));
-            let hint = "name the port: of a Service it is required";
-            problem(cx, key, 224, Severity::Error, &field, message.clone(), hint);
-        }
-        return Err((Name::new("BackendNotFound"), message));
-    };
-    if ours {
-        let effect = match of {
-            Use::Share => "the built-in echo backend answers in its place",
-            Use::None => "its weight is 0, so no request needs it",
-            Use::Mirror => "copies go to the built-in echo backend",
-        };
-        let message = format!("Service {} {why}; {effect}", target.name);
-        let hint = "nothing to do if it does; else create the Service or correct the name";
-        problem(cx, route.key.object(), 223, Severity::Warning, &format!("{field}.name"), message, hint);
-    }
-    let http2 = route.key.kind == RouteKind::Grpc;
-    let suffix = if http2 { "/h2c" } else { "" };
-    Ok(Cluster {
-        key: format!("svc/{}/{port}{suffix}", target.name).into(),
-        service: target.name.clone(),
-        port,
-        http2,
-    })
-}
-
-/// Whether a backend is spoken to by HTTP/2, or `None` if this route cannot speak its `appProtocol` (Gateway API, GEP-1911):
-/// TLS to a backend needs a BackendTLSPolicy, which is not enforced yet. Other names are hints; as in Envoy Gateway
-/// (`resolveBackendProtocol`) they change nothing.
-fn http2(kind: RouteKind, app_protocol: &str) -> Option<bool> {
-    let grpc = kind == RouteKind::Grpc;
-    match app_protocol {
-        "kubernetes.io/h2c" | "gateway.envoyproxy.io/h2c" | "grpc" => Some(true),
-        "kubernetes.io/ws" | "gateway.envoyproxy.io/ws" if grpc => None,
-        "https" | "kubernetes.io/wss" | "gateway.envoyproxy.io/wss" => None,
-        _ => Some(grpc),
-    }
+/// A reference that does not resolve, if that is why it leads nowhere.
+fn unresolved((reason, message): Lost) -> Option<(Name, String)> {
+    Some((reason?, message))
 }
 
 /// For virtual hosts: two routes with the same match under one host; the earlier one is served. They may meet on more than
 /// one listener: each is named, so that each has its own finding.
 pub(super) fn shadowed(cx: &mut Cx<'_>, (routes, host): &(Name, Name), winner: &RouteKey, loser: &RouteKey) {
     let message = format!(
-        "host {host} in {routes}: {winner} has the same match and comes first (by age, then by name); this route gets none of those requests"
+        "host {host} in {routes}: {winner} has the same match and comes first (by hostname, then by age, then by name); this route gets none of those requests"
     );
     let hint = "remove the host or the match from one of the two routes";
     problem(cx, loser.object(), 225, Severity::Warning, "spec.rules", message, hint);

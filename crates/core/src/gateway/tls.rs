@@ -4,16 +4,16 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     Code, Kind, Name, NamespacedName, ObjectKey, Severity,
-    input::{Gateway, Maker, SealedSecret, Secret, SourceProblems},
+    input::{Gateway, Maker, SealedSecret, Secret, SecretReference, SourceProblems},
     intake::tls::{too_weak, unread},
 };
 
 use super::{
     grants::granted,
-    listeners::object,
+    listeners::{object, place},
     rows::{
-        GatewayListener, ListenerCertificate, ListenerKey, LookInto, ServedCertificate, TlsReady, Unread,
-        Usable,
+        ClientCertificate, GatewayListener, ListenerCertificate, ListenerKey, LookInto, MergedListeners,
+        ServedCertificate, TlsReady, Unread, Usable,
     },
     takes,
 };
@@ -87,8 +87,17 @@ fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
 pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     // Not those that it may not refer to.
     let mut needed: BTreeSet<NamespacedName> = BTreeSet::new();
-    for (at, listener) in gateway.listeners.iter().enumerate() {
-        let key = ListenerKey { gateway: gateway.key.clone(), name: listener.name.clone() };
+    if let Some(SecretReference { kind, name }) = &gateway.client_certificate
+        && kind.is("", "Secret")
+        && (name.namespace == gateway.key.namespace
+            || granted(cx, "Gateway", &gateway.key.namespace, "Secret", name))
+    {
+        needed.insert(name.clone());
+    }
+    let merged = cx.get::<MergedListeners>(&gateway.key);
+    for one in merged.iter().flat_map(|merged| &merged.all) {
+        let listener = &one.listener;
+        let key = ListenerKey { gateway: gateway.key.clone(), name: one.name.clone() };
         if cx
             .get::<GatewayListener>(&key)
             .is_none_or(|gateway_listener| !gateway_listener.accepted || !gateway_listener.https)
@@ -96,7 +105,10 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             continue;
         }
         let Some(tls) = &listener.tls else { continue };
-        let field = format!("spec.listeners[{at}].tls.certificateRefs");
+        let (written_in, field) = place(gateway, one);
+        let field = format!("{field}.tls.certificateRefs");
+        // What a Gateway is granted its ListenerSets are not, nor the other way round.
+        let owner = Owner::of(written_in);
         let mut row = ListenerCertificate {
             key,
             secret: Err(("InvalidCertificateRef".into(), "no certificateRefs".into())),
@@ -110,18 +122,18 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         if let Some(kind) = tls.unsupported.first() {
             let message = format!("listener {} refers to a {kind}, not to a Secret", listener.name);
             let hint = "refer to a core Secret of type kubernetes.io/tls";
-            problem(cx, object(gateway), 214, Severity::Error, &field, message.clone(), hint);
+            problem(cx, owner.object.clone(), 214, Severity::Error, &field, message.clone(), hint);
             unusable.push(Unusable::to_mend("InvalidCertificateRef", message));
         } else if tls.certificates.is_empty() {
             let message = format!("listener {} names no certificate", listener.name);
             let hint = "set tls.certificateRefs";
-            problem(cx, object(gateway), 207, Severity::Error, &field, message, hint);
+            problem(cx, owner.object.clone(), 207, Severity::Error, &field, message, hint);
         }
         for secret in &tls.certificates {
             if row.served.iter().any(|known| known.secret == *secret) {
                 continue;
             }
-            match certificate(cx, gateway, secret, &field, &mut needed) {
+            match certificate(cx, &owner, secret, &field, &mut needed) {
                 Ok(served) => row.served.push(served),
                 Err(why) => unusable.push(why),
             }
@@ -138,7 +150,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             let message =
                 format!("the certificate in Secret {} covers {names}, not {hostname}", first.secret);
             let hint = "add the name to the Certificate's dnsNames, or refer to another Secret";
-            problem(cx, object(gateway), 211, Severity::Error, &field, message, hint);
+            problem(cx, owner.object.clone(), 211, Severity::Error, &field, message, hint);
         }
         row.waiting = !unusable.is_empty() && unusable.iter().all(|why| why.waiting);
         row.elsewhere = row.waiting && unusable.iter().any(|why| why.elsewhere);
@@ -151,7 +163,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
                 let message =
                     format!("{why}; the other certificates of listener {} are served", listener.name);
                 let hint = "mend the Secret, or take the reference away";
-                problem(cx, object(gateway), 208, Severity::Warning, &field, message, hint);
+                problem(cx, owner.object.clone(), 208, Severity::Warning, &field, message, hint);
             }
             row.broken = first;
         } else if let Some(first) = first {
@@ -164,6 +176,42 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     }
     for secret in needed {
         cx.emit(LookInto { key: (secret, gateway.key.clone()) });
+    }
+}
+
+/// The certificate that a Gateway shows to backends.
+pub(super) fn client_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
+    let Some(SecretReference { kind, name }) = &gateway.client_certificate else { return };
+    let field = "spec.tls.backend.clientCertificateRef";
+    let found = if kind.is("", "Secret") {
+        // That it is needed says `listener_certificates`, for all that a Gateway names.
+        certificate(cx, &Owner::of(object(gateway)), name, field, &mut BTreeSet::new()).map_err(|why| {
+            let reason = if why.reason == "RefNotPermitted" { why.reason } else { INVALID_CLIENT };
+            (Name::from(reason), why.message.replace(ONLY_THIS, ""))
+        })
+    } else {
+        let message = format!("the certificate for backends is a {kind}, not a Secret");
+        let hint = "refer to a core Secret of type kubernetes.io/tls";
+        problem(cx, object(gateway), 214, Severity::Error, field, message.clone(), hint);
+        Err((Name::from(INVALID_CLIENT), message))
+    };
+    cx.emit(ClientCertificate { key: gateway.key.clone(), secret: found.map(|served| served.secret) });
+}
+
+/// Of a certificate that a listener waits for.
+const ONLY_THIS: &str = "; only this listener waits for it";
+
+/// Reason of a reference that cannot be used (`GatewayReasonInvalidClientCertificateRef`).
+const INVALID_CLIENT: &str = "InvalidClientCertificateRef";
+
+/// Whose reference it is.
+struct Owner {
+    object: ObjectKey,
+}
+
+impl Owner {
+    const fn of(object: ObjectKey) -> Self {
+        Self { object }
     }
 }
 
@@ -210,18 +258,17 @@ fn elsewhere(cx: &mut Cx<'_>, secret: &NamespacedName) -> Option<String> {
 /// What a reference to a certificate comes to; what somebody has to mend is a finding.
 fn certificate(
     cx: &mut Cx<'_>,
-    gateway: &Gateway,
+    owner: &Owner,
     secret: &NamespacedName,
     field: &str,
     needed: &mut BTreeSet<NamespacedName>,
 ) -> Result<ServedCertificate, Unusable> {
     let refused = |cx: &mut Cx<'_>, code, reason, message: String, hint| {
-        problem(cx, object(gateway), code, Severity::Error, field, message.clone(), hint);
+        problem(cx, owner.object.clone(), code, Severity::Error, field, message.clone(), hint);
         Err(Unusable::to_mend(reason, message))
     };
-    if secret.namespace != gateway.key.namespace
-        && !granted(cx, "Gateway", &gateway.key.namespace, "Secret", secret)
-    {
+    let (kind, namespace) = (owner.object.kind.kind.clone(), owner.object.name.namespace.clone());
+    if secret.namespace != namespace && !granted(cx, &kind, &namespace, "Secret", secret) {
         let message = format!("Secret {secret} is in another namespace and no ReferenceGrant allows it");
         let hint = "add a ReferenceGrant in the Secret's namespace, or mirror the Secret";
         return refused(cx, 209, "RefNotPermitted", message, hint);
@@ -237,7 +284,7 @@ fn certificate(
         let by = elsewhere(cx, secret);
         let (elsewhere, why) =
             (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));
-        let message = format!("{why}; only this listener waits for it");
+        let message = format!("{why}{ONLY_THIS}");
         return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true, elsewhere });
     };
     if let Some(why) = &ready.denied {

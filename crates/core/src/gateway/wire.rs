@@ -21,11 +21,13 @@ use super::{
 use crate::{
     Cx,
     dns::drain::is_leaving,
-    world::{CertificatesBySecret, ListenersByGateway},
+    world::{CertificatesBySecret, ClientCertificatesBySecret, ListenersByGateway},
 };
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
-    if cx.count::<CertificatesBySecret>(&secret.key) == 0 {
+    let shown = cx.count::<CertificatesBySecret>(&secret.key) > 0
+        || cx.count::<ClientCertificatesBySecret>(&secret.key) > 0;
+    if !shown {
         return;
     }
     if let (Some(chain), Some(private_key)) = (secret.data.get("tls.crt"), secret.data.get("tls.key")) {
@@ -89,6 +91,7 @@ fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterCh
         return Some(FilterChain {
             server_names: vec![],
             secrets: None,
+            clients: None,
             routes: gateway_listener.routes.clone(),
         });
     }
@@ -98,6 +101,7 @@ fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterCh
             let secrets = Some(certificate.served.iter().map(|one| secret_name(&one.secret)).collect());
             Some(FilterChain {
                 secrets,
+                clients: gateway_listener.clients.clone(),
                 routes: gateway_listener.routes.clone(),
                 ..refusal(gateway_listener)
             })
@@ -113,6 +117,7 @@ fn refusal(gateway_listener: &GatewayListener) -> FilterChain {
     FilterChain {
         server_names: gateway_listener.hostname.iter().cloned().collect(),
         secrets: Some(vec![]),
+        clients: None,
         routes: format!("rc/{gateway}/{}/{name}", gateway_listener.port).into(),
     }
 }

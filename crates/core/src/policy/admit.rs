@@ -5,7 +5,8 @@ use std::sync::Arc;
 use portolan_model::{
     Kind, Name, NamespacedName, ObjectKey,
     input::{
-        EndpointSlice, EndpointsObject, GatewayClass, Issuer, Judged, ReferenceGrant, SealedSecret, Service,
+        EndpointSlice, EndpointsObject, GatewayClass, Issuer, Judged, ListenerSet, ReferenceGrant,
+        SealedSecret, Service,
     },
 };
 
@@ -83,6 +84,7 @@ fn key(group: &str, kind: &str, name: &NamespacedName) -> ObjectKey {
 admit! {
     classes: GatewayClass, |row| ObjectKey::new(GROUP, "GatewayClass", "", row.name.clone());
     grants: ReferenceGrant, |row| key(GROUP, "ReferenceGrant", &row.key);
+    listener_sets: ListenerSet, |row| key(GROUP, "ListenerSet", &row.key);
     services: Service, |row| key("", "Service", &row.key);
     slices: EndpointSlice, |row| key("discovery.k8s.io", "EndpointSlice", &row.key);
     endpoints: EndpointsObject, |row| key("", "Endpoints", &row.key);

@@ -34,7 +34,7 @@ pub mod verdict;
 use portolan_engine::Engine;
 use portolan_model::input::{
     AdmissionBinding, AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass,
-    Issuer, Judged, Namespace, ReferenceGrant, Route, SealedSecret, Service,
+    Issuer, Judged, ListenerSet, Namespace, ReferenceGrant, Route, SealedSecret, Service,
 };
 use rows::{ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement};
 
@@ -63,6 +63,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("gateways", admit::gateways).reads::<(Judged, Denied)>().writes::<(Gateway,)>();
     engine.map("gateway_classes", admit::classes).reads::<(Denied,)>().writes::<(GatewayClass,)>();
     engine.map("reference_grants", admit::grants).reads::<(Denied,)>().writes::<(ReferenceGrant,)>();
+    engine.map("listener_sets", admit::listener_sets).reads::<(Denied,)>().writes::<(ListenerSet,)>();
     engine.map("services", admit::services).reads::<(Denied,)>().writes::<(Service,)>();
     engine.map("endpoint_slices", admit::slices).reads::<(Denied,)>().writes::<(EndpointSlice,)>();
     engine.map("endpoints_objects", admit::endpoints).reads::<(Denied,)>().writes::<(EndpointsObject,)>();

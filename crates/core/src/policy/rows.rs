@@ -7,7 +7,7 @@ use portolan_model::{
     GatewayKey, IssuerKey, Name, NamespacedName, ObjectKey, RouteKey,
     input::{
         AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Issuer,
-        ReferenceGrant, Route, SealedSecret, Service,
+        ListenerSet, ReferenceGrant, Route, SealedSecret, Service,
     },
     row,
 };
@@ -29,6 +29,8 @@ pub type SubmittedCertificate = Submitted<Certificate>;
 pub type SubmittedClass = Submitted<GatewayClass>;
 /// A ReferenceGrant as submitted.
 pub type SubmittedGrant = Submitted<ReferenceGrant>;
+/// A ListenerSet as submitted.
+pub type SubmittedSet = Submitted<ListenerSet>;
 /// A Service as submitted.
 pub type SubmittedService = Submitted<Service>;
 /// An EndpointSlice as submitted.
@@ -58,6 +60,7 @@ row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| &row.0.key);
 row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| &row.0.key);
 row_of!(SubmittedClass, Name, "submitted_classes", |row| &row.0.name);
 row_of!(SubmittedGrant, NamespacedName, "submitted_grants", |row| &row.0.key);
+row_of!(SubmittedSet, NamespacedName, "submitted_listener_sets", |row| &row.0.key);
 row_of!(SubmittedService, NamespacedName, "submitted_services", |row| &row.0.key);
 row_of!(SubmittedSlice, NamespacedName, "submitted_slices", |row| &row.0.key);
 row_of!(SubmittedEndpoints, NamespacedName, "submitted_endpoints", |row| &row.0.key);

@@ -11,12 +11,12 @@ use portolan_model::{
 use super::{owner::cluster_namespace, rows::ComponentCredential};
 use crate::{
     Cx, problem,
-    world::{GatewaysBySecret, IssuersBySecret},
+    world::{GatewaysBySecret, IssuersBySecret, ListenerSetsBySecret},
 };
 
 /// Who uses the Secret, if nobody does but those who need none here.
 pub(super) fn only_for(cx: &mut Cx<'_>, key: &NamespacedName) -> Option<String> {
-    if cx.count::<GatewaysBySecret>(key) > 0 {
+    if cx.count::<GatewaysBySecret>(key) > 0 || cx.count::<ListenerSetsBySecret>(key) > 0 {
         return None;
     }
     let mut who = cx.get::<ComponentCredential>(key).map(|credential| credential.component.to_string());

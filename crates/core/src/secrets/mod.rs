@@ -22,7 +22,9 @@ mod tests;
 mod unseal;
 
 use portolan_engine::Engine;
-use portolan_model::input::{Certificate, ConfigMap, Gateway, Issuer, Namespace, SealedSecret, Secret};
+use portolan_model::input::{
+    Certificate, ConfigMap, Gateway, Issuer, ListenerSet, Namespace, SealedSecret, Secret,
+};
 use rows::{
     ComponentCredential, Mirror, MirrorClaim, MirrorUnwanted, MirrorWanted, Reach, UnsealFailure,
     UnsealWanted,
@@ -42,7 +44,8 @@ pub use unseal::immutable;
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("unseal_wanted", unseal::unseal_wanted)
-        .reads::<(Secret, UnsealFailure, Issuer, Gateway, Settings, ComponentCredential, Reach)>()
+        .reads::<(Secret, UnsealFailure, Issuer, Gateway, ListenerSet, Settings, ComponentCredential, Reach)>(
+        )
         .writes::<(UnsealWanted, Finding)>();
     engine
         .map("missing_credentials", credentials::missing)

@@ -8,7 +8,7 @@ use portolan_model::{
     input::{InputProblems, SourceProblems},
 };
 
-use super::rows::{EntryPoint, HostClaim, Probe, State};
+use super::rows::{CERTIFICATE_REQUIRED, EntryPoint, HostClaim, Probe, State};
 use crate::{
     Cx,
     dns::{
@@ -207,10 +207,16 @@ fn in_force(broken: &[String]) -> String {
 
 /// What a host that works answers, and what else of it does not.
 fn answers(status: u16, broken: &[String]) -> String {
+    let is = match status {
+        CERTIFICATE_REQUIRED => {
+            "lets in clients with a certificate only; what it answers them was not asked".to_owned()
+        }
+        status => format!("answers {status}"),
+    };
     match broken {
-        [] => format!("answers {status}"),
-        [one] => format!("answers {status}, but {one}"),
-        [first, others @ ..] => format!("answers {status}, but {first}, and {} more", others.len()),
+        [] => is,
+        [one] => format!("{is}, but {one}"),
+        [first, others @ ..] => format!("{is}, but {first}, and {} more", others.len()),
     }
 }
 

@@ -35,6 +35,9 @@ pub struct ClaimKey {
     pub listener: Name,
 }
 
+/// In the place of a status: the listener lets in no client without a certificate, and the probe has none.
+pub const CERTIFICATE_REQUIRED: u16 = 496;
+
 /// Fact: what the live probe through Envoy saw for a hostname.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {

@@ -11,8 +11,8 @@ use portolan_core::{
 };
 use portolan_engine::Row;
 use portolan_model::{
-    NamespacedName, Object, ObjectKey, Origin,
-    input::{ParentRef, Restriction},
+    NamespacedName, Object, ObjectKey, Origin, RouteKey,
+    input::{BackendRef, BackendTlsPolicy, Filter, ParentRef, Restriction, Route},
     intake::intake,
 };
 use portolan_testkit::mistakes;
@@ -48,6 +48,8 @@ struct Base {
     hosts: Hosts,
     /// Hostnames that the object asks for, also where it does not get them.
     claimed: Vec<String>,
+    /// How the names of clusters begin that lead to what the object is about.
+    backends: Vec<String>,
     /// What depends on the object.
     depends: (Vec<(&'static str, String)>, Vec<String>),
 }
@@ -63,6 +65,9 @@ impl Base {
             (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
+                // One of labels that cannot be read restricts all that it may mean.
+                || (key.0 == EntryPoint::NAME && run.engine.get::<Restriction>(object).is_some_and(|row| !row.selectors.is_empty()))
+                || self.backends.iter().any(|backend| key.1.contains(backend))
                 // A host says of every object that asks for it what is broken there, and stays as it is.
                 || (key.0 == EntryPoint::NAME && rows.get(key).is_some_and(|row| row.contains(&format!("{object}: "))))
         };
@@ -80,6 +85,27 @@ impl Base {
         }
         harmed
     }
+}
+
+/// The Services that an object is about.
+fn services(run: &Run, object: &ObjectKey) -> Vec<NamespacedName> {
+    if object.kind.is("", "Service") {
+        return vec![object.name.clone()];
+    }
+    let policy = run.engine.get::<BackendTlsPolicy>(&object.name);
+    let policy = policy.filter(|_| &*object.kind.kind == "BackendTLSPolicy");
+    policy.iter().flat_map(|policy| &policy.targets).map(|target| target.name.clone()).collect()
+}
+
+/// Whether a route sends requests to one of them, or copies.
+fn reaches(route: &Route, services: &[NamespacedName]) -> bool {
+    let copies = |filter: &Filter| matches!(filter, Filter::Mirror { backend, .. } if services.contains(&backend.name));
+    route.rules.iter().any(|rule| {
+        let backend = |backend: &BackendRef| {
+            services.contains(&backend.target.name) || backend.filters.iter().any(copies)
+        };
+        rule.backends.iter().any(backend) || rule.filters.iter().any(copies)
+    })
 }
 
 /// Whether all claims to a hostname are to the broken Gateway, or to one that a broken restriction names: where it cannot
@@ -117,14 +143,20 @@ fn one_broken_object_changes_no_other_hosts_rows() {
             {
                 continue;
             }
-            let claims =
-                run.engine.rows::<HostClaim>().filter(|claim| claim.key.route.object() == object.key);
+            let services = services(&run, &object.key);
+            let asks = |route: &RouteKey| {
+                let reaches = |route: &Arc<Route>| reaches(route, &services);
+                route.object() == object.key
+                    || run.engine.get::<Route>(route).is_some_and(|route| reaches(&route))
+            };
+            let claims = run.engine.rows::<HostClaim>().filter(|claim| asks(&claim.key.route));
+            let backends = services.iter().map(|service| format!("svc/{service}/")).collect();
             let claimed = claims.map(|claim| format!("{:?}", claim.key.host)).collect();
             world::remove(&mut run.engine, &object.key);
             step(&mut run);
             let (without, hosts_without) = rows(&run);
             let depends = (changed(&before, &without), changed(&hosts, &hosts_without));
-            let base = Base { rows: before.clone(), hosts: hosts.clone(), claimed, depends };
+            let base = Base { rows: before.clone(), hosts: hosts.clone(), claimed, backends, depends };
             for (what, json) in mistakes(&object.json) {
                 skipped += 1;
                 if !whole && !skipped.is_multiple_of(41) {

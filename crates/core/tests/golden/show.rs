@@ -11,7 +11,7 @@ use portolan_core::{
     },
     gateway::{
         backends::place,
-        rows::{Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
+        rows::{Clients, Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
     },
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
@@ -224,7 +224,8 @@ fn status(row: &ObjectStatus) -> Vec<String> {
                 lines.push(format!("{name}: attachedRoutes {attached}, supportedKinds {kinds:?}"));
                 format!("{name}: ")
             }
-            _ => format!("parent {at}: "),
+            (None, Some(_)) => format!("parent {at}: "),
+            (None, None) => format!("ancestor {}: ", field("ancestorRef").unwrap()["name"].as_str().unwrap()),
         };
         lines.extend(part.conditions.iter().map(|c| line(&prefix, c)));
     }
@@ -239,7 +240,18 @@ fn chains(engine: &Engine<World>) -> Groups {
         match &chain.secrets {
             None => format!("{names}: {}", chain.routes),
             Some(_) if chain.refuses() => format!("{names}: refuses handshakes, as {}", chain.routes),
-            Some(secrets) => format!("{names}: {} with {}", chain.routes, join(secrets)),
+            Some(secrets) => {
+                let clients = match &chain.clients {
+                    None => String::new(),
+                    Some(Clients { authorities, optional: false }) => {
+                        format!(", clients of {authorities} only")
+                    }
+                    Some(Clients { authorities, optional: true }) => {
+                        format!(", clients of {authorities} or others")
+                    }
+                };
+                format!("{names}: {} with {}{clients}", chain.routes, join(secrets))
+            }
         }
     };
     let listeners = engine.rows::<WireListener>();
@@ -293,6 +305,7 @@ fn entry(entry: &RouteEntry) -> String {
             Filter::Mirror { .. } => format!(" mirror {:?}", entry.mirrors),
             Filter::RequestHeaders(_) => " request headers".into(),
             Filter::ResponseHeaders(_) => " response headers".into(),
+            Filter::Cors(cors) => format!(" cors {:?}", cors.origins),
         })
         .collect();
     format!("{}{} -> [{}] of {}", wanted(&entry.r#match), filters.concat(), to.join(", "), entry.route)

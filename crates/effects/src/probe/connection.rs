@@ -1,6 +1,7 @@
 //! One connection to Envoy, over which several hosts are asked for.
 
 use std::{
+    error::Error,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::Arc,
 };
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
-use rustls::{ClientConfig, RootCertStore, client::Resumption, server::ParsedCertificate};
+use portolan_core::status::rows::CERTIFICATE_REQUIRED;
+use rustls::{AlertDescription, ClientConfig, RootCertStore, client::Resumption, server::ParsedCertificate};
 use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -116,7 +118,10 @@ impl Connection {
             .body(Empty::<Bytes>::new())
             .map_err(|e| e.to_string())?;
         self.sender.ready().await.map_err(failed)?;
-        let answer = self.sender.send_request(request).await.map_err(failed)?;
+        let answer = match self.sender.send_request(request).await {
+            Err(why) if asks_for_certificate(&why) => return Ok(CERTIFICATE_REQUIRED),
+            answer => answer.map_err(failed)?,
+        };
         let status = answer.status().as_u16();
         // The next answer comes after the end of this one.
         if Limited::new(answer.into_body(), BODY).collect().await.is_err() {
@@ -124,6 +129,21 @@ impl Connection {
         }
         Ok(status)
     }
+}
+
+/// Whether the server closed since this client showed no certificate (TLS 1.3, RFC 8446 §6.2): its own was verified before.
+fn asks_for_certificate(why: &hyper::Error) -> bool {
+    let mut source: Option<&(dyn Error + 'static)> = why.source();
+    while let Some(error) = source {
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(rustls::Error::AlertReceived(alert)) =
+            inner.and_then(|e| e.downcast_ref::<rustls::Error>())
+        {
+            return *alert == AlertDescription::CertificateRequired;
+        }
+        source = error.source();
+    }
+    false
 }
 
 impl Drop for Connection {

@@ -9,10 +9,13 @@ use portolan_core::gateway::rows::VirtualHost;
 use prost::Message as _;
 
 use super::{
+    bytes::field,
     index,
-    routes::{direct, refused, route},
+    routes::{Encoded, direct, refused, routes},
 };
 
+/// Number of the field `VirtualHost.routes`.
+const ROUTES: u32 = 3;
 /// Number of the field `VirtualHost.matcher`.
 const MATCHER: u32 = 21;
 
@@ -21,30 +24,34 @@ const MATCHER: u32 = 21;
 /// again on a connection of its own.
 pub(super) fn virtual_host(row: &VirtualHost, without: &BTreeSet<usize>) -> Vec<u8> {
     if row.misdirected {
-        return with_routes(row, vec![all(421)]);
+        return with_routes(row, &[all(421)]);
     }
     let entries = row.entries.iter().enumerate();
-    let routes: Vec<Route> = entries
-        .map(|(at, entry)| if without.contains(&at) { refused(entry) } else { route(&row.key.1, entry) })
+    let routes: Vec<Vec<Encoded>> = entries
+        .map(|(at, entry)| if without.contains(&at) { refused(entry) } else { routes(&row.key.1, entry) })
         .collect();
-    let Some(matcher) = index::of(&row.entries, &routes) else { return with_routes(row, routes) };
-    let mut made = with_routes(row, Vec::new());
-    super::bytes::field(MATCHER, &matcher, &mut made);
+    let Some(matcher) = index::of(&row.entries, &routes) else {
+        return with_routes(row, routes.iter().flatten());
+    };
+    let mut made = with_routes(row, &[]);
+    field(MATCHER, &matcher, &mut made);
     made
 }
 
 /// A virtual host that answers an error to everything.
 pub(super) fn closed(row: &VirtualHost, status: u32) -> Vec<u8> {
-    with_routes(row, vec![all(status)])
+    with_routes(row, &[all(status)])
 }
 
 /// Answers everything with this status.
-fn all(status: u32) -> Route {
+fn all(status: u32) -> Encoded {
     let all = RouteMatch { path_specifier: Some(PathSpecifier::Prefix("/".into())), ..Default::default() };
-    Route { r#match: Some(all), action: Some(direct(status)), ..Default::default() }
+    Route { r#match: Some(all), action: Some(direct(status)), ..Default::default() }.encode_to_vec()
 }
 
-fn with_routes(row: &VirtualHost, routes: Vec<Route>) -> Vec<u8> {
+fn with_routes<'a>(row: &VirtualHost, routes: impl IntoIterator<Item = &'a Encoded>) -> Vec<u8> {
     let domains = vec![row.key.1.to_string()];
-    EnvoyHost { name: row.key.1.to_string(), domains, routes, ..Default::default() }.encode_to_vec()
+    let mut made = EnvoyHost { name: row.key.1.to_string(), domains, ..Default::default() }.encode_to_vec();
+    routes.into_iter().for_each(|route| field(ROUTES, route, &mut made));
+    made
 }

@@ -12,10 +12,7 @@ use std::{
 
 use envoy_types::{
     pb::{
-        envoy::{
-            config::route::v3::{Route, RouteList},
-            r#type::matcher::v3::HttpRequestHeaderMatchInput,
-        },
+        envoy::{config::route::v3::RouteList, r#type::matcher::v3::HttpRequestHeaderMatchInput},
         google::protobuf::Any,
         xds::{
             core::v3::TypedExtensionConfig,
@@ -28,7 +25,10 @@ use portolan_core::gateway::rows::RouteEntry;
 use portolan_model::input::PathMatch;
 use prost::{Message as _, Name as _};
 
-use super::bytes::{field, only};
+use super::{
+    bytes::{field, only},
+    routes::Encoded,
+};
 
 /// Up to here a list costs a request nothing that can be measured.
 const PLAIN: usize = 200;
@@ -37,8 +37,9 @@ const PLAIN: usize = 200;
 /// bucket, and many of those beside many paths would be their product.
 const REPEATED: usize = 16;
 
-/// The encoded `Matcher` of a virtual host; `None` if a plain list is better.
-pub(super) fn of(entries: &[Arc<RouteEntry>], routes: &[Route]) -> Option<Vec<u8>> {
+/// The encoded `Matcher` of a virtual host, of whose entries each has the routes at its place; `None` if a plain list is
+/// better.
+pub(super) fn of(entries: &[Arc<RouteEntry>], routes: &[Vec<Encoded>]) -> Option<Vec<u8>> {
     if entries.len() <= PLAIN {
         return None;
     }
@@ -48,8 +49,7 @@ pub(super) fn of(entries: &[Arc<RouteEntry>], routes: &[Route]) -> Option<Vec<u8
             "routes",
             Any {
                 type_url: RouteList::type_url(),
-                value: RouteList { routes: bucket.iter().map(|at| routes[*at].clone()).collect() }
-                    .encode_to_vec(),
+                value: list_of(bucket.iter().flat_map(|at| &routes[*at])),
             },
         ))),
         ..Default::default()
@@ -69,6 +69,13 @@ pub(super) fn of(entries: &[Arc<RouteEntry>], routes: &[Route]) -> Option<Vec<u8
         field(3, &list(&buckets.without_prefix).encode_to_vec(), &mut matcher);
     }
     Some(matcher)
+}
+
+/// An encoded `RouteList`.
+fn list_of<'a>(routes: impl Iterator<Item = &'a Encoded>) -> Vec<u8> {
+    let mut made = Vec::new();
+    routes.for_each(|route| field(1, route, &mut made));
+    made
 }
 
 fn extension(name: &str, config: Any) -> TypedExtensionConfig {

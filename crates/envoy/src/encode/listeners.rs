@@ -17,7 +17,7 @@ use envoy_types::{
                 },
                 transport_sockets::tls::v3::{
                     CommonTlsContext, DownstreamTlsContext, SdsSecretConfig, TlsParameters,
-                    tls_parameters::TlsProtocol,
+                    common_tls_context::ValidationContextType, tls_parameters::TlsProtocol,
                 },
             },
         },
@@ -25,10 +25,10 @@ use envoy_types::{
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{FilterChain, WireListener};
+use portolan_core::gateway::rows::{Clients, FilterChain, WireListener};
 use portolan_model::Name;
 
-use super::{ads, manager::connection_manager, socket};
+use super::{ads, manager::connection_manager, socket, yes};
 
 /// A listener: near-constant, since only listener and chain changes drain connections.
 pub fn listener(row: &WireListener) -> Listener {
@@ -58,7 +58,7 @@ fn filter_chain(listener: &WireListener, chain: &FilterChain) -> EnvoyChain {
         }),
         filters: vec![if chain.refuses() { refusal() } else { http(listener, chain) }],
         transport_socket: chain.secrets.as_ref().filter(|secrets| !secrets.is_empty()).map(|secrets| {
-            let tls = pack_any(downstream_tls(secrets));
+            let tls = pack_any(downstream_tls(secrets, chain.clients.as_ref()));
             TransportSocket {
                 name: "envoy.transport_sockets.tls".into(),
                 config_type: Some(transport_socket::ConfigType::TypedConfig(tls)),
@@ -92,8 +92,10 @@ fn refusal() -> Filter {
     }
 }
 
-fn downstream_tls(secrets: &[Name]) -> DownstreamTlsContext {
+fn downstream_tls(secrets: &[Name], clients: Option<&Clients>) -> DownstreamTlsContext {
+    let sds = |name: &Name| SdsSecretConfig { name: name.to_string(), sds_config: Some(ads()) };
     DownstreamTlsContext {
+        require_client_certificate: clients.filter(|clients| !clients.optional).and_then(|_| yes()),
         common_tls_context: Some(CommonTlsContext {
             tls_params: Some(TlsParameters {
                 tls_minimum_protocol_version: TlsProtocol::TlSv12 as i32,
@@ -101,10 +103,10 @@ fn downstream_tls(secrets: &[Name]) -> DownstreamTlsContext {
                 ..Default::default()
             }),
             alpn_protocols: vec!["h2".into(), "http/1.1".into()],
-            tls_certificate_sds_secret_configs: secrets
-                .iter()
-                .map(|secret| SdsSecretConfig { name: secret.to_string(), sds_config: Some(ads()) })
-                .collect(),
+            tls_certificate_sds_secret_configs: secrets.iter().map(sds).collect(),
+            validation_context_type: clients.map(|clients| {
+                ValidationContextType::ValidationContextSdsSecretConfig(sds(&clients.authorities))
+            }),
             ..Default::default()
         }),
         ..Default::default()

@@ -1,43 +1,40 @@
-//! Single routes.
+//! Routes of Envoy: what becomes of a rule at a hostname.
+
+mod headers;
+mod matches;
+mod paths;
+mod policies;
 
 use envoy_types::pb::{
     envoy::{
         config::{
-            core::v3::{
-                HeaderValue, HeaderValueOption, RuntimeFractionalPercent,
-                header_value_option::HeaderAppendAction,
-            },
+            core::v3::RuntimeFractionalPercent,
             route::v3::{
-                DirectResponseAction, HeaderMatcher, QueryParameterMatcher, RedirectAction, Route,
-                RouteAction, RouteMatch, WeightedCluster as EnvoyWeighted,
-                header_matcher::HeaderMatchSpecifier,
-                query_parameter_matcher::QueryParameterMatchSpecifier,
-                redirect_action::{PathRewriteSpecifier, RedirectResponseCode, SchemeRewriteSpecifier},
+                DirectResponseAction, Route, RouteAction, WeightedCluster as EnvoyWeighted,
                 route::Action,
-                route_action::{
-                    ClusterNotFoundResponseCode, ClusterSpecifier, HostRewriteSpecifier, RequestMirrorPolicy,
-                },
-                route_match::PathSpecifier,
+                route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, RequestMirrorPolicy},
                 weighted_cluster::ClusterWeight,
             },
         },
-        r#type::{
-            matcher::v3::{
-                RegexMatchAndSubstitute, RegexMatcher, StringMatcher, string_matcher::MatchPattern,
-            },
-            v3::{FractionalPercent, fractional_percent::DenominatorType},
-        },
+        r#type::v3::{FractionalPercent, fractional_percent::DenominatorType},
     },
-    google::protobuf::{Duration, UInt32Value},
+    google::protobuf::{Any, Duration, UInt32Value},
 };
-use portolan_core::gateway::rows::RouteEntry;
+use portolan_core::gateway::rows::{RouteEntry, WeightedCluster};
 use portolan_model::{
-    RouteKind,
-    input::{Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteMatch as Wanted},
+    Name, RouteKind,
+    input::{Filter, RouteMatch, Traffic, ValueMatch},
 };
+use prost::Message as _;
+
+use self::{headers::Headers, matches::route_match};
+use super::bytes::{field, only};
 
 /// Name of a cluster that never exists: the share of a rule whose backends do not resolve goes there and gets an error.
 pub(super) const UNRESOLVED: &str = "unresolved";
+
+/// An encoded route.
+pub(super) type Encoded = Vec<u8>;
 
 /// What a rule answers where it cannot be served: 500, or of a GRPCRoute 503, which Envoy turns into the gRPC status
 /// UNAVAILABLE for a gRPC request (Gateway API, `GRPCRouteRule.backendRefs`; Envoy, `Grpc::Utility::httpToGrpcStatus`).
@@ -49,174 +46,198 @@ fn unserved(entry: &RouteEntry) -> (u32, ClusterNotFoundResponseCode) {
 }
 
 /// A rule that Envoy does not take as it is: what it matches gets an error.
-pub(super) fn refused(entry: &RouteEntry) -> Route {
-    Route {
+pub(super) fn refused(entry: &RouteEntry) -> Vec<Encoded> {
+    let made = Route {
         name: entry.route.to_string(),
         r#match: Some(route_match(&entry.r#match)),
         action: Some(direct(unserved(entry).0)),
         ..Default::default()
-    }
+    };
+    vec![made.encode_to_vec()]
 }
 
-/// The route of an entry under a hostname (`*` for any, `*.x`).
-pub(super) fn route(host: &str, entry: &RouteEntry) -> Route {
-    let mut made = Route {
-        name: entry.route.to_string(),
-        r#match: Some(route_match(&entry.r#match)),
-        action: Some(action(host, entry)),
-        ..Default::default()
-    };
-    for filter in &entry.filters {
-        match filter {
-            Filter::RequestHeaders(change) => {
-                made.request_headers_to_add.extend(header_values(change));
-                made.request_headers_to_remove.extend(change.remove.iter().map(ToString::to_string));
-            }
-            Filter::ResponseHeaders(change) => {
-                made.response_headers_to_add.extend(header_values(change));
-                made.response_headers_to_remove.extend(change.remove.iter().map(ToString::to_string));
-            }
-            _ => {}
+/// The routes of an entry under a hostname (`*` for any, `*.x`), in the order in which Envoy tries them.
+pub(super) fn routes(host: &str, entry: &RouteEntry) -> Vec<Encoded> {
+    let mut made = Vec::new();
+    for share in shares(entry) {
+        made.push(share.route(host, entry, &entry.r#match));
+        if let (Some(method), true) = (&entry.r#match.method, share.cors().is_some())
+            && &**method != "OPTIONS"
+        {
+            made.push(share.route(host, entry, &preflight(&entry.r#match, method)));
         }
     }
     made
 }
 
-fn header_values(change: &HeaderChange) -> Vec<HeaderValueOption> {
-    let option =
-        |(name, value): &(portolan_model::Name, String), action: HeaderAppendAction| HeaderValueOption {
-            header: Some(HeaderValue {
-                key: name.to_string(),
-                // `%` begins a substitution in Envoy's formatter.
-                value: value.replace('%', "%%"),
-                ..Default::default()
-            }),
-            append_action: action as i32,
-            // Without it Envoy passes over an empty value, and what the client sent stays.
-            keep_empty_value: value.is_empty(),
+/// The preflight requests for what a match by method takes. Other headers than these a browser does not send with them.
+fn preflight(r#match: &RouteMatch, method: &Name) -> RouteMatch {
+    let asked =
+        ValueMatch { name: "access-control-request-method".into(), value: method.clone(), regex: false };
+    RouteMatch { method: Some("OPTIONS".into()), headers: vec![asked], ..r#match.clone() }
+}
+
+/// What a part of the requests of a rule is given.
+struct Share<'a> {
+    /// Filters of the rule, then those of the backend.
+    filters: Vec<&'a Filter>,
+    mirrors: Vec<&'a (Name, u32)>,
+    to: To<'a>,
+    /// Which part of the requests that come so far, in parts per million; `None` is all of them.
+    part: Option<u32>,
+}
+
+enum To<'a> {
+    /// All backends by their weights.
+    All,
+    One(&'a WeightedCluster),
+    Nobody,
+}
+
+/// A rule is one route, whose backends Envoy chooses by weight, unless a backend has filters that Envoy has for whole routes only:
+/// then each backend has a route of its own, that takes its part of the requests. Envoy compares one random number of a
+/// request with all of them, so the parts are added up.
+fn shares(entry: &RouteEntry) -> Vec<Share<'_>> {
+    let whole = |filter: &Filter| {
+        !matches!(filter, Filter::RequestHeaders(_) | Filter::ResponseHeaders(_) | Filter::Unsupported(_))
+    };
+    let filters: Vec<&Filter> = entry.filters.iter().collect();
+    let mirrors: Vec<&(Name, u32)> = entry.mirrors.iter().collect();
+    let served = entry.clusters.iter().filter(|cluster| cluster.weight > 0);
+    if !served.clone().any(|cluster| cluster.filters.iter().any(whole)) {
+        return vec![Share { filters, mirrors, to: To::All, part: None }];
+    }
+    let total = served.clone().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
+    let mut before = 0;
+    let mut made: Vec<Share<'_>> = served
+        .map(|cluster| {
+            before += u64::from(cluster.weight);
+            let part = u32::try_from(before * 1_000_000 / total).unwrap_or(1_000_000);
+            Share {
+                filters: filters.iter().copied().chain(&cluster.filters).collect(),
+                mirrors: mirrors.iter().copied().chain(&cluster.mirrors).collect(),
+                to: To::One(cluster),
+                part: Some(part),
+            }
+        })
+        .collect();
+    if entry.invalid_weight > 0 {
+        made.push(Share { filters, mirrors, to: To::Nobody, part: None });
+    }
+    if let Some(last) = made.last_mut() {
+        last.part = None;
+    }
+    made
+}
+
+impl Share<'_> {
+    fn cors(&self) -> Option<&portolan_model::input::Cors> {
+        self.filters.iter().rev().find_map(|filter| match filter {
+            Filter::Cors(cors) => Some(&**cors),
+            _ => None,
+        })
+    }
+
+    fn route(&self, host: &str, entry: &RouteEntry, wanted: &RouteMatch) -> Encoded {
+        let mut r#match = route_match(wanted);
+        r#match.runtime_fraction = self.part.map(million);
+        let (request, response) = Headers::of(self.filters.iter().copied());
+        let mut made = Route {
+            name: entry.route.to_string(),
+            r#match: Some(r#match),
+            action: Some(self.action(host, entry)),
+            request_headers_to_add: request.add,
+            request_headers_to_remove: request.remove,
+            response_headers_to_add: response.add,
+            response_headers_to_remove: response.remove,
+            ..Default::default()
+        }
+        .encode_to_vec();
+        let session = entry.traffic.as_ref().and_then(|traffic| traffic.session.as_ref());
+        let configs = [
+            self.cors().map(|cors| ("envoy.filters.http.cors", policies::cors(cors))),
+            session.map(|one| ("envoy.filters.http.stateful_session", policies::session(entry, one))),
+        ];
+        for (name, config) in configs.into_iter().flatten() {
+            filter_config(name, &config, &mut made);
+        }
+        made
+    }
+
+    fn action(&self, host: &str, entry: &RouteEntry) -> Action {
+        let (status, missing) = unserved(entry);
+        if self.filters.iter().any(|f| matches!(f, Filter::Unsupported(_))) {
+            return direct(status);
+        }
+        if let Some(redirect) = self.filters.iter().find_map(|f| match f {
+            Filter::Redirect(redirect) => Some(redirect),
+            _ => None,
+        }) {
+            return Action::Redirect(paths::redirect_action(host, entry, redirect));
+        }
+        let total: u64 =
+            entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
+        let cluster = match self.to {
+            To::All if total > 0 => cluster_specifier(entry),
+            To::One(cluster) => ClusterSpecifier::Cluster(cluster.cluster.to_string()),
+            _ => return direct(status),
+        };
+        let traffic = entry.traffic.as_deref();
+        let retry = traffic.and_then(|traffic| {
+            policies::retry(traffic.retry.as_ref()?, traffic.backend_timeout.filter(|ms| *ms > 0))
+        });
+        let mut made = RouteAction {
+            cluster_not_found_response_code: missing as i32,
+            timeout: Some(traffic.and_then(timeout).map_or_else(Duration::default, millis)),
+            idle_timeout: traffic.and_then(idle_timeout).map(millis),
+            cluster_specifier: Some(cluster),
+            request_mirror_policies: self
+                .mirrors
+                .iter()
+                .map(|(cluster, parts)| mirror(cluster, *parts))
+                .collect(),
+            retry_policy: retry,
             ..Default::default()
         };
-    let set = change.set.iter().map(|pair| option(pair, HeaderAppendAction::OverwriteIfExistsOrAdd));
-    let add = change.add.iter().map(|pair| option(pair, HeaderAppendAction::AppendIfExistsOrAdd));
-    set.chain(add).collect()
-}
-
-fn regex(text: &str) -> RegexMatcher {
-    RegexMatcher { regex: text.to_owned(), ..Default::default() }
-}
-
-fn text(value: &str, is_regex: bool) -> StringMatcher {
-    StringMatcher {
-        match_pattern: Some(if is_regex {
-            MatchPattern::SafeRegex(regex(value))
-        } else {
-            MatchPattern::Exact(value.to_owned())
-        }),
-        ..Default::default()
+        for filter in &self.filters {
+            if let Filter::Rewrite { hostname, path } = filter {
+                paths::rewrite(&mut made, &entry.r#match.path, hostname.as_deref(), path.as_ref());
+            }
+        }
+        Action::Route(made)
     }
 }
 
-fn header(name: &str, value: &str, is_regex: bool) -> HeaderMatcher {
-    HeaderMatcher {
-        name: name.to_owned(),
-        header_match_specifier: Some(HeaderMatchSpecifier::StringMatch(text(value, is_regex))),
-        ..Default::default()
-    }
-}
+/// Number of the field `Route.typed_per_filter_config`.
+const FILTER_CONFIG: u32 = 13;
 
-fn route_match(wanted: &Wanted) -> RouteMatch {
-    let path = match &wanted.path {
-        PathMatch::Exact(path) => PathSpecifier::Path(path.to_string()),
-        PathMatch::Prefix(path) if &**path == "/" => PathSpecifier::Prefix("/".into()),
-        PathMatch::Prefix(path) => PathSpecifier::PathSeparatedPrefix(path.to_string()),
-        PathMatch::Regex(path) => PathSpecifier::SafeRegex(regex(path)),
-    };
-    let mut headers: Vec<HeaderMatcher> =
-        wanted.method.iter().map(|method| header(":method", method, false)).collect();
-    headers.extend(wanted.headers.iter().map(|h| header(&h.name, &h.value, h.regex)));
-    RouteMatch {
-        headers,
-        query_parameters: wanted
-            .query
-            .iter()
-            .map(|q| QueryParameterMatcher {
-                name: q.name.to_string(),
-                query_parameter_match_specifier: Some(QueryParameterMatchSpecifier::StringMatch(text(
-                    &q.value, q.regex,
-                ))),
-            })
-            .collect(),
-        path_specifier: Some(path),
-        ..Default::default()
-    }
+/// An entry of that map, which the generated type would bring in any order.
+fn filter_config(name: &str, config: &Any, route: &mut Encoded) {
+    let mut entry = only(1, name.as_bytes());
+    field(2, &config.encode_to_vec(), &mut entry);
+    field(FILTER_CONFIG, &entry, route);
 }
 
 pub(super) fn direct(status: u32) -> Action {
     Action::DirectResponse(DirectResponseAction { status, ..Default::default() })
 }
 
-fn action(host: &str, entry: &RouteEntry) -> Action {
-    let (status, missing) = unserved(entry);
-    if entry.filters.iter().any(|f| matches!(f, Filter::Unsupported(_))) {
-        return direct(status);
-    }
-    if let Some(redirect) = entry.filters.iter().find_map(|f| match f {
-        Filter::Redirect(redirect) => Some(redirect),
-        _ => None,
-    }) {
-        return Action::Redirect(redirect_action(host, entry, redirect));
-    }
-    let total: u64 =
-        entry.clusters.iter().map(|c| u64::from(c.weight)).sum::<u64>() + u64::from(entry.invalid_weight);
-    if total == 0 {
-        return direct(status);
-    }
-    let mut made = RouteAction {
-        cluster_not_found_response_code: missing as i32,
-        timeout: Some(timeout(entry).map_or_else(Duration::default, millis)),
-        idle_timeout: idle_timeout(entry).map(millis),
-        cluster_specifier: Some(cluster_specifier(entry)),
-        request_mirror_policies: entry
-            .mirrors
-            .iter()
-            .map(|(cluster, parts)| mirror(cluster, *parts))
-            .collect(),
-        ..Default::default()
-    };
-    for filter in &entry.filters {
-        if let Filter::Rewrite { hostname, path } = filter {
-            if let Some(host) = hostname {
-                made.host_rewrite_specifier =
-                    Some(HostRewriteSpecifier::HostRewriteLiteral(host.to_string()));
-            }
-            match path {
-                Some(PathChange::Full(full)) => {
-                    made.regex_rewrite = Some(substitute("^/.*$", full));
-                }
-                Some(PathChange::Prefix(to)) => match prefix_rewrite(&entry.r#match.path, to) {
-                    Rewrite::Prefix(prefix) => made.prefix_rewrite = prefix,
-                    Rewrite::Regex(regex) => made.regex_rewrite = Some(regex),
-                },
-                None => {}
-            }
-        }
-    }
-    Action::Route(made)
-}
-
-/// The shorter of both: without retries the backend's try is the whole request (Gateway API, `HTTPRouteTimeouts`). Zero
-/// switches one off. The specification leaves the default open; Envoy's 15 s would cut long answers, so there is none.
-fn timeout(entry: &RouteEntry) -> Option<u64> {
-    [entry.request_timeout, entry.backend_timeout].into_iter().flatten().filter(|ms| *ms > 0).min()
+/// The time of the whole request. Without retries the backend's try is the whole request (Gateway API, `HTTPRouteTimeouts`), so it
+/// is the shorter of both. Zero switches one off. The specification leaves the default open; Envoy's 15 s would cut long
+/// answers, so there is none.
+fn timeout(traffic: &Traffic) -> Option<u64> {
+    let retries = traffic.retry.as_ref().is_some_and(|retry| retry.attempts > 0);
+    let tries = traffic.backend_timeout.filter(|_| !retries);
+    [traffic.request_timeout, tries].into_iter().flatten().filter(|ms| *ms > 0).min()
 }
 
 /// How long a stream may be silent. Envoy's default of five minutes would cut what the rule allows: a timeout that is
 /// switched off switches this off, and a long one makes it as long (Envoy Gateway, `idleTimeout`).
-fn idle_timeout(entry: &RouteEntry) -> Option<u64> {
+fn idle_timeout(traffic: &Traffic) -> Option<u64> {
     const HOUR: u64 = 3_600_000;
-    match timeout(entry) {
+    match timeout(traffic).or(traffic.backend_timeout.filter(|ms| *ms > 0)) {
         Some(ms) => Some(ms.max(HOUR)),
-        None => entry.request_timeout.or(entry.backend_timeout).map(|_| 0),
+        None => traffic.request_timeout.or(traffic.backend_timeout).map(|_| 0),
     }
 }
 
@@ -243,26 +264,18 @@ fn weighted(entry: &RouteEntry) -> EnvoyWeighted {
         .clusters
         .iter()
         .map(|c| {
-            let mut made = ClusterWeight {
-                name: c.cluster.to_string(),
+            let (request, response) = Headers::of(&c.filters);
+            // That share must not pass without a filter that is not served.
+            let closed = c.filters.iter().any(|filter| matches!(filter, Filter::Unsupported(_)));
+            ClusterWeight {
+                name: if closed { UNRESOLVED.to_owned() } else { c.cluster.to_string() },
                 weight: Some(UInt32Value { value: c.weight }),
+                request_headers_to_add: request.add,
+                request_headers_to_remove: request.remove,
+                response_headers_to_add: response.add,
+                response_headers_to_remove: response.remove,
                 ..Default::default()
-            };
-            for filter in &c.filters {
-                match filter {
-                    Filter::RequestHeaders(change) => {
-                        made.request_headers_to_add.extend(header_values(change));
-                        made.request_headers_to_remove.extend(change.remove.iter().map(ToString::to_string));
-                    }
-                    Filter::ResponseHeaders(change) => {
-                        made.response_headers_to_add.extend(header_values(change));
-                        made.response_headers_to_remove.extend(change.remove.iter().map(ToString::to_string));
-                    }
-                    // Not served on a backend: that share must not pass without its filter.
-                    _ => UNRESOLVED.clone_into(&mut made.name),
-                }
             }
-            made
         })
         .collect();
     if entry.invalid_weight > 0 {
@@ -275,122 +288,38 @@ fn weighted(entry: &RouteEntry) -> EnvoyWeighted {
     EnvoyWeighted { clusters, ..Default::default() }
 }
 
+/// A part of all requests.
+fn million(parts: u32) -> RuntimeFractionalPercent {
+    RuntimeFractionalPercent {
+        default_value: Some(FractionalPercent {
+            numerator: parts,
+            denominator: DenominatorType::Million as i32,
+        }),
+        ..Default::default()
+    }
+}
+
 fn mirror(cluster: &str, parts: u32) -> RequestMirrorPolicy {
     RequestMirrorPolicy {
         cluster: cluster.to_owned(),
-        runtime_fraction: Some(RuntimeFractionalPercent {
-            default_value: Some(FractionalPercent {
-                numerator: parts,
-                denominator: DenominatorType::Million as i32,
-            }),
-            ..Default::default()
-        }),
+        runtime_fraction: Some(million(parts)),
         // Another cluster tells the copy apart; its Host is what the client wrote.
         disable_shadow_host_suffix_append: true,
         ..Default::default()
     }
 }
 
-fn substitute(pattern: &str, to: &str) -> RegexMatchAndSubstitute {
-    RegexMatchAndSubstitute {
-        pattern: Some(regex(pattern)),
-        // A backslash begins a group reference in RE2 substitutions.
-        substitution: to.replace('\\', "\\\\"),
-    }
-}
-
-enum Rewrite {
-    Prefix(String),
-    Regex(RegexMatchAndSubstitute),
-}
-
-/// Replaces the matched prefix so that exactly one slash stands at the seam (Gateway API, `HTTPPathModifier` table).
-fn prefix_rewrite(matched: &PathMatch, to: &str) -> Rewrite {
-    let to = to.trim_end_matches('/');
-    match matched {
-        PathMatch::Prefix(path) if &**path == "/" => Rewrite::Prefix(format!("{to}/")),
-        PathMatch::Prefix(path) if to.is_empty() => {
-            let escaped: String = path
-                .chars()
-                .flat_map(|c| if c.is_alphanumeric() || c == '/' { vec![c] } else { vec!['\\', c] })
-                .collect();
-            Rewrite::Regex(substitute(&format!("^{escaped}/*"), "/"))
-        }
-        _ => Rewrite::Prefix(to.to_owned()),
-    }
-}
-
-fn redirect_action(host: &str, entry: &RouteEntry, redirect: &Redirect) -> RedirectAction {
-    let scheme = redirect.scheme.as_deref().unwrap_or(if entry.https { "https" } else { "http" });
-    let known = if scheme == "https" { 443 } else { 80 };
-    let written =
-        redirect.port.unwrap_or(if redirect.scheme.is_some() { known } else { entry.listener_port });
-    let bound = entry.moved_ports.get(&written).copied().unwrap_or(written);
-    // Without a port of its own Envoy keeps that of the request's Host, whatever it is. A wildcard has no name to write.
-    let same = (bound == known && !host.starts_with('*')).then_some(host);
-    let mut made = RedirectAction {
-        host_redirect: redirect.hostname.as_deref().or(same).unwrap_or_default().to_owned(),
-        port_redirect: if bound == known { 0 } else { u32::from(bound) },
-        response_code: match redirect.status {
-            301 => RedirectResponseCode::MovedPermanently,
-            303 => RedirectResponseCode::SeeOther,
-            307 => RedirectResponseCode::TemporaryRedirect,
-            308 => RedirectResponseCode::PermanentRedirect,
-            _ => RedirectResponseCode::Found,
-        } as i32,
-        scheme_rewrite_specifier: Some(SchemeRewriteSpecifier::SchemeRedirect(scheme.to_owned())),
-        ..Default::default()
-    };
-    made.path_rewrite_specifier = redirect.path.as_ref().map(|path| match path {
-        PathChange::Full(full) => PathRewriteSpecifier::PathRedirect(full.to_string()),
-        PathChange::Prefix(to) => match prefix_rewrite(&entry.r#match.path, to) {
-            Rewrite::Prefix(prefix) => PathRewriteSpecifier::PrefixRewrite(prefix),
-            Rewrite::Regex(regex) => PathRewriteSpecifier::RegexRewrite(regex),
-        },
-    });
-    made
-}
-
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use portolan_model::input::Retry;
 
     use super::*;
 
     const HOUR: u64 = 3_600_000;
 
     #[test]
-    fn an_empty_value_takes_the_place_of_what_the_client_sent() {
-        let set = vec![("x-user".into(), String::new()), ("x-a".into(), "a".into())];
-        let made = header_values(&HeaderChange { set, ..Default::default() });
-        assert_eq!(made.iter().map(|option| option.keep_empty_value).collect::<Vec<_>>(), [true, false]);
-    }
-
-    #[test]
     fn the_shorter_timeout_and_an_idle_timeout_that_cuts_none() {
-        let entry = |request_timeout, backend_timeout| RouteEntry {
-            route: portolan_model::RouteKey {
-                kind: RouteKind::Http,
-                name: portolan_model::NamespacedName::new("ns", "r"),
-            },
-            rule: 0,
-            r#match: Wanted {
-                path: PathMatch::Prefix("/".into()),
-                method: None,
-                headers: vec![],
-                query: vec![],
-            },
-            filters: vec![],
-            clusters: vec![],
-            invalid_weight: 0,
-            request_timeout,
-            backend_timeout,
-            mirrors: vec![],
-            moved_ports: BTreeMap::new(),
-            https: false,
-            listener_port: 80,
-        };
-        for (request, backend, held, idle) in [
+        for (request_timeout, backend_timeout, held, idle) in [
             (None, None, None, None),
             (Some(0), None, None, Some(0)),
             (Some(0), Some(0), None, Some(0)),
@@ -400,8 +329,29 @@ mod tests {
             (Some(900_000), None, Some(900_000), Some(HOUR)),
             (None, Some(2 * HOUR), Some(2 * HOUR), Some(2 * HOUR)),
         ] {
-            let entry = entry(request, backend);
-            assert_eq!((timeout(&entry), idle_timeout(&entry)), (held, idle), "{request:?} {backend:?}");
+            let traffic = Traffic { request_timeout, backend_timeout, ..Default::default() };
+            let is = (timeout(&traffic), idle_timeout(&traffic));
+            assert_eq!(is, (held, idle), "{request_timeout:?} {backend_timeout:?}");
         }
+    }
+
+    #[test]
+    fn with_retries_the_time_of_a_try_is_not_that_of_the_request() {
+        let traffic = |attempts, request_timeout| Traffic {
+            request_timeout,
+            backend_timeout: Some(1000),
+            retry: Some(Retry { codes: vec![], attempts, backoff: None }),
+            session: None,
+        };
+        assert_eq!(timeout(&traffic(2, Some(5000))), Some(5000));
+        assert_eq!(timeout(&traffic(2, None)), None);
+        assert_eq!(idle_timeout(&traffic(2, None)), Some(HOUR));
+        assert_eq!(timeout(&traffic(0, Some(5000))), Some(1000));
+        let retry = Retry { codes: vec![500], attempts: 2, backoff: None };
+        let made =
+            policies::retry(&retry, Some(1000)).map(|policy| (policy.retry_on, policy.per_try_timeout));
+        let on = "connect-failure,refused-stream,reset-before-request,retriable-status-codes".to_owned();
+        assert_eq!(made, Some((on, Some(millis(1000)))));
+        assert_eq!(policies::retry(&Retry { attempts: 0, ..retry }, None), None);
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Flat {
     names: BTreeSet<Name>,
     /// What is in force: name to version; `None` if that is not known, or none of ours.
     pub has: BTreeMap<Name, Option<Version>>,
-    /// What the listeners in force name.
+    /// What the listeners or clusters in force name; clusters that name nothing are not in it.
     pub uses: BTreeMap<Name, Arc<Resource>>,
     waiting: Option<Waiting>,
     /// Names asked for that do not exist and were not answered yet.
@@ -193,7 +193,16 @@ impl Flat {
                     let before = self.has.insert(name.clone(), Some(resource.version));
                     match self.r#type {
                         WireType::Listener => _ = self.uses.insert(name, resource),
-                        WireType::Cluster if before.is_some() => self.renewed.push(name),
+                        WireType::Cluster => {
+                            if resource.secrets().is_empty() {
+                                self.uses.remove(&name);
+                            } else {
+                                self.uses.insert(name.clone(), resource);
+                            }
+                            if before.is_some() {
+                                self.renewed.push(name);
+                            }
+                        }
                         _ => {}
                     }
                 }

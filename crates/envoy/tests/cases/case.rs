@@ -6,13 +6,13 @@ use portolan_core::{
     World,
     door::{self, Definitions, Door},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress},
+    gateway::rows::{DialledBackends, GatewayAddress, MergedListeners, SystemRoots},
     world,
 };
 use portolan_engine::{Engine, Has, Row};
 use portolan_model::{
     Instant, Name, NamespacedName, Origin, Redacted,
-    input::{Gateway, Maker, Secret, TlsPair},
+    input::{Maker, Secret, TlsPair},
     intake::intake,
     yaml,
 };
@@ -75,15 +75,18 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
     let alone = facts["cluster"].is_array();
     let real = alone || facts["realBackends"] == true;
     engine.put(DialledBackends { key: Name::default(), real, alone });
+    if let Some(path) = facts["systemRoots"].as_str() {
+        engine.put(SystemRoots { key: Name::default(), path: path.into() });
+    }
     step(&mut engine, now);
-    let gateways: Vec<_> = engine.rows::<Gateway>().cloned().collect();
+    let gateways: Vec<_> = engine.rows::<MergedListeners>().cloned().collect();
     for (at, gateway) in gateways.iter().enumerate().filter(|_| facts["addresses"] != false) {
         let public = facts["addresses"] == "public";
         let address = if public { format!("192.0.2.{}", at + 1) } else { format!("127.77.0.{}", at + 1) };
         engine.put(GatewayAddress {
             key: gateway.key.clone(),
             address: address.into(),
-            ports: gateway.listeners.iter().map(|l| (l.port, l.port)).collect(),
+            ports: gateway.all.iter().map(|one| (one.listener.port, one.listener.port)).collect(),
             loopback: !public,
         });
     }

@@ -8,7 +8,7 @@ use envoy_types::pb::envoy::config::{
 };
 use portolan_core::{
     World,
-    gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, VirtualHost, WireListener},
+    gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, TrustedCa, VirtualHost, WireListener},
 };
 use portolan_engine::Engine;
 use portolan_envoy::{encode, shards};
@@ -38,7 +38,7 @@ pub fn common() -> String {
 }
 
 fn manager_of_all() -> Node {
-    let chain = FilterChain { server_names: vec![], secrets: None, routes: TABLE.into() };
+    let chain = FilterChain { server_names: vec![], secrets: None, clients: None, routes: TABLE.into() };
     let made = encode::listener(&WireListener {
         key: (NamespacedName::new("infra", "gw"), 80),
         name: LISTENER.into(),
@@ -84,6 +84,9 @@ pub fn case(engine: &Engine<World>) -> String {
     for row in rows::<Endpoints>(engine) {
         let echo = row.stand_in.as_ref().map(|_| ECHO);
         writeln!(out, "endpoints:\n{}", tree::of(&encode::endpoints(&row, echo)).text(2)).unwrap();
+    }
+    for row in rows::<TrustedCa>(engine) {
+        writeln!(out, "secret:\n{}", tree::of(&encode::trusted_ca(&row)).text(2)).unwrap();
     }
     for row in rows::<TlsSecret>(engine) {
         writeln!(out, "secret:\n{}", tree::of(&encode::tls_secret(&row)).text(2)).unwrap();

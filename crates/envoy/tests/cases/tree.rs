@@ -13,15 +13,22 @@ use envoy_types::pb::envoy::{
     extensions::{
         access_loggers::filters::cel::v3::ExpressionFilter,
         filters::{
-            http::router::v3::Router,
+            http::{cors::v3::CorsPolicy, router::v3::Router, stateful_session::v3::StatefulSessionPerRoute},
             listener::tls_inspector::v3::TlsInspector,
             network::{
                 direct_response::v3::Config as DirectResponse,
                 http_connection_manager::v3::HttpConnectionManager,
             },
         },
-        http::early_header_mutation::header_mutation::v3::HeaderMutation,
-        transport_sockets::tls::v3::DownstreamTlsContext,
+        http::{
+            early_header_mutation::header_mutation::v3::HeaderMutation,
+            stateful_session::{cookie::v3::CookieBasedSessionState, header::v3::HeaderBasedSessionState},
+        },
+        retry::host::previous_hosts::v3::PreviousHostsPredicate,
+        transport_sockets::{
+            raw_buffer::v3::RawBuffer,
+            tls::v3::{CertificateValidationContext, DownstreamTlsContext, UpstreamTlsContext},
+        },
         upstreams::http::v3::HttpProtocolOptions,
     },
 };
@@ -137,7 +144,8 @@ macro_rules! unpack {
 
 fn unpacked(url: &str, bytes: &[u8]) -> Option<Node> {
     unpack!(url, bytes; HttpConnectionManager, DownstreamTlsContext, HttpProtocolOptions, HeaderMutation, TlsInspector,
-        DirectResponse, Router, ExpressionFilter)
+        DirectResponse, Router, ExpressionFilter, CorsPolicy, StatefulSessionPerRoute, CookieBasedSessionState,
+        HeaderBasedSessionState, PreviousHostsPredicate, UpstreamTlsContext, RawBuffer)
 }
 
 /// What such a message has if nobody sets it: enumerations print their first name.
@@ -146,6 +154,7 @@ fn defaults(name: &str) -> Option<Node> {
         "HttpConnectionManager" => format!("{:?}", HttpConnectionManager::default()),
         "Listener" => format!("{:?}", Listener::default()),
         "Cluster" => format!("{:?}", Cluster::default()),
+        "CertificateValidationContext" => format!("{:?}", CertificateValidationContext::default()),
         "DownstreamTlsContext" => format!("{:?}", DownstreamTlsContext::default()),
         "FilterChainMatch" => format!("{:?}", FilterChainMatch::default()),
         "LbEndpoint" => format!("{:?}", LbEndpoint::default()),

@@ -158,7 +158,8 @@ pub fn hosts(all: &[VirtualHost]) -> Bootstrap {
 
 /// A listener as it is sent, its scopes in it instead of from a control plane.
 fn with_scopes(at: usize, scopes: &[Any]) -> Listener {
-    let chain = FilterChain { server_names: vec![], secrets: None, routes: "differential".into() };
+    let chain =
+        FilterChain { server_names: vec![], secrets: None, clients: None, routes: "differential".into() };
     let row = WireListener {
         key: (NamespacedName::new("gw", format!("{at}")), 80),
         name: format!("{at}").into(),

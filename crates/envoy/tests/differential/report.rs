@@ -224,18 +224,10 @@ fn alone(entries: Vec<RouteEntry>) -> Option<Bootstrap> {
 
 fn entry(route: &RouteKey, r#match: RouteMatch) -> RouteEntry {
     RouteEntry {
-        rule: 0,
-        route: route.clone(),
         r#match,
-        filters: vec![],
-        clusters: vec![WeightedCluster { cluster: "one".into(), weight: 1, filters: vec![] }],
-        invalid_weight: 0,
-        request_timeout: None,
-        backend_timeout: None,
-        mirrors: vec![],
-        moved_ports: BTreeMap::new(),
-        https: false,
+        clusters: vec![WeightedCluster::new("one".into(), 1)],
         listener_port: 80,
+        ..RouteEntry::of(route.clone())
     }
 }
 
@@ -271,14 +263,12 @@ fn raw(route: &RouteKey, rule: &RouteRule, field: &str) -> Vec<RouteEntry> {
             .backends
             .iter()
             .map(|b| WeightedCluster {
-                cluster: b.target.name.name.clone(),
-                weight: b.weight,
                 filters: b.filters.clone(),
+                ..WeightedCluster::new(b.target.name.name.clone(), b.weight)
             })
             .collect();
     } else {
-        made.request_timeout = rule.request_timeout.or(rule.backend_timeout);
-        made.backend_timeout = rule.backend_timeout;
+        made.traffic = rule.traffic.clone();
     }
     vec![made]
 }

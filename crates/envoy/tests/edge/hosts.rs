@@ -20,19 +20,12 @@ pub fn entry(path: PathMatch, to: &str) -> RouteEntry {
         port: None,
         status: 302,
     };
+    let route = RouteKey { kind: RouteKind::Http, name: NamespacedName::new("ns", "route") };
     RouteEntry {
-        rule: 0,
-        route: RouteKey { kind: RouteKind::Http, name: NamespacedName::new("ns", "route") },
         r#match: RouteMatch { path, method: None, headers: vec![], query: vec![] },
         filters: vec![Filter::Redirect(redirect)],
-        clusters: vec![],
-        invalid_weight: 0,
-        request_timeout: None,
-        backend_timeout: None,
-        mirrors: vec![],
-        moved_ports: [].into(),
-        https: false,
         listener_port: 80,
+        ..RouteEntry::of(route)
     }
 }
 
@@ -47,7 +40,12 @@ pub fn listener(port: u16) -> WireListener {
         name: TABLE.into(),
         address: "127.0.0.1".into(),
         port,
-        chains: vec![FilterChain { server_names: vec![], secrets: None, routes: TABLE.into() }],
+        chains: vec![FilterChain {
+            server_names: vec![],
+            secrets: None,
+            clients: None,
+            routes: TABLE.into(),
+        }],
     }
 }
 
@@ -134,16 +132,16 @@ fn a_backend_sees_the_host_as_it_came() {
         .zip(ports)
         .map(|(name, port)| {
             let (key, service) = ((*name).into(), NamespacedName::new("ns", "one"));
-            let cluster = Cluster { key, service, port: 80, http2: false };
+            let cluster = Cluster { key, service, port: 80, http2: false, tls: None };
             let addresses = vec![("127.0.0.1".into(), port)];
             let service = NamespacedName::new("ns", "one");
-            let endpoints = Endpoints { key: (*name).into(), service, addresses, stand_in: None };
+            let endpoints = Endpoints { key: (*name).into(), service, addresses, stand_in: None, tls: false };
             (encode::cluster(&cluster), endpoints)
         })
         .collect();
     let mut rule = entry(PathMatch::Prefix("/".into()), "/");
     rule.filters.clear();
-    rule.clusters = vec![WeightedCluster { cluster: names[0].into(), weight: 1, filters: vec![] }];
+    rule.clusters = vec![WeightedCluster::new(names[0].into(), 1)];
     let all = [host("p1.lab.test", vec![rule.clone()]), host("*", vec![rule])];
     let port = free_port();
     let made = bootstrap(vec![inline(&listener(port), &scopes(TABLE, &all))], clusters);

@@ -4,7 +4,7 @@ use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost,
 use portolan_envoy::{bootstrap::bootstrap as start_configuration, encode};
 use portolan_model::{
     NamespacedName,
-    input::{Filter, HeaderChange, PathChange, PathMatch, ValueMatch},
+    input::{Filter, HeaderChange, PathChange, PathMatch, Traffic, ValueMatch},
 };
 
 use super::{
@@ -32,12 +32,11 @@ fn everything() -> VirtualHost {
         Filter::ResponseHeaders(change),
         Filter::Rewrite { hostname: Some("other.test".into()), path: Some(PathChange::Prefix("/b".into())) },
     ];
-    rule.clusters = ["one", "two"]
-        .map(|name| WeightedCluster { cluster: name.into(), weight: 3, filters: vec![] })
-        .to_vec();
+    rule.clusters = ["one", "two"].map(|name| WeightedCluster::new(name.into(), 3)).to_vec();
     rule.invalid_weight = 1;
     rule.mirrors = vec![("one".into(), 250_000)];
-    rule.request_timeout = Some(1_500);
+    let traffic = Traffic { request_timeout: Some(1_500), ..Default::default() };
+    rule.traffic = Some(std::sync::Arc::new(traffic));
     rule.r#match.method = Some("GET".into());
     let value = |regex| ValueMatch { name: "x".into(), value: "a.*".into(), regex };
     rule.r#match.headers = vec![value(true), value(false)];
@@ -58,10 +57,11 @@ fn listeners_routes_clusters_and_endpoints_are_loaded() {
             service: NamespacedName::new("ns", name),
             port: 80,
             http2: name == "two",
+            tls: None,
         };
         let addresses = vec![("127.0.0.1".into(), 80), ("::1".into(), 81)];
         let service = NamespacedName::new("ns", name);
-        let endpoints = Endpoints { key: name.into(), service, addresses, stand_in: None };
+        let endpoints = Endpoints { key: name.into(), service, addresses, stand_in: None, tls: false };
         (encode::cluster(&cluster), endpoints)
     });
     let closed = hosts.each_ref().map(|host| encode::closed(host, 503));
@@ -79,6 +79,7 @@ fn listeners_that_take_all_from_the_control_plane_are_loaded() {
         .map(|name| FilterChain {
             server_names: vec![name.into()],
             secrets: Some(vec![format!("secret/ns/{name}").into()]),
+            clients: None,
             routes: format!("gw/ns/front/443/{name}").into(),
         })
         .to_vec();

@@ -1,8 +1,12 @@
 //! Gateway API and the core kinds it refers to.
-//! Source: Gateway API v1.6 `apis/v1/*_types.go`.
+//! Source: Gateway API v1.7 `apis/v1/*_types.go`.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 
+use super::{
+    CaReference,
+    filter::{Filter, Traffic},
+};
 use crate::{GatewayKey, Instant, Kind, LabelSelector, Name, NamespacedName, ObjectKey, RouteKey, row};
 
 /// A Namespace: selectors look at its labels.
@@ -40,14 +44,86 @@ pub struct Gateway {
     pub class: Name,
     /// `spec.listeners`, in the order written.
     pub listeners: Vec<Listener>,
-    /// `spec.addresses`: type and value.
-    pub addresses: Vec<(Name, Name)>,
+    /// `spec.addresses`.
+    pub addresses: Vec<SpecAddress>,
+    /// Group and kind of `spec.infrastructure.parametersRef`.
+    pub parameters: Option<Kind>,
+    /// `spec.allowedListeners`: namespaces whose ListenerSets may attach.
+    pub sets: AllowedNamespaces,
+    /// `spec.tls.frontend`: which clients are let in where TLS ends.
+    pub frontend: Frontend,
+    /// `spec.tls.backend.clientCertificateRef`: shown to backends that are spoken to by TLS.
+    pub client_certificate: Option<SecretReference>,
     /// `metadata.labels`: external-dns' `--gateway-label-filter` looks at them.
     pub labels: BTreeMap<Name, Name>,
     /// All annotations: external-dns may be told any prefix.
     pub annotations: BTreeMap<Name, String>,
 }
 row!(Gateway, GatewayKey, "gateways");
+
+/// A `ListenerSet`: listeners of a Gateway that others write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerSet {
+    /// Namespace and name.
+    pub key: NamespacedName,
+    /// `metadata.generation`.
+    pub generation: i64,
+    /// `metadata.creationTimestamp`: of two listeners in each other's way that of the older set is served.
+    pub created: Instant,
+    /// `spec.parentRef`, namespace filled in.
+    pub parent: ParentRef,
+    /// `spec.listeners`, in the order written.
+    pub listeners: Vec<Listener>,
+}
+row!(ListenerSet, NamespacedName, "listener_sets");
+
+/// `spec.tls.frontend` of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Frontend {
+    /// `default.validation`.
+    pub default: Option<ClientValidation>,
+    /// `perPort[]`: what counts at a port in the place of that; without one every client is let in.
+    pub ports: Vec<(u16, Option<ClientValidation>)>,
+}
+
+impl Frontend {
+    /// What counts at a port, and the port if it has a say of its own.
+    pub fn at(&self, port: u16) -> (Option<u16>, Option<&ClientValidation>) {
+        match self.ports.iter().find(|(own, _)| *own == port) {
+            Some((own, validation)) => (Some(*own), validation.as_ref()),
+            None => (None, self.default.as_ref()),
+        }
+    }
+}
+
+/// `validation` of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientValidation {
+    /// `caCertificateRefs`.
+    pub authorities: Vec<CaReference>,
+    /// `mode: AllowInsecureFallback`: clients without a certificate, or with one that is not believed, are let in too.
+    pub optional: bool,
+}
+
+/// `spec.addresses[]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpecAddress {
+    /// Type.
+    pub kind: Name,
+    /// Value; empty asks for any.
+    pub value: Name,
+    /// From where it is to be reached; empty is the usual.
+    pub routability: Name,
+}
+
+/// A reference to a Secret, or to something else.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SecretReference {
+    /// Group and kind, as written.
+    pub kind: Kind,
+    /// Namespace (filled in) and name.
+    pub name: NamespacedName,
+}
 
 /// `spec.listeners[]` of a Gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,6 +142,8 @@ pub struct Listener {
     pub from: AllowedNamespaces,
     /// `allowedRoutes.kinds`; empty means those of the protocol.
     pub kinds: Vec<Kind>,
+    /// Types of `filters.requests`, which look at requests before they are routed.
+    pub filters: Vec<Name>,
 }
 
 /// `listeners[].protocol`.
@@ -151,10 +229,8 @@ pub struct RouteRule {
     pub filters: Vec<Filter>,
     /// Backends.
     pub backends: Vec<BackendRef>,
-    /// `timeouts.request` in milliseconds; 0 switches it off.
-    pub request_timeout: Option<u64>,
-    /// `timeouts.backendRequest` in milliseconds.
-    pub backend_timeout: Option<u64>,
+    /// How its requests are sent; `None` if nothing is written about it.
+    pub traffic: Option<Arc<Traffic>>,
 }
 
 /// A match that cannot be served. Requests that it may be meant for are answered by no wider rule of its route.
@@ -204,68 +280,6 @@ pub struct ValueMatch {
     pub value: Name,
     /// Whether `value` is a regular expression.
     pub regex: bool,
-}
-
-/// A filter of a rule or backend.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Filter {
-    /// `RequestHeaderModifier`.
-    RequestHeaders(HeaderChange),
-    /// `ResponseHeaderModifier`.
-    ResponseHeaders(HeaderChange),
-    /// `RequestRedirect`.
-    Redirect(Redirect),
-    /// `URLRewrite`.
-    Rewrite {
-        /// New Host.
-        hostname: Option<Name>,
-        /// New path.
-        path: Option<PathChange>,
-    },
-    /// `RequestMirror`, all requests or a share of them in parts per million; above a million it is no share.
-    Mirror {
-        /// Where the copy goes.
-        backend: BackendTarget,
-        /// Share in parts per million.
-        parts_per_million: u32,
-    },
-    /// A filter that is not enforced yet: the rule answers 500, as the specification asks for unsupported filters.
-    Unsupported(Name),
-}
-
-/// Header changes: `set` replaces, `add` appends, `remove` drops; in this order of precedence as written upstream.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct HeaderChange {
-    /// Replaced or added.
-    pub set: Vec<(Name, String)>,
-    /// Appended.
-    pub add: Vec<(Name, String)>,
-    /// Dropped.
-    pub remove: Vec<Name>,
-}
-
-/// `RequestRedirect`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Redirect {
-    /// New scheme.
-    pub scheme: Option<Name>,
-    /// New host.
-    pub hostname: Option<Name>,
-    /// New path.
-    pub path: Option<PathChange>,
-    /// New port as written.
-    pub port: Option<u16>,
-    /// Status code (302 by default); 0 if it is none.
-    pub status: u16,
-}
-
-/// `HTTPPathModifier`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum PathChange {
-    /// `ReplaceFullPath`.
-    Full(Name),
-    /// `ReplacePrefixMatch`.
-    Prefix(Name),
 }
 
 /// What a backendRef points to.

@@ -69,7 +69,7 @@ const KINDS: [(&str, &[&str], Does); 81] = [
     ("gateway.nginx.org", &[], Does::Guards),
     ("networking.k8s.io", &["Ingress", "IngressClass"], Does::Routes),
     ("extensions", &["Ingress"], Does::Routes),
-    ("gateway.networking.k8s.io", &["TLSRoute", "TCPRoute", "UDPRoute", "ListenerSet"], Does::Routes),
+    ("gateway.networking.k8s.io", &["TLSRoute", "TCPRoute", "UDPRoute"], Does::Routes),
     ("gateway.networking.x-k8s.io", &[], Does::Routes),
     ("gateway.envoyproxy.io", &["Backend", "EnvoyProxy", "HTTPRouteFilter"], Does::Routes),
     ("route.openshift.io", &["Route"], Does::Routes),
@@ -147,7 +147,15 @@ const ELSEWHERE: [&str; 14] = [
 const OURS: [(&str, &[&str]); 8] = [
     (
         "gateway.networking.k8s.io",
-        &["GatewayClass", "Gateway", "HTTPRoute", "GRPCRoute", "ReferenceGrant", "BackendTLSPolicy"],
+        &[
+            "GatewayClass",
+            "Gateway",
+            "ListenerSet",
+            "HTTPRoute",
+            "GRPCRoute",
+            "ReferenceGrant",
+            "BackendTLSPolicy",
+        ],
     ),
     ("cert-manager.io", &["Certificate", "CertificateRequest", "Issuer", "ClusterIssuer"]),
     ("acme.cert-manager.io", &["Order", "Challenge"]),

@@ -83,32 +83,19 @@ fn traffic(root: &mut Root<'_>, kind: &Kind, made: &mut Restriction) -> Vec<Stri
     restricting
 }
 
-/// Client certificates at the listeners of a Gateway: for all, by port, or as older releases had it by listener.
+/// Client certificates at the listeners of a Gateway, as older releases had it.
 fn frontend(root: &Root<'_>, own: &NamespacedName, made: &mut Restriction) -> Vec<String> {
-    let gateway = |section: Option<Name>, port: Option<u16>| ParentRef {
+    let gateway = |section: Option<Name>| ParentRef {
         kind: Kind::new("gateway.networking.k8s.io", "Gateway"),
         name: own.clone(),
         section,
-        port,
+        port: None,
     };
     let mut fields = Vec::new();
-    let frontend = root.spec().get("tls").get("frontend");
-    let default = frontend.get("default").get("validation");
-    if default.present() {
-        made.targets.push(gateway(None, None));
-        fields.push(default.path);
-    }
-    for entry in frontend.get("perPort").items() {
-        let validation = entry.get("tls").get("validation");
-        if validation.present() {
-            made.targets.push(gateway(None, entry.get("port").port()));
-            fields.push(validation.path);
-        }
-    }
     for listener in root.spec().get("listeners").items() {
         let validation = listener.get("tls").get("frontendValidation");
         if validation.present() {
-            made.targets.push(gateway(listener.get("name").opt(), None));
+            made.targets.push(gateway(listener.get("name").opt()));
             fields.push(validation.path);
         }
     }
@@ -222,13 +209,11 @@ mod tests {
     fn client_certificates_of_a_gateway() {
         let spec = json!({
             "listeners": [{"name": "old", "port": 1, "protocol": "HTTPS", "tls": {"frontendValidation": {}}}],
-            "tls": {"frontend": {"default": {"validation": {}}, "perPort": [
-                {"port": 443, "tls": {"validation": {}}}, {"port": 444, "tls": {}},
-            ]}},
+            "tls": {"frontend": {"default": {"validation": {}}}},
         });
         let made = read("gateway.networking.k8s.io", "Gateway", &spec).unwrap();
         let at: Vec<_> = made.targets.iter().map(|t| (t.section.as_deref().unwrap_or(""), t.port)).collect();
-        assert_eq!(at, [("", None), ("", Some(443)), ("old", None)]);
+        assert_eq!(at, [("old", None)]);
         assert_eq!(made.tls_features, ["Gateway.tls.frontend.validation"]);
     }
 }

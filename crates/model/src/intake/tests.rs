@@ -13,14 +13,14 @@ fn read(text: &str) -> super::Intake {
 #[test]
 fn a_route_gets_its_defaults_and_names_what_is_wrong() {
     let got = read(
-        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns}\nspec:\n  parentRefs: [{name: g}]\n  hostnames: [App.Example.com, 'a b']\n  rules:\n  - matches: [{path: {value: /x/}}, {path: {type: RegularExpression, value: '('}}]\n    filters: [{type: CORS}]\n",
+        "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: r, namespace: ns}\nspec:\n  parentRefs: [{name: g}]\n  hostnames: [App.Example.com, 'a b']\n  rules:\n  - matches: [{path: {value: /x/}}, {path: {type: RegularExpression, value: '('}}]\n    filters: [{type: ExtensionRef}]\n",
     );
     let Some(Fact::Route(route)) = got.fact else { panic!("{got:?}") };
     assert_eq!(route.hostnames, ["app.example.com"]);
     assert_eq!(route.parents[0].name.to_string(), "ns/g");
     assert_eq!(route.rules[0].matches.len(), 1);
     assert_eq!(route.rules[0].matches[0].path, PathMatch::Prefix("/x".into()));
-    assert_eq!(route.rules[0].filters, [Filter::Unsupported("CORS".into())]);
+    assert_eq!(route.rules[0].filters, [Filter::Unsupported("ExtensionRef".into())]);
     let fields: Vec<String> = got.problems.iter().map(|p| p.field.to_string()).collect();
     assert_eq!(
         fields,

@@ -223,6 +223,27 @@ fn public_of(key: &rustls_pki_types::PrivateKeyDer<'_>) -> Option<Vec<u8>> {
     }
 }
 
+/// The certificates of a bundle of authorities, written as Envoy reads them.
+///
+/// # Errors
+/// A sentence without a subject that says why it is none.
+pub fn bundle(text: &[u8]) -> Result<String, String> {
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let mut made = String::new();
+    for (at, block) in Pem::iter_from_buffer(text).enumerate() {
+        let whole = block.ok().filter(|block| block.label == "CERTIFICATE");
+        let whole = whole.filter(|block| certificate(&block.contents).is_some());
+        let Some(block) = whole else { return Err(format!("block {} is not a certificate", at + 1)) };
+        made.push_str("-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode(&block.contents).as_bytes().chunks(64) {
+            made.push_str(&String::from_utf8_lossy(line));
+            made.push('\n');
+        }
+        made.push_str("-----END CERTIFICATE-----\n");
+    }
+    if made.is_empty() { Err("there is no certificate in PEM".to_owned()) } else { Ok(made) }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -5,11 +5,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     Name,
-    input::{PathMatch, Route, RouteMatch},
+    input::{Filter, PathMatch, Route, RouteMatch, RouteRule},
     re2,
 };
 
-use super::{Partly, Wrong};
+use super::{Partly, Wrong, cors};
 use crate::{
     Cx,
     gateway::{
@@ -23,13 +23,16 @@ use crate::{
 const BUDGET: u64 = 1_048_576;
 /// An expression is more than its instructions.
 const EACH: u64 = 100;
+/// Instructions of the expression of an origin with a wildcard, of the longest name.
+const ORIGIN: u64 = 300;
 /// Places where the expressions of a wildcard host are compiled: every shard of its table (`portolan_envoy::shards`, which holds
 /// its number against this one when it is compiled).
 pub const WILDCARD: u64 = 256;
 
 /// What the expressions of a route come to; no row without any.
 pub(crate) fn expression_uses(cx: &mut Cx<'_>, route: &Arc<Route>) {
-    let one: u64 = route.rules.iter().flat_map(|rule| &rule.matches).flat_map(expressions).map(cost).sum();
+    let matches = route.rules.iter().flat_map(|rule| &rule.matches).flat_map(expressions).map(cost);
+    let one: u64 = matches.chain(route.rules.iter().map(of_filters)).sum();
     if one == 0 {
         return;
     }
@@ -64,12 +67,30 @@ pub(super) fn judge(m: &RouteMatch, at: usize, over: &OverBudget) -> Result<(), 
     }
     rest.headers.retain(|value| !value.regex);
     rest.query.retain(|value| !value.regex);
-    let message = format!(
-        "the expressions of this route come to {} instructions, and its namespace has {} left of {BUDGET}",
-        over.cost, over.left
-    );
+    let message = spent(over);
     let hint = "use PathPrefix or Exact where that is enough, or name hosts instead of wildcards";
     Err(Box::new(Partly { wrong: Wrong::new(format!("matches[{at}]"), message, hint), rest: vec![rest] }))
+}
+
+/// The filters of a rule of a route that is over the budget.
+pub(super) fn filters(rule: &RouteRule, over: &OverBudget) -> Option<Wrong> {
+    let hint = "name origins instead of wildcards";
+    (of_filters(rule) > 0).then(|| Wrong::new("filters", spent(over), hint))
+}
+
+/// What the wildcards among the origins of a rule cost.
+fn of_filters(rule: &RouteRule) -> u64 {
+    let filters = rule.filters.iter().chain(rule.backends.iter().flat_map(|backend| &backend.filters));
+    let wildcards =
+        filters.map(|filter| if let Filter::Cors(one) = filter { cors::expressions(one) } else { 0 });
+    wildcards.sum::<usize>() as u64 * (EACH + ORIGIN)
+}
+
+fn spent(over: &OverBudget) -> String {
+    format!(
+        "the expressions of this route come to {} instructions, and its namespace has {} left of {BUDGET}",
+        over.cost, over.left
+    )
 }
 
 /// Expressions of a match.

@@ -6,12 +6,10 @@ use portolan_model::{
 };
 
 use super::{
-    Wrong, headers,
+    Wrong, cors, headers,
     text::{HEADER_BYTES, breaks, shown},
+    traffic,
 };
-
-/// The longest duration of GEP-2257, `99999h` four times. Envoy's own end is 2^63 nanoseconds.
-const TIMEOUT_MS: u64 = 4 * 99_999 * 3_600_000;
 
 /// What of a rule cannot be expressed, one finding a filter or field.
 pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
@@ -19,22 +17,23 @@ pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
     for (at, filter) in rule.filters.iter().enumerate() {
         found.extend(one(filter, rule, &format!("filters[{at}]")));
     }
-    found.extend(count(&rule.filters, "filters"));
-    let twice = |what: fn(&Filter) -> bool| rule.filters.iter().filter(|f| what(f)).count() > 1;
-    for (name, repeated) in [
-        ("URLRewrite", twice(|f| matches!(f, Filter::Rewrite { .. }))),
-        ("RequestRedirect", twice(|f| matches!(f, Filter::Redirect(_)))),
-    ] {
-        if repeated {
-            found.push(Wrong::new("filters", format!("{name} stands twice in one rule"), "keep one of them"));
-        }
-    }
+    found.extend(count(rule.filters.iter(), "filters"));
+    found.extend(twice(&rule.filters, "filters"));
+    let path = |filter: &Filter| matches!(filter, Filter::Rewrite { path: Some(_), .. });
+    let rewrites = rule.filters.iter().any(path);
     for (at, backend) in rule.backends.iter().enumerate() {
         let field = format!("backendRefs[{at}].filters");
         for (position, filter) in backend.filters.iter().enumerate() {
             found.extend(one(filter, rule, &format!("{field}[{position}]")));
         }
-        found.extend(count(&backend.filters, &field));
+        // Those of a backend that has a route of its own stand in it with those of the rule.
+        let before = rule.filters.iter().filter(|_| backend.filters.iter().any(is_whole));
+        found.extend(count(before.chain(&backend.filters), &field));
+        found.extend(twice(&backend.filters, &field));
+        if rewrites && backend.filters.iter().any(path) {
+            let hint = "rewrite the path in the rule or in its backends, not in both";
+            found.push(Wrong::new(field, "the rule rewrites the path too", hint));
+        }
     }
     // Envoy adds them up in 32 bits.
     let sum: u64 = rule.backends.iter().map(|backend| u64::from(backend.weight)).sum();
@@ -42,18 +41,31 @@ pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
         let message = format!("the weights add up to {sum}, and Envoy takes {}", u32::MAX);
         found.push(Wrong::new("backendRefs", message, "use weights of at most 1000000"));
     }
-    for (name, timeout) in [("request", rule.request_timeout), ("backendRequest", rule.backend_timeout)] {
-        if timeout.is_some_and(|ms| ms > TIMEOUT_MS) {
-            let message = format!("timeouts.{name} is longer than any that can be expressed");
-            found.push(Wrong::new(format!("timeouts.{name}"), message, "use at most 99999h, or 0s for none"));
-        }
-    }
+    found.extend(rule.traffic.iter().flat_map(|one| traffic::judge(one)));
     found
 }
 
-fn count(filters: &[Filter], field: &str) -> Option<Wrong> {
+/// Whether a filter concerns a whole route: a backend with one has a route of its own (`envoy/src/encode/routes.rs`).
+const fn is_whole(filter: &Filter) -> bool {
+    !matches!(filter, Filter::RequestHeaders(_) | Filter::ResponseHeaders(_) | Filter::Unsupported(_))
+}
+
+/// Filters of which only one is applied (Gateway API, `HTTPRouteRule.filters`: each may stand once).
+fn twice(filters: &[Filter], field: &str) -> Vec<Wrong> {
+    let more = |what: fn(&Filter) -> bool| filters.iter().filter(|f| what(f)).count() > 1;
+    let all = [
+        ("URLRewrite", more(|f| matches!(f, Filter::Rewrite { .. }))),
+        ("RequestRedirect", more(|f| matches!(f, Filter::Redirect(_)))),
+        ("CORS", more(|f| matches!(f, Filter::Cors(_)))),
+    ];
+    let wrong =
+        |name: &str| Wrong::new(field, format!("{name} stands twice in one list"), "keep one of them");
+    all.into_iter().filter(|(_, repeated)| *repeated).map(|(name, _)| wrong(name)).collect()
+}
+
+fn count<'a>(filters: impl Iterator<Item = &'a Filter> + Clone, field: &str) -> Option<Wrong> {
     let changes = |wanted: fn(&Filter) -> Option<&HeaderChange>| {
-        headers::count(filters.iter().filter_map(wanted), field)
+        headers::count(filters.clone().filter_map(wanted), field)
     };
     changes(|f| if let Filter::RequestHeaders(change) = f { Some(change) } else { None })
         .or_else(|| changes(|f| if let Filter::ResponseHeaders(change) = f { Some(change) } else { None }))
@@ -76,6 +88,7 @@ fn one(filter: &Filter, rule: &RouteRule, field: &str) -> Option<Wrong> {
             let hint = "use a percent from 0 to 100, or a numerator that is not above its denominator";
             Wrong::new(format!("{field}.requestMirror"), "the share of requests to copy is no share", hint)
         }),
+        Filter::Cors(one) => cors::judge(one, &format!("{field}.cors")),
         // Named where it was read.
         Filter::Unsupported(_) => None,
     }

@@ -8,7 +8,8 @@ use super::{
 };
 
 /// Methods of `HTTPMethod`. Envoy takes any text; another one would match nothing.
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
+pub(super) const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Judges the match at position `at`; if it cannot be served, gives what of it can be expressed.
 pub(super) fn judge(m: &RouteMatch, at: usize) -> Result<(), Box<Partly>> {

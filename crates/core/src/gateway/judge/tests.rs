@@ -5,7 +5,7 @@ use portolan_model::{
     Name,
     input::{
         BackendRef, BackendTarget, Filter, HeaderChange, PathChange, PathMatch, Redirect, RouteMatch,
-        RouteRule, ValueMatch,
+        RouteRule, Traffic, ValueMatch,
     },
 };
 
@@ -27,8 +27,7 @@ fn with(paths: Vec<PathMatch>, filters: Vec<Filter>) -> RouteRule {
         invalid: vec![],
         filters,
         backends: vec![],
-        request_timeout: None,
-        backend_timeout: None,
+        traffic: None,
     }
 }
 
@@ -126,8 +125,10 @@ fn weights_timeouts_and_shares() {
     };
     assert!(!weights(&[u32::MAX, 0]));
     assert!(weights(&[u32::MAX, 1]));
-    let timeout =
-        |ms| rule(&RouteRule { request_timeout: Some(ms), ..with(vec![prefix("/")], vec![]) }).closed;
+    let timeout = |ms| {
+        let traffic = Traffic { request_timeout: Some(ms), ..Default::default() };
+        rule(&RouteRule { traffic: Some(traffic.into()), ..with(vec![prefix("/")], vec![]) }).closed
+    };
     assert!(!timeout(4 * 99_999 * 3_600_000));
     assert!(timeout(4 * 99_999 * 3_600_000 + 1));
     let mirror = |parts_per_million| closes(Filter::Mirror { backend: target(), parts_per_million });

@@ -31,7 +31,6 @@ pub type Rule<'a> = (&'a str, &'a str);
 
 pub fn row(host: &str, rules: &[Rule<'_>]) -> Row {
     let entries = rules.iter().enumerate().map(|(at, (cluster, mark))| RouteEntry {
-        route: RouteKey { kind: RouteKind::Http, name: NamespacedName::new("ns", host) },
         rule: at,
         r#match: RouteMatch {
             path: PathMatch::Prefix(format!("/{at}").into()),
@@ -47,14 +46,8 @@ pub fn row(host: &str, rules: &[Rule<'_>]) -> Row {
             add: vec![],
             remove: vec![],
         })],
-        clusters: vec![WeightedCluster { cluster: (*cluster).into(), weight: 1, filters: vec![] }],
-        invalid_weight: 0,
-        request_timeout: None,
-        backend_timeout: None,
-        mirrors: vec![],
-        moved_ports: BTreeMap::new(),
-        https: false,
-        listener_port: 80,
+        clusters: vec![WeightedCluster::new((*cluster).into(), 1)],
+        ..RouteEntry::of(RouteKey { kind: RouteKind::Http, name: NamespacedName::new("ns", host) })
     });
     Row {
         key: (TABLE.into(), host.into()),

@@ -1,5 +1,5 @@
 //! Kinds of the Gateway API, and those of Envoy Gateway that restrict.
-//! Sources: Gateway API 1.6 `apis/v1`, Envoy Gateway 1.9 `internal/gatewayapi`.
+//! Sources: Gateway API 1.7 `apis/v1`, Envoy Gateway 1.9 `internal/gatewayapi`.
 
 use super::{
     Effect::{Irrelevant, NotLookedAt, Refused, Used},
@@ -10,7 +10,6 @@ const GATEWAY: &str = "gateway.networking.k8s.io";
 const ENVOY: &str = "gateway.envoyproxy.io";
 
 const FILTERS: &str = "filters that are not built: requests of their rule are answered with an error";
-const RULES: &str = "fields of rules that have no effect here";
 const POLICIES: &str = "policies that are not enforced: hosts that they cover are served on loopback only";
 const INFRASTRUCTURE: &str =
     "about the proxy that a cluster starts for the Gateway; here is one Envoy for all";
@@ -29,10 +28,10 @@ const OF_GATEWAY: Table = &[
     (
         Used,
         "spec.gatewayClassName spec.addresses spec.listeners.name spec.listeners.hostname spec.listeners.port \
-         spec.listeners.protocol spec.listeners.allowedRoutes spec.listeners.tls.mode spec.listeners.tls.certificateRefs",
+         spec.listeners.protocol spec.listeners.allowedRoutes spec.listeners.tls.mode spec.listeners.tls.certificateRefs \
+         spec.allowedListeners spec.tls.frontend spec.tls.backend",
     ),
     (Irrelevant("options of other implementations: Envoy Gateway reads none"), "spec.listeners.tls.options"),
-    (Irrelevant("about ListenerSets, which have findings of their own"), "spec.allowedListeners"),
     (Irrelevant(INFRASTRUCTURE), "spec.infrastructure.annotations spec.infrastructure.labels"),
     (
         NotLookedAt("the EnvoyProxy that it names may change how the Gateway serves"),
@@ -40,14 +39,9 @@ const OF_GATEWAY: Table = &[
     ),
     (NotLookedAt(DEFAULTS), "spec.defaultScope"),
     (
-        NotLookedAt("filters of all routes of a listener, which are not built (Gateway API 1.7)"),
+        Refused("filters of all routes of a listener, which are not built: it is not accepted"),
         "spec.listeners.filters",
     ),
-    (
-        Refused("client certificates, which are not asked for: their hosts are served on loopback only"),
-        "spec.tls.frontend",
-    ),
-    (NotLookedAt("backends get no certificate of the Gateway here, and may refuse it"), "spec.tls.backend"),
 ];
 
 const HTTP_ROUTE: Table = &[
@@ -57,20 +51,20 @@ const HTTP_ROUTE: Table = &[
          spec.rules.backendRefs.kind spec.rules.backendRefs.name spec.rules.backendRefs.namespace spec.rules.backendRefs.port \
          spec.rules.backendRefs.weight spec.rules.filters.type spec.rules.filters.requestHeaderModifier \
          spec.rules.filters.responseHeaderModifier spec.rules.filters.requestMirror spec.rules.filters.requestRedirect \
-         spec.rules.filters.urlRewrite spec.rules.backendRefs.filters.type \
-         spec.rules.backendRefs.filters.requestHeaderModifier spec.rules.backendRefs.filters.responseHeaderModifier",
+         spec.rules.filters.urlRewrite spec.rules.filters.cors spec.rules.retry spec.rules.sessionPersistence \
+         spec.rules.backendRefs.filters.type spec.rules.backendRefs.filters.requestHeaderModifier \
+         spec.rules.backendRefs.filters.responseHeaderModifier spec.rules.backendRefs.filters.requestMirror \
+         spec.rules.backendRefs.filters.requestRedirect spec.rules.backendRefs.filters.urlRewrite \
+         spec.rules.backendRefs.filters.cors",
     ),
     (
         Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
         "spec.rules.name",
     ),
-    (Refused(RULES), "spec.rules.retry spec.rules.sessionPersistence"),
     (
         Refused(FILTERS),
-        "spec.rules.filters.cors spec.rules.filters.extensionRef spec.rules.filters.externalAuth \
-         spec.rules.backendRefs.filters.cors spec.rules.backendRefs.filters.extensionRef \
-         spec.rules.backendRefs.filters.externalAuth spec.rules.backendRefs.filters.requestMirror \
-         spec.rules.backendRefs.filters.requestRedirect spec.rules.backendRefs.filters.urlRewrite",
+        "spec.rules.filters.extensionRef spec.rules.filters.externalAuth spec.rules.backendRefs.filters.extensionRef \
+         spec.rules.backendRefs.filters.externalAuth",
     ),
     (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
 ];
@@ -81,20 +75,37 @@ const GRPC_ROUTE: Table = &[
         "spec.hostnames spec.parentRefs spec.rules.matches spec.rules.backendRefs.group spec.rules.backendRefs.kind \
          spec.rules.backendRefs.name spec.rules.backendRefs.namespace spec.rules.backendRefs.port spec.rules.backendRefs.weight \
          spec.rules.filters.type spec.rules.filters.requestHeaderModifier spec.rules.filters.responseHeaderModifier \
-         spec.rules.filters.requestMirror spec.rules.backendRefs.filters.type \
-         spec.rules.backendRefs.filters.requestHeaderModifier spec.rules.backendRefs.filters.responseHeaderModifier",
+         spec.rules.filters.requestMirror spec.rules.sessionPersistence spec.rules.backendRefs.filters.type \
+         spec.rules.backendRefs.filters.requestHeaderModifier spec.rules.backendRefs.filters.responseHeaderModifier \
+         spec.rules.backendRefs.filters.requestMirror",
     ),
     (
         Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
         "spec.rules.name",
     ),
-    (Refused(RULES), "spec.rules.sessionPersistence"),
-    (
-        Refused(FILTERS),
-        "spec.rules.filters.extensionRef spec.rules.backendRefs.filters.extensionRef \
-         spec.rules.backendRefs.filters.requestMirror",
-    ),
+    (Refused(FILTERS), "spec.rules.filters.extensionRef spec.rules.backendRefs.filters.extensionRef"),
     (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
+];
+
+const LISTENER_SET: Table = &[
+    (
+        Used,
+        "spec.parentRef spec.listeners.name spec.listeners.hostname spec.listeners.port spec.listeners.protocol \
+         spec.listeners.allowedRoutes spec.listeners.tls.mode spec.listeners.tls.certificateRefs",
+    ),
+    (Irrelevant("options of other implementations: Envoy Gateway reads none"), "spec.listeners.tls.options"),
+    (
+        Refused("filters of all routes of a listener, which are not built: it is not accepted"),
+        "spec.listeners.filters",
+    ),
+];
+
+const BACKEND_TLS: Table = &[
+    (Used, "spec.targetRefs spec.validation"),
+    (
+        Refused("options of other implementations: the policy cannot be applied, and closes its backends"),
+        "spec.options",
+    ),
 ];
 
 const GRANT: Table = &[(Used, "spec.from spec.to")];
@@ -102,13 +113,14 @@ const GRANT: Table = &[(Used, "spec.from spec.to")];
 /// All that is decided about these is that they restrict, and where.
 const RESTRICTS: Table = &[(Refused(POLICIES), "spec")];
 
-pub(super) const KINDS: [Entry; 9] = [
+pub(super) const KINDS: [Entry; 10] = [
     (GATEWAY, "GatewayClass", CLASS),
     (GATEWAY, "Gateway", OF_GATEWAY),
     (GATEWAY, "HTTPRoute", HTTP_ROUTE),
     (GATEWAY, "GRPCRoute", GRPC_ROUTE),
     (GATEWAY, "ReferenceGrant", GRANT),
-    (GATEWAY, "BackendTLSPolicy", RESTRICTS),
+    (GATEWAY, "ListenerSet", LISTENER_SET),
+    (GATEWAY, "BackendTLSPolicy", BACKEND_TLS),
     (ENVOY, "SecurityPolicy", RESTRICTS),
     (ENVOY, "EnvoyPatchPolicy", RESTRICTS),
     (ENVOY, "EnvoyExtensionPolicy", RESTRICTS),

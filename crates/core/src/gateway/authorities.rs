@@ -1,0 +1,82 @@
+//! Certificates of authorities, wherever they are kept.
+
+use portolan_model::{
+    Name, NamespacedName,
+    input::{CaReference, ConfigMap, Secret},
+    intake::tls::bundle,
+};
+
+use super::grants::granted;
+use crate::{Cx, gitops::unseen::may_bring};
+
+/// The key that holds them (Gateway API, `caCertificateRefs`).
+const KEY: &str = "ca.crt";
+
+/// What references come to.
+pub(super) struct Authorities {
+    /// PEM of those that can be used; empty if there is none.
+    pub pem: String,
+    /// What is wrong with the others, in the order written.
+    pub wrong: Vec<(Fault, String)>,
+}
+
+/// What is wrong with a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Nothing is known of such a kind.
+    Kind,
+    /// Another namespace does not allow it.
+    NotPermitted,
+    /// It is not there, or holds no certificates.
+    Invalid,
+}
+
+/// Follows the references of an object of the Gateway API kind `from` in the namespace `own`.
+pub(super) fn read(cx: &mut Cx<'_>, from: &str, own: &Name, references: &[CaReference]) -> Authorities {
+    let mut made = Authorities { pem: String::new(), wrong: Vec::new() };
+    for reference in references {
+        match one(cx, from, own, reference) {
+            Ok(pem) => made.pem.push_str(&pem),
+            Err(wrong) => made.wrong.push(wrong),
+        }
+    }
+    made
+}
+
+fn one(
+    cx: &mut Cx<'_>,
+    from: &str,
+    own: &Name,
+    CaReference { kind, name }: &CaReference,
+) -> Result<String, (Fault, String)> {
+    if !kind.group.is_empty() || !matches!(&*kind.kind, "ConfigMap" | "Secret") {
+        let message =
+            format!("{kind} {} is no ConfigMap or Secret: authorities are read from these", name.name);
+        return Err((Fault::Kind, message));
+    }
+    let shown = format!("{} {name}", kind.kind);
+    if name.namespace != *own && !granted(cx, from, own, &kind.kind, name) {
+        let message = format!("{shown} is in another namespace and no ReferenceGrant allows it");
+        return Err((Fault::NotPermitted, message));
+    }
+    let invalid = |why: String| (Fault::Invalid, format!("{shown} {why}"));
+    let Some(text) = text(cx, &kind.kind, name) else {
+        let unseen = may_bring(cx, &name.namespace);
+        return Err(invalid(unseen.map_or_else(
+            || "does not exist".to_owned(),
+            |source| format!("is not in what was read: {source}, which was not read whole, may bring it"),
+        )));
+    };
+    let text = text.ok_or_else(|| invalid(format!("has no key {KEY}")))?;
+    bundle(&text).map_err(|why| invalid(format!("cannot be used: of {KEY}, {why}")))
+}
+
+/// What stands under the key, if the object is there.
+fn text(cx: &mut Cx<'_>, kind: &str, name: &NamespacedName) -> Option<Option<Vec<u8>>> {
+    if kind == "Secret" {
+        let secret = cx.get::<Secret>(name)?;
+        return Some(secret.data.get(KEY).map(|value| value.expose().to_vec()));
+    }
+    let map = cx.get::<ConfigMap>(name)?;
+    Some(map.data.get(KEY).map(|text| text.as_bytes().to_vec()))
+}

@@ -1,0 +1,157 @@
+//! Why listeners are not accepted: what is wrong with one by itself, and which are in each other's way.
+
+use std::collections::{HashMap, HashSet};
+
+use portolan_model::{
+    Name,
+    input::{Gateway, Listener, Protocol},
+};
+
+use super::is_leaving;
+use crate::gateway::rows::Merged;
+
+/// Why a listener is not accepted.
+pub(super) struct Refusal {
+    /// Of its finding; 0 if another says it.
+    pub code: u16,
+    pub reason: &'static str,
+    pub field: &'static str,
+    pub message: String,
+    pub hint: &'static str,
+}
+
+pub(super) fn no_clients(listener: &Listener, why: &str) -> Refusal {
+    Refusal {
+        code: 0,
+        reason: "NoValidCACertificate",
+        field: "",
+        message: format!("listener {}: no client can be let in: {why}", listener.name),
+        hint: "",
+    }
+}
+
+/// What listeners that come first keep for themselves: of a ListenerSet's listeners those that are in the way of an earlier one
+/// are not served, in the order of precedence (`ListenerSetSpec.listeners`).
+#[derive(Default)]
+pub(super) struct Taken {
+    ports: HashMap<u16, (Protocol, HashSet<Option<Name>>)>,
+}
+
+impl Taken {
+    pub fn add(&mut self, one: &Merged) {
+        let listener = &one.listener;
+        if matches!(&listener.protocol, Protocol::Other(name) if &**name == "UDP") {
+            return;
+        }
+        let new = || (listener.protocol.clone(), HashSet::new());
+        let (protocol, hosts) = self.ports.entry(listener.port).or_insert_with(new);
+        if *protocol == listener.protocol {
+            hosts.insert(listener.hostname.clone());
+        }
+    }
+
+    pub fn refusal(&self, one: &Merged) -> Option<Refusal> {
+        let listener = &one.listener;
+        let (protocol, hosts) = self.ports.get(&listener.port)?;
+        let udp = |protocol: &Protocol| matches!(protocol, Protocol::Other(name) if &**name == "UDP");
+        if udp(&listener.protocol) || udp(protocol) {
+            return None;
+        }
+        let conflict = |reason, what: &str| Refusal {
+            code: 203,
+            reason,
+            field: "",
+            message: format!("listener {} is in the way of {what} on port {}", listener.name, listener.port),
+            hint: "give it another hostname or port; the Gateway's own listeners come first, then the older set",
+        };
+        if *protocol != listener.protocol {
+            return Some(conflict("ProtocolConflict", "listeners of another protocol"));
+        }
+        // Whose it is may be none of the set's author's business.
+        let same = hosts.contains(&listener.hostname);
+        same.then(|| conflict("HostnameConflict", "one of the same hostname"))
+    }
+}
+
+/// Why one of a Gateway's own listeners is not accepted.
+pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Refusal> {
+    let one = &all[at];
+    let listener = &one.listener;
+    let name = &listener.name;
+    if let Some(wrong) = protocol(listener) {
+        return Some(wrong);
+    }
+    // "The implementation MUST NOT pick one conflicting Listener as the winner" (`Gateway.spec.listeners`). Listeners
+    // of protocols that are not served take part in no conflict. One that is leaving is in nobody's way.
+    let leaving = is_leaving(gateway, one);
+    let served = |other: &Merged| {
+        !matches!(other.listener.protocol, Protocol::Other(_)) && (leaving || !is_leaving(gateway, other))
+    };
+    let mut rivals = all.iter().enumerate().filter(|(position, other)| {
+        *position != at
+            && other.set.is_none()
+            && other.name != one.name
+            && other.listener.port == listener.port
+            && served(other)
+    });
+    let conflict = |reason, rival: &Merged, what: &str| Refusal {
+        code: 203,
+        reason,
+        field: "",
+        message: format!(
+            "listener {name} conflicts with listener {} on port {}: {what}; neither is served",
+            rival.name, listener.port
+        ),
+        hint: "give one of them another hostname or port",
+    };
+    if let Some((_, rival)) = rivals.clone().find(|(_, other)| other.listener.protocol != listener.protocol) {
+        return Some(conflict("ProtocolConflict", rival, "another protocol"));
+    }
+    let same = |other: &Merged| other.listener.hostname == listener.hostname;
+    // One that is leaving and has a successor shares its route configuration.
+    if let Some((_, rival)) =
+        rivals.find(|(_, other)| same(other) && (!leaving || is_leaving(gateway, other)))
+    {
+        return Some(conflict("HostnameConflict", rival, "the same hostname"));
+    }
+    no_tls(listener).or_else(|| filters(listener))
+}
+
+/// What is wrong with a listener by itself.
+pub(super) fn alone(listener: &Listener) -> Option<Refusal> {
+    protocol(listener).or_else(|| no_tls(listener)).or_else(|| filters(listener))
+}
+
+/// Filters that look at requests before they are routed may keep some out: without them none is let in.
+fn filters(listener: &Listener) -> Option<Refusal> {
+    let filter = listener.filters.first()?;
+    Some(Refusal {
+        code: 251,
+        reason: "UnsupportedValue",
+        field: ".filters",
+        message: format!("listener {}: filter {filter} of listeners is not served", listener.name),
+        hint: "remove the filters; a listener is not served without filters that its author asked for",
+    })
+}
+
+fn protocol(listener: &Listener) -> Option<Refusal> {
+    let Protocol::Other(protocol) = &listener.protocol else { return None };
+    Some(Refusal {
+        code: 202,
+        reason: "UnsupportedProtocol",
+        field: ".protocol",
+        message: format!("listener {}: protocol {protocol} is not served yet", listener.name),
+        hint: "use HTTP or HTTPS",
+    })
+}
+
+fn no_tls(listener: &Listener) -> Option<Refusal> {
+    let ends = listener.tls.as_ref().is_some_and(|tls| tls.terminate);
+    (listener.protocol == Protocol::Https && !ends).then(|| Refusal {
+        code: 207,
+        reason: "UnsupportedValue",
+        field: ".tls",
+        message: format!("listener {}: HTTPS needs tls.mode Terminate and a certificate", listener.name),
+        hint: "set tls.certificateRefs",
+    })
+}
