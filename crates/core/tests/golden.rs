@@ -47,7 +47,7 @@ use portolan_engine::Engine;
 use portolan_model::{
     Instant, Name, NamespacedName, Object, ObjectKey, Problem,
     dns::Snapshot,
-    input::{Gateway, Maker, Secret, SourceProblems, TlsPair},
+    input::{Maker, Secret, SourceProblems, TlsPair},
     intake::intake,
     yaml,
 };

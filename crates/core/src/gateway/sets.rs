@@ -63,17 +63,14 @@ fn attached(
 ) -> Result<(), (&'static str, String, &'static str, Severity)> {
     let key = &set.parent.name;
     let Some(gateway) = cx.get::<Gateway>(key) else {
-        return Err(match may_bring(cx, &key.namespace) {
-            Some(source) => {
-                let message = format!(
-                    "Gateway {key} is not in what was read: {source}, which was not read whole, may bring it"
-                );
-                ("ParentNotAccepted", message, "make that source readable here", Severity::Warning)
-            }
-            None => {
-                let message = format!("Gateway {key} does not exist");
-                ("ParentNotAccepted", message, "correct the parentRef", Severity::Error)
-            }
+        return Err(if let Some(source) = may_bring(cx, &key.namespace) {
+            let message = format!(
+                "Gateway {key} is not in what was read: {source}, which was not read whole, may bring it"
+            );
+            ("ParentNotAccepted", message, "make that source readable here", Severity::Warning)
+        } else {
+            let message = format!("Gateway {key} does not exist");
+            ("ParentNotAccepted", message, "correct the parentRef", Severity::Error)
         });
     };
     if allows(cx, &gateway.sets, &gateway.key.namespace, &set.key.namespace) {

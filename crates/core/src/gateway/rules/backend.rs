@@ -40,15 +40,12 @@ pub(super) fn by_gateway<'a>(
         let mut made = entry.clone();
         made.clusters.retain_mut(|share| {
             share.mirrors.retain_mut(|(name, _)| own(name).map(|key| *name = key).is_some());
-            match own(&share.cluster) {
-                Some(key) => {
-                    share.cluster = key;
-                    true
-                }
-                None => {
-                    made.invalid_weight = made.invalid_weight.saturating_add(share.weight);
-                    false
-                }
+            if let Some(key) = own(&share.cluster) {
+                share.cluster = key;
+                true
+            } else {
+                made.invalid_weight = made.invalid_weight.saturating_add(share.weight);
+                false
             }
         });
         made.mirrors.retain_mut(|(name, _)| own(name).map(|key| *name = key).is_some());

@@ -2,7 +2,7 @@
 //! Sources: Gateway API 1.7 `apis/v1`, Envoy Gateway 1.9 `internal/gatewayapi`.
 
 use super::{
-    Effect::{Irrelevant, NotLookedAt, Refused, Told, Used},
+    Effect::{Irrelevant, NotLookedAt, Refused, Used},
     Entry, Table,
 };
 

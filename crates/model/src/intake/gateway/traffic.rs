@@ -34,12 +34,11 @@ fn session(node: &Node<'_>) -> Option<Session> {
         return None;
     }
     // A cookie that ends with its browser may be given up earlier by `absoluteTimeout`, so `lifetimeType` says nothing more.
-    let carrier = match node.get("type").text() {
-        Some("Header") => Carrier::Header(node.get("header").get("name").name()),
-        _ => {
-            let cookie = node.get("cookie");
-            Carrier::Cookie { name: cookie.get("name").opt(), path: cookie.get("path").name_or("/") }
-        }
+    let carrier = if let Some("Header") = node.get("type").text() {
+        Carrier::Header(node.get("header").get("name").name())
+    } else {
+        let cookie = node.get("cookie");
+        Carrier::Cookie { name: cookie.get("name").opt(), path: cookie.get("path").name_or("/") }
     };
     Some(Session { carrier, lifetime: millis(&node.get("absoluteTimeout")) })
 }
