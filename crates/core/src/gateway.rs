@@ -221,7 +221,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("backend_refused", force::backend_refused).reads::<(WireAck,)>().writes::<(Finding,)>();
 }
 
-pub use tls::{one_label as covers, temporary_in, told};
+pub use tls::{MADE, one_label as covers, temporary_in, told};
 
 /// Whether hostname `pattern` (exact or `*.x`) takes `name`; a wildcard takes any number of labels, never its own
 /// parent (Gateway API, `Listener.hostname`).

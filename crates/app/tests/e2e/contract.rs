@@ -202,7 +202,7 @@ fn the_status_has_the_documented_fields_and_no_others() {
         ],
     );
     let finding = &status["findings"][0];
-    check(finding, &["code", "severity", "object", "field", "file", "line", "message", "hint"]);
+    check(finding, &["code", "severity", "object", "field", "file", "line", "place", "message", "hint"]);
     let unhealthy = &status["applications"][0]["unhealthy"];
     assert!(
         unhealthy.as_array().unwrap().iter().any(|o| o["object"] == "HTTPRoute/team-a/bad"),

@@ -124,7 +124,7 @@ pub fn text(method: &str, host: &str, path: &str, headers: &[(&str, &str)]) -> S
 pub fn ask(entry: &Value, method: &str, path: &str, headers: &[(&str, &str)]) -> Answer {
     let mut stream = TcpStream::connect(place(entry)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let host = entry["host"].as_str().unwrap();
+    let host = entry["hostname"].as_str().unwrap();
     stream.write_all(text(method, host, path, headers).as_bytes()).unwrap();
     read(stream).unwrap()
 }

@@ -165,7 +165,7 @@ fn handshake(
         Some((chain, key)) => config.with_client_auth_cert(chain, key).unwrap(),
         None => config.with_no_client_auth(),
     };
-    let host = entry["host"].as_str().unwrap().to_owned();
+    let host = entry["hostname"].as_str().unwrap().to_owned();
     let tcp = TcpStream::connect(place(entry))?;
     tcp.set_read_timeout(Some(Duration::from_secs(20)))?;
     let name = ServerName::try_from(host.clone()).unwrap();
@@ -201,6 +201,8 @@ fn clients_show_a_certificate_where_they_have_to() {
     );
     for (name, namespace) in [("strict", "gw"), ("loose", "gw"), ("set", "team")] {
         text += &secret(name, namespace, &servers.sign(&format!("{name}.lab.test"), None));
+        // The probe trusts what stands beside a certificate.
+        text += &format!("  ca.crt: |\n{}", indented(&servers.pem()));
         let to_set = "group: gateway.networking.k8s.io, kind: ListenerSet, name: more";
         let parent = if name == "set" { to_set } else { "name: strict, namespace: gw" };
         let rules = "[{backendRefs: [{name: web, port: 80}]}]";

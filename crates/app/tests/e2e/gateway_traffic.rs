@@ -1,11 +1,11 @@
 //! What Gateway API 1.7 asks of requests that a golden case cannot show: answers of the edge itself, requests that are sent
 //! again, shares of backends with filters of their own, and sessions, through a real Envoy.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::TcpListener};
 
 use super::{
-    backends::{folder, route, service},
-    gateway_servers::{OK, Server, Status, ask, get},
+    backends::{folder, route, service, slice},
+    gateway_servers::{OK, Server, ask, get},
     instance::{Instance, envoy},
 };
 

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Condition, Name};
+use portolan_model::{Condition, Name, condition::Status};
 
 use super::rows::ListenerStatus;
 use crate::{
     Cx,
-    gateway::rows::{Force, GatewayListener, ListenerCertificate, ListenerForce, ListenerState},
+    gateway::{
+        MADE,
+        rows::{Force, GatewayListener, ListenerCertificate, ListenerForce, ListenerState},
+    },
     world::AttachmentsByListener,
 };
 
@@ -50,7 +53,8 @@ fn resolved(state: &ListenerState, certificate: Option<&ListenerCertificate>) ->
     // "If any of the references is invalid", others aside (`ListenerConditionResolvedRefs`).
     let broken = |c: &ListenerCertificate| c.secret.as_ref().err().or(c.broken.as_ref()).cloned();
     if let Some((reason, message)) = &certificate.and_then(broken) {
-        return Condition::new("ResolvedRefs", false, reason, message.clone());
+        let known = Condition::new("ResolvedRefs", false, reason, message.clone());
+        return if **reason == *MADE { Condition { status: Status::Unknown, ..known } } else { known };
     }
     if !state.wrong_kinds.is_empty() {
         let kinds = state.wrong_kinds.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");

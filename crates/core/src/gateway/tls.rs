@@ -155,7 +155,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         row.waiting = !unusable.is_empty() && unusable.iter().all(|why| why.waiting);
         row.elsewhere = row.waiting && unusable.iter().any(|why| why.elsewhere);
         // Of several that cannot be served, one that somebody has to mend says why.
-        unusable.sort_by_key(|why| why.waiting);
+        unusable.sort_by_key(|why| (why.waiting, why.reason == MADE));
         let first = unusable.into_iter().next().map(|why| (Name::from(why.reason), why.message));
         if let Some(served) = row.served.first() {
             row.secret = Ok(served.secret.clone());
@@ -214,6 +214,10 @@ impl Owner {
         Self { object }
     }
 }
+
+/// Reason of a reference to a Secret that a Certificate or another maker fills: whether it resolves is not known yet, and
+/// Argo CD says `Progressing` of it, not `Degraded`.
+pub const MADE: &str = "Pending";
 
 /// Why a reference to a certificate cannot be served.
 struct Unusable {
@@ -285,7 +289,10 @@ fn certificate(
         let (elsewhere, why) =
             (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));
         let message = format!("{why}{ONLY_THIS}");
-        return Err(Unusable { reason: "InvalidCertificateRef", message, waiting: true, elsewhere });
+        let made = !cx.find::<CertificatesByTarget>(secret).is_empty()
+            || !cx.find::<MakersBySecret>(secret).is_empty();
+        let reason = if made { MADE } else { "InvalidCertificateRef" };
+        return Err(Unusable { reason, message, waiting: true, elsewhere });
     };
     if let Some(why) = &ready.denied {
         let message = format!("Secret {secret} is not served any longer: {why}");

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1::SendRequest;
+use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use portolan_core::status::rows::CERTIFICATE_REQUIRED;
 use rustls::{AlertDescription, ClientConfig, RootCertStore, client::Resumption, server::ParsedCertificate};
@@ -80,7 +80,8 @@ impl Connector {
 /// An open connection.
 pub struct Connection {
     sender: SendRequest<Empty<Bytes>>,
-    running: JoinHandle<hyper::Result<()>>,
+    /// Until it is asked why it ended.
+    running: Option<JoinHandle<hyper::Result<()>>>,
     /// What the server showed, for TLS.
     certificate: Option<CertificateDer<'static>>,
 }
@@ -93,7 +94,7 @@ impl Connection {
         let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| format!("HTTP: {e}"))?;
-        Ok(Self { sender, running: tokio::spawn(connection), certificate })
+        Ok(Self { sender, running: Some(tokio::spawn(connection)), certificate })
     }
 
     /// Whether another host may be asked for: it is open, and its certificate, verified when it was opened, has the name.
@@ -111,23 +112,48 @@ impl Connection {
 
     /// Asks `GET /` for the host and gives the status.
     pub async fn get(&mut self, host: &str) -> Result<u16, String> {
-        let failed = |e: hyper::Error| format!("HTTP: {e}");
         let request = http::Request::get("/")
             .header("host", host)
             .header("user-agent", USER_AGENT)
             .body(Empty::<Bytes>::new())
             .map_err(|e| e.to_string())?;
-        self.sender.ready().await.map_err(failed)?;
-        let answer = match self.sender.send_request(request).await {
+        let answer = match self.answer(request).await {
             Err(why) if asks_for_certificate(&why) => return Ok(CERTIFICATE_REQUIRED),
-            answer => answer.map_err(failed)?,
+            answer => answer.map_err(|e| format!("HTTP: {e}"))?,
         };
         let status = answer.status().as_u16();
         // The next answer comes after the end of this one.
         if Limited::new(answer.into_body(), BODY).collect().await.is_err() {
-            self.running.abort();
+            self.end();
         }
         Ok(status)
+    }
+
+    async fn answer(
+        &mut self,
+        request: http::Request<Empty<Bytes>>,
+    ) -> hyper::Result<http::Response<Incoming>> {
+        let asked = async {
+            self.sender.ready().await?;
+            self.sender.send_request(request).await
+        };
+        let why = match asked.await {
+            Ok(answer) => return Ok(answer),
+            Err(why) => why,
+        };
+        // A server may close before it is asked; then the connection knows why.
+        let running = self.running.take_if(|_| self.sender.is_closed());
+        let ended = match running {
+            Some(running) => running.await.ok().and_then(Result::err),
+            None => None,
+        };
+        Err(ended.unwrap_or(why))
+    }
+
+    fn end(&self) {
+        if let Some(running) = &self.running {
+            running.abort();
+        }
     }
 }
 
@@ -148,6 +174,6 @@ fn asks_for_certificate(why: &hyper::Error) -> bool {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.running.abort();
+        self.end();
     }
 }
