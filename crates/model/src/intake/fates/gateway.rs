@@ -2,7 +2,7 @@
 //! Sources: Gateway API 1.7 `apis/v1`, Envoy Gateway 1.9 `internal/gatewayapi`.
 
 use super::{
-    Effect::{Irrelevant, NotLookedAt, Refused, Used},
+    Effect::{Irrelevant, NotLookedAt, Refused, Told, Used},
     Entry, Table,
 };
 
@@ -102,10 +102,7 @@ const LISTENER_SET: Table = &[
 
 const BACKEND_TLS: Table = &[
     (Used, "spec.targetRefs spec.validation"),
-    (
-        Refused("options of other implementations: the policy cannot be applied, and closes its backends"),
-        "spec.options",
-    ),
+    (Told("options of other implementations: they have no effect"), "spec.options"),
 ];
 
 const GRANT: Table = &[(Used, "spec.from spec.to")];
