@@ -140,6 +140,9 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         format!("did you mean {}?", near.join(", "))
     } else if let Some(known) = causes.iter().take(TOLD).find_map(|cause| cause.hint.as_ref()) {
         format!("{known};")
+    } else if unknown.is_empty() && causes.iter().any(is_variable) {
+        "it holds a variable that nothing here fills in (Flux does in a Kustomization with postBuild);"
+            .to_owned()
     } else if unknown.is_empty() && causes.first().is_some_and(wants_list) {
         "write a list there: begin each item with a dash;".to_owned()
     } else if unknown.is_empty() {
@@ -159,6 +162,11 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         ),
         hint: format!("{hint} until then what was stored before stays"),
     }
+}
+
+/// Whether the value was to be made of a variable.
+fn is_variable(cause: &Cause) -> bool {
+    cause.value.as_ref().and_then(Value::as_str).is_some_and(|text| text.contains("${"))
 }
 
 /// Whether a mapping stands where a list belongs.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use portolan_effects::render::{Rendered, Tools, Touched, Tree, render};
+use portolan_model::Placed;
 use portolan_testkit as testkit;
 
 fn tools(cache: &Path) -> Option<Tools> {
@@ -82,6 +83,11 @@ const PATCH: (&str, &str) = (
     "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: patched}\n",
 );
 
+/// From 1.
+fn line_of(text: &str, words: &str) -> u32 {
+    u32::try_from(text.lines().take_while(|line| !line.contains(words)).count() + 1).unwrap()
+}
+
 #[test]
 fn an_overlay_is_built_and_each_object_has_its_place() {
     let dir = tempfile::tempdir().unwrap();
@@ -105,6 +111,13 @@ fn an_overlay_is_built_and_each_object_has_its_place() {
     let web = rendered.objects.iter().find(|object| &*object.key.name.name == "dev-web").unwrap();
     assert_eq!(web.origin.line_of("spec.ports[0].port"), Some(9));
     assert_eq!(place(&rendered, "made"), "base/kustomization.yaml:2");
+    // What a patch says stands in the patch, and what an option changed is near.
+    let at = |field: &str| {
+        let place = one.origin.place_of(field).unwrap();
+        (place.placed, place.file.to_string(), place.line)
+    };
+    assert_eq!(at("data.a"), (Placed::Exact, PATCH.0.to_owned(), Some(line_of(PATCH.1, "patched"))));
+    assert_eq!(at("metadata.name").0, Placed::Near);
     // Who asks for origins keeps them.
     let dir = tempfile::tempdir().unwrap();
     let asks = format!("{}buildMetadata: [originAnnotations]\n", OVERLAY.1);
@@ -167,6 +180,23 @@ fn remote_bases_are_said_and_never_fetched() {
     let Some(rendered) = team(dir.path(), "path: team", &files) else { return };
     assert_eq!(keys(&rendered), ["ConfigMap/shop/own"]);
     assert_eq!(codes(&rendered), [607, 607, 607, 607, 636], "{:?}", rendered.problems);
+    // What cannot be built without it is not known, and nobody's mistake.
+    for text in [
+        "resources: [https://x.example/all.yaml]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: theirs}\n    data: {a: b}\n",
+        "resources: [own.yaml]\nconfigMapGenerator:\n- {name: made, files: ['https://x.example/dashboard.json']}\n",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let rendered =
+            team(dir.path(), "path: team", &[("team/kustomization.yaml", text), files[1]]).unwrap();
+        assert!(codes(&rendered).iter().all(|code| *code == 607), "{text}: {:?}", rendered.problems);
+        assert!(
+            rendered
+                .problems
+                .iter()
+                .any(|problem| problem.message.contains("does not build without what it names by a URL"))
+        );
+        assert!(rendered.whole.unsure.contains("team"), "what it brought must stay");
+    }
 }
 
 #[test]

@@ -234,6 +234,19 @@ fn what_is_missing_wrong_or_not_known_is_said() {
     }
 }
 
+/// A root with nothing but a set of which nothing is known is one finding, and no missing root.
+#[test]
+fn a_root_may_be_a_set_that_is_not_evaluated() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().join("repo");
+    let text =
+        set("  generators: [{clusters: {selector: {matchLabels: {env: dev}}}}]\n", "{{name}}", "apps/a");
+    write(&folder, &[("bootstrap.yaml", &text), ("apps/a/m.yaml", MAP)]);
+    let rendered = render(&folder, "dev", Some("bootstrap.yaml"), &tools);
+    assert_eq!(applications(&rendered), (vec![], vec![624]), "{:?}", rendered.problems);
+}
+
 #[test]
 fn a_set_for_many_clusters_gives_those_of_the_environment() {
     let rest = "  generators: [{list: {elements: [{cluster: dev, url: 'https://dev.example:6443'}, {cluster: prod, url: 'https://prod.example:6443'}]}}]\n";

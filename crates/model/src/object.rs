@@ -24,8 +24,9 @@ pub struct Origin {
     /// documents of one layout share one map. For documents read from plain YAML; rendered charts have none before they are
     /// asked for: for them `source` names the template.
     pub lines: Lines,
-    /// Where the values stand that fields of a rendered chart come from; of those that were asked for.
-    pub values: Option<Arc<BTreeMap<Name, Source>>>,
+    /// Fields that stand elsewhere: in a patch of a kustomization, or where the value of a chart stands that they come from (of
+    /// those that were asked for).
+    pub elsewhere: Option<Arc<BTreeMap<Name, (Placed, Source)>>>,
     /// The Argo CD Application that it belongs to; empty for a plain folder.
     pub application: Name,
     /// What applies it: an Application, a set of them, what Flux has in their place, or the root. The store keeps it, as a
@@ -79,8 +80,8 @@ impl Origin {
 
     /// The place of a field, and how well it is known; `None` for objects made by Portolan.
     pub fn place_of(&self, field: &str) -> Option<Place<'_>> {
-        if let Some(value) = self.values.as_ref().and_then(|values| values.get(field)) {
-            return Some(Place { placed: Placed::Value, file: &value.file, line: Some(value.line) });
+        if let Some((placed, at)) = self.elsewhere.as_ref().and_then(|all| all.get(field)) {
+            return Some(Place { placed: *placed, file: &at.file, line: Some(at.line) });
         }
         let file = &self.source.as_ref()?.file;
         let (placed, line) = if self.lines.is_empty() {

@@ -2,7 +2,7 @@
 //! of Flux that no other brings, and that bring others.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -58,6 +58,21 @@ pub(super) fn find(checkout: &Checkout, env: &str) -> Entry {
     let brought = |one: &Brings| all.iter().any(|other| other.file != one.file && below(other, &one.file));
     let brings = |one: &Brings| followed.iter().any(|file| *file != one.file && below(one, file));
     let starts: Vec<&Brings> = all.iter().filter(|one| !brought(one) && brings(one)).collect();
+    let show = |path: &Path| checkout.show(path);
+    // Folders side by side, one an environment, say it before anything else.
+    let hubs = hubs(checkout, &followed);
+    if let Some(own) = hubs.iter().find_map(|(hub, members)| members.get(env).map(|_| hub.join(env))) {
+        let within: BTreeSet<&PathBuf> =
+            starts.iter().map(|one| &one.file).filter(|file| file.starts_with(&own)).collect();
+        return Entry::Is(match (within.len(), within.first()) {
+            (1, Some(file)) => Root::Application((*file).clone()),
+            _ => Root::Folder { path: own, follow: true, starts: Vec::new() },
+        });
+    }
+    let begins_in = |hub: &Path| starts.iter().any(|one| one.file.starts_with(hub));
+    if let Some((hub, members)) = hubs.iter().find(|(hub, members)| members.len() > 1 && begins_in(hub)) {
+        return Entry::Several(members.iter().map(|member| show(&hub.join(member))).collect());
+    }
     let called = |one: &&Brings| {
         let file = one.file.strip_prefix(checkout.root()).unwrap_or(&one.file);
         one.name == env || file.with_extension("").iter().any(|part| part == env)
@@ -71,9 +86,30 @@ pub(super) fn find(checkout: &Checkout, env: &str) -> Entry {
         (Some(file), None) => Entry::Is(Root::Application(file.clone())),
         _ => match together(checkout, &meant, !of_env.is_empty()) {
             Some(path) => Entry::Is(Root::Folder { path, follow: true, starts: Vec::new() }),
-            None => Entry::Several(meant.iter().map(|file| checkout.show(file)).collect()),
+            None => Entry::Several(meant.iter().map(|file| show(file)).collect()),
         },
     }
+}
+
+/// How folders are called that hold one for each environment.
+const ENVIRONMENTS: [&str; 3] = ["clusters", "environments", "envs"];
+
+/// Such folders, with those of the folders in them that hold what is followed.
+fn hubs(checkout: &Checkout, followed: &BTreeSet<PathBuf>) -> BTreeMap<PathBuf, BTreeSet<String>> {
+    let mut found: BTreeMap<PathBuf, BTreeSet<String>> = BTreeMap::new();
+    for file in followed {
+        let below = file.parent().and_then(|folder| folder.strip_prefix(checkout.root()).ok());
+        let mut at = checkout.root().to_owned();
+        let mut parts = below.into_iter().flat_map(Path::iter).filter_map(|part| part.to_str()).peekable();
+        while let Some(part) = parts.next() {
+            at.push(part);
+            if let Some(member) = parts.peek().filter(|_| ENVIRONMENTS.contains(&part)) {
+                found.entry(at.clone()).or_default().insert((*member).to_owned());
+                break;
+            }
+        }
+    }
+    found
 }
 
 /// The folder in which several starts stand side by side: their own, or one that is called like the environment.

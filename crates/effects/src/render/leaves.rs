@@ -32,12 +32,12 @@ pub(super) fn note(tools: &Tools, request: &Request<'_>, asked: &BTreeSet<Asked>
         .filter(|(n, field, leaf)| comes_from(tools, request, read, *n, field, leaf))
         .filter_map(|(n, field, leaf)| Some((n, field.clone(), stands(request, &leaf)?)))
         .collect();
-    let mut values: BTreeMap<usize, BTreeMap<Name, Source>> = BTreeMap::new();
+    let mut values: BTreeMap<usize, BTreeMap<Name, (Placed, Source)>> = BTreeMap::new();
     for (n, field, source) in found {
-        values.entry(n).or_default().insert(field, source);
+        values.entry(n).or_default().insert(field, (Placed::Value, source));
     }
     for (n, values) in values {
-        read.documents[n].origin.values = Some(Arc::new(values));
+        read.documents[n].origin.elsewhere = Some(Arc::new(values));
     }
 }
 

@@ -99,7 +99,7 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name, marked: Opti
             same.and_then(|one| marks::lines(one, &marked_lines)).unwrap_or((1, Lines::default()));
         let source = Some(Source { file: template(document.line).into(), line });
         let origin =
-            Origin { source, lines, values: None, application: application.clone(), owner: None, wave: 0 };
+            Origin { source, lines, elsewhere: None, application: application.clone(), owner: None, wave: 0 };
         out.documents
             .extend(items(document.json).map(|json| Document { json: json.into(), origin: origin.clone() }));
     }
@@ -176,7 +176,7 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let origin = Origin {
             source: Some(Source { file: file.as_str().into(), line: first }),
             lines: lines.share(document.lines.counted_from(first)),
-            values: None,
+            elsewhere: None,
             application: application.clone(),
             owner: None,
             wave: 0,

@@ -201,7 +201,7 @@ impl Walk<'_> {
         }
         level.extend(self.flux.ready(checkout, false));
         let late = self.kept.values().flat_map(|kept| &kept.sources).any(|source| source.again);
-        let none = level.is_empty() && self.seen.is_empty() && !late;
+        let none = level.is_empty() && self.seen.is_empty() && self.sets.is_empty() && !late;
         if matches!(root, Root::Application(_)) && none {
             let message = format!("{shown} holds no Application that can be read");
             self.out.root = None;

@@ -16,7 +16,7 @@ use std::{
 use serde_json::Value;
 
 use super::{fields as traffic_policies, node::Root};
-use crate::{Kind, Object, Severity};
+use crate::{Kind, Object, Severity, nearest};
 
 /// What becomes of a field or an annotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -160,6 +160,9 @@ fn collect(kind: &Kind, value: &Value, path: &str, found: &mut BTreeMap<String, 
             for (key, value) in map.iter().filter(|(_, value)| !value.is_null()) {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                 match effect(kind, &path) {
+                    Some(Effect::NotLookedAt(_)) if says_nothing(kind, &path, value) => {
+                        found.insert(path, Effect::Used);
+                    }
                     Some(effect) => drop(found.insert(path, effect)),
                     None => collect(kind, value, &path, found),
                 }
@@ -167,6 +170,22 @@ fn collect(kind: &Kind, value: &Value, path: &str, found: &mut BTreeMap<String, 
         }
         // A value where others belong: whoever reads it has said so.
         _ => {}
+    }
+}
+
+/// Whether a field asks for what is so without it.
+fn says_nothing(kind: &Kind, path: &str, value: &Value) -> bool {
+    match value {
+        Value::Bool(on) => !on,
+        Value::String(text) => text.is_empty() || text == "None",
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) if path == "spec.layerSelector" && &*kind.kind == "OCIRepository" => {
+            // The layer of a chart, as Helm has it.
+            let media = map.get("mediaType").and_then(Value::as_str).unwrap_or_default();
+            media.starts_with("application/vnd.cncf.helm.chart.content.")
+        }
+        Value::Object(map) => map.is_empty(),
+        _ => false,
     }
 }
 
@@ -183,13 +202,29 @@ fn traffic(kind: &Kind, spec: &Value, found: &mut BTreeMap<String, Effect>) {
     }
 }
 
+/// The field beside an unknown one that was most likely meant.
+fn meant(kind: &Kind, path: &str) -> Option<String> {
+    let (above, written) = path.rsplit_once('.')?;
+    let below = format!("{above}.");
+    let fields = tables().get(&(&*kind.group, &*kind.kind))?;
+    let beside =
+        fields.range(&*below..).map(|(field, _)| *field).take_while(|field| field.starts_with(&below));
+    let names = beside.filter_map(|field| field[below.len()..].split('.').next());
+    nearest(written, names).map(|name| format!("{below}{name}"))
+}
+
 /// Tells of the fields that may change an answer and are not looked at.
 pub(super) fn tell(root: &mut Root<'_>) {
-    let unseen: Vec<(String, &'static str)> = fields(root.object)
+    let kind = root.object.key.kind.clone();
+    let unseen: Vec<(String, String)> = fields(root.object)
         .into_iter()
         .filter_map(|(path, effect)| match effect {
-            Effect::NotLookedAt(why) => Some((path, why)),
-            Effect::Unknown => Some((path, "it is not known here")),
+            Effect::NotLookedAt(why) => Some((path, why.to_owned())),
+            Effect::Unknown => {
+                let meant =
+                    meant(&kind, &path).map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+                Some((path, format!("it is not known here{meant}")))
+            }
             _ => None,
         })
         .collect();
@@ -229,6 +264,25 @@ mod tests {
         assert!(matches!(class("spec.rules.name"), Some(Effect::Irrelevant(_))), "{found:?}");
         assert!(matches!(class("spec.rules.filters.cors"), Some(Effect::Refused(_))), "{found:?}");
         assert_eq!(class("spec.rules.filters.cors.maxAge"), None);
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_not_missed() {
+        let suspended = |suspend: Value, layer: &str| {
+            let found = of(json!({"apiVersion": "source.toolkit.fluxcd.io/v1", "kind": "OCIRepository",
+                "metadata": {"name": "a", "namespace": "b"}, "spec": {"url": "oci://x", "verify": suspend, "layerSelector": {"mediaType": layer}}}));
+            found
+                .into_iter()
+                .filter(|(_, effect)| matches!(effect, Effect::NotLookedAt(_)))
+                .map(|(path, _)| path)
+                .collect::<Vec<_>>()
+        };
+        let chart = "application/vnd.cncf.helm.chart.content.v1.tar+gzip";
+        assert_eq!(suspended(json!({}), chart), Vec::<String>::new());
+        assert_eq!(
+            suspended(json!({"provider": "cosign"}), "application/x"),
+            ["spec.layerSelector", "spec.verify"]
+        );
     }
 
     #[test]

@@ -4,13 +4,15 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use portolan_model::{Lines, Name, Origin, Source, yaml};
+use portolan_model::{Lines, Name, Origin, Placed, Source, yaml};
 use serde_json::Value;
 
 use super::{
     super::{
+        kustomization::FILES,
         leaves::at,
         lines::LineMaps,
         manifests::{self, Document, Manifests},
@@ -29,7 +31,7 @@ pub(in super::super) fn objects(
     lines: &LineMaps,
 ) -> Manifests {
     let mut out = Manifests::default();
-    let mut files = Files { staged, read: BTreeMap::new() };
+    let mut files = Files { staged, read: BTreeMap::new(), patches: patches(staged) };
     let (documents, errors) = yaml::load(text);
     let top = staged.own.as_ref().map_or(&staged.top, |(path, _)| path);
     for error in errors {
@@ -47,7 +49,7 @@ pub(in super::super) fn objects(
         let origin = Origin {
             source,
             lines: lines.share(known),
-            values: None,
+            elsewhere: files.patched(&document.json, &file),
             application: application.clone(),
             owner: None,
             wave: 0,
@@ -75,6 +77,7 @@ fn remove(json: &mut Value) {
 struct Files<'a> {
     staged: &'a Staged,
     read: BTreeMap<PathBuf, Vec<yaml::Document>>,
+    patches: Vec<PathBuf>,
 }
 
 impl Files<'_> {
@@ -109,6 +112,31 @@ impl Files<'_> {
         (file, line, Lines::default())
     }
 
+    /// Fields that a patch in a file of its own has as they came to be: they stand there.
+    fn patched(&mut self, object: &Value, own: &Path) -> Option<Arc<BTreeMap<Name, (Placed, Source)>>> {
+        if self.patches.is_empty() {
+            return None;
+        }
+        let own = same(self.documents(own), object)?.json.clone();
+        let mut found = BTreeMap::new();
+        for path in &self.patches.clone() {
+            for patch in self.documents(path).iter().filter(|document| is_of(&document.json, object)) {
+                for (field, line) in patch
+                    .lines
+                    .iter()
+                    .filter(|(field, _)| field.starts_with("spec") || field.starts_with("data"))
+                {
+                    let (now, was) = (at(object, field), at(&own, field));
+                    if now.is_some() && now != was && now == at(&patch.json, field) {
+                        let source = Source { file: path.display().to_string().into(), line };
+                        found.insert(Name::new(field), (Placed::Exact, source));
+                    }
+                }
+            }
+        }
+        (!found.is_empty()).then(|| Arc::new(found))
+    }
+
     fn documents(&mut self, path: &Path) -> &[yaml::Document] {
         let staged = self.staged;
         self.read.entry(path.to_owned()).or_insert_with(|| {
@@ -117,6 +145,35 @@ impl Files<'_> {
             text.map(|bytes| yaml::load(&String::from_utf8_lossy(bytes)).0).unwrap_or_default()
         })
     }
+}
+
+/// Files that kustomizations name as patches.
+fn patches(staged: &Staged) -> Vec<PathBuf> {
+    let is_kustomization = |path: &&PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).is_some_and(|name| FILES.contains(&name))
+    };
+    let mut found = Vec::new();
+    for path in staged.files.keys().filter(is_kustomization) {
+        let bytes = staged.written.get(path).or_else(|| staged.files.get(path));
+        let text = bytes.map(|bytes| String::from_utf8_lossy(bytes)).unwrap_or_default();
+        let Some(document) = yaml::load(&text).0.into_iter().next() else { continue };
+        let folder = path.parent().unwrap_or(Path::new(""));
+        let all = |field: &str| document.json[field].as_array().cloned().unwrap_or_default();
+        let named = all("patches").into_iter().filter_map(|patch| Some(patch["path"].as_str()?.to_owned()));
+        let plain =
+            all("patchesStrategicMerge").into_iter().filter_map(|patch| Some(patch.as_str()?.to_owned()));
+        found.extend(named.chain(plain).map(|patch| normal(&folder.join(patch))));
+    }
+    found.retain(|path| staged.files.contains_key(path));
+    found
+}
+
+/// Whether a document is about the object: of its kind, and with a name that its name holds.
+fn is_of(patch: &Value, object: &Value) -> bool {
+    let name = |json: &'_ Value| {
+        json.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    patch.get("kind") == object.get("kind") && !name(patch).is_empty() && name(object).contains(&name(patch))
 }
 
 /// The document that an object was made from: of its kind and name, else with a name that its name holds, else of its kind.

@@ -22,6 +22,9 @@ use super::{
     origins,
 };
 
+/// How Kustomize says that it may not ask the network (`confined`).
+const NO_NETWORK: &str = "127.0.0.1:9: socket: ";
+
 impl Reader<'_> {
     /// Builds the kustomization of a folder; what it brought before stays where that fails.
     pub(in super::super) fn kustomization(&mut self, source: &Source, folder: &Path, shown: &str) {
@@ -151,10 +154,16 @@ impl Reader<'_> {
         let patience = self.patience_for(&staged.replaced);
         match build::build(tools, &key, staged, options, &self.subject(), patience) {
             Ok(text) => Some((key, origins::objects(&text, staged, &self.name(), self.context.lines))),
-            Err(Failure::Chart(mut said)) => {
-                if !staged.remote.is_empty() {
-                    said += " (what is remote was left out, and may be what is missing)";
-                }
+            // What was left out may be what is missing, and what a generator reads by a URL is not there either: nobody's mistake.
+            Err(Failure::Chart(said)) if !staged.remote.is_empty() || said.contains(NO_NETWORK) => {
+                let message = format!(
+                    "kustomization {shown} for environment {} does not build without what it names by a URL, which is never fetched: {said}",
+                    self.context.env
+                );
+                self.fail(problems::remote_source, ".path", message);
+                None
+            }
+            Err(Failure::Chart(said)) => {
                 self.failed(
                     Failure::Chart(said),
                     &format!("kustomization {shown}"),
