@@ -51,7 +51,7 @@ struct Lock {
     #[arg(long)]
     env: Vec<String>,
     /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
-    /// clusters/ENV, then DIR
+    /// clusters/ENV, then what brings others and is brought by none, then DIR
     #[arg(long)]
     root: Option<String>,
     /// Resolve ranges anew, and take what is there now for versions that are locked to another content

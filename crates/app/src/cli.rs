@@ -69,7 +69,7 @@ pub struct Up {
     #[arg(long, default_value = "default")]
     pub env: String,
     /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
-    /// clusters/ENV, then DIR
+    /// clusters/ENV, then what brings others and is brought by none, then DIR
     #[arg(long)]
     pub root: Option<String>,
     /// State directory (0700): store, keys, sockets. Default: a directory for DIR and ENV in the user's state folder
@@ -145,7 +145,7 @@ pub struct Up {
     #[arg(long, requires = "once")]
     pub allow_incomplete: bool,
     /// Longest wait of --once, such as 120s
-    #[arg(long, default_value = "120s", value_parser = seconds, allow_hyphen_values = true)]
+    #[arg(long, default_value = "120s", requires = "once", value_parser = seconds, allow_hyphen_values = true)]
     pub timeout: Duration,
 }
 

@@ -45,7 +45,7 @@ pub struct Render {
     #[arg(long, default_value = "default")]
     env: String,
     /// Where to start, relative to DIR. Default: argocd-bootstrap-apps/ENV.yaml, then charts/app-of-apps, then
-    /// clusters/ENV, then DIR
+    /// clusters/ENV, then what brings others and is brought by none, then DIR
     #[arg(long)]
     root: Option<String>,
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR

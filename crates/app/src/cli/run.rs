@@ -25,7 +25,8 @@ pub struct Run {
     #[arg(long, value_name = "NAME", default_value = "portolan.dev/gateway-controller", value_parser = controller)]
     pub controller: Vec<Name>,
     /// What a capability does: gateway, certificates, dns, secrets, replication or policy, and off, observe or act. Repeatable.
-    /// Default: act, and observe where a controller that does the same runs in the cluster
+    /// Default of gateway: act, and observe where a controller that does the same runs in the cluster. The others are not built
+    /// for clusters yet
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
     pub capability: Vec<(Capability, Asked)>,
     /// Namespace of the Lease that decides which replica writes. Default: that of the context, or of the Pod

@@ -6,10 +6,12 @@ use portolan_core::{
     World,
     gateway::rows::GatewayPorts,
     status::rows::{EntryPoint, HostClaim},
+    world::ClaimsByHost,
 };
 use portolan_engine::Engine;
+use portolan_model::Name;
 
-use crate::host::Asked;
+use crate::host::{Asked, wildcards};
 
 /// A socket on which a listener takes the host.
 struct Socket {
@@ -17,41 +19,78 @@ struct Socket {
     written: u16,
     https: bool,
     listener: String,
+    /// The route that answers there, where it is not one that names the host.
+    instead: Option<String>,
 }
 
-/// The step of an explanation; none where no port is asked for.
+/// The step of an explanation; none where neither a port nor a scheme is asked for.
 pub fn explain(
     engine: &Engine<World>,
     asked: &Asked,
     (entry, claims): (&EntryPoint, &[Arc<HostClaim>]),
     step: &mut impl FnMut(&str, bool, String),
 ) {
-    let Some(port) = asked.port else { return };
-    let taken = claims.iter().filter(|claim| claim.refused.is_none());
-    let sockets: Vec<Socket> = taken
-        .filter_map(|claim| {
-            let bound = engine.get::<GatewayPorts>(&claim.gateway)?.ports.get(&claim.port).copied()?;
-            let listener = format!("listener {} of Gateway {}", claim.key.listener, claim.gateway);
-            Some(Socket { bound, written: claim.port, https: claim.https, listener })
-        })
-        .collect();
+    let mut sockets: Vec<Socket> = claims.iter().filter_map(|claim| socket(engine, claim, false)).collect();
+    // Where the host has no route of its own, one of a wildcard answers.
+    for name in wildcards(&asked.name) {
+        let others = engine.find::<ClaimsByHost>(&Name::new(&name));
+        sockets.extend(others.iter().filter_map(|claim| socket(engine, claim, true)));
+    }
     let spoken = |https: bool| if https { "HTTPS" } else { "plain HTTP" };
+    let Some(port) = asked.port else {
+        let Some(https) = asked.https.filter(|https| *https != entry.url.starts_with("https:")) else {
+            return;
+        };
+        match sockets.iter().find(|socket| socket.https == https) {
+            Some(socket) => step("port", true, told(socket)),
+            None => step(
+                "port",
+                false,
+                format!("nothing speaks {} for {}{}", spoken(https), entry.key, at(entry)),
+            ),
+        }
+        return;
+    };
     if let Some(socket) = sockets.iter().find(|socket| socket.bound == port) {
-        let here = format!("port {port} is that of {}", socket.listener);
         match asked.https {
             Some(https) if https != socket.https => {
                 let (it, not) = (spoken(socket.https), spoken(https));
-                step("port", false, format!("{here}, which speaks {it} and not {not}"));
+                step("port", false, format!("{}, which speaks {it} and not {not}", told(socket)));
             }
-            _ => step("port", true, here),
+            _ => step("port", true, told(socket)),
         }
         return;
     }
-    let instead =
-        if entry.url.is_empty() { String::new() } else { format!("; it is served at {}", entry.url) };
     let why = match sockets.iter().find(|socket| socket.written == port) {
-        Some(socket) => format!("port {port} of {} is bound at {}{instead}", socket.listener, socket.bound),
-        None => format!("nothing listens for {} on port {port}{instead}", entry.key),
+        Some(socket) => {
+            format!("port {port} of {} is bound at {}{}", socket.listener, socket.bound, at(entry))
+        }
+        None => format!("nothing listens for {} on port {port}{}", entry.key, at(entry)),
     };
     step("port", false, why);
+}
+
+/// The socket of a claim that is served.
+fn socket(engine: &Engine<World>, claim: &HostClaim, of_wildcard: bool) -> Option<Socket> {
+    if claim.refused.is_some() {
+        return None;
+    }
+    let bound = engine.get::<GatewayPorts>(&claim.gateway)?.ports.get(&claim.port).copied()?;
+    let listener = format!("listener {} of Gateway {}", claim.key.listener, claim.gateway);
+    let instead =
+        of_wildcard.then(|| format!("{}, which asks for {}", claim.key.route.object(), claim.key.host));
+    Some(Socket { bound, written: claim.port, https: claim.https, listener, instead })
+}
+
+fn told(socket: &Socket) -> String {
+    let here = format!("port {} is that of {}", socket.bound, socket.listener);
+    match &socket.instead {
+        Some(route) => format!("{here}; there answers {route}"),
+        None => here,
+    }
+}
+
+/// Where else it is served.
+fn at(entry: &EntryPoint) -> String {
+    if entry.url.is_empty() { String::new() } else { format!("; it is served at {}", entry.url) }
 }
