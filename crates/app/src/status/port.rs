@@ -32,7 +32,7 @@ pub fn explain(
 ) {
     let mut sockets: Vec<Socket> = claims.iter().filter_map(|claim| socket(engine, claim, false)).collect();
     // Where the host has no route of its own, one of a wildcard answers.
-    for name in wildcards(&asked.name) {
+    for name in wildcards(&asked.name).chain(["*".to_owned()]) {
         let others = engine.find::<ClaimsByHost>(&Name::new(&name));
         sockets.extend(others.iter().filter_map(|claim| socket(engine, claim, true)));
     }

@@ -91,6 +91,10 @@ fn explain_takes_an_address_and_its_json_has_the_documented_fields() {
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(code == Some(1) && text.contains(&says), "{address}: {text}");
     }
+    // The redirect of all plain HTTP names no host.
+    let (code, text) = explain(format!("http://{host}/"));
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(code == Some(0) && text.contains("; there answers HTTPRoute/"), "{text}");
     let wrong = instance.run(&["explain", &format!("{host}:65536")]);
     assert_eq!(wrong.status.code(), Some(2));
 
