@@ -1,25 +1,45 @@
 //! Kinds that may not be read, and definitions that go and come back.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use crate::{
-    place::{Backend, Place, Traffic, answers, eventually, holds, parent},
+    place::{Backend, Place, Traffic, answers, ask, eventually, holds, parent},
+    replicas::{Envoy, free},
     running::Running,
 };
 
-/// A role that may all that `run` needs, but for reading GRPCRoutes.
-fn role(name: &str, more: &str) -> String {
-    format!(
+/// Lets the service account of a place do all that `run` needs, but for reading these routes.
+fn allow(place: &Place, but: &str) {
+    let name = place.name;
+    let routes: Vec<&str> = ["httproutes", "grpcroutes"].into_iter().filter(|kind| *kind != but).collect();
+    let routes = routes.join(", ");
+    place.apply(&format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}}}, rules: [\
          {{apiGroups: [''], resources: [namespaces, services, secrets], verbs: [get, list, watch]}},\
          {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}},\
          {{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}},\
-         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, httproutes, referencegrants, backendtlspolicies{more}], verbs: [get, list, watch]}},\
+         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, referencegrants, backendtlspolicies, {routes}], verbs: [get, list, watch]}},\
          {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status], verbs: [patch]}},\
          {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}},\
          {{apiGroups: [apps], resources: [deployments], verbs: [list]}},\
-         {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n"
-    )
+         {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n---\n\
+         {{apiVersion: v1, kind: ServiceAccount, metadata: {{name: portolan}}}}\n---\n\
+         {{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {{name: {name}}}, \
+         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}, \
+         subjects: [{{kind: ServiceAccount, name: portolan, namespace: {name}}}]}}\n"
+    ));
+}
+
+/// A kubeconfig of that account.
+fn account(place: &Place, dir: &Path) -> String {
+    let minted = Command::new(std::env::var("RIG").unwrap())
+        .args(["mint", "--service-account", &format!("{}/portolan", place.name)])
+        .output()
+        .unwrap();
+    assert!(minted.status.success(), "{}", String::from_utf8_lossy(&minted.stderr));
+    let kubeconfig = dir.join("kubeconfig");
+    std::fs::write(&kubeconfig, minted.stdout).unwrap();
+    kubeconfig.to_str().unwrap().to_owned()
 }
 
 #[test]
@@ -29,22 +49,10 @@ fn a_kind_that_may_not_be_read_is_said_and_the_others_go_on() {
     place.service(&one);
     place.gateway();
     place.route("r", "app.example.com", "one");
-    place.apply(&role("limited", ""));
-    place.apply(
-        "{apiVersion: v1, kind: ServiceAccount, metadata: {name: portolan}}\n---\n\
-         {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {name: limited}, \
-         roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: limited}, \
-         subjects: [{kind: ServiceAccount, name: portolan, namespace: limited}]}\n",
-    );
-    let minted = Command::new(std::env::var("RIG").unwrap())
-        .args(["mint", "--service-account", "limited/portolan"])
-        .output()
-        .unwrap();
-    assert!(minted.status.success(), "{}", String::from_utf8_lossy(&minted.stderr));
+    allow(&place, "grpcroutes");
     let dir = tempfile::tempdir().unwrap();
-    let kubeconfig = dir.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, minted.stdout).unwrap();
-    let portolan = Running::start(&place, &["--local-envoy"], Some(kubeconfig.to_str().unwrap()));
+    let kubeconfig = account(&place, dir.path());
+    let portolan = Running::start(&place, &["--local-envoy"], Some(&kubeconfig));
     eventually("it is ready all the same", || portolan.is_ready().then_some(()));
     let refused = portolan.findings("PTL-0096");
     assert_eq!(refused.len(), 1, "{refused:?}");
@@ -53,7 +61,7 @@ fn a_kind_that_may_not_be_read_is_said_and_the_others_go_on() {
     let address = place.address();
     answers(address, "app.example.com", 200, Some("one"));
     // Once it may be read it is, without a restart.
-    place.apply(&role("limited", ", grpcroutes"));
+    allow(&place, "none");
     eventually("it is read", || portolan.findings("PTL-0096").is_empty().then_some(()));
 }
 
@@ -92,4 +100,39 @@ fn a_definition_goes_and_comes_back_and_traffic_goes_on() {
     eventually("it is seen whole", || portolan.findings("PTL-0097").is_empty().then_some(()));
     let (failed, all) = traffic.end();
     assert!(failed == 0 && all > 10, "{failed} of {all} requests failed");
+}
+
+#[test]
+fn routes_that_may_not_be_read_at_a_start_are_taken_from_no_envoy() {
+    let Some(place) = Place::new("kept") else { return };
+    let (one, two) = (Backend::start("one"), Backend::start("two"));
+    for backend in [&one, &two] {
+        place.service(backend);
+    }
+    place.gateway();
+    place.route("r", "app.example.com", "one");
+    allow(&place, "none");
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = account(&place, dir.path());
+    let xds = free();
+    let start = || Running::start(&place, &["--xds-listen", &xds.to_string()], Some(&kubeconfig));
+    let first = start();
+    let _envoy = Envoy::start(dir.path(), &[xds]);
+    let address = place.address();
+    answers(address, "app.example.com", 200, Some("one"));
+    // It is killed, and what comes after may not read what Envoy serves.
+    first.kill();
+    allow(&place, "httproutes");
+    let second = start();
+    eventually("it is ready", || second.is_ready().then_some(()));
+    eventually("Envoy asks it", || second.metrics().contains("portolan_envoys 1").then_some(()));
+    assert_eq!(second.findings("PTL-0096").len(), 1);
+    for _ in 0..300 {
+        let (status, body) = ask(address, "app.example.com").expect("it answers");
+        assert_eq!((status, &*body), (200, "one"), "what was not seen is not taken away");
+    }
+    // Once it is seen, what changed meanwhile is served.
+    place.route("r", "app.example.com", "two");
+    allow(&place, "none");
+    answers(address, "app.example.com", 200, Some("two"));
 }

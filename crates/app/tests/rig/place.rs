@@ -172,8 +172,7 @@ impl Backend {
         let listener = TcpListener::bind((node, 0)).unwrap();
         let at = listener.local_addr().unwrap();
         std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let Ok(stream) = stream else { continue };
+            for stream in listener.incoming().flatten() {
                 std::thread::spawn(move || answer(stream, name));
             }
         });

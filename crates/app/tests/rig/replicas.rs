@@ -13,10 +13,10 @@ use crate::{
 };
 
 /// An Envoy that asks at any of these addresses; it goes with the test.
-struct Envoy(Child);
+pub struct Envoy(Child);
 
 impl Envoy {
-    fn start(dir: &std::path::Path, xds: &[SocketAddr]) -> Self {
+    pub fn start(dir: &std::path::Path, xds: &[SocketAddr]) -> Self {
         let printed = Command::new(env!("CARGO_BIN_EXE_portolan"))
             .args(["run", "--print-bootstrap", "--xds-listen", &xds[0].to_string()])
             .output()
@@ -56,7 +56,8 @@ impl Drop for Envoy {
     }
 }
 
-fn free() -> SocketAddr {
+/// A port that nobody has at present.
+pub fn free() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
@@ -120,4 +121,56 @@ fn one_that_ends_in_order_hands_over_at_once_and_a_stolen_lease_is_let_go() {
     place.kubectl(&["patch", "lease/portolan", "--type=merge", "-p", thief], "").unwrap();
     eventually("it lets go", || (!second.leads()).then_some(()));
     assert_eq!(second.status()["lease"]["holder"], "thief");
+}
+
+/// The rig's API server, which stands still until this goes.
+struct Still(rustix::process::Pid);
+
+impl Still {
+    fn stand() -> Self {
+        let pids = std::fs::read_dir("/proc")
+            .unwrap()
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+        let is = |pid: &i32| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm"))
+                .is_ok_and(|name| name.trim() == "kube-apiserver")
+        };
+        let found = pids.filter(is).find_map(rustix::process::Pid::from_raw).expect("the rig's API server");
+        rustix::process::kill_process(found, rustix::process::Signal::STOP).unwrap();
+        Self(found)
+    }
+}
+
+impl Drop for Still {
+    fn drop(&mut self) {
+        let _ = rustix::process::kill_process(self.0, rustix::process::Signal::CONT);
+    }
+}
+
+#[test]
+fn an_api_server_that_does_not_answer_takes_nothing_away_and_all_heals() {
+    let Some(place) = Place::alone("still") else { return };
+    let (one, two) = (Backend::start("one"), Backend::start("two"));
+    for backend in [&one, &two] {
+        place.service(backend);
+    }
+    place.gateway();
+    place.route("r", "app.example.com", "one");
+    let portolan = Running::with_envoy(&place, &[]);
+    let address = place.address();
+    answers(address, "app.example.com", 200, Some("one"));
+    let traffic = Traffic::start(address, "app.example.com");
+    let still = Still::stand();
+    // It cannot renew the Lease, so it writes nothing any more, whoever else may.
+    eventually("it does not lead any more", || (!portolan.leads()).then_some(()));
+    assert!(portolan.is_ready(), "what is translated is served");
+    assert_eq!(portolan.findings("PTL-0098").len(), 1);
+    answers(address, "app.example.com", 200, Some("one"));
+    drop(still);
+    eventually("it leads again", || portolan.leads().then_some(()));
+    place.route("r", "app.example.com", "two");
+    answers(address, "app.example.com", 200, Some("two"));
+    eventually("and nothing is said any more", || portolan.findings("PTL-0098").is_empty().then_some(()));
+    let (failed, all) = traffic.end();
+    assert!(failed == 0 && all > 10, "{failed} of {all} requests failed");
 }
