@@ -99,8 +99,8 @@ pub struct Cluster {
     standings: Vec<capability::Standing>,
     lease: leader::Standing,
     candidate: Option<Candidate>,
-    /// What takes part in the election, until it does.
-    election: Option<(Api, Place, Name, Terms)>,
+    /// What it takes part in the election with.
+    election: (Api, Place, Name, Terms),
     /// Envoys have been told all that was seen when enough was.
     ready: bool,
     /// Until when the first translation waits for the content of Secrets.
@@ -235,7 +235,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         standings: Vec::new(),
         lease: leader::Standing::default(),
         candidate: None,
-        election: Some((api, place, me, terms)),
+        election: (api, place, me, terms),
         ready: false,
         reading: None,
         findings: BTreeMap::new(),
@@ -405,8 +405,16 @@ impl Driver<Cluster> {
         let acts = standings.iter().any(|standing| standing.mode == Mode::Act);
         self.source.standings = standings;
         // Who only observes writes no Lease either.
-        if acts && let Some((api, place, me, terms)) = self.source.election.take() {
-            self.source.candidate = Some(Candidate::start(api, place, me, terms, self.events.clone()));
+        match self.source.candidate.take() {
+            None if acts => {
+                let (api, place, me, terms) = self.source.election.clone();
+                self.source.candidate = Some(Candidate::start(api, place, me, terms, self.events.clone()));
+            }
+            Some(candidate) if !acts => {
+                self.source.lease = leader::Standing::default();
+                tokio::spawn(candidate.stop());
+            }
+            candidate => self.source.candidate = candidate,
         }
         self.lead();
     }
