@@ -130,6 +130,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             MakersBySecret,
             SourceProblems,
             Unseen,
+            Unread,
         )>()
         .writes::<(ClientCertificate, Finding)>();
     engine
