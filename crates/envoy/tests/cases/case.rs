@@ -6,7 +6,7 @@ use portolan_core::{
     World,
     door::{self, Definitions, Door},
     engine,
-    gateway::rows::{DialledBackends, GatewayAddress, MergedListeners, SystemRoots},
+    gateway::rows::{DialledBackends, GatewayAddress, InCluster, MergedListeners, SystemRoots},
     world,
 };
 use portolan_engine::{Engine, Has, Row};
@@ -72,7 +72,12 @@ fn decided(objects: impl Iterator<Item = Value>, facts: &Value) -> Engine<World>
         let certificate = certificate(NamespacedName::new(namespace, name), names);
         world::amend_secret(&mut engine, certificate);
     }
-    let alone = facts["cluster"].is_array();
+    let cluster = facts["cluster"].as_array();
+    if let Some(controllers) = cluster {
+        let controllers = controllers.iter().map(|name| Name::new(name.as_str().unwrap())).collect();
+        engine.put(InCluster { key: Name::default(), controllers });
+    }
+    let alone = cluster.is_some();
     let real = alone || facts["realBackends"] == true;
     engine.put(DialledBackends { key: Name::default(), real, alone });
     if let Some(path) = facts["systemRoots"].as_str() {
