@@ -67,16 +67,16 @@ fn one(
             |source| format!("is not in what was read: {source}, which was not read whole, may bring it"),
         )));
     };
-    let text = text.ok_or_else(|| invalid(format!("has no key {KEY}")))?;
+    let text = text.map_err(&invalid)?;
     bundle(&text).map_err(|why| invalid(format!("cannot be used: of {KEY}, {why}")))
 }
 
-/// What stands under the key, if the object is there.
-fn text(cx: &mut Cx<'_>, kind: &str, name: &NamespacedName) -> Option<Option<Vec<u8>>> {
-    if kind == "Secret" {
-        let secret = cx.get::<Secret>(name)?;
-        return Some(secret.data.get(KEY).map(|value| value.expose().to_vec()));
-    }
-    let map = cx.get::<ConfigMap>(name)?;
-    Some(map.data.get(KEY).map(|text| text.as_bytes().to_vec()))
+/// What stands under the key, or that there is none, if the object is there.
+fn text(cx: &mut Cx<'_>, kind: &str, name: &NamespacedName) -> Option<Result<Vec<u8>, String>> {
+    let found = if kind == "Secret" {
+        cx.get::<Secret>(name)?.data.get(KEY).map(|value| value.expose().to_vec())
+    } else {
+        cx.get::<ConfigMap>(name)?.data.get(KEY).map(|text| text.as_bytes().to_vec())
+    };
+    Some(found.ok_or_else(|| format!("has no key {KEY}")))
 }

@@ -45,11 +45,11 @@ pub(super) fn offers(cx: &mut Cx<'_>, route: &Arc<Route>) {
     }
 }
 
-/// The Gateway of a parent, and of a ListenerSet why that is not attached to it; or why there is none, and what to do.
-fn of(
-    cx: &mut Cx<'_>,
-    parent: &ParentRef,
-) -> Result<(GatewayKey, Result<(), String>), (String, &'static str)> {
+/// A Gateway, and of a ListenerSet why that is not attached to it.
+type Attached = (GatewayKey, Result<(), String>);
+
+/// The Gateway of a parent; or why there is none, and what to do.
+fn of(cx: &mut Cx<'_>, parent: &ParentRef) -> Result<Attached, (String, &'static str)> {
     if parent.kind.is(GROUP, "Gateway") {
         return Ok((parent.name.clone(), Ok(())));
     }

@@ -268,7 +268,7 @@ fn raw(route: &RouteKey, rule: &RouteRule, field: &str) -> Vec<RouteEntry> {
             })
             .collect();
     } else {
-        made.traffic = rule.traffic.clone();
+        made.traffic.clone_from(&rule.traffic);
     }
     vec![made]
 }

@@ -17,7 +17,7 @@ pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
     for (at, filter) in rule.filters.iter().enumerate() {
         found.extend(one(filter, rule, &format!("filters[{at}]")));
     }
-    found.extend(count(rule.filters.iter(), "filters"));
+    found.extend(count(&rule.filters.iter(), "filters"));
     found.extend(twice(&rule.filters, "filters"));
     let path = |filter: &Filter| matches!(filter, Filter::Rewrite { path: Some(_), .. });
     let rewrites = rule.filters.iter().any(path);
@@ -28,7 +28,7 @@ pub(super) fn judge(rule: &RouteRule) -> Vec<Wrong> {
         }
         // Those of a backend that has a route of its own stand in it with those of the rule.
         let before = rule.filters.iter().filter(|_| backend.filters.iter().any(is_whole));
-        found.extend(count(before.chain(&backend.filters), &field));
+        found.extend(count(&before.chain(&backend.filters), &field));
         found.extend(twice(&backend.filters, &field));
         if rewrites && backend.filters.iter().any(path) {
             let hint = "rewrite the path in the rule or in its backends, not in both";
@@ -63,7 +63,7 @@ fn twice(filters: &[Filter], field: &str) -> Vec<Wrong> {
     all.into_iter().filter(|(_, repeated)| *repeated).map(|(name, _)| wrong(name)).collect()
 }
 
-fn count<'a>(filters: impl Iterator<Item = &'a Filter> + Clone, field: &str) -> Option<Wrong> {
+fn count<'a>(filters: &(impl Iterator<Item = &'a Filter> + Clone), field: &str) -> Option<Wrong> {
     let changes = |wanted: fn(&Filter) -> Option<&HeaderChange>| {
         headers::count(filters.clone().filter_map(wanted), field)
     };

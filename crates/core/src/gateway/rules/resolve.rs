@@ -198,8 +198,14 @@ fn http2(kind: RouteKind, app_protocol: &str, tls: bool) -> Option<bool> {
     let grpc = kind == RouteKind::Grpc;
     match &*app_protocol.to_ascii_lowercase() {
         "kubernetes.io/h2c" | "gateway.envoyproxy.io/h2c" | "grpc" => Some(true),
-        "kubernetes.io/ws" | "gateway.envoyproxy.io/ws" if grpc => None,
-        "kubernetes.io/wss" | "gateway.envoyproxy.io/wss" if grpc => None,
+        "kubernetes.io/ws"
+        | "gateway.envoyproxy.io/ws"
+        | "kubernetes.io/wss"
+        | "gateway.envoyproxy.io/wss"
+            if grpc =>
+        {
+            None
+        }
         "https" | "kubernetes.io/wss" | "gateway.envoyproxy.io/wss" => tls.then_some(grpc),
         _ => Some(grpc),
     }

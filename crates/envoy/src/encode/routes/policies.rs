@@ -1,5 +1,7 @@
 //! What a route does beside choosing a backend: cross-origin requests, sessions, retries.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest::{SHA256, digest};
 use envoy_types::{
     pb::{
@@ -86,7 +88,7 @@ pub(super) fn session(entry: &RouteEntry, session: &Session) -> Any {
     let state = match &session.carrier {
         Carrier::Header(name) => extension(
             "envoy.http.stateful_session.header",
-            pack_any(HeaderBasedSessionState { name: name.to_string(), ..Default::default() }),
+            pack_any(HeaderBasedSessionState { name: name.to_string() }),
         ),
         Carrier::Cookie { name, path } => extension(
             "envoy.http.stateful_session.cookie",
@@ -101,17 +103,17 @@ pub(super) fn session(entry: &RouteEntry, session: &Session) -> Any {
         ),
     };
     let stateful = StatefulSession { session_state: Some(state), ..Default::default() };
-    pack_any(StatefulSessionPerRoute {
-        r#override: Some(Override::StatefulSession(stateful)),
-        ..Default::default()
-    })
+    pack_any(StatefulSessionPerRoute { r#override: Some(Override::StatefulSession(stateful)) })
 }
 
 /// "If not specified, a unique cookie name SHOULD be generated" (`CookieConfig.name`): one for each rule.
 fn cookie_of(entry: &RouteEntry) -> String {
     let hash = digest(&SHA256, format!("{}/{}", entry.route, entry.rule).as_bytes());
-    let hex: String = hash.as_ref()[..6].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("portolan-{hex}")
+    let mut name = "portolan-".to_owned();
+    for byte in &hash.as_ref()[..6] {
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// Sends again what did not reach a backend, what it refused before it looked at it, and what it answered with one of the
