@@ -97,7 +97,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(MergedListeners,)>();
     engine
         .map("client_trusts", clients::client_trusts)
-        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen)>()
+        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen, InCluster)>()
         .writes::<(ClientTrust, TrustedCa, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
@@ -135,7 +135,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ClientCertificate, Finding)>();
     engine
         .map("backend_trusts", backend_tls::backend_trusts)
-        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen)>()
+        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen, InCluster)>()
         .writes::<(BackendTrust, Finding)>();
     engine
         .map("tls_secrets", wire::tls_secrets)

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use portolan_model::{Condition, ObjectKey, input::GatewayClass};
+use portolan_model::{Condition, Name, ObjectKey, input::GatewayClass};
 use serde_json::json;
 
 use super::{features, rows::ObjectStatus};
 use crate::{
     Cx,
-    gateway::{GROUP, ours},
+    gateway::{GROUP, ours, rows::InCluster},
 };
 
 pub(super) fn class_status(cx: &mut Cx<'_>, class: &Arc<GatewayClass>) {
@@ -16,7 +16,11 @@ pub(super) fn class_status(cx: &mut Cx<'_>, class: &Arc<GatewayClass>) {
         return;
     }
     let key = ObjectKey::new(GROUP, "GatewayClass", "", class.name.clone());
-    let features: Vec<_> = features::names().into_iter().map(|name| json!({"name": name})).collect();
+    let names = match cx.get::<InCluster>(&Name::default()) {
+        Some(_) => features::names_in_a_cluster(),
+        None => features::names(),
+    };
+    let features: Vec<_> = names.into_iter().map(|name| json!({"name": name})).collect();
     cx.emit(ObjectStatus {
         conditions: vec![Condition::new("Accepted", true, "Accepted", "GatewayClass is accepted")],
         fields: vec![("supportedFeatures".into(), features.into())],

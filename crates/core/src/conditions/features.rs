@@ -241,6 +241,15 @@ pub fn names() -> Vec<&'static str> {
     names
 }
 
+/// What `portolan run` has no sight of yet: it follows neither ListenerSets nor ConfigMaps, in which authorities are kept.
+const NOT_IN_CLUSTERS: [&str; 3] = ["ListenerSet", "BackendTLSPolicy", "GatewayFrontendClientCertificate"];
+
+/// The same of `portolan run`.
+pub fn names_in_a_cluster() -> Vec<&'static str> {
+    let seen = |name: &&str| !NOT_IN_CLUSTERS.iter().any(|one| name.starts_with(one));
+    names().into_iter().filter(seen).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]

@@ -6,7 +6,7 @@ use portolan_model::{
     intake::tls::bundle,
 };
 
-use super::grants::granted;
+use super::{grants::granted, rows::InCluster};
 use crate::{Cx, gitops::unseen::may_bring};
 
 /// The key that holds them (Gateway API, `caCertificateRefs`).
@@ -61,6 +61,11 @@ fn one(
     }
     let invalid = |why: String| (Fault::Invalid, format!("{shown} {why}"));
     let Some(text) = text(cx, &kind.kind, name) else {
+        if cx.get::<InCluster>(&Name::default()).is_some() {
+            return Err(invalid(
+                "is not read: `portolan run` does not follow certificates of authorities yet".to_owned(),
+            ));
+        }
         let unseen = may_bring(cx, &name.namespace);
         return Err(invalid(unseen.map_or_else(
             || "does not exist".to_owned(),

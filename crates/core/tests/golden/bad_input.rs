@@ -63,6 +63,8 @@ impl Base {
         let own = |key: &(&str, String)| {
             let fresh = !self.rows.contains_key(key);
             (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
+                // Nobody was served by what was not there: it is of the name that stands there now.
+                || (fresh && [Cluster::NAME, Endpoints::NAME].contains(&key.0))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
                 // One of labels that cannot be read restricts all that it may mean.
