@@ -249,9 +249,11 @@ mod tests {
         ];
         assert_eq!(found("dev", &files), "k8s/clusters/dev/apps/a.yaml");
         assert_eq!(found("prod", &files), "k8s/clusters/prod/");
-        let all =
-            "k8s/clusters/dev/apps/a.yaml or k8s/clusters/prod/apps/a.yaml or k8s/clusters/prod/infra/i.yaml";
-        assert_eq!(found("default", &files), all);
+        assert_eq!(found("default", &files), "k8s/clusters/dev or k8s/clusters/prod");
+        // What starts an environment may stand elsewhere; another's start is not meant.
+        let without = [&files[..1], &files[3..], &[("k8s/clusters/prod/x/r.yaml", RELEASE)]].concat();
+        assert_eq!(found("prod", &without), "k8s/clusters/prod/");
+        assert_eq!(found("default", &without), "k8s/clusters/dev or k8s/clusters/prod");
     }
 
     #[test]
