@@ -408,3 +408,78 @@ fn a_folder_that_comes_or_goes_brings_or_takes_its_application() {
     fs::remove_file(folder.join("sets/set.yaml")).unwrap();
     assert_eq!(tree.read(&touched("sets/set.yaml")).gone.len(), 3);
 }
+
+/// The patch is one of Kubernetes' strategic merge patches: finalizers are added, directives are followed.
+#[test]
+fn a_template_patch_is_a_strategic_merge_patch() {
+    let rest = "  goTemplate: true\n  templatePatch: |\n    metadata: {finalizers: [team.example/extra]}\n    \
+                spec: {source: {directory: {$patch: delete}}}\n  generators: [{list: {elements: [{name: one}]}}]\n";
+    let set = set(rest, "{{.name}}", "apps/a");
+    let set = set.replace(
+        "metadata: {name: '{{.name}}'}",
+        "metadata: {name: '{{.name}}', finalizers: [resources-finalizer.argocd.argoproj.io]}",
+    );
+    let set = set.replace("path: 'apps/a'}", "path: 'apps/a', directory: {exclude: '*'}}");
+    let Some(rendered) = rendered("dev", &set, &[("apps/a/m.yaml", MAP)], &[]) else { return };
+    let app = rendered.objects.iter().find(|object| &*object.key.name.name == "one").unwrap();
+    assert_eq!(
+        app.json["metadata"]["finalizers"],
+        serde_json::json!(["resources-finalizer.argocd.argoproj.io", "team.example/extra"])
+    );
+    assert!(rendered.objects.iter().any(|object| &*object.key.name.name == "m"), "{:?}", rendered.problems);
+}
+
+/// The selector of a generator in a matrix is taken as it stands; of several types in one entry each counts, but not in a matrix;
+/// numbers are Go's floats.
+#[test]
+fn selectors_types_and_numbers_are_those_of_argo_cd() {
+    let two = "list: {elements: [{env: dev}]}";
+    let matrix = |second: &str| {
+        format!("  goTemplate: true\n  generators: [{{matrix: {{generators: [{{{two}}}, {{{second}}}]}}}}]\n")
+    };
+    let git = format!("git: {{{REPO}, revision: HEAD, files: [{{path: cfg/a.yaml}}]}}");
+    let cfg = [("cfg/a.yaml", "name: g\naccount: 123456789012\nsmall: 12\n"), ("apps/a/m.yaml", MAP)];
+    for (rest, name, wanted, codes) in [
+        (
+            matrix("list: {elements: [{name: a, of: dev}]}, selector: {matchLabels: {of: '{{.env}}'}}"),
+            "{{.env}}-{{.name}}",
+            vec![],
+            vec![],
+        ),
+        (
+            matrix("list: {elements: [{name: a, of: dev}]}, selector: {matchLabels: {of: dev}}"),
+            "{{.env}}-{{.name}}",
+            vec!["dev-a"],
+            vec![],
+        ),
+        (
+            matrix(
+                "list: {elements: [{name: a}]}, selector: {matchExpressions: [{key: '{{ .env }}', operator: Exists}]}",
+            ),
+            "{{.env}}-{{.name}}",
+            vec![],
+            vec![619],
+        ),
+        (
+            format!("  goTemplate: true\n  generators: [{{list: {{elements: [{{name: l}}]}}, {git}}}]\n"),
+            "{{.name}}",
+            vec!["g", "l"],
+            vec![611],
+        ),
+        (matrix(&format!("list: {{elements: [{{name: l}}]}}, {git}")), "{{.name}}", vec![], vec![619]),
+    ] {
+        let Some(rendered) = rendered("dev", &set(&rest, name, "apps/a"), &cfg, &[]) else { return };
+        let (apps, said) = applications(&rendered);
+        let names: Vec<_> = apps.iter().map(|app| app.split(' ').next().unwrap_or_default()).collect();
+        assert_eq!(names, wanted, "{rest}: {:?}", rendered.problems);
+        let said: Vec<_> = said.into_iter().filter(|code| *code < 700).collect();
+        assert_eq!(said, codes, "{rest}: {:?}", rendered.problems);
+    }
+    let set = set(&format!("  generators: [{{{git}}}]\n"), "{{name}}", "apps/{{account}}-{{small}}");
+    let Some(rendered) = rendered("dev", &set, &cfg, &[]) else { return };
+    let said = rendered
+        .problems
+        .iter()
+        .any(|problem| problem.message.contains("apps/1.23456789012e+11-12 does not"));
+    assert!(said, "{:?}", rendered.problems);
+}

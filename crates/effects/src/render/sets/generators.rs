@@ -50,8 +50,40 @@ pub(super) struct Generators<'a> {
 }
 
 const ELSEWHERE: [&str; 4] = ["scmProvider", "pullRequest", "plugin", "clusterDecisionResource"];
+/// All types of a generator, in the order in which Argo CD asks them.
+const TYPES: [&str; 9] = [
+    "list",
+    "clusters",
+    "git",
+    "scmProvider",
+    "clusterDecisionResource",
+    "pullRequest",
+    "matrix",
+    "merge",
+    "plugin",
+];
 /// Matrices in matrices.
 const DEEPEST: usize = 4;
+
+fn types(generator: &Value) -> Vec<&'static str> {
+    TYPES.into_iter().filter(|kind| generator.get(*kind).is_some_and(|one| !one.is_null())).collect()
+}
+
+/// An entry with several types as one of each.
+pub(super) fn apart(generator: &Value) -> Vec<Value> {
+    let types = types(generator);
+    if types.len() < 2 {
+        return vec![generator.clone()];
+    }
+    let one = |own: &&str| {
+        let mut one = generator.clone();
+        if let Some(fields) = one.as_object_mut() {
+            fields.retain(|field, _| field == own || !TYPES.contains(&field.as_str()));
+        }
+        one
+    };
+    types.iter().map(one).collect()
+}
 
 impl Generators<'_> {
     /// The parameters of a generator, and the template that it brings itself. `above`: those of the generator whose matrix
@@ -64,6 +96,11 @@ impl Generators<'_> {
     ) -> Result<Vec<Params>, Stop> {
         if depth > DEEPEST {
             return Err(Stop::Wrong("generators are nested too deep".to_owned()));
+        }
+        if depth > 0 && types(generator).len() > 1 {
+            return Err(Stop::Wrong(
+                "found more than one generator in one entry of a matrix or merge".to_owned(),
+            ));
         }
         let filled = match above.filter(|above| !above.is_empty()) {
             Some(above) => self.interpolated(generator, above)?,
@@ -88,7 +125,13 @@ impl Generators<'_> {
         } else {
             return Err(Stop::Wrong("a generator is of no kind that Argo CD knows".to_owned()));
         };
-        if let Some(selector) = filled.get("selector").filter(|selector| !selector.is_null()) {
+        // It is taken as it stands: parameters of the generator above are not filled in there.
+        if let Some(selector) = generator.get("selector").filter(|selector| !selector.is_null()) {
+            if let Some(key) = keys(selector).find(|key| !is_key(key)) {
+                return Err(Stop::Wrong(format!(
+                    "error parsing label selector: key {key:?} is no name of a label"
+                )));
+            }
             params.retain(|params| selects(selector, &flat(params)));
         }
         Ok(params)
@@ -98,6 +141,9 @@ impl Generators<'_> {
     fn interpolated(&self, generator: &Value, above: &Params) -> Result<Value, Stop> {
         let mut generator = generator.clone();
         let mut later = Vec::new();
+        if let Some(fields) = generator.as_object_mut() {
+            fields.remove("selector");
+        }
         for kind in ["git", "clusters"] {
             let values =
                 generator.get_mut(kind).and_then(Value::as_object_mut).and_then(|one| one.remove("values"));
@@ -342,6 +388,26 @@ pub(super) fn lay_over(under: &mut Value, over: &Value) {
             }
         }
     }
+}
+
+/// Keys that a label selector asks for.
+fn keys(selector: &Value) -> impl Iterator<Item = &str> {
+    let labels = selector["matchLabels"].as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
+    labels.chain(expressions.filter_map(|one| one["key"].as_str()))
+}
+
+/// Whether it may be the key of a label: a name, and a domain before a slash.
+fn is_key(key: &str) -> bool {
+    let (domain, name) = key.split_once('/').map_or((None, key), |(domain, name)| (Some(domain), name));
+    let is = |text: &str, others: &str, most: usize| {
+        let ends = |c: char| c.is_ascii_alphanumeric();
+        (1..=most).contains(&text.len())
+            && text.starts_with(ends)
+            && text.ends_with(ends)
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    };
+    is(name, "-_.", 63) && domain.is_none_or(|domain| is(domain, "-.", 253))
 }
 
 /// Whether a label selector takes parameters; values may be anything.

@@ -196,12 +196,27 @@ pub(super) fn flat(map: &Map<String, Value>) -> Params {
             }
             Value::String(text) => drop(out.insert(path.to_owned(), text.as_str().into())),
             Value::Null => drop(out.insert(path.to_owned(), "<nil>".into())),
+            Value::Number(number) => drop(out.insert(path.to_owned(), shown(number).into())),
             other => drop(out.insert(path.to_owned(), other.to_string().into())),
         }
     }
     let mut out = Map::new();
     map.iter().for_each(|(key, value)| into(&mut out, key, value));
     out
+}
+
+/// A number as Go prints it with `%v`: each is a float to it.
+fn shown(number: &serde_json::Number) -> String {
+    let Some(value) = number.as_f64() else { return number.to_string() };
+    let text = format!("{value:e}");
+    let (digits, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    match exponent.parse::<i32>() {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
+            let sign = if exponent < 0 { '-' } else { '+' };
+            format!("{digits}e{sign}{:02}", exponent.abs())
+        }
+        _ => value.to_string(),
+    }
 }
 
 /// Calls `see` with everything below `root`; hidden folders and links are left out.

@@ -6,6 +6,7 @@
 
 mod generators;
 mod git;
+mod patch;
 pub(crate) mod strict;
 mod template;
 
@@ -19,7 +20,7 @@ use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, Object, ObjectKey, Problem, yaml};
 use serde_json::{Map, Value, json};
 
-use super::{Tools, checkout::Checkout, overrides::merge_patch, part::PartKey, problems, touched::Touched};
+use super::{Tools, checkout::Checkout, part::PartKey, problems, touched::Touched};
 use generators::{Generators, Stop, lay_over};
 use git::Looked;
 use template::Renderer;
@@ -141,8 +142,11 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
     let mut made = Vec::new();
     for (n, generator) in spec["generators"].as_array().into_iter().flatten().enumerate() {
         let field = format!("spec.generators[{n}]");
-        match of_generator(&mut generators, spec, generator, object) {
-            Ok(applications) => made.extend(applications),
+        // Of several types in one entry each counts.
+        let each = generators::apart(generator);
+        let all = each.iter().map(|one| of_generator(&mut generators, spec, one, object));
+        match all.collect::<Result<Vec<_>, _>>() {
+            Ok(applications) => made.extend(applications.into_iter().flatten()),
             Err(Stop::NotEvaluated(why)) => {
                 kept.problems.push(problems::generator_not_evaluated(
                     &object.key,
@@ -259,7 +263,8 @@ fn of_generator(
             }
             let project = application["spec"]["project"].clone();
             if let Some(document) = documents.into_iter().next() {
-                merge_patch(application, &document.json);
+                patch::lay(application, document.json)
+                    .map_err(|why| Stop::Wrong(format!("templatePatch: {why}")))?;
             }
             // A patch may not lead into another project.
             application["spec"]["project"] = project;
