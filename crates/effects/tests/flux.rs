@@ -401,6 +401,11 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
             "neither ConfigMap nor Secret",
         ),
         ("path: ./apps, postBuild: {substitute: {a-b: x}}", 615, "is no name of a variable"),
+        (
+            "path: ./apps, postBuild: {substitute: {other: x}}",
+            615,
+            "variable not set (strict mode): \"host\"",
+        ),
         ("path: ./apps, postBuild: {substitute: {host: \"\\u001b[2J\"}}", 615, "no YAML"),
         ("path: ./apps, postBuild: {substitute: {host: 'x: y: z'}}", 615, "no YAML"),
         ("path: ./wrong, postBuild: {substitute: {host: x}}", 615, "unable to parse variable name"),
@@ -793,4 +798,127 @@ fn a_secret_that_nothing_brings_is_put_there_by_hand() {
         assert_eq!(told.iter().map(|(code, ..)| *code).collect::<Vec<_>>(), [code], "{told:?}");
         assert_eq!(keys(&rendered).contains(&"ConfigMap/default/b".to_owned()), code == 632);
     }
+}
+
+/// Where the controller of the repository is of before 1.9, or told so, what is not set stands for nothing.
+#[test]
+fn a_variable_that_is_not_set_fails_the_build_unless_the_controller_says_otherwise() {
+    let controller = |image: &str, args: &str| {
+        format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: kustomize-controller, namespace: flux-system}}\n\
+             spec: {{selector: {{matchLabels: {{a: b}}}}, template: {{metadata: {{labels: {{a: b}}}}, spec: {{containers: [{{name: manager, image: '{image}', args: [{args}]}}]}}}}}}\n"
+        )
+    };
+    for (image, args, builds) in [
+        ("ghcr.io/fluxcd/kustomize-controller:v1.9.0", "'--log-level=info'", false),
+        ("ghcr.io/fluxcd/kustomize-controller:v1.8.2", "", true),
+        (
+            "ghcr.io/fluxcd/kustomize-controller:v1.2.0",
+            "'--feature-gates=A=false,StrictPostBuildSubstitutions=true'",
+            false,
+        ),
+        (
+            "mirror.example/kustomize-controller@sha256:0",
+            "'--feature-gates=StrictPostBuildSubstitutions=false'",
+            true,
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(rendered) = fleet(
+            dir.path(),
+            &[
+                (
+                    "clusters/dev/flux-system/kustomization.yaml",
+                    "resources: [gotk-components.yaml, gotk-sync.yaml]\n",
+                ),
+                ("clusters/dev/flux-system/gotk-components.yaml", &controller(image, args)),
+                (
+                    "clusters/dev/apps.yaml",
+                    &kustomization("apps", "path: ./apps, postBuild: {substitute: {a: b}}"),
+                ),
+                ("apps/a.yaml", &config_map("a", "{host: 'x${none}'}")),
+                ("apps/b.yaml", &config_map("b", "{}")),
+            ],
+        ) else {
+            return;
+        };
+        let told: Vec<u16> = findings(&rendered).iter().map(|(code, ..)| *code).collect();
+        assert_eq!(told.contains(&615), !builds, "{image} {args}: {:?}", rendered.problems);
+        assert_eq!(keys(&rendered).contains(&"ConfigMap/default/b".to_owned()), builds, "{image} {args}");
+        assert_eq!(rendered.whole.unsure.contains("apps"), !builds, "{image} {args}");
+    }
+}
+
+/// Flux does not come to what depends on something that fails.
+#[test]
+fn what_depends_on_what_does_not_build_stays_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("clusters/dev/base.yaml", kustomization("base", "path: ./base")),
+        ("clusters/dev/apps.yaml", kustomization("apps", "path: ./apps, dependsOn: [{name: base}]")),
+        ("clusters/dev/more.yaml", kustomization("more", "path: ./more, dependsOn: [{name: apps}]")),
+        ("clusters/dev/free.yaml", kustomization("free", "path: ./free")),
+        ("base/kustomization.yaml", "resources: [missing.yaml]\n".to_owned()),
+        ("apps/a.yaml", config_map("a", "{}")),
+        ("more/m.yaml", config_map("m", "{}")),
+        ("free/f.yaml", config_map("f", "{}")),
+    ];
+    let folder = dir.path().join("repo");
+    write(&folder, &[SYNC, COMPONENTS]);
+    write(&folder, &files.each_ref().map(|(path, text)| (*path, text.as_str())));
+    let Some(tools) = tools(dir.path()) else { return };
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    let first = tree.read(&Touched::All);
+    let maps = |read: &portolan_effects::render::Difference| {
+        let maps = read.objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap");
+        maps.map(|object| object.key.name.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(maps(&first), ["f"], "{:?}", first.problems);
+    for name in ["base", "apps", "more"] {
+        assert!(first.whole.unsure.contains(name), "{name}: what it brought must stay");
+    }
+    let mut told: Vec<_> =
+        first.problems.values().flatten().map(|p| (p.code.0, p.object.name.name.to_string())).collect();
+    told.sort();
+    assert_eq!(told, [(615, "base".to_owned()), (634, "apps".to_owned()), (634, "more".to_owned())]);
+    // Mended, all of them come.
+    write(&folder, &[("base/missing.yaml", &config_map("b", "{}"))]);
+    let path = folder.canonicalize().unwrap().join("base/missing.yaml");
+    let second = tree.read(&Touched::Paths([path.clone()].into()));
+    let mut all = maps(&second);
+    all.sort();
+    assert_eq!(
+        (all, second.whole.unsure.len()),
+        (["a", "b", "m"].map(str::to_owned).to_vec(), 0),
+        "{:?}",
+        second.problems
+    );
+    // And broken again, nothing of them is taken away.
+    fs::remove_file(&path).unwrap();
+    let third = tree.read(&Touched::Paths([path].into()));
+    assert!(
+        ["base", "apps", "more"].iter().all(|name| third.whole.unsure.contains(*name)),
+        "{:?}",
+        third.problems
+    );
+}
+
+/// helm-controller's `release.ShortenName`.
+#[test]
+fn a_long_name_of_a_release_is_made_shorter() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = release(
+        "kube-prometheus-stack-for-everybody",
+        "targetNamespace: observability-of-all-teams-here, chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}",
+    );
+    let files: Vec<_> = CHART.iter().copied().chain([("clusters/dev/web.yaml", &*web)]).collect();
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(
+        keys(&rendered),
+        [
+            "ConfigMap/observability-of-all-teams-here/observability-of-all-teams-here-kube-pro-4c8c29fb5be4-web"
+        ],
+        "{:?}",
+        rendered.problems
+    );
 }

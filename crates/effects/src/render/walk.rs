@@ -17,7 +17,7 @@ use portolan_core::{
         sync::{Application as Automation, Policy},
     },
 };
-use portolan_model::{Name, Object, ObjectKey, Problem};
+use portolan_model::{Name, Object, ObjectKey, Problem, Severity};
 use serde_json::Value;
 
 use super::{
@@ -362,6 +362,12 @@ impl Walk<'_> {
             );
             let field = "spec.ignoreDifferences";
             self.out.problems.push(problems::differences_unread(key, field, message));
+        }
+        let fails = |source: &super::kept::KeptSource| {
+            source.unsure && source.problems.iter().any(|problem| problem.severity == Severity::Error)
+        };
+        if flux::is_kind(key) && kept.sources.iter().any(fails) {
+            self.flux.failed(key);
         }
         let object = problems::subject(key);
         for reference in kept.sources.iter().flat_map(|source| &source.charts) {

@@ -39,10 +39,47 @@ pub(in super::super) fn is_fact(json: &Value) -> bool {
     group == SOURCE
         || group == GENERATED && kind == "ArtifactGenerator"
         || group.is_empty() && matches!(kind, "ConfigMap" | "Secret")
+        || is_controller(json)
         || MAKERS.iter().any(|(of, maker, _)| *of == group && *maker == kind)
 }
 
+const CONTROLLER: &str = "kustomize-controller";
+
+/// The Deployment of kustomize-controller, as `flux bootstrap` writes it and patches change it.
+fn is_controller(json: &Value) -> bool {
+    json["apiVersion"] == "apps/v1" && json["kind"] == "Deployment" && json["metadata"]["name"] == CONTROLLER
+}
+
+/// Whether a container of it takes variables that are not set for nothing: before 1.9, or if it is told so.
+fn is_lenient(container: &Value) -> bool {
+    let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
+    let gates = arguments.filter_map(|argument| argument.strip_prefix("--feature-gates="));
+    let said = gates
+        .flat_map(|gates| gates.split(','))
+        .filter_map(|gate| gate.trim().strip_prefix("StrictPostBuildSubstitutions=")?.parse::<bool>().ok());
+    if let Some(strict) = said.last() {
+        return !strict;
+    }
+    let image = container["image"].as_str().unwrap_or_default();
+    let version = image.split_once("kustomize-controller:v").map(|(_, version)| version);
+    let mut numbers = version.unwrap_or_default().split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) < (1, 9),
+        // Where nobody says the version it is a new one.
+        _ => false,
+    }
+}
+
 impl Facts {
+    /// Whether the controller that this repository brings takes variables that are not set for nothing.
+    pub(super) fn is_lenient(&self) -> bool {
+        let is_it = |key: &ObjectKey| key.kind.is("apps", "Deployment") && &*key.name.name == CONTROLLER;
+        let controllers = self.all.iter().filter(|(key, _)| is_it(key)).map(|(_, object)| object);
+        let containers =
+            controllers.filter_map(|one| one.json.pointer("/spec/template/spec/containers")?.as_array());
+        containers.flatten().any(is_lenient)
+    }
+
     /// Takes one over; of several the first counts.
     pub(in super::super) fn learn(&mut self, object: &Object, namespace: &Name) {
         let mut key = object.key.clone();

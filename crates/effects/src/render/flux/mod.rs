@@ -58,6 +58,8 @@ pub struct Variables {
     /// What brings those that are not known.
     pub(super) elsewhere: Vec<String>,
     pub(super) always: bool,
+    /// What is not set stands for nothing, as before kustomize-controller 1.9.
+    pub(super) lenient: bool,
 }
 
 impl fmt::Debug for Variables {

@@ -215,10 +215,24 @@ impl HelmRelease {
     /// Name of the release. Flux makes one that is too long shorter.
     pub(super) fn release(&self) -> String {
         let (name, target) = (&self.common.key.name.name, &self.common.target_namespace);
-        match (self.release_name.as_str(), target.as_str()) {
+        short(match (self.release_name.as_str(), target.as_str()) {
             ("", "") => name.to_string(),
             ("", target) => format!("{target}-{name}"),
             (name, _) => name.to_owned(),
-        }
+        })
     }
+}
+
+/// Helm takes no longer name of a release than this.
+const LONGEST: usize = 53;
+
+/// A name that Helm takes (helm-controller `release.ShortenName`): the first 40 letters, and 12 of the whole name's digest.
+fn short(name: String) -> String {
+    if name.len() <= LONGEST {
+        return name;
+    }
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
+    let hex: String = digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+    let begin: String = name.chars().take(LONGEST - 13).collect();
+    format!("{begin}-{hex}")
 }

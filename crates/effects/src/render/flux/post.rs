@@ -20,7 +20,9 @@ impl Flux {
         let mut key = Key::new("portolan flux 1");
         key.part(format!("{:?} {}", self.metadata, self.decrypts).as_bytes());
         if let Some(variables) = &self.variables {
-            key.part(format!("{} {:?}", variables.always, variables.elsewhere).as_bytes());
+            key.part(
+                format!("{} {} {:?}", variables.always, variables.lenient, variables.elsewhere).as_bytes(),
+            );
             for (name, value) in &variables.known {
                 key.part(name.as_bytes());
                 key.part(value.as_bytes());
@@ -43,8 +45,9 @@ impl Flux {
         }
         let value = |name: &str| match variables.known.get(name) {
             Some(value) => Variable::Is(value),
-            None if variables.elsewhere.is_empty() => Variable::Unset,
-            None => Variable::Unknown,
+            None if !variables.elsewhere.is_empty() => Variable::Unknown,
+            None if variables.lenient => Variable::Unset,
+            None => Variable::Missing,
         };
         let (mut out, mut left_out) = (String::with_capacity(text.len()), Vec::new());
         for part in documents(text) {
@@ -72,6 +75,12 @@ impl Flux {
                     out.push_str(&filled);
                 }
                 Err(Failed::Unknown(name)) => left_out.push(format!("{shown} (${{{name}}})")),
+                Err(Failed::Missing(name)) => {
+                    return Err(format!(
+                        "the variables of {shown}: variable not set (strict mode): \"{name}\"; write ${{{name}:=}} if nothing is meant \
+                         (kustomize-controller before 1.9, or with StrictPostBuildSubstitutions=false, takes nothing)"
+                    ));
+                }
                 Err(Failed::Wrong(why)) => return Err(format!("the variables of {shown}: {why}")),
             }
         }

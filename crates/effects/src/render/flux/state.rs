@@ -111,6 +111,11 @@ impl State {
         }
     }
 
+    /// One that was read and does not build: Flux does not come to what depends on it.
+    pub(in super::super) fn failed(&mut self, key: &ObjectKey) {
+        self.read.remove(key);
+    }
+
     fn fail(&mut self, key: &ObjectKey, problem: Problem) {
         self.unsure.insert(key.name.name.clone());
         if !self.late {
@@ -233,7 +238,7 @@ impl State {
             let others: Vec<String> =
                 others.iter().filter(|other| !self.read.contains(*other)).map(ToString::to_string).collect();
             format!(
-                "{key} depends on {}, which is not applied, so that Flux never applies it",
+                "{key} depends on {}, which is not applied, so that Flux never applies it; what it brought stays",
                 others.join(", ")
             )
         };
@@ -301,6 +306,7 @@ impl State {
                     Some(post) => {
                         let mut variables = self.variables(&key, &post.substitute_from)?;
                         variables.always = post.substitute_strategy == "Always";
+                        variables.lenient = self.facts.is_lenient();
                         let own = post
                             .substitute
                             .iter()

@@ -16,6 +16,8 @@ const MATCHING: usize = 64 << 20;
 pub(crate) enum Variable<'a> {
     Is(&'a str),
     Unset,
+    /// It is not set, and Flux does not take that for nothing (`StrictPostBuildSubstitutions`).
+    Missing,
     /// Its value is made elsewhere.
     Unknown,
 }
@@ -25,6 +27,8 @@ pub(crate) enum Variable<'a> {
 pub(crate) enum Failed {
     /// It needs a variable whose value is made elsewhere.
     Unknown(String),
+    /// It needs a variable that is not set.
+    Missing(String),
     /// In Flux's words.
     Wrong(&'static str),
 }
@@ -140,6 +144,7 @@ impl<'t> Reader<'t, '_, '_> {
         match (self.value)(name) {
             Variable::Is(value) => Ok(value.to_owned()),
             Variable::Unset => Ok(String::new()),
+            Variable::Missing => Err(Failed::Missing(name.to_owned())),
             Variable::Unknown => Err(Failed::Unknown(name.to_owned())),
         }
     }
@@ -149,7 +154,11 @@ impl<'t> Reader<'t, '_, '_> {
         while !self.take("}") {
             join(&mut default, &self.parameter(&['}'], false, depth)?)?;
         }
-        let value = self.get(name)?;
+        // Operators with a default are for what is not set.
+        let value = match self.get(name) {
+            Err(Failed::Missing(_)) => String::new(),
+            value => value?,
+        };
         Ok(if value.is_empty() { default } else { value })
     }
 
@@ -380,6 +389,36 @@ mod tests {
             assert_eq!(filled(text), Err(why), "{text}");
         }
         assert_eq!(filled(&"${a:=".repeat(10_000)), Err(BAD));
+    }
+
+    /// As kustomize-controller does since 1.9, where nobody says otherwise.
+    #[test]
+    fn what_is_not_set_fails_but_for_defaults() {
+        let strict = |text: &str| {
+            fill(text, &|name| match name {
+                "set" => Variable::Is("value"),
+                "empty" => Variable::Is(""),
+                _ => Variable::Missing,
+            })
+        };
+        for (text, wanted) in [
+            ("${set}${empty}", "value"),
+            ("${none:-a}${none:=b}${none=c}${none:+d}${none:?e}", "abcde"),
+            ("$${none} $none", "${none} $none"),
+        ] {
+            assert_eq!(strict(text), Ok(wanted.to_owned()), "{text}");
+        }
+        for text in [
+            "${none}",
+            "${none,,}",
+            "${#none}",
+            "${none:0:1}",
+            "${none/a/b}",
+            "${none%%.*}",
+            "${set:=${none}}",
+        ] {
+            assert_eq!(strict(text), Err(Failed::Missing("none".into())), "{text}");
+        }
     }
 
     #[test]
