@@ -633,3 +633,108 @@ fn applications_are_judged_at_the_door_when_they_change() {
     judged.write("apps/team.yaml", &team.replace("project: team", "project: default"));
     assert!(judged.work().judged > 1, "as an object, and as what is followed");
 }
+
+const MAPS: [(&str, &str); 2] = [
+    ("m/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: seen}\n"),
+    ("m/.extra/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: hidden}\n"),
+];
+
+/// What Argo CD reads of a folder that an Application names: also what is hidden and links to files, but not what says that it is
+/// to be passed over (`getPotentiallyValidManifests`).
+#[test]
+fn a_folder_of_an_application_is_read_as_argo_cd_walks_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("repo");
+    fs::create_dir_all(folder.join("m")).unwrap();
+    fs::create_dir_all(folder.join("shared/d")).unwrap();
+    for (link, to) in [("l.yaml", "../shared/l.yaml"), ("d", "../shared/d"), ("gone.yaml", "../none.yaml")] {
+        std::os::unix::fs::symlink(to, folder.join("m").join(link)).unwrap();
+    }
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let skipped = format!("# +argocd:skip-file-rendering\n{}", map("skipped"));
+    let (linked, below, other) = (map("linked"), map("below"), map("other"));
+    let files: Vec<_> = MAPS
+        .into_iter()
+        .chain([
+            ("shared/l.yaml", &*linked),
+            ("shared/d/x.yaml", &*below),
+            ("m/skip.yaml", &*skipped),
+            ("m/o.k8s", &*other),
+        ])
+        .collect();
+    let source = "  source:\n    REPO\n    path: m\n    directory: {recurse: true}\n";
+    let Some(read) = rendered(dir.path(), source, &files) else { return };
+    let wanted = ["ConfigMap/shop/hidden", "ConfigMap/shop/linked", "ConfigMap/shop/seen"];
+    assert_eq!(keys(&read), wanted, "{:?}", read.problems);
+    assert!(read.problems.is_empty(), "{:?}", read.problems);
+    // A change of what a link leads to is seen.
+    let tools = tools(testkit::program("helm").unwrap(), dir.path());
+    let mut tree = Tree::new(&folder, "dev", None, tools);
+    tree.read(&Touched::All);
+    fs::write(folder.join("shared/l.yaml"), map("changed")).unwrap();
+    let path = folder.canonicalize().unwrap().join("shared/l.yaml");
+    let second = tree.read(&Touched::Paths([path].into()));
+    assert!(second.objects.iter().any(|object| &*object.key.name.name == "changed"), "{:?}", second.problems);
+}
+
+/// What Argo CD refuses a whole Application for costs all of it, and takes nothing away.
+#[test]
+fn what_is_no_manifest_may_cost_the_whole_application() {
+    let values = "extraObjects:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata: {name: e}\n";
+    let values = values.replace("metadata: {name: e}", "metadata:\n    name: e");
+    let good = MAPS[0].1;
+    let second = format!("{good}---\nvalues: {{a: 1}}\n");
+    for (file, text, refused) in [
+        ("m/dash.json", "[{\"title\": \"x\"}]", true),
+        ("m/two.json", "{\"kind\": \"A\"}\n{\"kind\": \"B\"}", true),
+        ("m/dash.json", "{\"title\": \"x\"}", false),
+        ("m/b.yaml", &*second, true),
+        ("m/values.yaml", &*values, true),
+        ("m/values.yaml", "replicas: 1\n", false),
+        ("m/empty.yaml", "# nothing\n---\n", false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = "  source:\n    REPO\n    path: m\n";
+        let Some(read) = rendered(dir.path(), source, &[MAPS[0], (file, text)]) else { return };
+        assert_eq!(keys(&read).len(), usize::from(!refused), "{file} {text}: {:?}", read.problems);
+        let errors: Vec<_> =
+            read.problems.iter().filter(|p| p.severity == portolan_model::Severity::Error).collect();
+        assert_eq!(errors.len(), usize::from(refused), "{file} {text}: {:?}", read.problems);
+        assert_eq!(read.whole.unsure.contains("team"), refused, "{file} {text}");
+    }
+    // So does a link that leads outside the repository.
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("repo/m")).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", dir.path().join("repo/m/out.yaml")).unwrap();
+    let Some(read) = rendered(dir.path(), "  source:\n    REPO\n    path: m\n", &[MAPS[0]]) else { return };
+    assert_eq!(codes(&read), [(601, "File/m/out.yaml".to_owned())]);
+    assert!(keys(&read).is_empty() && read.whole.unsure.contains("team"));
+}
+
+/// Which type a source is: options that say nothing are none, two are refused, and of a folder that is a chart and a kustomization
+/// the kustomization counts.
+#[test]
+fn the_type_of_a_source_is_argo_cd_s() {
+    let chart = [
+        ("both/Chart.yaml", CHART),
+        ("both/templates/show.yaml", SHOW),
+        ("both/kustomization.yaml", "resources: []\n"),
+    ];
+    for (options, shown, code) in [
+        ("", "both (kustomize)", None),
+        ("helm: {}", "both (kustomize)", None),
+        ("directory: {recurse: false}", "both (kustomize)", None),
+        ("kustomize: {}, helm: {releaseName: x}", "both (helm)", None),
+        ("directory: {exclude: 'x*'}", "both (folder)", None),
+        ("kustomize: {namePrefix: p-}, helm: {releaseName: x}", "", Some(602)),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = format!("  source:\n    {{REPO, path: both, {options}}}\n").replace(", }", "}");
+        let Some(read) = rendered(dir.path(), &source, &chart) else { return };
+        let team = read.whole.applications.iter().find(|app| &*app.key.name.name == "team").unwrap();
+        assert_eq!(team.sources.join(", "), shown, "{options}: {:?}", read.problems);
+        if let Some(code) = code {
+            assert_eq!(codes(&read), [(code, "Application/argocd/team".to_owned())], "{options}");
+        }
+    }
+}

@@ -121,9 +121,51 @@ pub struct Directory {
     pub include: String,
     pub exclude: String,
     pub jsonnet: Option<Value>,
+    #[serde(rename = "disableExtensionFilter")]
+    pub disable_extension_filter: bool,
     /// It is a plain folder, which no Application names: kustomizations and charts in it are left out (`overlays`).
     #[serde(skip)]
     pub plain: bool,
+}
+
+impl Source {
+    /// Without options that say nothing, which are no type (`NormalizeSource`).
+    pub(super) fn normalized(&self) -> Self {
+        let mut source = self.clone();
+        source.kustomize = source.kustomize.filter(says);
+        source.helm = source.helm.filter(|helm| *helm != Helm::default());
+        source.directory = source.directory.filter(|directory| {
+            let jsonnet = directory.jsonnet.as_ref().is_some_and(says);
+            directory.recurse
+                || directory.disable_extension_filter
+                || jsonnet
+                || !directory.include.is_empty()
+                || !directory.exclude.is_empty()
+        });
+        source
+    }
+
+    /// The types that it names itself (`ExplicitType`); more than one is refused.
+    pub(super) fn types(&self) -> Vec<&'static str> {
+        let types = [
+            ("Kustomize", self.kustomize.is_some()),
+            ("Helm", self.helm.is_some()),
+            ("Directory", self.directory.is_some()),
+            ("Plugin", self.plugin.is_some()),
+        ];
+        types.into_iter().filter(|(_, named)| *named).map(|(name, _)| name).collect()
+    }
+}
+
+/// Whether options are other than Go's zero value.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(all) => !all.is_empty(),
+        Value::Object(fields) => fields.values().any(says),
+        _ => true,
+    }
 }
 
 /// Whether a key is that of an Application, or of what Flux has in its place.

@@ -74,6 +74,8 @@ pub(super) struct KeptSource {
     pub(super) again: bool,
     /// Files and folders that are to be looked at again soon.
     pub(super) soon: BTreeSet<PathBuf>,
+    /// Links to files; what they lead to is looked at again whatever changed.
+    pub(super) links: BTreeSet<PathBuf>,
     /// Replaced components: chart, version as it is asked for, and values.
     pub(super) values: Vec<(String, String, Value)>,
     /// Charts of other places that it names.

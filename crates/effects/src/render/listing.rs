@@ -2,35 +2,47 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use portolan_core::gitops::glob::Glob;
 
-use super::{application::Directory, overlays};
+use super::{
+    application::Directory,
+    checkout::{Checkout, Unresolved},
+    overlays,
+};
 
 /// Folders below the source's own that are entered.
 const DEEPEST: usize = 32;
 
 /// A source's folder (or its one file), and what of it counts.
 pub(super) struct Listing<'a> {
+    checkout: &'a Checkout,
     folder: &'a Path,
     recurse: bool,
-    /// Folders that are built or rendered as a whole are not entered.
+    /// No Application names the folder: what is hidden, links, and folders that are built or rendered as a whole are left out.
     plain: bool,
+    /// Files of any name are read.
+    any_name: bool,
     include: Option<Glob>,
     exclude: Option<Glob>,
     /// Folders that could not be looked into, and why: what stands in them is not known, and not gone.
     unreadable: RefCell<BTreeMap<PathBuf, String>>,
+    /// Links to files.
+    links: RefCell<BTreeSet<PathBuf>>,
 }
 
 impl<'a> Listing<'a> {
-    pub(super) fn new(folder: &'a Path, directory: &Directory) -> Self {
+    pub(super) fn new(checkout: &'a Checkout, folder: &'a Path, directory: &Directory) -> Self {
         let glob = |pattern: &str| Glob::loose(pattern).filter(|_| !pattern.is_empty());
         Self {
+            checkout,
             folder,
+            any_name: directory.disable_extension_filter,
+            links: RefCell::default(),
             recurse: directory.recurse,
             plain: directory.plain,
             include: glob(&directory.include),
@@ -44,6 +56,11 @@ impl<'a> Listing<'a> {
         self.unreadable.take()
     }
 
+    /// Links to files that were looked at so far, wherever they lead.
+    pub(super) fn links(&self) -> BTreeSet<PathBuf> {
+        self.links.take()
+    }
+
     fn note(&self, path: &Path, why: &std::io::Error) {
         // Gone since, or a file where a folder was, is no failure.
         if !matches!(why.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) {
@@ -51,14 +68,37 @@ impl<'a> Listing<'a> {
         }
     }
 
-    /// Whether it is a folder (a file) itself, and no link to one.
-    fn is_real(&self, path: &Path, folder: bool) -> bool {
-        let meta = std::fs::symlink_metadata(path).inspect_err(|why| self.note(path, why));
-        meta.is_ok_and(|meta| if folder { meta.is_dir() } else { meta.is_file() })
+    /// Whether it is a folder itself, and no link to one.
+    fn is_folder(&self, path: &Path) -> bool {
+        std::fs::symlink_metadata(path)
+            .inspect_err(|why| self.note(path, why))
+            .is_ok_and(|meta| meta.is_dir())
     }
 
-    /// The files at and below `at`: the folder itself, or a path in it, whatever is there now. Links are not followed: a
-    /// folder must not reach outside the repository.
+    /// Whether it is a file, or a link to one that Argo CD reads.
+    fn is_file(&self, path: &Path, kind: std::fs::FileType) -> bool {
+        kind.is_file() || kind.is_symlink() && !self.plain && self.is_linked(path)
+    }
+
+    /// A link that leads outside the repository counts too: it is refused where it is read.
+    fn is_linked(&self, path: &Path) -> bool {
+        self.links.borrow_mut().insert(path.to_owned());
+        match self.checkout.resolve(&self.checkout.show(path)) {
+            Ok(real) => real.is_file(),
+            Err(why) => matches!(why, Unresolved::Outside),
+        }
+    }
+
+    fn is_hidden(&self, name: &std::ffi::OsStr) -> bool {
+        name == ".git" || self.plain && name.as_encoded_bytes().starts_with(b".")
+    }
+
+    fn is_read(&self, path: &Path) -> bool {
+        self.any_name || path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
+    }
+
+    /// The files at and below `at`: the folder itself, or a path in it, whatever is there now. Links to folders are not
+    /// followed, those to files where an Application names the folder, as Argo CD does.
     pub(super) fn files(&self, at: &Path) -> Vec<PathBuf> {
         let mut files = Vec::new();
         let Ok(inside) = at.strip_prefix(self.folder) else { return files };
@@ -66,10 +106,10 @@ impl<'a> Listing<'a> {
         let mut depth = 0;
         for part in inside {
             // Only what is on the way to `at` is looked at here.
-            if !self.is_real(&path, true)
+            if !self.is_folder(&path)
                 || (depth > 0 && (!self.recurse || self.is_left_out(&path)))
                 || depth > DEEPEST
-                || is_hidden(part)
+                || self.is_hidden(part)
             {
                 return files;
             }
@@ -80,11 +120,13 @@ impl<'a> Listing<'a> {
             files.push(self.folder.to_owned());
             return files;
         }
-        if self.is_real(&path, true) {
+        if self.is_folder(&path) {
             if depth == 0 || (self.recurse && depth <= DEEPEST && !self.is_left_out(&path)) {
                 self.walk(&path, depth, &mut files);
             }
-        } else if is_read(&path) && self.is_real(&path, false) {
+        } else if self.is_read(&path)
+            && std::fs::symlink_metadata(&path).is_ok_and(|meta| self.is_file(&path, meta.file_type()))
+        {
             files.push(path);
         }
         files.retain(|file| self.counts(file));
@@ -102,7 +144,7 @@ impl<'a> Listing<'a> {
                 Ok(entry) => entry,
                 Err(why) => return self.note(dir, &why),
             };
-            if is_hidden(&entry.file_name()) {
+            if self.is_hidden(&entry.file_name()) {
                 continue;
             }
             let path = entry.path();
@@ -113,7 +155,7 @@ impl<'a> Listing<'a> {
                     }
                     self.walk(&path, depth + 1, files);
                 }
-                Ok(kind) if kind.is_file() && is_read(&path) => files.push(path),
+                Ok(kind) if self.is_read(&path) && self.is_file(&path, kind) => files.push(path),
                 Ok(_) => {}
                 Err(why) => self.note(&path, &why),
             }
@@ -129,14 +171,6 @@ impl<'a> Listing<'a> {
         self.include.as_ref().is_none_or(|glob| glob.matches(&name))
             && !self.exclude.as_ref().is_some_and(|glob| glob.matches(&name))
     }
-}
-
-fn is_hidden(name: &std::ffi::OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-fn is_read(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
 }
 
 #[cfg(test)]
@@ -165,15 +199,31 @@ mod tests {
         }
         std::os::unix::fs::symlink("a", root.join("link")).unwrap();
         std::os::unix::fs::symlink("x.yaml", root.join("link.yaml")).unwrap();
-        for recurse in [true, false] {
-            let directory = Directory { recurse, exclude: "*skip*".into(), ..Directory::default() };
-            let listing = Listing::new(root, &directory);
+        std::os::unix::fs::symlink("/etc/hostname", root.join("outside.yaml")).unwrap();
+        std::os::unix::fs::symlink("gone.yaml", root.join("broken.yaml")).unwrap();
+        let checkout = Checkout::open(root).unwrap();
+        let root = checkout.root();
+        for (recurse, plain, count) in
+            [(true, true, 3), (false, true, 1), (true, false, 7), (false, false, 4)]
+        {
+            let directory = Directory { recurse, plain, exclude: "*skip*".into(), ..Directory::default() };
+            let listing = Listing::new(&checkout, root, &directory);
             let all = listing.files(root);
-            assert_eq!(all.len(), if recurse { 3 } else { 1 }, "{all:?}");
+            assert_eq!(all.len(), count, "{all:?}");
             let mut at: Vec<PathBuf> = names.iter().map(|name| root.join(name)).collect();
             at.extend(
-                ["a", "a/b.yaml", "a/.hidden", "link", "link/x.yml", "link.yaml", "none"]
-                    .map(|n| root.join(n)),
+                [
+                    "a",
+                    "a/b.yaml",
+                    "a/.hidden",
+                    "link",
+                    "link/x.yml",
+                    "link.yaml",
+                    "outside.yaml",
+                    "broken.yaml",
+                    "none",
+                ]
+                .map(|n| root.join(n)),
             );
             for at in at {
                 let part: Vec<_> = all.iter().filter(|file| file.starts_with(&at)).cloned().collect();
@@ -181,7 +231,10 @@ mod tests {
             }
         }
         let file = root.join("no.txt");
-        assert_eq!(Listing::new(&file, &Directory::default()).files(&file), std::slice::from_ref(&file));
-        assert!(Listing::new(&file, &Directory::default()).files(root).is_empty());
+        assert_eq!(
+            Listing::new(&checkout, &file, &Directory::default()).files(&file),
+            std::slice::from_ref(&file)
+        );
+        assert!(Listing::new(&checkout, &file, &Directory::default()).files(root).is_empty());
     }
 }

@@ -37,6 +37,8 @@ pub(crate) struct Manifests {
     pub(super) unsure_file: Option<String>,
     /// The plain file, if it holds something else than objects.
     pub(super) no_manifest: Option<String>,
+    /// Argo CD refuses the whole Application for it: nothing of it is applied.
+    pub(super) refused: bool,
     /// It is to be read again soon: somebody may be writing it, or it cannot be read for now.
     pub(super) again: bool,
 }
@@ -119,6 +121,54 @@ pub(super) fn unfinished(checkout: &Checkout, path: &Path) -> Manifests {
     Manifests { unsure_file: Some(checkout.show(path)), ..Manifests::default() }
 }
 
+/// A link that leads outside the repository: Argo CD reads nothing of the Application.
+pub(super) fn outside(checkout: &Checkout, path: &Path) -> Manifests {
+    let file = checkout.show(path);
+    let message = "illegal filepath in symlink: it leads outside the repository; Argo CD refuses the whole Application for it, and nothing of it is applied";
+    let problem = problems::problem(
+        problems::file(&file),
+        "",
+        601,
+        Severity::Error,
+        message.to_owned(),
+        "take the link away",
+    );
+    Manifests { unsure_file: Some(file), refused: true, problems: vec![problem], ..Manifests::default() }
+}
+
+/// What a file holds that Argo CD does not pass over, but refuses the whole Application for (`getObjsFromYAMLOrJSON`), and the line.
+fn refused(path: &Path, text: &str, documents: &[yaml::Document], whole: bool) -> Option<(u32, String)> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    if path.extension().is_some_and(|extension| extension == "json") {
+        let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
+        return match values.next() {
+            Some(Ok(value)) if !value.is_object() => {
+                Some((1, format!("Failed to unmarshal {name:?}: it holds no JSON object")))
+            }
+            Some(Ok(_)) if values.next().is_some() => {
+                let why = "Only single objects are allowed in JSON files.";
+                Some((1, format!("Found multiple objects in {name:?}. {why}")))
+            }
+            _ => None,
+        };
+    }
+    if !whole {
+        return None;
+    }
+    let mut some = documents.iter().filter(|document| !document.json.is_null()).enumerate();
+    let is_object =
+        |json: &Value| json.get("kind").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
+    let (n, none) = some.find(|(_, document)| !is_object(&document.json))?;
+    // What looks like no object at all is passed over.
+    let looks = ["apiVersion:", "kind:", "metadata:"].iter().all(|field| text.contains(field));
+    (n > 0 || looks).then(|| {
+        (none.line, format!("Failed to unmarshal {name:?}: Object 'Kind' is missing in one of its documents"))
+    })
+}
+
+/// A file with this is passed over.
+const SKIP: &str = "+argocd:skip-file-rendering";
+
 /// Reads one file of plain YAML or JSON.
 pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: &LineMaps) -> Manifests {
     let mut out = Manifests::default();
@@ -144,7 +194,20 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         (out.unsure_file, out.again) = (Some(file), true);
         return out;
     }
+    let argo = !application.is_empty();
+    if argo && text.contains(SKIP) {
+        return out;
+    }
     let (documents, errors) = yaml::load(&text);
+    let refusal = if argo { refused(path, &text, &documents, errors.is_empty()) } else { None };
+    if let Some((line, why)) = refusal {
+        let message =
+            format!("{why}; Argo CD refuses the whole Application for it, and nothing of it is applied");
+        let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
+        problem(line, 610, message, hint);
+        (out.unsure_file, out.refused) = (Some(file), true);
+        return out;
+    }
     // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
     let looks = ["apiVersion", "metadata"].iter().any(|field| text.contains(field));
     // Nor is it in a folder that nobody applies as it is: a template of another program (Jinja) stands there for that program.

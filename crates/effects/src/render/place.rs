@@ -52,6 +52,7 @@ pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
     let Some(read) = change.read else { return out };
     (out.problems, out.unsure, out.unsure_file) = (read.problems, read.unsure, read.unsure_file);
     out.no_manifest = read.no_manifest;
+    out.forbidden = read.refused;
     out.permit = change.permit;
     let owner = Arc::new(change.owner.unwrap_or_else(|| change.key.application.clone()));
     for Document { json, mut origin } in read.documents {

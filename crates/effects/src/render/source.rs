@@ -98,6 +98,7 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
             old,
             out: KeptSource::default(),
             changes: Vec::new(),
+            own_values: Vec::new(),
         };
         reader.source(source);
         if n == 0 {
@@ -131,6 +132,8 @@ pub(super) struct Reader<'a> {
     pub(super) old: KeptSource,
     pub(super) out: KeptSource,
     changes: Vec<Change>,
+    /// Values in place of the chart's own, which the others are laid over.
+    own_values: Vec<(String, Vec<u8>)>,
 }
 
 pub(super) type Report = fn(&portolan_model::ObjectKey, &str, String) -> portolan_model::Problem;
@@ -243,8 +246,15 @@ impl Reader<'_> {
         };
         let shown = self.checkout.show(&folder);
         let argo = application::is_kind(&self.application.key) && source.flux.is_none();
-        let overridden = if argo { self.overridden(source, &shown) } else { Some(source.clone()) };
+        let overridden =
+            if argo { self.overridden(&source.normalized(), &shown) } else { Some(source.clone()) };
         let Some(source) = &overridden else { return };
+        let types = source.types();
+        if argo && types.len() > 1 {
+            let message = format!("multiple application sources defined: {}", types.join(","));
+            self.fail(problems::application_invalid, "", message);
+            return;
+        }
         let has = |names: &[&str]| kustomization::stands(&folder, names);
         if source.plugin.is_some() {
             let name = source.plugin.as_ref().and_then(|plugin| plugin["name"].as_str()).unwrap_or_default();
@@ -256,9 +266,12 @@ impl Reader<'_> {
             } else {
                 self.fail(problems::path_missing, ".path", format!("{} is no folder", source.path));
             }
-        } else if source.helm.is_some() || (source.directory.is_none() && has(&["Chart.yaml"])) {
+        } else if source.helm.is_some()
+            || (types.is_empty() && has(&["Chart.yaml"]) && !has(&kustomization::FILES))
+        {
             self.chart(source, &folder, &shown);
-        } else if source.kustomize.is_some() || (source.directory.is_none() && has(&kustomization::FILES)) {
+        } else if source.kustomize.is_some() || (types.is_empty() && has(&kustomization::FILES)) {
+            // Of a folder that is both Argo CD takes the kustomization: it comes later in the alphabet.
             self.kustomization(source, &folder, &shown);
         } else {
             let directory = source.directory.clone().unwrap_or_default();
@@ -277,7 +290,7 @@ impl Reader<'_> {
 
     /// A folder of plain files, or one file. Only what is touched is looked at.
     fn folder(&mut self, folder: &Path, directory: &Directory) {
-        let listing = Listing::new(folder, directory);
+        let listing = Listing::new(self.checkout, folder, directory);
         std::mem::swap(&mut self.out.parts, &mut self.old.parts);
         std::mem::swap(&mut self.out.applications, &mut self.old.applications);
         // A folder that could not be looked into is told anew, or not any more.
@@ -294,6 +307,7 @@ impl Reader<'_> {
                     self.file(folder, &path, false);
                 }
                 self.unreadable(&listing, &mut gone);
+                self.out.links = listing.links();
                 self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
                 return;
             }
@@ -312,6 +326,16 @@ impl Reader<'_> {
             self.unreadable(&listing, &mut gone);
             self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
         }
+        // What links lead to may stand anywhere.
+        for link in std::mem::take(&mut self.old.links) {
+            let mut gone = self.out.below(&link);
+            for path in listing.files(&link) {
+                gone.remove(&path);
+                self.file(folder, &path, false);
+            }
+            self.changes.extend(gone.iter().filter_map(|path| self.out.forget(path)));
+        }
+        self.out.links = listing.links();
     }
 
     /// What stands in a folder that cannot be looked into is not known: it stays, and is looked at again.
@@ -344,7 +368,11 @@ impl Reader<'_> {
         {
             return;
         }
-        let read = if kustomization::takes(folder, path) {
+        let outside = path.is_symlink()
+            && matches!(self.checkout.resolve(&self.checkout.show(path)), Err(Unresolved::Outside));
+        let read = if outside {
+            manifests::outside(self.checkout, path)
+        } else if kustomization::takes(folder, path) {
             Manifests::default()
         } else {
             manifests::file(self.checkout, path, &self.name(), self.context.lines)
@@ -451,10 +479,9 @@ impl Reader<'_> {
                 return;
             }
         };
-        if let Some(flux) = &source.flux
-            && !self.own_values(flux, &mut staged)
-        {
-            return;
+        if let Some(flux) = &source.flux {
+            let Some(own) = self.own_values(flux, &mut staged) else { return };
+            self.own_values = own;
         }
         let helm = source.helm.clone().unwrap_or_default();
         let (key, read) = match self.template(&staged, &helm, Some(folder), shown) {
@@ -541,7 +568,9 @@ impl Reader<'_> {
         folder: Option<&Path>,
         shown: &str,
     ) -> Template {
-        let Some(values) = self.values(helm, folder) else { return Template::Failed };
+        let mut values = std::mem::take(&mut self.own_values);
+        let Some(more) = self.values(helm, folder) else { return Template::Failed };
+        values.extend(more);
         let mut files = Vec::new();
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
             let path = self.locate(&self.fill(&parameter.path), folder);

@@ -136,12 +136,17 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Values files that a HelmRelease names in place of the chart's own.
-    pub(in super::super) fn own_values(&mut self, flux: &Flux, staged: &mut stage::Staged) -> bool {
+    /// Values files that a HelmRelease names in place of the chart's own, of which nothing is left. Each is given to Helm by its
+    /// own name, so that what comes of it has its place there.
+    pub(in super::super) fn own_values(
+        &mut self,
+        flux: &Flux,
+        staged: &mut stage::Staged,
+    ) -> Option<Vec<(String, Vec<u8>)>> {
+        let mut all = Vec::new();
         if flux.values_files.is_empty() {
-            return true;
+            return Some(all);
         }
-        let mut merged = Map::new();
         for name in &flux.values_files {
             // Of this repository by their path in it, of a chart of another place by that in the chart.
             let found = match &self.taken {
@@ -156,25 +161,25 @@ impl Reader<'_> {
                 Err(_) => Err("does not exist in this repository".to_owned()),
                 Ok(path) => checkout::read_text(&path)
                     .map_err(|why| why.to_string())
-                    .and_then(|text| values::read(&text)),
+                    .and_then(|text| values::read(&text).map(|_| text))
+                    .map(|text| {
+                        (if self.taken.is_some() { name.clone() } else { self.checkout.show(&path) }, text)
+                    }),
             };
             match read {
-                Ok(file) => values::merge(&mut merged, file),
+                Ok((shown, text)) => all.push((shown, text.into_bytes())),
                 Err(why) => {
                     self.fail(
                         problems::values_missing,
                         ".helm.valueFiles",
                         format!("values file {name} {why}"),
                     );
-                    return false;
+                    return None;
                 }
             }
         }
-        staged.files.insert(
-            PathBuf::from("values.yaml"),
-            portolan_model::yaml::of_json(&Value::Object(merged)).into_bytes(),
-        );
-        true
+        staged.files.insert(PathBuf::from("values.yaml"), b"{}\n".to_vec());
+        Some(all)
     }
 
     /// `postRenderers` and `commonMetadata` of a HelmRelease.

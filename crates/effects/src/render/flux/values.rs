@@ -3,16 +3,6 @@
 use portolan_model::yaml;
 use serde_json::{Map, Value};
 
-/// Lays `over` on `values`: mappings are merged, anything else is replaced.
-pub(super) fn merge(values: &mut Map<String, Value>, over: Map<String, Value>) {
-    for (key, value) in over {
-        match (values.get_mut(&key), value) {
-            (Some(Value::Object(old)), Value::Object(new)) => merge(old, new),
-            (_, value) => drop(values.insert(key, value)),
-        }
-    }
-}
-
 /// A document of values.
 ///
 /// # Errors
@@ -66,17 +56,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn map(value: &Value) -> Map<String, Value> {
-        value.as_object().unwrap().clone()
-    }
-
-    #[test]
-    fn mappings_are_merged_and_all_else_replaced() {
-        let mut values = map(&json!({"a": {"b": 1, "c": [1, 2]}, "d": {"x": 1}, "e": 1}));
-        merge(&mut values, map(&json!({"a": {"c": [3]}, "d": "text", "e": null})));
-        assert_eq!(Value::Object(values), json!({"a": {"b": 1, "c": [3]}, "d": "text", "e": null}));
-    }
 
     #[test]
     fn texts_are_typed_as_helm_does() {

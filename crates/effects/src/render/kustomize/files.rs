@@ -247,7 +247,7 @@ impl Collector<'_> {
         let real = match self.checkout.peek(&at.display().to_string()) {
             Ok(real) => real,
             Err(Unresolved::Missing) => return Ok(None),
-            Err(Unresolved::Outside) => return Err(outside(at)),
+            Err(Unresolved::Outside) => return Err(outside(self.checkout.root(), at)),
         };
         Ok(real.is_dir().then(|| PathBuf::from(self.checkout.show(&real))))
     }
@@ -260,7 +260,7 @@ impl Collector<'_> {
         let real = match self.checkout.resolve(&at.display().to_string()) {
             Ok(real) => real,
             Err(Unresolved::Missing) => return Ok(Found::Missing),
-            Err(Unresolved::Outside) => return Err(outside(at)),
+            Err(Unresolved::Outside) => return Err(outside(self.checkout.root(), at)),
         };
         if !real.is_file() {
             return Ok(Found::Missing);
@@ -283,7 +283,7 @@ impl Collector<'_> {
         let folder = match self.checkout.resolve(&at.display().to_string()) {
             Ok(folder) => folder,
             Err(Unresolved::Missing) => return Ok(()),
-            Err(Unresolved::Outside) => return Err(outside(at)),
+            Err(Unresolved::Outside) => return Err(outside(self.checkout.root(), at)),
         };
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             if entry.file_name() == ".git" {
@@ -389,8 +389,19 @@ impl Collector<'_> {
     }
 }
 
-fn outside(at: &Path) -> String {
-    format!("{} leads outside the repository", at.display())
+/// Where the folder that is read is a part of a checkout, the whole of which holds what is named, that is said.
+fn outside(root: &Path, at: &Path) -> String {
+    let top = root.ancestors().find(|above| above.join(".git").exists());
+    let steps = at.components().filter(|part| *part == std::path::Component::ParentDir).count();
+    match top.and_then(|top| root.strip_prefix(top).ok().map(|inside| (top, inside))) {
+        Some((top, inside)) if steps > 0 && steps <= inside.components().count() => format!(
+            "{} leads outside the folder that is given, and stands in the same checkout: give {} and --root {} instead",
+            at.display(),
+            top.display(),
+            inside.display()
+        ),
+        _ => format!("{} leads outside the repository", at.display()),
+    }
 }
 
 /// Files that a kustomization names otherwise than as resources: patches, and what is generated or configured from files.
@@ -526,6 +537,12 @@ mod tests {
         let (charts, lock) = (Charts::default(), LockFile::default());
         let pins = Pins::new(&checkout, &charts, &lock);
         assert_eq!(collect(&checkout, &folder, &pins).unwrap_err(), "../x.yaml leads outside the repository");
+        std::fs::create_dir_all(dir.path().join(".git")).unwrap();
+        let said = collect(&checkout, &folder, &pins).unwrap_err();
+        assert!(
+            said.contains("stands in the same checkout: give /") && said.ends_with("--root repo instead"),
+            "{said}"
+        );
     }
 
     #[test]
