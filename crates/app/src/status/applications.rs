@@ -128,7 +128,7 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
 /// theirs that may change an answer and is not looked at. Those are never healthy.
 fn unseen(engine: &Engine<World>, store: &dyn Cache) -> BTreeMap<Name, (String, Health)> {
     let mut unseen = BTreeMap::new();
-    for row in engine.rows::<Finding>().filter(|row| verdict::left_out(row.problem.code).is_some()) {
+    for row in engine.rows::<Finding>().filter(|row| verdict::hidden(&row.problem).is_some()) {
         let object = &row.problem.object;
         let (name, what) = if gitops::brings(&object.kind) {
             let what = if row.problem.code.0 == RENDERING { "" } else { "was not rendered: " };

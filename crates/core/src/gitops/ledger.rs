@@ -80,7 +80,7 @@ pub fn objects<'a>(
 ) -> Vec<Line> {
     let mut worst: BTreeMap<ObjectKey, (Fate, Name)> = BTreeMap::new();
     let mut note = |problem: &Problem| {
-        let found = match verdict::left_out(problem.code) {
+        let found = match verdict::hidden(problem) {
             Some(why) => (Fate::NotLookedAt, why),
             None if problem.severity == Severity::Error => (Fate::Refused, "objects that have an error"),
             None => return,

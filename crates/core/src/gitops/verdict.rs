@@ -46,11 +46,25 @@ pub fn left_out(code: Code) -> Option<&'static str> {
     })
 }
 
+/// Whether an API server would not store something that brings others: it is not followed, and what it brings is not known.
+pub fn is_refused(problem: &Problem) -> bool {
+    const REFUSED: u16 = 5;
+    let kind = &problem.object.kind;
+    problem.code.0 == REFUSED && (super::brings(kind) || kind.is("argoproj.io", "ApplicationSet"))
+}
+
+/// What a finding leaves out of sight, which may turn on its object too.
+pub fn hidden(problem: &Problem) -> Option<&'static str> {
+    left_out(problem.code).or_else(|| {
+        is_refused(problem).then_some("Applications that an API server would not store, with what they bring")
+    })
+}
+
 /// All that was not looked at, by cause; with none the verdict is complete.
 pub fn causes<'a>(problems: impl IntoIterator<Item = &'a Problem>) -> Vec<Cause> {
     let mut all: BTreeMap<&'static str, (Code, Vec<&ObjectKey>)> = BTreeMap::new();
     for problem in problems {
-        let Some(what) = left_out(problem.code) else { continue };
+        let Some(what) = hidden(problem) else { continue };
         all.entry(what).or_insert_with(|| (problem.code, Vec::new())).1.push(&problem.object);
     }
     let cause = |(what, (code, mut objects)): (_, (_, Vec<&ObjectKey>))| {
@@ -83,5 +97,16 @@ mod tests {
         let told: Vec<_> = causes.iter().map(|cause| (cause.code.0, cause.objects.join(" "))).collect();
         assert_eq!(told, [(4, "File/d".to_owned()), (607, "File/a File/b".to_owned())]);
         assert!(super::causes(&[problem(223, "c")]).is_empty());
+        assert!(super::causes(&[problem(5, "c")]).is_empty());
+        for (group, kind, counts) in [
+            ("argoproj.io", "Application", true),
+            ("argoproj.io", "ApplicationSet", true),
+            ("helm.toolkit.fluxcd.io", "HelmRelease", true),
+            ("gateway.networking.k8s.io", "HTTPRoute", false),
+        ] {
+            let object = ObjectKey::new(group, kind, "argocd", "a");
+            let refused = Problem { object, ..problem(5, "") };
+            assert_eq!(super::causes(&[refused]).len(), usize::from(counts), "{kind}");
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use portolan_core::gitops::verdict;
 use portolan_model::{ObjectKey, Problem};
 
 use super::{
@@ -116,6 +117,10 @@ pub fn run(ask: &Ask<'_>, tell: &mut dyn FnMut(&Reference, usize)) -> io::Result
             let read = Tree::new(ask.dir, env, ask.root, tools).read(&Touched::All);
             let (lost, told): (Vec<Problem>, Vec<Problem>) =
                 read.problems.into_values().flatten().partition(render::is_lost);
+            // What it would name is not known, so that not all is locked.
+            let (unstored, told): (Vec<Problem>, Vec<Problem>) =
+                told.into_iter().partition(verdict::is_refused);
+            refused.extend(unstored);
             // While rendering it is one source of several that are not read; here it is what was asked for.
             let never = told.into_iter().filter(render::is_never_fetched);
             refused.extend(never.map(|one| problems::not_fetched(&one.object, &one.field, one.message)));
