@@ -483,3 +483,71 @@ fn selectors_types_and_numbers_are_those_of_argo_cd() {
         .any(|problem| problem.message.contains("apps/1.23456789012e+11-12 does not"));
     assert!(said, "{:?}", rendered.problems);
 }
+
+/// A selector that Argo CD refuses is not one that takes nothing: what the set made stays.
+#[test]
+fn a_selector_or_an_element_that_argo_cd_refuses_makes_the_set_invalid() {
+    let labels = [("tier", "edge")];
+    let selector = |how: &str| {
+        format!(
+            "  generators: [{{list: {{elements: [{{nm: a}}, {{nm: b}}]}}, selector: {{matchExpressions: [{{key: nm, {how}}}]}}}}]\n"
+        )
+    };
+    let clusters = |how: &str| {
+        format!("  generators: [{{clusters: {{selector: {{matchExpressions: [{{key: tier, {how}}}]}}}}}}]\n")
+    };
+    let yaml = |text: &str| format!("  generators: [{{list: {{elements: [], elementsYaml: {text}}}}}]\n");
+    for (rest, count, code) in [
+        (selector("operator: In, values: [a]"), 1, None),
+        (selector("operator: NotIn, values: [a]"), 1, None),
+        (selector("operator: Exists"), 2, None),
+        (selector("operator: in, values: [a]"), 0, Some(619)),
+        (selector("operator: In"), 0, Some(619)),
+        (selector("operator: Exists, values: [a]"), 0, Some(619)),
+        (clusters("operator: In, values: [edge]"), 1, None),
+        (clusters("operator: in, values: [edge]"), 0, Some(619)),
+        (yaml("\"- nm: a\\n- nm: b\\n\""), 2, None),
+        (yaml("\"- nm: a\\n- b\\n- [c]\\n\""), 0, Some(619)),
+        (yaml("\"# none yet\\nnull\\n\""), 0, None),
+    ] {
+        let (name, path) =
+            if rest.contains("clusters") { ("{{name}}-x", "apps/a") } else { ("{{nm}}-x", "apps/{{nm}}") };
+        let other = MAP.replace("name: m", "name: other");
+        let files = [("apps/a/m.yaml", MAP), ("apps/b/m.yaml", &*other)];
+        let Some(rendered) = rendered("dev", &set(&rest, name, path), &files, &labels) else { return };
+        let (names, codes) = applications(&rendered);
+        assert_eq!((names.len(), codes), (count, Vec::from_iter(code)), "{rest}: {:?}", rendered.problems);
+        assert_eq!(rendered.whole.unsure.contains("root"), code.is_some(), "{rest}");
+    }
+}
+
+#[test]
+fn an_application_of_a_set_that_no_api_server_would_store_is_not_followed() {
+    let rest = "  generators: [{list: {elements: [{nm: Set_a}, {nm: set-b}]}}]\n";
+    let other = MAP.replace("name: m", "name: other");
+    let files = [("apps/Set_a/m.yaml", MAP), ("apps/set-b/m.yaml", &*other)];
+    let Some(rendered) = rendered("dev", &set(rest, "{{nm}}", "apps/{{nm}}"), &files, &[]) else { return };
+    assert_eq!(
+        applications(&rendered),
+        (vec!["set-b apps/set-b (folder)".to_owned()], vec![5]),
+        "{:?}",
+        rendered.problems
+    );
+    let maps = rendered.objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap");
+    assert_eq!(maps.map(|map| map.key.name.name.to_string()).collect::<Vec<_>>(), ["other"]);
+    assert!(rendered.whole.unsure.contains("Set_a"), "what one of its name brought stays");
+}
+
+/// Go templates have more ways to the labels of a cluster than their path.
+#[test]
+fn labels_of_a_cluster_are_asked_for_however_a_template_takes_them() {
+    for name in [
+        r#"x-{{ if (index .metadata.labels "tier") }}a{{ else }}b{{ end }}"#,
+        r#"x-{{ index .metadata "labels" "tier" }}"#,
+        "x-{{ range $k, $v := .metadata.labels }}{{ $v }}{{ end }}",
+    ] {
+        let text = set("  goTemplate: true\n  generators: [{clusters: {}}]\n", name, "apps/a");
+        let Some(asked) = rendered("dev", &text, &[("apps/a/m.yaml", MAP)], &[]) else { return };
+        assert_eq!(applications(&asked), (vec![], vec![624]), "{name}: {:?}", asked.problems);
+    }
+}

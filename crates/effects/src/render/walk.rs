@@ -616,13 +616,16 @@ impl Walk<'_> {
             self.out.unsure.insert(parent.clone());
         }
         self.out.unsure.extend(set.doubtful.iter().cloned());
-        let children = set
-            .applications
-            .iter()
-            .filter_map(|application| {
-                self.child(application, &parent, &object.key.name.namespace, chain.clone())
-            })
-            .collect();
+        let namespace = &object.key.name.namespace;
+        let mut children = Vec::with_capacity(set.applications.len());
+        for application in &set.applications {
+            if self.enters(application, namespace) {
+                children.extend(self.child(application, &parent, namespace, chain.clone()));
+            } else {
+                // Said where it is placed. What one of its name brought stays as it is.
+                self.out.unsure.insert(application.key.name.name.clone());
+            }
+        }
         self.sets.insert(object.key.clone(), set);
         children
     }

@@ -106,7 +106,8 @@ impl Generators<'_> {
             Some(above) => self.interpolated(generator, above)?,
             None => generator.clone(),
         };
-        if let Some(kind) = ELSEWHERE.iter().find(|kind| filled.get(**kind).is_some()) {
+        if let Some(kind) = ELSEWHERE.iter().find(|kind| filled.get(**kind).is_some_and(|one| !one.is_null()))
+        {
             return Err(Stop::NotEvaluated(format!(
                 "generator {kind} asks somebody else, and nobody is asked here"
             )));
@@ -132,7 +133,8 @@ impl Generators<'_> {
                     "error parsing label selector: key {key:?} is no name of a label"
                 )));
             }
-            params.retain(|params| selects(selector, &flat(params)));
+            let selector = Selector::read(selector).map_err(Stop::Wrong)?;
+            params.retain(|params| selector.takes(&flat(params)));
         }
         Ok(params)
     }
@@ -200,13 +202,19 @@ impl Generators<'_> {
                 return Err(Stop::Wrong(format!("elementsYaml: {}", error.message)));
             }
             let elements = documents.into_iter().next().map_or(Value::Null, |document| document.json);
-            let Value::Array(elements) = elements else {
-                return Err(Stop::Wrong("elementsYaml holds no list".to_owned()));
+            let elements = match elements {
+                Value::Array(elements) => elements,
+                Value::Null => Vec::new(),
+                _ => return Err(Stop::Wrong("elementsYaml holds no list".to_owned())),
             };
-            all.extend(elements.into_iter().filter_map(|element| match element {
-                Value::Object(element) => Some(element),
-                _ => None,
-            }));
+            for element in elements {
+                // To Go, `null` is a mapping that holds nothing.
+                all.push(match element {
+                    Value::Object(element) => element,
+                    Value::Null => Map::new(),
+                    _ => return Err(Stop::Wrong("an element of elementsYaml is no mapping".to_owned())),
+                });
+            }
         }
         Ok(all)
     }
@@ -214,11 +222,8 @@ impl Generators<'_> {
     /// Clusters stand in Secrets of Argo CD, and in no repository: there is the one of this environment, with the labels that
     /// somebody said.
     fn clusters(&self, clusters: &Value) -> Result<Vec<Params>, Stop> {
-        let selector = &clusters["selector"];
-        let asks = ["matchLabels", "matchExpressions"].iter().any(|field| {
-            selector[*field].as_object().is_some_and(|m| !m.is_empty())
-                || selector[*field].as_array().is_some_and(|l| !l.is_empty())
-        });
+        let selector = Selector::read(&clusters["selector"]).map_err(Stop::Wrong)?;
+        let asks = !selector.0.is_empty();
         if asks && self.cluster.labels.is_empty() {
             return Err(Stop::NotEvaluated(
                 "the clusters generator chooses by labels, and those of this environment's cluster are not known: \
@@ -230,7 +235,7 @@ impl Generators<'_> {
         labels.insert("argocd.argoproj.io/secret-type".into(), "cluster".into());
         let as_params: Params =
             labels.iter().map(|(key, value)| (key.clone(), value.as_str().into())).collect();
-        if asks && !selects(selector, &as_params) {
+        if asks && !selector.takes(&as_params) {
             return Ok(Vec::new());
         }
         let name = &self.cluster.name;
@@ -410,23 +415,80 @@ fn is_key(key: &str) -> bool {
     is(name, "-_.", 63) && domain.is_none_or(|domain| is(domain, "-.", 253))
 }
 
-/// Whether a label selector takes parameters; values may be anything.
-fn selects(selector: &Value, params: &Params) -> bool {
-    let text = |key: &str| params.get(key).and_then(Value::as_str);
-    let labels = selector["matchLabels"].as_object().into_iter().flatten();
-    let expressions = selector["matchExpressions"].as_array().into_iter().flatten();
-    labels.into_iter().all(|(key, value)| text(key) == value.as_str() && value.is_string())
-        && expressions.into_iter().all(|one| {
-            let value = text(one["key"].as_str().unwrap_or_default());
-            let listed = value.is_some_and(|value| {
-                one["values"].as_array().is_some_and(|all| all.iter().any(|v| v == value))
-            });
-            match one["operator"].as_str() {
-                Some("In") => listed,
-                Some("NotIn") => !listed,
-                Some("Exists") => value.is_some(),
-                Some("DoesNotExist") => value.is_none(),
-                _ => false,
+/// A label selector; values may be anything (`applicationset/utils/selector.go`).
+struct Selector<'a>(Vec<(&'a str, Operator, Vec<&'a str>)>);
+
+#[derive(Clone, Copy)]
+enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+impl<'a> Selector<'a> {
+    /// Reads one. One that says nothing takes everything.
+    ///
+    /// # Errors
+    /// Why Argo CD would refuse it: it does not make of that one which takes nothing, for what the set made would go.
+    fn read(selector: &'a Value) -> Result<Self, String> {
+        let wrong = |what: &str| format!("error parsing label selector: {what}");
+        let text =
+            |value: &'a Value, what: &str| value.as_str().ok_or_else(|| wrong(&format!("{what} is no text")));
+        let mut all = Vec::new();
+        if !selector.is_null() && !selector.is_object() {
+            return Err(wrong("it is no mapping"));
+        }
+        match &selector["matchLabels"] {
+            Value::Null => {}
+            Value::Object(labels) => {
+                for (key, value) in labels {
+                    all.push((key.as_str(), Operator::In, vec![text(value, &format!("matchLabels.{key}"))?]));
+                }
+            }
+            _ => return Err(wrong("matchLabels is no mapping")),
+        }
+        let expressions = match &selector["matchExpressions"] {
+            Value::Null => &[][..],
+            Value::Array(expressions) => expressions.as_slice(),
+            _ => return Err(wrong("matchExpressions is no list")),
+        };
+        for (n, one) in expressions.iter().enumerate() {
+            let key = text(&one["key"], &format!("matchExpressions[{n}].key"))?;
+            let values = one["values"].as_array().map_or(&[][..], Vec::as_slice).iter();
+            let values: Result<Vec<&str>, String> =
+                values.map(|value| text(value, &format!("a value of matchExpressions[{n}]"))).collect();
+            let values = values?;
+            let operator = match text(&one["operator"], &format!("matchExpressions[{n}].operator"))? {
+                "In" => Operator::In,
+                "NotIn" => Operator::NotIn,
+                "Exists" => Operator::Exists,
+                "DoesNotExist" => Operator::DoesNotExist,
+                other => return Err(wrong(&format!("{other:?} is not a valid label selector operator"))),
+            };
+            let wants = matches!(operator, Operator::In | Operator::NotIn);
+            if wants == values.is_empty() {
+                let must = if wants { "must be" } else { "may not be" };
+                return Err(wrong(&format!(
+                    "values of matchExpressions[{n}] {must} specified for its operator"
+                )));
+            }
+            all.push((key, operator, values));
+        }
+        Ok(Self(all))
+    }
+
+    /// Whether it takes parameters.
+    fn takes(&self, params: &Params) -> bool {
+        self.0.iter().all(|(key, operator, values)| {
+            let value = params.get(*key).and_then(Value::as_str);
+            let listed = value.is_some_and(|value| values.contains(&value));
+            match operator {
+                Operator::In => listed,
+                Operator::NotIn => !listed,
+                Operator::Exists => value.is_some(),
+                Operator::DoesNotExist => value.is_none(),
             }
         })
+    }
 }

@@ -295,12 +295,12 @@ fn unknown_cluster(cluster: &Cluster, spec: &Value, generator: &Value) -> Result
         return Ok(());
     }
     let texts = [spec["template"].to_string(), spec["templatePatch"].to_string(), generator];
-    let asks = |field: &str| texts.iter().any(|text| text.contains(field));
     for (field, flag, known) in [
         ("metadata.annotations.", "--cluster-annotation", !cluster.annotations.is_empty()),
         ("metadata.labels.", "--cluster-label", !cluster.labels.is_empty()),
     ] {
-        if asks(field) && !known {
+        let asks = |text: &String| text.contains(field) || template::takes_metadata(text, field);
+        if !known && texts.iter().any(asks) {
             return Err(Stop::NotEvaluated(format!(
                 "it takes {field}… of the cluster, which are not known here: say them with {flag} KEY=VALUE"
             )));

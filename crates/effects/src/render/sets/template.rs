@@ -98,6 +98,31 @@ impl Renderer<'_> {
     }
 }
 
+/// Whether an action takes labels or annotations of a cluster: `field` is `metadata.labels.` or `metadata.annotations.`. Go templates
+/// have more ways to them than their path, as `index .metadata.labels "tier"`.
+pub(super) fn takes_metadata(text: &str, field: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (name, others) = match field {
+        "metadata.labels." => ("labels", "annotations"),
+        _ => ("annotations", "labels"),
+    };
+    let mut actions =
+        text.split("{{").skip(1).map(|rest| rest.split_once("}}").map_or(rest, |(action, _)| action));
+    actions.any(|action| {
+        action.match_indices("metadata").any(|(at, word)| {
+            let (before, after) = (&action[..at], &action[at + word.len()..]);
+            if before.ends_with(is_name) || after.starts_with(is_name) {
+                return false;
+            }
+            match after.strip_prefix('.') {
+                Some(rest) => rest.strip_prefix(name).is_some_and(|rest| !rest.starts_with(is_name)),
+                // The whole, of which the action takes one, or anything.
+                None => action.contains(name) || !action.contains(others),
+            }
+        })
+    })
+}
+
 /// `{{name}}`; what is no parameter stays as it is.
 fn old(text: &str, params: &Params) -> String {
     let mut out = String::with_capacity(text.len());
@@ -159,6 +184,26 @@ mod tests {
             old("{{path.basename}}-{{ path }} {{none}} {{n}} {{", params),
             "a-apps/a {{none}} {{n}} {{"
         );
+    }
+
+    #[test]
+    fn all_ways_to_what_a_cluster_says_of_itself() {
+        let takes = |text: &str| {
+            ["metadata.labels.", "metadata.annotations."].map(|field| takes_metadata(text, field))
+        };
+        for (text, wanted) in [
+            (r#"{{ index .metadata.labels "tier" }}"#, [true, false]),
+            (r#"a{{ if (index .metadata.labels \"tier\") }}b{{ end }}"#, [true, false]),
+            (r#"{{ index .metadata "labels" "tier" }}"#, [true, false]),
+            (r#"{{ index . "metadata" "annotations" "x" }}"#, [false, true]),
+            ("{{ range $k, $v := .metadata.annotations }}{{ $k }}{{ end }}", [false, true]),
+            ("{{ toJson .metadata }}", [true, true]),
+            ("{{ metadata.labels.x }}", [true, false]),
+            ("metadata.labels {{ .name }}", [false, false]),
+            ("{{ .own_metadata }} {{ .metadata.name }} {{ .metadata.labelsOf }}", [false, false]),
+        ] {
+            assert_eq!(takes(text), wanted, "{text}");
+        }
     }
 
     #[test]
