@@ -8,6 +8,7 @@ mod fields;
 mod foreign;
 mod gateway;
 mod node;
+mod options;
 mod policy;
 mod restrictions;
 mod secrets;
@@ -93,6 +94,7 @@ pub fn intake(object: &Object) -> Intake {
 fn read(object: &Object, reads: &node::Reads) -> Intake {
     let mut root = node::Root::new(object, reads);
     families::tell(&mut root);
+    options::tell(&mut root);
     fates::tell(&mut root);
     let judged = policy::judged(&root);
     let ObjectKey { kind, .. } = &object.key;

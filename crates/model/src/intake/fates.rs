@@ -202,6 +202,14 @@ fn traffic(kind: &Kind, spec: &Value, found: &mut BTreeMap<String, Effect>) {
     }
 }
 
+/// The fields of a part of an object that nobody knows, and what was meant: `path` is that of the part.
+pub fn unknown(kind: &Kind, value: &Value, path: &str) -> Vec<(String, Option<String>)> {
+    let mut found = BTreeMap::new();
+    collect(kind, value, path, &mut found);
+    let unknown = found.into_iter().filter(|(_, effect)| *effect == Effect::Unknown);
+    unknown.map(|(path, _)| (path.clone(), meant(kind, &path))).collect()
+}
+
 /// The field beside an unknown one that was most likely meant.
 fn meant(kind: &Kind, path: &str) -> Option<String> {
     let (above, written) = path.rsplit_once('.')?;
@@ -282,6 +290,43 @@ mod tests {
         assert_eq!(
             suspended(json!({"provider": "cosign"}), "application/x"),
             ["spec.layerSelector", "spec.verify"]
+        );
+    }
+
+    #[test]
+    fn a_misspelt_field_of_flux_is_told_however_deep() {
+        let told = |kind: &str, group: &str, spec: Value| {
+            let json = json!({"apiVersion": format!("{group}.toolkit.fluxcd.io/v1"), "kind": kind, "metadata": {"name": "a", "namespace": "b"}, "spec": spec});
+            let object = Object::from_json(json, Origin::default()).unwrap();
+            unknown(&object.key.kind, &object.json["spec"], "spec")
+        };
+        let meant = |path: &str, meant: &str| (path.to_owned(), Some(meant.to_owned()));
+        assert_eq!(
+            told(
+                "Kustomization",
+                "kustomize",
+                json!({"sourceRef": {"kind": "GitRepository", "nmae": "x"}, "decryption": {"provider": "sops", "secretRef": {"name": "k"}},
+                    "postBuild": {"substitue": {"A": "b"}, "substitute": {"anything": "c"}, "substituteFrom": [{"kind": "ConfigMap", "optinal": true}]},
+                    "patches": [{"patch": "x", "target": {"kind": "Gateway", "labelSelecter": "a=b"}}]})
+            ),
+            [
+                meant("spec.patches.target.labelSelecter", "spec.patches.target.labelSelector"),
+                meant("spec.postBuild.substitue", "spec.postBuild.substitute"),
+                meant("spec.postBuild.substituteFrom.optinal", "spec.postBuild.substituteFrom.optional"),
+                meant("spec.sourceRef.nmae", "spec.sourceRef.name"),
+            ]
+        );
+        assert_eq!(
+            told(
+                "HelmRelease",
+                "helm",
+                json!({"chartRef": {"kind": "HelmChart", "name": "x"}, "values": {"any": {"thing": 1}}, "valuesFrom": [{"kind": "Secret", "valueKey": "v"}],
+                    "postRenderers": [{"kustomiz": {}}, {"kustomize": {"images": [{"name": "a", "newTag": "1"}]}}]})
+            ),
+            [
+                meant("spec.postRenderers.kustomiz", "spec.postRenderers.kustomize"),
+                meant("spec.valuesFrom.valueKey", "spec.valuesFrom.valuesKey"),
+            ]
         );
     }
 

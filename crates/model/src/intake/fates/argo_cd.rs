@@ -15,17 +15,31 @@ const ALONE: &str = "nobody but Portolan writes to its store, so nothing drifts"
 const APPLICATION: Table = &[
     (
         Used,
-        "spec.destination spec.project spec.source.chart spec.source.path spec.source.ref spec.source.repoURL \
+        "spec.destination.name spec.destination.namespace spec.destination.server spec.project spec.source.chart spec.source.path spec.source.ref spec.source.repoURL \
          spec.source.targetRevision spec.source.directory.exclude spec.source.directory.include spec.source.directory.recurse",
     ),
     (
         Used,
-        "spec.source.helm.apiVersions spec.source.helm.fileParameters spec.source.helm.ignoreMissingValueFiles \
-         spec.source.helm.kubeVersion spec.source.helm.namespace spec.source.helm.parameters spec.source.helm.releaseName \
+        "spec.source.helm.apiVersions spec.source.helm.fileParameters.name spec.source.helm.fileParameters.path spec.source.helm.ignoreMissingValueFiles \
+         spec.source.helm.kubeVersion spec.source.helm.namespace spec.source.helm.parameters.forceString spec.source.helm.parameters.name spec.source.helm.parameters.value spec.source.helm.releaseName \
          spec.source.helm.skipCrds spec.source.helm.skipSchemaValidation spec.source.helm.skipTests spec.source.helm.valueFiles \
          spec.source.helm.values spec.source.helm.valuesObject",
     ),
-    (Used, "spec.source.kustomize"),
+    (
+        Used,
+        "spec.source.kustomize.apiVersions spec.source.kustomize.commonAnnotations \
+         spec.source.kustomize.commonAnnotationsEnvsubst spec.source.kustomize.commonLabels \
+         spec.source.kustomize.components spec.source.kustomize.forceCommonAnnotations \
+         spec.source.kustomize.forceCommonLabels spec.source.kustomize.ignoreMissingComponents \
+         spec.source.kustomize.images spec.source.kustomize.kubeVersion spec.source.kustomize.labelIncludeTemplates \
+         spec.source.kustomize.labelWithoutSelector spec.source.kustomize.namePrefix spec.source.kustomize.nameSuffix \
+         spec.source.kustomize.namespace spec.source.kustomize.patches.options spec.source.kustomize.patches.patch \
+         spec.source.kustomize.patches.path spec.source.kustomize.patches.target.annotationSelector \
+         spec.source.kustomize.patches.target.group spec.source.kustomize.patches.target.kind \
+         spec.source.kustomize.patches.target.labelSelector spec.source.kustomize.patches.target.name \
+         spec.source.kustomize.patches.target.namespace spec.source.kustomize.patches.target.version \
+         spec.source.kustomize.replicas.count spec.source.kustomize.replicas.name spec.source.kustomize.version",
+    ),
     (Irrelevant("Argo CD 3 has one version of Helm"), "spec.source.helm.version"),
     (
         Irrelevant("charts are fetched by `portolan charts lock`, with Helm's own credentials"),
@@ -49,7 +63,7 @@ const APPLICATION: Table = &[
     (
         Used,
         "spec.syncPolicy.automated.prune spec.syncPolicy.automated.allowEmpty spec.syncPolicy.automated.enabled \
-         spec.syncPolicy.managedNamespaceMetadata spec.syncPolicy.syncOptions",
+         spec.syncPolicy.managedNamespaceMetadata.annotations spec.syncPolicy.managedNamespaceMetadata.labels spec.syncPolicy.syncOptions",
     ),
     (Irrelevant("what was refused is tried again by itself"), "spec.syncPolicy.retry"),
     (NotLookedAt("Argo CD does it once, beside what the Application says"), "operation"),
@@ -58,14 +72,14 @@ const APPLICATION: Table = &[
 const SET: Table = &[
     (
         Used,
-        "spec.goTemplate spec.goTemplateOptions spec.templatePatch spec.template.metadata spec.generators.selector \
+        "spec.goTemplate spec.goTemplateOptions spec.templatePatch spec.template.metadata spec.generators.selector.matchLabels spec.generators.selector.matchExpressions.key spec.generators.selector.matchExpressions.operator spec.generators.selector.matchExpressions.values \
          spec.syncPolicy.applicationsSync spec.syncPolicy.preserveResourcesOnDeletion",
     ),
     (
         Used,
         "spec.generators.list.elements spec.generators.list.elementsYaml spec.generators.clusters.flatList \
-         spec.generators.clusters.selector spec.generators.clusters.values spec.generators.git.directories \
-         spec.generators.git.files spec.generators.git.pathParamPrefix spec.generators.git.repoURL spec.generators.git.values \
+         spec.generators.clusters.selector.matchLabels spec.generators.clusters.selector.matchExpressions.key spec.generators.clusters.selector.matchExpressions.operator spec.generators.clusters.selector.matchExpressions.values spec.generators.clusters.values spec.generators.git.directories.exclude spec.generators.git.directories.path \
+         spec.generators.git.files.exclude spec.generators.git.files.path spec.generators.git.pathParamPrefix spec.generators.git.repoURL spec.generators.git.values \
          spec.generators.merge.mergeKeys",
     ),
     (

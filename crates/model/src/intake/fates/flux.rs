@@ -2,7 +2,7 @@
 //! Sources: kustomize-controller, helm-controller and source-controller of August 2026, `config/crd/bases`.
 
 use super::{
-    Effect::{Irrelevant, NotLookedAt, Refused, Told, Used},
+    Effect::{Irrelevant, NotLookedAt, Refused, Used},
     Entry, Table,
 };
 
@@ -28,9 +28,19 @@ const GONE: &str = "of versions that Flux no longer serves";
 const KUSTOMIZATION: Table = &[
     (
         Used,
-        "spec.commonMetadata spec.components spec.decryption spec.deletionPolicy spec.dependsOn.name spec.dependsOn.namespace \
-         spec.ignoreMissingComponents spec.images spec.namePrefix spec.nameSuffix spec.patches spec.patchesJson6902 \
-         spec.patchesStrategicMerge spec.path spec.postBuild spec.prune spec.sourceRef spec.suspend spec.targetNamespace",
+        "spec.commonMetadata.labels spec.commonMetadata.annotations spec.components spec.decryption.provider \
+         spec.decryption.secretRef.name spec.decryption.serviceAccountName spec.deletionPolicy spec.dependsOn.name \
+         spec.dependsOn.namespace spec.ignoreMissingComponents spec.images.name spec.images.newName spec.images.newTag \
+         spec.images.digest spec.namePrefix spec.nameSuffix spec.patches.patch spec.patches.target.group \
+         spec.patches.target.version spec.patches.target.kind spec.patches.target.name spec.patches.target.namespace \
+         spec.patches.target.labelSelector spec.patches.target.annotationSelector spec.patchesJson6902.patch \
+         spec.patchesJson6902.target.group spec.patchesJson6902.target.version spec.patchesJson6902.target.kind \
+         spec.patchesJson6902.target.name spec.patchesJson6902.target.namespace \
+         spec.patchesJson6902.target.labelSelector spec.patchesJson6902.target.annotationSelector \
+         spec.patchesStrategicMerge spec.path spec.postBuild.substitute spec.postBuild.substituteStrategy \
+         spec.postBuild.substituteFrom.kind spec.postBuild.substituteFrom.name spec.postBuild.substituteFrom.optional \
+         spec.prune spec.sourceRef.apiVersion spec.sourceRef.kind spec.sourceRef.name spec.sourceRef.namespace \
+         spec.suspend spec.targetNamespace",
     ),
     (Irrelevant(TIMES), "spec.interval spec.retryInterval spec.timeout"),
     (Irrelevant(HEALTH), "spec.wait spec.healthChecks spec.healthCheckExprs spec.dependsOn.readyExpr"),
@@ -44,10 +54,21 @@ const KUSTOMIZATION: Table = &[
 const RELEASE: Table = &[
     (
         Used,
-        "spec.chart.spec.chart spec.chart.spec.ignoreMissingValuesFiles spec.chart.spec.sourceRef spec.chart.spec.valuesFiles \
-         spec.chart.spec.version spec.chartRef spec.commonMetadata spec.dependsOn.name spec.dependsOn.namespace \
-         spec.install.crds spec.install.createNamespace spec.install.disableSchemaValidation spec.postRenderers spec.releaseName spec.suspend spec.targetNamespace \
-         spec.values spec.valuesFrom",
+        "spec.chart.spec.chart spec.chart.spec.ignoreMissingValuesFiles spec.chart.spec.sourceRef.apiVersion \
+         spec.chart.spec.sourceRef.kind spec.chart.spec.sourceRef.name spec.chart.spec.sourceRef.namespace \
+         spec.chart.spec.valuesFiles spec.chart.spec.version spec.chartRef.apiVersion spec.chartRef.kind \
+         spec.chartRef.name spec.chartRef.namespace spec.commonMetadata.labels spec.commonMetadata.annotations \
+         spec.dependsOn.name spec.dependsOn.namespace spec.install.crds spec.install.createNamespace \
+         spec.install.disableHooks spec.install.disableSchemaValidation spec.postRenderers.kustomize.images.name \
+         spec.postRenderers.kustomize.images.newName spec.postRenderers.kustomize.images.newTag \
+         spec.postRenderers.kustomize.images.digest spec.postRenderers.kustomize.patches.patch \
+         spec.postRenderers.kustomize.patches.target.group spec.postRenderers.kustomize.patches.target.version \
+         spec.postRenderers.kustomize.patches.target.kind spec.postRenderers.kustomize.patches.target.name \
+         spec.postRenderers.kustomize.patches.target.namespace \
+         spec.postRenderers.kustomize.patches.target.labelSelector \
+         spec.postRenderers.kustomize.patches.target.annotationSelector spec.releaseName spec.suspend \
+         spec.targetNamespace spec.upgrade.disableHooks spec.values spec.valuesFrom.kind spec.valuesFrom.name \
+         spec.valuesFrom.valuesKey spec.valuesFrom.targetPath spec.valuesFrom.optional spec.valuesFrom.literal",
     ),
     (
         Irrelevant(TIMES),
@@ -57,10 +78,12 @@ const RELEASE: Table = &[
     (Irrelevant(ALONE), "spec.driftDetection"),
     (
         Irrelevant(ACTIONS),
-        "spec.install.disableHooks spec.install.disableOpenAPIValidation spec.install.disableTakeOwnership \
+        "spec.install.disableOpenAPIValidation spec.install.disableTakeOwnership \
          spec.install.disableWait spec.install.disableWaitForJobs spec.install.remediation spec.install.replace \
          spec.install.serverSideApply spec.install.strategy spec.install.timeout spec.maxHistory spec.persistentClient \
-         spec.rollback spec.storageNamespace spec.test spec.uninstall spec.upgrade",
+         spec.rollback spec.storageNamespace spec.test spec.uninstall \
+         spec.upgrade.chartNameChangeStrategy spec.upgrade.cleanupOnFail spec.upgrade.crds spec.upgrade.disableOpenAPIValidation spec.upgrade.disableSchemaValidation spec.upgrade.disableTakeOwnership spec.upgrade.disableWait \
+         spec.upgrade.disableWaitForJobs spec.upgrade.force spec.upgrade.preserveValues spec.upgrade.remediation spec.upgrade.serverSideApply spec.upgrade.strategy spec.upgrade.timeout",
     ),
     (Irrelevant(GONE), "spec.install.skipCRDs spec.chart.spec.valuesFile"),
     (Irrelevant("marks of the HelmChart that Flux makes"), "spec.chart.metadata"),
@@ -74,7 +97,10 @@ const RELEASE: Table = &[
 ];
 
 const GIT: Table = &[
-    (Used, "spec.ignore spec.include spec.sparseCheckout spec.url"),
+    (
+        Used,
+        "spec.ignore spec.include.fromPath spec.include.repository.name spec.include.toPath spec.sparseCheckout spec.url",
+    ),
     (Irrelevant(WORK_TREE), "spec.ref spec.recurseSubmodules spec.gitImplementation"),
     (Irrelevant(TIMES), "spec.interval spec.timeout"),
     (
@@ -97,7 +123,7 @@ const CHARTS: Table = &[
 
 const OCI: Table = &[
     (Used, "spec.ref.tag spec.ref.semver spec.ref.digest spec.url"),
-    (Told("versions that are not chosen among"), "spec.ref.semverFilter"),
+    (NotLookedAt("versions that are not chosen among"), "spec.ref.semverFilter"),
     (Irrelevant(TIMES), "spec.interval spec.timeout"),
     (
         Irrelevant(CREDENTIALS),
@@ -110,7 +136,11 @@ const OCI: Table = &[
 ];
 
 const CHART: Table = &[
-    (Used, "spec.chart spec.ignoreMissingValuesFiles spec.sourceRef spec.valuesFiles spec.version"),
+    (
+        Used,
+        "spec.chart spec.ignoreMissingValuesFiles spec.sourceRef.apiVersion spec.sourceRef.kind spec.sourceRef.name \
+         spec.sourceRef.namespace spec.valuesFiles spec.version",
+    ),
     (Irrelevant(TIMES), "spec.interval spec.reconcileStrategy"),
     (Irrelevant(GONE), "spec.valuesFile spec.accessFrom"),
     (NotLookedAt(SIGNATURES), "spec.verify"),
@@ -120,7 +150,8 @@ const CHART: Table = &[
 /// Something else than the repository; what it would hold is a finding where it is asked for.
 const ELSEWHERE: Table = &[(Refused("sources whose content is not here"), "spec")];
 
-const ARTIFACT: Table = &[(Used, "spec.sourceRef")];
+const ARTIFACT: Table =
+    &[(Used, "spec.sourceRef.apiVersion spec.sourceRef.kind spec.sourceRef.name spec.sourceRef.namespace")];
 
 pub(super) const KINDS: [Entry; 8] = [
     (KUSTOMIZE, "Kustomization", KUSTOMIZATION),
