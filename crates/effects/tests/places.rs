@@ -120,3 +120,58 @@ fn fields_of_a_chart_stand_at_lines_of_its_templates() {
     let again = tree.read(&portolan_effects::render::Touched::Paths(BTreeSet::new()));
     assert_eq!((again.objects.len(), again.gone.len()), (0, 0));
 }
+
+/// A value stands in the last file that has it, or nowhere that is known: never in one that it wins over.
+#[test]
+fn no_value_is_said_to_stand_where_another_wins_over_it() {
+    let Some(helm) = testkit::program("helm") else {
+        return testkit::skip("effects/places", "helm was not found; run scripts/setup demo");
+    };
+    let merged = "base: &b\n  size: 7\nweb:\n  <<: *b\n";
+    for (dev, options, wanted) in [
+        (
+            "web:\n  size: 7\n",
+            "valueFiles: [values.dev.yaml]",
+            (Placed::Value, "charts/team/values.dev.yaml", 2),
+        ),
+        ("other: 1\n", "valueFiles: [values.dev.yaml]", (Placed::Value, "charts/team/values.yaml", 2)),
+        (merged, "valueFiles: [values.dev.yaml]", (Placed::Exact, "charts/team/templates/m.yaml", 5)),
+        ("", "valuesObject: {web: {size: 7}}", (Placed::Exact, "charts/team/templates/m.yaml", 5)),
+        ("", "values: 'web: {size: 7}'", (Placed::Exact, "charts/team/templates/m.yaml", 5)),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("repo");
+        let application = |name: &str, source: &str| {
+            format!(
+                "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  \
+                 destination: {{server: 'https://kubernetes.default.svc', namespace: ns}}\n  source: {{repoURL: https://git.example.com/p/edge.git, {source}}}\n"
+            )
+        };
+        let team = application("team", &format!("path: charts/team, helm: {{{options}}}"));
+        write(
+            &folder,
+            &[
+                ("argocd-bootstrap-apps/dev.yaml", &application("root", "path: apps")),
+                ("apps/team.yaml", &team),
+                ("charts/team/Chart.yaml", CHART),
+                ("charts/team/values.yaml", "web:\n  size: 5\n"),
+                ("charts/team/values.dev.yaml", dev),
+                (
+                    "charts/team/templates/m.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\ndata:\n  size: {{ .Values.web.size | quote }}\n",
+                ),
+            ],
+        );
+        let tools = Tools::new(Some(helm.clone()), dir.path().join("cache"));
+        let tools = tools.through(env!("CARGO_BIN_EXE_portolan-confined"));
+        let (rendered, mut tree) = read(&folder, "dev", None, &tools);
+        let key = &rendered.objects.iter().find(|object| &*object.key.name.name == "m").unwrap().key;
+        let field = Name::new("data.size");
+        let team = rendered.whole.applications.iter().find(|app| &*app.key.name.name == "team").unwrap();
+        let asked = BTreeMap::from([(team.key.clone(), BTreeSet::from([(key.clone(), field)]))]);
+        let places = tree.places(&asked);
+        let (_, origin) = places.iter().find(|(own, _)| own == key).unwrap();
+        let place = origin.place_of("data.size").unwrap();
+        assert_eq!((place.placed, place.file.as_str(), place.line.unwrap()), wanted, "{options} {dev}");
+    }
+}

@@ -19,6 +19,9 @@ use super::{
 /// Fields of one chart that are looked into; each is a run of Helm.
 const MOST: usize = 8;
 
+/// How values are called that stand in the Application itself.
+const OWN: [&str; 2] = ["helm.values", "helm.valuesObject"];
+
 /// An object and one of its fields.
 pub type Asked = (ObjectKey, Name);
 
@@ -104,8 +107,9 @@ fn comes_from(
     old.len() == new.len() && at(&old[n].json, field) != at(&new[n].json, field)
 }
 
-/// Where the leaf stands: in the last of the files that has it, else in the chart's own.
-fn stands(request: &Request<'_>, (path, _): &(Vec<String>, Value)) -> Option<Source> {
+/// Where the leaf stands: in the last of the files that has it, else in the chart's own. In one where an alias or a merge key brings
+/// it, its line is not known, and no earlier file has it; what an Application itself says stands in none.
+fn stands(request: &Request<'_>, (parts, _): &(Vec<String>, Value)) -> Option<Source> {
     let own = request.staged.files.get(Path::new("values.yaml"));
     let own_name = if request.shown.is_empty() {
         "values.yaml".to_owned()
@@ -113,12 +117,15 @@ fn stands(request: &Request<'_>, (path, _): &(Vec<String>, Value)) -> Option<Sou
         format!("{}/values.yaml", request.shown)
     };
     let given = request.values.iter().rev().map(|(name, content)| (name.as_str(), content));
-    let path = path.join(".");
-    given.chain(own.map(|content| (own_name.as_str(), content))).find_map(|(name, content)| {
-        let documents = yaml::load(std::str::from_utf8(content).ok()?).0;
-        let line = documents.first()?.lines.get(&path)?;
-        Some(Source { file: name.into(), line })
-    })
+    let path = parts.join(".");
+    let mut all = given.chain(own.map(|content| (own_name.as_str(), content)));
+    let (name, document) = all.find_map(|(name, content)| {
+        let document = yaml::load(std::str::from_utf8(content).ok()?).0.into_iter().next()?;
+        let has = parts.iter().try_fold(&document.json, |at, part| at.get(part)).is_some();
+        has.then_some((name, document))
+    })?;
+    let line = document.lines.get(&path).filter(|_| !OWN.contains(&name))?;
+    Some(Source { file: name.into(), line })
 }
 
 /// The value of a field as findings name it: `spec.rules[0].name`, `metadata.annotations[a.b/c]`.

@@ -625,7 +625,9 @@ impl Reader<'_> {
             Ok(text) => {
                 let marked = self.is_placed().then(|| marks::template(tools, &request)).flatten();
                 let mut read = manifests::rendered(&text, shown, &self.name(), marked.as_deref());
-                if let Some(asked) = self.context.placed.get(&self.application.key) {
+                // A post-renderer may give the field another value.
+                let is_last = after.as_ref().is_none_or(|(renderers, _)| renderers.is_empty());
+                if let Some(asked) = self.context.placed.get(&self.application.key).filter(|_| is_last) {
                     leaves::note(tools, &request, asked, &mut read);
                 }
                 match self.post_render(read) {
