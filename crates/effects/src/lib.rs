@@ -21,3 +21,4 @@ pub mod sealed;
 pub mod sign;
 pub mod state_dir;
 pub mod store;
+mod typed;

@@ -120,9 +120,42 @@ fn a_folder_may_say_how_it_is_rendered() {
     ];
     let Some((data, codes)) = shown(source, &files) else { return };
     assert_eq!((data.unwrap(), codes), (["all".to_owned(), "own".to_owned()], vec![]));
-    let broken = [("charts/team/.argocd-source.yaml", "helm: [1]\n")];
-    let (data, codes) = shown(source, &broken).unwrap();
-    assert_eq!((data, codes), (None, vec![602]));
+    // A list is no source, nor a part of one: read in the order of its fields it would say what nobody wrote.
+    for broken in
+        ["helm: [1]\n", "helm: []\n", "- helm: {parameters: []}\n", "[]\n", "kustomize: {images: x\n"]
+    {
+        let (data, codes) = shown(source, &[("charts/team/.argocd-source.yaml", broken)]).unwrap();
+        assert_eq!((data, codes), (None, vec![602]), "{broken}");
+    }
+}
+
+#[test]
+fn what_a_folder_says_of_its_source_and_nobody_knows_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("charts/team/Chart.yaml", CHART),
+        ("charts/team/templates/show.yaml", SHOW),
+        (
+            "charts/team/.argocd-source.yaml",
+            "helm: {paramters: [{name: a, value: all}], values: 'b: x'}\nnothing: 1\n",
+        ),
+    ];
+    let Some(found) = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files) else { return };
+    let told: Vec<_> =
+        found.problems.iter().map(|problem| (problem.code.0, problem.message.clone())).collect();
+    let said = |field: &str, meant: &str| {
+        (7, format!("{field} of charts/team/.argocd-source.yaml is not known here, and has no effect{meant}"))
+    };
+    assert_eq!(told, [said("helm.paramters", "; did you mean helm.parameters?"), said("nothing", "")]);
+    // One that leads out of the repository may say anything.
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("outside.yaml"), "helm: {values: 'b: x'}\n").unwrap();
+    let folder = dir.path().join("repo/charts/team");
+    fs::create_dir_all(&folder).unwrap();
+    std::os::unix::fs::symlink("../../../outside.yaml", folder.join(".argocd-source.yaml")).unwrap();
+    let found = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files[..2]).unwrap();
+    assert_eq!(codes(&found), [(601, "Application/argocd/team".to_owned())], "{:?}", found.problems);
+    assert!(found.whole.unsure.contains("team") && !keys(&found).iter().any(|key| key.contains("show")));
 }
 
 #[test]

@@ -385,6 +385,8 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
         ("path: ../..", 601, "leads outside the repository"),
         ("path: ./none", 603, "./none does not exist"),
         ("path: 7", 602, "spec.path: invalid type"),
+        ("path: ./apps, commonMetadata: [{a: b}]", 602, "spec.commonMetadata: invalid type: sequence"),
+        ("path: ./apps, dependsOn: [[Kustomization, good]]", 602, "spec.dependsOn: invalid type: sequence"),
         ("path: ./apps, dependsOn: [{name: flux-systen}]", 634, "did you mean flux-system?"),
         ("path: ./apps, dependsOn: [{name: bad}]", 634, "depends on itself"),
         ("path: ./apps, suspend: true", 628, "is suspended"),
@@ -921,4 +923,40 @@ fn a_long_name_of_a_release_is_made_shorter() {
         "{:?}",
         rendered.problems
     );
+}
+
+/// What Helm creates as a hook is not there where the release says that it runs none.
+#[test]
+fn hooks_that_a_release_disables_are_not_created() {
+    let hook = |name: &str, phases: &str| {
+        let annotated = format!("metadata: {{annotations: {{helm.sh/hook: '{phases}'}}, ");
+        config_map(name, "{}").replace("metadata: {", &annotated)
+    };
+    let (install, both) = (hook("install", "post-install"), hook("both", "pre-install, pre-upgrade"));
+    let upgrade = hook("upgrade", "post-upgrade");
+    let files = [
+        ("charts/web/Chart.yaml", "apiVersion: v2\nname: web\nversion: 1.0.0\n"),
+        ("charts/web/templates/a.yaml", &*install),
+        ("charts/web/templates/b.yaml", &*both),
+        ("charts/web/templates/c.yaml", &*upgrade),
+        ("charts/web/templates/d.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: plain}\n"),
+    ];
+    let chart = "chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}";
+    for (said, wanted) in [
+        ("install: {}", vec!["both", "install", "plain", "upgrade"]),
+        ("install: {disableHooks: true}", vec!["both", "plain", "upgrade"]),
+        ("upgrade: {disableHooks: true}", vec!["both", "install", "plain"]),
+        ("install: {disableHooks: true}, upgrade: {disableHooks: true}", vec!["plain"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let release = release("web", &format!("{chart}, {said}"));
+        let all: Vec<_> = files.iter().copied().chain([("clusters/dev/web.yaml", &*release)]).collect();
+        let Some(rendered) = fleet(dir.path(), &all) else { return };
+        let maps = keys(&rendered).into_iter();
+        let maps: Vec<_> =
+            maps.filter_map(|key| Some(key.strip_prefix("ConfigMap/shop/")?.to_owned())).collect();
+        assert_eq!(maps, wanted, "{said}: {:?}", rendered.problems);
+        let told = findings(&rendered).into_iter().filter(|(code, ..)| *code == 620).count();
+        assert_eq!(told, usize::from(said.contains("true")), "{said}: {:?}", rendered.problems);
+    }
 }

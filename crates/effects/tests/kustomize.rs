@@ -483,3 +483,16 @@ fn an_application_that_is_refused_is_not_followed() {
         assert_eq!(codes, [code], "{apps}");
     }
 }
+
+/// Kustomize takes the first document of its file, so what it names is followed, and the others name nothing.
+#[test]
+fn of_a_kustomization_with_several_documents_the_first_counts() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let several = "resources: [in.yaml]\nnamePrefix: p-\n---\nresources: [two.yaml]\n";
+    let (one, two) = (map("one"), map("two"));
+    let files = [("team/kustomization.yaml", several), ("team/in.yaml", &*one), ("team/two.yaml", &*two)];
+    let Some(rendered) = team(dir.path(), "path: team", &files) else { return };
+    assert_eq!(keys(&rendered), ["ConfigMap/shop/p-one"], "{:?}", rendered.problems);
+    assert_eq!(codes(&rendered), [0; 0], "{:?}", rendered.problems);
+}

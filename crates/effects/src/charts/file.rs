@@ -10,6 +10,7 @@ use super::{
     reference::Reference,
     store::{self, Digest, Unpacked},
 };
+use crate::typed;
 
 /// Its name, at the root of the work tree.
 pub const FILE: &str = "portolan.lock";
@@ -102,7 +103,7 @@ impl LockFile {
             return Err(format!("it holds {} documents in place of one", documents.len()));
         }
         // What the decoder says of it would show values.
-        let written = Written::deserialize(documents.swap_remove(0).json).map_err(|_| {
+        let written = typed::read::<Written>(&documents.swap_remove(0).json).map_err(|_| {
             "it does not have the form that `portolan charts lock` writes: version, and charts with chart, repository, asked, \
              version and digest, all text"
         })?;

@@ -224,7 +224,7 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
     ) -> Result<T, (&'static str, String)> {
         match spec.get(name) {
             None | Some(Value::Null) => Ok(T::default()),
-            Some(value) => T::deserialize(value).map_err(|why| (field, format!("{field}: {why}"))),
+            Some(value) => crate::typed::read(value).map_err(|why| (field, format!("{field}: {why}"))),
         }
     }
     let spec = object.json.get("spec").ok_or(("spec", "spec is missing".to_owned()))?;

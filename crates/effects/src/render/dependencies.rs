@@ -71,7 +71,7 @@ pub fn split(
     let mut split = Split::default();
     let Some(Value::Array(entries)) = chart.get_mut("dependencies") else { return split };
     entries.retain(|entry| {
-        let Ok(dependency) = Dependency::deserialize(entry) else {
+        let Ok(dependency) = crate::typed::read::<Dependency>(entry) else {
             // Helm itself says best what is wrong with it.
             return true;
         };

@@ -1,11 +1,16 @@
 //! What a folder says of its own source: `.argocd-source.yaml` for every Application, `.argocd-source-NAME.yaml` for one; image
 //! updaters write them. Source: argoproj/argo-cd `reposerver/repository` (`mergeSourceParameters`).
 
-use portolan_model::yaml;
-use serde::Deserialize as _;
+use portolan_model::{Kind, intake::fates, yaml};
 use serde_json::{Value, json};
 
-use super::{application::Source, checkout, problems, source::Reader};
+use super::{
+    application::Source,
+    checkout::{self, Unresolved},
+    problems,
+    source::Reader,
+};
+use crate::typed;
 
 impl Reader<'_> {
     /// The source with what its folder says laid over it; `None` if that cannot be read, which is said.
@@ -14,10 +19,17 @@ impl Reader<'_> {
         let mut merged = source.clone();
         for file in [".argocd-source.yaml".to_owned(), format!(".argocd-source-{name}.yaml")] {
             let path = format!("{folder}/{file}");
-            let Ok(real) = self.checkout.resolve(&path) else { continue };
-            if !real.is_file() {
-                continue;
-            }
+            let real = match self.checkout.resolve(&path) {
+                Ok(real) if real.is_file() => real,
+                Ok(_) | Err(Unresolved::Missing) => continue,
+                Err(Unresolved::Outside) => {
+                    let message = format!(
+                        "{path} leads outside the repository, so how the source is rendered is not known"
+                    );
+                    self.fail(problems::outside, ".path", message);
+                    return None;
+                }
+            };
             let read = checkout::read_text(&real).map_err(|why| why.to_string()).and_then(|text| {
                 let (documents, errors) = yaml::load(&text);
                 match errors.first() {
@@ -28,11 +40,22 @@ impl Reader<'_> {
             let laid = read.and_then(|patch| {
                 let mut value = serde_json::to_value(&merged).map_err(|why| why.to_string())?;
                 merge_patch(&mut value, &patch);
-                Source::deserialize(&value).map_err(|why| why.to_string())
+                let laid: Source = typed::read(&value).map_err(|why| why.to_string())?;
+                Ok((laid, patch))
             });
             match laid {
                 // Only how it is rendered may be said there.
-                Ok(laid) => {
+                Ok((laid, patch)) => {
+                    let application = Kind::new("argoproj.io", "Application");
+                    for (field, meant) in fates::unknown(&application, &patch, "spec.source") {
+                        let field = field.trim_start_matches("spec.source.");
+                        let meant = meant.map_or_else(String::new, |meant| {
+                            format!("; did you mean {}?", meant.trim_start_matches("spec.source."))
+                        });
+                        let message =
+                            format!("{field} of {path} is not known here, and has no effect{meant}");
+                        self.report(problems::field_unknown, ".path", message);
+                    }
                     merged = Source {
                         repo_url: source.repo_url.clone(),
                         path: source.path.clone(),

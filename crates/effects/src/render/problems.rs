@@ -1,4 +1,4 @@
-//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 677).
+//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 679, and 7 of a file that is no object).
 
 use portolan_model::{Code, ObjectKey, Problem, Severity};
 
@@ -47,6 +47,8 @@ problems! {
     outside = 601, Error, "keep paths and symbolic links inside the repository";
     /// An Application lacks a field or has the wrong type in one.
     application_invalid = 602, Error, "correct the Application; its objects stay as they were until then";
+    /// A field that nobody knows, in a file that says how a source is rendered.
+    field_unknown = 7, Warning, "correct its name, or remove it";
     /// The path of a source does not exist in the work tree.
     path_missing = 603, Error, "correct source.path, or add the folder to the repository";
     /// A values file is not there.

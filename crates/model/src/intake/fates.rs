@@ -265,13 +265,13 @@ mod tests {
     fn the_outermost_field_with_a_class_is_told_and_a_new_one_closes() {
         let found = of(json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute",
             "metadata": {"name": "a", "namespace": "b"}, "spec": {"hostnames": ["a.example"], "brandNew": {"x": 1},
-            "rules": [{"name": "one", "matches": [{"path": {"value": "/"}}], "filters": [{"type": "CORS", "cors": {"maxAge": 5}}]}]}}));
+            "rules": [{"name": "one", "matches": [{"path": {"value": "/"}}], "filters": [{"type": "ExternalAuth", "externalAuth": {"protocol": "HTTP"}}]}]}}));
         let class = |path: &str| found.iter().find(|(at, _)| at == path).map(|(_, effect)| *effect);
         assert_eq!(class("spec.brandNew"), Some(Effect::Unknown));
         assert_eq!(class("spec.hostnames"), Some(Effect::Used));
         assert!(matches!(class("spec.rules.name"), Some(Effect::Irrelevant(_))), "{found:?}");
-        assert!(matches!(class("spec.rules.filters.cors"), Some(Effect::Refused(_))), "{found:?}");
-        assert_eq!(class("spec.rules.filters.cors.maxAge"), None);
+        assert!(matches!(class("spec.rules.filters.externalAuth"), Some(Effect::Refused(_))), "{found:?}");
+        assert_eq!(class("spec.rules.filters.externalAuth.protocol"), None);
     }
 
     #[test]

@@ -186,6 +186,7 @@ impl Reader<'_> {
     pub(in super::super) fn post_render(&mut self, mut read: Manifests) -> Result<Manifests, Failure> {
         const INPUT: &str = "helm-output.yaml";
         let Some(flux) = self.asked().flux.clone() else { return Ok(read) };
+        flux.drop_hooks(&mut read, &self.application.key);
         for (n, renderer) in flux.post_renderers.iter().enumerate() {
             let subject = format!("{} postRenderers {n}", self.subject());
             let kustomize = &renderer["kustomize"];

@@ -47,6 +47,8 @@ pub struct Flux {
     pub(super) values_files: Vec<String>,
     pub(super) ignore_missing_values_files: bool,
     pub(super) post_renderers: Vec<Value>,
+    /// Hooks of these actions are not run.
+    pub(super) without_hooks: Vec<&'static str>,
     /// Values come from Secrets, so that what Helm says is not told.
     pub(super) secret: bool,
 }

@@ -105,6 +105,8 @@ pub(super) struct HelmRelease {
     pub(super) values: serde_json::Map<String, Value>,
     pub(super) values_from: Vec<From>,
     pub(super) post_renderers: Vec<Value>,
+    /// Actions of Helm whose hooks are not run.
+    pub(super) without_hooks: Vec<&'static str>,
     pub(super) skip_crds: bool,
     pub(super) create_namespace: bool,
     /// Helm asks no schema of the chart.
@@ -116,7 +118,7 @@ fn part<T: DeserializeOwned + Default>(spec: &Value, field: &str) -> Result<T, W
     match spec.get(field) {
         None | Some(Value::Null) => Ok(T::default()),
         Some(value) => {
-            T::deserialize(value).map_err(|why| (format!("spec.{field}"), format!("spec.{field}: {why}")))
+            crate::typed::read(value).map_err(|why| (format!("spec.{field}"), format!("spec.{field}: {why}")))
         }
     }
 }
@@ -181,10 +183,18 @@ pub(super) fn release(object: &Object) -> Result<HelmRelease, Wrong> {
         create_namespace: bool,
         disable_schema_validation: bool,
     }
+    #[derive(Default, Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
+    struct Action {
+        disable_hooks: bool,
+    }
     let spec = spec(object)?;
     let chart: Option<Template> = part(&spec, "chart")?;
     let reference: Option<Reference> = part(&spec, "chartRef")?;
     let install: Install = part(&spec, "install")?;
+    let hooks =
+        [("install", part::<Action>(&spec, "install")?), ("upgrade", part::<Action>(&spec, "upgrade")?)];
+    let without_hooks = hooks.into_iter().filter(|(_, said)| said.disable_hooks).map(|(action, _)| action);
     let from = match (chart, reference) {
         (Some(chart), None) => ChartFrom::Chart(chart.spec),
         (None, Some(reference)) => ChartFrom::Reference(reference),
@@ -197,6 +207,7 @@ pub(super) fn release(object: &Object) -> Result<HelmRelease, Wrong> {
         values: part(&spec, "values")?,
         values_from: part(&spec, "valuesFrom")?,
         post_renderers: part(&spec, "postRenderers")?,
+        without_hooks: without_hooks.collect(),
         skip_crds: install.crds == "Skip",
         create_namespace: install.create_namespace,
         skip_schema: install.disable_schema_validation,

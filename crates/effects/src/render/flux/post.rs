@@ -18,7 +18,7 @@ impl Flux {
     /// Names all that changes what is made of a build.
     pub(in super::super) fn key(&self) -> String {
         let mut key = Key::new("portolan flux 1");
-        key.part(format!("{:?} {}", self.metadata, self.decrypts).as_bytes());
+        key.part(format!("{:?} {} {:?}", self.metadata, self.decrypts, self.without_hooks).as_bytes());
         if let Some(variables) = &self.variables {
             key.part(
                 format!("{} {} {:?}", variables.always, variables.lenient, variables.elsewhere).as_bytes(),
@@ -85,6 +85,41 @@ impl Flux {
             }
         }
         Ok((out, left_out))
+    }
+
+    /// Takes hooks out that no action of a HelmRelease creates (`spec.install.disableHooks`, `spec.upgrade.disableHooks`).
+    pub(super) fn drop_hooks(&self, read: &mut Manifests, key: &ObjectKey) {
+        if self.without_hooks.is_empty() {
+            return;
+        }
+        let is_created = |json: &Value| {
+            let hook = json["metadata"]["annotations"]["helm.sh/hook"]
+                .as_str()
+                .filter(|hook| *hook != "crd-install");
+            hook.is_none_or(|hook| {
+                // What runs in other actions is no object of the release either way, and told where it is placed.
+                let mut actions = hook
+                    .split(',')
+                    .map(|phase| phase.trim().split_once('-').map_or("", |(_, action)| action));
+                actions.any(|action| !self.without_hooks.contains(&action))
+            })
+        };
+        let mut dropped = Vec::new();
+        read.documents.retain(|document| {
+            let stays = is_created(&document.json);
+            if !stays {
+                dropped.push(shown(&document.json));
+            }
+            stays
+        });
+        if dropped.is_empty() {
+            return;
+        }
+        let fields: Vec<String> =
+            self.without_hooks.iter().map(|action| format!("spec.{action}.disableHooks")).collect();
+        let message =
+            format!("{} are hooks, which {} keeps from being created", told(&dropped), fields.join(" and "));
+        read.problems.push(problems::not_applied(key, &fields[0], message));
     }
 
     /// Takes what is encrypted out, and lays common labels and annotations on the rest.

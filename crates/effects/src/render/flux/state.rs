@@ -379,7 +379,7 @@ impl State {
                     return Err(Box::new(no_source(&key, "spec.chartRef", reference)));
                 };
                 let spec = found.json.get("spec").cloned().unwrap_or_default();
-                let mut chart: Chart = serde_json::from_value(spec).map_err(|why| {
+                let mut chart: Chart = crate::typed::read(&spec).map_err(|why| {
                     problems::application_invalid(&found.key, "spec", format!("spec: {why}"))
                 })?;
                 chart.source_ref.namespace = found.key.name.namespace.to_string();
@@ -424,6 +424,7 @@ impl State {
             values_files: chart.values_files,
             ignore_missing_values_files: chart.ignore_missing_values_files,
             post_renderers: one.post_renderers.clone(),
+            without_hooks: one.without_hooks.clone(),
             secret,
             ..Flux::default()
         });

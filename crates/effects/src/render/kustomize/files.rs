@@ -165,10 +165,11 @@ impl Collector<'_> {
                 continue;
             }
             let text = self.out.files.get(&path).map(|bytes| String::from_utf8_lossy(bytes).into_owned());
-            let (mut documents, errors) = yaml::load(&text.unwrap_or_default());
-            // What Kustomize refuses it tells in its own words, so it gets what was written.
-            let readable = errors.is_empty() && documents.len() == 1 && documents[0].repeated.is_empty();
-            if let Some(Value::Object(json)) = readable.then(|| documents.swap_remove(0).json) {
+            let (documents, errors) = yaml::load(&text.unwrap_or_default());
+            // What Kustomize refuses it tells in its own words, so it gets what was written. Of several documents it takes the first.
+            let first =
+                documents.into_iter().next().filter(|first| errors.is_empty() && first.repeated.is_empty());
+            if let Some(Value::Object(json)) = first.map(|first| first.json) {
                 own = Some((path, json));
             }
         }

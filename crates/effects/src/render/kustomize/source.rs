@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
@@ -21,6 +20,7 @@ use super::{
     options::Kustomize,
     origins,
 };
+use crate::typed;
 
 /// How Kustomize says that it may not ask the network (`confined`).
 const NO_NETWORK: &str = "127.0.0.1:9: socket: ";
@@ -31,7 +31,7 @@ impl Reader<'_> {
         let shown = if shown.is_empty() { "." } else { shown };
         self.out.shown = Some(format!("{shown} (kustomize)"));
         let options =
-            match source.kustomize.as_ref().filter(|value| !value.is_null()).map(Kustomize::deserialize) {
+            match source.kustomize.as_ref().filter(|value| !value.is_null()).map(typed::read::<Kustomize>) {
                 None => Kustomize::default(),
                 Some(Ok(options)) => options,
                 Some(Err(why)) => {

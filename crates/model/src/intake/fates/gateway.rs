@@ -10,6 +10,8 @@ const GATEWAY: &str = "gateway.networking.k8s.io";
 const ENVOY: &str = "gateway.envoyproxy.io";
 
 const FILTERS: &str = "filters that are not built: requests of their rule are answered with an error";
+const LIFETIME: &str =
+    "a session cookie may be given up earlier: `absoluteTimeout` says when, whatever the type";
 const POLICIES: &str = "policies that are not enforced: hosts that they cover are served on loopback only";
 const INFRASTRUCTURE: &str =
     "about the proxy that a cluster starts for the Gateway; here is one Envoy for all";
@@ -61,6 +63,7 @@ const HTTP_ROUTE: Table = &[
         Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
         "spec.rules.name",
     ),
+    (Irrelevant(LIFETIME), "spec.rules.sessionPersistence.cookie.lifetimeType"),
     (
         Refused(FILTERS),
         "spec.rules.filters.extensionRef spec.rules.filters.externalAuth spec.rules.backendRefs.filters.extensionRef \
@@ -83,6 +86,7 @@ const GRPC_ROUTE: Table = &[
         Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
         "spec.rules.name",
     ),
+    (Irrelevant(LIFETIME), "spec.rules.sessionPersistence.cookie.lifetimeType"),
     (Refused(FILTERS), "spec.rules.filters.extensionRef spec.rules.backendRefs.filters.extensionRef"),
     (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
 ];

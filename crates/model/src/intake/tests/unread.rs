@@ -123,7 +123,7 @@ fn asked_for(group: &str, version: &str, kind: &str, schema: &Schema) -> BTreeSe
         if kind.ends_with("Route")
             && let Some(rules) = object.pointer_mut("/spec/rules").and_then(Value::as_array_mut)
         {
-            rules.push(json!({"filters": chosen_filters()}));
+            rules.push(json!({"filters": chosen_filters(), "backendRefs": [{"name": "a", "filters": chosen_filters()}]}));
         }
         if kind == "Service" {
             object["spec"]["type"] = json!(if turn == 0 { "ExternalName" } else { "ClusterIP" });
