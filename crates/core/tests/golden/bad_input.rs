@@ -62,9 +62,10 @@ impl Base {
         // What only the object itself asks for is no other host's; the hosts of a Gateway are what claims it.
         let own = |key: &(&str, String)| {
             let fresh = !self.rows.contains_key(key);
-            (fresh && rows.get(key).is_some_and(|row| row.contains(&*object.name.name)))
-                // Nobody was served by what was not there: it is of the name that stands there now.
-                || (fresh && [Cluster::NAME, Endpoints::NAME].contains(&key.0))
+            // Nobody was served by a cluster that was not there: it is of the name that stands there now.
+            (fresh
+                && ([Cluster::NAME, Endpoints::NAME].contains(&key.0)
+                    || rows.get(key).is_some_and(|row| row.contains(&*object.name.name))))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
                 // One of labels that cannot be read restricts all that it may mean.

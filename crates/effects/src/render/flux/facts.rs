@@ -54,10 +54,10 @@ fn is_controller(json: &Value) -> bool {
 fn is_lenient(container: &Value) -> bool {
     let arguments = container["args"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let gates = arguments.filter_map(|argument| argument.strip_prefix("--feature-gates="));
-    let said = gates
+    let mut said = gates
         .flat_map(|gates| gates.split(','))
         .filter_map(|gate| gate.trim().strip_prefix("StrictPostBuildSubstitutions=")?.parse::<bool>().ok());
-    if let Some(strict) = said.last() {
+    if let Some(strict) = said.next_back() {
         return !strict;
     }
     let image = container["image"].as_str().unwrap_or_default();

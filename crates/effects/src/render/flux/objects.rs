@@ -1,7 +1,7 @@
 //! Flux's own kinds: what of a Kustomization and a HelmRelease decides what is applied. Sources: fluxcd/kustomize-controller
 //! `api/v1/kustomization_types.go`, fluxcd/helm-controller `api/v2/helmrelease_types.go`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use portolan_core::gitops::sync::Policy;
 use portolan_model::{Object, ObjectKey};
@@ -243,7 +243,10 @@ fn short(name: String) -> String {
         return name;
     }
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, name.as_bytes());
-    let hex: String = digest.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    let begin: String = name.chars().take(LONGEST - 13).collect();
-    format!("{begin}-{hex}")
+    let mut short: String = name.chars().take(LONGEST - 13).collect();
+    short.push('-');
+    for byte in &digest.as_ref()[..6] {
+        let _ = write!(short, "{byte:02x}");
+    }
+    short
 }

@@ -19,7 +19,10 @@ pub(super) fn lay(application: &mut Value, patch: Value) -> Result<(), String> {
 fn merge(value: &mut Value, patch: Value, path: &[&str]) -> Result<(), String> {
     let mut patch = match patch {
         Value::Object(patch) => patch,
-        Value::Array(more) if path == ["metadata", "finalizers"] => return add(value, more),
+        Value::Array(more) if path == ["metadata", "finalizers"] => {
+            add(value, more);
+            return Ok(());
+        }
         patch => {
             *value = patch;
             return Ok(());
@@ -62,17 +65,16 @@ fn merge(value: &mut Value, patch: Value, path: &[&str]) -> Result<(), String> {
 }
 
 /// Adds to a list what it has not.
-fn add(value: &mut Value, more: Vec<Value>) -> Result<(), String> {
+fn add(value: &mut Value, more: Vec<Value>) {
     let Value::Array(all) = value else {
         *value = Value::Array(more);
-        return Ok(());
+        return;
     };
     for one in more {
         if !all.contains(&one) {
             all.push(one);
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
