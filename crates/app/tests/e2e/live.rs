@@ -188,7 +188,7 @@ fn a_terminal_shows_what_waits() {
     };
     let (dir, state) = (first_steps(), crate::instance::private());
     let command = format!(
-        "{} up {} --once --timeout 20s --api-listen 127.0.0.1:0 --dns-listen 127.0.0.1:0 --acme-listen 127.0.0.1:0 --state {} --envoy {}",
+        "{} up {} --once --timeout 60s --api-listen 127.0.0.1:0 --dns-listen 127.0.0.1:0 --acme-listen 127.0.0.1:0 --state {} --envoy {}",
         env!("CARGO_BIN_EXE_portolan"),
         dir.path().display(),
         state.path().display(),
