@@ -70,6 +70,8 @@ mod platform;
 mod policy;
 #[path = "e2e/printed.rs"]
 mod printed;
+#[path = "e2e/promised.rs"]
+mod promised;
 #[path = "e2e/reaction.rs"]
 mod reaction;
 #[path = "e2e/real_dns.rs"]
