@@ -12,8 +12,11 @@ use crate::{
     schema::{Rule, Schema},
 };
 
-/// Compiled rules that are in use, by their text and that of their message: kinds, and versions of a kind, have many in common.
-static RULES: LazyLock<Mutex<HashMap<(Box<str>, Box<str>), Weak<Compiled>>>> = LazyLock::new(Mutex::default);
+/// Text of a rule and of its message.
+type Written = (Box<str>, Box<str>);
+
+/// Compiled rules that are in use: kinds, and versions of a kind, have many in common.
+static RULES: LazyLock<Mutex<HashMap<Written, Weak<Compiled>>>> = LazyLock::new(Mutex::default);
 /// Rules that are known; at one more all are forgotten, and stay where they are used.
 const KNOWN: usize = 4096;
 
