@@ -74,6 +74,8 @@ mod printed;
 mod promised;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/real_acme.rs"]
+mod real_acme;
 #[path = "e2e/real_dns.rs"]
 mod real_dns;
 #[path = "e2e/refused.rs"]
