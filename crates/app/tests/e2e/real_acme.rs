@@ -123,7 +123,7 @@ fn an_order_waits_for_its_key_and_goes_on_after_a_kill() {
     says(&instance, "waiting for Secret cert-manager/tsig with the TSIG key of ClusterIssuer/le");
     instance.write("tsig.yaml", &tsig(SECRET));
     let kept = instance.state.path().join("acme-orders/net..web-tls.json");
-    instance.wait_within(Duration::from_secs(60), "a value that is written", || {
+    instance.wait_within(Duration::from_mins(1), "a value that is written", || {
         let text = std::fs::read_to_string(&kept).ok()?;
         let json: serde_json::Value = serde_json::from_str(&text).ok()?;
         assert!(!text.contains(SECRET) && !text.contains("PRIVATE KEY"), "{text}");

@@ -118,13 +118,16 @@ pub(super) fn refused(
     Some((message, field.to_string(), hint))
 }
 
+/// A name with how it is proven, and by which solver.
+pub(super) type Solved<'s> = (Proof, &'s Solver);
+
 /// Proofs with where their TXT records are written. The inner error is what is waited for.
 pub(super) fn proofs<'s>(
     cx: &mut Cx<'_>,
     issuer: &IssuerKey,
     at: &AcmeServer,
-    proofs: Vec<(Proof, &'s Solver)>,
-) -> Result<Result<Vec<(Proof, &'s Solver)>, String>, Refused> {
+    proofs: Vec<Solved<'s>>,
+) -> Result<Result<Vec<Solved<'s>>, String>, Refused> {
     if *at == AcmeServer::StandIn {
         return Ok(Ok(proofs));
     }

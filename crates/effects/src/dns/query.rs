@@ -164,7 +164,7 @@ pub async fn zone_of(server: SocketAddr, name: &str) -> Result<Zone, String> {
         if let AllRecordData::Ns(ns) = record.map_err(|_| malformed())?.data()
             && let Ok(name) = normal_name(&ns.nsdname().to_string())
         {
-            servers.push((Name::from(name), Vec::new()));
+            servers.push((name, Vec::new()));
         }
     }
     for record in ns.additional().map_err(|_| malformed())?.into_records::<AllRecordData<_, _>>() {
@@ -177,7 +177,7 @@ pub async fn zone_of(server: SocketAddr, name: &str) -> Result<Zone, String> {
         let owner = normal_name(&record.owner().to_string()).unwrap_or_default();
         servers.iter_mut().filter(|(name, _)| **name == *owner).for_each(|(_, all)| all.push(address));
     }
-    Ok(Zone { name: Name::from(zone), servers })
+    Ok(Zone { name: zone, servers })
 }
 
 /// Type on the wire.
