@@ -7,6 +7,7 @@ mod table;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use portolan_core::{
         known::{Known, Seen},
         ledger::{self, Entry},
     },
+    policy::rows::Submitted,
     simulate::simulate,
     world,
 };
@@ -125,7 +127,8 @@ fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
         let label = ("kubernetes.io/metadata.name".into(), name.clone());
         let key = ObjectKey::new("", "Namespace", "", name.clone());
         // The object, where there is one, comes in its place.
-        world::amend(&mut engine, &key, Namespace { name: name.clone(), labels: [label].into() });
+        let namespace = Namespace { name: name.clone(), labels: [label].into() };
+        world::amend(&mut engine, &key, Submitted(Arc::new(namespace)));
     }
     for object in &rendered.objects {
         world::put(&mut engine, &object.key, intake(object));
