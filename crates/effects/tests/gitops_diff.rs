@@ -281,7 +281,7 @@ fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
         let mut text = format!(
             "# What is rendered beside those that we stand in for\n\nMade by `make gitops-diff`: {} small repositories of Argo CD and {of_flux} of Flux \
              (`crates/effects/tests/gitops_diff`). The same \
-             objects each; of kinds with defaults of the API server every field that the other has. Argo CD is its repo-server's own code \
+             objects each, or both refuse it in the same words; of kinds with defaults of the API server every field that the other has. Argo CD is its repo-server's own code \
              (`rig/argocd`), Flux the packages that its controllers are made of (`rig/flux`: source-controller's archive, the generator, \
              the build and the variables of kustomize-controller, the values of helm-controller); Helm and Kustomize are the programs that \
              `scripts/setup` pins.\n\n| by | repositories | different |\n|---|---|---|\n",
