@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Code, Name, Severity,
+    Code, Name, RouteKind, Severity,
     condition::Status,
     input::{InputProblems, SourceProblems},
 };
@@ -27,6 +27,8 @@ use crate::{
     world::{Finding, StatesByHost},
 };
 
+/// The answer to a page that there is not.
+const NOT_FOUND: u16 = 404;
 /// Code of an object that the door refuses.
 const REFUSED: Code = Code(5);
 /// Code of what restricts traffic and is not enforced.
@@ -189,8 +191,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         None => "waiting for the first probe".clone_into(&mut entry.why),
         Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
         Some(Ok(status)) => {
-            (entry.state, entry.why) =
-                dns(cx, host).unwrap_or_else(|| (State::Live, answers(status, &entry.broken)));
+            (entry.state, entry.why) = dns(cx, host)
+                .unwrap_or_else(|| (State::Live, answers(status, entry.route.kind, &entry.broken)));
         }
     }
     cx.emit(entry);
@@ -206,10 +208,13 @@ fn in_force(broken: &[String]) -> String {
 }
 
 /// What a host that works answers, and what else of it does not.
-fn answers(status: u16, broken: &[String]) -> String {
+fn answers(status: u16, kind: RouteKind, broken: &[String]) -> String {
     let is = match status {
         CERTIFICATE_REQUIRED => {
             "lets in clients with a certificate only; what it answers them was not asked".to_owned()
+        }
+        NOT_FOUND if kind == RouteKind::Grpc => {
+            format!("answers {NOT_FOUND} to the probe, which asks for / and calls no method of gRPC")
         }
         status => format!("answers {status}"),
     };
