@@ -139,8 +139,8 @@ async fn apply(args: Apply) -> anyhow::Result<u8> {
             Outcome::Created => ("created", None),
             Outcome::Replaced => ("replaced", None),
             Outcome::Unchanged => ("unchanged", None),
-            Outcome::Kept(why) => ("kept", Some(why.to_string())),
-            Outcome::Failed(why) => ("refused", Some(why.to_string())),
+            Outcome::Kept(why) => ("kept", Some(why)),
+            Outcome::Failed(why) => ("refused", Some(why)),
         };
         if args.output == Output::Json {
             told.push(
