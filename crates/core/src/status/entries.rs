@@ -123,10 +123,16 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
             Some((Ok(key), covers, _)) => {
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
                     let names = crate::gateway::told(covers.iter());
-                    (entry.state, entry.why) = (
-                        State::Refused,
-                        format!("the certificate in Secret {key} covers {names}, not {host}"),
-                    );
+                    let why = format!("the certificate in Secret {key} covers {names}, not {host}");
+                    // That it does not fit the listener itself is said once, of the listener.
+                    let own = cx.get::<GatewayListener>(&listener).and_then(|row| row.hostname.clone());
+                    let fits = |own: Name| covers.iter().any(|name| crate::gateway::covers(name, &own));
+                    if own.is_none_or(fits) {
+                        let hint = "add the name to the certificate, or give the host a listener with one that has it";
+                        let route = claim.key.route.object();
+                        problem(cx, route, 259, Severity::Error, "spec.hostnames", why.clone(), hint);
+                    }
+                    (entry.state, entry.why) = (State::Refused, why);
                     cx.emit(entry);
                     return;
                 }
