@@ -26,7 +26,7 @@ const VERSIONS: [Resource; 4] = [
 ];
 
 /// Resources on which decisions are made here.
-const OURS: [&str; 19] = [
+const OURS: [&str; 22] = [
     "backendtlspolicies",
     "backendtrafficpolicies",
     "certificates",
@@ -46,6 +46,9 @@ const OURS: [&str; 19] = [
     "secrets",
     "securitypolicies",
     "services",
+    "tcproutes",
+    "tlsroutes",
+    "udproutes",
 ];
 
 /// Stands for every resource.
