@@ -41,7 +41,7 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
         let mut of = Endpoints { addresses: vec![], ..made.clone() };
         if found(cx, &part, &mut of) && !of.addresses.is_empty() {
             made.addresses.extend(of.addresses.iter().cloned());
-            shares.parts.push((*weight, of.addresses));
+            shares.parts.push((format!("{service}/{port}").into(), *weight, of.addresses));
         } else {
             shares.lost = shares.lost.saturating_add(*weight);
         }

@@ -887,7 +887,7 @@ pub enum Carries {
 /// Backends of one cluster that share what is sent to it: to datagrams Envoy gives a cluster, and not one of several.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blend {
-    /// Service, port and weight, above 0; in the order written.
+    /// Service, port and weight, above 0; in the order written, each once.
     pub parts: Vec<(NamespacedName, u16, u32)>,
     /// Weight of what leads nowhere.
     pub lost: u32,
@@ -978,8 +978,8 @@ row!(Endpoints, Name, "endpoints");
 /// Addresses of a [`Blend`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlendEndpoints {
-    /// Weight and addresses of each part that has some.
-    pub parts: Vec<(u32, Vec<(Name, u16)>)>,
+    /// Name, weight and addresses of each part that has some. Of an endpoint whose part is called otherwise the sessions end.
+    pub parts: Vec<(Name, u32, Vec<(Name, u16)>)>,
     /// Weight of the others, and of what leads nowhere.
     pub lost: u32,
 }

@@ -119,12 +119,8 @@ pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
         ..Default::default()
     };
     if let Some(blend) = &row.blend {
-        let lost = (blend.lost > 0).then(|| (blend.lost, vec![NOWHERE]));
-        let parts = blend.parts.iter().map(|(weight, all)| {
-            (*weight, all.iter().map(|(address, port)| (&**address, *port)).collect::<Vec<_>>())
-        });
-        let locality = |(at, (weight, all)): (usize, (u32, Vec<(&str, u16)>))| LocalityLbEndpoints {
-            locality: Some(Locality { sub_zone: at.to_string(), ..Default::default() }),
+        let locality = |name: &str, weight: u32, all: Vec<(&str, u16)>| LocalityLbEndpoints {
+            locality: Some(Locality { sub_zone: name.to_owned(), ..Default::default() }),
             load_balancing_weight: Some(UInt32Value { value: weight }),
             lb_endpoints: all
                 .into_iter()
@@ -132,9 +128,13 @@ pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
                 .collect(),
             ..Default::default()
         };
+        let parts = blend.parts.iter().map(|(name, weight, all)| {
+            locality(name, *weight, all.iter().map(|(address, port)| (&**address, *port)).collect())
+        });
+        let lost = (blend.lost > 0).then(|| locality("nowhere", blend.lost, vec![NOWHERE]));
         return ClusterLoadAssignment {
             cluster_name: row.key.to_string(),
-            endpoints: parts.chain(lost).enumerate().map(locality).collect(),
+            endpoints: parts.chain(lost).collect(),
             ..Default::default()
         };
     }

@@ -88,11 +88,14 @@ pub(super) fn passing<'a>(
 /// The one cluster of a route of datagrams: all its backends share it, so that another weight or endpoint changes no listener,
 /// and ends no session of the others.
 pub(super) fn blended(route: &RouteKey, entry: &mut RouteEntry, uses: &mut BTreeMap<Name, Cluster>) {
-    let part = |share: &WeightedCluster| {
-        let cluster = uses.get(&share.cluster).filter(|_| share.weight > 0)?;
-        Some((cluster.service.clone(), cluster.port, share.weight))
-    };
-    let parts: Vec<(NamespacedName, u16, u32)> = entry.clusters.iter().filter_map(part).collect();
+    let mut parts: Vec<(NamespacedName, u16, u32)> = Vec::new();
+    for share in entry.clusters.iter().filter(|share| share.weight > 0) {
+        let Some(Cluster { service, port, .. }) = uses.get(&share.cluster) else { continue };
+        match parts.iter_mut().find(|part| (&part.0, part.1) == (service, *port)) {
+            Some(part) => part.2 = part.2.saturating_add(share.weight),
+            None => parts.push((service.clone(), *port, share.weight)),
+        }
+    }
     uses.clear();
     entry.clusters.clear();
     let lost = std::mem::take(&mut entry.invalid_weight);
