@@ -72,8 +72,12 @@ mod platform;
 mod policy;
 #[path = "e2e/printed.rs"]
 mod printed;
+#[path = "e2e/promised.rs"]
+mod promised;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/real_acme.rs"]
+mod real_acme;
 #[path = "e2e/real_dns.rs"]
 mod real_dns;
 #[path = "e2e/refused.rs"]
@@ -100,5 +104,7 @@ mod sync;
 mod taken;
 #[path = "e2e/trusted.rs"]
 mod trusted;
+#[path = "e2e/typed.rs"]
+mod typed;
 #[path = "e2e/writing.rs"]
 mod writing;

@@ -21,6 +21,8 @@ mod issuers;
 pub mod keystores;
 mod lifetime;
 pub mod names;
+mod own;
+mod permitted;
 pub(crate) mod records;
 mod renewal;
 pub mod rows;
@@ -33,13 +35,18 @@ pub mod temporary;
 mod trigger;
 
 use portolan_engine::Engine;
-use portolan_model::input::{Certificate, Gateway, Issuer, SealedSecret, Secret, TlsSource};
+use portolan_model::input::{
+    AdmissionBinding, Certificate, Gateway, Issuer, Judged, SealedSecret, Secret, TlsSource,
+};
 
 use crate::{
     World,
     gitops::rows::Unseen,
-    policy::rows::{Denied, SubmittedCertificate},
-    world::{Finding, IssuancesByCertificate, ShimClaimsByCertificate},
+    policy::rows::{CompiledPolicy, Denied, SubmittedCertificate},
+    world::{
+        BindingsByResource, DefinitionsByKind, Finding, IssuancesByCertificate, JudgedByKind,
+        ShimClaimsByCertificate,
+    },
 };
 
 /// Annotation of a Secret that Portolan issued: when, RFC 3339. `notBefore` does not tell, since CAs date back.
@@ -60,7 +67,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::ShimCertificate, Finding)>();
     engine
         .map("issuer_states", issuers::issuer_states)
-        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings)>()
+        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings, rows::RealAcme)>()
         .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
     engine
         .map("certificate_states", states::certificate_states)
@@ -74,7 +81,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             rows::IssuerState,
             rows::IssueFailure,
             rows::OrderProgress,
+            rows::RealAcme,
             rows::Settings,
+            // Whether policies let a CertificateRequest be created.
+            BindingsByResource,
+            CompiledPolicy,
+            AdmissionBinding,
+            Judged,
+            JudgedByKind,
+            DefinitionsByKind,
         )>()
         .writes::<(rows::CertificateState, rows::IssueWanted, rows::TemporaryWanted, Finding)>();
     engine

@@ -8,6 +8,7 @@
 
 mod connection;
 mod stream;
+mod trust;
 
 use std::{
     collections::VecDeque,
