@@ -10,10 +10,7 @@ use std::{
 
 pub use claim::{Claim, only_loopback, range_of};
 use portolan_core::gateway::rows::GatewayAddress;
-use portolan_model::{
-    GatewayKey,
-    input::{Gateway, Protocol},
-};
+use portolan_model::{GatewayKey, input::Gateway};
 
 /// Ports that need no privilege begin here; written ones below it are moved up.
 const UNPRIVILEGED: u16 = 1024;
@@ -26,7 +23,7 @@ pub struct Addresses {
     /// H of 127.77.H.n.
     #[serde(default)]
     range: u8,
-    /// Gateway to its TCP ports: written to bound. Those of a Gateway that this run has not seen yet are kept for it.
+    /// Gateway to its ports: written to bound. Those of a Gateway that this run has not seen yet are kept for it.
     #[serde(default)]
     ports: BTreeMap<String, BTreeMap<u16, u16>>,
     /// One address for all Gateways, and whether ports below 1024 are bound as written: the ports were given for these.
@@ -47,15 +44,9 @@ fn meet(one: IpAddr, other: IpAddr) -> bool {
     one == other || one.is_unspecified() || other.is_unspecified()
 }
 
-/// Ports that a Gateway listens on by TCP, as written. Those of UDP are sockets of another kind and in nobody's way.
+/// Ports that a Gateway listens on, as written. One of UDP moves as the one of TCP with its number does.
 fn written(gateway: &Gateway) -> BTreeSet<u16> {
-    let tcp = |protocol: &Protocol| !matches!(protocol, Protocol::Other(name) if &**name == "UDP");
-    gateway
-        .listeners
-        .iter()
-        .filter(|listener| tcp(&listener.protocol))
-        .map(|listener| listener.port)
-        .collect()
+    gateway.listeners.iter().map(|listener| listener.port).collect()
 }
 
 /// What an earlier run gave, as [`Addresses::new`] takes it.

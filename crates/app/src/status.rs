@@ -125,8 +125,7 @@ pub fn protocol(engine: &Engine<World>, listener: &GatewayListener) -> Name {
     });
     match written {
         Some(Protocol::Other(name)) => name,
-        _ if listener.https => "HTTPS".into(),
-        _ => "HTTP".into(),
+        _ => listener.speaks.protocol().into(),
     }
 }
 
@@ -233,7 +232,9 @@ pub fn explain(
     let mut objects = vec![route];
     objects.extend(claims.iter().flat_map(|claim| [claim.key.route.object(), gateway(claim)]));
     edits::explain(edits, asked, &objects, &mut step);
-    let claim = claims.iter().min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.https));
+    let claim = claims
+        .iter()
+        .min_by_key(|c: &&std::sync::Arc<HostClaim>| (c.refused.is_some(), !c.speaks.ends_tls()));
     if let Some(claim) = claim {
         let verdict = engine.get::<ParentVerdict>(&(claim.key.route.clone(), claim.key.parent));
         let verdict = verdict.and_then(|a| a.conditions.first().cloned());
@@ -244,7 +245,7 @@ pub fn explain(
                 format!("Gateway {}: {} ({})", claim.gateway, c.message, c.reason)
             }),
         );
-        if claim.https
+        if claim.speaks.ends_tls()
             && let Some(row) = engine
                 .rows::<ListenerCertificate>()
                 .find(|l| l.key.gateway == claim.gateway && l.key.name == claim.key.listener)

@@ -42,6 +42,8 @@ mod findings;
 mod first_hour;
 #[path = "e2e/gateway_servers.rs"]
 mod gateway_servers;
+#[path = "e2e/gateway_streams.rs"]
+mod gateway_streams;
 #[path = "e2e/gateway_tls.rs"]
 mod gateway_tls;
 #[path = "e2e/gateway_traffic.rs"]

@@ -4,6 +4,7 @@
 //!  Secret -> TlsReady -> ListenerCertificate -> WireListener
 //!  Gateway -> GatewayListener ^          Route -> Offer -> Attachment -> HostRule -> VirtualHost
 //!              Contender -> RouteConflict -----^  \-> Unenforced ^ \-> ClusterUse -> Cluster -> Endpoints
+//!  HostRule of TLS, TCP, UDP -> StreamHost -> WireListener
 //!  WireAck, WirePending, ListenerInForce (facts) -> ListenerForce, HostForce: read by every room that says what works
 //! ```
 //!
@@ -13,7 +14,7 @@
 
 pub(crate) mod addresses;
 mod age;
-mod attach;
+pub(crate) mod attach;
 mod authorities;
 mod backend_tls;
 pub mod backends;
@@ -47,8 +48,8 @@ use rows::{
     DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts,
     GatewayRestrictions, HostForce, HostRule, InCluster, ListenerCertificate, ListenerForce, ListenerHost,
     ListenerInForce, ListenerSetState, ListenerState, LookInto, MergedListeners, Offer, OverBudget,
-    ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret, TlsUse, TrustedCa, Unenforced, Unread,
-    Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+    ParentVerdict, RouteConflict, StreamHost, SystemRoots, TlsReady, TlsSecret, TlsUse, TrustedCa,
+    Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
 };
 
 use crate::{
@@ -141,10 +142,6 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("tls_secrets", wire::tls_secrets)
         .reads::<(ListenerCertificate, ClientCertificate)>()
         .writes::<(TlsSecret,)>();
-    engine
-        .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, InCluster)>()
-        .writes::<(WireListener, Finding)>();
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
@@ -200,7 +197,14 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Unseen,
         )>()
         .writes::<(HostRule, ClusterUse, TlsUse, Unresolved, Finding)>();
-    engine.group::<RulesByHost>("virtual_hosts", wire::virtual_hosts).writes::<(VirtualHost, Finding)>();
+    engine
+        .group::<RulesByHost>("virtual_hosts", wire::virtual_hosts)
+        .writes::<(VirtualHost, StreamHost, Finding)>();
+    engine
+        .map("wire_listeners", wire::wire_listeners)
+        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, StreamHost, InCluster)>(
+        )
+        .writes::<(WireListener, Finding)>();
     engine
         .map("listener_hosts", boundaries::listener_hosts)
         .reads::<(GatewayListener,)>()
@@ -219,6 +223,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("host_force", force::host_force)
         .reads::<(WireAck, WirePending)>()
         .writes::<(HostForce, Finding)>();
+    engine
+        .map("stream_force", force::stream_force)
+        .reads::<(ListenerInForce, WireAck, WirePending)>()
+        .writes::<(HostForce,)>();
     engine.map("backend_refused", force::backend_refused).reads::<(WireAck,)>().writes::<(Finding,)>();
 }
 

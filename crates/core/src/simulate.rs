@@ -34,14 +34,14 @@ use crate::{
         rows::{DnsAnswer, DnsSettings, PublishedKey, PublishedRecord, RecordProblem, WantedName},
     },
     gateway::rows::{
-        GatewayAddress, ListenerInForce, MergedListeners, Refusal, SystemRoots, VirtualHost, WireAck,
+        GatewayAddress, ListenerInForce, MergedListeners, Refusal, Speaks, SystemRoots, VirtualHost, WireAck,
         WireKey, WireListener, WireType, virtual_host_name,
     },
     secrets::{
         AUTO_REFLECTS, REFLECTS,
         rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, Unopened, UnsealFailure, UnsealWanted},
     },
-    status::rows::{EntryPoint, Probe},
+    status::rows::{CONNECTED, EntryPoint, HANDSHAKE, Probe},
     world::{GatewaysBySecret, IssuersBySecret, ListenerSetsBySecret, amend_config_map, amend_secret, put},
 };
 
@@ -272,10 +272,15 @@ fn serve(engine: &mut Engine<World>) {
         });
     }
     accept(engine, |_| None);
-    let hosts: Vec<Name> =
-        engine.rows::<EntryPoint>().filter(|entry| entry.probe).map(|entry| entry.key.clone()).collect();
-    for key in hosts {
-        engine.put(Probe { key, state: Ok(200) });
+    let probed = engine.rows::<EntryPoint>().filter(|entry| entry.probe);
+    let hosts: Vec<(Name, Speaks)> = probed.map(|entry| (entry.key.clone(), entry.speaks)).collect();
+    for (key, speaks) in hosts {
+        let seen = match speaks {
+            Speaks::Http | Speaks::Https => 200,
+            Speaks::TlsEnds | Speaks::TlsPasses => HANDSHAKE,
+            Speaks::Tcp | Speaks::Udp => CONNECTED,
+        };
+        engine.put(Probe { key, state: Ok(seen) });
     }
 }
 

@@ -37,8 +37,9 @@ use crate::{
         DialledBackends, Endpoints, ExpressionUse, GatewayAddress, GatewayListener, GatewayOwner,
         GatewayPorts, GatewayRestrictions, HostForce, HostRule, InCluster, ListenerCertificate,
         ListenerForce, ListenerHost, ListenerInForce, ListenerKey, ListenerSetState, ListenerState, LookInto,
-        MergedListeners, Offer, OverBudget, ParentVerdict, RouteConflict, SystemRoots, TlsReady, TlsSecret,
-        TlsUse, TrustedCa, Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener, WirePending,
+        MergedListeners, Offer, OverBudget, ParentVerdict, RouteConflict, StreamHost, SystemRoots, TlsReady,
+        TlsSecret, TlsUse, TrustedCa, Unenforced, Unread, Unresolved, VirtualHost, WireAck, WireListener,
+        WirePending,
     },
     gitops,
     gitops::rows::{Kept, ObjectHealth, Unseen},
@@ -98,6 +99,8 @@ index!(/** Attachments by the listeners whose `attachedRoutes` they add to. */
     AttachmentsByListener, Attachment, ListenerKey, "attachments by listener", |a| a.counted.iter().cloned());
 index!(/** Host rules by virtual host. */
     RulesByHost, HostRule, (Name, Name), "host rules by host", |r| [(r.key.routes.clone(), r.key.host.clone())]);
+index!(/** Hosts of streams by the name of their chains. */
+    StreamsByChain, StreamHost, Name, "stream hosts by chain", |s| [s.key.0.clone()]);
 index!(/** Uses by cluster. */
     UsesByCluster, ClusterUse, Name, "uses by cluster", |u| [u.key.0.clone()]);
 index!(/** Claims by hostname. */
@@ -192,9 +195,10 @@ index!(/** Judgements by object. */
     JudgementsByObject, Judgement, ObjectKey, "judgements by object", |d| [d.key.0.clone()]);
 
 /// Kinds of which there are many, and whose objects are no parameter that a policy would choose by labels.
-const NO_PARAMETERS: [(&str, &str); 8] = [
+const NO_PARAMETERS: [(&str, &str); 9] = [
     ("gateway.networking.k8s.io", "HTTPRoute"),
     ("gateway.networking.k8s.io", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "TLSRoute"),
     ("gateway.networking.k8s.io", "Gateway"),
     ("cert-manager.io", "Certificate"),
     ("", "Secret"),
@@ -245,7 +249,7 @@ world! {
         gateway_restrictions: GatewayRestrictions [], unenforced: Unenforced [],
         gateway_ports: GatewayPorts [], attachments: Attachment [AttachmentsByListener], verdicts: ParentVerdict [], unresolved: Unresolved [],
         expression_uses: ExpressionUse [ExpressionsByNamespace], over_budget: OverBudget [],
-        host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [],
+        host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [], stream_hosts: StreamHost [StreamsByChain],
         backend_trusts: BackendTrust [], client_certificates: ClientCertificate [ClientCertificatesBySecret], tls_uses: TlsUse [TlsUsesByPolicy],
         clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
         // dns

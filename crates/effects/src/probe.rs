@@ -7,6 +7,7 @@
 //! that could come from a wrong chain (404, 421) is not believed: the host is asked for again with its own SNI.
 
 mod connection;
+mod stream;
 mod trust;
 
 use std::{
@@ -19,6 +20,7 @@ use std::{
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use connection::{Connection, Connector};
+use portolan_core::gateway::rows::Speaks;
 
 /// Patience with one host.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +37,9 @@ pub(crate) const USER_AGENT: &str = "portolan-probe";
 pub struct Lane<K> {
     /// Where Envoy listens.
     pub address: SocketAddr,
-    /// PEM of the roots to trust, for HTTPS.
+    /// What is spoken there.
+    pub speaks: Speaks,
+    /// PEM of the roots to trust, where TLS ends at Envoy.
     pub roots: Option<Vec<u8>>,
     /// What the caller calls each, and its hostname; a wildcard is asked for with a label of our own.
     pub hosts: Vec<(K, String)>,
@@ -46,7 +50,7 @@ pub struct Lane<K> {
 /// What was seen of each host: the status of the answer, or one sentence.
 pub type Outcomes<K> = Vec<(K, Result<u16, String>)>;
 
-/// Asks `GET /` for each host, on as many connections as `permits` allow. Any HTTP answer is a sign of life: what the
+/// Asks `GET /` for each host, on as many connections as `permits` allow; of streams it opens a connection for each ([`stream`]). Any HTTP answer is a sign of life: what the
 /// route does is its own business. An error is one sentence: connect, TLS (with the reason why the chain is not valid for
 /// the name) or HTTP.
 pub async fn probe<K: Send + 'static>(
@@ -58,7 +62,11 @@ pub async fn probe<K: Send + 'static>(
         lane.hosts.into_iter().map(|(key, host)| (key, name_of(&host))).collect();
     let connections = lane.connections.min(hosts.len());
     let work = Arc::new(Work {
-        connector: Connector::new(lane.address, lane.roots.as_deref()),
+        speaks: lane.speaks,
+        connector: match lane.speaks {
+            Speaks::TlsPasses => Connector::unverified(lane.address),
+            _ => Connector::new(lane.address, lane.roots.as_deref()),
+        },
         hosts: Mutex::new(hosts),
         outcomes: Mutex::default(),
     });
@@ -96,6 +104,7 @@ fn name_of(host: &str) -> String {
 }
 
 struct Work<K> {
+    speaks: Speaks,
     connector: Result<Connector, String>,
     hosts: Mutex<VecDeque<(K, String)>>,
     /// What is not handed on yet.
@@ -110,6 +119,7 @@ impl<K> Work<K> {
             let Some((key, host)) = next else { return };
             let asked = async {
                 match &self.connector {
+                    Ok(connector) if !self.speaks.is_http() => stream::ask(connector, &host).await,
                     Ok(connector) => ask(connector, &mut open, &host).await,
                     Err(why) => Err(why.clone()),
                 }

@@ -11,6 +11,7 @@ mod manager;
 mod replies;
 mod routes;
 mod scopes;
+mod streams;
 
 pub use clusters::{cluster, endpoints};
 use envoy_types::pb::{

@@ -51,6 +51,8 @@ pub struct Uses {
     pub secrets: Vec<Name>,
     /// Route tables.
     pub tables: Vec<Name>,
+    /// Clusters to which connections or datagrams go as they come.
+    pub clusters: Vec<Name>,
 }
 
 impl Resource {
@@ -74,6 +76,11 @@ impl Resource {
     /// Route tables that it names.
     pub fn tables(&self) -> &[Name] {
         self.uses.as_ref().map_or(&[], |uses| &uses.tables)
+    }
+
+    /// Clusters that it names.
+    pub fn clusters(&self) -> &[Name] {
+        self.uses.as_ref().map_or(&[], |uses| &uses.clusters)
     }
 
     /// As it is sent.

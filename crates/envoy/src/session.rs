@@ -4,9 +4,10 @@
 //!
 //! - Make before break, for each virtual host: the clusters and the endpoints that it names are acked before the scope
 //!   that holds it is sent. One whose cluster is not there yet is held back alone: what is in force of it stays, and
-//!   nobody else waits. Listeners wait for the scopes of their tables once Envoy asks for scopes.
-//! - What is named stays: a cluster goes when no virtual host names it that is in force or under way, a secret or a
-//!   scope when no listener does.
+//!   nobody else waits. Listeners wait for the scopes of their tables once Envoy asks for scopes, and for the clusters
+//!   that they name themselves.
+//! - What is named stays: a cluster goes when no virtual host or listener names it that is in force or under way, a secret
+//!   or a scope when no listener does.
 //! - A NACK rejects a whole response. Of several resources the halves are sent again; of one scope the new virtual
 //!   hosts are asked about in a scope that nobody is routed by ([`hunt`]), down to the rule. What is refused is
 //!   quarantined at that version: the last good one, or the host without the rule, is served.
@@ -240,12 +241,32 @@ impl Session {
         } else {
             None
         };
+        let dialled: Option<BTreeSet<Name>> = if r#type == WireType::Cluster {
+            listeners.named().map(|all| all.flat_map(|l| l.clusters().iter().cloned()).collect())
+        } else {
+            None
+        };
+        // A listener waits for what it names itself, unless that is refused: then its connections are closed.
+        let far = Backends { wanted, clusters, endpoints, in_motion: false };
+        let dials = |resource: &Resource| resource.clusters().iter().all(|name| !far.is_coming(name));
+        let ready: BTreeSet<Name> = if r#type == WireType::Listener {
+            let open =
+                listeners.open.iter().filter(|name| wanted.get(r#type, name).is_some_and(|l| dials(l)));
+            open.cloned().collect()
+        } else {
+            BTreeSet::new()
+        };
         let may_go = |name: &Name| match r#type {
-            WireType::Cluster => !scopes.names(name),
+            WireType::Cluster => {
+                !scopes.names(name) && dialled.as_ref().is_some_and(|dialled| !dialled.contains(name))
+            }
             WireType::Secret => named.as_ref().is_some_and(|named| !named.contains(name)),
             WireType::Endpoints | WireType::Listener | WireType::VirtualHost => true,
         };
-        let ready = |resource: &Resource| resource.tables().iter().all(|table| scopes.there(table));
+        let ready = |name: &Name, resource: &Resource| {
+            resource.tables().iter().all(|table| scopes.there(table))
+                && (r#type != WireType::Listener || ready.contains(name))
+        };
         let flat = match r#type {
             WireType::Cluster => clusters,
             WireType::Endpoints => endpoints,

@@ -61,7 +61,7 @@ impl Staged {
                 let client = row.tls.as_ref().and_then(|tls| tls.client.clone());
                 let made = Resource::of(&encode::cluster(row));
                 match client {
-                    Some(name) => made.using(Uses { secrets: vec![name], tables: vec![] }),
+                    Some(name) => made.using(Uses { secrets: vec![name], ..Uses::default() }),
                     None => made,
                 }
             });
@@ -141,11 +141,14 @@ impl Staged {
 
 fn uses(row: &WireListener) -> Uses {
     let serving = || row.chains.iter().filter(|chain| !chain.refuses());
-    let mut tables: Vec<Name> = serving().map(|chain| chain.routes.clone()).collect();
+    let requests = || serving().filter(|chain| chain.stream.is_none());
+    let mut tables: Vec<Name> = requests().map(|chain| chain.routes.clone()).collect();
+    let shares = serving().filter_map(|chain| chain.stream.as_ref()).flat_map(|shares| &shares.clusters);
+    let mut clusters: Vec<Name> = shares.map(|(name, _)| name.clone()).collect();
     let mut secrets: Vec<Name> = serving().flat_map(|chain| chain.named().cloned()).collect();
-    for names in [&mut tables, &mut secrets] {
+    for names in [&mut tables, &mut secrets, &mut clusters] {
         names.sort();
         names.dedup();
     }
-    Uses { secrets, tables }
+    Uses { secrets, tables, clusters }
 }

@@ -9,7 +9,7 @@ use envoy_types::pb::envoy::{
     service::discovery::v3::{DeltaDiscoveryRequest, DeltaDiscoveryResponse},
 };
 use portolan_core::gateway::rows::{
-    Cluster, Endpoints, RouteEntry, VirtualHost, WeightedCluster, WireKey, WireType,
+    Carries, Cluster, Endpoints, RouteEntry, VirtualHost, WeightedCluster, WireKey, WireType,
 };
 use portolan_envoy::{
     board::Wanted,
@@ -52,8 +52,16 @@ fn rows(number: usize) -> (Cluster, Endpoints, Arc<VirtualHost>) {
     };
     let addresses = vec![("127.0.0.1".into(), 8080)];
     (
-        Cluster { key: key.clone(), service: service.clone(), port: 80, http2: false, tls: None },
-        Endpoints { key, service, addresses, stand_in: None, tls: false },
+        Cluster {
+            key: key.clone(),
+            service: service.clone(),
+            port: 80,
+            http2: false,
+            tls: None,
+            carries: Carries::Requests,
+            blend: None,
+        },
+        Endpoints { key, service, addresses, stand_in: None, tls: false, blend: None },
         Arc::new(host),
     )
 }

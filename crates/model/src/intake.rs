@@ -102,7 +102,7 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         ("", "Namespace") => Some(Fact::Namespace(gateway::namespace(&mut root))),
         ("gateway.networking.k8s.io", "GatewayClass") => Some(Fact::GatewayClass(gateway::class(&mut root))),
         ("gateway.networking.k8s.io", "Gateway") => Some(Fact::Gateway(gateway::gateway(&mut root))),
-        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute") => {
+        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute") => {
             Some(Fact::Route(gateway::route(&mut root)))
         }
         ("gateway.networking.k8s.io", "ReferenceGrant") => {

@@ -63,7 +63,7 @@ impl Kind {
 }
 
 /// Kinds that are known by their name alone, and those of Portolan's own findings.
-const KNOWN: [(&str, &str); 30] = [
+const KNOWN: [(&str, &str); 33] = [
     ("", "ConfigMap"),
     ("", "Endpoints"),
     ("", "File"),
@@ -92,6 +92,9 @@ const KNOWN: [(&str, &str); 30] = [
     ("gateway.networking.k8s.io", "GatewayClass"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
     ("gateway.networking.k8s.io", "ReferenceGrant"),
+    ("gateway.networking.k8s.io", "TCPRoute"),
+    ("gateway.networking.k8s.io", "TLSRoute"),
+    ("gateway.networking.k8s.io", "UDPRoute"),
     ("extensions", "Ingress"),
     ("networking.k8s.io", "Ingress"),
 ];
@@ -145,22 +148,47 @@ pub enum RouteKind {
     /// `gateway.networking.k8s.io` GRPCRoute.
     #[serde(rename = "GRPCRoute")]
     Grpc,
+    /// `gateway.networking.k8s.io` TLSRoute.
+    #[serde(rename = "TLSRoute")]
+    Tls,
+    /// `gateway.networking.k8s.io` TCPRoute.
+    #[serde(rename = "TCPRoute")]
+    Tcp,
+    /// `gateway.networking.k8s.io` UDPRoute.
+    #[serde(rename = "UDPRoute")]
+    Udp,
 }
 
 impl RouteKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Http, Self::Grpc, Self::Tls, Self::Tcp, Self::Udp];
+
     /// Kind as written in YAML.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Http => "HTTPRoute",
             Self::Grpc => "GRPCRoute",
+            Self::Tls => "TLSRoute",
+            Self::Tcp => "TCPRoute",
+            Self::Udp => "UDPRoute",
         }
+    }
+
+    /// The kind that is written so in YAML.
+    pub fn of(kind: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.kind() == kind)
+    }
+
+    /// Whether it routes requests, which are looked into; others route connections or datagrams as they come.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Grpc)
     }
 }
 
-/// Key of a route of either kind.
+/// Key of a route of any kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RouteKey {
-    /// HTTPRoute or GRPCRoute.
+    /// Which kind.
     pub kind: RouteKind,
     /// Namespace and name.
     pub name: NamespacedName,

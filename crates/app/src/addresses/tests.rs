@@ -104,8 +104,9 @@ fn a_moved_port_meets_no_written_one() {
     assert_eq!(ports(&addresses.give(&[gateway("front", &[(80, "HTTP")])])), [[(80, 8080)]]);
     let later = [gateway("front", &[(80, "HTTP"), (8080, "HTTP")])];
     assert_eq!(ports(&addresses.give(&later)), [[(80, 8080), (8080, 8090)]]);
-    // UDP is another socket.
-    assert_eq!(ports(&fresh(None).give(&[gateway("u", &[(80, "HTTP"), (8080, "UDP")])])), [[(80, 8080)]]);
+    // UDP is another socket, and moves with the one of TCP that has its number.
+    let both = fresh(None).give(&[gateway("u", &[(53, "TCP"), (53, "UDP"), (8080, "UDP")])]);
+    assert_eq!(ports(&both), [[(53, 8053), (8080, 8080)]]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
     // A Gateway or a class without a status is another controller's.
     let ours = matches!(
         (&*key.kind.group, &*key.kind.kind),
-        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute")
+        ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute")
             | ("cert-manager.io", "Certificate" | "Issuer" | "ClusterIssuer")
             | ("bitnami.com", "SealedSecret")
     );

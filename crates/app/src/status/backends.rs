@@ -4,12 +4,12 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_core::{
     World,
-    gateway::rows::{Cluster, Endpoints, StandIn},
+    gateway::rows::{Carries, Cluster, Endpoints, StandIn},
     status::rows::HostClaim,
 };
 use portolan_engine::Engine;
 use portolan_model::{
-    RouteKey,
+    NamespacedName, RouteKey,
     input::{BackendRef, Route},
 };
 
@@ -40,7 +40,10 @@ fn of_backend(engine: &Engine<World>, backend: &BackendRef) -> (bool, String) {
     if !target.kind.is("", "Service") {
         return (false, format!("{} {} is no backend that is served", target.kind, target.name));
     }
-    let cluster = engine.rows::<Cluster>().find(|c| c.service == target.name && Some(c.port) == target.port);
+    let is = |service: &NamespacedName, port: u16| *service == target.name && Some(port) == target.port;
+    let blends =
+        |c: &Cluster| c.blend.iter().flat_map(|b| &b.parts).any(|(service, port, _)| is(service, *port));
+    let cluster = engine.rows::<Cluster>().find(|c| is(&c.service, c.port) || blends(c));
     let Some(endpoints) = cluster.and_then(|c| engine.get::<Endpoints>(&c.key)) else {
         return (false, format!("Service {} does not resolve", target.name));
     };
@@ -58,7 +61,17 @@ fn of_backend(engine: &Engine<World>, backend: &BackendRef) -> (bool, String) {
             (true, said)
         }
         None if endpoints.addresses.is_empty() => {
-            (false, format!("Service {} has no usable endpoint: 503", target.name))
+            let carries = cluster.map(|cluster| cluster.carries);
+            let error = match carries {
+                Some(Carries::Requests) | None => "503",
+                Some(Carries::Connections | Carries::Tls) => "connections are closed",
+                Some(Carries::Datagrams) => "datagrams are dropped",
+            };
+            (false, format!("Service {} has no usable endpoint: {error}", target.name))
+        }
+        None if endpoints.blend.is_some() => {
+            let all = endpoints.addresses.len();
+            (true, format!("Service {}: {all} endpoints of its route together", target.name))
         }
         None => (true, format!("Service {}: {} endpoints", target.name, endpoints.addresses.len())),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_core::{
     World,
-    gateway::rows::GatewayPorts,
+    gateway::rows::{GatewayPorts, Speaks},
     status::rows::{EntryPoint, HostClaim},
     world::ClaimsByHost,
 };
@@ -17,7 +17,7 @@ use crate::host::{Asked, wildcards};
 struct Socket {
     bound: u16,
     written: u16,
-    https: bool,
+    speaks: Speaks,
     listener: String,
     /// The route that answers there, where it is not one that names the host.
     instead: Option<String>,
@@ -36,25 +36,30 @@ pub fn explain(
         let others = engine.find::<ClaimsByHost>(&Name::new(&name));
         sockets.extend(others.iter().filter_map(|claim| socket(engine, claim, true)));
     }
-    let spoken = |https: bool| if https { "HTTPS" } else { "plain HTTP" };
+    let scheme = |https: bool| if https { "HTTPS" } else { "plain HTTP" };
+    let spoken = |speaks: Speaks| match speaks {
+        Speaks::Http => "plain HTTP",
+        other => other.protocol(),
+    };
+    let is = |speaks: Speaks, https: bool| speaks == if https { Speaks::Https } else { Speaks::Http };
     let Some(port) = asked.port else {
         let Some(https) = asked.https.filter(|https| *https != entry.url.starts_with("https:")) else {
             return;
         };
-        match sockets.iter().find(|socket| socket.https == https) {
+        match sockets.iter().find(|socket| is(socket.speaks, https)) {
             Some(socket) => step("port", true, told(socket)),
             None => step(
                 "port",
                 false,
-                format!("nothing speaks {} for {}{}", spoken(https), entry.key, at(entry)),
+                format!("nothing speaks {} for {}{}", scheme(https), entry.key, at(entry)),
             ),
         }
         return;
     };
     if let Some(socket) = sockets.iter().find(|socket| socket.bound == port) {
         match asked.https {
-            Some(https) if https != socket.https => {
-                let (it, not) = (spoken(socket.https), spoken(https));
+            Some(https) if !is(socket.speaks, https) => {
+                let (it, not) = (spoken(socket.speaks), scheme(https));
                 step("port", false, format!("{}, which speaks {it} and not {not}", told(socket)));
             }
             _ => step("port", true, told(socket)),
@@ -79,7 +84,7 @@ fn socket(engine: &Engine<World>, claim: &HostClaim, of_wildcard: bool) -> Optio
     let listener = format!("listener {} of Gateway {}", claim.key.listener, claim.gateway);
     let instead =
         of_wildcard.then(|| format!("{}, which asks for {}", claim.key.route.object(), claim.key.host));
-    Some(Socket { bound, written: claim.port, https: claim.https, listener, instead })
+    Some(Socket { bound, written: claim.port, speaks: claim.speaks, listener, instead })
 }
 
 fn told(socket: &Socket) -> String {

@@ -83,7 +83,9 @@ fn answer<S: Read + Write>(
         };
         let code = status(&first, count);
         let answer = format!("HTTP/1.1 {code} X\r\ncontent-length: {}\r\n\r\n{line}", line.len());
-        if reader.get_mut().write_all(answer.as_bytes()).is_err() {
+        // Nobody between the two ends a connection of TCP.
+        let last = lines.iter().any(|line| line.eq_ignore_ascii_case("connection: close"));
+        if reader.get_mut().write_all(answer.as_bytes()).is_err() || last {
             return;
         }
     }

@@ -18,21 +18,21 @@ use super::{
 };
 
 /// An authority, and what it signs: certificate and key in PEM.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    pub(super) fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
     }
 
-    fn pem(&self) -> String {
+    pub(super) fn pem(&self) -> String {
         self.0.pem()
     }
 
-    fn sign(&self, dns: &str, uri: Option<&str>) -> (String, String) {
+    pub(super) fn sign(&self, dns: &str, uri: Option<&str>) -> (String, String) {
         let mut params = CertificateParams::new(vec![dns.to_owned()]).unwrap();
         params.subject_alt_names.extend(uri.map(|uri| SanType::URI(uri.try_into().unwrap())));
         let key = KeyPair::generate().unwrap();
@@ -40,27 +40,29 @@ impl Authority {
         (params.signed_by(&key, issuer).unwrap().pem(), key.serialize_pem())
     }
 
-    fn roots(&self) -> RootCertStore {
+    pub(super) fn roots(&self) -> RootCertStore {
         let mut roots = RootCertStore::empty();
         roots.add(self.0.der().clone()).unwrap();
         roots
     }
 }
 
-fn pair((certificate, key): &(String, String)) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+pub(super) fn pair(
+    (certificate, key): &(String, String),
+) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
     let chain = CertificateDer::pem_slice_iter(certificate.as_bytes());
     (chain.map(Result::unwrap).collect(), PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap())
 }
 
-fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+pub(super) fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-fn indented(pem: &str) -> String {
+pub(super) fn indented(pem: &str) -> String {
     pem.lines().map(|line| format!("    {line}\n")).collect()
 }
 
-fn secret(name: &str, namespace: &str, (certificate, key): &(String, String)) -> String {
+pub(super) fn secret(name: &str, namespace: &str, (certificate, key): &(String, String)) -> String {
     format!(
         "---\napiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: {namespace}}}\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: |\n{}  tls.key: |\n{}",
         indented(certificate),
@@ -152,7 +154,7 @@ fn backends_are_spoken_to_by_tls_or_not_at_all() {
     assert!(status.to_string().contains("NoValidCACertificate"), "{status}");
 }
 
-fn handshake(
+pub(super) fn handshake(
     entry: &Value,
     roots: RootCertStore,
     client: Option<&(String, String)>,

@@ -8,10 +8,12 @@ use crate::{
     running::Running,
 };
 
+const ROUTES: [&str; 5] = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"];
+
 /// Lets the service account of a place do all that `run` needs, but for reading these routes.
 fn allow(place: &Place, but: &str) {
     let name = place.name;
-    let routes: Vec<&str> = ["httproutes", "grpcroutes"].into_iter().filter(|kind| *kind != but).collect();
+    let routes: Vec<&str> = ROUTES.into_iter().filter(|kind| *kind != but).collect();
     let routes = routes.join(", ");
     place.apply(&format!(
         "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}}}, rules: [\
@@ -19,7 +21,7 @@ fn allow(place: &Place, but: &str) {
          {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}},\
          {{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}},\
          {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, referencegrants, backendtlspolicies, {routes}], verbs: [get, list, watch]}},\
-         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status], verbs: [patch]}},\
+         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status], verbs: [patch]}},\
          {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}},\
          {{apiGroups: [apps], resources: [deployments], verbs: [list]}},\
          {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n---\n\

@@ -13,6 +13,15 @@ pub struct Feature {
     pub shown: &'static [&'static str],
     /// What differs under `portolan up`, or is left open.
     pub note: &'static str,
+    /// Whether `portolan run` has all in sight that it needs.
+    pub in_a_cluster: bool,
+}
+
+impl Feature {
+    /// The same where `portolan run` does not see all that it needs.
+    const fn not_in_a_cluster(self) -> Self {
+        Self { in_a_cluster: false, ..self }
+    }
 }
 
 /// How a feature is served.
@@ -41,7 +50,7 @@ impl State {
 }
 
 const fn served(name: &'static str, shown: &'static [&'static str], note: &'static str) -> Feature {
-    Feature { name, named: true, state: State::Served, shown, note }
+    Feature { name, named: true, state: State::Served, shown, note, in_a_cluster: true }
 }
 
 const fn other(
@@ -51,7 +60,7 @@ const fn other(
     shown: &'static [&'static str],
     note: &'static str,
 ) -> Feature {
-    Feature { name, named, state, shown, note }
+    Feature { name, named, state, shown, note, in_a_cluster: true }
 }
 
 /// By kind, in the order of the documentation.
@@ -79,18 +88,21 @@ const GATEWAY: &[Feature] = &[
         "GatewayFrontendClientCertificateValidation",
         &["clients-that-are-let-in", "e2e/gateway_tls"],
         "A host that lets in no client without a certificate is live once it asks for one: the probe has none.",
-    ),
+    )
+    .not_in_a_cluster(),
     served(
         "GatewayFrontendClientCertificateValidationInsecureFallback",
         &["clients-that-are-let-in", "e2e/gateway_tls"],
         "",
-    ),
+    )
+    .not_in_a_cluster(),
     served(
         "ListenerSet",
         &["listener-sets", "a-restricted-listener-set", "e2e/gateway_tls"],
         "Names of its listeners are not published (`--gateway-listener-sets` of external-dns is not followed), and a ListenerSet that is removed \
          is not served on until its records are gone.",
-    ),
+    )
+    .not_in_a_cluster(),
     other(
         "GatewayStaticAddresses",
         true,
@@ -211,8 +223,10 @@ const BACKEND_TLS: &[Feature] = &[
         "BackendTLSPolicy",
         &["tls-to-backends", "tls-to-backends-that-cannot-be-had", "e2e/gateway_tls"],
         "Endpoints that are not loopback are answered for by the echo backend in clear, unless `up` is given `--real-backends`.",
-    ),
-    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_tls"], ""),
+    )
+    .not_in_a_cluster(),
+    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_tls"], "")
+    .not_in_a_cluster(),
     other(
         "options",
         false,
@@ -223,31 +237,42 @@ const BACKEND_TLS: &[Feature] = &[
 ];
 
 const LAYER_4: &[Feature] = &[
-    other("TLSRoute", true, State::Missing, &["protocol-not-served"], "PTL-0004 and PTL-0202 say so."),
-    other("TLSRouteModeTerminate", true, State::Missing, &[], ""),
-    other("TLSRouteModeMixed", true, State::Missing, &[], ""),
-    other("TCPRoute", true, State::Missing, &[], ""),
-    other("UDPRoute", true, State::Missing, &[], ""),
+    served(
+        "TLSRoute",
+        &["tls-passes-through", "tls-names-that-two-listeners-want", "e2e/gateway_streams"],
+        "Where TLS passes through the built-in echo backend, which speaks HTTP, answers for nobody: without endpoints on loopback \
+         connections are closed (PTL-0241).",
+    ),
+    served("TLSRouteModeTerminate", &["tls-of-three-kinds-on-one-port", "e2e/gateway_streams"], ""),
+    served(
+        "TLSRouteModeMixed",
+        &["tls-of-three-kinds-on-one-port", "e2e/gateway_streams"],
+        "Also beside HTTPS.",
+    ),
+    served("TCPRoute", &["tcp-routes", "e2e/gateway_streams"], "The echo backend answers to HTTP."),
+    served(
+        "UDPRoute",
+        &["udp-routes", "e2e/gateway_streams"],
+        "As of TLSRoutes without a stand-in. There is no probe: a host is live when Envoy has it in force.",
+    ),
 ];
 
 /// Names of the features that are served, sorted: the official suite takes this list as a promise.
 pub fn names() -> Vec<&'static str> {
-    let all = KINDS.iter().flat_map(|(_, features)| *features);
-    let mut names: Vec<&str> = all
-        .filter(|feature| feature.named && feature.state == State::Served)
-        .map(|feature| feature.name)
-        .collect();
-    names.sort_unstable();
-    names
+    promised(|_| true)
 }
-
-/// What `portolan run` has no sight of yet: it follows neither ListenerSets nor ConfigMaps, in which authorities are kept.
-const NOT_IN_CLUSTERS: [&str; 3] = ["ListenerSet", "BackendTLSPolicy", "GatewayFrontendClientCertificate"];
 
 /// The same of `portolan run`.
 pub fn names_in_a_cluster() -> Vec<&'static str> {
-    let seen = |name: &&str| !NOT_IN_CLUSTERS.iter().any(|one| name.starts_with(one));
-    names().into_iter().filter(seen).collect()
+    promised(|feature| feature.in_a_cluster)
+}
+
+fn promised(also: fn(&Feature) -> bool) -> Vec<&'static str> {
+    let all = KINDS.iter().flat_map(|(_, features)| *features);
+    let served = all.filter(|feature| feature.named && feature.state == State::Served && also(feature));
+    let mut names: Vec<&str> = served.map(|feature| feature.name).collect();
+    names.sort_unstable();
+    names
 }
 
 #[cfg(test)]
@@ -259,18 +284,24 @@ mod tests {
 
     const HEAD: &str = "# Gateway API 1.7\n\n\
         Made of the table in `crates/core/src/conditions/features.rs`; `PORTOLAN_ACCEPT=1 cargo test -p portolan-core --lib features` \
-        writes it. A test without a folder is a case of `crates/core/src/gateway/testdata`, each of which a real Envoy loads \
+        writes it. In a cluster means `portolan run`. A test without a folder is a case of `crates/core/src/gateway/testdata`, each of which a real Envoy loads \
         (`crates/envoy/tests/cases.rs`); `e2e/…` stands in `crates/app/tests` and sends requests through one. Features that are \
         served are those of `GatewayClass.status.supportedFeatures`.\n";
 
     fn document() -> String {
         let mut out = HEAD.to_owned();
         for (kind, features) in KINDS {
-            write!(out, "\n## {kind}\n\n| feature | state | shown by | on one machine, and what is left |\n|---|---|---|---|\n").unwrap();
-            for Feature { name, named, state, shown, note } in features {
+            write!(out, "\n## {kind}\n\n| feature | state | in a cluster | shown by | on one machine, and what is left |\n|---|---|---|---|---|\n").unwrap();
+            for Feature { name, named, state, shown, note, in_a_cluster } in features {
                 let name = if *named { (*name).to_owned() } else { format!("`{name}`") };
                 let shown: Vec<String> = shown.iter().map(|test| format!("`{test}`")).collect();
-                writeln!(out, "| {name} | {} | {} | {note} |", state.word(), shown.join(", ")).unwrap();
+                let cluster = match (state, in_a_cluster) {
+                    (State::Served | State::Partly, true) => "yes",
+                    (State::Served | State::Partly, false) => "not yet",
+                    _ => "",
+                };
+                writeln!(out, "| {name} | {} | {cluster} | {} | {note} |", state.word(), shown.join(", "))
+                    .unwrap();
             }
         }
         out

@@ -1,4 +1,4 @@
-//! HTTPRoutes and GRPCRoutes. Source of types and reasons: Gateway API `apis/v1/shared_types.go`, `RouteCondition*`.
+//! Routes of every kind. Source of types and reasons: Gateway API `apis/v1/shared_types.go`, `RouteCondition*`.
 
 use std::sync::Arc;
 

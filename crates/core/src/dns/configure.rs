@@ -29,7 +29,7 @@ impl DnsSettings {
         Self {
             key: Name::default(),
             managed: true,
-            sources: vec![RouteKind::Http, RouteKind::Grpc],
+            sources: RouteKind::ALL.to_vec(),
             scope: Scope { gateway_controller: true, ..Scope::default() },
             interval_seconds: INTERVAL,
             plan: Settings { owner: owner.into(), registry: Registry::of_folder(), ..Settings::default() },
@@ -47,10 +47,9 @@ impl DnsSettings {
     pub fn of_external_dns(from: &ExternalDns) -> (Self, Vec<DnsProblem>) {
         let mut reader = Reader { problems: Vec::new(), closed: from.stopped };
         let registry = Registry::new(&from.txt_prefix, &from.txt_suffix, &from.wildcard_replacement);
-        let source = |source: &Name| match &**source {
-            "gateway-httproute" => Some(RouteKind::Http),
-            "gateway-grpcroute" => Some(RouteKind::Grpc),
-            _ => None,
+        let source = |source: &Name| {
+            let kind = source.strip_prefix("gateway-")?;
+            RouteKind::ALL.into_iter().find(|known| known.kind().to_ascii_lowercase() == kind)
         };
         let mut settings = Self {
             key: from.application.clone(),

@@ -47,7 +47,7 @@ pub fn is_leaving(route: &RouteKey) -> bool {
 /// Whether this object, or a listener of it, is kept for its records only: the copy of a route, or what is marked.
 pub fn is_kept(object: &Object) -> bool {
     let marked = || object.annotation(UNTIL).is_some();
-    let route = is(object, "HTTPRoute") || is(object, "GRPCRoute");
+    let route = route_key(&object.key).is_some();
     route && object.key.name.name.contains(MARK)
         || (is(object, "Gateway") || is(object, "GatewayClass")) && marked()
 }

@@ -40,7 +40,7 @@ fn open(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Result<Option<Ve
         Some(Force::Refused(why)) => return Err(format!("Envoy refused {why}")),
         None => return Err(format!("listener {listener} is gone")),
     }
-    if !gateway_listener.https {
+    if !gateway_listener.speaks.ends_tls() {
         return Ok(None);
     }
     let Some(certificate) = cx.get::<ListenerCertificate>(listener) else {

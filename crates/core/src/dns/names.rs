@@ -20,7 +20,7 @@ use crate::{
     Cx,
     gateway::{
         covers,
-        rows::{Attachment, GatewayListener},
+        rows::{Attachment, GatewayListener, Speaks, service_host},
         takes,
     },
     status::rows::Probe,
@@ -37,7 +37,7 @@ struct At {
 impl At {
     /// Smallest counts: served before not served, TLS before cleartext, as the entry points choose.
     fn rank(&self) -> (bool, bool, &Name) {
-        (self.host.is_none(), !self.gateway_listener.https, &self.gateway_listener.key.name)
+        (self.host.is_none(), !self.gateway_listener.speaks.ends_tls(), &self.gateway_listener.key.name)
     }
 }
 
@@ -197,6 +197,7 @@ impl Names {
                     unmatched.retain(|other| *other != name);
                     let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
                     let host = serving.max_by_key(|host| host.len()).cloned();
+                    let host = host.map(|host| claimed(&gateway_listener, host));
                     add(narrow.clone(), At { gateway_listener: Arc::clone(&gateway_listener), host });
                 }
             }
@@ -209,6 +210,15 @@ impl Names {
         }
         found
     }
+}
+
+/// Under which hostname a listener's host is claimed, and probed.
+fn claimed(listener: &GatewayListener, host: Name) -> Name {
+    let speaks = listener.speaks;
+    if !speaks.is_nameless() {
+        return host;
+    }
+    service_host(&listener.key.gateway, Some(listener.port), speaks == Speaks::Udp)
 }
 
 fn takes_any(pattern: &str, name: &str) -> bool {
@@ -235,7 +245,10 @@ fn gate(cx: &mut Cx<'_>, name: &Name, at: &At) -> Result<(), String> {
         let names = crate::gateway::told(names.iter());
         return Err(format!("the certificate of listener {listener} covers {names}, not {name}"));
     }
-    let Some(host) = &at.host else { return Ok(()) };
+    // Of UDP there is no probe.
+    let Some(host) = at.host.as_ref().filter(|_| at.gateway_listener.speaks != Speaks::Udp) else {
+        return Ok(());
+    };
     match cx.get::<Probe>(host).map(|probe| probe.state.clone()) {
         Some(Ok(_)) => Ok(()),
         Some(Err(why)) => Err(format!("{host} does not answer yet: {why}")),

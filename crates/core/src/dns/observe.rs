@@ -103,11 +103,8 @@ pub fn zone_object(zone: &Name) -> ObjectKey {
 /// The object behind a resource label such as `httproute/namespace/name`.
 fn object(resource: &str) -> Option<ObjectKey> {
     let mut parts = resource.splitn(3, '/');
-    let kind = match parts.next()? {
-        "httproute" => RouteKind::Http,
-        "grpcroute" => RouteKind::Grpc,
-        _ => return None,
-    };
+    let label = parts.next()?;
+    let kind = RouteKind::ALL.into_iter().find(|kind| kind.kind().eq_ignore_ascii_case(label))?;
     Some(RouteKey { kind, name: NamespacedName::new(parts.next()?, parts.next()?) }.object())
 }
 

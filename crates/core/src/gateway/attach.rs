@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
-    Condition, GatewayKey, Name, Severity,
+    Condition, GatewayKey, Name, RouteKind, Severity,
     condition::Status,
     input::{Filter, Route, RouteRule},
 };
@@ -11,7 +11,10 @@ use portolan_model::{
 use super::{
     judge::{self, Verdict},
     offers::chosen,
-    rows::{Attachment, GatewayListener, ListenerKey, Offer, ParentVerdict, Refused, RouteConflict, Taken},
+    rows::{
+        Attachment, GatewayListener, ListenerKey, Offer, ParentVerdict, Refused, RouteConflict, Speaks,
+        Taken, service_host,
+    },
     takes,
 };
 use crate::{
@@ -101,7 +104,7 @@ fn claims(
             listener: listener.clone(),
         },
         gateway: gateway.clone(),
-        https: false,
+        speaks: Speaks::Http,
         port: 0,
         refused: None,
         unknown: false,
@@ -109,9 +112,10 @@ fn claims(
     let taken = outcome.map_or(&[][..], |taken| &taken[..]);
     for (listener, hosts) in taken {
         let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
+        let (speaks, port) = (gateway_listener.speaks, gateway_listener.port);
         for host in hosts {
-            let (https, port) = (gateway_listener.https, gateway_listener.port);
-            cx.emit(HostClaim { https, port, ..claim(host, &listener.name) });
+            let named = nameless(&gateway_listener, route).unwrap_or_else(|| host.clone());
+            cx.emit(HostClaim { speaks, port, ..claim(&named, &listener.name) });
         }
     }
     for host in asked(cx, route, (at, gateway), outcome.is_err()).iter() {
@@ -149,14 +153,33 @@ fn asked<'a>(
         .find::<ListenersByGateway>(gateway)
         .iter()
         .filter(|listener| chosen(parent, listener))
-        .map(|listener| listener.hostname.clone().unwrap_or_else(|| "*".into()))
+        .map(|listener| {
+            let any = || listener.hostname.clone().unwrap_or_else(|| "*".into());
+            nameless(listener, route).unwrap_or_else(any)
+        })
         .collect();
     hosts.sort();
     hosts.dedup();
     if hosts.is_empty() {
-        hosts.push("*".into());
+        // Of the parent as it is named: its Gateway may be unknown.
+        hosts.push(any_host(route.key.kind, &parent.name));
     }
     Cow::Owned(hosts)
+}
+
+/// Under which name a listener stands among hostnames for a route that has none because its kind has none.
+fn nameless(listener: &GatewayListener, route: &Route) -> Option<Name> {
+    let nameless = matches!(route.key.kind, RouteKind::Tcp | RouteKind::Udp);
+    let udp = route.key.kind == RouteKind::Udp;
+    nameless.then(|| service_host(&listener.key.gateway, Some(listener.port), udp))
+}
+
+/// What a route asks for of which neither hostnames nor listeners are known.
+pub(crate) fn any_host(kind: RouteKind, gateway: &GatewayKey) -> Name {
+    match kind {
+        RouteKind::Tcp | RouteKind::Udp => service_host(gateway, None, kind == RouteKind::Udp),
+        _ => "*".into(),
+    }
 }
 
 /// `Accepted`, and `PartiallyInvalid` where some rules are left out and others are served.

@@ -27,18 +27,19 @@ fn within(narrow: &str, wide: &str) -> bool {
 /// fall to no other listener. One that is leaving owns nothing any more.
 pub(super) fn listener_hosts(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let mut all = cx.find::<ListenersByGateway>(&gateway.key);
-    all.retain(|listener| !listener.leaving);
+    // Of those that take whatever comes none has a hostname, nor shares a socket with one that has.
+    all.retain(|listener| !listener.leaving && !listener.speaks.is_nameless());
     let mut owned: BTreeMap<(Name, Name), bool> = BTreeMap::new();
-    for listener in all.iter().filter(|listener| listener.accepted) {
+    for listener in all.iter().filter(|listener| listener.accepted && listener.speaks.is_http()) {
         let others: Vec<&Arc<GatewayListener>> = all
             .iter()
             .filter(|other| other.port == listener.port && other.hostname != listener.hostname)
-            .filter(|other| other.hostname.is_some() || other.accepted && listener.https)
+            .filter(|other| other.hostname.is_some() || other.accepted && listener.speaks.ends_tls())
             .collect();
         for other in &others {
             // "If another Listener has an exact match or more specific wildcard entry, the Gateway SHOULD return a 421"
             // (`Listener.hostname`, of HTTPS). HTTP listeners of a port share a table, in which it is simply theirs.
-            let misdirected = listener.https && other.accepted;
+            let misdirected = listener.speaks.ends_tls() && other.accepted;
             if misdirected && is_covered(listener, other, &others) {
                 continue;
             }

@@ -19,8 +19,9 @@ pub(crate) type HostOfKind = (ListenerKey, RouteKind, Name);
 
 /// For the index of offers by each of their hostnames.
 pub(crate) fn hosts(offer: &Offer) -> Vec<HostOfKind> {
-    let all = offer.outcome.iter().flatten();
     let kind = offer.key.0.kind;
+    // Only these two kinds come to one listener.
+    let all = offer.outcome.iter().flatten().filter(|_| kind.is_http());
     all.flat_map(|(listener, hosts)| hosts.iter().map(move |h| (listener.clone(), kind, h.clone()))).collect()
 }
 
@@ -41,10 +42,11 @@ pub(crate) fn above(offer: &Offer) -> Vec<HostOfKind> {
     all
 }
 
-fn other(kind: RouteKind) -> RouteKind {
+fn other(kind: RouteKind) -> Option<RouteKind> {
     match kind {
-        RouteKind::Http => RouteKind::Grpc,
-        RouteKind::Grpc => RouteKind::Http,
+        RouteKind::Http => Some(RouteKind::Grpc),
+        RouteKind::Grpc => Some(RouteKind::Http),
+        RouteKind::Tls | RouteKind::Tcp | RouteKind::Udp => None,
     }
 }
 
@@ -52,7 +54,7 @@ fn other(kind: RouteKind) -> RouteKind {
 /// ordinary hostname asks for nothing but itself.
 pub(super) fn contenders(cx: &mut Cx<'_>, offer: &Arc<Offer>) {
     let Ok(taken) = &offer.outcome else { return };
-    let rivals = other(offer.key.0.kind);
+    let Some(rivals) = other(offer.key.0.kind) else { return };
     for (listener, hosts) in taken {
         let mut contends = false;
         let mut found: BTreeSet<(Age, Vec<Name>)> = BTreeSet::new();

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use portolan_model::{Kind, Name, ObjectKey, Severity};
 
 use super::rows::{
-    Endpoints, Force, GatewayListener, Hold, HostForce, LeftOut, ListenerCertificate, ListenerForce,
-    ListenerInForce, ListenerKey, Refusal, VirtualHost, WireAck, WireKey, WireListener, WirePending,
-    WireType, virtual_host_name,
+    Endpoints, FilterChain, Force, GatewayListener, Hold, HostForce, LeftOut, ListenerCertificate,
+    ListenerForce, ListenerInForce, ListenerKey, Refusal, VirtualHost, WireAck, WireKey, WireListener,
+    WirePending, WireType, virtual_host_name,
 };
 use crate::{Cx, problem};
 
@@ -20,7 +20,7 @@ const HINT: &str = "correct what Envoy names; the last good configuration stays 
 pub(super) fn listener_force(cx: &mut Cx<'_>, listener: &Arc<GatewayListener>) {
     let state = of_chain(cx, listener);
     if let Force::Refused(words) = &state {
-        let stands = cx.get::<ListenerInForce>(&(listener.key.gateway.clone(), listener.port)).is_some();
+        let stands = cx.get::<ListenerInForce>(&listener.socket()).is_some();
         let what = if stands { "" } else { "; nothing is served on that port" };
         let message = format!("listener {}: Envoy refused {words}{what}", listener.key.name);
         let hint = if stands { HINT } else { NEW };
@@ -36,38 +36,63 @@ fn of_chain(cx: &mut Cx<'_>, listener: &GatewayListener) -> Force {
     if !listener.accepted {
         return Force::NotSent(format!("listener {key} is not accepted"));
     }
-    if listener.https {
+    if listener.speaks.ends_tls() {
         match cx.get::<ListenerCertificate>(key).map(|certificate| certificate.secret.clone()) {
             None => return Force::NotSent(format!("listener {key} has no certificate")),
             Some(Err((_, why))) => return Force::NotSent(format!("listener {key}: {why}")),
             Some(Ok(_)) => {}
         }
     }
-    let port = (key.gateway.clone(), listener.port);
-    let Some(socket) = cx.get::<WireListener>(&port) else {
+    let Some(socket) = cx.get::<WireListener>(&listener.socket()) else {
         return Force::NotSent(format!("Gateway {} has no address yet", key.gateway));
     };
-    let Some(chain) = socket.chains.iter().find(|chain| chain.routes == listener.routes && !chain.refuses())
-    else {
+    let is = standing(cx, &socket);
+    let stands = |chain: &FilterChain| is.as_ref().is_some_and(|is| is.chains.contains(chain));
+    let streams = !listener.speaks.is_http();
+    // Without a route one of streams refuses what comes; with some it has a chain for each host, of which one is enough: how
+    // the others stand is theirs to say.
+    let mut own = socket.chains.iter().filter(|c| c.routes == listener.routes && (streams || !c.refuses()));
+    let Some(chain) = own.clone().find(|chain| stands(chain)).or_else(|| own.next()) else {
         return Force::NotSent(format!("listener {key} is not served"));
     };
-    let in_force = cx.get::<ListenerInForce>(&port).is_some_and(|is| {
-        (&is.row.address, is.row.port) == (&socket.address, socket.port) && is.row.chains.contains(chain)
-    });
-    if !in_force {
+    if streams && is.as_ref().is_some_and(|is| is.chains.iter().any(|c| c.routes == listener.routes)) {
+        return secrets(cx, chain).unwrap_or(Force::InForce);
+    }
+    of_socket(cx, &socket, chain)
+}
+
+/// The row that is in force of a socket, if it is the same socket.
+fn standing(cx: &mut Cx<'_>, socket: &WireListener) -> Option<Arc<WireListener>> {
+    let is = cx.get::<ListenerInForce>(&socket.key)?;
+    ((&is.row.address, is.row.port) == (&socket.address, socket.port)).then(|| Arc::clone(&is.row))
+}
+
+/// Whether a chain of a socket is in force, with what it names.
+fn of_socket(cx: &mut Cx<'_>, socket: &WireListener, chain: &FilterChain) -> Force {
+    if !standing(cx, socket).is_some_and(|is| is.chains.contains(chain)) {
         let resource = WireKey { r#type: WireType::Listener, name: socket.name.clone() };
         return match of(cx, &resource) {
             Ok(()) => Force::Pending(waiting(&resource, &Hold::Sent)),
             Err(not) => not,
         };
     }
-    for name in chain.named() {
+    secrets(cx, chain).unwrap_or(Force::InForce)
+}
+
+/// What of a chain's secrets is not in force.
+fn secrets(cx: &mut Cx<'_>, chain: &FilterChain) -> Option<Force> {
+    chain.named().find_map(|name| {
         let resource = WireKey { r#type: WireType::Secret, name: name.clone() };
-        if let Err(not) = of(cx, &resource) {
-            return not;
-        }
+        of(cx, &resource).err()
+    })
+}
+
+/// Of hosts whose connections or datagrams go on as they come: each is a chain of its socket.
+pub(super) fn stream_force(cx: &mut Cx<'_>, socket: &Arc<WireListener>) {
+    for chain in socket.chains.iter().filter(|chain| chain.stream.is_some()) {
+        let state = of_socket(cx, socket, chain);
+        cx.emit(HostForce { key: (chain.routes.clone(), chain.host()), state, left_out: vec![] });
     }
-    Force::InForce
 }
 
 pub(super) fn host_force(cx: &mut Cx<'_>, host: &Arc<VirtualHost>) {

@@ -16,7 +16,7 @@ use super::{
     ours,
     rows::{
         ClientTrust, Clients, GatewayListener, GatewayOwner, InCluster, ListenerKey, ListenerState, Merged,
-        MergedListeners,
+        MergedListeners, Speaks,
     },
     sets,
 };
@@ -137,7 +137,12 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
                 wrong_kinds.iter().map(|n| &**n).collect::<Vec<_>>().join(", ")
             );
             let field = format!("{field}.allowedRoutes.kinds");
-            let hint = "name HTTPRoute or GRPCRoute of gateway.networking.k8s.io";
+            let hint = match listener.protocol {
+                Protocol::Tls => "name TLSRoute of gateway.networking.k8s.io",
+                Protocol::Tcp => "name TCPRoute of gateway.networking.k8s.io",
+                Protocol::Udp => "name UDPRoute of gateway.networking.k8s.io",
+                _ => "name HTTPRoute or GRPCRoute of gateway.networking.k8s.io",
+            };
             problem(cx, written_in, 213, Severity::Error, &field, message, hint);
         }
         let key = ListenerKey { gateway: gateway.key.clone(), name: one.name.clone() };
@@ -145,7 +150,7 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             key: key.clone(),
             hostname: listener.hostname.clone(),
             port: listener.port,
-            https: listener.protocol == Protocol::Https,
+            speaks: speaks(listener),
             accepted: wrong.is_none() && unaccepted.is_none(),
             routes: routes_name(gateway, &merged.all, one),
             from: listener.from.clone(),
@@ -195,7 +200,19 @@ fn is_leaving(gateway: &Gateway, one: &Merged) -> bool {
     leaving.is_some_and(|names| names.split(',').any(|name| *name == *one.name))
 }
 
-/// HTTP listeners of one port share a route configuration; each HTTPS listener has its own, since SNI chose it. A listener
+/// What a listener speaks; of a protocol that is not served it does not matter.
+fn speaks(listener: &Listener) -> Speaks {
+    match listener.protocol {
+        Protocol::Http | Protocol::Other(_) => Speaks::Http,
+        Protocol::Https => Speaks::Https,
+        Protocol::Tls if listener.tls.as_ref().is_some_and(|tls| tls.terminate) => Speaks::TlsEnds,
+        Protocol::Tls => Speaks::TlsPasses,
+        Protocol::Tcp => Speaks::Tcp,
+        Protocol::Udp => Speaks::Udp,
+    }
+}
+
+/// HTTP listeners of one port share a route configuration; each other one has its own name, since something else chose it. A listener
 /// that was renamed and is leaving under its old name has that of the new one.
 fn routes_name(gateway: &Gateway, all: &[Merged], one: &Merged) -> Name {
     let successor = |other: &&Merged| {
@@ -209,8 +226,8 @@ fn routes_name(gateway: &Gateway, all: &[Merged], one: &Merged) -> Name {
     let name = &renamed.unwrap_or(one).name;
     let port = one.listener.port;
     match one.listener.protocol {
-        Protocol::Https => format!("rc/{}/{port}/{name}", gateway.key).into(),
-        _ => format!("rc/{}/{port}", gateway.key).into(),
+        Protocol::Http | Protocol::Other(_) => format!("rc/{}/{port}", gateway.key).into(),
+        _ => format!("rc/{}/{port}/{name}", gateway.key).into(),
     }
 }
 
@@ -218,6 +235,9 @@ fn routes_name(gateway: &Gateway, all: &[Merged], one: &Merged) -> Name {
 fn kinds(listener: &Listener) -> (Vec<RouteKind>, Vec<Name>) {
     let all = match listener.protocol {
         Protocol::Http | Protocol::Https => vec![RouteKind::Http, RouteKind::Grpc],
+        Protocol::Tls => vec![RouteKind::Tls],
+        Protocol::Tcp => vec![RouteKind::Tcp],
+        Protocol::Udp => vec![RouteKind::Udp],
         Protocol::Other(_) => vec![],
     };
     if listener.kinds.is_empty() || all.is_empty() {

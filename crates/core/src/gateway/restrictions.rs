@@ -114,7 +114,7 @@ pub(super) fn unenforced(cx: &mut Cx<'_>, route: &Arc<Route>) {
             let hits = |r: &&Restricting| {
                 r.section.as_ref().is_none_or(|section| *section == listener.name)
                     && r.port.is_none_or(|port| port == gateway_listener.port)
-                    && (gateway_listener.https || !r.tls)
+                    && (gateway_listener.speaks.ends_tls() || !r.tls)
             };
             let all = restricting.iter().flat_map(|row| &row.all).filter(hits).map(|r| r.feature.clone());
             let mut all: Vec<Name> = all.chain(own.iter().cloned()).collect();

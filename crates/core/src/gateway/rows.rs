@@ -88,12 +88,12 @@ pub enum Hold {
 /// Fact: the socket of a Gateway's port as Envoy has it in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenerInForce {
-    /// Gateway and written port.
-    pub key: (GatewayKey, u16),
+    /// The socket.
+    pub key: SocketKey,
     /// The row that is in force.
     pub row: Arc<WireListener>,
 }
-row!(ListenerInForce, (GatewayKey, u16), "listeners_in_force");
+row!(ListenerInForce, SocketKey, "listeners_in_force");
 
 /// Whether what works only through Envoy does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,10 +118,11 @@ pub struct ListenerForce {
 }
 row!(ListenerForce, ListenerKey, "listener_force");
 
-/// Whether a virtual host is in force. Clusters and endpoints that it names are: the session sends it only after them.
+/// Whether a virtual host, or the filter chain of a [`StreamHost`], is in force. Clusters and endpoints that it names are: the
+/// session sends it only after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostForce {
-    /// Table and hostname, as of the [`VirtualHost`].
+    /// Table and hostname, as of the [`VirtualHost`] or [`StreamHost`].
     pub key: (Name, Name),
     /// Whether it is.
     pub state: Force,
@@ -146,9 +147,30 @@ pub fn virtual_host_name(routes: &Name, host: &Name) -> Name {
     format!("{routes}/{host}").into()
 }
 
-/// Name of the listener resource of a Gateway's port.
-pub fn listener_name(gateway: &GatewayKey, port: u16) -> Name {
-    format!("gw/{gateway}/{port}").into()
+/// A port of a Gateway. One number may be there for TCP and for UDP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SocketKey {
+    /// The Gateway.
+    pub gateway: GatewayKey,
+    /// Port as written.
+    pub port: u16,
+    /// Whether it takes datagrams.
+    pub udp: bool,
+}
+
+impl SocketKey {
+    /// Name of its listener resource.
+    pub fn resource(&self) -> Name {
+        let udp = if self.udp { "/udp" } else { "" };
+        format!("gw/{}/{}{udp}", self.gateway, self.port).into()
+    }
+}
+
+/// Under which name a socket that takes whatever comes is listed among hostnames: as DNS names services (RFC 2782).
+pub fn service_host(gateway: &GatewayKey, port: Option<u16>, udp: bool) -> Name {
+    let protocol = if udp { "_udp" } else { "_tcp" };
+    let port = port.map_or_else(String::new, |port| format!("_{port}."));
+    format!("{port}{protocol}.{}.{}", gateway.name, gateway.namespace).into()
 }
 
 /// Name of the SDS secret that a Secret is served as.
@@ -258,6 +280,51 @@ impl fmt::Display for ListenerKey {
     }
 }
 
+/// What a listener speaks with clients, and how far it looks into it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Speaks {
+    /// HTTP in clear.
+    Http,
+    /// HTTP over TLS, which ends here.
+    Https,
+    /// TLS ends here; what is in it goes on as it comes.
+    TlsEnds,
+    /// TLS goes on as it comes; its SNI is looked at.
+    TlsPasses,
+    /// Connections go on as they come.
+    Tcp,
+    /// Datagrams go on as they come.
+    Udp,
+}
+
+impl Speaks {
+    /// Whether TLS ends here: a certificate is shown.
+    pub const fn ends_tls(self) -> bool {
+        matches!(self, Self::Https | Self::TlsEnds)
+    }
+
+    /// Whether requests are looked into.
+    pub const fn is_http(self) -> bool {
+        matches!(self, Self::Http | Self::Https)
+    }
+
+    /// Whether it takes whatever comes to its port: no hostname chooses it, or its routes.
+    pub const fn is_nameless(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
+    }
+
+    /// Protocol as listeners have it written.
+    pub const fn protocol(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+            Self::TlsEnds | Self::TlsPasses => "TLS",
+            Self::Tcp => "TCP",
+            Self::Udp => "UDP",
+        }
+    }
+}
+
 /// A listener as decided: may routes attach, and is it served. Narrow on purpose: many routes read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GatewayListener {
@@ -267,8 +334,8 @@ pub struct GatewayListener {
     pub hostname: Option<Name>,
     /// Port as written.
     pub port: u16,
-    /// Whether TLS ends here.
-    pub https: bool,
+    /// What it speaks.
+    pub speaks: Speaks,
     /// Whether it is accepted (no conflict, protocol served, Gateway is ours).
     pub accepted: bool,
     /// Route configuration that its virtual hosts go into.
@@ -287,6 +354,12 @@ pub struct GatewayListener {
 row!(GatewayListener, ListenerKey, "gateway_listeners");
 
 impl GatewayListener {
+    /// Its socket.
+    pub fn socket(&self) -> SocketKey {
+        let udp = self.speaks == Speaks::Udp;
+        SocketKey { gateway: self.key.gateway.clone(), port: self.port, udp }
+    }
+
     /// Its name in the object that it is written in.
     pub fn section(&self) -> &str {
         match self.set {
@@ -687,11 +760,21 @@ pub struct VirtualHost {
 }
 row!(VirtualHost, (Name, Name), "virtual_hosts");
 
+/// Where the connections or datagrams go that come to a listener which looks into no requests, for one hostname.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamHost {
+    /// Name of the listener's chains and hostname (`*` for any).
+    pub key: (Name, Name),
+    /// Of the route that comes first.
+    pub entry: Arc<RouteEntry>,
+}
+row!(StreamHost, (Name, Name), "stream_hosts");
+
 /// Wire: one socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WireListener {
-    /// Gateway and written port.
-    pub key: (GatewayKey, u16),
+    /// The socket.
+    pub key: SocketKey,
     /// Resource name.
     pub name: Name,
     /// Address.
@@ -701,7 +784,7 @@ pub struct WireListener {
     /// Filter chains.
     pub chains: Vec<FilterChain>,
 }
-row!(WireListener, (GatewayKey, u16), "wire_listeners");
+row!(WireListener, SocketKey, "wire_listeners");
 
 impl WireListener {
     /// The resources that it consists of: the listener, and the certificates of its chains.
@@ -723,8 +806,19 @@ pub struct FilterChain {
     pub secrets: Option<Vec<Name>>,
     /// Which clients are let in, where TLS ends here.
     pub clients: Option<Clients>,
-    /// Route configuration; of a chain that refuses every handshake only its name.
+    /// Route configuration; of a chain without one only its name: of those that refuse every handshake, and of streams.
     pub routes: Name,
+    /// Where connections go as they come; `None` where requests are looked into, or every handshake is refused.
+    pub stream: Option<Shares>,
+}
+
+/// Clusters that share connections or datagrams.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shares {
+    /// Cluster and weight, above 0; in the order written.
+    pub clusters: Vec<(Name, u32)>,
+    /// Weight of what leads nowhere: that share is closed or dropped. With no cluster all is.
+    pub lost: u32,
 }
 
 impl FilterChain {
@@ -737,6 +831,11 @@ impl FilterChain {
     /// Whether it keeps its names from other chains and serves nothing: its listener has no certificate to show.
     pub fn refuses(&self) -> bool {
         self.secrets.as_ref().is_some_and(Vec::is_empty)
+    }
+
+    /// The hostname of a stream, as its [`StreamHost`] has it.
+    pub fn host(&self) -> Name {
+        self.server_names.first().cloned().unwrap_or_else(|| "*".into())
     }
 }
 
@@ -765,8 +864,34 @@ pub struct Cluster {
     pub http2: bool,
     /// TLS to the backend.
     pub tls: Option<Arc<BackendTls>>,
+    /// What is sent to it.
+    pub carries: Carries,
+    /// Of datagrams: all that share them, of which the Service above is the first.
+    pub blend: Option<Arc<Blend>>,
 }
 row!(Cluster, Name, "clusters");
+
+/// What is sent to a backend: whether the built-in echo backend, which speaks HTTP, can answer in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Carries {
+    /// Requests, or connections in clear in which there may be some.
+    Requests,
+    /// Connections by TLS of our own, in which there may be anything.
+    Connections,
+    /// TLS that ends there.
+    Tls,
+    /// Datagrams.
+    Datagrams,
+}
+
+/// Backends of one cluster that share what is sent to it: to datagrams Envoy gives a cluster, and not one of several.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blend {
+    /// Service, port and weight, above 0; in the order written, each once.
+    pub parts: Vec<(NamespacedName, u16, u32)>,
+    /// Weight of what leads nowhere.
+    pub lost: u32,
+}
 
 /// How a backend is spoken to by TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -845,8 +970,19 @@ pub struct Endpoints {
     pub stand_in: Option<StandIn>,
     /// The others are spoken to by TLS; a stand-in never is.
     pub tls: bool,
+    /// Of a [`Blend`] all addresses by weight; the rest of it goes nowhere.
+    pub blend: Option<BlendEndpoints>,
 }
 row!(Endpoints, Name, "endpoints");
+
+/// Addresses of a [`Blend`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BlendEndpoints {
+    /// Name, weight and addresses of each part that has some. Of an endpoint whose part is called otherwise the sessions end.
+    pub parts: Vec<(Name, u32, Vec<(Name, u16)>)>,
+    /// Weight of the others, and of what leads nowhere.
+    pub lost: u32,
+}
 
 /// Why the built-in echo backend answers for a Service.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,15 +4,18 @@ mod backend;
 mod order;
 mod resolve;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use backend::{by_gateway, tls_uses};
+use backend::{blended, by_gateway, passing, tls_uses};
 use order::{precedence, width};
 use portolan_model::{
     Name, RouteKey, RouteKind, Severity,
     input::{Filter, Route, RouteMatch, RouteRule},
 };
-use resolve::{Lost, Use, resolve};
+use resolve::{Lost, Use, Words, resolve};
 
 use super::{
     GROUP, judge,
@@ -49,10 +52,10 @@ fn idle(cx: &mut Cx<'_>, route: &Route, at: usize, rule: &RouteRule) {
     if rule.filters.iter().any(answered) || rule.backends.iter().any(|backend| backend.weight > 0) {
         return;
     }
-    let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
+    let words = Words::of(route.key.kind);
     let what = if rule.backends.is_empty() { "it has no backendRefs" } else { "all its weights are 0" };
     if !is_of_others(cx, route) {
-        let message = format!("requests of the rule get {error}: {what}");
+        let message = format!("{} of the rule {}: {what}", words.all, words.gets);
         let field = format!("spec.rules[{at}].backendRefs");
         let hint = "name a backend with a weight above 0, or redirect, or remove the rule";
         problem(cx, route.key.object(), 229, Severity::Warning, &field, message, hint);
@@ -109,8 +112,13 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                 ..entry
             };
         }
+        if route.key.kind == RouteKind::Udp {
+            blended(&route.key, &mut entry, &mut uses);
+        }
         prepared.push(entry);
     }
+    // Of streams only what is sent to: which cluster that is depends on the listener.
+    let mut sent: BTreeSet<Name> = BTreeSet::new();
     for (parent, _) in route.parents.iter().enumerate() {
         let Some(attachment) = cx.get::<Attachment>(&(route.key.clone(), parent)) else { continue };
         let moved = cx.get::<GatewayPorts>(&attachment.gateway).map(|a| a.ports.clone()).unwrap_or_default();
@@ -118,6 +126,8 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let prepared = by_gateway(cx, &attachment.gateway, &prepared, &mut uses);
         for (listener, hosts) in &attachment.taken {
             let Some(gateway_listener) = cx.get::<GatewayListener>(listener) else { continue };
+            let prepared = passing(gateway_listener.speaks, &prepared, &mut uses);
+            sent.extend(prepared.iter().flat_map(|entry| &entry.clusters).map(|share| share.cluster.clone()));
             let closed = unenforced.iter().flat_map(|row| row.at(listener)).cloned().map(Filter::Unsupported);
             let closed: Vec<Filter> = closed.collect();
             for host in hosts {
@@ -134,7 +144,7 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
                     let mut entry = RouteEntry {
                         r#match: r#match.clone(),
                         moved_ports: moved.clone(),
-                        https: gateway_listener.https,
+                        https: gateway_listener.speaks.ends_tls(),
                         listener_port: gateway_listener.port,
                         ..entry.clone()
                     };
@@ -176,6 +186,9 @@ pub(super) fn host_rules(cx: &mut Cx<'_>, route: &Arc<Route>) {
         let partly = lost.as_ref().filter(|_| works).map(|(rule, why)| format!("rule {rule}: {why}"));
         let refuses = lost.filter(|_| !works).map(|(_, why)| why);
         cx.emit(Unresolved { key: route.key.clone(), references: missing, refuses, partly });
+    }
+    if !route.key.kind.is_http() {
+        uses.retain(|name, _| sent.contains(name));
     }
     for (name, cluster) in uses {
         cx.emit(ClusterUse { key: (name, route.key.clone()), cluster });

@@ -100,7 +100,7 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         let key = ListenerKey { gateway: gateway.key.clone(), name: one.name.clone() };
         if cx
             .get::<GatewayListener>(&key)
-            .is_none_or(|gateway_listener| !gateway_listener.accepted || !gateway_listener.https)
+            .is_none_or(|gateway_listener| !gateway_listener.accepted || !gateway_listener.speaks.ends_tls())
         {
             continue;
         }

@@ -14,14 +14,15 @@ use super::{
     addresses::not_honoured,
     rows::{
         Closes, FilterChain, GatewayAddress, GatewayListener, GatewayOwner, GatewayPorts, HostRule,
-        ListenerCertificate, ListenerKey, TlsSecret, VirtualHost, WireListener, listener_name, secret_name,
+        ListenerCertificate, ListenerKey, Shares, SocketKey, Speaks, StreamHost, TlsSecret, VirtualHost,
+        WireListener, secret_name,
     },
     rules::shadowed,
 };
 use crate::{
     Cx,
     dns::drain::is_leaving,
-    world::{CertificatesBySecret, ClientCertificatesBySecret, ListenersByGateway},
+    world::{CertificatesBySecret, ClientCertificatesBySecret, ListenersByGateway, StreamsByChain},
 };
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
@@ -48,7 +49,7 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     if cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
         not_honoured(cx, gateway, &address.address);
     }
-    let mut ports: BTreeMap<u16, Vec<FilterChain>> = BTreeMap::new();
+    let mut sockets: BTreeMap<SocketKey, Vec<FilterChain>> = BTreeMap::new();
     let mut gateway_listeners = cx.find::<ListenersByGateway>(&gateway.key);
     let closed: Vec<_> =
         gateway_listeners.extract_if(.., |gateway_listener| !gateway_listener.accepted).collect();
@@ -59,56 +60,96 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             // It was renamed: one chain serves both names.
             continue;
         }
-        if let Some(chain) = chain(cx, gateway_listener) {
-            let chains = ports.entry(gateway_listener.port).or_default();
-            if !chains.contains(&chain) {
-                chains.push(chain);
+        let made = chains(cx, gateway_listener);
+        if !made.is_empty() {
+            let chains = sockets.entry(gateway_listener.socket()).or_default();
+            for chain in made {
+                if !chains.contains(&chain) {
+                    chains.push(chain);
+                }
             }
         }
     }
     for gateway_listener in closed.iter().filter(|gateway_listener| !gateway_listener.leaving) {
-        let Some(chains) = ports.get_mut(&gateway_listener.port) else { continue };
+        let Some(chains) = sockets.get_mut(&gateway_listener.socket()) else { continue };
         let names: Vec<Name> = gateway_listener.hostname.iter().cloned().collect();
-        let tls = chains.iter().any(|chain| chain.secrets.is_some());
+        let tls = chains.iter().any(|chain| chain.secrets.is_some() || !chain.server_names.is_empty());
         if tls && !names.is_empty() && chains.iter().all(|chain| chain.server_names != names) {
             chains.push(refusal(gateway_listener));
         }
     }
-    for (port, mut chains) in ports {
+    for (key, mut chains) in sockets {
         chains.sort();
         cx.emit(WireListener {
-            key: (gateway.key.clone(), port),
-            name: listener_name(&gateway.key, port),
+            name: key.resource(),
             address: address.address.clone(),
-            port: address.ports.get(&port).copied().unwrap_or(port),
+            port: address.ports.get(&key.port).copied().unwrap_or(key.port),
+            key,
             chains,
         });
     }
 }
 
-fn chain(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Option<FilterChain> {
-    if !gateway_listener.https {
-        return Some(FilterChain {
-            server_names: vec![],
-            secrets: None,
-            clients: None,
-            routes: gateway_listener.routes.clone(),
+fn chains(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Vec<FilterChain> {
+    let plain = FilterChain {
+        server_names: vec![],
+        secrets: None,
+        clients: None,
+        routes: gateway_listener.routes.clone(),
+        stream: None,
+    };
+    let secrets = match gateway_listener.speaks {
+        Speaks::Http => return vec![plain],
+        Speaks::Tcp | Speaks::Udp => {
+            let hosts = cx.find::<StreamsByChain>(&gateway_listener.routes);
+            let stream =
+                Some(hosts.first().map_or(Shares { clusters: vec![], lost: 1 }, |host| shares(host)));
+            return vec![FilterChain { stream, ..plain }];
+        }
+        Speaks::TlsPasses => None,
+        Speaks::Https | Speaks::TlsEnds => {
+            let Some(certificate) = cx.get::<ListenerCertificate>(&gateway_listener.key) else {
+                return vec![];
+            };
+            if certificate.secret.is_err() {
+                // Its names stay its own: without a chain they would go to a wider listener.
+                return if gateway_listener.leaving { vec![] } else { vec![refusal(gateway_listener)] };
+            }
+            Some(certificate.served.iter().map(|one| secret_name(&one.secret)).collect())
+        }
+    };
+    let own = refusal(gateway_listener);
+    if gateway_listener.speaks == Speaks::Https {
+        let clients = gateway_listener.clients.clone();
+        return vec![FilterChain { secrets, clients, routes: plain.routes, ..own }];
+    }
+    let mut made: Vec<FilterChain> = Vec::new();
+    for host in cx.find::<StreamsByChain>(&gateway_listener.routes) {
+        let name = &host.key.1;
+        made.push(FilterChain {
+            server_names: if &**name == "*" { vec![] } else { vec![name.clone()] },
+            secrets: secrets.clone(),
+            stream: Some(shares(&host)),
+            ..plain.clone()
         });
     }
-    let certificate = cx.get::<ListenerCertificate>(&gateway_listener.key)?;
-    match &certificate.secret {
-        Ok(_) => {
-            let secrets = Some(certificate.served.iter().map(|one| secret_name(&one.secret)).collect());
-            Some(FilterChain {
-                secrets,
-                clients: gateway_listener.clients.clone(),
-                routes: gateway_listener.routes.clone(),
-                ..refusal(gateway_listener)
-            })
-        }
-        // Its names stay its own: without a chain they would go to a wider listener.
-        Err(_) => (!gateway_listener.leaving).then(|| refusal(gateway_listener)),
+    // What no route of it takes goes to no wider listener either.
+    if made.iter().all(|chain| chain.server_names != own.server_names) && !gateway_listener.leaving {
+        made.push(FilterChain { routes: plain.routes, ..own });
     }
+    made
+}
+
+/// Who shares what comes to a host. A route that is closed by something that is not enforced shares nothing out.
+fn shares(host: &StreamHost) -> Shares {
+    let entry = &host.entry;
+    if !entry.filters.is_empty() {
+        return Shares { clusters: vec![], lost: 1 };
+    }
+    let weighted = entry.clusters.iter().filter(|share| share.weight > 0);
+    let clusters: Vec<(Name, u32)> = weighted.map(|share| (share.cluster.clone(), share.weight)).collect();
+    let lost = if clusters.is_empty() { 1 } else { entry.invalid_weight };
+    Shares { clusters, lost }
 }
 
 /// Refuses every handshake for the names of a listener that has nothing to show for them.
@@ -119,6 +160,7 @@ fn refusal(gateway_listener: &GatewayListener) -> FilterChain {
         secrets: Some(vec![]),
         clients: None,
         routes: format!("rc/{gateway}/{}/{name}", gateway_listener.port).into(),
+        stream: None,
     }
 }
 
@@ -136,6 +178,12 @@ pub(super) fn virtual_hosts(cx: &mut Cx<'_>, key: &(Name, Name), members: &[Arc<
     }
     for (winner, loser) in shadows {
         shadowed(cx, key, winner, loser);
+    }
+    if let Some(first) = members.first()
+        && !first.key.age.route.kind.is_http()
+    {
+        cx.emit(StreamHost { key: key.clone(), entry: Arc::clone(&first.entry) });
+        return;
     }
     let entries = members.iter().map(|m| Arc::clone(&m.entry)).collect();
     cx.emit(VirtualHost { key: key.clone(), entries, misdirected: false });

@@ -13,7 +13,7 @@ use portolan_model::{
 use super::rows::{CutSecret, Denied, Submitted, SubmittedCertificate, SubmittedGateway, SubmittedRoute};
 use crate::{
     Cx,
-    gateway::GROUP,
+    gateway::{GROUP, attach::any_host, rows::Speaks},
     status::rows::{ClaimKey, HostClaim},
 };
 
@@ -53,13 +53,13 @@ pub(super) fn routes(cx: &mut Cx<'_>, submitted: &Arc<SubmittedRoute>) {
     hosts.dedup();
     if hosts.is_empty() {
         // Those of its listeners are not known here.
-        hosts.push("*".into());
+        hosts.push(any_host(route.key.kind, &gateway));
     }
     for host in hosts {
         cx.emit(HostClaim {
             key: ClaimKey { host, route: route.key.clone(), parent: 0, listener: Name::default() },
             gateway: gateway.clone(),
-            https: false,
+            speaks: Speaks::Http,
             port: 0,
             refused: Some(why.clone()),
             unknown: false,

@@ -26,7 +26,7 @@ const VERSIONS: [Resource; 4] = [
 ];
 
 /// Resources on which decisions are made here.
-const OURS: [&str; 22] = [
+const OURS: [&str; 25] = [
     "backendtlspolicies",
     "backendtrafficpolicies",
     "certificaterequests",
@@ -49,6 +49,9 @@ const OURS: [&str; 22] = [
     "secrets",
     "securitypolicies",
     "services",
+    "tcproutes",
+    "tlsroutes",
+    "udproutes",
 ];
 
 /// Stands for every resource.

@@ -8,7 +8,7 @@ use portolan_model::{
     input::{InputProblems, SourceProblems},
 };
 
-use super::rows::{CERTIFICATE_REQUIRED, EntryPoint, HostClaim, Probe, State};
+use super::rows::{CERTIFICATE_REQUIRED, CONNECTED, EntryPoint, HANDSHAKE, HostClaim, Probe, State};
 use crate::{
     Cx,
     dns::{
@@ -17,10 +17,11 @@ use crate::{
     },
     door,
     gateway::{
+        backends::place,
         force,
         rows::{
             Force, GatewayAddress, GatewayListener, InCluster, ListenerCertificate, ListenerKey,
-            ParentVerdict, Unenforced, Unresolved,
+            ParentVerdict, Speaks, Unenforced, Unresolved,
         },
     },
     problem,
@@ -67,6 +68,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         certificate: None,
         broken: broken(cx, claim, claims),
         unenforced,
+        speaks: claim.speaks,
         probe: false,
     };
     if let Some(why) = &claim.refused {
@@ -82,14 +84,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     };
     entry.address = address.address.clone();
     entry.port = address.ports.get(&claim.port).copied().unwrap_or(claim.port);
-    let scheme = if claim.https { "https" } else { "http" };
-    let default = if claim.https { 443 } else { 80 };
-    entry.url = if entry.port == default {
-        format!("{scheme}://{host}/")
-    } else {
-        format!("{scheme}://{host}:{}/", entry.port)
-    };
-    if claim.https {
+    entry.url = url(claim, &entry);
+    if claim.speaks.ends_tls() {
         let row = cx.get::<ListenerCertificate>(&listener);
         let shown = row.as_ref().and_then(|row| row.shown_to(host));
         entry.certificate = shown.map(|one| (one.secret.clone(), Some(one.not_after)));
@@ -115,7 +111,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     }
-    if claim.https {
+    if claim.speaks.ends_tls() {
         match cx
             .get::<ListenerCertificate>(&listener)
             .map(|c| (c.secret.clone(), c.covers.clone(), (c.waiting, c.elsewhere)))
@@ -154,7 +150,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
             }
         }
     }
-    if claim.https
+    if claim.speaks.ends_tls()
         && let Some(row) = cx.get::<ListenerCertificate>(&listener)
         && let Some(one) = row.temporary_for(host)
     {
@@ -167,7 +163,7 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         cx.emit(entry);
         return;
     };
-    let (state, left_out) = force::at(cx, &listener, &gateway_listener.routes, host);
+    let (state, left_out) = force::at(cx, &listener, &gateway_listener.routes, &claim.served_as());
     match state {
         Force::InForce => {}
         Force::Pending(why) | Force::NotSent(why) => {
@@ -184,6 +180,13 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     if let Some(rule) = left_out.iter().find(|rule| rule.route == claim.key.route) {
         let why = format!("Envoy refused rule {} of {}: {}", rule.rule, rule.route, rule.words);
         (entry.state, entry.why) = (State::Refused, why);
+        cx.emit(entry);
+        return;
+    }
+    if claim.speaks == Speaks::Udp {
+        // Whether a datagram arrives nobody can ask without knowing what its backend answers.
+        entry.state = State::Live;
+        entry.why = format!("{}; of UDP there is no probe", in_force(&entry.broken));
         cx.emit(entry);
         return;
     }
@@ -204,6 +207,23 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     cx.emit(entry);
 }
 
+/// Where a host is reached; with the address where it has no name.
+fn url(claim: &HostClaim, entry: &EntryPoint) -> String {
+    let (scheme, default) = match claim.speaks {
+        Speaks::Http => ("http", Some(80)),
+        Speaks::Https => ("https", Some(443)),
+        Speaks::TlsEnds | Speaks::TlsPasses => ("tls", None),
+        Speaks::Tcp => ("tcp", None),
+        Speaks::Udp => ("udp", None),
+    };
+    if claim.speaks.is_nameless() {
+        return format!("{scheme}://{}", place(&entry.address, entry.port));
+    }
+    let port = if default == Some(entry.port) { String::new() } else { format!(":{}", entry.port) };
+    let path = if claim.speaks.is_http() { "/" } else { "" };
+    format!("{scheme}://{}{port}{path}", entry.key)
+}
+
 /// What is known of a host that nobody asks for as a client would.
 fn in_force(broken: &[String]) -> String {
     match broken {
@@ -219,6 +239,8 @@ fn answers(status: u16, kind: RouteKind, broken: &[String]) -> String {
         CERTIFICATE_REQUIRED => {
             "lets in clients with a certificate only; what it answers them was not asked".to_owned()
         }
+        CONNECTED => "takes connections".to_owned(),
+        HANDSHAKE => "agrees on TLS".to_owned(),
         NOT_FOUND if kind == RouteKind::Grpc => {
             format!("answers {NOT_FOUND} to the probe, which asks for / and calls no method of gRPC")
         }
@@ -234,7 +256,7 @@ fn answers(status: u16, kind: RouteKind, broken: &[String]) -> String {
 /// The claim that speaks for its host: HTTPS before HTTP before refused before the copy of a route that is leaving; of
 /// those one that works, as one that does not harms only itself; then in key order.
 fn shown<'a>(cx: &mut Cx<'_>, claims: &'a [Arc<HostClaim>]) -> Option<&'a Arc<HostClaim>> {
-    let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.https);
+    let rank = |c: &HostClaim| (is_leaving(&c.key.route), c.refused.is_some(), !c.speaks.ends_tls());
     let best = claims.iter().map(|c| rank(c)).min()?;
     let mut best: Vec<_> = claims.iter().filter(|c| rank(c) == best).collect();
     best.sort_by(|a, b| a.key.cmp(&b.key));
@@ -288,7 +310,7 @@ fn condition(cx: &mut Cx<'_>, claim: &HostClaim, r#type: &str, status: Status) -
 
 /// Why the listener of a claim can show no certificate for it, if TLS ends there.
 fn uncertified(cx: &mut Cx<'_>, claim: &HostClaim) -> Option<String> {
-    if !claim.https {
+    if !claim.speaks.ends_tls() {
         return None;
     }
     let key = ListenerKey { gateway: claim.gateway.clone(), name: claim.key.listener.clone() };

@@ -2,7 +2,7 @@
 
 use portolan_model::{GatewayKey, Instant, Name, NamespacedName, RouteKey, row};
 
-use crate::gateway::rows::ListenerKey;
+use crate::gateway::rows::{ListenerKey, Speaks};
 
 /// A route asks for a hostname at a listener, or did and was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,8 +11,8 @@ pub struct HostClaim {
     pub key: ClaimKey,
     /// The Gateway.
     pub gateway: GatewayKey,
-    /// Whether the listener ends TLS.
-    pub https: bool,
+    /// What the listener speaks; of one that is not served it does not matter.
+    pub speaks: Speaks,
     /// Its port as written.
     pub port: u16,
     /// Why it is not served: needs an edit.
@@ -22,10 +22,17 @@ pub struct HostClaim {
 }
 row!(HostClaim, ClaimKey, "host_claims");
 
+impl HostClaim {
+    /// The hostname under which the listener serves it.
+    pub fn served_as(&self) -> Name {
+        if self.speaks.is_nameless() { "*".into() } else { self.key.host.clone() }
+    }
+}
+
 /// Key of a claim.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClaimKey {
-    /// Hostname, `*` for any.
+    /// Hostname, `*` for any; of what has none ([`Speaks::is_nameless`]) the name of its socket.
     pub host: Name,
     /// The route.
     pub route: RouteKey,
@@ -37,6 +44,11 @@ pub struct ClaimKey {
 
 /// In the place of a status: the listener lets in no client without a certificate, and the probe has none.
 pub const CERTIFICATE_REQUIRED: u16 = 496;
+
+/// In the place of a status: the connection was taken and kept.
+pub const CONNECTED: u16 = 1;
+/// In the place of a status: TLS was agreed with whoever it ends at, and the connection kept.
+pub const HANDSHAKE: u16 = 2;
 
 /// Fact: what the live probe through Envoy saw for a hostname.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,7 +91,7 @@ impl State {
 pub struct EntryPoint {
     /// Hostname.
     pub key: Name,
-    /// URL to open; HTTPS preferred. Empty while there is no listener.
+    /// URL to open; HTTPS preferred; of what is no HTTP with the scheme `tls`, `tcp` or `udp`. Empty while there is no listener.
     pub url: String,
     /// Address that it is bound to.
     pub address: Name,
@@ -100,7 +112,9 @@ pub struct EntryPoint {
     pub broken: Vec<String>,
     /// Restrictions that are not enforced.
     pub unenforced: Vec<Name>,
-    /// What the probe has to ask: only set once Envoy has acked everything.
+    /// What the listener speaks: what the probe has to ask.
+    pub speaks: Speaks,
+    /// Whether it is to be probed: only set once Envoy has acked everything.
     pub probe: bool,
 }
 row!(EntryPoint, Name, "entry_points");

@@ -11,7 +11,7 @@ use portolan_core::{
     },
     gateway::{
         backends::place,
-        rows::{Clients, Endpoints, FilterChain, RouteEntry, StandIn, VirtualHost, WireListener},
+        rows::{Clients, Endpoints, FilterChain, RouteEntry, Shares, StandIn, VirtualHost, WireListener},
     },
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
@@ -237,8 +237,9 @@ fn chains(engine: &Engine<World>) -> Groups {
     let line = |chain: &FilterChain| {
         let join = |names: &[Name]| names.iter().map(|name| &**name).collect::<Vec<_>>().join(", ");
         let names = if chain.server_names.is_empty() { "any".into() } else { join(&chain.server_names) };
+        let stream = chain.stream.as_ref().map(shares).unwrap_or_default();
         match &chain.secrets {
-            None => format!("{names}: {}", chain.routes),
+            None => format!("{names}: {}{stream}", chain.routes),
             Some(_) if chain.refuses() => format!("{names}: refuses handshakes, as {}", chain.routes),
             Some(secrets) => {
                 let clients = match &chain.clients {
@@ -250,7 +251,7 @@ fn chains(engine: &Engine<World>) -> Groups {
                         format!(", clients of {authorities} or others")
                     }
                 };
-                format!("{names}: {} with {}{clients}", chain.routes, join(secrets))
+                format!("{names}: {} with {}{clients}{stream}", chain.routes, join(secrets))
             }
         }
     };
@@ -258,6 +259,13 @@ fn chains(engine: &Engine<World>) -> Groups {
     listeners
         .map(|l| (format!("{} at port {}", l.name, l.port), l.chains.iter().map(line).collect()))
         .collect()
+}
+
+/// Where what comes goes as it is.
+fn shares(shares: &Shares) -> String {
+    let lost = (shares.lost > 0).then(|| format!("nowhere x{}", shares.lost));
+    let all = shares.clusters.iter().map(|(cluster, weight)| format!("{cluster} x{weight}"));
+    format!(" -> [{}]", all.chain(lost).collect::<Vec<_>>().join(", "))
 }
 
 fn hosts(engine: &Engine<World>) -> Groups {

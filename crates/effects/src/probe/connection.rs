@@ -18,7 +18,7 @@ use tokio::{
     net::TcpStream,
     task::JoinHandle,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{USER_AGENT, trust::Trust};
 
@@ -59,20 +59,50 @@ impl Connector {
         Ok(Self { address, tls: Some(TlsConnector::from(Arc::new(config))) })
     }
 
-    /// Connects, with the host's SNI and a chain that is valid for it.
-    pub async fn connect(&self, host: &str) -> Result<Connection, String> {
+    /// Takes whatever certificate is shown: TLS passes through Envoy, and whom its clients believe is theirs to know.
+    pub fn unverified(address: SocketAddr) -> Result<Self, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let verifier = Arc::new(super::stream::Anybody::new(&provider));
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| e.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier)
+            .with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        Ok(Self { address: reachable(address), tls: Some(TlsConnector::from(Arc::new(config))) })
+    }
+
+    /// Opens the connection, without anything in it.
+    pub async fn open(&self) -> Result<TcpStream, String> {
         let stream = TcpStream::connect(self.address).await;
         let stream = stream.map_err(|e| format!("connect to {}: {e}", self.address))?;
         let _ = stream.set_nodelay(true);
-        let Some(tls) = &self.tls else { return Connection::over(stream, None).await };
+        Ok(stream)
+    }
+
+    /// Agrees on TLS in it, with the host's SNI; where none is spoken it stays in clear.
+    pub async fn agree(&self, stream: TcpStream, host: &str) -> Result<Agreed, String> {
+        let Some(tls) = &self.tls else { return Ok(Err(stream)) };
         let name =
             ServerName::try_from(host.to_owned()).map_err(|_| format!("{host} is not a server name"))?;
-        let stream = tls.connect(name, stream).await.map_err(|e| format!("TLS: {e}"))?;
+        tls.connect(name, stream).await.map(Ok).map_err(|e| format!("TLS: {e}"))
+    }
+
+    /// Connects, with the host's SNI and a chain that is valid for it.
+    pub async fn connect(&self, host: &str) -> Result<Connection, String> {
+        let stream = match self.agree(self.open().await?, host).await? {
+            Ok(stream) => stream,
+            Err(clear) => return Connection::over(clear, None).await,
+        };
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).cloned();
         let certificate = certificate.ok_or("TLS: no certificate was shown")?;
         Connection::over(stream, Some(certificate.into_owned())).await
     }
 }
+
+/// A connection with TLS, or one in clear.
+type Agreed = Result<TlsStream<TcpStream>, TcpStream>;
 
 /// An open connection.
 pub struct Connection {

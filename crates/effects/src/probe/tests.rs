@@ -66,7 +66,7 @@ async fn ask_all(
 ) -> BTreeMap<String, Result<u16, String>> {
     let (sender, mut outcomes) = mpsc::unbounded_channel();
     let hosts = hosts.iter().map(|host| (host.clone(), host.clone())).collect();
-    let lane = Lane { address, roots: Some(roots.to_vec()), hosts, connections: 8 };
+    let lane = Lane { address, speaks: Speaks::Https, roots: Some(roots.to_vec()), hosts, connections: 8 };
     probe(lane, Arc::new(Semaphore::new(64)), move |outcomes| drop(sender.send(outcomes))).await;
     let mut all = BTreeMap::new();
     while let Some(some) = outcomes.recv().await {

@@ -7,10 +7,14 @@ use envoy_types::{
                 cluster::v3::{
                     CircuitBreakers, Cluster as EnvoyCluster,
                     circuit_breakers::Thresholds,
-                    cluster::{ClusterDiscoveryType, DiscoveryType, EdsClusterConfig, TransportSocketMatch},
+                    cluster::{
+                        ClusterDiscoveryType, CommonLbConfig, DiscoveryType, EdsClusterConfig,
+                        TransportSocketMatch,
+                        common_lb_config::{LocalityConfigSpecifier, LocalityWeightedLbConfig},
+                    },
                 },
                 core::v3::{
-                    DataSource, Http2ProtocolOptions, Metadata, TransportSocket, data_source,
+                    DataSource, Http2ProtocolOptions, Locality, Metadata, TransportSocket, data_source,
                     transport_socket,
                 },
                 endpoint::v3::{
@@ -41,7 +45,7 @@ use envoy_types::{
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{BackendTls, Cluster, Endpoints, Trust};
+use portolan_core::gateway::rows::{BackendTls, Carries, Cluster, Endpoints, Trust};
 use portolan_model::input::SubjectName;
 
 use super::{ads, seconds};
@@ -50,6 +54,9 @@ const TLS: &str = "envoy.transport_sockets.tls";
 
 /// What marks the built-in echo backend among endpoints that are spoken to by TLS: it speaks in clear, over a Unix socket.
 const STAND_IN: &str = "stand-in";
+
+/// Where a share goes that leads nowhere: no datagram can be sent to port 0.
+const NOWHERE: (&str, u16) = ("127.0.0.1", 0);
 
 /// Most requests of a cluster that are sent again at a time.
 const RETRIES: u32 = 1024;
@@ -71,8 +78,14 @@ pub fn cluster(row: &Cluster) -> EnvoyCluster {
         }),
         ..Default::default()
     };
+    if row.blend.is_some() {
+        // Shares are those of localities: to datagrams Envoy gives one cluster.
+        let by_locality = LocalityConfigSpecifier::LocalityWeightedLbConfig(LocalityWeightedLbConfig {});
+        made.common_lb_config =
+            Some(CommonLbConfig { locality_config_specifier: Some(by_locality), ..Default::default() });
+    }
     if let Some(tls) = &row.tls {
-        made.transport_socket = Some(socket(TLS, pack_any(upstream_tls(tls, row.http2))));
+        made.transport_socket = Some(socket(TLS, pack_any(upstream_tls(tls, row))));
         made.transport_socket_matches = vec![TransportSocketMatch {
             name: STAND_IN.into(),
             r#match: Some(mark()),
@@ -105,6 +118,26 @@ pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
         })),
         ..Default::default()
     };
+    if let Some(blend) = &row.blend {
+        let locality = |name: &str, weight: u32, all: Vec<(&str, u16)>| LocalityLbEndpoints {
+            locality: Some(Locality { sub_zone: name.to_owned(), ..Default::default() }),
+            load_balancing_weight: Some(UInt32Value { value: weight }),
+            lb_endpoints: all
+                .into_iter()
+                .map(|(address, port)| point(super::socket(address, port)))
+                .collect(),
+            ..Default::default()
+        };
+        let parts = blend.parts.iter().map(|(name, weight, all)| {
+            locality(name, *weight, all.iter().map(|(address, port)| (&**address, *port)).collect())
+        });
+        let lost = (blend.lost > 0).then(|| locality("nowhere", blend.lost, vec![NOWHERE]));
+        return ClusterLoadAssignment {
+            cluster_name: row.key.to_string(),
+            endpoints: parts.chain(lost).collect(),
+            ..Default::default()
+        };
+    }
     let dialled = row.addresses.iter().map(|(address, port)| point(super::socket(address, *port)));
     let marked = || Metadata {
         filter_metadata: [("envoy.transport_socket_match".to_owned(), mark())].into(),
@@ -132,7 +165,7 @@ fn socket(name: &str, config: Any) -> TransportSocket {
     }
 }
 
-fn upstream_tls(row: &BackendTls, http2: bool) -> UpstreamTlsContext {
+fn upstream_tls(row: &BackendTls, cluster: &Cluster) -> UpstreamTlsContext {
     let authorities = match &row.trust {
         Trust::Pem(pem) => data_source::Specifier::InlineString(pem.to_string()),
         Trust::File(path) => data_source::Specifier::Filename(path.to_string()),
@@ -161,7 +194,12 @@ fn upstream_tls(row: &BackendTls, http2: bool) -> UpstreamTlsContext {
                 tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
                 ..Default::default()
             }),
-            alpn_protocols: vec![if http2 { "h2" } else { "http/1.1" }.to_owned()],
+            alpn_protocols: match (cluster.carries, cluster.http2) {
+                // Nobody knows what is spoken in it.
+                (Carries::Connections, _) => vec![],
+                (_, true) => vec!["h2".to_owned()],
+                (_, false) => vec!["http/1.1".to_owned()],
+            },
             tls_certificate_sds_secret_configs: row
                 .client
                 .iter()

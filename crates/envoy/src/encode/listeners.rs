@@ -25,14 +25,17 @@ use envoy_types::{
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{Clients, FilterChain, WireListener};
+use portolan_core::gateway::rows::{FilterChain, WireListener};
 use portolan_model::Name;
 
-use super::{ads, manager::connection_manager, socket, yes};
+use super::{ads, manager::connection_manager, socket, streams, yes};
 
 /// A listener: near-constant, since only listener and chain changes drain connections.
 pub fn listener(row: &WireListener) -> Listener {
-    let tls = row.chains.iter().any(|chain| chain.secrets.is_some());
+    if row.key.udp {
+        return streams::datagrams(row);
+    }
+    let tls = row.chains.iter().any(|chain| chain.secrets.is_some() || !chain.server_names.is_empty());
     let inspector = ListenerFilter {
         name: "envoy.filters.listener.tls_inspector".into(),
         config_type: Some(listener_filter::ConfigType::TypedConfig(pack_any(TlsInspector::default()))),
@@ -51,14 +54,22 @@ pub fn listener(row: &WireListener) -> Listener {
 
 fn filter_chain(listener: &WireListener, chain: &FilterChain) -> EnvoyChain {
     EnvoyChain {
-        name: chain.routes.to_string(),
+        // A listener of streams has a chain for each host.
+        name: match chain.server_names.first().filter(|_| chain.stream.is_some()) {
+            Some(host) => format!("{}/{host}", chain.routes),
+            None => chain.routes.to_string(),
+        },
         filter_chain_match: (!chain.server_names.is_empty()).then(|| FilterChainMatch {
             server_names: chain.server_names.iter().map(ToString::to_string).collect(),
             ..Default::default()
         }),
-        filters: vec![if chain.refuses() { refusal() } else { http(listener, chain) }],
+        filters: vec![match &chain.stream {
+            _ if chain.refuses() => refusal(),
+            Some(shares) => streams::connections(listener, shares),
+            None => http(listener, chain),
+        }],
         transport_socket: chain.secrets.as_ref().filter(|secrets| !secrets.is_empty()).map(|secrets| {
-            let tls = pack_any(downstream_tls(secrets, chain.clients.as_ref()));
+            let tls = pack_any(downstream_tls(secrets, chain));
             TransportSocket {
                 name: "envoy.transport_sockets.tls".into(),
                 config_type: Some(transport_socket::ConfigType::TypedConfig(tls)),
@@ -92,7 +103,8 @@ fn refusal() -> Filter {
     }
 }
 
-fn downstream_tls(secrets: &[Name], clients: Option<&Clients>) -> DownstreamTlsContext {
+fn downstream_tls(secrets: &[Name], chain: &FilterChain) -> DownstreamTlsContext {
+    let clients = chain.clients.as_ref();
     let sds = |name: &Name| SdsSecretConfig { name: name.to_string(), sds_config: Some(ads()) };
     DownstreamTlsContext {
         require_client_certificate: clients.filter(|clients| !clients.optional).and_then(|_| yes()),
@@ -102,7 +114,11 @@ fn downstream_tls(secrets: &[Name], clients: Option<&Clients>) -> DownstreamTlsC
                 tls_maximum_protocol_version: TlsProtocol::TlSv13 as i32,
                 ..Default::default()
             }),
-            alpn_protocols: vec!["h2".into(), "http/1.1".into()],
+            // What is spoken in a stream is its backend's to know: none is chosen, and none refused.
+            alpn_protocols: match chain.stream {
+                None => vec!["h2".into(), "http/1.1".into()],
+                Some(_) => vec![],
+            },
             tls_certificate_sds_secret_configs: secrets.iter().map(sds).collect(),
             validation_context_type: clients.map(|clients| {
                 ValidationContextType::ValidationContextSdsSecretConfig(sds(&clients.authorities))

@@ -40,7 +40,10 @@ pub(super) type Encoded = Vec<u8>;
 /// UNAVAILABLE for a gRPC request (Gateway API, `GRPCRouteRule.backendRefs`; Envoy, `Grpc::Utility::httpToGrpcStatus`).
 fn unserved(entry: &RouteEntry) -> (u32, ClusterNotFoundResponseCode) {
     match entry.route.kind {
-        RouteKind::Http => (500, ClusterNotFoundResponseCode::InternalServerError),
+        // Others have no requests.
+        RouteKind::Http | RouteKind::Tls | RouteKind::Tcp | RouteKind::Udp => {
+            (500, ClusterNotFoundResponseCode::InternalServerError)
+        }
         RouteKind::Grpc => (503, ClusterNotFoundResponseCode::ServiceUnavailable),
     }
 }

@@ -49,6 +49,11 @@ impl Backends<'_> {
         if self.wanted.get(WireType::Cluster, name).is_none() { Far::There } else { Far::OnItsWay }
     }
 
+    /// Whether it is worth waiting for.
+    pub fn is_coming(&self, name: &Name) -> bool {
+        matches!(self.far(name), Far::OnItsWay)
+    }
+
     /// The first cluster of a virtual host that is not there.
     fn missing(&self, host: &Host) -> Option<(Name, Option<String>)> {
         host.clusters.iter().find_map(|name| match self.far(name) {

@@ -71,7 +71,7 @@ pub(super) struct Allows<'a> {
     pub wanted: &'a Wanted,
     pub now: u64,
     /// Whether what it names is there.
-    pub ready: &'a dyn Fn(&Resource) -> bool,
+    pub ready: &'a dyn Fn(&Name, &Resource) -> bool,
     /// Whether nothing that is in force names it.
     pub may_go: &'a dyn Fn(&Name) -> bool,
 }
@@ -299,7 +299,7 @@ impl Flat {
             .iter()
             .filter(|name| self.is_unsent(name, wanted, now))
             .filter_map(|name| Some((name.clone(), Arc::clone(wanted.get(self.r#type, name)?))))
-            .filter(|(_, resource)| (allows.ready)(resource))
+            .filter(|(name, resource)| (allows.ready)(name, resource))
             .collect();
         // What is tried again goes alone: it is likely to be refused once more.
         let is_retry = |name: &Name| self.refusal(name, wanted).is_some();

@@ -8,7 +8,9 @@ use envoy_types::pb::envoy::config::{
 };
 use portolan_core::{
     World,
-    gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, TrustedCa, VirtualHost, WireListener},
+    gateway::rows::{
+        Cluster, Endpoints, FilterChain, SocketKey, TlsSecret, TrustedCa, VirtualHost, WireListener,
+    },
 };
 use portolan_engine::Engine;
 use portolan_envoy::{encode, shards};
@@ -38,9 +40,15 @@ pub fn common() -> String {
 }
 
 fn manager_of_all() -> Node {
-    let chain = FilterChain { server_names: vec![], secrets: None, clients: None, routes: TABLE.into() };
+    let chain = FilterChain {
+        server_names: vec![],
+        secrets: None,
+        clients: None,
+        routes: TABLE.into(),
+        stream: None,
+    };
     let made = encode::listener(&WireListener {
-        key: (NamespacedName::new("infra", "gw"), 80),
+        key: SocketKey { gateway: NamespacedName::new("infra", "gw"), port: 80, udp: false },
         name: LISTENER.into(),
         address: "127.0.0.1".into(),
         port: 80,
@@ -50,7 +58,7 @@ fn manager_of_all() -> Node {
 }
 
 fn manager(listener: &Listener, chain: usize) -> Option<Node> {
-    let filter = listener.filter_chains[chain].filters.first()?;
+    let filter = listener.filter_chains.get(chain)?.filters.first()?;
     let ConfigType::TypedConfig(any) = filter.config_type.as_ref()? else { return None };
     any.type_url.ends_with(".HttpConnectionManager").then(|| tree::of(any))
 }

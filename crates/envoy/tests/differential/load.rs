@@ -45,7 +45,9 @@ use envoy_types::{
     },
     util::pack_any,
 };
-use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, TlsSecret, VirtualHost, WireListener};
+use portolan_core::gateway::rows::{
+    Cluster, Endpoints, FilterChain, SocketKey, TlsSecret, VirtualHost, WireListener,
+};
 use portolan_envoy::{
     encode::{self, Piece},
     shards::shard_of,
@@ -158,10 +160,15 @@ pub fn hosts(all: &[VirtualHost]) -> Bootstrap {
 
 /// A listener as it is sent, its scopes in it instead of from a control plane.
 fn with_scopes(at: usize, scopes: &[Any]) -> Listener {
-    let chain =
-        FilterChain { server_names: vec![], secrets: None, clients: None, routes: "differential".into() };
+    let chain = FilterChain {
+        server_names: vec![],
+        secrets: None,
+        clients: None,
+        routes: "differential".into(),
+        stream: None,
+    };
     let row = WireListener {
-        key: (NamespacedName::new("gw", format!("{at}")), 80),
+        key: SocketKey { gateway: NamespacedName::new("gw", format!("{at}")), port: 80, udp: false },
         name: format!("{at}").into(),
         address: "127.0.0.1".into(),
         port: 80,

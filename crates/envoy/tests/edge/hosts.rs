@@ -1,7 +1,8 @@
 //! Which virtual host answers a Host header, in every spelling, and what a backend sees of it.
 
 use portolan_core::gateway::rows::{
-    Cluster, Endpoints, FilterChain, RouteEntry, VirtualHost, WeightedCluster, WireListener,
+    Carries, Cluster, Endpoints, FilterChain, RouteEntry, SocketKey, VirtualHost, WeightedCluster,
+    WireListener,
 };
 use portolan_envoy::encode;
 use portolan_model::{
@@ -36,7 +37,7 @@ pub fn host(name: &str, entries: Vec<RouteEntry>) -> VirtualHost {
 
 pub fn listener(port: u16) -> WireListener {
     WireListener {
-        key: (NamespacedName::new("ns", "front"), 80),
+        key: SocketKey { gateway: NamespacedName::new("ns", "front"), port: 80, udp: false },
         name: TABLE.into(),
         address: "127.0.0.1".into(),
         port,
@@ -45,6 +46,7 @@ pub fn listener(port: u16) -> WireListener {
             secrets: None,
             clients: None,
             routes: TABLE.into(),
+            stream: None,
         }],
     }
 }
@@ -132,10 +134,25 @@ fn a_backend_sees_the_host_as_it_came() {
         .zip(ports)
         .map(|(name, port)| {
             let (key, service) = ((*name).into(), NamespacedName::new("ns", "one"));
-            let cluster = Cluster { key, service, port: 80, http2: false, tls: None };
+            let cluster = Cluster {
+                key,
+                service,
+                port: 80,
+                http2: false,
+                tls: None,
+                carries: Carries::Requests,
+                blend: None,
+            };
             let addresses = vec![("127.0.0.1".into(), port)];
             let service = NamespacedName::new("ns", "one");
-            let endpoints = Endpoints { key: (*name).into(), service, addresses, stand_in: None, tls: false };
+            let endpoints = Endpoints {
+                key: (*name).into(),
+                service,
+                addresses,
+                stand_in: None,
+                tls: false,
+                blend: None,
+            };
             (encode::cluster(&cluster), endpoints)
         })
         .collect();

@@ -1,6 +1,6 @@
 //! Everything that is encoded is loaded by a real Envoy.
 
-use portolan_core::gateway::rows::{Cluster, Endpoints, FilterChain, VirtualHost, WeightedCluster};
+use portolan_core::gateway::rows::{Carries, Cluster, Endpoints, FilterChain, VirtualHost, WeightedCluster};
 use portolan_envoy::{bootstrap::bootstrap as start_configuration, encode};
 use portolan_model::{
     NamespacedName,
@@ -58,10 +58,13 @@ fn listeners_routes_clusters_and_endpoints_are_loaded() {
             port: 80,
             http2: name == "two",
             tls: None,
+            carries: Carries::Requests,
+            blend: None,
         };
         let addresses = vec![("127.0.0.1".into(), 80), ("::1".into(), 81)];
         let service = NamespacedName::new("ns", name);
-        let endpoints = Endpoints { key: name.into(), service, addresses, stand_in: None, tls: false };
+        let endpoints =
+            Endpoints { key: name.into(), service, addresses, stand_in: None, tls: false, blend: None };
         (encode::cluster(&cluster), endpoints)
     });
     let closed = hosts.each_ref().map(|host| encode::closed(host, 503));
@@ -81,6 +84,7 @@ fn listeners_that_take_all_from_the_control_plane_are_loaded() {
             secrets: Some(vec![format!("secret/ns/{name}").into()]),
             clients: None,
             routes: format!("gw/ns/front/443/{name}").into(),
+            stream: None,
         })
         .to_vec();
     let listeners = [listener(10_080), tls].map(|row| encode::listener(&row));

@@ -153,7 +153,13 @@ pub enum Protocol {
     Http,
     /// HTTP over TLS.
     Https,
-    /// Any other (TLS, TCP, UDP, custom): not served yet, reported.
+    /// TLS, chosen by SNI; ends here or passes through.
+    Tls,
+    /// Connections as they come.
+    Tcp,
+    /// Datagrams as they come.
+    Udp,
+    /// Any other: not served, reported.
     Other(Name),
 }
 
@@ -181,7 +187,7 @@ pub enum AllowedNamespaces {
     None,
 }
 
-/// An HTTPRoute or GRPCRoute: one type after parsing.
+/// A route of any kind: one type after parsing. Those that look into no requests have rules that match everything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
     /// Kind, namespace, name.

@@ -25,7 +25,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 84] = [
+const KINDS: [(&str, &[&str], Does); 83] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -69,7 +69,6 @@ const KINDS: [(&str, &[&str], Does); 84] = [
     ("gateway.nginx.org", &[], Does::Guards),
     ("networking.k8s.io", &["Ingress", "IngressClass"], Does::Routes),
     ("extensions", &["Ingress"], Does::Routes),
-    ("gateway.networking.k8s.io", &["TLSRoute", "TCPRoute", "UDPRoute"], Does::Routes),
     ("gateway.networking.x-k8s.io", &[], Does::Routes),
     ("gateway.envoyproxy.io", &["Backend", "EnvoyProxy", "HTTPRouteFilter"], Does::Routes),
     ("route.openshift.io", &["Route"], Does::Routes),
@@ -157,6 +156,9 @@ const OURS: [(&str, &[&str]); 8] = [
             "ListenerSet",
             "HTTPRoute",
             "GRPCRoute",
+            "TLSRoute",
+            "TCPRoute",
+            "UDPRoute",
             "ReferenceGrant",
             "BackendTLSPolicy",
         ],
@@ -286,12 +288,12 @@ fn said(root: &mut Root<'_>, does: Does, guessed: &str) {
         Does::Routes => (
             4,
             "routes requests and is not acted on: its hosts are not served here",
-            "write Gateways, HTTPRoutes or GRPCRoutes for the hosts that are to be served",
+            "write Gateways and routes of the Gateway API for the hosts that are to be served",
         ),
         Does::Names => (
             4,
             "makes DNS records and is not acted on: its names are not published here",
-            "names of HTTPRoutes and GRPCRoutes are published",
+            "names of routes of the Gateway API are published",
         ),
         Does::Brings => (
             4,
@@ -413,7 +415,6 @@ mod tests {
     fn what_routes_names_brings_or_fills_is_said_once() {
         for (api_version, kind) in [
             ("networking.k8s.io/v1", "Ingress"),
-            ("gateway.networking.k8s.io/v1", "TLSRoute"),
             ("networking.istio.io/v1", "VirtualService"),
             ("externaldns.k8s.io/v1alpha1", "DNSEndpoint"),
             ("helm.cattle.io/v1", "HelmChart"),

@@ -170,7 +170,8 @@ pub fn hostname(text: &str) -> Option<Name> {
 }
 
 pub(super) fn route(root: &mut Root<'_>) -> Route {
-    let grpc = root.object.key.kind.kind == "GRPCRoute";
+    let kind = RouteKind::of(&root.object.key.kind.kind).unwrap_or(RouteKind::Http);
+    let grpc = kind == RouteKind::Grpc;
     let spec = root.spec();
     defaults(root, &spec.get("useDefaultGateways"));
     let own = root.object.key.name.namespace.clone();
@@ -204,10 +205,7 @@ pub(super) fn route(root: &mut Root<'_>) -> Route {
         });
     }
     Route {
-        key: RouteKey {
-            kind: if grpc { RouteKind::Grpc } else { RouteKind::Http },
-            name: root.object.key.name.clone(),
-        },
+        key: RouteKey { kind, name: root.object.key.name.clone() },
         generation: root.object.generation(),
         created: root.object.created(),
         hostnames,

@@ -1,7 +1,7 @@
 //! Kinds that `portolan run` follows: those of the capabilities that are built for clusters.
 
 use portolan_kubernetes::Followed;
-use portolan_model::{Kind, intake};
+use portolan_model::{Kind, RouteKind, intake};
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const ENVOY_GATEWAY: &str = "gateway.envoyproxy.io";
@@ -13,6 +13,9 @@ pub fn followed() -> Vec<Followed> {
         Followed::whole(GATEWAY, "Gateway", &["v1"]),
         Followed::whole(GATEWAY, "HTTPRoute", &["v1"]),
         Followed::whole(GATEWAY, "GRPCRoute", &["v1"]),
+        Followed::whole(GATEWAY, "TLSRoute", &["v1", "v1alpha3", "v1alpha2"]),
+        Followed::whole(GATEWAY, "TCPRoute", &["v1", "v1alpha2"]),
+        Followed::whole(GATEWAY, "UDPRoute", &["v1", "v1alpha2"]),
         Followed::whole(GATEWAY, "ReferenceGrant", &["v1", "v1beta1"]),
         Followed::whole(GATEWAY, "BackendTLSPolicy", &["v1", "v1alpha3"]),
         Followed::whole("", "Namespace", &["v1"]),
@@ -28,7 +31,7 @@ pub fn followed() -> Vec<Followed> {
 /// Whether what else there is means the same without the kind: its objects are missed, and nothing refers to them or is restricted
 /// by them.
 pub fn is_leaf(kind: &Kind) -> bool {
-    kind.is(GATEWAY, "HTTPRoute") || kind.is(GATEWAY, "GRPCRoute")
+    &*kind.group == GATEWAY && RouteKind::of(&kind.kind).is_some()
 }
 
 /// Whether nothing can be served without its definition.

@@ -7,7 +7,7 @@ mod run;
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use portolan_core::{
-    gateway::rows::ListenerKey,
+    gateway::rows::{ListenerKey, Speaks},
     status::rows::{EntryPoint, Probe},
 };
 use portolan_effects::converge::{Backoff, Converge, Limits};
@@ -29,7 +29,7 @@ const LIMITS: Limits = Limits {
 };
 
 /// What hosts of one lane have in common.
-type Place = (SocketAddr, ListenerKey, Option<NamespacedName>);
+type Place = (SocketAddr, Speaks, ListenerKey, Option<NamespacedName>);
 
 /// Probes what came into force, and what is said to be live.
 pub struct Probes {

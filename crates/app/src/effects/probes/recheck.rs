@@ -73,9 +73,9 @@ impl Probes {
                 .filter(|host| self.answered(host, cx))
                 .collect();
             let Some(place) = asked.first().and_then(|host| place_of(host, cx)) else { continue };
-            let Some(roots) = lane_roots(place.2.as_ref(), cx) else { continue };
+            let Some(roots) = lane_roots(place.3.as_ref(), cx) else { continue };
             let hosts = asked.into_iter().map(|host| (host.clone(), host.to_string())).collect();
-            let lane = Lane { address: place.0, roots, hosts, connections: 1 };
+            let lane = Lane { address: place.0, speaks: place.1, roots, hosts, connections: 1 };
             let (answers, permits) = (self.inbox.answers(), Arc::clone(&self.connections));
             tokio::spawn(probe(lane, permits, move |seen| {
                 answers.send(Answer::Rechecked(seen));

@@ -26,7 +26,7 @@ impl Probes {
                 None => drop(self.hosts.end(work.ticket)),
             }
         }
-        for ((address, _, secret), hosts) in places {
+        for ((address, speaks, _, secret), hosts) in places {
             let Some(roots) = lane_roots(secret.as_ref(), cx) else {
                 for ticket in hosts {
                     self.hosts.end(ticket);
@@ -38,7 +38,7 @@ impl Probes {
                 (ticket, host)
             };
             let hosts = hosts.into_iter().map(asked).collect();
-            let lane = Lane { address, roots, hosts, connections: CONNECTIONS };
+            let lane = Lane { address, speaks, roots, hosts, connections: CONNECTIONS };
             let (answers, permits) = (self.inbox.answers(), Arc::clone(&self.connections));
             tokio::spawn(probe(lane, permits, move |seen| {
                 answers.send(Answer::Probed(seen));
@@ -51,7 +51,8 @@ impl Probes {
 pub(super) fn place_of(host: &Name, cx: &Context) -> Option<Place> {
     let entry = cx.engine.get::<EntryPoint>(host).filter(|entry| entry.probe)?;
     let address = SocketAddr::new(entry.address.parse().ok()?, entry.port);
-    Some((address, entry.listener.clone(), entry.certificate.as_ref().map(|(secret, _)| secret.clone())))
+    let secret = entry.certificate.as_ref().map(|(secret, _)| secret.clone());
+    Some((address, entry.speaks, entry.listener.clone(), secret))
 }
 
 /// PEM of the roots that the certificate of a Secret is verified by.

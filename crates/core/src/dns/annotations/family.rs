@@ -9,7 +9,7 @@ use super::{super::DnsProblem, ALPHA, Prefix, RENAMED, STABLE, field};
 /// What an annotation stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum On {
-    /// An HTTPRoute or GRPCRoute.
+    /// A route.
     Route,
     /// A Gateway.
     Gateway,

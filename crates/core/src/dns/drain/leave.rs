@@ -28,11 +28,7 @@ pub enum Leave {
 
 /// The route that an object is.
 pub fn route_key(key: &ObjectKey) -> Option<RouteKey> {
-    let kind = match (&*key.kind.group, &*key.kind.kind) {
-        (GROUP, "HTTPRoute") => RouteKind::Http,
-        (GROUP, "GRPCRoute") => RouteKind::Grpc,
-        _ => return None,
-    };
+    let kind = RouteKind::of(&key.kind.kind).filter(|_| &*key.kind.group == GROUP)?;
     Some(RouteKey { kind, name: key.name.clone() })
 }
 

@@ -170,7 +170,7 @@ impl Edge {
     pub fn ack_all(&mut self) {
         self.step();
         let rows: Vec<_> =
-            self.engine.rows::<WireListener>().filter(|row| row.key.0.name == "one").cloned().collect();
+            self.engine.rows::<WireListener>().filter(|row| row.key.gateway.name == "one").cloned().collect();
         for row in rows {
             for key in row.resources() {
                 self.ack(key.r#type, &key.name, Ok(()));

@@ -30,33 +30,62 @@ pub(super) fn no_clients(listener: &Listener, why: &str) -> Refusal {
     }
 }
 
+/// Protocols whose listeners can share a socket: a hostname tells them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Family {
+    Http,
+    /// HTTPS and TLS: the name is that of the handshake.
+    Tls,
+    Tcp,
+    Udp,
+}
+
+impl Family {
+    /// That of a protocol; `None` of one that is not served.
+    const fn of(protocol: &Protocol) -> Option<Self> {
+        Some(match protocol {
+            Protocol::Http => Self::Http,
+            Protocol::Https | Protocol::Tls => Self::Tls,
+            Protocol::Tcp => Self::Tcp,
+            Protocol::Udp => Self::Udp,
+            Protocol::Other(_) => return None,
+        })
+    }
+
+    /// Whether two of one port are two sockets.
+    const fn is_apart(self, other: Self) -> bool {
+        matches!(self, Self::Udp) != matches!(other, Self::Udp)
+    }
+
+    /// Whether nothing but the port tells its listeners apart.
+    const fn is_nameless(self) -> bool {
+        matches!(self, Self::Tcp | Self::Udp)
+    }
+}
+
 /// What listeners that come first keep for themselves: of a ListenerSet's listeners those that are in the way of an earlier one
 /// are not served, in the order of precedence (`ListenerSetSpec.listeners`).
 #[derive(Default)]
 pub(super) struct Taken {
-    ports: HashMap<u16, (Protocol, HashSet<Option<Name>>)>,
+    /// By port and whether it takes datagrams.
+    ports: HashMap<(u16, bool), (Family, HashSet<Option<Name>>)>,
 }
 
 impl Taken {
     pub fn add(&mut self, one: &Merged) {
         let listener = &one.listener;
-        if matches!(&listener.protocol, Protocol::Other(name) if &**name == "UDP") {
-            return;
-        }
-        let new = || (listener.protocol.clone(), HashSet::new());
-        let (protocol, hosts) = self.ports.entry(listener.port).or_insert_with(new);
-        if *protocol == listener.protocol {
+        let Some(own) = Family::of(&listener.protocol) else { return };
+        let socket = (listener.port, own == Family::Udp);
+        let (family, hosts) = self.ports.entry(socket).or_insert_with(|| (own, HashSet::new()));
+        if *family == own {
             hosts.insert(listener.hostname.clone());
         }
     }
 
     pub fn refusal(&self, one: &Merged) -> Option<Refusal> {
         let listener = &one.listener;
-        let (protocol, hosts) = self.ports.get(&listener.port)?;
-        let udp = |protocol: &Protocol| matches!(protocol, Protocol::Other(name) if &**name == "UDP");
-        if udp(&listener.protocol) || udp(protocol) {
-            return None;
-        }
+        let own = Family::of(&listener.protocol)?;
+        let (family, hosts) = self.ports.get(&(listener.port, own == Family::Udp))?;
         let conflict = |reason, what: &str| Refusal {
             code: 203,
             reason,
@@ -64,8 +93,11 @@ impl Taken {
             message: format!("listener {} is in the way of {what} on port {}", listener.name, listener.port),
             hint: "give it another hostname or port; the Gateway's own listeners come first, then the older set",
         };
-        if *protocol != listener.protocol {
+        if *family != own {
             return Some(conflict("ProtocolConflict", "listeners of another protocol"));
+        }
+        if own.is_nameless() {
+            return Some(conflict("ProtocolConflict", "another one, from which only the port could tell it"));
         }
         // Whose it is may be none of the set's author's business.
         let same = hosts.contains(&listener.hostname);
@@ -84,8 +116,10 @@ pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Re
     // "The implementation MUST NOT pick one conflicting Listener as the winner" (`Gateway.spec.listeners`). Listeners
     // of protocols that are not served take part in no conflict. One that is leaving is in nobody's way.
     let leaving = is_leaving(gateway, one);
+    let own = Family::of(&listener.protocol)?;
     let served = |other: &Merged| {
-        !matches!(other.listener.protocol, Protocol::Other(_)) && (leaving || !is_leaving(gateway, other))
+        let family = Family::of(&other.listener.protocol);
+        family.is_some_and(|family| !family.is_apart(own)) && (leaving || !is_leaving(gateway, other))
     };
     let mut rivals = all.iter().enumerate().filter(|(position, other)| {
         *position != at
@@ -104,14 +138,18 @@ pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Re
         ),
         hint: "give one of them another hostname or port",
     };
-    if let Some((_, rival)) = rivals.clone().find(|(_, other)| other.listener.protocol != listener.protocol) {
+    let another = |other: &Merged| Family::of(&other.listener.protocol) != Some(own);
+    if let Some((_, rival)) = rivals.clone().find(|(_, other)| another(other)) {
         return Some(conflict("ProtocolConflict", rival, "another protocol"));
     }
-    let same = |other: &Merged| other.listener.hostname == listener.hostname;
+    let same = |other: &Merged| own.is_nameless() || other.listener.hostname == listener.hostname;
     // One that is leaving and has a successor shares its route configuration.
     if let Some((_, rival)) =
         rivals.find(|(_, other)| same(other) && (!leaving || is_leaving(gateway, other)))
     {
+        if own.is_nameless() {
+            return Some(conflict("ProtocolConflict", rival, "only the port could tell them apart"));
+        }
         return Some(conflict("HostnameConflict", rival, "the same hostname"));
     }
     no_tls(listener).or_else(|| filters(listener))
@@ -140,12 +178,21 @@ fn protocol(listener: &Listener) -> Option<Refusal> {
         code: 202,
         reason: "UnsupportedProtocol",
         field: ".protocol",
-        message: format!("listener {}: protocol {protocol} is not served yet", listener.name),
-        hint: "use HTTP or HTTPS",
+        message: format!("listener {}: protocol {protocol} is not served", listener.name),
+        hint: "use HTTP, HTTPS, TLS, TCP or UDP",
     })
 }
 
 fn no_tls(listener: &Listener) -> Option<Refusal> {
+    if listener.protocol == Protocol::Tls && listener.tls.is_none() {
+        return Some(Refusal {
+            code: 207,
+            reason: "UnsupportedValue",
+            field: ".tls",
+            message: format!("listener {}: TLS needs a tls.mode", listener.name),
+            hint: "set tls.mode Passthrough, or Terminate with tls.certificateRefs",
+        });
+    }
     let ends = listener.tls.as_ref().is_some_and(|tls| tls.terminate);
     (listener.protocol == Protocol::Https && !ends).then(|| Refusal {
         code: 207,

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
 
 use portolan_model::{
-    GatewayKey, Name, NamespacedName,
+    GatewayKey, Name, NamespacedName, RouteKey,
     input::{BackendTarget, Filter, Route},
 };
 
@@ -12,7 +12,8 @@ use crate::{
     gateway::{
         backend_tls,
         rows::{
-            Attachment, BackendTls, ClientCertificate, Cluster, GatewayOwner, RouteEntry, TlsUse, secret_name,
+            Attachment, BackendTls, Blend, Carries, ClientCertificate, Cluster, GatewayOwner, RouteEntry,
+            Speaks, TlsUse, WeightedCluster, secret_name,
         },
     },
 };
@@ -52,6 +53,58 @@ pub(super) fn by_gateway<'a>(
         made
     };
     Cow::Owned(prepared.iter().map(one).collect())
+}
+
+/// The entries as they are at a listener: what TLS passes through to has clusters of its own, since nothing is added to it and
+/// nothing can answer in its place.
+pub(super) fn passing<'a>(
+    speaks: Speaks,
+    prepared: &'a [RouteEntry],
+    uses: &mut BTreeMap<Name, Cluster>,
+) -> Cow<'a, [RouteEntry]> {
+    if speaks != Speaks::TlsPasses {
+        return Cow::Borrowed(prepared);
+    }
+    let mut made = prepared.to_vec();
+    for share in made.iter_mut().flat_map(|entry| &mut entry.clusters) {
+        let Some(Cluster { service, port, .. }) = uses.get(&share.cluster) else { continue };
+        let (service, port) = (service.clone(), *port);
+        let key = Name::from(format!("svc/{service}/{port}/passthrough"));
+        share.cluster = key.clone();
+        let cluster = Cluster {
+            key: key.clone(),
+            service,
+            port,
+            http2: false,
+            tls: None,
+            carries: Carries::Tls,
+            blend: None,
+        };
+        uses.insert(key, cluster);
+    }
+    Cow::Owned(made)
+}
+
+/// The one cluster of a route of datagrams: all its backends share it, so that another weight or endpoint changes no listener,
+/// and ends no session of the others.
+pub(super) fn blended(route: &RouteKey, entry: &mut RouteEntry, uses: &mut BTreeMap<Name, Cluster>) {
+    let mut parts: Vec<(NamespacedName, u16, u32)> = Vec::new();
+    for share in entry.clusters.iter().filter(|share| share.weight > 0) {
+        let Some(Cluster { service, port, .. }) = uses.get(&share.cluster) else { continue };
+        match parts.iter_mut().find(|part| (&part.0, part.1) == (service, *port)) {
+            Some(part) => part.2 = part.2.saturating_add(share.weight),
+            None => parts.push((service.clone(), *port, share.weight)),
+        }
+    }
+    uses.clear();
+    entry.clusters.clear();
+    let lost = std::mem::take(&mut entry.invalid_weight);
+    let Some((service, port, _)) = parts.first().cloned() else { return };
+    let key = Name::from(format!("udp/{}", route.name));
+    entry.clusters.push(WeightedCluster::new(key.clone(), 1));
+    let blend = Some(Arc::new(Blend { parts, lost }));
+    let (http2, tls, carries) = (false, None, Carries::Datagrams);
+    uses.insert(key.clone(), Cluster { key, service, port, http2, tls, carries, blend });
 }
 
 /// Says for which Gateways the policies of a route's Services are answered.

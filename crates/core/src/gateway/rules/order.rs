@@ -28,6 +28,8 @@ pub(super) fn precedence(kind: RouteKind, m: &RouteMatch) -> [u32; 5] {
     let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
     let headers = desc(m.headers.len());
     match kind {
+        // One rule that takes everything.
+        RouteKind::Tls | RouteKind::Tcp | RouteKind::Udp => [0; 5],
         RouteKind::Http => {
             let (class, length) = match &m.path {
                 PathMatch::Exact(path) => (0, path.len()),

@@ -10,10 +10,10 @@ use crate::{
     Cx,
     gateway::{
         backend_tls,
-        backends::tcp,
+        backends::of_protocol,
         grants::granted,
         operated,
-        rows::{BackendTrust, Cluster},
+        rows::{BackendTrust, Carries, Cluster},
     },
     problem,
 };
@@ -57,6 +57,9 @@ pub(super) fn resolve(
         let message =
             format!("Service {} is in another namespace and no ReferenceGrant allows it", target.name);
         let hint = match of {
+            Use::Share if !route.key.kind.is_http() => {
+                "add a ReferenceGrant in the Service's namespace; until then this share goes nowhere"
+            }
             Use::Share => {
                 "add a ReferenceGrant in the Service's namespace; until then this share of requests gets an error"
             }
@@ -69,11 +72,11 @@ pub(super) fn resolve(
         };
         return refused(cx, 222, field, "RefNotPermitted", message, hint);
     }
-    let error = if route.key.kind == RouteKind::Grpc { "UNAVAILABLE" } else { "500" };
+    let words = Words::of(route.key.kind);
     let Some(service) = cx.get::<Service>(&target.name) else {
         let effect = match of {
-            Use::Share => format!("this share of requests gets {error}"),
-            Use::None => "its weight is 0, so no request needs it".to_owned(),
+            Use::Share => format!("this share of {} {}", words.all, words.share),
+            Use::None => format!("its weight is 0, so no {} needs it", words.one),
             Use::Mirror => "no request is copied to it".to_owned(),
         };
         if let Some(why) = operated::elsewhere(cx, &target.name) {
@@ -110,11 +113,19 @@ pub(super) fn resolve(
         let message = format!("Service {} has no port {number} (it has {})", target.name, have());
         return refused(cx, 224, &field, "BackendNotFound", message, "use a port of the Service");
     }
-    let Some(port) = tcp(&service, number) else {
-        let message = format!("Service {} has no port {number} for TCP (it has {})", target.name, have());
-        let hint = "use a port whose protocol is TCP";
+    let protocol = if route.key.kind == RouteKind::Udp { "UDP" } else { "TCP" };
+    let Some(port) = of_protocol(&service, number, protocol) else {
+        let message =
+            format!("Service {} has no port {number} for {protocol} (it has {})", target.name, have());
+        let hint = match protocol {
+            "UDP" => "use a port whose protocol is UDP",
+            _ => "use a port whose protocol is TCP",
+        };
         return refused(cx, 244, &field, "UnsupportedProtocol", message, hint);
     };
+    if route.key.kind == RouteKind::Udp {
+        return Ok(datagrams(target, number));
+    }
     let protocol = port.app_protocol.as_deref().unwrap_or_default();
     let policy = backend_tls::of_port(cx, &target.name, port);
     let Some(http2) = http2(route.key.kind, protocol, policy.is_some()) else {
@@ -135,7 +146,9 @@ pub(super) fn resolve(
             None => return Err((None, format!("BackendTLSPolicy {} was not judged", policy.key))),
         },
     };
+    let streams = !route.key.kind.is_http() && tls.is_some();
     let suffix = match (http2, tls.is_some()) {
+        (false, true) if streams => "/tls/connections",
         (false, false) => "",
         (true, false) => "/h2c",
         (false, true) => "/tls",
@@ -147,7 +160,45 @@ pub(super) fn resolve(
         port: port.port,
         http2,
         tls,
+        carries: if streams { Carries::Connections } else { Carries::Requests },
+        blend: None,
     })
+}
+
+fn datagrams(target: &BackendTarget, port: u16) -> Cluster {
+    Cluster {
+        key: format!("svc/{}/{port}/udp", target.name).into(),
+        service: target.name.clone(),
+        port,
+        http2: false,
+        tls: None,
+        carries: Carries::Datagrams,
+        blend: None,
+    }
+}
+
+/// What comes to a route of a kind, and what becomes of it where it leads nowhere.
+pub(super) struct Words {
+    /// Of several.
+    pub all: &'static str,
+    /// Of one.
+    one: &'static str,
+    /// What all of a rule gets.
+    pub gets: &'static str,
+    /// What a share gets.
+    share: &'static str,
+}
+
+impl Words {
+    pub fn of(kind: RouteKind) -> Self {
+        let (all, one, gets, share) = match kind {
+            RouteKind::Http => ("requests", "request", "get 500", "gets 500"),
+            RouteKind::Grpc => ("requests", "request", "get UNAVAILABLE", "gets UNAVAILABLE"),
+            RouteKind::Tls | RouteKind::Tcp => ("connections", "connection", "are closed", "is closed"),
+            RouteKind::Udp => ("datagrams", "datagram", "are dropped", "is dropped"),
+        };
+        Self { all, one, gets, share }
+    }
 }
 
 /// The cluster of a Service that is not here and may be in a cluster: the host is served with a stand-in, and it is said.
@@ -169,8 +220,10 @@ fn absent(
         }
         return Err((Some(Name::new("BackendNotFound")), message));
     };
+    let udp = route.key.kind == RouteKind::Udp;
     if ours {
         let effect = match of {
+            Use::Share if udp => "datagrams are dropped",
             Use::Share => "the built-in echo backend answers in its place",
             Use::None => "its weight is 0, so no request needs it",
             Use::Mirror => "copies go to the built-in echo backend",
@@ -178,6 +231,9 @@ fn absent(
         let message = format!("Service {} {why}; {effect}", target.name);
         let hint = "nothing to do if it does; else create the Service or correct the name";
         problem(cx, route.key.object(), 223, Severity::Warning, &format!("{field}.name"), message, hint);
+    }
+    if udp {
+        return Ok(datagrams(target, port));
     }
     let http2 = route.key.kind == RouteKind::Grpc;
     let suffix = if http2 { "/h2c" } else { "" };
@@ -188,6 +244,8 @@ fn absent(
         http2,
         // Its stand-in is never spoken to by TLS.
         tls: None,
+        carries: Carries::Requests,
+        blend: None,
     })
 }
 
@@ -195,6 +253,10 @@ fn absent(
 /// TLS to a backend needs a BackendTLSPolicy. Other names are hints; as in Envoy Gateway (`resolveBackendProtocol`) they
 /// change nothing.
 fn http2(kind: RouteKind, app_protocol: &str, tls: bool) -> Option<bool> {
+    if !kind.is_http() {
+        // Nothing is added to what is sent, whatever it is.
+        return Some(false);
+    }
     let grpc = kind == RouteKind::Grpc;
     match &*app_protocol.to_ascii_lowercase() {
         "kubernetes.io/h2c" | "gateway.envoyproxy.io/h2c" | "grpc" => Some(true),

@@ -314,7 +314,7 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
         .sources
         .iter()
         .filter(|source| SOURCES.contains(&&***source))
-        .filter(|source| !matches!(&***source, "gateway-httproute" | "gateway-grpcroute"))
+        .filter(|source| !source.starts_with("gateway-"))
         .map(ToString::to_string)
         .collect();
     if !unread.is_empty() {
@@ -324,7 +324,7 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
             Severity::Info,
             "sources",
             &message,
-            "names of HTTPRoutes and GRPCRoutes are published",
+            "names of routes of the Gateway API are published",
         );
     }
 }

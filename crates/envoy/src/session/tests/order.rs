@@ -1,13 +1,14 @@
 //! In which order things come and go.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use envoy_types::pb::envoy::config::route::v3::route::Action;
+use envoy_types::pb::envoy::config::{listener::v3::Listener, route::v3::route::Action};
 
 use super::envoy::{Envoy, TABLE, cluster, edge, key, put, put_host, remove_host};
 use crate::{
     board::Wanted,
     encode::scope_name,
+    resources::{Resource, Uses},
     session::{Hold, Session, Standing, WireType, virtual_host_name},
     shards::{SHARDS, shard_of},
 };
@@ -317,4 +318,39 @@ fn who_is_far_behind_looks_at_everything() {
     assert!(wanted.since(1).is_none());
     envoy.drain(&mut session, &wanted);
     assert_eq!(envoy.marks("a").unwrap(), ["x"]);
+}
+
+/// A listener that hands connections on comes after the clusters that it names itself, and they stay as long as it does.
+#[test]
+fn a_listener_of_streams_waits_for_its_clusters_and_keeps_them() {
+    let mut wanted = Wanted::default();
+    let listen = |wanted: &mut Wanted, to: &str| {
+        let uses = Uses { clusters: vec![to.into()], ..Uses::default() };
+        let made = Listener { name: "l".into(), stat_prefix: to.into(), ..Default::default() };
+        wanted.set(&key(WireType::Listener, "l"), Some(Arc::new(Resource::of(&made).using(uses))));
+    };
+    let clusters = |wanted: &mut Wanted, name: &str, there: bool| {
+        if there {
+            cluster(wanted, name);
+            return;
+        }
+        wanted.set(&key(WireType::Cluster, name), None);
+        wanted.set(&key(WireType::Endpoints, name), None);
+    };
+    clusters(&mut wanted, "one", true);
+    listen(&mut wanted, "one");
+    let mut envoy = Envoy::default();
+    let mut session = envoy.connect();
+    // The empty answers are those that are owed: no listener yet, and no scope.
+    assert_eq!(envoy.drain(&mut session, &wanted), ["one", "", "one", "l", ""]);
+    // All at once: first what is new, then the listener, then what it does not name any more goes.
+    clusters(&mut wanted, "two", true);
+    listen(&mut wanted, "two");
+    clusters(&mut wanted, "one", false);
+    assert_eq!(envoy.drain(&mut session, &wanted), ["two", "two", "l", "-one"]);
+    // What nobody makes is not waited for: its connections are closed. Nor does the one before go while it is named.
+    clusters(&mut wanted, "two", false);
+    assert_eq!(envoy.drain(&mut session, &wanted), [""; 0]);
+    listen(&mut wanted, "nobody");
+    assert_eq!(envoy.drain(&mut session, &wanted), ["l", "-two"]);
 }

@@ -91,6 +91,25 @@ const GRPC_ROUTE: Table = &[
     (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
 ];
 
+/// TLSRoutes, TCPRoutes and UDPRoutes.
+const STREAM_ROUTE: Table = &[
+    (Used, "spec.parentRefs spec.rules.backendRefs"),
+    (
+        Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
+        "spec.rules.name",
+    ),
+    (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
+];
+
+const TLS_ROUTE: Table = &[
+    (Used, "spec.hostnames spec.parentRefs spec.rules.backendRefs"),
+    (
+        Irrelevant("a name by which policies refer to the rule: they cover the whole route here"),
+        "spec.rules.name",
+    ),
+    (NotLookedAt(DEFAULTS), "spec.useDefaultGateways"),
+];
+
 const LISTENER_SET: Table = &[
     (
         Used,
@@ -114,11 +133,14 @@ const GRANT: Table = &[(Used, "spec.from spec.to")];
 /// All that is decided about these is that they restrict, and where.
 const RESTRICTS: Table = &[(Refused(POLICIES), "spec")];
 
-pub(super) const KINDS: [Entry; 10] = [
+pub(super) const KINDS: [Entry; 13] = [
     (GATEWAY, "GatewayClass", CLASS),
     (GATEWAY, "Gateway", OF_GATEWAY),
     (GATEWAY, "HTTPRoute", HTTP_ROUTE),
     (GATEWAY, "GRPCRoute", GRPC_ROUTE),
+    (GATEWAY, "TLSRoute", TLS_ROUTE),
+    (GATEWAY, "TCPRoute", STREAM_ROUTE),
+    (GATEWAY, "UDPRoute", STREAM_ROUTE),
     (GATEWAY, "ReferenceGrant", GRANT),
     (GATEWAY, "ListenerSet", LISTENER_SET),
     (GATEWAY, "BackendTLSPolicy", BACKEND_TLS),

@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::{Does, OURS, Standing, standing};
-use crate::{Kind, Object};
+use crate::{Kind, Object, RouteKind};
 
 /// Fields of `spec` by which something is attached (GEP-713, Gateway API), and what that does.
 const REFERENCES: [(&str, Does); 4] = [
@@ -75,7 +75,7 @@ fn is_served(reference: &Value) -> bool {
         (Some(group), Some(kind)) => OURS.iter().any(|(of, kinds)| *of == group && kinds.contains(&kind)),
         (Some(group), None) => group == "gateway.networking.k8s.io",
         // Older policies leave the group out.
-        (None, Some(kind)) => ["Gateway", "HTTPRoute", "GRPCRoute", "Service"].contains(&kind),
+        (None, Some(kind)) => kind == "Gateway" || kind == "Service" || RouteKind::of(kind).is_some(),
         (None, None) => false,
     }
 }

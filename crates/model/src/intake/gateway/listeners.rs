@@ -58,6 +58,9 @@ pub(super) fn listener(root: &mut Root<'_>, node: &Node<'_>) -> Option<Listener>
         protocol: match &*node.get("protocol").name() {
             "HTTP" => Protocol::Http,
             "HTTPS" => Protocol::Https,
+            "TLS" => Protocol::Tls,
+            "TCP" => Protocol::Tcp,
+            "UDP" => Protocol::Udp,
             other => Protocol::Other(other.into()),
         },
         hostname,

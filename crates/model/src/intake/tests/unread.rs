@@ -14,11 +14,14 @@ use super::super::{
 use crate::{Kind, Object, Origin};
 
 /// Kinds of which intake reads every field that is used; those of Argo CD and Flux are read where they are rendered.
-const READ_HERE: [(&str, &str); 18] = [
+const READ_HERE: [(&str, &str); 21] = [
     ("gateway.networking.k8s.io", "GatewayClass"),
     ("gateway.networking.k8s.io", "Gateway"),
     ("gateway.networking.k8s.io", "HTTPRoute"),
     ("gateway.networking.k8s.io", "GRPCRoute"),
+    ("gateway.networking.k8s.io", "TLSRoute"),
+    ("gateway.networking.k8s.io", "TCPRoute"),
+    ("gateway.networking.k8s.io", "UDPRoute"),
     ("gateway.networking.k8s.io", "ReferenceGrant"),
     ("gateway.networking.k8s.io", "ListenerSet"),
     ("gateway.networking.k8s.io", "BackendTLSPolicy"),
