@@ -108,6 +108,10 @@ pub struct Up {
     /// this changes real zones. Without it no record leaves this machine
     #[arg(long)]
     pub real_dns: bool,
+    /// Order certificates of ACME issuers at the servers that they name, with challenges in the zones of their rfc2136 solvers:
+    /// this asks real CAs. Without it the embedded development CA stands in for all of them
+    #[arg(long)]
+    pub real_acme: bool,
     /// Address of the read-only HTTP API and metrics; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:9470", value_parser = socket)]
     pub api_listen: std::net::SocketAddr,

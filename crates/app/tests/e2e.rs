@@ -70,8 +70,12 @@ mod platform;
 mod policy;
 #[path = "e2e/printed.rs"]
 mod printed;
+#[path = "e2e/promised.rs"]
+mod promised;
 #[path = "e2e/reaction.rs"]
 mod reaction;
+#[path = "e2e/real_acme.rs"]
+mod real_acme;
 #[path = "e2e/real_dns.rs"]
 mod real_dns;
 #[path = "e2e/refused.rs"]

@@ -175,7 +175,9 @@ impl Expression {
     fn parse(source: &str, scope: &Scope) -> Result<Self, Fault> {
         let program = ENV.compile(source).map_err(|errors| check::syntax(&errors))?;
         let found = check::check(&program, source, scope)?;
-        let about = field::about(program.expression(), scope);
+        // Of a rule its schema says where it stands.
+        let of_policy = matches!(scope.names, Names::Policy { .. });
+        let about = of_policy.then(|| field::about(program.expression(), scope)).flatten();
         let mut needs = BTreeSet::new();
         let mut reads = found.reads;
         let mut unserved = found.unserved;

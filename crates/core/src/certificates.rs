@@ -21,6 +21,7 @@ mod issuers;
 pub mod keystores;
 mod lifetime;
 pub mod names;
+mod own;
 pub(crate) mod records;
 mod renewal;
 pub mod rows;
@@ -60,7 +61,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::ShimCertificate, Finding)>();
     engine
         .map("issuer_states", issuers::issuer_states)
-        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings)>()
+        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings, rows::RealAcme)>()
         .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
     engine
         .map("certificate_states", states::certificate_states)
@@ -74,6 +75,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             rows::IssuerState,
             rows::IssueFailure,
             rows::OrderProgress,
+            rows::RealAcme,
             rows::Settings,
         )>()
         .writes::<(rows::CertificateState, rows::IssueWanted, rows::TemporaryWanted, Finding)>();

@@ -19,8 +19,8 @@ use crate::{
     certificates,
     certificates::rows::{
         AccountState, AccountWanted, CertificateState, Issuance, IssuanceKey, IssueFailure, IssueWanted,
-        IssuerState, OrderProgress, RecordWanted, Settings, ShimCertificate, ShimClaim, TemplateWanted,
-        TemporaryWanted,
+        IssuerState, OrderProgress, RealAcme, RecordWanted, Settings, ShimCertificate, ShimClaim,
+        TemplateWanted, TemporaryWanted,
     },
     conditions,
     conditions::rows::{ListenerStatus, ObjectStatus},
@@ -219,7 +219,7 @@ world! {
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], in_cluster: InCluster [], fleet_settings: FleetSettings [], fleet_failures: FleetFailure [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], real_acme: RealAcme [], in_cluster: InCluster [], fleet_settings: FleetSettings [], fleet_failures: FleetFailure [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],

@@ -6,13 +6,9 @@
 mod acme_world;
 
 use std::{
-    collections::BTreeSet,
-    fs::File,
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    process::{Child, Command, Stdio},
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
 };
 
 use acme_world::{
@@ -20,121 +16,55 @@ use acme_world::{
 };
 use portolan_core::certificates::acme::{OrderState, Reason};
 use portolan_effects::{
-    acme::{AccountKey, Client, Outcome, Reach, Run, drive},
-    dns::EmbeddedDns,
+    acme::{AccountKey, Client, Outcome, PlacedChallenges, Reach, Run, drive},
+    dns::{
+        EmbeddedDns, query,
+        rfc2136::{Algorithm, Key, TxtUpdates},
+    },
 };
-use portolan_model::certificate::KeyKind;
-use portolan_testkit as testkit;
-use serde_json::json;
+use portolan_model::{Redacted, certificate::KeyKind, dns::RecordType};
+use portolan_testkit::{self as testkit, Bind, BindZone, PebbleOptions};
 
-/// A running Pebble. Ends when dropped.
+/// A running Pebble that validates through a zone of ours.
 struct Pebble {
-    child: Child,
-    address: SocketAddr,
-    /// Root of its own TLS certificate.
-    tls_root: String,
+    server: testkit::Pebble,
     /// Root of what it issues; another one at each start.
     root: String,
     zone: Arc<EmbeddedDns>,
-    folder: tempfile::TempDir,
-}
-
-impl Drop for Pebble {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        if std::thread::panicking() {
-            eprintln!("{}", std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default());
-        }
-    }
 }
 
 impl Pebble {
     /// Starts it with this share of reused authorizations, in per cent. `None`, and counted, where it is missing.
     async fn start(reuse: u8) -> Option<Self> {
-        let Some(program) = testkit::program("pebble") else {
-            testkit::skip("effects/pebble", "pebble was not found; run scripts/setup test");
-            return None;
-        };
         let zone = zone().await;
-        let folder = tempfile::tempdir().unwrap();
-        // Pebble takes no port 0, so a port that was free may be taken when it gets there: then others are tried.
-        for _ in 0..5 {
-            if let Some(pebble) = try_start(&program, &zone, folder.path(), reuse).await {
-                let (child, address, tls_root, root) = pebble;
-                return Some(Self { child, address, tls_root, root, zone, folder });
-            }
-        }
-        let log = std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
-        panic!("Pebble does not start:\n{log}");
+        let server = started(zone.address(), PebbleOptions { reuse, ..PebbleOptions::default() })?;
+        let root = root(&server).await;
+        Some(Self { server, root, zone })
     }
 
     fn client(&self, kind: KeyKind) -> Arc<Client> {
-        client(kind, &self.tls_root, self.address)
+        client(kind, &self.server.tls_root, self.server.address)
     }
 
     fn order(&self, client: &Client, names: &[&str]) -> OrderState {
-        order(&format!("https://{}/dir", self.address), client, names)
+        order(&self.server.directory(), client, names)
     }
 }
 
-async fn try_start(
-    program: &Path,
-    zone: &EmbeddedDns,
-    folder: &Path,
-    reuse: u8,
-) -> Option<(Child, SocketAddr, String, String)> {
-    let free = || TcpListener::bind("127.0.0.1:0").unwrap();
-    let (acme, management, http, tls) = (free(), free(), free(), free());
-    let at = |listener: &TcpListener| listener.local_addr().unwrap();
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let tls_root = made.cert.pem();
-    std::fs::write(folder.join("cert.pem"), &tls_root).unwrap();
-    std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-    let config = json!({ "pebble": {
-        "listenAddress": at(&acme).to_string(),
-        "managementListenAddress": at(&management).to_string(),
-        "certificate": folder.join("cert.pem"),
-        "privateKey": folder.join("key.pem"),
-        "httpPort": at(&http).port(),
-        "tlsPort": at(&tls).port(),
-        // Two labels: a name of fewer labels than an entry makes Pebble 2.10.1 panic.
-        "domainBlocklist": ["blocked.test"],
-        "retryAfter": { "authz": 1, "order": 1 },
-        "keyAlgorithm": "ecdsa",
-    } });
-    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
-    let log = File::create(folder.join("log")).unwrap();
-    let (address, management_address) = (at(&acme), at(&management));
-    drop((acme, management, http, tls));
-    let mut child = Command::new(program)
-        .args(["-strict", "-dnsserver", &zone.address().to_string(), "-config"])
-        .arg(folder.join("config.json"))
-        .env("PEBBLE_VA_NOSLEEP", "1")
-        .env("PEBBLE_WFE_NONCEREJECT", "20")
-        .env("PEBBLE_AUTHZREUSE", reuse.to_string())
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let reader = |address| {
-        Client::new(AccountKey::generate(KeyKind::P256).unwrap(), &tls_root, Reach::Only(address)).unwrap()
-    };
-    let (acme, management) = (reader(address), reader(management_address));
-    for _ in 0..400 {
-        let ready = acme.get(&format!("https://{address}/dir")).await.is_ok_and(|found| found.status == 200);
-        if ready && let Ok(root) = management.get(&format!("https://{management_address}/roots/0")).await {
-            return Some((child, address, tls_root, String::from_utf8(root.body).unwrap()));
-        }
-        if child.try_wait().unwrap().is_some() {
-            return None;
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+fn started(dns: SocketAddr, options: PebbleOptions) -> Option<testkit::Pebble> {
+    let server = testkit::Pebble::start(dns, options);
+    if server.is_none() {
+        testkit::skip("effects/pebble", "pebble was not found; run scripts/setup test");
     }
-    let _ = child.kill();
-    let _ = child.wait();
-    None
+    server
+}
+
+/// Root of what it issues.
+async fn root(server: &testkit::Pebble) -> String {
+    let key = AccountKey::generate(KeyKind::P256).unwrap();
+    let reader = Client::new(key, &server.tls_root, Reach::Only(server.management)).unwrap();
+    let root = reader.get(&format!("https://{}/roots/0", server.management)).await.unwrap();
+    String::from_utf8(root.body).unwrap()
 }
 
 #[tokio::test]
@@ -212,7 +142,7 @@ async fn an_order_is_taken_up_again_at_pebble() {
         let account = AccountKey::generate(KeyKind::Rsa2048).unwrap().to_pem().unwrap();
         let client = || {
             let key = AccountKey::from_pem(&account).unwrap();
-            Arc::new(Client::new(key, &pebble.tls_root, Reach::Only(pebble.address)).unwrap())
+            Arc::new(Client::new(key, &pebble.server.tls_root, Reach::Only(pebble.server.address)).unwrap())
         };
         let first = client();
         let run = run(&first, &pebble.zone, &APEX_AND_WILDCARD);
@@ -225,4 +155,75 @@ async fn an_order_is_taken_up_again_at_pebble() {
         assert!(before.is_none() || before == after, "the same order, cut at {stop}");
         assert_eq!(values(&pebble.zone).await, [""; 0], "cut at {stop}");
     }
+}
+
+const SECRET: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+
+/// The server that the URL names is asked, and the TXT records stand in a real zone that the key may change in its challenges alone:
+/// it can transfer nothing.
+#[tokio::test]
+async fn challenges_stand_in_a_real_zone_whose_key_may_do_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = "update-policy { grant acme name _acme-challenge.example.com. TXT; };";
+    let zone = BindZone { name: "example.com", options, records: "by-hand TXT stays" };
+    let Some(bind) = Bind::start(folder.path(), &[("acme", "hmac-sha512", SECRET)], &[zone]) else {
+        return testkit::skip("effects/pebble", "named is missing; run scripts/setup test");
+    };
+    let Some(pebble) = started(bind.address(), PebbleOptions::default()) else { return };
+    let root = root(&pebble).await;
+    let account = AccountKey::generate(KeyKind::P256).unwrap();
+    let client = Arc::new(Client::new(account, &pebble.tls_root, Reach::Named).unwrap());
+    let key = Key::new("acme", Algorithm::parse("HMACSHA512").unwrap(), &Redacted::from(SECRET)).unwrap();
+    let server = Arc::new(TxtUpdates::new(bind.address().to_string().into(), Some(&key)).unwrap());
+    let fqdn = "_acme-challenge.example.com";
+    let challenges = PlacedChallenges::new(BTreeMap::from([(fqdn.to_owned(), Arc::clone(&server))]));
+    let run = Run {
+        client: Arc::clone(&client),
+        csr: csr(KeyKind::P256, &APEX_AND_WILDCARD),
+        challenges: Arc::new(challenges),
+        bounds: portolan_effects::acme::Bounds::default(),
+    };
+    let mut most = 0;
+    let order = order(&pebble.directory(), &client, &APEX_AND_WILDCARD);
+    let (_, outcome) = drive(order, run, |state| most = most.max(state.presented.len())).await;
+    assert_chain(&issued(outcome), &root, "anything.example.com");
+    assert_eq!(most, 2, "both values stood at once");
+    let left = query::ask(bind.address(), fqdn, RecordType::Txt).await.unwrap();
+    assert_eq!(left.sets, [], "and are gone");
+
+    // What the key may not do is said in the server's words, and nothing is left.
+    let refused = server.add("_acme-challenge.other.example.com", "x").await.unwrap_err();
+    assert!(refused.contains("REFUSED") && refused.contains("update-policy"), "{refused}");
+    let elsewhere = server.add("_acme-challenge.example.org", "x").await.unwrap_err();
+    assert!(elsewhere.contains("holds no zone for it"), "{elsewhere}");
+    let other = Key::new("acme", Algorithm::Sha512, &Redacted::from("QUJDREVGR0hJSktMTU5PUA==")).unwrap();
+    let wrong = TxtUpdates::new(bind.address().to_string().into(), Some(&other)).unwrap();
+    assert!(wrong.add(fqdn, "x").await.unwrap_err().contains("BADSIG"));
+    let unsigned = TxtUpdates::new(bind.address().to_string().into(), None).unwrap();
+    assert!(unsigned.add(fqdn, "x").await.unwrap_err().contains("REFUSED"));
+    assert!(server.visible(fqdn, "x").await.unwrap_err().contains("does not have it yet"));
+}
+
+/// Nobody is believed but who the issuer trusts.
+#[tokio::test]
+async fn a_server_with_another_certificate_is_not_spoken_to() {
+    let zone = zone().await;
+    let Some(pebble) = started(zone.address(), PebbleOptions::default()) else { return };
+    let other = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap().cert.pem();
+    let client = client_named(&other);
+    // A server that has only just begun resets a connection now and then.
+    let mut why = String::new();
+    for _ in 0..20 {
+        why = client.get(&pebble.directory()).await.unwrap_err();
+        if !why.contains("reset") {
+            break;
+        }
+    }
+    assert!(why.contains("invalid peer certificate"), "{why}");
+    let why = client.get(&format!("http://{}/dir", pebble.address)).await.unwrap_err();
+    assert!(why.contains("https only"), "{why}");
+}
+
+fn client_named(root: &str) -> Client {
+    Client::new(AccountKey::generate(KeyKind::P256).unwrap(), root, Reach::Named).unwrap()
 }

@@ -171,17 +171,17 @@ pub struct Schema {
     /// `None` if there is none, or one that is not checked.
     pub format: Option<Format>,
     /// In order of name.
-    pub properties: Vec<(Box<str>, Arc<Schema>)>,
-    pub required: Vec<Box<str>>,
+    pub properties: Box<[(Box<str>, Arc<Schema>)]>,
+    pub required: Box<[Box<str>]>,
     pub additional: Additional,
     pub items: Option<Arc<Schema>>,
     pub default: Option<Value>,
-    pub values: Vec<Value>,
+    pub values: Box<[Value]>,
     pub bounds: Option<Box<Bounds>>,
     pub pattern: Option<Box<Pattern>>,
     pub list: ListType,
     pub unions: Option<Box<Unions>>,
-    pub rules: Vec<Rule>,
+    pub rules: Box<[Rule]>,
     /// `rules`, compiled when they are needed first.
     pub program: crate::cel::Program,
     /// The Go type that an object of Kubernetes itself is decoded into: `v1.ServicePort`.

@@ -4,6 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use anyhow::Context as _;
 use portolan_core::{
+    certificates::rows::RealAcme,
     gateway::rows::{DialledBackends, SystemRoots},
     world,
 };
@@ -264,6 +265,9 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     };
     driver.cx.patience = envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE);
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: args.real_backends, alone: false });
+    if args.real_acme {
+        driver.cx.engine.put(RealAcme { key: Name::default() });
+    }
     if let Some(path) = crate::roots::system_roots() {
         driver.cx.engine.put(SystemRoots { key: Name::default(), path: path.into() });
     }

@@ -7,11 +7,23 @@ use std::{
 };
 
 use anyhow::Context as _;
-use portolan_core::dns::observe::last_two_labels;
+use portolan_core::{
+    certificates::{
+        acme::challenge_fqdn,
+        rows::{AcmeOrder, AcmeServer, RealAcme, TsigKey},
+    },
+    dns::observe::last_two_labels,
+};
 use portolan_effects::{
-    acme::{AccountKey, Challenges, Client, NotedChallenges, ProviderChallenges, Reach},
+    acme::{
+        AccountKey, Challenges, Client, NotedChallenges, PlacedChallenges, ProviderChallenges, Reach,
+        StoredOrders,
+    },
     acme_ca::{self, DevCa, Handle, Settings},
-    dns::{DnsProvider, DurableDns},
+    dns::{
+        DnsProvider, DurableDns,
+        rfc2136::{Algorithm, Key, TxtUpdates},
+    },
     state_dir::StateDir,
 };
 use portolan_model::{
@@ -32,7 +44,9 @@ pub struct Ca {
     root: String,
     dns: Arc<DurableDns>,
     challenges: Arc<dyn Challenges>,
-    clients: BTreeMap<NamespacedName, Arc<Client>>,
+    clients: BTreeMap<NamespacedName, (AcmeServer, Arc<Client>)>,
+    /// Orders at servers of their own, which outlive this process.
+    orders: StoredOrders,
 }
 
 impl Ca {
@@ -73,17 +87,21 @@ impl Ca {
         // The CA that made these orders ended with its process, so none of them is taken up again.
         challenges.purge().await;
         let challenges = Arc::new(challenges);
-        Ok(Self { server, root, dns, challenges, clients: BTreeMap::new() })
+        let orders = StoredOrders::open(state.path()).context("no folder can be made for ACME orders")?;
+        Ok(Self { server, root, dns, challenges, clients: BTreeMap::new(), orders })
     }
 
-    /// Its directory, as its own host names it.
-    pub fn directory(&self) -> String {
-        self.server.directory_url()
+    /// The directory of an issuer's server: as the issuer names it, or as the development CA's own host does.
+    pub fn directory(&self, named: &Name, at: &AcmeServer) -> String {
+        match at {
+            AcmeServer::StandIn => self.server.directory_url(),
+            AcmeServer::Own { .. } => named.to_string(),
+        }
     }
 
-    /// Where TXT values are written.
-    pub fn challenges(&self) -> Arc<dyn Challenges> {
-        Arc::clone(&self.challenges)
+    /// Orders at servers of their own.
+    pub fn orders(&self) -> &StoredOrders {
+        &self.orders
     }
 
     /// Where the development CA listens.
@@ -107,28 +125,78 @@ impl Ca {
     }
 }
 
+/// The authorities that the machine believes, PEM.
+fn system_roots() -> Result<String, String> {
+    let path = crate::roots::system_roots().ok_or_else(|| {
+        "this machine has no file of authorities that it believes (ca-certificates); install it, or give caBundle".to_owned()
+    })?;
+    std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))
+}
+
 impl Context {
     /// The client of an account, whose key stands in a Secret as cert-manager keeps it.
-    pub fn client(&mut self, account_key: &NamespacedName, entry: &Name) -> Result<Arc<Client>, String> {
+    pub fn client(
+        &mut self,
+        account_key: &NamespacedName,
+        entry: &Name,
+        at: &AcmeServer,
+    ) -> Result<Arc<Client>, String> {
         let secret = self.engine.get::<Secret>(account_key);
         let pem = secret.as_ref().and_then(|s| s.data.get(entry));
         let pem = pem.ok_or_else(|| format!("Secret {account_key} holds no account key ({entry})"))?;
         let key = AccountKey::from_pem(pem)
             .map_err(|error| format!("the account key in Secret {account_key}: {error}"))?;
-        if let Some(client) = self.ca.clients.get(account_key)
+        if let Some((known, client)) = self.ca.clients.get(account_key)
+            && known == at
             && client.thumbprint() == key.thumbprint()
         {
             return Ok(Arc::clone(client));
         }
-        let reach = Reach::Only(self.ca.server.client_addr());
-        let client = Client::new(key, &self.ca.root, reach).map_err(|error| error.to_string())?;
-        let client = Arc::new(client);
-        self.ca.clients.insert(account_key.clone(), Arc::clone(&client));
+        let client = match at {
+            AcmeServer::StandIn => Client::new(key, &self.ca.root, Reach::Only(self.ca.server.client_addr())),
+            AcmeServer::Own { trusts: Some(bundle) } => Client::new(key, bundle, Reach::Named),
+            AcmeServer::Own { trusts: None } => Client::new(key, &system_roots()?, Reach::Named),
+        };
+        let client = Arc::new(client.map_err(|error| error.to_string())?);
+        self.ca.clients.insert(account_key.clone(), (at.clone(), Arc::clone(&client)));
         Ok(client)
+    }
+
+    /// Where the TXT records of an order are written.
+    pub fn challenges(&self, order: &AcmeOrder) -> Result<Arc<dyn Challenges>, String> {
+        if order.at == AcmeServer::StandIn {
+            return Ok(Arc::clone(&self.ca.challenges));
+        }
+        let mut by_fqdn = BTreeMap::new();
+        for proof in &order.proofs {
+            let server = proof.update.as_ref().ok_or_else(|| format!("{} has no solver", proof.name))?;
+            let key = server.key.as_ref().map(|key| self.tsig(key)).transpose()?;
+            let updates = Arc::new(TxtUpdates::new(server.address.clone(), key.as_ref())?);
+            by_fqdn.insert(challenge_fqdn(&proof.name), updates);
+        }
+        Ok(Arc::new(PlacedChallenges::new(by_fqdn)))
+    }
+
+    fn tsig(&self, key: &TsigKey) -> Result<Key, String> {
+        let (secret, entry) = &key.secret;
+        let row = self.engine.get::<Secret>(secret);
+        let value = row.as_ref().and_then(|row| row.data.get(entry));
+        let value =
+            value.ok_or_else(|| format!("Secret {secret} with the TSIG key ({entry}) is not there"))?;
+        let algorithm = Algorithm::parse(&key.algorithm).map_err(|error| error.to_string())?;
+        Key::new(&key.name, algorithm, value).map_err(|error| error.to_string())
+    }
+
+    /// Whether issuers are served by the servers that they name.
+    pub fn is_real_acme(&self) -> bool {
+        self.engine.get::<RealAcme>(&Name::default()).is_some()
     }
 
     /// What stands in for something else around ACME, one sentence each.
     pub fn acme_substitutions(&self) -> Vec<String> {
+        if self.is_real_acme() {
+            return Vec::new();
+        }
         let mut providers: BTreeSet<Name> = BTreeSet::new();
         let mut lines = Vec::new();
         for issuer in self.engine.rows::<Issuer>() {

@@ -86,7 +86,7 @@ impl Issuances {
             begun.into_iter().partition(|work| cx.in_place_of_a_ca(&work.wanted).is_some());
         for work in refused {
             let why = cx.in_place_of_a_ca(&work.wanted).unwrap_or_default();
-            self.failed(work.ticket, NOT_ISSUED, why, cx);
+            self.failed(work.ticket, (NOT_ISSUED, None), why, cx);
         }
         begun
     }
@@ -129,14 +129,14 @@ impl Issuances {
     ) {
         let made = match result {
             Ok(made) => made,
-            Err(message) => return self.failed(ticket, NOT_ISSUED, message, cx),
+            Err(message) => return self.failed(ticket, (NOT_ISSUED, None), message, cx),
         };
         if self.rows.current(ticket.mark()).is_none() {
             return;
         }
         if let Some(problem) = cx.write(vec![Write::Apply(Box::new(made.secret), OURS)]).into_iter().next() {
             // Not kept, so it counts as not made: the request stands and is tried again.
-            return self.failed(ticket, problem.code, problem.message, cx);
+            return self.failed(ticket, (problem.code, None), problem.message, cx);
         }
         let Some((wanted, request)) = self.end(ticket) else { return };
         cx.engine.remove::<IssueFailure>(&wanted.key);
@@ -145,8 +145,14 @@ impl Issuances {
         cx.facts = true;
     }
 
-    /// Notes a failure, counted while the request stays the same.
-    pub fn failed(&mut self, ticket: Ticket<NamespacedName>, code: Code, message: String, cx: &mut Context) {
+    /// Notes a failure with its code and the time before which no other try makes sense, counted while the request stays the same.
+    pub fn failed(
+        &mut self,
+        ticket: Ticket<NamespacedName>,
+        (code, not_before): (Code, Option<portolan_model::Instant>),
+        message: String,
+        cx: &mut Context,
+    ) {
         let Some((wanted, request)) = self.end(ticket) else { return };
         let at = now();
         came_of(&wanted, request, Outcome::Failed { message: message.clone(), at }, cx);
@@ -158,7 +164,7 @@ impl Issuances {
             message,
             failed_at: at,
             attempts: earlier.map_or(1, |earlier| earlier.attempts.saturating_add(1)),
-            not_before: None,
+            not_before,
         });
         cx.facts = true;
     }

@@ -31,6 +31,7 @@ impl Effect for Roots {
             })
             .collect();
         let ours = cx.engine.rows::<Issuer>().any(|i| matches!(i.spec, IssuerSpec::Acme { .. }));
+        let ours = ours && !cx.is_real_acme();
         let roots = roots.into_iter().chain(ours.then(|| cx.ca.root().as_bytes().to_vec()));
         let roots = roots.flatten().collect();
         cx.keep("ca.pem", roots);

@@ -9,10 +9,11 @@ use portolan_model::{
 };
 
 use super::{
-    rows::{Account, AccountFailure, AccountState, AccountWanted, IssuerState},
+    own,
+    rows::{Account, AccountFailure, AccountState, AccountWanted, AcmeServer, IssuerState},
     signers::{not_now, secrets_of},
 };
-use crate::{Cx, policy::rows::Denied, problem, secrets::owner, world::at};
+use crate::{Cx, policy::rows::Denied, problem, secrets::owner, world};
 
 /// Pause after the first failed registration, in milliseconds; doubled up to an hour. The embedded server has no limits
 /// that a longer one would spare.
@@ -30,8 +31,13 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
                 format!("issuers of type {kind} are not served; use acme, ca or selfSigned"),
             );
         }
-        IssuerSpec::Acme { server, email, account_key, entry, make_key, .. } => {
-            if let Some((reason, message)) = unusable(server, account_key) {
+        IssuerSpec::Acme { server, email, account_key, entry, make_key, own, .. } => {
+            own::listed(cx, issuer);
+            if let Some((message, field, hint)) = own::refused(cx, server, own) {
+                let field = format!("spec.acme.{field}");
+                problem(cx, issuer.key.object(), 357, Severity::Error, &field, message.clone(), hint);
+                state.ready = not("InvalidConfig", message);
+            } else if let Some((reason, message)) = unusable(server, account_key) {
                 let hint = "set acme.server to the URL of a directory, and acme.privateKeySecretRef.name";
                 problem(cx, issuer.key.object(), 350, Severity::Error, "spec.acme", message.clone(), hint);
                 state.ready = not(reason, message);
@@ -49,7 +55,8 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
                     return;
                 }
                 let key = AccountKey { secret: account_key, entry: entry.clone(), make: *make_key };
-                acme(cx, &mut state, server, email.clone().unwrap_or_default(), key);
+                let at = own::server(cx, own);
+                acme(cx, &mut state, server, email.clone().unwrap_or_default(), key, at);
             }
         }
     }
@@ -150,7 +157,14 @@ fn no_key(account: &AccountKey, present: Option<&Secret>) -> Option<(String, &'s
     }
 }
 
-fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, account: AccountKey) {
+fn acme(
+    cx: &mut Cx<'_>,
+    state: &mut IssuerState,
+    server: &Name,
+    email: Name,
+    account: AccountKey,
+    at: AcmeServer,
+) {
     let secret = cx.get::<Secret>(&account.secret);
     // What a mirror left is not the account's: its key is made anew, unless it is to be brought.
     let secret = secret.filter(|secret| secret.maker != Maker::Mirrored || !account.make);
@@ -171,6 +185,7 @@ fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, ac
         account_key: account.secret,
         entry: account.entry,
         fingerprint: key.map(|pem| Name::from(pem.fingerprint())).unwrap_or_default(),
+        at,
     };
     match cx.get::<AccountState>(&state.key).filter(|known| known.wanted == wanted).map(|s| s.result.clone())
     {
@@ -178,7 +193,7 @@ fn acme(cx: &mut Cx<'_>, state: &mut IssuerState, server: &Name, email: Name, ac
         Some(Ok(account)) => registered(state, account, email),
         Some(Err(failure)) => {
             let retry = retry(&failure);
-            if cx.due(at(retry)) {
+            if cx.due(world::at(retry)) {
                 cx.emit(wanted);
             }
             state.ready = Some(refused(&failure));

@@ -175,6 +175,8 @@ pub struct AccountWanted {
     pub entry: Name,
     /// Fingerprint of the key; empty if the key is to be made first.
     pub fingerprint: Name,
+    /// Which server is asked.
+    pub at: AcmeServer,
 }
 row!(AccountWanted, IssuerKey, "accounts_wanted");
 
@@ -351,7 +353,32 @@ pub struct AcmeOrder {
     pub entry: Name,
     /// The names, sorted, with how each is proven.
     pub proofs: Vec<Proof>,
+    /// Which server is asked.
+    pub at: AcmeServer,
 }
+
+/// How the common names of the embedded development CA begin.
+pub const DEVELOPMENT_CA: &str = "Portolan development ";
+
+/// Which server the requests of an ACME issuer go to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AcmeServer {
+    /// The embedded one, whatever the issuer names, with embedded zones.
+    StandIn,
+    /// The one that the issuer names.
+    Own {
+        /// The authorities that may have signed its certificate, PEM; `None`: those that the machine believes.
+        trusts: Option<Name>,
+    },
+}
+
+/// Fact: ACME issuers are served by the servers that they name (`up --real-acme`), and not by the embedded one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RealAcme {
+    /// Always the empty name: there is one row.
+    pub key: Name,
+}
+row!(RealAcme, Name, "real_acme");
 
 /// How a name is proven: by a TXT record (DNS-01).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -360,6 +387,28 @@ pub struct Proof {
     pub name: Name,
     /// DNS provider that the solver names (`cloudDNS`).
     pub provider: Name,
+    /// Where the TXT record is written; `None`: the embedded zones.
+    pub update: Option<TxtServer>,
+}
+
+/// A server of dynamic updates (RFC 2136) that takes the TXT records of a solver.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TxtServer {
+    /// `host:port`.
+    pub address: Name,
+    /// What signs the updates; `None`: nothing does.
+    pub key: Option<TsigKey>,
+}
+
+/// A key of transaction signatures (RFC 8945), by where its secret stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TsigKey {
+    /// Its name, as the server knows it.
+    pub name: Name,
+    /// Algorithm as it is written (`HMACSHA256`).
+    pub algorithm: Name,
+    /// The Secret, and the key in it.
+    pub secret: (NamespacedName, Name),
 }
 
 /// A keystore with its password.

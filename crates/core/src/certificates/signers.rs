@@ -8,6 +8,7 @@ use portolan_model::{
 
 use super::{
     constraints::forbidden,
+    own,
     rows::{AcmeOrder, IssuerState, Signer},
     solvers as acme,
 };
@@ -71,14 +72,21 @@ pub(super) fn signer(
                 }
             }
         }
-        IssuerSpec::Acme { server, email, account_key, entry, solvers, .. } => {
+        IssuerSpec::Acme { server, email, account_key, entry, solvers, own, .. } => {
             let account_key = NamespacedName::new(secrets_of(cx, &key), account_key.clone());
+            let at = own::server(cx, own);
+            let proofs = acme::proofs(&key, certificate, &request.common_name, solvers)?;
+            let proofs = match own::proofs(cx, &key, &at, proofs)? {
+                Ok(proofs) => proofs,
+                Err(why) => return Ok(Found::Waiting(why)),
+            };
             let acme = AcmeOrder {
                 server: server.clone(),
                 contact: email.iter().map(|email| Name::from(format!("mailto:{email}"))).collect(),
                 account_key,
                 entry: entry.clone(),
-                proofs: acme::proofs(&key, certificate, &request.common_name, solvers)?,
+                proofs: proofs.into_iter().map(|(proof, _)| proof).collect(),
+                at,
             };
             let state = cx.get::<IssuerState>(&key);
             if state.as_ref().is_some_and(|state| state.is_ready()) {

@@ -13,13 +13,13 @@ use super::{rows::Proof, signers::Refused};
 /// Where a problem with the issuer shows on the Certificate.
 const FIELD: &str = "spec.issuerRef";
 
-/// The names that the ACME server is asked for, and how each is proven.
-pub(super) fn proofs(
+/// The names that the ACME server is asked for, and how each is proven, by which solver.
+pub(super) fn proofs<'s>(
     issuer: &IssuerKey,
     certificate: &Certificate,
     common_name: &str,
-    solvers: &[Solver],
-) -> Result<Vec<Proof>, Refused> {
+    solvers: &'s [Solver],
+) -> Result<Vec<(Proof, &'s Solver)>, Refused> {
     let request = &certificate.request;
     if !request.ip_addresses.is_empty() {
         let hint = "leave ipAddresses out, or use a ca issuer";
@@ -55,12 +55,12 @@ pub(super) fn proofs(
 
 /// By which solver a name is proven. All of a selector must fit; an exact `dnsNames` beats the longest `dnsZones`, which
 /// beats the most `matchLabels`; the first of equals wins (cert-manager `pkg/util/solverpicker`).
-fn proof(
+fn proof<'s>(
     issuer: &IssuerKey,
     labels: &BTreeMap<Name, Name>,
     name: &Name,
-    solvers: &[Solver],
-) -> Result<Proof, Refused> {
+    solvers: &'s [Solver],
+) -> Result<(Proof, &'s Solver), Refused> {
     // No server offers HTTP-01 for a wildcard (RFC 8555 §7.1.4), so such a solver is no choice there.
     let offered = |solver: &&Solver| solver.dns01.is_some() || !name.starts_with("*.");
     let best = best(solvers.iter().filter(offered), labels, name);
@@ -70,7 +70,9 @@ fn proof(
         return Err((352, FIELD, format!("no solver of {issuer} is for {name}"), hint));
     };
     match &solver.dns01 {
-        Some(provider) => Ok(Proof { name: name.clone(), provider: provider.clone() }),
+        Some(provider) => {
+            Ok((Proof { name: name.clone(), provider: provider.clone(), update: None }, solver))
+        }
         None => Err((
             353,
             FIELD,
@@ -129,13 +131,15 @@ mod tests {
             labels: BTreeMap::new(),
             dns01: provider.map(Name::new),
             credentials: Vec::new(),
+            unserved: Vec::new(),
+            update: None,
         }
     }
 
     fn chosen(name: &str, solvers: &[Solver]) -> Result<Name, u16> {
         let issuer = IssuerKey(NamespacedName::new("", "le"));
         let labels = BTreeMap::from([("team".into(), "a".into())]);
-        proof(&issuer, &labels, &name.into(), solvers).map(|p| p.provider).map_err(|(code, ..)| code)
+        proof(&issuer, &labels, &name.into(), solvers).map(|(p, _)| p.provider).map_err(|(code, ..)| code)
     }
 
     #[test]

@@ -12,8 +12,9 @@ use super::{
     acme::OrderState,
     asked, keystores,
     lifetime::{self, Authority},
+    own,
     renewal::Life,
-    rows::{CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
+    rows::{AcmeServer, CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
     signers::{Found, signer},
     temporary,
     trigger::{Trigger, asked_for, expired, renewing, trigger},
@@ -31,7 +32,7 @@ pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>
     let pair = secret.as_ref().and_then(|s| s.tls.as_ref()).and_then(|t| t.as_ref().ok());
     // A temporary certificate is replaced, never renewed.
     let lasting = pair.filter(|pair| !pair.temporary);
-    let wrong = trigger(secret.as_deref(), certificate);
+    let wrong = trigger(secret.as_deref(), certificate).or_else(|| own::stood_in(cx, pair, certificate));
     let life = lasting.map(|pair| Life::of(secret.as_deref(), pair));
     let authority = Authority::of(cx, certificate);
     lifetime::check(cx, certificate, authority.as_ref(), life.zip(pair).filter(|_| wrong.is_none()));
@@ -276,10 +277,14 @@ fn under_way(order: &OrderState) -> String {
 }
 
 /// Not before this time. What signs here has no limits to protect, so this is not cert-manager's 1 h to 32 h: a minute
-/// for our own signing, 10 s doubling to an hour for the embedded ACME server.
+/// for our own signing, 10 s doubling to an hour for the embedded ACME server. An issuer's own server has limits: five minutes doubling to a
+/// day, and what its failure says (an hour where another try would count against a limit).
 fn retry(failure: &IssueFailure) -> Instant {
-    let pause = match failure.wanted.signer {
+    let pause = match &failure.wanted.signer {
         Signer::SelfSigned | Signer::Ca(_) | Signer::Temporary => 60_000,
+        Signer::Acme(order) if order.at != AcmeServer::StandIn => {
+            (300_000_i64 << failure.attempts.saturating_sub(1).min(9)).min(86_400_000)
+        }
         Signer::Acme(_) => (10_000_i64 << failure.attempts.saturating_sub(1).min(9)).min(3_600_000),
     };
     let own = failure.failed_at.plus_millis(pause);

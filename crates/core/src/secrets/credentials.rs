@@ -4,18 +4,21 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    NamespacedName, Severity,
+    Name, NamespacedName, Severity,
     input::{Issuer, IssuerSpec, SealedSecret, Secret},
 };
 
 use super::{owner::cluster_namespace, rows::ComponentCredential};
 use crate::{
-    Cx, problem,
+    Cx,
+    certificates::rows::RealAcme,
+    problem,
     world::{GatewaysBySecret, IssuersBySecret, ListenerSetsBySecret},
 };
 
 /// Who uses the Secret, if nobody does but those who need none here.
 pub(super) fn only_for(cx: &mut Cx<'_>, key: &NamespacedName) -> Option<String> {
+    let real = cx.get::<RealAcme>(&Name::default()).is_some();
     if cx.count::<GatewaysBySecret>(key) > 0 || cx.count::<ListenerSetsBySecret>(key) > 0 {
         return None;
     }
@@ -26,7 +29,7 @@ pub(super) fn only_for(cx: &mut Cx<'_>, key: &NamespacedName) -> Option<String> 
     }
     for name in names {
         for issuer in cx.find::<IssuersBySecret>(&name) {
-            if !matches!(issuer.spec, IssuerSpec::Acme { .. }) {
+            if real || !matches!(issuer.spec, IssuerSpec::Acme { .. }) {
                 return None;
             }
             who.get_or_insert_with(|| format!("the substituted {}", issuer.key));
@@ -38,6 +41,7 @@ pub(super) fn only_for(cx: &mut Cx<'_>, key: &NamespacedName) -> Option<String> 
 /// Names each credential of an ACME issuer that is not there: worth knowing, and nothing waits for it.
 pub(super) fn missing(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
     let IssuerSpec::Acme { solvers, .. } = &issuer.spec else { return };
+    let real = cx.get::<RealAcme>(&Name::default()).is_some();
     let namespace = if issuer.key.0.namespace.is_empty() {
         cluster_namespace(cx)
     } else {
@@ -51,10 +55,17 @@ pub(super) fn missing(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
             }
             let provider = solver.dns01.as_deref().unwrap_or("dns01");
             let field = format!("spec.acme.solvers[{at}].dns01.{provider}");
-            let message = format!(
-                "Secret {key} does not exist; the embedded DNS server stands in for {provider} and needs none"
-            );
-            let hint = "nothing to do here; in the cluster the issuer needs it";
+            let (message, hint) = if real {
+                let message = format!(
+                    "Secret {key} does not exist; the certificates whose names this solver proves wait for it"
+                );
+                (message, "bring the Secret, or a SealedSecret that it comes out of")
+            } else {
+                let message = format!(
+                    "Secret {key} does not exist; the embedded DNS server stands in for {provider} and needs none"
+                );
+                (message, "nothing to do here; in the cluster the issuer needs it")
+            };
             problem(cx, issuer.key.object(), 154, Severity::Info, &field, message, hint);
         }
     }

@@ -32,7 +32,7 @@ use rows::{
 
 use crate::{
     World,
-    certificates::rows::Settings,
+    certificates::rows::{RealAcme, Settings},
     policy::rows::Denied,
     world::{Finding, MirrorClaimsByMirror},
 };
@@ -44,12 +44,12 @@ pub use unseal::immutable;
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine
         .map("unseal_wanted", unseal::unseal_wanted)
-        .reads::<(Secret, UnsealFailure, Issuer, Gateway, ListenerSet, Settings, ComponentCredential, Reach)>(
+        .reads::<(Secret, UnsealFailure, Issuer, Gateway, ListenerSet, Settings, ComponentCredential, Reach, RealAcme)>(
         )
         .writes::<(UnsealWanted, Finding)>();
     engine
         .map("missing_credentials", credentials::missing)
-        .reads::<(Secret, SealedSecret, Settings)>()
+        .reads::<(Secret, SealedSecret, Settings, RealAcme)>()
         .writes::<(Finding,)>();
     engine.map("secret_mirrors", mirrors::of_secret).reads::<(Secret, Namespace, Denied, Reach)>().writes::<(
         MirrorClaim,

@@ -15,9 +15,9 @@ use portolan_core::{
     certificates::{
         acme::OrderState,
         rows::{
-            Account, AccountFailure, AccountState, AccountWanted, Issuance, IssueFailure, IssueWanted,
-            OrderProgress, Outcome, RecordWanted, Settings, ShimCertificate, ShimSettings, Signer,
-            TemplateWanted, TemporaryWanted,
+            Account, AccountFailure, AccountState, AccountWanted, AcmeServer, Issuance, IssueFailure,
+            IssueWanted, OrderProgress, Outcome, RealAcme, RecordWanted, Settings, ShimCertificate,
+            ShimSettings, Signer, TemplateWanted, TemporaryWanted,
         },
     },
     conditions::rows::ObjectStatus,
@@ -51,6 +51,9 @@ pub fn put(engine: &mut Engine<World>, facts: &Value) {
             cluster_resource_namespace: namespace.into(),
             shim: ShimSettings::default(),
         });
+    }
+    if facts["realAcme"] == true {
+        engine.put(RealAcme { key: Name::default() });
     }
     if facts["certManager"].is_object() {
         engine.put(declared(&facts["certManager"]));
@@ -101,7 +104,7 @@ fn secret(key: NamespacedName, says: &Value) -> Secret {
         not_before: instant(&says["notBefore"], "2026-11-01T00:00:00Z"),
         not_after: instant(&says["notAfter"], "2027-01-30T00:00:00Z"),
         serial: "01".into(),
-        issuer: "Golden CA".into(),
+        issuer: says["issuer"].as_str().unwrap_or("Golden CA").into(),
         public_key: String::new(),
         fingerprint: key.to_string(),
         key_matches: says["keyMatches"] != false,
@@ -213,9 +216,23 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         let mut lines =
             vec![format!("revision {} into Secret {} by {signer}", wanted.revision, wanted.secret)];
         if let Signer::Acme(acme) = &wanted.signer {
-            lines.extend(
-                acme.proofs.iter().map(|proof| format!("{} proven by {}", proof.name, proof.provider)),
-            );
+            lines.extend(acme.proofs.iter().map(|proof| {
+                let at = proof.update.as_ref().map_or_else(String::new, |server| {
+                    let key = server.key.as_ref().map(|key| {
+                        let (secret, entry) = &key.secret;
+                        format!(
+                            ", signed as {} ({}) with {entry} of Secret {secret}",
+                            key.name, key.algorithm
+                        )
+                    });
+                    format!(" at {}{}", server.address, key.unwrap_or_default())
+                });
+                format!("{} proven by {}{at}", proof.name, proof.provider)
+            }));
+            if let AcmeServer::Own { trusts } = &acme.at {
+                let whom = if trusts.is_some() { "caBundle" } else { "the machine's authorities" };
+                lines.push(format!("the issuer's own server is asked, by {whom}"));
+            }
         }
         if wanted.keep_key {
             lines.push("the key is kept".into());

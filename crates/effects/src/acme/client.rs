@@ -15,7 +15,10 @@ use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
-use super::{AccountKey, connect::Connector};
+use super::{
+    AccountKey,
+    connect::{Connector, To},
+};
 
 /// Largest answer that is read: chains of a few kilobytes and JSON.
 const LONGEST_BODY: usize = 1024 * 1024;
@@ -32,6 +35,8 @@ pub enum Reach {
     /// Every request, whatever host and port its URL names, goes to this socket address, which must be on loopback. The
     /// server's certificate must be valid for the URL's host nevertheless.
     Only(SocketAddr),
+    /// To the host and port of the URL, through the proxy that the environment names for it (`HTTPS_PROXY`, `NO_PROXY`).
+    Named,
 }
 
 /// Why there is no client.
@@ -68,10 +73,13 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub fn new(key: AccountKey, root_pem: &str, reach: Reach) -> Result<Self, ClientError> {
-        let Reach::Only(address) = reach;
-        if !address.ip().is_loopback() {
-            return Err(ClientError::OffLoopback(address));
-        }
+        let to = match reach {
+            Reach::Only(address) if !address.ip().is_loopback() => {
+                return Err(ClientError::OffLoopback(address));
+            }
+            Reach::Only(address) => To::Only(address),
+            Reach::Named => To::named(),
+        };
         let mut roots = RootCertStore::empty();
         for root in CertificateDer::pem_slice_iter(root_pem.as_bytes()) {
             let root = root.map_err(|_| ClientError::Root("it is not PEM".to_owned()))?;
@@ -89,7 +97,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(4)
-            .build(Connector { address, tls: Arc::new(tls) });
+            .build(Connector { to, tls: Arc::new(tls) });
         Ok(Self { key, http, nonces: Mutex::default() })
     }
 

@@ -45,7 +45,9 @@ mod fit;
 mod jwk;
 mod key;
 mod noted;
+mod placed;
 mod register;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod work;
@@ -56,4 +58,6 @@ pub use drive::{Bounds, Outcome, Run, drive, drive_until};
 pub use jwk::{Algorithm, Jwk};
 pub use key::AccountKey;
 pub use noted::NotedChallenges;
+pub use placed::PlacedChallenges;
 pub use register::register;
+pub use stored::{Stored, StoredOrders};

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use portolan_core::certificates::rows::DEVELOPMENT_CA;
 use portolan_model::{
     Instant, Redacted,
     certificate::{KeyEncoding, KeyKind},
@@ -63,7 +64,7 @@ impl DevCa {
         let ca = |role: &str, constraint| -> Result<CertificateParams, IssueError> {
             let mut params = base(now, now.plus_millis(LIFETIME))?;
             params.distinguished_name.push(DnType::OrganizationName, "Portolan development CA");
-            params.distinguished_name.push(DnType::CommonName, format!("Portolan development {role} {mark}"));
+            params.distinguished_name.push(DnType::CommonName, format!("{DEVELOPMENT_CA}{role} {mark}"));
             params.is_ca = IsCa::Ca(constraint);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             Ok(params)

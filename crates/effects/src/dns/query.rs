@@ -2,7 +2,7 @@
 //! truncated (RFC 7766).
 
 use std::{
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
     time::Duration,
 };
@@ -100,19 +100,84 @@ pub async fn visible(servers: &[SocketAddr], fqdn: &str, r#type: RecordType, val
 /// [`AskError`]. An answer with an error code (NXDOMAIN, REFUSED) is an answer.
 pub async fn ask(server: SocketAddr, name: &str, r#type: RecordType) -> Result<Answer, AskError> {
     let malformed = || AskError::Malformed { server };
-    let request = question(name, r#type)?;
-    let mut reply = over_udp(server, &request).await?;
-    if reply.header().tc() {
-        let wait = timeout(ATTEMPT * 2, over_tcp(server, &request)).await;
-        reply = wait
-            .map_err(|_| AskError::Silent { server })?
-            .map_err(|e| AskError::Unreachable { server, why: e.to_string() })
-            .and_then(|bytes| Message::from_octets(bytes).map_err(|_| malformed()))?;
-        if !reply.is_answer(&request) {
-            return Err(malformed());
+    let reply = exchange(server, &of_type(name, rtype(r#type))?).await?;
+    read(&reply).ok_or_else(malformed)
+}
+
+/// One question with its answer, over TCP where it has no room in a datagram.
+async fn exchange(server: SocketAddr, request: &Message<Vec<u8>>) -> Result<Message<Vec<u8>>, AskError> {
+    let malformed = || AskError::Malformed { server };
+    let reply = over_udp(server, request).await?;
+    if !reply.header().tc() {
+        return Ok(reply);
+    }
+    let wait = timeout(ATTEMPT * 2, over_tcp(server, request)).await;
+    let reply = wait
+        .map_err(|_| AskError::Silent { server })?
+        .map_err(|e| AskError::Unreachable { server, why: e.to_string() })
+        .and_then(|bytes| Message::from_octets(bytes).map_err(|_| malformed()))?;
+    if reply.is_answer(request) { Ok(reply) } else { Err(malformed()) }
+}
+
+/// A zone, as a server that answers for it describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// Its name, in normal form.
+    pub name: Name,
+    /// Names of its servers, with the addresses that came with them.
+    pub servers: Vec<(Name, Vec<IpAddr>)>,
+}
+
+/// The zone that holds a name, which need not be there, and who answers for it (RFC 2308 section 3: a negative answer brings the
+/// zone's SOA).
+///
+/// # Errors
+/// One sentence: why it is not known.
+pub async fn zone_of(server: SocketAddr, name: &str) -> Result<Zone, String> {
+    let told = |error: AskError| error.to_string();
+    let malformed = || AskError::Malformed { server }.to_string();
+    let soa = exchange(server, &of_type(name, Rtype::SOA).map_err(told)?).await.map_err(told)?;
+    let header = soa.header();
+    if !header.aa() || !matches!(header.rcode(), Rcode::NOERROR | Rcode::NXDOMAIN) {
+        return Err(format!(
+            "{server} does not answer for {name} ({}): it holds no zone for it",
+            header.rcode()
+        ));
+    }
+    let sections = [soa.answer(), soa.authority()];
+    let mut found = None;
+    for section in sections {
+        for record in section.map_err(|_| malformed())?.into_records::<AllRecordData<_, _>>() {
+            let record = record.map_err(|_| malformed())?;
+            if matches!(record.data(), AllRecordData::Soa(_)) {
+                found = normal_name(&record.owner().to_string()).ok();
+            }
+        }
+        if found.is_some() {
+            break;
         }
     }
-    read(&reply).ok_or_else(malformed)
+    let zone = found.ok_or_else(|| format!("{server} names no zone of {name}"))?;
+    let ns = exchange(server, &of_type(&zone, Rtype::NS).map_err(told)?).await.map_err(told)?;
+    let mut servers: Vec<(Name, Vec<IpAddr>)> = Vec::new();
+    for record in ns.answer().map_err(|_| malformed())?.into_records::<AllRecordData<_, _>>() {
+        if let AllRecordData::Ns(ns) = record.map_err(|_| malformed())?.data()
+            && let Ok(name) = normal_name(&ns.nsdname().to_string())
+        {
+            servers.push((name, Vec::new()));
+        }
+    }
+    for record in ns.additional().map_err(|_| malformed())?.into_records::<AllRecordData<_, _>>() {
+        let Ok(record) = record else { continue };
+        let address: IpAddr = match record.data() {
+            AllRecordData::A(a) => a.addr().into(),
+            AllRecordData::Aaaa(aaaa) => aaaa.addr().into(),
+            _ => continue,
+        };
+        let owner = normal_name(&record.owner().to_string()).unwrap_or_default();
+        servers.iter_mut().filter(|(name, _)| **name == *owner).for_each(|(_, all)| all.push(address));
+    }
+    Ok(Zone { name: zone, servers })
 }
 
 /// Type on the wire.
@@ -125,14 +190,14 @@ pub(super) const fn rtype(r#type: RecordType) -> Rtype {
     }
 }
 
-fn question(name: &str, r#type: RecordType) -> Result<Message<Vec<u8>>, AskError> {
+fn of_type(name: &str, r#type: Rtype) -> Result<Message<Vec<u8>>, AskError> {
     let bad = || AskError::Name { name: name.to_owned() };
     let name = normal_name(name).map_err(|_| bad())?;
     let name = WireName::<Vec<u8>>::from_str(&format!("{name}.")).map_err(|_| bad())?;
     let mut builder = MessageBuilder::new_vec();
     builder.header_mut().set_random_id();
     let mut builder = builder.question();
-    builder.push((&name, rtype(r#type))).map_err(|_| bad())?;
+    builder.push((&name, r#type)).map_err(|_| bad())?;
     let mut builder = builder.additional();
     builder
         .opt(|opt| {

@@ -33,6 +33,8 @@ pub enum IssuerSpec {
         make_key: bool,
         /// Solvers in the order written.
         solvers: Vec<Solver>,
+        /// What counts only at the server that it names.
+        own: Box<OwnServer>,
     },
     /// `ca`: signs with the key pair of a Secret.
     Ca {
@@ -61,6 +63,17 @@ pub struct Points {
     pub issuing: Vec<Name>,
 }
 
+/// What an ACME issuer says of its own server, which a stand-in makes no use of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnServer {
+    /// `caBundle`: the authorities that may have signed the server's certificate, PEM; `None`: those that the machine believes. `Err` is why
+    /// it cannot be read.
+    pub trusts: Option<Result<Name, String>>,
+    /// Fields that are written and that no stand-in honours, with whether orders at the own server can do without: of the others
+    /// something else would come than was asked for.
+    pub fields: Vec<(Name, bool)>,
+}
+
 /// `solvers[]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Solver {
@@ -74,6 +87,25 @@ pub struct Solver {
     pub dns01: Option<Name>,
     /// Secrets that the provider's credential stands in.
     pub credentials: Vec<Name>,
+    /// Fields below that count at the issuer's own server only.
+    pub unserved: Vec<Name>,
+    /// `dns01.rfc2136`.
+    pub update: Option<Box<UpdateSolver>>,
+}
+
+/// A server of dynamic updates that a solver names (cert-manager `ACMEIssuerDNS01ProviderRFC2136`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateSolver {
+    /// `nameserver`: an address, with or without a port.
+    pub nameserver: Name,
+    /// `tsigKeyName`; empty: nothing is signed.
+    pub key_name: Name,
+    /// `tsigAlgorithm`, `HMACMD5` where it is not written.
+    pub algorithm: Name,
+    /// `tsigSecretSecretRef`: name of the Secret, and the key in it.
+    pub secret: Option<(Name, Name)>,
+    /// `protocol`, where it is written: `TCP` or `UDP`.
+    pub protocol: Option<Name>,
 }
 
 /// A Certificate.

@@ -5,6 +5,7 @@ mod tls;
 
 use std::collections::BTreeMap;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 pub use refusals::Refusal;
 use serde_json::Value;
 pub(super) use tls::tls_source;
@@ -17,7 +18,8 @@ use crate::{
     Instant, IssuerKey, Name, NamespacedName, ObjectKey, Severity,
     input::{
         Certificate, CertificateSpec, ConstrainedNames, Issuer, IssuerRef, IssuerSpec, Keystore,
-        NameConstraints, OutputFormats, Pkcs12Profile, Points, Solver, StoreForm, StorePassword, Subject,
+        NameConstraints, OutputFormats, OwnServer, Pkcs12Profile, Points, Solver, StoreForm, StorePassword,
+        Subject, UpdateSolver,
     },
     nearest,
     schedule::{self, Windows},
@@ -46,7 +48,6 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
         IssuerSpec::Ca { secret: ca.get("secretName").name(), points: points(&ca) }
     } else if spec.get("acme").present() {
         let acme = spec.get("acme");
-        listed(root, &acme);
         IssuerSpec::Acme {
             server: acme.get("server").name(),
             email: acme.get("email").opt(),
@@ -54,6 +55,7 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
             entry: acme.get("privateKeySecretRef").get("key").name_or("tls.key"),
             make_key: !acme.get("disableAccountKeyGeneration").flag(),
             solvers: acme.get("solvers").items().iter().map(solver).collect(),
+            own: Box::new(own(&acme)),
         }
     } else {
         let other = ["vault", "venafi"].iter().find(|k| spec.get(k).present()).copied().unwrap_or("nothing");
@@ -69,38 +71,34 @@ pub(super) fn issuer(root: &mut Root<'_>) -> Issuer {
     Issuer { key: IssuerKey(root.object.key.name.clone()), generation: root.object.generation(), spec: made }
 }
 
-/// What an ACME server that stands in for the issuer's makes no difference for: named, so that nobody relies on it here.
-fn listed(root: &mut Root<'_>, acme: &Node<'_>) {
-    let fields = [
-        "externalAccountBinding",
-        "preferredChain",
-        "profile",
-        "skipTLSVerify",
-        "caBundle",
-        "enableDurationFeature",
-        "renewalInformationSource",
-    ];
-    for field in fields {
+/// What counts at the issuer's own server only: which is asked is not known here (`certificates/issuers.rs` of the core says what becomes
+/// of it).
+fn own(acme: &Node<'_>) -> OwnServer {
+    // Without these orders would be other ones than are asked for, or go to a server that is not the one that is meant.
+    const NEEDED: [&str; 4] = ["externalAccountBinding", "preferredChain", "profile", "skipTLSVerify"];
+    const ASIDE: [&str; 2] = ["enableDurationFeature", "renewalInformationSource"];
+    let written = |field: &&str| {
         let node = acme.get(field);
-        if node.present() && node.value.as_bool() != Some(false) && node.value.as_str() != Some("") {
-            let message =
-                format!("{field} has no effect here: the embedded ACME server stands in for the issuer's");
-            let hint = "nothing to do here; in the cluster it counts";
-            root.problem(356, Severity::Info, &node.path, message, hint);
-        }
+        node.present() && node.value.as_bool() != Some(false) && node.value.as_str() != Some("")
+    };
+    let needed = NEEDED.iter().filter(|field| written(field)).map(|field| (Name::from(*field), false));
+    let aside = ASIDE.iter().filter(|field| written(field)).map(|field| (Name::from(*field), true));
+    let mut fields: Vec<(Name, bool)> = needed.collect();
+    if written(&"caBundle") {
+        fields.push(("caBundle".into(), true));
     }
-    for solver in acme.get("solvers").items() {
-        let follows = solver.get("dns01").get("cnameStrategy");
-        let fields = [(&follows, follows.value == "Follow"), (&solver.get("waitInsteadOfSelfCheck"), true)];
-        for (node, _) in fields.into_iter().filter(|(node, asks)| node.present() && *asks) {
-            let field = node.path.rsplit('.').next().unwrap_or_default();
-            let message = format!(
-                "{field} has no effect here: challenges are answered by the embedded DNS server itself"
-            );
-            let hint = "nothing to do here; in the cluster it counts";
-            root.problem(356, Severity::Info, &node.path, message, hint);
+    fields.extend(aside);
+    let trusts = acme.get("caBundle").text().filter(|text| !text.is_empty()).map(|text| {
+        let bytes = STANDARD.decode(text.split_ascii_whitespace().collect::<String>());
+        let bytes = bytes.map_err(|_| "it is no Base64".to_owned())?;
+        let pem = String::from_utf8(bytes).map_err(|_| "it holds no PEM certificate".to_owned())?;
+        if pem.contains("-----BEGIN CERTIFICATE-----") {
+            Ok(Name::from(pem))
+        } else {
+            Err("it holds no PEM certificate".to_owned())
         }
-    }
+    });
+    OwnServer { trusts, fields }
 }
 
 fn points(issuer: &Node<'_>) -> Points {
@@ -121,12 +119,29 @@ fn solver(node: &Node<'_>) -> Solver {
     let references = fields.filter(|field| field.value.is_object()).map(|field| field.get("name"));
     let credentials = references.filter_map(|name| name.opt()).collect();
     let labels = node.get("selector").get("matchLabels").map();
+    let unserved = [
+        (dns01.get("cnameStrategy").value == "Follow").then_some("dns01.cnameStrategy"),
+        node.get("waitInsteadOfSelfCheck").present().then_some("waitInsteadOfSelfCheck"),
+    ];
     Solver {
         labels: labels.into_iter().map(|(key, value)| (key, value.into())).collect(),
         dns_names: node.get("selector").get("dnsNames").names(),
         dns_zones: node.get("selector").get("dnsZones").names(),
         dns01: provider.map(Name::from),
         credentials,
+        unserved: unserved.into_iter().flatten().map(Name::from).collect(),
+        update: (provider == Some("rfc2136")).then(|| Box::new(update(&dns01.get("rfc2136")))),
+    }
+}
+
+fn update(rfc2136: &Node<'_>) -> UpdateSolver {
+    let reference = rfc2136.get("tsigSecretSecretRef");
+    UpdateSolver {
+        nameserver: rfc2136.get("nameserver").name(),
+        key_name: rfc2136.get("tsigKeyName").name(),
+        algorithm: rfc2136.get("tsigAlgorithm").name_or("HMACMD5"),
+        secret: reference.present().then(|| (reference.get("name").name(), reference.get("key").name())),
+        protocol: rfc2136.get("protocol").opt(),
     }
 }
 

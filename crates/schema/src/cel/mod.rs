@@ -218,7 +218,7 @@ impl Walk<'_> {
         };
         let mut plain = None;
         for (rule, compiled) in rules.rules.iter().zip(rules.program.of(rules)) {
-            let Compiled { expression, uses_old, message } = compiled;
+            let Compiled { expression, uses_old, message } = &**compiled;
             let optional = rule.optional_old_self == Some(true);
             if self.asked == Asked::OfUpdates && !*uses_old && !optional {
                 continue;

@@ -1,6 +1,9 @@
 //! The rules of a schema, compiled when the first value needs them.
 
-use std::sync::OnceLock;
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
+};
 
 use portolan_cel::{Expression, Names, Root, Scope};
 
@@ -9,10 +12,18 @@ use crate::{
     schema::{Rule, Schema},
 };
 
+/// Text of a rule and of its message.
+type Written = (Box<str>, Box<str>);
+
+/// Compiled rules that are in use: kinds, and versions of a kind, have many in common.
+static RULES: LazyLock<Mutex<HashMap<Written, Weak<Compiled>>>> = LazyLock::new(Mutex::default);
+/// Rules that are known; at one more all are forgotten, and stay where they are used.
+const KNOWN: usize = 4096;
+
 /// The compiled rules of one schema.
 #[derive(Debug, Default)]
 pub struct Program {
-    rules: OnceLock<Vec<Compiled>>,
+    rules: OnceLock<Box<[Arc<Compiled>]>>,
     of_updates: OnceLock<bool>,
 }
 
@@ -29,8 +40,8 @@ pub(super) struct Compiled {
 
 impl Program {
     /// Compiles on first use.
-    pub(super) fn of(&self, schema: &Schema) -> &[Compiled] {
-        self.rules.get_or_init(|| schema.rules.iter().map(compile).collect())
+    pub(super) fn of(&self, schema: &Schema) -> &[Arc<Compiled>] {
+        self.rules.get_or_init(|| schema.rules.iter().map(shared).collect())
     }
 
     /// Whether a rule of the schema, or of one in it, looks at the older value. Of most kinds none does. Told by the text:
@@ -48,6 +59,23 @@ impl Program {
                     .any(|child| child.program.of_updates(child))
         })
     }
+}
+
+/// The program of a rule that is compiled for another schema already, or a new one.
+fn shared(rule: &Rule) -> Arc<Compiled> {
+    let rules = || RULES.lock().unwrap_or_else(PoisonError::into_inner);
+    let key = (rule.rule.clone(), rule.message_expression.clone());
+    if let Some(known) = rules().get(&key).and_then(Weak::upgrade) {
+        return known;
+    }
+    // Not under the lock: it takes a thread of its own, and some tenths of a millisecond.
+    let made = Arc::new(compile(rule));
+    let mut rules = rules();
+    if rules.len() >= KNOWN {
+        rules.clear();
+    }
+    rules.insert(key, Arc::downgrade(&made));
+    made
 }
 
 fn compile(rule: &Rule) -> Compiled {

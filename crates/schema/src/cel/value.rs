@@ -33,7 +33,7 @@ static ROOT: LazyLock<[(&str, Schema); 3]> = LazyLock::new(|| {
     let named = |name: &str| (Box::from(name), Arc::new(text()));
     let metadata = Schema {
         types: Types::OBJECT,
-        properties: vec![named("generateName"), named("name")],
+        properties: Box::new([named("generateName"), named("name")]),
         ..Schema::default()
     };
     [("apiVersion", text()), ("kind", text()), ("metadata", metadata)]

@@ -2,7 +2,7 @@
 
 use portolan_core::certificates::{
     acme::Failure,
-    rows::{Account, AccountFailure, AccountState, AccountWanted},
+    rows::{Account, AccountFailure, AccountState, AccountWanted, AcmeServer},
 };
 use portolan_effects::{converge::Ticket, sign, store::Write};
 use portolan_model::{Instant, IssuerKey, Kind, ObjectKey, Redacted, input::Maker};
@@ -62,7 +62,8 @@ impl Accounts {
         let earlier = cx.engine.get::<AccountState>(&wanted.key).filter(|state| state.wanted == *wanted);
         let attempts = earlier.and_then(|state| state.result.as_ref().err().map(|failure| failure.attempts));
         // As with orders: the embedded server has no limits, so only a time that comes soon is kept.
-        let not_before = not_before.filter(|at| at.0.saturating_sub(now().0) < 60_000);
+        let limited = wanted.at != AcmeServer::StandIn;
+        let not_before = not_before.filter(|at| limited || at.0.saturating_sub(now().0) < 60_000);
         let failure = AccountFailure {
             key_usable,
             message,

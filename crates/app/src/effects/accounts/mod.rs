@@ -64,8 +64,11 @@ impl Effect for Accounts {
                 }
                 continue;
             }
-            match cx.client(&work.wanted.account_key, &work.wanted.entry) {
-                Ok(client) => run::register_account(work, client, &cx.ca, self.inbox.answers()),
+            match cx.client(&work.wanted.account_key, &work.wanted.entry, &work.wanted.at) {
+                Ok(client) => {
+                    let directory = cx.ca.directory(&work.wanted.server, &work.wanted.at);
+                    run::register_account(work, client, directory, self.inbox.answers());
+                }
                 Err(why) => self.failed(work.ticket, false, why, None, cx),
             }
         }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use portolan_core::certificates::rows::{Account, AccountWanted};
 use portolan_effects::{
-    acme::{AccountKey, Bounds, Client, register},
+    acme::{AccountKey, Bounds, Client, PlacedChallenges, register},
     converge::{Ticket, Work},
 };
 use portolan_model::{IssuerKey, certificate::KeyKind};
 
 use super::facts::Answer;
-use crate::effects::{ca::Ca, inbox::Answers};
+use crate::effects::inbox::Answers;
 
 /// Makes the key of an account.
 pub fn make_key(ticket: Ticket<IssuerKey>, answers: Answers<Answer>) {
@@ -24,11 +24,12 @@ pub fn make_key(ticket: Ticket<IssuerKey>, answers: Answers<Answer>) {
 pub fn register_account(
     work: Work<IssuerKey, Arc<AccountWanted>>,
     client: Arc<Client>,
-    ca: &Ca,
+    directory: String,
     answers: Answers<Answer>,
 ) {
     let Work { ticket, wanted, .. } = work;
-    let (directory, challenges) = (ca.directory(), ca.challenges());
+    // A registration proves no name.
+    let challenges = Arc::new(PlacedChallenges::default());
     tokio::spawn(async move {
         let contact = wanted.contact.iter().map(ToString::to_string).collect();
         let hash = client.key().hash().unwrap_or_default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_core::certificates::{
     acme::{Failure, OrderState},
-    rows::OrderProgress,
+    rows::{AcmeServer, OrderProgress, Signer},
 };
 use portolan_effects::converge::{Mark, Ticket};
 use portolan_model::NamespacedName;
@@ -31,8 +31,13 @@ impl Orders {
                 Answer::Issued(ticket, result) => self.issuances.made(ticket, result, cx),
                 // The pause that `Failure::retry_at` names spares the limits of public servers; the embedded one has none, so
                 // the room's own pause is enough.
-                Answer::Failed(ticket, failure) => {
-                    self.issuances.failed(ticket, failure.reason.code(), failure.detail, cx);
+                Answer::Failed(ticket, Failure { reason, detail, retry_at }) => {
+                    let wanted = self.issuances.current(ticket.mark());
+                    let own = wanted.is_some_and(|wanted| match &wanted.signer {
+                        Signer::Acme(order) => order.at != AcmeServer::StandIn,
+                        _ => false,
+                    });
+                    self.issuances.failed(ticket, (reason.code(), own.then_some(retry_at)), detail, cx);
                 }
             }
         }

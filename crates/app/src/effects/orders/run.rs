@@ -1,13 +1,16 @@
 //! Carries an order out at its ACME server.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use portolan_core::certificates::{
     acme::{Failure, Limits, OrderState, Wanted as Asked},
-    rows::Signer,
+    rows::{AcmeServer, Signer},
 };
 use portolan_effects::{
-    acme::{Bounds, Client, Outcome, Run, drive_until},
+    acme::{Bounds, Outcome, Run, drive_until},
     issue::{Issued, request_pem},
     sign::{self, Prepared},
 };
@@ -26,13 +29,15 @@ impl Orders {
     pub(super) fn begin_order(&mut self, work: Wanted, cx: &mut Context) {
         let Wanted { ticket, wanted, stopped } = work;
         let Signer::Acme(acme) = &wanted.signer else { return };
-        let ready: Result<Arc<Client>, String> =
-            cx.client(&acme.account_key, &acme.entry).and_then(|client| {
-                acme.proofs.iter().try_for_each(|proof| cx.ca.hold(&proof.name)).map(|()| client)
-            });
+        let own = acme.at != AcmeServer::StandIn;
+        let ready = cx.client(&acme.account_key, &acme.entry, &acme.at).and_then(|client| {
+            let mut names = acme.proofs.iter().filter(|_| !own);
+            names.try_for_each(|proof| cx.ca.hold(&proof.name))?;
+            Ok((client, cx.challenges(acme)?))
+        });
         let answers = self.inbox.answers();
-        let client = match ready {
-            Ok(client) => client,
+        let (client, challenges) = match ready {
+            Ok(ready) => ready,
             Err(why) => {
                 answers.send(Answer::Issued(ticket, Err(why)));
                 return;
@@ -41,12 +46,17 @@ impl Orders {
         let present = cx.engine.get::<Secret>(&wanted.secret);
         let names = acme.proofs.iter().map(|proof| proof.name.to_string()).collect();
         let contact = acme.contact.iter().map(ToString::to_string).collect();
-        let state = OrderState::new(
-            Asked { directory: cx.ca.directory(), contact, names, thumbprint: client.thumbprint() },
-            // The embedded servers answer at once, so the first look again comes soon.
-            Limits { poll_first: 50, ..Limits::default() },
-        );
-        let challenges = cx.ca.challenges();
+        let directory = cx.ca.directory(&acme.server, &acme.at);
+        let asked = Asked { directory, contact, names, thumbprint: client.thumbprint() };
+        let kept = own.then(|| cx.ca.orders().clone());
+        // The order of an earlier run goes on, if it is for the same.
+        let earlier =
+            kept.as_ref().and_then(|kept| kept.of(&wanted.key)).filter(|state| state.wanted == asked);
+        // The embedded servers answer at once, so the first look again comes soon.
+        let limits =
+            Limits { poll_first: if own { Limits::default().poll_first } else { 50 }, ..Limits::default() };
+        let ending = Arc::clone(&self.ending);
+        let state = earlier.unwrap_or_else(|| OrderState::new(asked, limits));
         self.tasks.spawn(async move {
             let prepared = {
                 let wanted = Arc::clone(&wanted);
@@ -58,9 +68,20 @@ impl Orders {
                     answers.send(Answer::Requested(mark.clone(), request_pem(&request)));
                     let run = Run { client, csr: request, challenges, bounds: Bounds::default() };
                     let progress = |state: &OrderState| {
+                        // On disk before anything is done about it.
+                        if let Some(kept) = &kept
+                            && let Err(error) = kept.keep(&wanted.key, state)
+                        {
+                            tracing::warn!(certificate = %wanted.key, %error, "how far its order is cannot be kept");
+                        }
                         answers.send(Answer::Ordered(mark.clone(), Box::new(state.clone())));
                     };
-                    match carry_out(state, run, progress, stopped).await {
+                    let ended = carry_out(state, run, progress, stopped).await;
+                    // One that is given up has taken its values away. At the end of the process it is kept: it goes on.
+                    if let Some(kept) = kept.as_ref().filter(|_| !matches!(ended, Ok(None)) || !ending.load(Ordering::Relaxed)) {
+                        kept.forget(&wanted.key);
+                    }
+                    match ended {
                         Ok(None) => return,
                         Ok(Some(chain)) => Made::new(&wanted, Issued { chain, ca: String::new() }, &key),
                         Err(failure) => {

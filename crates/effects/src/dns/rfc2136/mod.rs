@@ -15,6 +15,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod transfer;
+mod txt;
 mod update;
 mod zone;
 
@@ -31,11 +32,14 @@ use portolan_model::{
 };
 use tokio::sync::Mutex;
 
-pub use self::settings::{Algorithm, Key, KeyError, Settings};
 use self::{
     exchange::{Connection, Failure},
     update::Made,
     zone::{Copy, Held},
+};
+pub use self::{
+    settings::{Algorithm, Key, KeyError, Settings},
+    txt::TxtUpdates,
 };
 use super::{
     embedded::bytes_of,

@@ -14,8 +14,8 @@ const PORT: u16 = 53;
 
 /// A name server of a zone, with the addresses that the zone itself has for it.
 pub(super) struct Named {
-    name: Name,
-    addresses: Vec<IpAddr>,
+    pub(super) name: Name,
+    pub(super) addresses: Vec<IpAddr>,
 }
 
 /// The name servers of a zone.
