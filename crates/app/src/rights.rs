@@ -116,20 +116,21 @@ pub fn run(args: &Rbac) -> anyhow::Result<u8> {
     Ok(0)
 }
 
-/// The rules that the chart holds, as YAML.
-fn of_chart() -> String {
-    let rights = all();
-    let rules = json!({"cluster": rules(&rights, Where::Cluster), "namespace": rules(&rights, Where::Own)});
-    let text = serde_saphyr::to_string(&rules).unwrap_or_default();
-    format!(
-        "# Made by the test chart_holds_the_rights of crates/app/src/rights.rs from what the parts of Portolan say that they do.\n{text}"
-    )
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    /// The rules that the chart holds, as YAML.
+    fn of_chart() -> String {
+        let rights = all();
+        let rules =
+            json!({"cluster": rules(&rights, Where::Cluster), "namespace": rules(&rights, Where::Own)});
+        let text = serde_saphyr::to_string(&rules).unwrap();
+        format!(
+            "# Made by the test chart_holds_the_rights of crates/app/src/rights.rs from what the parts of Portolan say that they do.\n{text}"
+        )
+    }
 
     #[test]
     fn chart_holds_the_rights() {

@@ -148,11 +148,6 @@ impl Wire {
         keys.into_iter().fold(false, |facts, key| self.stands(key, engine) | facts)
     }
 
-    /// How many Envoys of a Gateway are connected here.
-    pub fn envoys(&self, gateway: &GatewayKey) -> usize {
-        self.acks.count(gateway)
-    }
-
     /// Notes verdicts; facts follow for those that are about what is wanted now.
     pub fn verdicts(&mut self, id: StreamId, verdicts: Vec<Verdict>, engine: &mut Engine<World>) -> bool {
         let mut again = BTreeSet::new();

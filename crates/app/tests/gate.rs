@@ -117,9 +117,8 @@ impl Server {
     async fn connected(&mut self) -> GatewayKey {
         loop {
             let report = tokio::time::timeout(Duration::from_mins(1), self.reports.recv()).await;
-            match report.expect("an Envoy connects").unwrap() {
-                Report::Connected(_, gateway) => return gateway.expect("it serves a Gateway"),
-                _ => continue,
+            if let Report::Connected(_, gateway) = report.expect("an Envoy connects").unwrap() {
+                return gateway.expect("it serves a Gateway");
             }
         }
     }
@@ -168,6 +167,7 @@ impl Envoy {
                 "infra/edge",
                 "--disable-hot-restart",
             ])
+            .args(["--drain-time-s", "30", "--drain-strategy", "immediate"])
             .args(["--log-level", "warning", "--concurrency", "1", "-c"])
             .arg(&file)
             .stdin(Stdio::null())
@@ -319,7 +319,7 @@ spec: {gatewayClassName: c, listeners: [{name: http, port: 80, protocol: HTTP}]}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_envoy_that_goes_is_not_ready_first_and_lets_nobody_in_later() {
+async fn an_envoy_that_goes_is_not_ready_first_and_asks_clients_to_go_later() {
     let server = Server::start().await;
     let folder = tempfile::tempdir().unwrap();
     server.know("good", "edge-1.infra", "edge", Duration::from_hours(1));
@@ -338,7 +338,16 @@ async fn an_envoy_that_goes_is_not_ready_first_and_lets_nobody_in_later() {
     eventually("it is not ready", || (get(envoy.ready, "/ready")?.0 == 503).then_some(())).await;
     assert_eq!(get(port, "/").map(|(status, _)| status), Some(404), "and serves whoever comes all the same");
     assert!(run(after).success());
-    eventually("nobody is let in", || TcpStream::connect(("127.0.0.1", port)).is_err().then_some(())).await;
+    // A client that means to stay is told to go.
+    eventually("connections are closed", || {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+        stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;
+        write!(stream, "GET / HTTP/1.1\r\nhost: envoy\r\n\r\n").ok()?;
+        let mut head = [0; 512];
+        let read = stream.read(&mut head).ok()?;
+        String::from_utf8_lossy(&head[..read]).contains("connection: close").then_some(())
+    })
+    .await;
 }
 
 /// The start configuration names each port once in a form that a test can exchange.

@@ -161,11 +161,6 @@ impl Acks {
             self.streams.values().filter_map(|stream| stream.gateway.as_ref()).collect();
         self.ready.iter().filter(|gateway| !heard.contains(gateway)).cloned().collect()
     }
-
-    /// How many Envoys of a Gateway are connected.
-    pub fn count(&self, gateway: &GatewayKey) -> usize {
-        self.streams.values().filter(|stream| stream.gateway.as_ref() == Some(gateway)).count()
-    }
 }
 
 #[cfg(test)]

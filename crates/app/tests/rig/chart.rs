@@ -9,9 +9,8 @@ use crate::place::{Place, eventually, holds};
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/chart/portolan");
 
 fn helm(place: &Place, args: &[&str]) -> String {
-    let program = std::path::Path::new(&std::env::var("RIG_TOOLS").unwrap()).join("helm");
     let folder = tempfile::tempdir().unwrap();
-    let output = Command::new(program)
+    let output = Command::new("helm")
         .args(args)
         .args(["--namespace", place.name])
         .envs(["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"].map(|name| (name, folder.path())))

@@ -261,7 +261,7 @@ impl Fleet<'_> {
         })
     }
 
-    /// First it is not ready any more, then nobody new is let in and who is there is asked to go; what is left is cut at the end.
+    /// First it is not ready any more, so that nobody new is sent to it; then who is there is asked to go. What is left at the end is cut.
     fn goodbye(&self) -> String {
         let post = |path: &str| {
             format!(

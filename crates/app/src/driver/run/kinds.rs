@@ -53,6 +53,11 @@ pub fn is_leaf(kind: &Kind) -> bool {
     kind.is(GATEWAY, "HTTPRoute") || kind.is(GATEWAY, "GRPCRoute")
 }
 
+/// Whether it says what the Envoys of a Gateway are to be like.
+pub fn is_parameters(kind: &Kind) -> bool {
+    kind.is(ENVOY_GATEWAY, "EnvoyProxy")
+}
+
 /// Whether nothing can be served without its definition.
 pub fn is_needed(kind: &Kind) -> bool {
     ["GatewayClass", "Gateway", "HTTPRoute"].iter().any(|name| kind.is(GATEWAY, name))

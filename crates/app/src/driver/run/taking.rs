@@ -11,7 +11,7 @@ use portolan_core::{
 use portolan_effects::store::{Cache as _, Sight, Stored};
 use portolan_engine::Changes;
 use portolan_model::{
-    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+    Code, Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
 };
 use portolan_schema::Definitions;
 
@@ -54,7 +54,11 @@ impl Driver<Cluster> {
         }
         let (taken, problems) = judged(&self.source.definitions, stored);
         if taken {
-            let intake = intake(&stored.object).written_by(&stored.manager);
+            let mut intake = intake(&stored.object).written_by(&stored.manager);
+            if self.source.fleet.is_some() && kinds::is_parameters(&key.kind) {
+                // That nobody acts on it holds on one machine.
+                intake.problems.retain(|problem| problem.code != Code(4));
+            }
             world::put(&mut self.cx.engine, key, intake);
         }
         self.cx.store.pack(key);
