@@ -55,6 +55,7 @@ use rows::{
 use crate::{
     Cx, World,
     gitops::rows::Unseen,
+    infrastructure::rows::FleetSettings,
     policy::rows::Denied,
     secrets::rows::Mirror,
     status::rows::HostClaim,
@@ -176,6 +177,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             RestrictionsByTarget,
             RestrictionsBySelector,
             Judged,
+            FleetSettings,
         )>()
         .writes::<(Unenforced, Finding)>();
     engine
@@ -202,7 +204,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(VirtualHost, StreamHost, Finding)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, StreamHost, InCluster)>(
+        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, StreamHost, InCluster, FleetSettings)>(
         )
         .writes::<(WireListener, Finding)>();
     engine
