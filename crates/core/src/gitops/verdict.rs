@@ -23,6 +23,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         7 => "fields that may change an answer",
         8 => "objects that Argo CD may be told not to apply",
         94 => "what there was no time for",
+        511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",
         600..=606 | 612 | 672 | 615 | 616 | 627 => "Applications that could not be read or rendered",
         607 => "sources that are remote",
@@ -32,12 +33,13 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         617 => "kustomizations of which one is meant, and none is named",
         618 => "charts that nothing names",
         619 | 624..=626 => "ApplicationSets that could not be evaluated whole",
+        681 => "folders further down in which environments begin",
         621 => "Applications that are not followed",
         629 | 631 | 634 => "Applications of Flux that Flux never applies",
         628 => "Applications that are suspended",
         630 | 632 | 633 | 671 => "objects, variables and values that are made elsewhere",
         674 => "Applications that their projects forbid, with what they applied before",
-        675 | 678 => {
+        675 | 678 | 680 => {
             "Applications that are held back for one of their objects, with what they applied before"
         }
         676 => "projects that are made elsewhere, and what they forbid",
