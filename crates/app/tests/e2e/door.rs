@@ -121,7 +121,8 @@ fn a_misspelt_kind_group_or_name_removes_nothing() {
         instance.write("wide.yaml", &WIDE.replacen(right, wrong, 1));
         let message = kept();
         assert!(message.contains("which no API server takes"), "{wrong}: {message}");
-        let status = instance.reach("wide.dev.example.com", "live");
+        instance.reach("wide.dev.example.com", "live");
+        let status = instance.status();
         assert_eq!(status["verdict"]["complete"], wrong.contains("Wide"), "{wrong}: {}", status["verdict"]);
         instance.write("wide.yaml", WIDE);
         instance.wait("nothing to be said", || {
