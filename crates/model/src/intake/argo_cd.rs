@@ -8,6 +8,8 @@ use serde_json::Value;
 use super::{foreign, node::Root};
 use crate::{Severity, yaml};
 
+/// What Argo CD's own list of exclusions has: records of cert-manager are made here, and endpoints have a finding of their own.
+const LISTED: [&str; 5] = ["CertificateRequest", "Order", "Challenge", "EndpointSlice", "Endpoints"];
 /// The settings of Argo CD.
 const SETTINGS: &str = "argocd-cm";
 /// Its namespace, where it is not marked as Argo CD's.
@@ -66,8 +68,6 @@ fn chosen(text: &str) -> BTreeSet<String> {
             // An empty list chooses all.
             patterns.is_empty() || patterns.iter().filter_map(Value::as_str).any(|one| matches(one, text))
         };
-        // What Argo CD's own list has: records of cert-manager are made here, and endpoints have a finding of their own.
-        const LISTED: [&str; 5] = ["CertificateRequest", "Order", "Challenge", "EndpointSlice", "Endpoints"];
         for kind in foreign::ours() {
             let (group, name) = kind.split_once('/').unwrap_or(("", &kind));
             if !LISTED.contains(&name) && any("apiGroups", group) && any("kinds", name) {
