@@ -33,6 +33,7 @@ pub mod rows;
 mod rules;
 pub(crate) mod sets;
 mod tls;
+mod untargeted;
 mod wire;
 
 use portolan_engine::Engine;
@@ -40,7 +41,7 @@ use portolan_model::{
     Name,
     input::{
         ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
-        ReferenceGrant, SealedSecret, Secret, Service, SourceProblems,
+        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems,
     },
 };
 use rows::{
@@ -163,6 +164,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("attachments", attach::attachments)
         .reads::<(Offer, OverBudget, RouteConflict, GatewayListener)>()
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
+    engine
+        .map("untargeted_policies", untargeted::untargeted)
+        .reads::<(Gateway, ListenerSet, Route, Service, Unseen)>()
+        .writes::<(Finding,)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
         .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged, MergedListeners)>()

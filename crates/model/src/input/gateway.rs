@@ -442,6 +442,8 @@ pub struct Restriction {
     pub key: ObjectKey,
     /// What it targets by name.
     pub targets: Vec<ParentRef>,
+    /// The last of them is that of the older form (`targetRef`).
+    pub single: bool,
     /// What it targets by labels, in its own namespace (`targetSelectors`).
     pub selectors: Vec<(Kind, LabelSelector)>,
     /// A selector looks into other namespaces too (`targetSelectors[].namespaces`): it is taken to choose in all.
