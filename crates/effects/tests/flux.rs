@@ -973,6 +973,7 @@ fn hooks_that_a_release_disables_are_not_created() {
 fn an_object_without_a_namespace_holds_its_kustomization_back() {
     let dir = tempfile::tempdir().unwrap();
     let bare = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bare}\ndata: {a: b}\n";
+    let after = kustomization("after", "path: ./after, dependsOn: [{name: bad}]");
     let (bad, good, wide) = (
         kustomization("bad", "path: ./bad"),
         kustomization("good", "path: ./bad, targetNamespace: shop"),
@@ -983,6 +984,8 @@ fn an_object_without_a_namespace_holds_its_kustomization_back() {
     let files = [
         ("clusters/dev/bad.yaml", &*bad),
         ("clusters/dev/good.yaml", &*good),
+        ("clusters/dev/after.yaml", &*after),
+        ("after/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: after, namespace: shop}\n"),
         ("clusters/dev/wide.yaml", &*wide),
         ("bad/bare.yaml", bare),
         ("bad/release.yaml", release),
@@ -1003,6 +1006,10 @@ fn an_object_without_a_namespace_holds_its_kustomization_back() {
             .all(|(.., why)| why.contains("Kustomization/flux-system/bad has no spec.targetNamespace"))
     );
     assert!(rendered.whole.unsure.contains("bad") && !rendered.whole.unsure.contains("good"));
+    // What depends on it is never applied.
+    let never: Vec<_> = findings(&rendered).into_iter().filter(|(code, ..)| *code == 634).collect();
+    assert_eq!(never.len(), 1, "{:?}", findings(&rendered));
+    assert!(never[0].1.ends_with("/after") && rendered.whole.unsure.contains("after"), "{never:?}");
 }
 
 /// What is depended on is taken to be ready once it builds, and that an expression says otherwise is not unseen.

@@ -328,8 +328,9 @@ impl Merged {
         // The same document read twice (a root that manages itself), and what an Application makes beside its sources.
         let apart = |rank: &&Rank| {
             let (part, other) = (&first.part, &rank.part);
-            // Of what brings others that was said where it was followed.
-            if portolan_core::gitops::brings(&key.kind) && super::application::is_kind(&other.application) {
+            // Of what brings others that was said where it was followed (PTL-0612), but of one that manages itself.
+            let followed = super::application::is_kind(&other.application) && other.application != *key;
+            if portolan_core::gitops::brings(&key.kind) && followed {
                 return false;
             }
             let made = other.path.as_os_str().is_empty();

@@ -391,7 +391,8 @@ impl Walk<'_> {
         let fails = |source: &super::kept::KeptSource| {
             source.unsure && source.problems.iter().any(|problem| problem.severity == Severity::Error)
         };
-        if flux::is_kind(key) && kept.sources.iter().any(fails) {
+        // Nor does Flux come to what depends on one that it cannot apply.
+        if flux::is_kind(key) && (kept.sources.iter().any(fails) || self.ask.held.contains(key)) {
             self.flux.failed(key);
         }
         let object = problems::subject(key);
