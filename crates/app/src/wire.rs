@@ -96,7 +96,7 @@ impl Wire {
         }
         let holds =
             |gateway: Option<&GatewayKey>, key: &WireKey| board.look_of(gateway, |part| part.holds(key));
-        self.acks.published(news.iter(), sequence, holds);
+        self.acks.published(&news.iter(), sequence, holds);
         Some(published)
     }
 

@@ -15,7 +15,7 @@ use std::{
 };
 
 use portolan_core::{
-    gateway::rows::{FilterChain, WireKey, WireListener, WireType},
+    gateway::rows::{FilterChain, SocketKey, WireKey, WireListener, WireType},
     infrastructure::{
         ADMIN, READY, STATS,
         rows::{FleetSettings, FleetWanted},
@@ -74,9 +74,15 @@ fn free() -> u16 {
 fn listener(board: &Board, gateway: &str) -> u16 {
     let (key, port) = (GatewayKey::new("infra", gateway), free());
     let routes: portolan_model::Name = format!("rc/{gateway}").into();
-    let chain = FilterChain { server_names: vec![], secrets: None, clients: None, routes: routes.clone() };
+    let chain = FilterChain {
+        server_names: vec![],
+        secrets: None,
+        clients: None,
+        routes: routes.clone(),
+        stream: None,
+    };
     let row = WireListener {
-        key: (key.clone(), 80),
+        key: SocketKey { gateway: key.clone(), port: 80, udp: false },
         name: format!("listener-of-{gateway}").into(),
         address: "127.0.0.1".into(),
         port,

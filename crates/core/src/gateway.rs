@@ -209,8 +209,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(VirtualHost, StreamHost, Finding)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, StreamHost, InCluster, FleetSettings)>(
-        )
+        .reads::<(
+            GatewayAddress,
+            GatewayListener,
+            GatewayOwner,
+            ListenerCertificate,
+            StreamHost,
+            InCluster,
+            FleetSettings,
+        )>()
         .writes::<(WireListener, Finding)>();
     engine
         .map("listener_hosts", boundaries::listener_hosts)

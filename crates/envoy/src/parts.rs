@@ -158,7 +158,7 @@ impl Parts {
         }
         if let Some(owner) = owner {
             self.listeners.insert(name.clone(), owner.clone());
-            self.set(&owner, &listener_key(name), now, again);
+            self.set(&owner, &listener_key(name), now.as_ref(), again);
         }
     }
 
@@ -167,13 +167,13 @@ impl Parts {
         &mut self,
         gateway: &GatewayKey,
         key: &WireKey,
-        resource: Option<Arc<Resource>>,
+        resource: Option<&Arc<Resource>>,
         again: &mut Again,
     ) {
         let part = self.part(gateway);
         let before = part.get(key.r#type, &key.name).cloned();
         let known = resource.is_some();
-        if !part.set(key, resource.clone()) {
+        if !part.set(key, resource.cloned()) {
             if known {
                 part.judge_again(Change::Flat(key.clone()));
             }
@@ -234,7 +234,7 @@ impl Parts {
         let key = WireKey { r#type: WireType::Cluster, name: name.clone() };
         for (gateway, uses) in self.having(&key, &used) {
             let now = whole.get(WireType::Cluster, name).filter(|_| uses).cloned();
-            self.set(&gateway, &key, now, again);
+            self.set(&gateway, &key, now.as_ref(), again);
         }
         self.flat(WireType::Endpoints, name, &used, whole);
     }

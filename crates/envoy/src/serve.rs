@@ -173,6 +173,9 @@ async fn until(at: Option<Instant>) {
     }
 }
 
+/// Numbers of the streams so far.
+static OPENED: AtomicU64 = AtomicU64::new(0);
+
 async fn converse(
     mut requests: Streaming<DeltaDiscoveryRequest>,
     identity: Option<Identity>,
@@ -192,8 +195,7 @@ async fn converse(
         let _ = out.send(Err(Status::permission_denied("the node id is not that of the token's Pod"))).await;
         return;
     }
-    static STREAMS: AtomicU64 = AtomicU64::new(0);
-    let id = StreamId(STREAMS.fetch_add(1, Ordering::Relaxed));
+    let id = StreamId(OPENED.fetch_add(1, Ordering::Relaxed));
     let gateway = identity.map(|identity| identity.gateway);
     let _ = reports.send(Report::Connected(id, gateway.clone()));
     let mut stream = Conversation { id, gateway, node, board, reports, out };

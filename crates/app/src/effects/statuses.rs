@@ -14,8 +14,6 @@ pub struct Statuses;
 impl<P: Platform> Effect<P> for Statuses {
     fn rights(&self) -> Vec<Right> {
         const GATEWAY: &str = "gateway.networking.k8s.io";
-        // A status has a path of its own; what a merge patch is bound to is read from the object.
-        let of = |resource: &str| Right::anywhere(GATEWAY, &format!("{resource}/status"), &["patch"]);
         const RESOURCES: [&str; 8] = [
             "gatewayclasses",
             "gateways",
@@ -26,6 +24,8 @@ impl<P: Platform> Effect<P> for Statuses {
             "udproutes",
             "backendtlspolicies",
         ];
+        // A status has a path of its own; what a merge patch is bound to is read from the object.
+        let of = |resource: &str| Right::anywhere(GATEWAY, &format!("{resource}/status"), &["patch"]);
         let mut all: Vec<Right> = RESOURCES.map(of).into();
         all.push(Right::anywhere("events.k8s.io", "events", &["create", "patch"]));
         all

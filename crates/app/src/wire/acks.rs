@@ -64,7 +64,7 @@ impl Acks {
     /// These were published as the change of this number. `holds`: whether the Envoys of a Gateway are to have something.
     pub fn published<'a>(
         &mut self,
-        keys: impl Iterator<Item = &'a WireKey> + Clone,
+        keys: &(impl Iterator<Item = &'a WireKey> + Clone),
         at: u64,
         holds: impl Fn(Option<&GatewayKey>, &WireKey) -> bool,
     ) {
@@ -134,9 +134,10 @@ impl Acks {
         for (_, standing) in all.filter_map(|stream| stream.behind.get(key)) {
             let worse = match (&worst, standing) {
                 (Standing::Refused(_), _) => false,
-                (_, Standing::Refused(_)) | (Standing::InForce, _) => true,
                 // One that does not ask for it waits for nothing.
-                (Standing::Held(Hold::NotAsked), Standing::Held(_)) => true,
+                (_, Standing::Refused(_))
+                | (Standing::InForce, _)
+                | (Standing::Held(Hold::NotAsked), Standing::Held(_)) => true,
                 _ => false,
             };
             if worse {
@@ -196,7 +197,7 @@ mod tests {
         connect(&mut acks, 2, "gw", false);
         assert_eq!(acks.standing(&key("a")), Standing::InForce);
         says(&mut acks, 2, "a", 5, Standing::InForce);
-        acks.published([key("a")].iter(), 6, |_, _| true);
+        acks.published(&[key("a")].iter(), 6, |_, _| true);
         says(&mut acks, 1, "a", 6, Standing::InForce);
         assert_eq!(acks.standing(&key("a")), Standing::Held(Hold::Sent), "the second has not said so");
         assert_eq!(acks.gone(StreamId(2)), [key("a")].into());
@@ -213,7 +214,7 @@ mod tests {
         says(&mut acks, 1, "a", 5, Standing::Refused(refusal.clone()));
         assert_eq!(acks.standing(&key("a")), Standing::Refused(refusal));
         let of = |gateway: Option<&GatewayKey>| gateway.is_some_and(|gateway| &*gateway.name == "other");
-        acks.published([key("b")].iter(), 6, |gateway, _| of(gateway));
+        acks.published(&[key("b")].iter(), 6, |gateway, _| of(gateway));
         assert_eq!(acks.standing(&key("a")), Standing::InForce, "the first is not to have it any more");
         assert_eq!(acks.standing(&key("b")), Standing::Held(Hold::Sent));
         acks.forget(&key("b"));

@@ -982,11 +982,14 @@ pub struct Endpoints {
 }
 row!(Endpoints, Name, "endpoints");
 
+/// Name, weight and addresses with their ports of a part of a [`Blend`].
+pub type BlendPart = (Name, u32, Vec<(Name, u16)>);
+
 /// Addresses of a [`Blend`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlendEndpoints {
-    /// Name, weight and addresses of each part that has some. Of an endpoint whose part is called otherwise the sessions end.
-    pub parts: Vec<(Name, u32, Vec<(Name, u16)>)>,
+    /// Each part that has some. Of an endpoint whose part is called otherwise the sessions end.
+    pub parts: Vec<BlendPart>,
     /// Weight of the others, and of what leads nowhere.
     pub lost: u32,
 }

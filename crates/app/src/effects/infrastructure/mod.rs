@@ -85,24 +85,23 @@ impl<P: Platform<Store = Mirror>> Effect<P> for Infrastructure {
 
     fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
         for change in step.of::<FleetWanted>() {
-            match &change.after {
-                Some(row) => {
-                    self.rows.insert(change.key.clone(), Arc::clone(row));
-                }
-                None => {
-                    // What it owns goes with it, by its owner references.
-                    self.rows.remove(&change.key);
-                    self.works.forget(&change.key);
-                    self.again.remove(&change.key);
-                    if cx.engine.get::<FleetFailure>(&change.key).is_some() {
-                        cx.engine.remove::<FleetFailure>(&change.key);
-                        cx.facts = true;
-                    }
-                }
+            if let Some(row) = &change.after {
+                self.rows.insert(change.key.clone(), Arc::clone(row));
+                continue;
+            }
+            // What it owns goes with it, by its owner references.
+            self.rows.remove(&change.key);
+            self.works.forget(&change.key);
+            self.again.remove(&change.key);
+            if cx.engine.get::<FleetFailure>(&change.key).is_some() {
+                cx.engine.remove::<FleetFailure>(&change.key);
+                cx.facts = true;
             }
         }
         let keys: Vec<GatewayKey> = self.rows.keys().cloned().collect();
-        keys.iter().for_each(|key| self.want(key, cx));
+        for key in &keys {
+            self.want(key, cx);
+        }
     }
 
     fn take(&mut self, cx: &mut Context<P>) {

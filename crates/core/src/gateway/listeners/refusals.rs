@@ -63,12 +63,14 @@ impl Family {
     }
 }
 
+/// Port, and whether it takes datagrams.
+type Socket = (u16, bool);
+
 /// What listeners that come first keep for themselves: of a ListenerSet's listeners those that are in the way of an earlier one
 /// are not served, in the order of precedence (`ListenerSetSpec.listeners`).
 #[derive(Default)]
 pub(super) struct Taken {
-    /// By port and whether it takes datagrams.
-    ports: HashMap<(u16, bool), (Family, HashSet<Option<Name>>)>,
+    ports: HashMap<Socket, (Family, HashSet<Option<Name>>)>,
 }
 
 impl Taken {
