@@ -22,7 +22,12 @@ fn made(content: &str, uses: Uses) -> Option<Arc<Resource>> {
 
 fn listener(whole: &mut Wanted, owner: &str, name: &str, tables: &[&str], secrets: &[&str]) {
     let names = |all: &[&str]| all.iter().map(|name| Name::from(*name)).collect::<Vec<_>>();
-    let uses = Uses { gateway: Some(gateway(owner)), tables: names(tables), secrets: names(secrets) };
+    let uses = Uses {
+        gateway: Some(gateway(owner)),
+        tables: names(tables),
+        secrets: names(secrets),
+        ..Uses::default()
+    };
     whole.set(&key(WireType::Listener, name), made(&format!("{owner} {tables:?} {secrets:?}"), uses));
 }
 
@@ -101,6 +106,26 @@ fn a_gateway_gets_its_own_and_what_it_shares_and_nobody_elses_keys() {
     parts.follow(&whole);
     assert!(parts.of(&gateway("a")).is_none());
     assert_eq!(shown(parts.of(&gateway("b"))), expected(&whole, &gateway("b")));
+}
+
+/// What a listener that looks into no requests leads to comes with it.
+#[test]
+fn a_listener_of_streams_brings_its_clusters() {
+    let (mut whole, mut parts) = (Wanted::default(), Parts::default());
+    secret(&mut whole, "client");
+    cluster(&mut whole, "database", &["client"]);
+    cluster(&mut whole, "other", &[]);
+    let leads = |to: &str| {
+        let clusters = vec![Name::from(to)];
+        made(to, Uses { gateway: Some(gateway("a")), clusters, ..Uses::default() })
+    };
+    whole.set(&key(WireType::Listener, "la"), leads("database"));
+    parts.follow(&whole);
+    let has = |parts: &Parts| shown(parts.of(&gateway("a"))).into_iter().collect::<Vec<_>>();
+    assert_eq!(has(&parts), ["Cluster database", "Endpoints database", "Listener la", "Secret client"]);
+    whole.set(&key(WireType::Listener, "la"), leads("other"));
+    parts.follow(&whole);
+    assert_eq!(has(&parts), ["Cluster other", "Endpoints other", "Listener la"]);
 }
 
 #[test]
