@@ -16,6 +16,7 @@ fn gateway(name: &str) -> GatewayKey {
 }
 
 /// Any content, with what it uses.
+#[allow(clippy::unnecessary_wraps, reason = "as it is put")]
 fn made(content: &str, uses: Uses) -> Option<Arc<Resource>> {
     Some(Arc::new(Resource::of(&Listener { name: content.into(), ..Default::default() }).using(uses)))
 }
@@ -160,7 +161,7 @@ fn step_by_step_it_comes_to_what_it_is_at_once() {
         let (owner, at, other) = (name("g"), name("x"), name("x"));
         match random(9) {
             0 | 1 => {
-                listener(&mut whole, &owner, &format!("l{at}"), &[&format!("t{other}")], &[&format!("s{at}")])
+                listener(&mut whole, &owner, &format!("l{at}"), &[&format!("t{other}")], &[&format!("s{at}")]);
             }
             2 => drop(whole.set(&key(WireType::Listener, &format!("l{at}")), None)),
             3 | 4 => host(
