@@ -1,6 +1,9 @@
 #![allow(clippy::unwrap_used)]
 
-use portolan_model::{NamespacedName, input::Listener};
+use portolan_model::{
+    NamespacedName,
+    input::{Listener, Protocol},
+};
 
 use super::*;
 
