@@ -11,7 +11,9 @@ use portolan_model::{
 };
 
 use super::operated;
-use super::rows::{BlendEndpoints, Carries, Cluster, ClusterUse, DialledBackends, Endpoints, StandIn};
+use super::rows::{
+    BlendEndpoints, BlendShare, Carries, Cluster, ClusterUse, DialledBackends, Endpoints, StandIn,
+};
 use crate::{Cx, problem, world::SlicesByService};
 
 pub(super) fn clusters(cx: &mut Cx<'_>, _: &Name, members: &[Arc<ClusterUse>]) {
@@ -41,7 +43,8 @@ pub(super) fn endpoints(cx: &mut Cx<'_>, cluster: &Arc<Cluster>) {
         let mut of = Endpoints { addresses: vec![], ..made.clone() };
         if found(cx, &part, &mut of) && !of.addresses.is_empty() {
             made.addresses.extend(of.addresses.iter().cloned());
-            shares.parts.push((format!("{service}/{port}").into(), *weight, of.addresses));
+            let name = format!("{service}/{port}").into();
+            shares.parts.push(BlendShare { name, weight: *weight, addresses: of.addresses });
         } else {
             shares.lost = shares.lost.saturating_add(*weight);
         }

@@ -988,10 +988,21 @@ pub type BlendPart = (Name, u32, Vec<(Name, u16)>);
 /// Addresses of a [`Blend`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BlendEndpoints {
-    /// Each part that has some. Of an endpoint whose part is called otherwise the sessions end.
-    pub parts: Vec<BlendPart>,
+    /// Each part that has some.
+    pub parts: Vec<BlendShare>,
     /// Weight of the others, and of what leads nowhere.
     pub lost: u32,
+}
+
+/// Addresses of one of its parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlendShare {
+    /// Name; of an endpoint whose part is called otherwise the sessions end.
+    pub name: Name,
+    /// Weight.
+    pub weight: u32,
+    /// Address and port, sorted.
+    pub addresses: Vec<(Name, u16)>,
 }
 
 /// Why the built-in echo backend answers for a Service.

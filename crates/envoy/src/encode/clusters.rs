@@ -128,8 +128,9 @@ pub fn endpoints(row: &Endpoints, echo: Option<&str>) -> ClusterLoadAssignment {
                 .collect(),
             ..Default::default()
         };
-        let parts = blend.parts.iter().map(|(name, weight, all)| {
-            locality(name, *weight, all.iter().map(|(address, port)| (&**address, *port)).collect())
+        let parts = blend.parts.iter().map(|part| {
+            let all = part.addresses.iter().map(|(address, port)| (&**address, *port));
+            locality(&part.name, part.weight, all.collect())
         });
         let lost = (blend.lost > 0).then(|| locality("nowhere", blend.lost, vec![NOWHERE]));
         return ClusterLoadAssignment {

@@ -17,8 +17,9 @@ use envoy_types::pb::envoy::{
             listener::tls_inspector::v3::TlsInspector,
             network::{
                 direct_response::v3::Config as DirectResponse,
-                http_connection_manager::v3::HttpConnectionManager,
+                http_connection_manager::v3::HttpConnectionManager, tcp_proxy::v3::TcpProxy,
             },
+            udp::udp_proxy::v3::{Route as UdpRoute, UdpProxyConfig},
         },
         http::{
             early_header_mutation::header_mutation::v3::HeaderMutation,
@@ -145,7 +146,7 @@ macro_rules! unpack {
 fn unpacked(url: &str, bytes: &[u8]) -> Option<Node> {
     unpack!(url, bytes; HttpConnectionManager, DownstreamTlsContext, HttpProtocolOptions, HeaderMutation, TlsInspector,
         DirectResponse, Router, ExpressionFilter, CorsPolicy, StatefulSessionPerRoute, CookieBasedSessionState,
-        HeaderBasedSessionState, PreviousHostsPredicate, UpstreamTlsContext, RawBuffer)
+        HeaderBasedSessionState, PreviousHostsPredicate, UpstreamTlsContext, RawBuffer, TcpProxy, UdpProxyConfig, UdpRoute)
 }
 
 /// What such a message has if nobody sets it: enumerations print their first name.
@@ -158,6 +159,8 @@ fn defaults(name: &str) -> Option<Node> {
         "DownstreamTlsContext" => format!("{:?}", DownstreamTlsContext::default()),
         "FilterChainMatch" => format!("{:?}", FilterChainMatch::default()),
         "LbEndpoint" => format!("{:?}", LbEndpoint::default()),
+        "TcpProxy" => format!("{:?}", TcpProxy::default()),
+        "UdpProxyConfig" => format!("{:?}", UdpProxyConfig::default()),
         "RouteAction" => format!("{:?}", RouteAction::default()),
         _ => return None,
     }))

@@ -70,15 +70,18 @@ type Socket = (u16, bool);
 /// are not served, in the order of precedence (`ListenerSetSpec.listeners`).
 #[derive(Default)]
 pub(super) struct Taken {
-    ports: HashMap<Socket, (Family, HashSet<Option<Name>>)>,
+    sockets: HashMap<Socket, (Family, HashSet<Option<Name>>)>,
 }
+
+/// A port, and whether it takes datagrams.
+type Socket = (u16, bool);
 
 impl Taken {
     pub fn add(&mut self, one: &Merged) {
         let listener = &one.listener;
         let Some(own) = Family::of(&listener.protocol) else { return };
         let socket = (listener.port, own == Family::Udp);
-        let (family, hosts) = self.ports.entry(socket).or_insert_with(|| (own, HashSet::new()));
+        let (family, hosts) = self.sockets.entry(socket).or_insert_with(|| (own, HashSet::new()));
         if *family == own {
             hosts.insert(listener.hostname.clone());
         }
@@ -87,7 +90,7 @@ impl Taken {
     pub fn refusal(&self, one: &Merged) -> Option<Refusal> {
         let listener = &one.listener;
         let own = Family::of(&listener.protocol)?;
-        let (family, hosts) = self.ports.get(&(listener.port, own == Family::Udp))?;
+        let (family, hosts) = self.sockets.get(&(listener.port, own == Family::Udp))?;
         let conflict = |reason, what: &str| Refusal {
             code: 203,
             reason,
