@@ -359,7 +359,7 @@ fn plain(text: &str) -> Value {
 /// (`1e+06`, as Helm prints large values, is `1000000`), and the server reads that as an integer.
 fn as_sent(value: Value) -> Value {
     // All that a 64-bit integer holds; the rest is a float to the server too.
-    const BOUND: f64 = 9.223_372_036_854_775_8e18;
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
     let float = value.as_f64().filter(|float| value.is_f64() && float.fract() == 0.0);
     match float.filter(|float| (-BOUND..BOUND).contains(float)) {
         #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds")]
