@@ -80,7 +80,7 @@ fn chosen(text: &str) -> BTreeSet<String> {
 
 /// The text as what stands below a key.
 fn indented(text: &str) -> String {
-    text.lines().flat_map(|line| ["  ", line, "\n"]).collect()
+    format!("  {}\n", text.replace('\n', "\n  "))
 }
 
 /// A pattern with `*` and `?`, as `glob.Match` has it for names without separators.
