@@ -161,7 +161,13 @@ fn step_by_step_it_comes_to_what_it_is_at_once() {
         let (owner, at, other) = (name("g"), name("x"), name("x"));
         match random(9) {
             0 | 1 => {
-                listener(&mut whole, &owner, &format!("l{at}"), &[&format!("t{other}")], &[&format!("s{at}")]);
+                listener(
+                    &mut whole,
+                    &owner,
+                    &format!("l{at}"),
+                    &[&format!("t{other}")],
+                    &[&format!("s{at}")],
+                );
             }
             2 => drop(whole.set(&key(WireType::Listener, &format!("l{at}")), None)),
             3 | 4 => host(

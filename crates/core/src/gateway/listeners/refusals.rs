@@ -63,9 +63,6 @@ impl Family {
     }
 }
 
-/// Port, and whether it takes datagrams.
-type Socket = (u16, bool);
-
 /// What listeners that come first keep for themselves: of a ListenerSet's listeners those that are in the way of an earlier one
 /// are not served, in the order of precedence (`ListenerSetSpec.listeners`).
 #[derive(Default)]
