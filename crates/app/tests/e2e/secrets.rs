@@ -520,7 +520,7 @@ fn a_secret_that_an_api_server_refuses_keeps_what_stood() {
             (said && synced["status"] == "False").then(|| synced["message"].to_string())
         });
         assert!(!message.contains("value-of-it"), "{message}");
-        assert_eq!(findings(&instance), [told.clone()]);
+        assert_eq!(findings(&instance), std::slice::from_ref(&told));
         assert!(value(&instance, "vault/typed", "first").is_some(), "{kind}: it stays as it is");
     }
     instance.write("typed.yaml", &sealed("Opaque", "third"));
