@@ -54,6 +54,7 @@ use rows::{
 use crate::{
     Cx, World,
     gitops::rows::Unseen,
+    infrastructure::rows::FleetSettings,
     policy::rows::Denied,
     secrets::rows::Mirror,
     status::rows::HostClaim,
@@ -143,7 +144,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(TlsSecret,)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, InCluster)>()
+        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, InCluster, FleetSettings)>()
         .writes::<(WireListener, Finding)>();
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
@@ -179,6 +180,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             RestrictionsByTarget,
             RestrictionsBySelector,
             Judged,
+            FleetSettings,
         )>()
         .writes::<(Unenforced, Finding)>();
     engine
