@@ -61,7 +61,7 @@ impl Staged {
                 let client = row.tls.as_ref().and_then(|tls| tls.client.clone());
                 let made = Resource::of(&encode::cluster(row));
                 match client {
-                    Some(name) => made.using(Uses { secrets: vec![name], tables: vec![] }),
+                    Some(name) => made.using(Uses { secrets: vec![name], ..Uses::default() }),
                     None => made,
                 }
             });
@@ -147,5 +147,5 @@ fn uses(row: &WireListener) -> Uses {
         names.sort();
         names.dedup();
     }
-    Uses { secrets, tables }
+    Uses { gateway: Some(row.key.0.clone()), secrets, tables }
 }

@@ -213,7 +213,7 @@ fn one_refused_listener_of_many_is_found_and_tried_again() {
 #[test]
 fn what_only_a_refused_listener_names_is_waited_for_by_nobody() {
     let mut wanted = edge();
-    let uses = Uses { secrets: vec!["s".into()], tables: vec![TABLE.into()] };
+    let uses = Uses { secrets: vec!["s".into()], tables: vec![TABLE.into()], ..Uses::default() };
     let bad = Listener { name: "l".into(), stat_prefix: "bad".into(), ..Default::default() };
     let secret = Secret { name: "s".into(), ..Default::default() };
     wanted.set(&key(WireType::Listener, "l"), Some(Arc::new(Resource::of(&bad).using(uses))));
