@@ -1,6 +1,7 @@
 // Renders as Flux's controllers do, by the packages that they are made of: for each line of standard input,
 // {"dir": "/checkout", "objects": […]}, one line {"objects": […]} or {"error": "…"}. Among the objects are one Kustomization or
 // HelmRelease, its GitRepository, and the ConfigMaps and Secrets that it refers to. Helm is taken from PATH, for charts.
+// "lenient": true stands for a controller with StrictPostBuildSubstitutions=false.
 package main
 
 import (
@@ -36,6 +37,7 @@ import (
 type asked struct {
 	Dir     string                      `json:"dir"`
 	Objects []unstructured.Unstructured `json:"objects"`
+	Lenient bool                        `json:"lenient"`
 }
 
 type answer struct {
@@ -141,7 +143,8 @@ func (a asked) kustomization(ctx context.Context, root string, one unstructured.
 	for _, resource := range built.Resources() {
 		if substitutes {
 			always := post["substituteStrategy"] == "Always"
-			filled, err := kustomize.SubstituteVariables(ctx, cluster{asked: a}, one, resource, kustomize.SubstituteWithAlways(always))
+			filled, err := kustomize.SubstituteVariables(ctx, cluster{asked: a}, one, resource,
+				kustomize.SubstituteWithAlways(always), kustomize.SubstituteWithStrict(!a.Lenient))
 			if err != nil {
 				return nil, err
 			}

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::objects::Query;
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub use serve::connection;
 pub use serve::{PATIENCE, serve};
 

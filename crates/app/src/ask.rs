@@ -5,8 +5,13 @@ use std::net::SocketAddr;
 use anyhow::{Context as _, bail};
 use portolan_effects::dns::query;
 use portolan_model::dns::RecordType;
+use serde_json::{Value, json};
 
-use crate::{cli, client::Client, columns, host, instance, out};
+use crate::{
+    cli::{self, Output},
+    client::Client,
+    columns, host, instance, out,
+};
 
 /// Arguments of `dns`.
 #[derive(clap::Args)]
@@ -18,6 +23,9 @@ pub struct Dns {
     types: Vec<Type>,
     #[command(flatten)]
     instance: cli::Instance,
+    /// Form of the output
+    #[arg(long, short, value_enum, default_value = "table")]
+    output: Output,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -67,6 +75,19 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
                 sets.push(set);
             }
         }
+    }
+    if args.output == Output::Json {
+        let records: Vec<Value> = sets
+            .iter()
+            .map(|set| {
+                let (name, kind) = (set.name.to_string(), set.r#type.to_string());
+                json!({"name": name, "type": kind, "ttl": set.ttl, "values": set.values})
+            })
+            .collect();
+        out::json(&json!({
+            "name": name, "server": server.to_string(), "types": asked_for, "code": said, "records": records,
+        }))?;
+        return Ok(u8::from(sets.is_empty()));
     }
     if sets.is_empty() {
         let why = if said != "NOERROR" && client.get(&["explain", &name]).await.is_ok() {

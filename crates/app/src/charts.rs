@@ -23,7 +23,7 @@ use portolan_model::Severity;
 use serde_json::{Value, json};
 
 use crate::{
-    cli::{Output, label, seconds},
+    cli::{Output, duration, label},
     columns::Columns,
     instance,
     out::{self, Shown},
@@ -67,7 +67,7 @@ struct Lock {
     #[arg(long, value_name = "FILE")]
     repository_config: Option<PathBuf>,
     /// Longest time that one run of Helm may take, such as 120s
-    #[arg(long, default_value = "120s", value_parser = seconds, allow_hyphen_values = true)]
+    #[arg(long, default_value = "120s", value_parser = duration, allow_hyphen_values = true)]
     timeout: Duration,
     /// Let the repository ask this machine too, for tests
     #[arg(long)]
@@ -201,7 +201,7 @@ fn shown(dir: &Path, envs: &[String], report: &Report) -> Value {
     let findings: BTreeMap<String, Value> = report
         .problems
         .iter()
-        .map(|problem| status::finding(problem, None))
+        .map(|problem| status::finding(problem, &problem.field, None, None))
         .map(|finding| (finding.to_string(), finding))
         .collect();
     json!({

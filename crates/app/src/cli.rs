@@ -1,13 +1,17 @@
 //! The verbs.
 
+mod change;
 mod run;
+mod times;
+mod tips;
 
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum, error::ContextKind};
 
 pub use run::{LogFormat, Run};
+pub use times::duration;
 
 use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render, rights};
 
@@ -43,9 +47,9 @@ enum Verb {
     /// Ask the embedded DNS server what it answers for a name
     Dns(ask::Dns),
     /// Renew a certificate now
-    Renew(Renew),
+    Renew(change::Renew),
     /// Let go what stays live although the repository does not bring it any more, as a sync with prune does
-    Prune(Prune),
+    Prune(change::Prune),
     /// Print the definitions of the kinds that Portolan reads, or apply them to a cluster
     Crds(crds::Crds),
     /// Print the roles that `run` needs in a cluster, and their bindings to a ServiceAccount
@@ -54,7 +58,7 @@ enum Verb {
     Seal(crate::seal::Seal),
     /// Stop the running instance and its Envoy, or the Envoy that a killed one left; the state stays and the next `up`
     /// resumes it
-    Down(Instance),
+    Down(change::Down),
     /// Print what a shell needs to complete this command line
     Completion(complete::Completion),
     /// Print the manual page, or write those of all verbs into a folder
@@ -132,8 +136,8 @@ pub struct Up {
     /// End when nothing more can change: exit 0 if all is live without error findings, else 1
     #[arg(long)]
     pub once: bool,
-    /// Longest time that a removed route is served on while its DNS records are being removed, such as 30s
-    #[arg(long, default_value = "30s", value_parser = seconds, allow_hyphen_values = true)]
+    /// Longest time that a removed route is served on while its DNS records are being removed, such as 30s or 2m
+    #[arg(long, default_value = "30s", value_parser = duration, allow_hyphen_values = true)]
     pub drain: Duration,
     /// Approve, for this run, that more than ten DNS record sets and more than 30 % of ours in a zone are deleted at once
     #[arg(long)]
@@ -150,8 +154,8 @@ pub struct Up {
     /// Exit 0 of --once also where something was not looked at that may change an answer
     #[arg(long, requires = "once")]
     pub allow_incomplete: bool,
-    /// Longest wait of --once, such as 120s
-    #[arg(long, default_value = "120s", requires = "once", value_parser = seconds, allow_hyphen_values = true)]
+    /// Longest wait of --once, such as 120s or 5m
+    #[arg(long, default_value = "120s", requires = "once", value_parser = duration, allow_hyphen_values = true)]
     pub timeout: Duration,
 }
 
@@ -172,15 +176,6 @@ fn address(text: &str) -> Result<IpAddr, String> {
 pub fn label(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("write KEY=VALUE, such as environment=dev")?;
     Ok((key.to_owned(), value.to_owned()))
-}
-
-/// Whole seconds.
-///
-/// # Errors
-/// How they are written.
-pub fn seconds(text: &str) -> Result<Duration, String> {
-    let digits = text.strip_suffix('s').unwrap_or(text);
-    digits.parse().map(Duration::from_secs).map_err(|_| "write seconds, such as 120s".into())
 }
 
 /// Which instance is meant.
@@ -232,29 +227,6 @@ struct Explain {
     output: Output,
 }
 
-#[derive(clap::Args)]
-struct Renew {
-    /// NAMESPACE/NAME of the Certificate; NAME alone with --namespace
-    certificate: String,
-    /// Namespace of the Certificate
-    #[arg(long, short)]
-    namespace: Option<String>,
-    #[command(flatten)]
-    instance: Instance,
-}
-
-#[derive(clap::Args)]
-struct Prune {
-    /// Objects as `portolan status` shows them, such as HTTPRoute/shop/shop
-    #[arg(required_unless_present = "all")]
-    objects: Vec<String>,
-    /// All that stay
-    #[arg(long, conflicts_with = "objects")]
-    all: bool,
-    #[command(flatten)]
-    instance: Instance,
-}
-
 /// Begins the log. `run` is watched by machines, and says what it does; the others tell it otherwise.
 fn log(of_run: Option<LogFormat>) {
     let usual = if of_run.is_some() { "warn,portolan=info" } else { "warn" };
@@ -275,7 +247,15 @@ fn log(of_run: Option<LogFormat>) {
 pub fn run() -> anyhow::Result<u8> {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(said) => return out::usage(&said),
+        Err(said) => {
+            let code = out::usage(&said)?;
+            // What its likeness to a verb of ours does not lead to.
+            let word = said.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
+            if let Some(tip) = word.as_deref().and_then(tips::of) {
+                out::tip(tip);
+            }
+            return Ok(code);
+        }
     };
     log(match &cli.verb {
         Verb::Run(args) => Some(args.log_format),
@@ -326,71 +306,9 @@ pub fn run() -> anyhow::Result<u8> {
                 let steps = json["steps"].as_array().into_iter().flatten();
                 Ok(u8::from(json["state"] != "live" || steps.into_iter().any(|step| step["ok"] != true)))
             }
-            Verb::Renew(args) => {
-                let certificate = objects::of_certificate(&args.certificate)?;
-                let (namespace, name) =
-                    objects::named(Some(certificate), args.namespace.as_deref())?.unwrap_or_default();
-                anyhow::ensure!(
-                    !namespace.is_empty(),
-                    "write NAMESPACE/NAME of the Certificate; they are listed by: portolan get certificates"
-                );
-                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
-                    .post(&["renew", &namespace, &name])
-                    .await?;
-                out::line(json["message"].as_str().unwrap_or("asked for"))?;
-                Ok(0)
-            }
-            Verb::Prune(args) => {
-                let client = client::Client::new(&instance::find(args.instance.state.as_deref())?)?;
-                if let Some(object) = args.objects.iter().find(|object| !object.contains('/')) {
-                    anyhow::bail!(
-                        "{object} names no object: write it as `portolan status` shows it, such as HTTPRoute/shop/shop; \
-                         all that stay are let go with --all"
-                    );
-                }
-                // All or none: who misspells one looks again before anything is gone.
-                let status = client.get(&["status"]).await?;
-                anyhow::ensure!(status["starting"] != true, "it is still starting: it reads the repository; try again");
-                let kept: Vec<&str> =
-                    status["kept"].as_array().into_iter().flatten().filter_map(|row| row["object"].as_str()).collect();
-                if args.all && kept.is_empty() {
-                    out::line("nothing stays without the repository")?;
-                    return Ok(0);
-                }
-                if let Some(object) = args.objects.iter().find(|object| !kept.contains(&object.as_str())) {
-                    anyhow::bail!(
-                        "{object} is nothing that stays without the repository; `portolan status` lists what does. \
-                         Nothing is let go"
-                    );
-                }
-                let asked = if args.all { vec!["all".to_owned()] } else { args.objects };
-                for object in &asked {
-                    let json = client.post(&["prune", object]).await?;
-                    out::line(json["message"].as_str().unwrap_or("asked for"))?;
-                }
-                Ok(0)
-            }
-            Verb::Down(args) => down(args).await,
+            Verb::Renew(args) => change::renew(args).await,
+            Verb::Prune(args) => change::prune(args).await,
+            Verb::Down(args) => change::down(args).await,
         }
     })
-}
-
-async fn down(args: Instance) -> anyhow::Result<u8> {
-    let state = instance::find_to_stop(args.state.as_deref())?;
-    if let Ok(client) = client::Client::new(&state)
-        && client.post(&["down"]).await.is_ok()
-    {
-        instance::wait_until_gone(&state).await?;
-        out::line(&format!("stopped; the state is kept in {}", state.display()))?;
-        return Ok(0);
-    }
-    // Nobody answers: a killed instance, or one that is still starting; the latter holds the lock.
-    match instance::end(&state).await? {
-        instance::Ended::Envoy(pid) => {
-            out::line(&format!("ended Envoy (process {pid}), which a killed instance had left"))?;
-        }
-        instance::Ended::Files => out::line("no process was left of a killed instance")?,
-    }
-    out::line(&format!("the state is kept in {}", state.display()))?;
-    Ok(0)
 }

@@ -61,6 +61,14 @@ impl Columns {
         let Some(width) = width.filter(|width| total(&shown) > *width) else {
             return self.draw(&shown, &natural);
         };
+        // What is the same in all rows is said once, and before anything is folded.
+        let mut same: Vec<usize> = Vec::new();
+        for n in 0..self.heads.len() {
+            if shown.len() > 1 && self.rows.len() > 1 && total(&shown) > width && self.is_same(n) {
+                shown.retain(|other| *other != n);
+                same.push(n);
+            }
+        }
         for name in &self.optional {
             // What is left may be folded: a column goes only if the others would become too narrow for words.
             if folded(&shown, &natural, width).is_some_and(|widths| readable(&shown, &natural, &widths)) {
@@ -70,13 +78,27 @@ impl Columns {
         }
         let widths = folded(&shown, &natural, width).unwrap_or(natural);
         let mut out = self.draw(&shown, &widths);
-        let left_out: Vec<&str> =
-            (0..self.heads.len()).filter(|n| !shown.contains(n)).map(|n| self.heads[n]).collect();
+        let left_out: Vec<&str> = (0..self.heads.len())
+            .filter(|n| !shown.contains(n) && !same.contains(n))
+            .map(|n| self.heads[n])
+            .collect();
+        if !same.is_empty() {
+            let cells = same.iter().map(|n| format!("{} {}", self.heads[*n], self.rows[0][*n]));
+            let told = format!("(the same in all: {})", cells.collect::<Vec<_>>().join(", "));
+            out.push_str(&fold(&told, Some(width)));
+        }
         if !left_out.is_empty() {
             let told = format!("(no room for {}; --output json has all)", left_out.join(", "));
             out.push_str(&fold(&told, Some(width)));
         }
         out
+    }
+
+    /// Whether all rows have the same in a column that a narrow terminal does without.
+    fn is_same(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().map(|row| row.get(column));
+        let first = cells.next();
+        self.optional.contains(&self.heads[column]) && cells.all(|cell| Some(cell) == first)
     }
 
     fn natural(&self, column: usize) -> usize {
@@ -202,15 +224,16 @@ mod tests {
             ("pending", "app2.dev.example.com", "waiting for the first probe"),
         ] {
             let url = format!("https://{host}:8443/");
+            let route = format!("HTTPRoute/payments/{}", &host[..4]);
             let cells = [
                 state,
                 host,
                 why,
                 &url,
-                "Portolan development intermediate 3b14d6ef",
-                "89d",
-                "127.77.2.1",
-                "HTTPRoute/payments/reports",
+                if state == "live" { "Portolan development intermediate 3b14d6ef" } else { "" },
+                if state == "live" { "89d" } else { "" },
+                if state == "refused" { "" } else { "127.77.2.1" },
+                &route,
             ];
             table.row(cells.map(str::to_owned));
         }
@@ -233,6 +256,22 @@ mod tests {
         let wide = plain(&table().fit(None));
         assert_eq!(wide.lines().count(), 4, "{wide}");
         assert!(wide.contains("until an edit names one that does"), "{wide}");
+    }
+
+    #[test]
+    fn what_is_the_same_in_all_rows_is_said_once_where_there_is_no_room() {
+        let mut table =
+            Columns::new(["APPLICATION", "OBJECTS", "DROPS", "NOTE"]).optional(&["DROPS", "NOTE", "OBJECTS"]);
+        for (name, objects) in [("argocd/dev-01-envoy-gateway", "11"), ("argocd/dev-01-cert-manager", "8")] {
+            table.row([name, objects, "goes", ""].map(str::to_owned));
+        }
+        let wide = table.fit(Some(80));
+        assert!(wide.starts_with("APPLICATION                   OBJECTS   DROPS   NOTE\n"), "{wide}");
+        assert_eq!(
+            table.fit(Some(40)),
+            "APPLICATION                   OBJECTS\nargocd/dev-01-envoy-gateway   11\nargocd/dev-01-cert-manager    8\n\
+             (the same in all: DROPS goes, NOTE -)\n"
+        );
     }
 
     #[test]

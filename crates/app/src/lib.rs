@@ -13,7 +13,7 @@ mod crds;
 mod driver;
 mod effects;
 mod folder;
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 mod host;
 mod instance;

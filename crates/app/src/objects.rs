@@ -81,7 +81,10 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
     let shown = if alone { &json["items"][0] } else { &json };
     let empty = json["items"].as_array().is_some_and(Vec::is_empty);
     match args.output {
-        Output::Table if empty && events::asked_for(&kind) => out::line("no event of it is known")?,
+        Output::Table if empty && events::asked_for(&kind) => out::line(match &named {
+            Some(_) => "there are no events of it: it had no finding since the start",
+            None => "there are no events: no object had a finding since the start",
+        })?,
         Output::Table if empty => out::line("none stands there")?,
         Output::Table if events::asked_for(&kind) => out::print(&events::table(&json))?,
         Output::Table => out::print(&table(&json))?,

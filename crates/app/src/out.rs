@@ -146,6 +146,11 @@ pub fn usage(said: &clap::Error) -> anyhow::Result<u8> {
     Ok(u8::try_from(said.exit_code()).unwrap_or(2))
 }
 
+/// What else may be meant, below what is wrong.
+pub fn tip(text: &str) {
+    let _ = writeln!(io::stderr(), "\n  tip: {}", shown::text(text));
+}
+
 /// What is going on, for who looks on: a line on standard error where that is a terminal, and nothing elsewhere.
 pub fn progress(text: &str) {
     let mut to = io::stderr();

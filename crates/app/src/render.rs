@@ -7,6 +7,7 @@ mod table;
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
+    sync::Arc,
 };
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use portolan_core::{
         known::{Known, Seen},
         ledger::{self, Entry},
     },
+    policy::rows::Submitted,
     simulate::simulate,
     world,
 };
@@ -125,7 +127,8 @@ fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
         let label = ("kubernetes.io/metadata.name".into(), name.clone());
         let key = ObjectKey::new("", "Namespace", "", name.clone());
         // The object, where there is one, comes in its place.
-        world::amend(&mut engine, &key, Namespace { name: name.clone(), labels: [label].into() });
+        let namespace = Namespace { name: name.clone(), labels: [label].into() };
+        world::amend(&mut engine, &key, Submitted(Arc::new(namespace)));
     }
     for object in &rendered.objects {
         world::put(&mut engine, &object.key, intake(object));
@@ -147,9 +150,14 @@ fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
     origins.extend(&rendered.whole.refused);
     let places = places(&engine, &origins, &rendered.whole.applications, tree);
     origins.extend(places.iter().map(|(key, origin)| (key, origin)));
+    let meant = status::Meant::new(&engine);
     let findings: Vec<Value> = engine
         .rows::<world::Finding>()
-        .map(|row| status::finding(&row.problem, origins.get(&row.problem.object).copied()))
+        .map(|row| {
+            let of = |key: &ObjectKey| origins.get(key).copied();
+            let (object, field) = status::subject(&engine, &row.problem, of);
+            status::finding(&row.problem, &field, of(&object), Some(&meant))
+        })
         .collect();
     let problems = engine.rows::<world::Finding>().map(|row| &row.problem);
     let mut lines = ledger::objects(&rendered.objects, problems);
@@ -184,10 +192,10 @@ fn places(
 ) -> Vec<(ObjectKey, Origin)> {
     let mut asked: BTreeMap<ObjectKey, BTreeSet<Asked>> = BTreeMap::new();
     for row in engine.rows::<world::Finding>() {
-        let (key, field) = (&row.problem.object, &row.problem.field);
-        let Some(origin) = origins.get(key).filter(|origin| origin.is_of_file_alone()) else { continue };
+        let (key, field) = status::subject(engine, &row.problem, |key| origins.get(key).copied());
+        let Some(origin) = origins.get(&key).filter(|origin| origin.is_of_file_alone()) else { continue };
         for app in infos.iter().filter(|app| app.brought(origin)) {
-            asked.entry(app.key.clone()).or_default().insert((key.clone(), field.clone()));
+            asked.entry(app.key.clone()).or_default().insert((key.clone(), field.as_str().into()));
         }
     }
     if asked.is_empty() {
@@ -230,8 +238,11 @@ fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) -> 
 }
 
 fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {
+    // The top of the repository has no name.
+    let key = app.key.to_string();
+    let key = if key.ends_with('/') { format!("{key}.") } else { key };
     json!({
-        "application": app.key.to_string(), "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
+        "application": key, "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
         "sources": app.sources, "removed": app.policy.shown(),
         "objects": objects.iter().filter(|object| object.origin.application == app.key.name.name).count(),
     })

@@ -8,6 +8,8 @@ mod dns;
 pub mod edits;
 mod kept;
 pub mod ledger;
+mod maker;
+mod meant;
 mod namespace;
 pub mod others;
 mod port;
@@ -17,6 +19,8 @@ pub mod verdict;
 mod wildcard;
 
 pub use causes::{findings, totals};
+pub use maker::subject;
+pub use meant::Meant;
 pub use namespace::only;
 pub use table::{explanation, line as finding_line};
 
@@ -58,11 +62,13 @@ pub fn status(
     known: &[ApplicationInfo],
     edits: &[edits::Edit],
 ) -> Value {
+    let meant = Meant::new(engine);
     let findings: Vec<(ObjectKey, Value)> = engine
         .rows::<Finding>()
-        .map(|f| (f.problem.object.clone(), finding(&f.problem, origin(store, &f.problem))))
+        .map(|f| (f.problem.object.clone(), placed(engine, store, &meant, &f.problem)))
         .collect();
-    let entries: Vec<Value> = engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings)).collect();
+    let entries: Vec<Value> =
+        engine.rows::<EntryPoint>().map(|e| entry(engine, e, &findings, &meant)).collect();
     let listeners: Vec<Value> = engine
         .rows::<GatewayListener>()
         .map(|gateway_listener| {
@@ -80,7 +86,7 @@ pub fn status(
                 "accepted": holds("Accepted"),
                 "resolvedRefs": holds("ResolvedRefs"),
                 "programmed": holds("Programmed"),
-                "message": wrong.map(|c| c.message.clone()),
+                "message": wrong.map(|c| meant.told(&c.message)),
             })
         })
         .collect();
@@ -124,15 +130,16 @@ pub fn protocol(engine: &Engine<World>, listener: &GatewayListener) -> Name {
     }
 }
 
-/// Where the object of a problem stands now.
-pub fn origin<'a>(store: &'a dyn Cache, problem: &Problem) -> Option<&'a Origin> {
-    store.origin(&problem.object)
+/// A finding with file and line, looked up from where its object, or what makes it, stands now.
+pub fn placed(engine: &Engine<World>, store: &dyn Cache, meant: &Meant<'_>, problem: &Problem) -> Value {
+    let (object, field) = subject(engine, problem, |key| store.origin(key));
+    finding(problem, &field, store.origin(&object), Some(meant))
 }
 
-/// A finding with file and line, looked up from where the object stands.
-pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
+/// A finding with file and line: those of `field` in the object that stands there.
+pub fn finding(problem: &Problem, field: &str, origin: Option<&Origin>, names: Option<&Meant<'_>>) -> Value {
     let is_file = problem.object.kind.is("", "File");
-    let place = origin.and_then(|origin| origin.place_of(&problem.field));
+    let place = origin.and_then(|origin| origin.place_of(field));
     let file = if is_file { Some(&problem.object.name.name) } else { place.map(|place| place.file) };
     let (placed, line) = if is_file {
         let line = problem.field.strip_prefix("line ").and_then(|line| line.parse().ok());
@@ -145,14 +152,23 @@ pub fn finding(problem: &Problem, origin: Option<&Origin>) -> Value {
     let leaving =
         if *object == *named { "" } else { " (of what is leaving, and served until its records are gone)" };
     let message = format!("{}{leaving}", drain::spoken(&problem.message));
+    let hint = match names.and_then(|names| names.by(&problem.message)) {
+        Some(meant) => format!("did you mean {meant}? {}", problem.hint),
+        None => problem.hint.clone(),
+    };
     json!({
         "code": problem.code, "severity": problem.severity, "object": object,
         "field": problem.field, "file": file, "line": line, "place": placed.map(Placed::word),
-        "message": message, "hint": problem.hint,
+        "message": message, "hint": hint,
     })
 }
 
-fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value)]) -> Value {
+fn entry(
+    engine: &Engine<World>,
+    row: &EntryPoint,
+    findings: &[(ObjectKey, Value)],
+    meant: &Meant<'_>,
+) -> Value {
     let certificate = row.certificate.as_ref().map(|(secret, not_after)| {
         let pair = engine.get::<Secret>(secret).and_then(|s| s.tls.clone()).and_then(Result::ok);
         json!({
@@ -167,7 +183,7 @@ fn entry(engine: &Engine<World>, row: &EntryPoint, findings: &[(ObjectKey, Value
     routes.push(row.route.object());
     json!({
         "hostname": row.key, "url": row.url, "address": row.address, "port": row.port, "state": row.state,
-        "message": drain::spoken(&row.why), "route": row.route.to_string(), "certificate": certificate,
+        "message": meant.told(&drain::spoken(&row.why)), "route": row.route.to_string(), "certificate": certificate,
         "dns": dns::records(engine, &row.key),
         "broken": row.broken.iter().map(|one| drain::spoken(one)).collect::<Vec<_>>(),
         "unenforced": row.unenforced,

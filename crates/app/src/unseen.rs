@@ -18,7 +18,11 @@ pub fn put<'a>(
 ) -> bool {
     let namespaces: BTreeMap<&ObjectKey, &Name> =
         applications.iter().map(|app| (&app.key, &app.namespace)).collect();
-    let now = unseen(problems, &namespaces);
+    let mut now = unseen(problems, &namespaces);
+    for app in applications.iter().filter(|app| app.held) {
+        let row = Unseen { key: app.key.clone(), namespace: Name::default() };
+        now.entry(app.key.clone()).or_insert(row);
+    }
     let before: BTreeMap<ObjectKey, Unseen> =
         engine.rows::<Unseen>().map(|row| (row.key.clone(), (**row).clone())).collect();
     if now == before {

@@ -102,5 +102,7 @@ mod sync;
 mod taken;
 #[path = "e2e/trusted.rs"]
 mod trusted;
+#[path = "e2e/typed.rs"]
+mod typed;
 #[path = "e2e/writing.rs"]
 mod writing;

@@ -179,7 +179,7 @@ impl Checker<'_> {
 
     /// The text of a target that is no value but the first half of a function's name: `sets` in `sets.contains(…)`.
     fn qualified(&self, target: &IdedExpr) -> Option<String> {
-        const NAMESPACES: [&str; 6] = ["format", "ip", "math", "optional", "sets", "strings"];
+        const NAMESPACES: [&str; 7] = ["format", "ip", "lists", "math", "optional", "sets", "strings"];
         match &target.expr {
             Expr::Ident(name) if NAMESPACES.contains(&&**name) && !self.local(name) => Some(name.clone()),
             _ => None,

@@ -1,4 +1,4 @@
-//! The functions that expressions may call, by name and number of arguments: Kubernetes 1.33
+//! The functions that expressions may call, by name and number of arguments: Kubernetes 1.36
 //! (`apiserver/pkg/cel/environment/base.go` and `apiserver/pkg/cel/library`).
 
 /// Name, fewest and most arguments (the target of a member call not counted).
@@ -38,10 +38,13 @@ const MEMBER: &[Function] = &[
     ("contains", 1, 1),
     ("containsCIDR", 1, 1),
     ("containsIP", 1, 1),
+    ("distinct", 0, 0),
     ("endsWith", 1, 1),
     ("family", 0, 0),
     ("find", 1, 1),
     ("findAll", 1, 2),
+    ("first", 0, 0),
+    ("flatten", 0, 1),
     ("format", 1, 1),
     ("getDate", 0, 1),
     ("getDayOfMonth", 0, 1),
@@ -72,6 +75,7 @@ const MEMBER: &[Function] = &[
     ("isSorted", 0, 0),
     ("isUnspecified", 0, 0),
     ("join", 0, 1),
+    ("last", 0, 0),
     ("lastIndexOf", 1, 2),
     ("lowerAscii", 0, 0),
     ("masked", 0, 0),
@@ -82,8 +86,11 @@ const MEMBER: &[Function] = &[
     ("orValue", 1, 1),
     ("prefixLength", 0, 0),
     ("replace", 2, 3),
+    ("reverse", 0, 0),
     ("sign", 0, 0),
     ("size", 0, 0),
+    ("slice", 2, 2),
+    ("sort", 0, 0),
     ("split", 1, 2),
     ("startsWith", 1, 1),
     ("sub", 1, 1),
@@ -112,6 +119,7 @@ const QUALIFIED: &[Function] = &[
     ("format.uri", 0, 0),
     ("format.uuid", 0, 0),
     ("ip.isCanonical", 1, 1),
+    ("lists.range", 1, 1),
     ("optional.none", 0, 0),
     ("optional.of", 1, 1),
     ("optional.ofNonZeroValue", 1, 1),
@@ -130,10 +138,13 @@ const UNSERVED: &[&str] = &[
     "image",
     "isImage",
     "isSemver",
+    "optional.unwrap",
     "semver",
+    "sortBy",
     "transformList",
     "transformMap",
     "transformMapEntry",
+    "unwrapOpt",
 ];
 
 /// Types by name.

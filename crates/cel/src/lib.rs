@@ -17,6 +17,7 @@ mod evaluate;
 mod field;
 mod functions;
 pub mod glance;
+mod kind;
 #[allow(
     clippy::needless_pass_by_value,
     clippy::unnecessary_wraps,
@@ -64,6 +65,8 @@ pub struct Expression {
     pub reads: BTreeSet<Root>,
     /// A function that Kubernetes has and we do not: the expression fails whenever it runs.
     pub unserved: Option<String>,
+    /// The type that it gives, in CEL's words, if that is sure without values.
+    pub kind: Option<&'static str>,
     /// Path of the field that it is about, such as `spec.hostnames`.
     about: Option<Vec<String>>,
     /// Of a rule that can be seen to hold without evaluating it.
@@ -182,7 +185,7 @@ impl Expression {
         let mut reads = found.reads;
         let mut unserved = found.unserved;
         for name in &found.variables {
-            let position = scope.variables.iter().position(|(known, _)| **known == **name);
+            let position = scope.variables.iter().rposition(|(known, _)| **known == **name);
             let Some(position) = position else { continue };
             let variable = &scope.variables[position].1;
             needs.insert(position);
@@ -197,6 +200,7 @@ impl Expression {
         Ok(Self {
             deep: rewrite::depth(&tree) > SHALLOW,
             source: source.to_owned(),
+            kind: kind::surely(program.expression()),
             tree,
             needs: needs.into_iter().collect(),
             reads,

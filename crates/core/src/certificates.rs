@@ -22,6 +22,7 @@ pub mod keystores;
 mod lifetime;
 pub mod names;
 mod own;
+mod permitted;
 pub(crate) mod records;
 mod renewal;
 pub mod rows;
@@ -34,13 +35,18 @@ pub mod temporary;
 mod trigger;
 
 use portolan_engine::Engine;
-use portolan_model::input::{Certificate, Gateway, Issuer, SealedSecret, Secret, TlsSource};
+use portolan_model::input::{
+    AdmissionBinding, Certificate, Gateway, Issuer, Judged, SealedSecret, Secret, TlsSource,
+};
 
 use crate::{
     World,
     gitops::rows::Unseen,
-    policy::rows::{Denied, SubmittedCertificate},
-    world::{Finding, IssuancesByCertificate, ShimClaimsByCertificate},
+    policy::rows::{CompiledPolicy, Denied, SubmittedCertificate},
+    world::{
+        BindingsByResource, DefinitionsByKind, Finding, IssuancesByCertificate, JudgedByKind,
+        ShimClaimsByCertificate,
+    },
 };
 
 /// Annotation of a Secret that Portolan issued: when, RFC 3339. `notBefore` does not tell, since CAs date back.
@@ -77,6 +83,13 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             rows::OrderProgress,
             rows::RealAcme,
             rows::Settings,
+            // Whether policies let a CertificateRequest be created.
+            BindingsByResource,
+            CompiledPolicy,
+            AdmissionBinding,
+            Judged,
+            JudgedByKind,
+            DefinitionsByKind,
         )>()
         .writes::<(rows::CertificateState, rows::IssueWanted, rows::TemporaryWanted, Finding)>();
     engine

@@ -48,7 +48,7 @@ use crate::{
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
         SubmittedClass, SubmittedEndpoints, SubmittedGateway, SubmittedGrant, SubmittedIssuer,
-        SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSet, SubmittedSlice,
+        SubmittedNamespace, SubmittedRoute, SubmittedSealed, SubmittedService, SubmittedSet, SubmittedSlice,
     },
     secrets,
     secrets::rows::{
@@ -174,6 +174,8 @@ index!(/** Names by the hostname that serves them. */
 index!(/** Objects that may be parameters of a policy, by kind and namespace. */
     JudgedByKind, Judged, (Kind, Name), "parameters by kind",
     |j| (!NO_PARAMETERS.contains(&(&*j.key.kind.group, &*j.key.kind.kind))).then(|| (j.key.kind.clone(), j.key.name.namespace.clone())));
+index!(/** CustomResourceDefinitions by the kind that they define. */
+    DefinitionsByKind, Judged, Kind, "definitions by kind", |j| j.defines.as_ref().map(|defines| defines.kind.clone()));
 index!(/** Objects that an operator may act on in a cluster, by namespace. */
     OperatedByNamespace, Judged, Name, "operated by namespace",
     |j| is_operated(&j.key).then(|| j.key.name.namespace.clone()));
@@ -211,11 +213,11 @@ world! {
         restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
         backend_tls_policies: BackendTlsPolicy [BackendTlsByService],
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
-        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
+        admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, DefinitionsByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],
         submitted_routes: SubmittedRoute [], submitted_certificates: SubmittedCertificate [],
         submitted_classes: SubmittedClass [], submitted_grants: SubmittedGrant [], submitted_sets: SubmittedSet [], submitted_services: SubmittedService [],
         submitted_slices: SubmittedSlice [], submitted_endpoints: SubmittedEndpoints [],
-        submitted_sealed: SubmittedSealed [], submitted_issuers: SubmittedIssuer [], unread: Unread [],
+        submitted_sealed: SubmittedSealed [], submitted_namespaces: SubmittedNamespace [], submitted_issuers: SubmittedIssuer [], unread: Unread [],
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
@@ -312,7 +314,7 @@ pub fn put(engine: &mut Engine<World>, key: &ObjectKey, taken: Intake) {
     }
     match taken.fact {
         None => {}
-        Some(Fact::Namespace(row)) => rows.add(row),
+        Some(Fact::Namespace(row)) => rows.add(Submitted(Arc::new(row))),
         Some(Fact::GatewayClass(row)) => rows.add(Submitted(Arc::new(row))),
         Some(Fact::Gateway(row)) => rows.add(Submitted(Arc::new(row))),
         Some(Fact::Route(row)) => rows.add(Submitted(Arc::new(row))),

@@ -99,6 +99,7 @@ pub fn substitute(text: &str, variables: &BTreeMap<String, String>) -> Result<St
     substitute::fill(text, &value).map_err(|failed| match failed {
         Failed::Unknown(name) => name,
         Failed::Wrong(why) => why.to_owned(),
+        Failed::Missing(name) => format!("{name} is not set"),
     })
 }
 

@@ -10,7 +10,8 @@ pub mod dns;
 pub mod echo;
 pub mod envoy_process;
 pub mod folder;
-#[cfg(fuzzing)]
+// In tests too, so that what only fuzz targets use is compiled with every change.
+#[cfg(any(fuzzing, test))]
 pub mod fuzzing;
 pub mod issue;
 mod keystore;

@@ -7,6 +7,7 @@
 //! that could come from a wrong chain (404, 421) is not believed: the host is asked for again with its own SNI.
 
 mod connection;
+mod trust;
 
 use std::{
     collections::VecDeque,

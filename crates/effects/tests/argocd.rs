@@ -92,7 +92,7 @@ fn value_files_are_patterns_of_doublestar() {
     let ignored = source("'envs/[4-9]*.yaml', 'envs/[1]*.yaml'")
         .replace("helm: {", "helm: {ignoreMissingValueFiles: true, ");
     let Some((data, codes)) = shown(&ignored, &envs) else { return };
-    assert_eq!((data.unwrap(), codes), (["base".to_owned(), "base".to_owned()], vec![]));
+    assert_eq!((data.unwrap(), codes), (["base".to_owned(), "base".to_owned()], vec![682]));
 }
 
 #[test]
@@ -700,6 +700,13 @@ fn a_folder_of_an_application_is_read_as_argo_cd_walks_it() {
     let wanted = ["ConfigMap/shop/hidden", "ConfigMap/shop/linked", "ConfigMap/shop/seen"];
     assert_eq!(keys(&read), wanted, "{:?}", read.problems);
     assert!(read.problems.is_empty(), "{:?}", read.problems);
+    // Since 3.6 files of any name may be asked for.
+    let any = dir.path().join("any");
+    fs::create_dir(&any).unwrap();
+    let source =
+        "  source:\n    REPO\n    path: m\n    directory: {disableExtensionFilter: true, include: '*.k8s'}\n";
+    let Some(read) = rendered(&any, source, &files) else { return };
+    assert_eq!((keys(&read), codes(&read)), (vec!["ConfigMap/shop/other".to_owned()], Vec::new()));
     // A change of what a link leads to is seen.
     let tools = tools(testkit::program("helm").unwrap(), dir.path());
     let mut tree = Tree::new(&folder, "dev", None, tools);
@@ -717,6 +724,8 @@ fn what_is_no_manifest_may_cost_the_whole_application() {
     let values = values.replace("metadata: {name: e}", "metadata:\n    name: e");
     let good = MAPS[0].1;
     let second = format!("{good}---\nvalues: {{a: 1}}\n");
+    let bracket = format!("{good}---\nhosts: [a\n");
+    let only = good.replace("{name: ", "{name: [");
     for (file, text, refused) in [
         ("m/dash.json", "[{\"title\": \"x\"}]", true),
         ("m/two.json", "{\"kind\": \"A\"}\n{\"kind\": \"B\"}", true),
@@ -725,6 +734,12 @@ fn what_is_no_manifest_may_cost_the_whole_application() {
         ("m/values.yaml", &*values, true),
         ("m/values.yaml", "replicas: 1\n", false),
         ("m/empty.yaml", "# nothing\n---\n", false),
+        // What is no YAML counts if it follows an object, or looks like one.
+        ("m/b.yaml", &*bracket, true),
+        ("m/b.yaml", &*only, true),
+        ("m/values.yaml", "hosts: [a\n", false),
+        // JSON does in any case.
+        ("m/tsconfig.json", "{\"a\": 1 // as there\n}", true),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let source = "  source:\n    REPO\n    path: m\n";
@@ -735,6 +750,26 @@ fn what_is_no_manifest_may_cost_the_whole_application() {
         assert_eq!(errors.len(), usize::from(refused), "{file} {text}: {:?}", read.problems);
         assert_eq!(read.whole.unsure.contains("team"), refused, "{file} {text}");
     }
+    // What is live of the others stays as it is until the file is mended, also what is edited meanwhile.
+    let dir = tempfile::tempdir().unwrap();
+    let source = "  source:\n    REPO\n    path: m\n";
+    if rendered(dir.path(), source, &[MAPS[0], ("m/b.yaml", good)]).is_none() {
+        return;
+    }
+    let folder = dir.path().join("repo").canonicalize().unwrap();
+    let mut tree = Tree::new(&folder, "dev", None, tools(testkit::program("helm").unwrap(), dir.path()));
+    let first = tree.read(&Touched::All);
+    let (own, other) = (folder.join(MAPS[0].0), folder.join("m/b.yaml"));
+    fs::write(&own, format!("{good}data: {{edited: 'yes'}}\n")).unwrap();
+    fs::write(&other, &bracket).unwrap();
+    let broken = tree.read(&Touched::Paths([own, other.clone()].into()));
+    assert!(first.objects.len() > 2 && broken.objects.is_empty() && broken.gone.is_empty(), "{broken:?}");
+    fs::write(&other, "").unwrap();
+    fs::remove_file(&other).unwrap();
+    let mended = tree.read(&Touched::Paths([other].into()));
+    let edited: Vec<_> = mended.objects.iter().filter(|object| object.key.kind.is("", "ConfigMap")).collect();
+    assert_eq!(edited.len(), 1, "{:?}", mended.problems);
+    assert_eq!(edited[0].json["data"]["edited"], "yes");
     // So does a link that leads outside the repository.
     let dir = tempfile::tempdir().unwrap();
     fs::create_dir_all(dir.path().join("repo/m")).unwrap();

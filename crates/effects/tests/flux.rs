@@ -51,7 +51,7 @@ fn release(name: &str, fields: &str) -> String {
 }
 
 fn config_map(name: &str, data: &str) -> String {
-    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\ndata: {data}\n")
+    format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}, namespace: default}}\ndata: {data}\n")
 }
 
 /// The environment `dev` of a repository that Flux set up, with these files.
@@ -175,7 +175,7 @@ fn a_folder_without_a_kustomization_is_read_as_flux_makes_one() {
             ("apps/built/not-named.yaml", &config_map("four", "{}")),
             (
                 "parts/kustomization.yaml",
-                "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nconfigMapGenerator: [{name: part, literals: [a=b], options: {disableNameSuffixHash: true}}]\n",
+                "apiVersion: kustomize.config.k8s.io/v1alpha1\nkind: Component\nconfigMapGenerator: [{name: part, namespace: default, literals: [a=b], options: {disableNameSuffixHash: true}}]\n",
             ),
         ],
     ) else {
@@ -626,11 +626,11 @@ fn what_a_source_leaves_out_is_not_there() {
         ("clusters/dev/lost.yaml", &*lost),
         ("clusters/dev/listed.yaml", &*listed),
         (".sourceignore", "*.draft.yaml\n"),
-        ("apps/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
-        ("apps/b.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"),
+        ("apps/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n"),
+        ("apps/b.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: default}\n"),
         ("listed/kustomization.yaml", "resources: [c.draft.yaml]\n"),
-        ("listed/c.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n"),
-        ("infra/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n"),
+        ("listed/c.draft.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c, namespace: default}\n"),
+        ("infra/x.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x, namespace: default}\n"),
     ];
     let folder = dir.path().join("repo");
     write(&folder, &[SYNC, COMPONENTS]);
@@ -699,7 +699,10 @@ fn flux_s_objects_that_argo_cd_brings_are_followed() {
                 "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: vars}\ndata: {word: filled}\n",
             ),
             ("bootstrap/apps.yaml", &apps),
-            ("apps/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '${word}'}\n"),
+            (
+                "apps/a.yaml",
+                "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\ndata: {a: '${word}'}\n",
+            ),
         ],
     );
     let Some(tools) = tools(dir.path()) else { return };
@@ -754,7 +757,10 @@ fn an_artifact_that_is_copied_from_the_repository_is_read_where_it_stands() {
                 ("clusters/dev/apps.yaml", &of_artifact("apps")),
                 ("clusters/dev/artifacts.yaml", generator),
                 ("apps/base/kustomization.yaml", "resources: [a.yaml]\n"),
-                ("apps/base/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"),
+                (
+                    "apps/base/a.yaml",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\n",
+                ),
                 ("apps/dev/kustomization.yaml", "resources: [../base]\nnamePrefix: dev-\n"),
             ],
         );
@@ -789,9 +795,9 @@ fn a_secret_that_nothing_brings_is_put_there_by_hand() {
                 ("clusters/dev/secret.yaml", secret),
                 (
                     "apps/a.yaml",
-                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {a: '${unknown}'}\n",
+                    "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: default}\ndata: {a: '${unknown}'}\n",
                 ),
-                ("apps/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"),
+                ("apps/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b, namespace: default}\n"),
             ],
         ) else {
             return;
@@ -930,7 +936,7 @@ fn a_long_name_of_a_release_is_made_shorter() {
 fn hooks_that_a_release_disables_are_not_created() {
     let hook = |name: &str, phases: &str| {
         let annotated = format!("metadata: {{annotations: {{helm.sh/hook: '{phases}'}}, ");
-        config_map(name, "{}").replace("metadata: {", &annotated)
+        config_map(name, "{}").replace(", namespace: default", "").replace("metadata: {", &annotated)
     };
     let (install, both) = (hook("install", "post-install"), hook("both", "pre-install, pre-upgrade"));
     let upgrade = hook("upgrade", "post-upgrade");
@@ -959,4 +965,76 @@ fn hooks_that_a_release_disables_are_not_created() {
         let told = findings(&rendered).into_iter().filter(|(code, ..)| *code == 620).count();
         assert_eq!(told, usize::from(said.contains("true")), "{said}: {:?}", rendered.problems);
     }
+}
+
+/// Flux applies nothing of a Kustomization with an object that has no namespace; of kinds that have none, and of those that nobody
+/// knows, it is no fault.
+#[test]
+fn an_object_without_a_namespace_holds_its_kustomization_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let bare = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: bare}\ndata: {a: b}\n";
+    let after = kustomization("after", "path: ./after, dependsOn: [{name: bad}]");
+    let (bad, good, wide) = (
+        kustomization("bad", "path: ./bad"),
+        kustomization("good", "path: ./bad, targetNamespace: shop"),
+        kustomization("wide", "path: ./wide"),
+    );
+    let release = "apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\n\
+                   spec: {interval: 10m, chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}}\n";
+    let files = [
+        ("clusters/dev/bad.yaml", &*bad),
+        ("clusters/dev/good.yaml", &*good),
+        ("clusters/dev/after.yaml", &*after),
+        ("after/a.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: after, namespace: shop}\n"),
+        ("clusters/dev/wide.yaml", &*wide),
+        ("bad/bare.yaml", bare),
+        ("bad/release.yaml", release),
+        ("wide/namespace.yaml", "apiVersion: v1\nkind: Namespace\nmetadata: {name: wide}\n"),
+        ("wide/class.yaml", "apiVersion: example.com/v1\nkind: Thing\nmetadata: {name: thing}\n"),
+    ];
+    let files: Vec<_> = CHART.iter().copied().chain(files).collect();
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(
+        keys(&rendered),
+        ["ConfigMap/shop/bare", "ConfigMap/shop/web-web", "Namespace/wide", "Thing/thing"]
+    );
+    let told: Vec<_> = findings(&rendered).into_iter().filter(|(code, ..)| *code == 680).collect();
+    let objects: Vec<_> = told.iter().map(|(_, object, _)| &**object).collect();
+    assert_eq!(objects, ["ConfigMap/bare", "HelmRelease/web"]);
+    assert!(
+        told.iter()
+            .all(|(.., why)| why.contains("Kustomization/flux-system/bad has no spec.targetNamespace"))
+    );
+    assert!(rendered.whole.unsure.contains("bad") && !rendered.whole.unsure.contains("good"));
+    // What depends on it is never applied.
+    let never: Vec<_> = findings(&rendered).into_iter().filter(|(code, ..)| *code == 634).collect();
+    assert_eq!(never.len(), 1, "{:?}", findings(&rendered));
+    assert!(never[0].1.ends_with("/after") && rendered.whole.unsure.contains("after"), "{never:?}");
+}
+
+/// What is depended on is taken to be ready once it builds, and that an expression says otherwise is not unseen.
+#[test]
+fn an_expression_that_says_when_something_is_ready_is_said_to_be_unread() {
+    let dir = tempfile::tempdir().unwrap();
+    let (infra, apps) = (
+        kustomization("infra", "path: ./infra"),
+        kustomization(
+            "apps",
+            "path: ./apps, dependsOn: [{name: infra, readyExpr: 'dep.status.phase == \"x\"'}]",
+        ),
+    );
+    let files = [
+        ("clusters/dev/infra.yaml", &*infra),
+        ("clusters/dev/apps.yaml", &*apps),
+        ("infra/i.yaml", &config_map("i", "{}")),
+        ("apps/a.yaml", &config_map("a", "{}")),
+    ];
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(keys(&rendered), ["ConfigMap/default/a", "ConfigMap/default/i"]);
+    let apps =
+        rendered.objects.iter().find(|object| object.key.to_string() == "Kustomization/flux-system/apps");
+    let problems = portolan_model::intake::intake(apps.unwrap()).problems;
+    let told: Vec<_> = problems.iter().map(|problem| (problem.code.0, &*problem.field)).collect();
+    assert_eq!(told, [(7, "spec.dependsOn.readyExpr")], "{problems:?}");
+    assert!(portolan_core::gitops::verdict::left_out(problems[0].code).is_some());
 }

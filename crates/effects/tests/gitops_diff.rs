@@ -27,13 +27,15 @@ type Objects = BTreeMap<String, Value>;
 /// Kinds without a namespace that the shapes have.
 const CLUSTER: [&str; 2] = ["CustomResourceDefinition", "Namespace"];
 
+/// `MORE` stands for further fields of its source.
+const APPLICATION: &str = "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {name: team, namespace: argocd}\nspec:\n  \
+    project: default\n  destination: {server: 'https://kubernetes.default.svc', namespace: shop}\n  \
+    source: {repoURL: 'https://git.example.com/p/p.git', path: appMORE}\n";
+const GOOD: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one}\ndata: {a: text}\n";
+
 fn application(shape: &Shape) -> String {
     let more = if shape.source.is_empty() { String::new() } else { format!(", {}", shape.source) };
-    format!(
-        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: team, namespace: argocd}}\nspec:\n  project: default\n  \
-         destination: {{server: 'https://kubernetes.default.svc', namespace: shop}}\n  \
-         source: {{repoURL: 'https://git.example.com/p/p.git', path: app{more}}}\n"
-    )
+    APPLICATION.replace("MORE", &more)
 }
 
 /// Objects by kind, namespace and name, without what a renderer notes of itself.
@@ -196,6 +198,25 @@ fn tools(cache: &Path) -> Option<(Tools, PathBuf, PathBuf)> {
     Some((tools.through(env!("CARGO_BIN_EXE_portolan-confined")), helm, kustomize))
 }
 
+/// A folder with a good file and another one: what we have of it, and what Argo CD says.
+fn beside(
+    tools: &Tools,
+    argo_cd: &mut Program,
+    file: &str,
+    text: &str,
+) -> (Objects, Result<Objects, String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().canonicalize().unwrap();
+    let application = APPLICATION.replace("MORE", "");
+    fs::create_dir(repo.join("app")).unwrap();
+    for (path, text) in [("app/one.yaml", GOOD), (file, text), ("root.yaml", &*application)] {
+        fs::write(repo.join(path), text).unwrap();
+    }
+    let rendered = render(&repo, "dev", Some("root.yaml"), tools);
+    let ours = objects(rendered.objects.iter().map(|object| Value::clone(&object.json)), "shop");
+    (ours, argo_cd.render(&repo, &application))
+}
+
 #[test]
 fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
     let cache = tempfile::tempdir().unwrap();
@@ -259,6 +280,19 @@ fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
             *counts.entry(who).or_default() += 1;
         }
     }
+    for (file, text, refused) in shapes::BESIDE {
+        let name = format!("{file} {text:?}");
+        let told = match argo_cd.as_mut().map(|argo_cd| beside(&tools, argo_cd, file, text)) {
+            None => continue,
+            Some((ours, Ok(theirs))) if !refused => different(&ours, &theirs),
+            Some((ours, Err(_))) if *refused && ours.is_empty() => String::new(),
+            Some((ours, theirs)) => format!(" we have {:?}, and they {theirs:?}", ours.keys()),
+        };
+        if !told.is_empty() {
+            wrong += &format!("\n{name} by Argo CD:{told}");
+        }
+        *counts.entry("Argo CD").or_default() += 1;
+    }
     let mut flux = Program::start("flux-render");
     let mut of_flux = 0;
     for shape in flux::all() {
@@ -281,11 +315,11 @@ fn every_shape_comes_to_the_objects_of_those_that_we_stand_in_for() {
         let mut text = format!(
             "# What is rendered beside those that we stand in for\n\nMade by `make gitops-diff`: {} small repositories of Argo CD and {of_flux} of Flux \
              (`crates/effects/tests/gitops_diff`). The same \
-             objects each; of kinds with defaults of the API server every field that the other has. Argo CD is its repo-server's own code \
+             objects each, or both refuse it; of kinds with defaults of the API server every field that the other has. Argo CD is its repo-server's own code \
              (`rig/argocd`), Flux the packages that its controllers are made of (`rig/flux`: source-controller's archive, the generator, \
              the build and the variables of kustomize-controller, the values of helm-controller); Helm and Kustomize are the programs that \
              `scripts/setup` pins.\n\n| by | repositories | different |\n|---|---|---|\n",
-            all.len()
+            all.len() + shapes::BESIDE.len()
         );
         for (who, count) in counts {
             text += &format!("| {who} | {count} | 0 |\n");

@@ -215,6 +215,7 @@ fn each_bad_input_costs_only_its_own_source() {
         (611, app("self")),
         (615, app("kustomized")),
         (620, "Job/here/migrate".into()),
+        (682, app("good")),
     ];
     let mut got = codes(&rendered);
     got.sort();

@@ -88,6 +88,7 @@ sets!(A B C D E F G H I J K L M);
 sets!(A B C D E F G H I J K L M N);
 sets!(A B C D E F G H I J K L M N O);
 sets!(A B C D E F G H I J K L M N O P);
+sets!(A B C D E F G H I J K L M N O P Q);
 
 /// What the checks at start, the checks of each read and the diagram know of a rule.
 #[derive(Debug)]

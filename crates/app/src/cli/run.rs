@@ -116,7 +116,7 @@ fn capability(text: &str) -> Result<(Capability, Asked), String> {
 
 /// A Lease that is renewed every two seconds cannot last for one.
 fn lease_time(text: &str) -> Result<Duration, String> {
-    let time = super::seconds(text)?;
+    let time = super::duration(text)?;
     if !(6..=300).contains(&time.as_secs()) {
         return Err("write a time between 6s and 300s".into());
     }

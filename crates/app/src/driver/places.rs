@@ -8,6 +8,7 @@ use portolan_effects::render::{Asked, Tree};
 use portolan_model::{ObjectKey, Origin};
 
 use super::{Driver, Event};
+use crate::status;
 
 impl Driver {
     /// Fields that findings are about, of objects of which only the file is known, by their Applications. Each object is asked
@@ -16,13 +17,14 @@ impl Driver {
         let mut asked: BTreeMap<ObjectKey, BTreeSet<Asked>> = BTreeMap::new();
         let mut objects = BTreeSet::new();
         for row in self.cx.engine.rows::<Finding>() {
-            let key = &row.problem.object;
+            let of = |key: &ObjectKey| self.cx.store.origin(key);
+            let (key, field) = status::subject(&self.cx.engine, &row.problem, of);
             let alone =
-                |origin: &&Origin| origin.is_of_file_alone() && !self.source.reading.placed.contains(key);
-            let Some(origin) = self.cx.store.origin(key).filter(alone) else { continue };
+                |origin: &&Origin| origin.is_of_file_alone() && !self.source.reading.placed.contains(&key);
+            let Some(origin) = of(&key).filter(alone) else { continue };
             objects.insert(key.clone());
             for app in self.source.reading.applications.iter().filter(|app| app.brought(origin)) {
-                asked.entry(app.key.clone()).or_default().insert((key.clone(), row.problem.field.clone()));
+                asked.entry(app.key.clone()).or_default().insert((key.clone(), field.as_str().into()));
             }
         }
         self.source.reading.placed.extend(objects);

@@ -21,7 +21,7 @@ use portolan_effects::{
     folder::Burst,
     render::{ApplicationInfo, Difference, Jobs, Tools, Touched, Tree, Whole},
     state_dir::StateDir,
-    store::Store,
+    store::{Store, Write},
 };
 use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems};
 
@@ -44,6 +44,8 @@ pub struct Reading {
     touched: Touched,
     /// Files that somebody is writing.
     unfinished: BTreeSet<PathBuf>,
+    /// Somebody saved something since the last reading.
+    saved: bool,
     /// Something changed while a reading was under way.
     pub(super) again: bool,
     /// What is touched again in a moment, and whether that has been set going.
@@ -110,6 +112,7 @@ impl Reading {
             touched: Touched::All,
             unfinished: BTreeSet::new(),
             done: false,
+            saved: false,
             again: false,
             soon: BTreeSet::new(),
             waits: false,
@@ -183,6 +186,11 @@ fn brought(store: &Store) -> BTreeSet<ObjectKey> {
 /// File of the state: what is known of root and components. Their values may hold credentials, as the repository does.
 const KNOWN: &str = "components.json";
 
+/// Whether an earlier run left what it knew in a folder of state.
+pub fn is_known(state: &Path) -> bool {
+    state.join(KNOWN).exists()
+}
+
 /// What an earlier run knew. What cannot be understood is not known, until the repository is read.
 pub fn known(state: &StateDir) -> Known {
     let path = state.path().join(KNOWN);
@@ -207,6 +215,7 @@ impl Driver {
         self.reaction.noticed(burst.noticed);
         self.source.reading.touched.add(burst.touched);
         self.source.reading.unfinished = burst.unfinished;
+        self.source.reading.saved = true;
         self.reload();
     }
 
@@ -265,6 +274,9 @@ impl Driver {
         say(self.take_components(&read.whole));
         let objects = mem::take(&mut self.source.reading.refused).into_values().chain(read.objects).collect();
         let writes = self.writes(objects, &read.whole);
+        if mem::take(&mut self.source.reading.saved) && self.source.reading.done {
+            self.tell_edit(&writes, read.work.parts > 0);
+        }
         say(self.source.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.cx.unwritten);
         say(self.cx.write(writes));
@@ -282,6 +294,26 @@ impl Driver {
         self.reaction.written();
         if mem::take(&mut self.source.reading.again) {
             self.reload();
+        }
+    }
+
+    /// Says what a saved edit comes to, also where no hostname is other than before. `looked`: something was read for it.
+    fn tell_edit(&mut self, writes: &[Write], looked: bool) {
+        let (mut changed, mut removed) = (Vec::new(), Vec::new());
+        for write in writes {
+            match write {
+                Write::Apply(object, GIT) => {
+                    let stored = self.cx.store.get(&object.key);
+                    if stored.is_none_or(|stored| stored.base().json != object.json) {
+                        changed.push(object.key.to_string());
+                    }
+                }
+                Write::Delete(key, GIT) => removed.push(key.to_string()),
+                _ => {}
+            }
+        }
+        if looked || !removed.is_empty() {
+            self.source.view.edited(&changed, &removed);
         }
     }
 

@@ -101,6 +101,21 @@ impl View {
         }
     }
 
+    /// Says which objects a saved edit changed; none is said too, so that it is seen to have been taken.
+    pub fn edited(&mut self, changed: &[String], removed: &[String]) {
+        if !self.lines {
+            return;
+        }
+        for (word, objects) in [("changed", changed), ("removed", removed)] {
+            if !objects.is_empty() {
+                self.line(&shown::text(&format!("{word:8} {}", some(objects))));
+            }
+        }
+        if changed.is_empty() && removed.is_empty() {
+            self.line("saved    no object is other than before");
+        }
+    }
+
     /// Says what changed since the last call.
     pub fn tell(&mut self, engine: &Engine<World>, finding: impl Fn(&Problem) -> String) {
         for host in std::mem::take(&mut self.changed) {
@@ -173,8 +188,10 @@ impl View {
             bar.set_style(ProgressStyle::with_template("  {wide_msg}").expect("the template is fixed"));
             screen.waiting.push(bar);
         }
+        let width = terminal_size::terminal_size_of(std::io::stderr()).map(|(width, _)| usize::from(width.0));
         for (bar, text) in screen.waiting.iter().zip(waiting) {
-            bar.set_message(text);
+            // Two blanks stand before it.
+            bar.set_message(cut(&text, width.map(|width| width.saturating_sub(2))));
             bar.tick();
         }
     }
@@ -186,6 +203,26 @@ impl View {
             bar.finish_and_clear();
         }
         let _ = screen.all.clear();
+    }
+}
+
+/// Some names, and how many more.
+fn some(names: &[String]) -> String {
+    const MOST: usize = 4;
+    let told = names.iter().take(MOST).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MOST) {
+        0 => told,
+        more => format!("{told} and {more} more"),
+    }
+}
+
+/// A text that fits into a line of the terminal: where something is cut off, it says so.
+fn cut(text: &str, width: Option<usize>) -> String {
+    match width {
+        Some(width) if text.chars().count() > width => {
+            text.chars().take(width.saturating_sub(1)).chain(['…']).collect()
+        }
+        _ => text.to_owned(),
     }
 }
 
@@ -213,9 +250,27 @@ impl Driver {
 
     /// Says what is new.
     pub(super) fn tell(&mut self) {
-        let store = &self.cx.store;
-        self.source.view.tell(&self.cx.engine, |problem| {
-            status::finding_line(&status::finding(problem, status::origin(store, problem)))
-        });
+        let (store, engine) = (&self.cx.store, &self.cx.engine);
+        let meant = status::Meant::new(engine);
+        self.source
+            .view
+            .tell(engine, |problem| status::finding_line(&status::placed(engine, store, &meant, problem)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_cut_off_says_so() {
+        assert_eq!(cut("waiting for a certificate", Some(10)), "waiting f…");
+        assert_eq!(cut("waiting", Some(7)), "waiting");
+        assert_eq!(cut("waiting for a certificate", None), "waiting for a certificate");
+        let names: Vec<String> = (1..7).map(|n| n.to_string()).collect();
+        assert_eq!(
+            (some(&names), some(&names[..2])),
+            ("1, 2, 3, 4 and 2 more".to_owned(), "1, 2".to_owned())
+        );
     }
 }

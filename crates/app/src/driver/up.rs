@@ -12,7 +12,7 @@ use portolan_effects::{
     dns::DurableDns,
     echo::{self, Echo},
     envoy_process,
-    render::{Jobs, Tools},
+    render::{Jobs, Tools, begins},
     sealed::{SealingKeys, Templates},
     state_dir::{StateDir, sockets},
     store::Store,
@@ -170,6 +170,12 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         Some(state) => state.clone(),
         None => instance::default_state(&root, &args.env)?,
     };
+    // A name with a slip is told before anything is taken; a state that knows where it started is served on.
+    if !reload::is_known(&state)
+        && let Err(problem) = begins(&root, &args.env, args.root.as_deref())
+    {
+        anyhow::bail!("{}: {}; {}", problem.code, problem.message, problem.hint);
+    }
     let helm = crate::tools::chosen("helm", args.helm.as_deref(), &root)?;
     let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &root)?;
     more_files();

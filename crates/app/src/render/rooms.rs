@@ -25,6 +25,8 @@ use portolan_model::{
 };
 use serde_json::{Value, json};
 
+use crate::status::Meant;
+
 /// What no policy lets in, and how many objects are judged.
 pub(super) fn policy(engine: &Engine<World>) -> Value {
     let denied: Vec<Value> = engine
@@ -101,6 +103,7 @@ fn signer(spec: &IssuerSpec) -> Value {
 
 /// Listeners, and each hostname with its route.
 pub(super) fn gateway(engine: &Engine<World>) -> Value {
+    let meant = Meant::new(engine);
     let listeners: Vec<Value> = engine
         .rows::<GatewayListener>()
         .map(|gateway_listener| {
@@ -113,7 +116,7 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
                 "port": gateway_listener.port, "protocol": crate::status::protocol(engine, gateway_listener),
                 "secret": secret.map(|secret| secret.to_string()),
                 "attachedRoutes": status.as_ref().map_or(0, |status| status.attached),
-                "message": wrong.map(|condition| condition.message.clone()),
+                "message": wrong.map(|condition| meant.told(&condition.message)),
             })
         })
         .collect();
@@ -131,7 +134,7 @@ pub(super) fn gateway(engine: &Engine<World>) -> Value {
                 "secret": row.certificate.as_ref().map(|(secret, _)| secret.to_string()),
                 "state": row.state,
                 // What was assumed is not worth a word.
-                "message": (row.state != State::Live || !row.broken.is_empty()).then_some(&row.why),
+                "message": (row.state != State::Live || !row.broken.is_empty()).then(|| meant.told(&row.why)),
                 "unenforced": row.unenforced,
             })
         })

@@ -53,12 +53,19 @@ fn owners(components: &Value) -> String {
 pub(super) fn all(wanted: &Shown, info: bool, all: bool) -> String {
     let mut out = String::new();
     let count = |field: &str| wanted[field].as_array().map_or(0, Vec::len);
+    let told = |n: usize, one: &str| format!("{n} {one}{}", if n == 1 { "" } else { "s" });
+    // A folder that is read as it stands is no Application.
+    let is_root = |app: &Value| {
+        let key = app["application"].as_str().unwrap_or_default();
+        ["File/", "Chart/", "Folder/"].iter().any(|kind| key.starts_with(kind))
+    };
+    let apps = wanted["applications"].as_array().into_iter().flatten().filter(|app| !is_root(app)).count();
+    let of = if apps == 0 { String::new() } else { format!(" of {}", told(apps, "Application")) };
     let _ = writeln!(
         out,
-        "{}: {} objects of {} Applications, {}\n",
+        "{}: {}{of}, {}\n",
         text(&wanted["environment"]),
-        count("objects"),
-        count("applications"),
+        told(count("objects"), "object"),
         status::totals(&wanted["findings"])
     );
     section(

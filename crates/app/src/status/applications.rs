@@ -53,7 +53,7 @@ pub fn applications(
     let unseen = unseen(engine, store);
     for app in known {
         let name = name(app);
-        let seen = unseen.get(name).cloned();
+        let seen = unseen.get(name).cloned().or_else(|| Some((app.key.to_string(), held(app)?)));
         if let Some((key, health)) = seen.or_else(|| Some((app.key.to_string(), missing(store, app)?))) {
             let tally = tallies.entry(name).or_default();
             tally.unhealthy.insert(0, (key, health));
@@ -142,6 +142,12 @@ fn unseen(engine: &Engine<World>, store: &dyn Cache) -> BTreeMap<Name, (String, 
         unseen.entry(name).or_insert_with(|| (object.to_string(), health));
     }
     unseen
+}
+
+/// An Application of which nothing is applied, for what stands in one of its files.
+fn held(app: &ApplicationInfo) -> Option<Health> {
+    let message = "nothing of it is applied, and what is live of it stays; the findings say why".to_owned();
+    app.held.then_some(Health { status: Status::Unknown, message })
 }
 
 /// An Application that is not stored itself, so that nothing of it counts.

@@ -84,7 +84,9 @@ fn grouped(findings: Vec<&Value>) -> Vec<Cause<'_>> {
 /// A message without the names of its object, which tell nothing of the cause.
 fn without_own_name(message: &str, object: &str) -> String {
     let named = object.split_once('/').map_or(object, |(_, named)| named);
-    let message = message.replace(object, "").replace(named, "");
+    let message = message.replace(object, "");
+    // A name alone may be part of other words.
+    let message = if named.contains('/') { message.replace(named, "") } else { message };
     let name = named.rsplit('/').next().unwrap_or(named);
     let is_part = |c: char| c.is_alphanumeric() || "-._".contains(c);
     let mut words = String::with_capacity(message.len());
@@ -138,6 +140,17 @@ mod tests {
 
     fn finding(code: &str, severity: &str, object: &str, message: &str) -> Value {
         json!({"code": code, "severity": severity, "object": object, "field": "spec.parentRefs[0]", "message": message, "hint": "create it"})
+    }
+
+    #[test]
+    fn a_short_name_is_no_part_of_other_words() {
+        let list = json!([
+            finding("PTL-0680", "error", "ConfigMap/a", "nothing of apps is applied"),
+            finding("PTL-0680", "error", "ConfigMap/app", "nothing of apps is applied"),
+        ]);
+        let mut out = String::new();
+        findings(&mut out, &list, false, false);
+        assert!(out.starts_with("error PTL-0680 2 times: nothing of apps is applied\n"), "{out}");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::{
     acme::{Authorization, OrderState},
     names,
-    rows::{CertificateState, Issuance, OrderProgress, Outcome, RecordWanted, Signer},
+    rows::{CertificateState, Issuance, IssueWanted, OrderProgress, Outcome, RecordWanted, Signer},
 };
 use crate::{Cx, world::IssuancesByCertificate};
 
@@ -22,13 +22,18 @@ const DEFAULT_DURATION: i64 = 2160 * 3_600_000;
 
 pub(super) fn certificate_requests(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
     let Some(certificate) = kept(cx, issuance) else { return };
-    let wanted = &issuance.wanted;
+    let spec = request_spec(&certificate, &issuance.wanted, &issuance.request);
+    record(cx, issuance, &certificate, request_key(issuance), certificate.object(), &spec);
+}
+
+/// `spec` of a CertificateRequest.
+pub(super) fn request_spec(certificate: &Certificate, wanted: &IssueWanted, request: &str) -> Value {
     let mut spec = Map::new();
     if wanted.request.duration != DEFAULT_DURATION {
         spec.insert("duration".into(), go_duration(wanted.request.duration).into());
     }
     spec.insert("issuerRef".into(), json!(names::IssuerRef::of(wanted)));
-    spec.insert("request".into(), STANDARD.encode(&issuance.request).into());
+    spec.insert("request".into(), STANDARD.encode(request).into());
     if wanted.request.is_ca {
         spec.insert("isCA".into(), true.into());
     }
@@ -36,20 +41,26 @@ pub(super) fn certificate_requests(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
         let usages: Vec<&str> = wanted.request.usages.iter().copied().map(Usage::as_str).collect();
         spec.insert("usages".into(), json!(usages));
     }
-    record(cx, issuance, &certificate, request_key(issuance), certificate.object(), &spec.into());
+    spec.into()
+}
+
+/// `spec` of an Order.
+pub(super) fn order_spec(wanted: &IssueWanted, request: &str) -> Value {
+    let mut spec = json!({
+        "request": STANDARD.encode(request),
+        "issuerRef": names::IssuerRef::of(wanted),
+        "dnsNames": wanted.request.dns_names,
+    });
+    if !wanted.request.common_name.is_empty() {
+        spec["commonName"] = wanted.request.common_name.clone().into();
+    }
+    spec
 }
 
 pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
     let Signer::Acme(acme) = &issuance.wanted.signer else { return };
     let Some(certificate) = kept(cx, issuance) else { return };
-    let mut spec = json!({
-        "request": STANDARD.encode(&issuance.request),
-        "issuerRef": names::IssuerRef::of(&issuance.wanted),
-        "dnsNames": issuance.wanted.request.dns_names,
-    });
-    if !issuance.wanted.request.common_name.is_empty() {
-        spec["commonName"] = issuance.wanted.request.common_name.clone().into();
-    }
+    let spec = order_spec(&issuance.wanted, &issuance.request);
     let order = order_key(issuance);
     record(cx, issuance, &certificate, order.clone(), request_key(issuance), &spec);
     let progress = cx.get::<OrderProgress>(&issuance.key);
@@ -121,6 +132,12 @@ fn record(
     owner: ObjectKey,
     spec: &Value,
 ) {
+    let body = body(certificate, issuance.key.1, &key, spec);
+    cx.emit(RecordWanted { key, issuance: issuance.key.clone(), owner, body });
+}
+
+/// A record as an object.
+pub(super) fn body(certificate: &Certificate, revision: u32, key: &ObjectKey, spec: &Value) -> Value {
     let (labels, annotations) = &*certificate.passed_on;
     let challenge = key.kind.is("acme.cert-manager.io", "Challenge");
     let mut metadata = json!({"name": key.name.name, "namespace": key.name.namespace, "labels": {}});
@@ -128,16 +145,15 @@ fn record(
         metadata["labels"] = json!(labels);
         metadata["annotations"] = json!(annotations);
         metadata["annotations"]["cert-manager.io/certificate-name"] = json!(certificate.key.name);
-        metadata["annotations"]["cert-manager.io/certificate-revision"] = issuance.key.1.to_string().into();
+        metadata["annotations"]["cert-manager.io/certificate-revision"] = revision.to_string().into();
     }
     metadata["labels"][MANAGED_BY.0] = MANAGED_BY.1.into();
-    let body = json!({
+    json!({
         "apiVersion": format!("{}/v1", key.kind.group),
         "kind": key.kind.kind,
         "metadata": metadata,
         "spec": spec,
-    });
-    cx.emit(RecordWanted { key, issuance: issuance.key.clone(), owner, body });
+    })
 }
 
 /// Go's `time.Duration.String` in whole seconds: `2160h0m0s`.

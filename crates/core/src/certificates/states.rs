@@ -12,7 +12,7 @@ use super::{
     acme::OrderState,
     asked, keystores,
     lifetime::{self, Authority},
-    own,
+    own, permitted,
     renewal::Life,
     rows::{AcmeServer, CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
     signers::{Found, signer},
@@ -253,6 +253,14 @@ fn attempt(cx: &mut Cx<'_>, certificate: &Certificate, state: &mut CertificateSt
             (state.issuing, state.detail) = (false, message);
             return;
         }
+    }
+    if let Some((object, policy, message)) = permitted::denied(cx, certificate, &wanted) {
+        let message = format!("{object} is denied by ValidatingAdmissionPolicy {policy}: {message}");
+        let hint =
+            "change the Certificate so that the policy admits its request, or the policy if it is wrong";
+        complain(cx, certificate, (501, ""), message.clone(), hint);
+        (state.issuing, state.detail) = (false, message);
+        return;
     }
     if let Some(progress) = cx.get::<OrderProgress>(&(certificate.key.clone(), wanted.revision)) {
         state.detail = under_way(&progress.state);

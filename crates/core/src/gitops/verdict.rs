@@ -22,6 +22,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
         7 => "fields that may change an answer",
         94 => "what there was no time for",
+        511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",
         600..=606 | 612 | 672 | 615 | 616 | 627 => "Applications that could not be read or rendered",
         607 => "sources that are remote",
@@ -31,12 +32,13 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         617 => "kustomizations of which one is meant, and none is named",
         618 => "charts that nothing names",
         619 | 624..=626 => "ApplicationSets that could not be evaluated whole",
+        681 => "folders further down in which environments begin",
         621 => "Applications that are not followed",
         629 | 631 | 634 => "Applications of Flux that Flux never applies",
         628 => "Applications that are suspended",
         630 | 632 | 633 | 671 => "objects, variables and values that are made elsewhere",
         674 => "Applications that their projects forbid, with what they applied before",
-        675 | 678 => {
+        675 | 678 | 680 => {
             "Applications that are held back for one of their objects, with what they applied before"
         }
         676 => "projects that are made elsewhere, and what they forbid",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use portolan_model::{
     Kind, Name, NamespacedName, ObjectKey,
     input::{
-        EndpointSlice, EndpointsObject, GatewayClass, Issuer, Judged, ListenerSet, ReferenceGrant,
+        EndpointSlice, EndpointsObject, GatewayClass, Issuer, Judged, ListenerSet, Namespace, ReferenceGrant,
         SealedSecret, Service,
     },
 };
@@ -23,8 +23,20 @@ fn kept_out(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<String> {
     if cx.get::<Judged>(object).is_none() {
         return Some(format!("{object} was not judged"));
     }
-    let denied = cx.get::<Denied>(object)?;
+    let denied = denial(cx, object)?;
     Some(format!("denied by ValidatingAdmissionPolicy {}: {}", denied.policy, denied.message))
+}
+
+/// The denial of the object, or of the Namespace that it stands in: without it nothing in it could be created.
+fn denial(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<Arc<Denied>> {
+    if let Some(denied) = cx.get::<Denied>(object) {
+        return Some(denied);
+    }
+    let within = &object.name.namespace;
+    if within.is_empty() {
+        return None;
+    }
+    cx.get::<Denied>(&ObjectKey::new("", "Namespace", "", within.clone()))
 }
 
 /// A route that is kept out claims no host; those it asked for are shown as refused.
@@ -69,7 +81,7 @@ macro_rules! admit {
         pub(super) fn $rule(cx: &mut Cx<'_>, submitted: &Arc<Submitted<$row>>) {
             let $r = &submitted.0;
             let key: ObjectKey = $key;
-            if cx.get::<Denied>(&key).is_none() {
+            if denial(cx, &key).is_none() {
                 cx.pass(Arc::clone(&submitted.0));
             }
         }
@@ -82,6 +94,7 @@ fn key(group: &str, kind: &str, name: &NamespacedName) -> ObjectKey {
 }
 
 admit! {
+    namespaces: Namespace, |row| ObjectKey::new("", "Namespace", "", row.name.clone());
     classes: GatewayClass, |row| ObjectKey::new(GROUP, "GatewayClass", "", row.name.clone());
     grants: ReferenceGrant, |row| key(GROUP, "ReferenceGrant", &row.key);
     listener_sets: ListenerSet, |row| key(GROUP, "ListenerSet", &row.key);
@@ -101,7 +114,7 @@ pub(super) fn certificates(cx: &mut Cx<'_>, submitted: &Arc<SubmittedCertificate
     let key = ObjectKey { kind: Kind::new("cert-manager.io", "Certificate"), name: certificate.key.clone() };
     if kept_out(cx, &key).is_none() {
         cx.pass(Arc::clone(certificate));
-    } else if let Some(denied) = cx.get::<Denied>(&key) {
+    } else if let Some(denied) = denial(cx, &key) {
         let secret = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
         cx.emit(CutSecret { key: (secret, certificate.key.clone()), policy: denied.policy.clone() });
     }

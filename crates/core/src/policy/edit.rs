@@ -14,7 +14,8 @@ use super::{matching, problems, program::Program};
 /// stands, and that is cut at once.
 pub fn judged(stored: &Object, new: &Object) -> Option<Judged> {
     let now = intake(new).judged.filter(|judged| !judged.resource.is_empty())?;
-    (intake(stored).judged.as_ref() != Some(&now)).then(|| now.as_edit())
+    let before = intake(stored).judged?;
+    (before != now).then(|| now.as_edit(&before))
 }
 
 /// Whether edits of the object are looked at here.

@@ -26,10 +26,12 @@ const VERSIONS: [Resource; 4] = [
 ];
 
 /// Resources on which decisions are made here.
-const OURS: [&str; 19] = [
+const OURS: [&str; 22] = [
     "backendtlspolicies",
     "backendtrafficpolicies",
+    "certificaterequests",
     "certificates",
+    "challenges",
     "clienttrafficpolicies",
     "clusterissuers",
     "configmaps",
@@ -41,6 +43,7 @@ const OURS: [&str; 19] = [
     "httproutes",
     "issuers",
     "namespaces",
+    "orders",
     "referencegrants",
     "sealedsecrets",
     "secrets",
@@ -54,9 +57,10 @@ pub const EVERY: &str = "*";
 /// What the object in the repository stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// It is new: `oldObject` is null.
+    /// It is new: `oldObject` is null. What stands is judged so too, and an edit by policies that match creations only: both are what a
+    /// new cluster would be given.
     Create,
-    /// It is there and applied again unchanged, for policies that match updates only: `oldObject` is the object.
+    /// An edit that is not stored yet: `oldObject` is what stands.
     Update,
 }
 
@@ -68,15 +72,25 @@ impl Operation {
             Self::Update => "UPDATE",
         }
     }
+
+    /// Kind of `request.options`.
+    pub const fn options(self) -> &'static str {
+        match self {
+            Self::Create => "CreateOptions",
+            Self::Update => "UpdateOptions",
+        }
+    }
 }
 
-const OPERATIONS: [Operation; 2] = [Operation::Create, Operation::Update];
+const OPERATIONS: [Operation; 2] = [Operation::Update, Operation::Create];
 
 /// How an object is judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Matched {
     /// What it stands for.
     pub operation: Operation,
+    /// Its resource (`httproutes`).
+    pub resource: Name,
     /// The version in which the expressions see it: its own, or under `matchPolicy: Equivalent` that of the rule.
     pub version: Name,
 }
@@ -110,6 +124,11 @@ fn whole(item: &str) -> Option<&str> {
     }
 }
 
+/// Whether a rule names an operation, not by `*` alone.
+pub fn names(policy: &MatchResources, operation: &str) -> bool {
+    policy.rules.iter().any(|rule| rule.operations.iter().any(|name| **name == *operation))
+}
+
 /// Whether the policy may match any object.
 pub fn concerns(policy: &MatchResources) -> bool {
     !resources(policy, &MatchResources::default()).is_empty()
@@ -121,18 +140,28 @@ pub fn concerns_ours(policy: &MatchResources) -> bool {
     resources(policy, &MatchResources::default()).iter().any(ours)
 }
 
-/// How the object is judged; `None`: it is not. Namespace and object selectors aside.
-pub fn matched(object: &Judged, policy: &MatchResources, binding: &MatchResources) -> Option<Matched> {
+/// How the object, which is one of `resource`, is judged; `None`: it is not. Namespace and object selectors aside.
+pub fn matched(
+    object: &Judged,
+    resource: &str,
+    policy: &MatchResources,
+    binding: &MatchResources,
+) -> Option<Matched> {
     let own = own_version(object);
-    OPERATIONS.into_iter().find_map(|operation| {
+    let edited = object.before.is_some();
+    let mut operations = OPERATIONS.into_iter().filter(|one| edited || *one == Operation::Create);
+    operations.find_map(|operation| {
         let hits = |resources: &MatchResources, rules: &[ResourceRule]| {
-            version(rules, resources.exact, object, own, operation)
+            version(rules, resources.exact, (object, resource), own, operation)
         };
         let excluded = |resources: &MatchResources| hits(resources, &resources.exclude).is_some();
         let version = hits(policy, &policy.rules)?;
         let bound = binding.rules.is_empty() || hits(binding, &binding.rules).is_some();
-        (bound && !excluded(policy) && !excluded(binding))
-            .then(|| Matched { operation, version: version.into() })
+        (bound && !excluded(policy) && !excluded(binding)).then(|| Matched {
+            operation,
+            resource: resource.into(),
+            version: version.into(),
+        })
     })
 }
 
@@ -146,14 +175,14 @@ pub fn own_version(object: &Judged) -> &str {
 fn version<'a>(
     rules: &[ResourceRule],
     exact: bool,
-    object: &Judged,
+    (object, resource): (&Judged, &str),
     own: &'a str,
     operation: Operation,
 ) -> Option<&'a str> {
     let group = object.group();
     let rules = || {
         rules.iter().filter(|rule| {
-            covers(rule, group, object, operation)
+            covers(rule, group, (object, resource), operation)
                 && (rule.names.is_empty() || rule.names.contains(&object.key.name.name))
         })
     };
@@ -161,8 +190,7 @@ fn version<'a>(
     if names(own) {
         return Some(own);
     }
-    let kind =
-        VERSIONS.iter().find(|kind| !exact && *group == *kind.group && *object.resource == *kind.plural)?;
+    let kind = VERSIONS.iter().find(|kind| !exact && *group == *kind.group && *resource == *kind.plural)?;
     kind.versions.iter().copied().find(|version| names(version))
 }
 
@@ -170,8 +198,13 @@ fn one_of(list: &[Name], wanted: &str) -> bool {
     list.iter().any(|item| **item == *"*" || **item == *wanted)
 }
 
-fn covers(rule: &ResourceRule, group: &str, object: &Judged, operation: Operation) -> bool {
-    let hits = |item: &Name| whole(item).is_some_and(|name| name == EVERY || *name == *object.resource);
+fn covers(
+    rule: &ResourceRule,
+    group: &str,
+    (object, resource): (&Judged, &str),
+    operation: Operation,
+) -> bool {
+    let hits = |item: &Name| whole(item).is_some_and(|name| name == EVERY || name == resource);
     let scope = match rule.scope {
         Scope::All => true,
         Scope::Cluster => object.key.name.namespace.is_empty(),

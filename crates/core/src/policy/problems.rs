@@ -88,6 +88,13 @@ pub fn unserved(cx: &mut Cx<'_>, name: &str, field: &str, function: &str, fail_c
     problem(cx, policy(name), 504, Severity::Error, field, message, hint);
 }
 
+/// What of the policy is not judged here: what it restricts that way is open.
+pub fn unjudged(cx: &mut Cx<'_>, name: &str, field: &str, what: &str) {
+    let hint = "nothing to do for what runs in a cluster; here check by hand what the policy would say";
+    let message = format!("{what}; every verdict is incomplete");
+    problem(cx, policy(name), 511, Severity::Warning, field, message, hint);
+}
+
 /// The binding names a policy that is not there.
 pub fn no_policy(cx: &mut Cx<'_>, name: &str, wanted: &str) {
     let message = format!("ValidatingAdmissionPolicy {wanted} does not exist; the binding has no effect");

@@ -16,6 +16,8 @@ pub struct Program {
     pub validations: Vec<Validation>,
     /// Everything that any expression reads.
     pub reads: BTreeSet<Root>,
+    /// An expression looks at who writes (`request.userInfo`).
+    pub asks_who: bool,
 }
 
 /// One of `validations`.
@@ -38,6 +40,20 @@ pub struct Misfit {
     pub fault: Fault,
 }
 
+/// An expression that has to give a type: one that surely gives another is refused, in Kubernetes' words.
+fn giving(kind: &str, source: &str, scope: &Scope) -> Result<Expression, Fault> {
+    let made = Expression::compile(source, scope)?;
+    match made.kind.filter(|given| *given != kind) {
+        None => Ok(made),
+        Some(given) => Err(Fault {
+            line: 1,
+            column: 1,
+            message: format!("must evaluate to {kind}"),
+            hint: format!("it gives a value of type {given}: write what gives a {kind}"),
+        }),
+    }
+}
+
 impl Program {
     /// Compiles a policy.
     ///
@@ -57,8 +73,8 @@ impl Program {
         // Conditions are evaluated first and know no variables (Kubernetes, `matchConditions`).
         let mut conditions = Vec::new();
         for (at, (name, source)) in policy.conditions.iter().enumerate() {
-            let made =
-                keep(format!("spec.matchConditions[{at}].expression"), Expression::compile(source, &scope));
+            let made = giving("bool", source, &scope);
+            let made = keep(format!("spec.matchConditions[{at}].expression"), made);
             conditions.extend(made.map(|expression| (name.clone(), expression)));
         }
         for (at, (name, source)) in policy.variables.iter().enumerate() {
@@ -70,10 +86,9 @@ impl Program {
         let mut validations = Vec::new();
         for (at, validation) in policy.validations.iter().enumerate() {
             let field = format!("spec.validations[{at}]");
-            let made =
-                keep(format!("{field}.expression"), Expression::compile(&validation.expression, &scope));
+            let made = keep(format!("{field}.expression"), giving("bool", &validation.expression, &scope));
             let message = validation.message_expression.as_ref().and_then(|source| {
-                keep(format!("{field}.messageExpression"), Expression::compile(source, &scope))
+                keep(format!("{field}.messageExpression"), giving("string", source, &scope))
             });
             validations.extend(made.map(|expression| Validation {
                 expression,
@@ -84,13 +99,17 @@ impl Program {
         if !misfits.is_empty() {
             return Err(misfits);
         }
+        let sources = policy.conditions.iter().chain(&policy.variables).map(|(_, source)| source);
+        let validated = policy.validations.iter();
+        let validated = validated.flat_map(|one| [Some(&one.expression), one.message_expression.as_ref()]);
+        let asks_who = sources.chain(validated.flatten()).any(|source| source.contains("userInfo"));
         let mut reads = BTreeSet::new();
         let parts = conditions.iter().map(|(_, expression)| expression);
         let parts = parts.chain(validations.iter().map(|v| &v.expression));
         for part in parts.chain(validations.iter().filter_map(|v| v.message_expression.as_ref())) {
             reads.extend(&part.reads);
         }
-        Ok(Self { conditions, variables: scope.variables, validations, reads })
+        Ok(Self { conditions, variables: scope.variables, validations, reads, asks_who })
     }
 
     /// Functions of Kubernetes that it uses and Portolan does not have, with the first expression that does.

@@ -7,7 +7,7 @@ use portolan_model::{
     GatewayKey, IssuerKey, Name, NamespacedName, ObjectKey, RouteKey,
     input::{
         AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Issuer,
-        ListenerSet, ReferenceGrant, Route, SealedSecret, Service,
+        ListenerSet, Namespace, ReferenceGrant, Route, SealedSecret, Service,
     },
     row,
 };
@@ -19,6 +19,8 @@ use super::program::Program;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Submitted<R>(pub Arc<R>);
 
+/// A Namespace as submitted.
+pub type SubmittedNamespace = Submitted<Namespace>;
 /// A route as submitted.
 pub type SubmittedRoute = Submitted<Route>;
 /// A Gateway as submitted.
@@ -55,6 +57,7 @@ macro_rules! row_of {
         }
     };
 }
+row_of!(SubmittedNamespace, Name, "submitted_namespaces", |row| &row.0.name);
 row_of!(SubmittedRoute, RouteKey, "submitted_routes", |row| &row.0.key);
 row_of!(SubmittedGateway, GatewayKey, "submitted_gateways", |row| &row.0.key);
 row_of!(SubmittedCertificate, NamespacedName, "submitted_certificates", |row| &row.0.key);
@@ -116,7 +119,7 @@ pub struct Judgement {
     pub key: CaseKey,
     /// The policy.
     pub policy: Name,
-    /// Field and message of each complaint, in the order of the policy.
+    /// Effect, field and message of each complaint, in the order of the policy.
     pub complaints: Vec<(Effect, String, String)>,
 }
 row!(Judgement, CaseKey, "policy_judgements");

@@ -1,19 +1,17 @@
 //! From policies, bindings and objects to denials.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_cel::{Inputs, Root};
 use portolan_model::{
-    Kind, Name, NamespacedName, ObjectKey,
-    input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources, Namespace, ParamRef},
+    Kind, Name, ObjectKey, Packed,
+    input::{AdmissionBinding, AdmissionPolicy, Judged, MatchResources},
 };
 use serde_json::{Value, json};
 
 use super::{
     matching::{self, Matched, Operation},
+    params::parameters,
     problems,
     program::Program,
     rows::{ActiveBinding, Case, CompiledPolicy, Denied, Effect, Judgement},
@@ -21,14 +19,23 @@ use super::{
 };
 use crate::{
     Cx,
-    world::{BindingsByPolicy, BindingsByResource, JudgedByKind},
+    world::{BindingsByPolicy, BindingsByResource, DefinitionsByKind},
 };
+
+/// What of policies is not judged, and is said of each that says it.
+const DELETIONS: &str = "it judges deletions, which are not judged here: what it would keep from being removed is removed when the \
+                         repository does not bring it any more";
+const WHO: &str = "it looks at who writes (request.userInfo), which is not known here: it is judged for a user \"portolan\" of the \
+                   group system:authenticated";
 
 /// A policy that does not compile denies nothing. Kubernetes refuses to store such a policy (its validation compiles
 /// every expression), so the cluster goes on without it; and a typing error must not take a whole edge down. It is one
 /// error, so `--once` fails on it. A policy that Kubernetes would take and that cannot be evaluated here is the other
 /// case: it fails whenever it runs, and its `failurePolicy` decides.
 pub(super) fn compiled_policies(cx: &mut Cx<'_>, policy: &Arc<AdmissionPolicy>) {
+    if matching::names(&policy.constraints, "DELETE") && cx.count::<BindingsByPolicy>(&policy.name) > 0 {
+        problems::unjudged(cx, &policy.name, "spec.matchConstraints.resourceRules", DELETIONS);
+    }
     if !matching::concerns(&policy.constraints) {
         return;
     }
@@ -46,6 +53,8 @@ pub(super) fn compiled_policies(cx: &mut Cx<'_>, policy: &Arc<AdmissionPolicy>) 
             }
             if cx.count::<BindingsByPolicy>(&policy.name) == 0 {
                 problems::unbound(cx, &policy.name);
+            } else if program.asks_who {
+                problems::unjudged(cx, &policy.name, "", WHO);
             }
             cx.emit(CompiledPolicy { policy: Arc::clone(policy), program: Arc::new(program) });
         }
@@ -67,7 +76,8 @@ pub(super) fn active_bindings(cx: &mut Cx<'_>, binding: &Arc<AdmissionBinding>) 
 
 /// Reads keys only: an edit of a policy makes no object look for its bindings again.
 pub(super) fn cases(cx: &mut Cx<'_>, object: &Arc<Judged>) {
-    let mut bindings = cx.keys::<BindingsByResource>(&object.resource);
+    let resource = resource(cx, object);
+    let mut bindings = cx.keys::<BindingsByResource>(&resource);
     bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
     for binding in bindings {
         cx.emit(Case { key: (object.key.clone(), binding) });
@@ -79,32 +89,53 @@ pub(super) fn judgements(cx: &mut Cx<'_>, case: &Arc<Case>) {
     let Some(object) = cx.get::<Judged>(key) else { return };
     let Some(binding) = cx.get::<AdmissionBinding>(name) else { return };
     let Some(compiled) = cx.get::<CompiledPolicy>(&binding.policy) else { return };
+    let complaints = complaints(cx, &object, &compiled, &binding);
+    if !complaints.is_empty() {
+        cx.emit(Judgement { key: case.key.clone(), policy: binding.policy.clone(), complaints });
+    }
+}
+
+/// What a binding has to say against an object: effect, field and message, in the order of the policy.
+pub(super) fn complaints(
+    cx: &mut Cx<'_>,
+    object: &Judged,
+    compiled: &CompiledPolicy,
+    binding: &AdmissionBinding,
+) -> Vec<(Effect, String, String)> {
     let policy = &compiled.policy;
     let constraints = [&policy.constraints, &binding.resources];
-    let Some(matched) = matching::matched(&object, constraints[0], constraints[1]) else { return };
-    if !selected(cx, &object, constraints) {
-        return;
+    let resource = resource(cx, object);
+    let Some(matched) = matching::matched(object, &resource, constraints[0], constraints[1]) else {
+        return Vec::new();
+    };
+    if !selected(cx, object, constraints) {
+        return Vec::new();
     }
     let mut complaints = Vec::new();
-    match parameters(cx, &object, policy, &binding) {
+    match parameters(cx, object, policy, binding) {
         // A binding that cannot be configured denies under Fail, whatever its validationActions.
         Err(why) => {
             let effect = if policy.fail_closed { Effect::Denies } else { Effect::Ignored };
-            complaints.push((effect, String::new(), format!("failed to configure binding: {why}")));
+            complaints.push((effect, String::new(), why));
         }
         Ok(parameters) => {
             for parameter in parameters {
-                for complaint in judge(cx, &compiled, &object, &matched, parameter.as_deref()) {
+                for complaint in judge(cx, compiled, object, &matched, parameter.as_deref()) {
                     let Complaint { failed, message, field } = complaint;
-                    complaints
-                        .extend(effect(policy, &binding, failed).map(|effect| (effect, field, message)));
+                    complaints.extend(effect(policy, binding, failed).map(|effect| (effect, field, message)));
                 }
             }
         }
     }
-    if !complaints.is_empty() {
-        cx.emit(Judgement { key: case.key.clone(), policy: policy.name.clone(), complaints });
-    }
+    complaints
+}
+
+/// The resource of an object: as the repository's own definition names it, else as those who define kinds form it.
+pub(super) fn resource(cx: &mut Cx<'_>, object: &Judged) -> Name {
+    let kind = Kind::new(object.group(), object.key.kind.kind.clone());
+    let defined = cx.find::<DefinitionsByKind>(&kind);
+    let plural = defined.first().and_then(|row| row.defines.as_ref()).map(|defines| defines.plural.clone());
+    plural.unwrap_or_else(|| object.resource.clone())
 }
 
 fn effect(policy: &AdmissionPolicy, binding: &AdmissionBinding, failed: bool) -> Option<Effect> {
@@ -142,7 +173,12 @@ pub(super) fn denied(cx: &mut Cx<'_>, object: &ObjectKey, judgements: &[Arc<Judg
 }
 
 fn selected(cx: &mut Cx<'_>, object: &Judged, constraints: [&MatchResources; 2]) -> bool {
-    if !constraints.iter().all(|resources| resources.objects.matches(&object.labels)) {
+    // Of an edit one of both is enough (`ObjectSelector` of `matching.Matcher`): else who drops the label would get by.
+    let before = object.before.as_ref().map(|before| &before.0);
+    let labelled = |resources: &&MatchResources| {
+        resources.objects.matches(&object.labels) || before.is_some_and(|old| resources.objects.matches(old))
+    };
+    if !constraints.iter().all(labelled) {
         return false;
     }
     let open = |r: &&MatchResources| r.namespaces.labels.is_empty() && r.namespaces.expressions.is_empty();
@@ -155,10 +191,10 @@ fn selected(cx: &mut Cx<'_>, object: &Judged, constraints: [&MatchResources; 2])
     if name.is_empty() {
         return true;
     }
-    let labels = match cx.get::<Namespace>(name) {
-        Some(namespace) => namespace.labels.clone(),
-        None => BTreeMap::from([(NAME_LABEL.into(), name.clone())]),
-    };
+    // As it is written: whether it is let in is decided by such a judgement too. What is in one that is denied is denied with it.
+    let written = cx.get::<Judged>(&ObjectKey::new("", "Namespace", "", name.clone()));
+    let mut labels = written.map(|namespace| namespace.labels.clone()).unwrap_or_default();
+    labels.insert(NAME_LABEL.into(), name.clone());
     constraints.iter().all(|resources| resources.namespaces.matches(&labels))
 }
 
@@ -169,40 +205,6 @@ fn is_namespace(object: &Judged) -> bool {
     object.group().is_empty() && &*object.key.kind.kind == "Namespace"
 }
 
-/// The objects for each of which the policy is evaluated once; `None` stands for null.
-fn parameters(
-    cx: &mut Cx<'_>,
-    object: &Judged,
-    policy: &AdmissionPolicy,
-    binding: &AdmissionBinding,
-) -> Result<Vec<Option<Arc<Judged>>>, String> {
-    let (Some(kind), Some(param)) = (&policy.param_kind, &binding.param) else { return Ok(vec![None]) };
-    let own = &object.key.name.namespace;
-    let namespace = if param.namespace.is_empty() { own } else { &param.namespace };
-    let mut found = params(cx, kind, param, namespace);
-    if found.is_empty() && param.namespace.is_empty() {
-        found = params(cx, kind, param, &Name::default());
-    }
-    if found.is_empty() && param.deny_if_missing {
-        return Err(format!("no {kind} found that paramRef names, and parameterNotFoundAction is Deny"));
-    }
-    Ok(found.into_iter().map(Some).collect())
-}
-
-fn params(cx: &mut Cx<'_>, kind: &Kind, param: &ParamRef, namespace: &Name) -> Vec<Arc<Judged>> {
-    if kind.group.is_empty() && &*kind.kind == "Secret" {
-        // Its values are not seen, so it could not say what it is there to say.
-        return Vec::new();
-    }
-    if let Some(name) = &param.name {
-        let name = NamespacedName::new(namespace.clone(), name.clone());
-        return cx.get::<Judged>(&ObjectKey { kind: kind.clone(), name }).into_iter().collect();
-    }
-    let mut all = cx.find::<JudgedByKind>(&(kind.clone(), namespace.clone()));
-    all.retain(|object| param.selector.matches(&object.labels));
-    all
-}
-
 fn judge(
     cx: &mut Cx<'_>,
     compiled: &CompiledPolicy,
@@ -211,15 +213,17 @@ fn judge(
     parameter: Option<&Judged>,
 ) -> Vec<Complaint> {
     let reads = |root| compiled.program.reads.contains(&root);
-    let json = in_version(object, &matched.version);
+    let json = in_version(object, &object.json, &matched.version);
     // Null for what stands in no namespace, Namespaces themselves included.
     let within = &object.key.name.namespace;
     let namespace = (reads(Root::Namespace) && !within.is_empty()).then(|| namespace(cx, within));
     let parameter = parameter.map(|parameter| parameter.json.unpack());
     let request = reads(Root::Request).then(|| verdict::request(object, matched));
+    let old = object.before.as_ref().filter(|_| matched.operation == Operation::Update);
+    let old = old.map(|before| in_version(object, &before.1, &matched.version));
     let inputs = Inputs {
         object: &json,
-        old: (matched.operation == Operation::Update).then_some(&json),
+        old: old.as_ref(),
         request: request.as_ref(),
         params: parameter.as_ref(),
         namespace: namespace.as_ref(),
@@ -229,8 +233,8 @@ fn judge(
 
 /// The object as the API server has it when it asks its policies: converted to the version of the rule (those of the
 /// judged kinds have one schema), and with the metadata of one that is created (`rest.BeforeCreate`).
-fn in_version(object: &Judged, version: &str) -> Value {
-    let mut json = object.json.unpack();
+fn in_version(object: &Judged, json: &Packed, version: &str) -> Value {
+    let mut json = json.unpack();
     if matching::own_version(object) != version {
         json["apiVersion"] = format!("{}/{version}", object.group()).into();
     }

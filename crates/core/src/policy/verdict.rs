@@ -69,7 +69,7 @@ fn message(run: &mut Run<'_>, validation: &Validation) -> String {
 pub fn request(object: &Judged, matched: &Matched) -> Value {
     let (group, kind) = (object.group(), &object.key.kind.kind);
     let kind = |version: &str| json!({"group": group, "version": version, "kind": kind});
-    let resource = |version: &str| json!({"group": group, "version": version, "resource": object.resource});
+    let resource = |version: &str| json!({"group": group, "version": version, "resource": matched.resource});
     let own = matching::own_version(object);
     json!({
         "uid": "",
@@ -82,5 +82,6 @@ pub fn request(object: &Judged, matched: &Matched) -> Value {
         "operation": matched.operation.name(),
         "userInfo": {"username": "portolan", "groups": ["system:authenticated"]},
         "dryRun": false,
+        "options": {"apiVersion": "meta.k8s.io/v1", "kind": matched.operation.options()},
     })
 }

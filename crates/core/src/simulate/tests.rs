@@ -3,6 +3,7 @@
 use portolan_model::{Object, Origin, Severity, input::Namespace, intake::intake, yaml};
 
 use super::*;
+use crate::policy::rows::Submitted;
 use crate::{
     certificates::rows::ShimSettings,
     engine,
@@ -24,7 +25,7 @@ fn simulated(text: &str) -> Engine<World> {
     });
     engine.put(DnsSettings::of_folder("dev"));
     for namespace in ["team-a", "team-b", "edge"] {
-        engine.put(Namespace { name: namespace.into(), labels: BTreeMap::new() });
+        engine.put(Submitted(Arc::new(Namespace { name: namespace.into(), labels: BTreeMap::new() })));
     }
     for document in documents {
         let object = Object::from_json(document.json, Origin::default()).unwrap();

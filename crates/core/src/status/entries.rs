@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    Code, Name, Severity,
+    Code, Name, RouteKind, Severity,
     condition::Status,
     input::{InputProblems, SourceProblems},
 };
@@ -27,6 +27,8 @@ use crate::{
     world::{Finding, StatesByHost},
 };
 
+/// The answer to a page that there is not.
+const NOT_FOUND: u16 = 404;
 /// Code of an object that the door refuses.
 const REFUSED: Code = Code(5);
 /// Code of what restricts traffic and is not enforced.
@@ -121,10 +123,16 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
             Some((Ok(key), covers, _)) => {
                 if !covers.iter().any(|name| crate::gateway::covers(name, host)) {
                     let names = crate::gateway::told(covers.iter());
-                    (entry.state, entry.why) = (
-                        State::Refused,
-                        format!("the certificate in Secret {key} covers {names}, not {host}"),
-                    );
+                    let why = format!("the certificate in Secret {key} covers {names}, not {host}");
+                    // That it does not fit the listener itself is said once, of the listener.
+                    let own = cx.get::<GatewayListener>(&listener).and_then(|row| row.hostname.clone());
+                    let fits = |own: Name| covers.iter().any(|name| crate::gateway::covers(name, &own));
+                    if own.is_none_or(fits) {
+                        let hint = "add the name to the certificate, or give the host a listener with one that has it";
+                        let route = claim.key.route.object();
+                        problem(cx, route, 259, Severity::Error, "spec.hostnames", why.clone(), hint);
+                    }
+                    (entry.state, entry.why) = (State::Refused, why);
                     cx.emit(entry);
                     return;
                 }
@@ -189,8 +197,8 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
         None => "waiting for the first probe".clone_into(&mut entry.why),
         Some(Err(text)) => entry.why = format!("the probe failed: {text}"),
         Some(Ok(status)) => {
-            (entry.state, entry.why) =
-                dns(cx, host).unwrap_or_else(|| (State::Live, answers(status, &entry.broken)));
+            (entry.state, entry.why) = dns(cx, host)
+                .unwrap_or_else(|| (State::Live, answers(status, entry.route.kind, &entry.broken)));
         }
     }
     cx.emit(entry);
@@ -206,10 +214,13 @@ fn in_force(broken: &[String]) -> String {
 }
 
 /// What a host that works answers, and what else of it does not.
-fn answers(status: u16, broken: &[String]) -> String {
+fn answers(status: u16, kind: RouteKind, broken: &[String]) -> String {
     let is = match status {
         CERTIFICATE_REQUIRED => {
             "lets in clients with a certificate only; what it answers them was not asked".to_owned()
+        }
+        NOT_FOUND if kind == RouteKind::Grpc => {
+            format!("answers {NOT_FOUND} to the probe, which asks for / and calls no method of gRPC")
         }
         status => format!("answers {status}"),
     };

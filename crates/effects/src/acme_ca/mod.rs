@@ -27,6 +27,6 @@ mod tests;
 mod validate;
 
 pub use authority::{DevCa, DevCaError};
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) use serve::unserved;
 pub use serve::{Clock, Handle, NewOrders, ServeError, Settings, serve};

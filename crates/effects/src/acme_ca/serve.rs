@@ -236,7 +236,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 }
 
 /// A CA without sockets, for the fuzz targets: what was asked of it is validated by nobody.
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) fn unserved(ca: DevCa, settings: Settings, now: Clock) -> (axum::Router, Jobs) {
     let (server, jobs) = Server::new(ca, settings, "https://127.0.0.1:1".to_owned(), now);
     (routes::router(server), jobs)

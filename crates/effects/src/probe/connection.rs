@@ -11,8 +11,8 @@ use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1::SendRequest};
 use hyper_util::rt::TokioIo;
 use portolan_core::status::rows::CERTIFICATE_REQUIRED;
-use rustls::{AlertDescription, ClientConfig, RootCertStore, client::Resumption, server::ParsedCertificate};
-use rustls_pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{AlertDescription, ClientConfig, client::Resumption, server::ParsedCertificate};
+use rustls_pki_types::{CertificateDer, ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -20,7 +20,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::USER_AGENT;
+use super::{USER_AGENT, trust::Trust};
 
 /// Longest body that is read to keep a connection; a longer one ends it.
 const BODY: usize = 64 * 1024;
@@ -46,16 +46,13 @@ impl Connector {
     pub fn new(address: SocketAddr, roots: Option<&[u8]>) -> Result<Self, String> {
         let address = reachable(address);
         let Some(pem) = roots else { return Ok(Self { address, tls: None }) };
-        let mut roots = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|_| "the CA is not PEM".to_owned())?;
-            roots.add(certificate).map_err(|e| format!("the CA cannot be used: {e}"))?;
-        }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let trust = Trust::new(pem, &provider)?;
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|e| e.to_string())?
-            .with_root_certificates(roots)
+            .dangerous()
+            .with_custom_certificate_verifier(trust)
             .with_no_client_auth();
         // The place for sessions that nobody takes up again is larger than all else here.
         config.resumption = Resumption::disabled();

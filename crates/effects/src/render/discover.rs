@@ -38,7 +38,7 @@ pub enum Root {
 
 impl Root {
     /// Where it is.
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Application(path) | Self::Chart(path, _) | Self::Folder { path, .. } => path,
         }
@@ -294,6 +294,32 @@ fn flux_objects(file: &Path) -> impl Iterator<Item = Value> + use<> {
     let text = checkout::read_text(file).unwrap_or_default();
     let documents = if text.contains("toolkit.fluxcd.io/") { yaml::load(&text).0 } else { Vec::new() };
     documents.into_iter().map(|document| document.json).filter(flux::is_followed)
+}
+
+/// Whether a folder is laid out as the top of a repository in which environments begin. Paths of Flux say where the top is.
+pub(super) fn is_top(folder: &Path) -> bool {
+    let applies = |name: &str| {
+        let files = yaml_files(&folder.join(CLUSTERS).join(name).join("flux-system"));
+        files.iter().flat_map(|file| flux_objects(file)).any(|json| {
+            let path = json.pointer("/spec/path").and_then(Value::as_str).unwrap_or_default();
+            path.trim_start_matches("./").trim_matches('/') == format!("{CLUSTERS}/{name}")
+        })
+    };
+    let clusters = std::fs::read_dir(folder.join(CLUSTERS)).into_iter().flatten().flatten();
+    folder.join("argocd-bootstrap-apps").is_dir()
+        || folder.join("charts/app-of-apps/Chart.yaml").is_file()
+        || clusters.into_iter().any(|cluster| applies(&cluster.file_name().to_string_lossy()))
+}
+
+/// Whether an environment begins in a work tree: what the names of files and folders say of it, without looking into them.
+///
+/// # Errors
+/// That it does not, or that the root is none (PTL-0600). A folder that cannot be read is no error here.
+pub fn begins(dir: &Path, env: &str, root: Option<&str>) -> Result<(), Box<Problem>> {
+    let Ok(checkout) = Checkout::open(dir) else { return Ok(()) };
+    // As one that was found before, so that no file is looked into for it.
+    let nowhere = ObjectKey::new("", "Folder", "", "");
+    find(&checkout, env, root, Some(&nowhere)).map(drop)
 }
 
 /// The environments that a work tree has: files of Argo CD's roots, values of the app of apps, clusters of Flux. Where there is

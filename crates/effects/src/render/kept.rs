@@ -33,10 +33,11 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// Namespace for objects without one.
+    /// Namespace for objects without one. Empty where an Application or a Kustomization is to name it and names none: neither Argo
+    /// CD nor Flux applies such an object then.
     pub(super) fn namespace(&self) -> Name {
         match self.application.destination.namespace.as_str() {
-            "" => "default".into(),
+            "" if !application::is_kind(&self.application.key) => "default".into(),
             namespace => namespace.into(),
         }
     }

@@ -137,11 +137,22 @@ pub(super) fn outside(checkout: &Checkout, path: &Path) -> Manifests {
 }
 
 /// What a file holds that Argo CD does not pass over, but refuses the whole Application for (`getObjsFromYAMLOrJSON`), and the line.
-fn refused(path: &Path, text: &str, documents: &[yaml::Document], whole: bool) -> Option<(u32, String)> {
+fn refused(
+    path: &Path,
+    text: &str,
+    documents: &[yaml::Document],
+    errors: &[yaml::YamlError],
+) -> Option<(u16, u32, String)> {
+    const INCOMPLETE: u16 = 610;
+    const NO_YAML: u16 = 11;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     if path.extension().is_some_and(|extension| extension == "json") {
         let mut values = serde_json::Deserializer::from_str(text).into_iter::<Value>();
-        return match values.next() {
+        let found = match values.next() {
+            None => Some((1, format!("Failed to unmarshal {name:?}: EOF"))),
+            Some(Err(why)) => {
+                Some((why.line().try_into().unwrap_or(1), format!("Failed to unmarshal {name:?}: {why}")))
+            }
             Some(Ok(value)) if !value.is_object() => {
                 Some((1, format!("Failed to unmarshal {name:?}: it holds no JSON object")))
             }
@@ -151,19 +162,29 @@ fn refused(path: &Path, text: &str, documents: &[yaml::Document], whole: bool) -
             }
             _ => None,
         };
+        return found.map(|(line, why)| (INCOMPLETE, line, why));
     }
-    if !whole {
-        return None;
-    }
-    let mut some = documents.iter().filter(|document| !document.json.is_null()).enumerate();
-    let is_object =
-        |json: &Value| json.get("kind").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
-    let (n, none) = some.find(|(_, document)| !is_object(&document.json))?;
     // What looks like no object at all is passed over.
     let looks = ["apiVersion:", "kind:", "metadata:"].iter().all(|field| text.contains(field));
-    (n > 0 || looks).then(|| {
-        (none.line, format!("Failed to unmarshal {name:?}: Object 'Kind' is missing in one of its documents"))
-    })
+    let until = errors.first().map_or(u32::MAX, |error| error.line);
+    let before: Vec<_> =
+        documents.iter().filter(|document| !document.json.is_null() && document.line < until).collect();
+    let is_object =
+        |json: &Value| json.get("kind").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
+    if let Some((n, none)) = before.iter().enumerate().find(|(_, document)| !is_object(&document.json)) {
+        return (n > 0 || looks).then(|| {
+            let why =
+                format!("Failed to unmarshal {name:?}: Object 'Kind' is missing in one of its documents");
+            (INCOMPLETE, none.line, why)
+        });
+    }
+    let error = errors.first().filter(|_| looks || !before.is_empty())?;
+    let (line, column, why) = (error.line, error.column, &error.message);
+    Some((
+        NO_YAML,
+        line,
+        format!("Failed to unmarshal {name:?}: YAML error at line {line} column {column}: {why}"),
+    ))
 }
 
 /// A file with this is passed over.
@@ -199,12 +220,12 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         return out;
     }
     let (documents, errors) = yaml::load(&text);
-    let refusal = if argo { refused(path, &text, &documents, errors.is_empty()) } else { None };
-    if let Some((line, why)) = refusal {
+    let refusal = if argo { refused(path, &text, &documents, &errors) } else { None };
+    if let Some((code, line, why)) = refusal {
         let message =
             format!("{why}; Argo CD refuses the whole Application for it, and nothing of it is applied");
         let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
-        problem(line, 610, message, hint);
+        problem(line, code, message, hint);
         (out.unsure_file, out.refused) = (Some(file), true);
         return out;
     }

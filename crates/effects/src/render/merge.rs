@@ -328,6 +328,11 @@ impl Merged {
         // The same document read twice (a root that manages itself), and what an Application makes beside its sources.
         let apart = |rank: &&Rank| {
             let (part, other) = (&first.part, &rank.part);
+            // Of what brings others that was said where it was followed (PTL-0612), but of one that manages itself.
+            let followed = super::application::is_kind(&other.application) && other.application != *key;
+            if portolan_core::gitops::brings(&key.kind) && followed {
+                return false;
+            }
             let made = other.path.as_os_str().is_empty();
             let is_root = |part: &PartKey| !super::application::is_kind(&part.application);
             // The file of a root is read alone, and by what applies its folder.
@@ -348,12 +353,15 @@ impl Merged {
                     );
                     return problems::shares(&rank.part.application, "spec.syncPolicy.syncOptions", message);
                 }
-                let message = format!(
-                    "{key} is brought by {owner} ({}) already; the one of {} ({}) is left out",
-                    at.as_deref().unwrap_or("?"),
-                    who(rank),
-                    place(rank).as_deref().unwrap_or("?"),
-                );
+                // The finding has the place of the one that is taken. Files alone, so that those of one pair are one finding.
+                let own = place(rank);
+                let file = own.as_deref().and_then(|own| Some(own.rsplit_once(':')?.0)).unwrap_or("?");
+                let other = who(rank);
+                let message = if other == owner {
+                    format!("{owner} brings {key} twice: the one in {file} is left out")
+                } else {
+                    format!("{key} is brought by {owner} already; the one of {other} in {file} is left out")
+                };
                 problems::brought_twice(key, "", message)
             })
             .collect();

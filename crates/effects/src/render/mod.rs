@@ -63,7 +63,7 @@ use portolan_model::{Name, Object, ObjectKey, Origin, Problem};
 
 use crate::{charts::Store, confined::run::Limits};
 
-pub use discover::environments;
+pub use discover::{begins, environments};
 pub use jobs::Jobs;
 pub use leaves::Asked;
 pub use remote::Charts;
@@ -176,6 +176,8 @@ pub struct ApplicationInfo {
     pub create_namespace: bool,
     /// What becomes of objects that it no longer brings.
     pub policy: Policy,
+    /// Nothing of it is applied, for one of its objects or files; what is live of it stays.
+    pub held: bool,
 }
 
 impl ApplicationInfo {

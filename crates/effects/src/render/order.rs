@@ -142,7 +142,7 @@ pub(super) fn rank(kind: &Kind) -> usize {
 /// For a custom kind without a definition, a name that starts with `Cluster` and goes on decides, as the field names them
 /// (ClusterIssuer, ClusterPolicy, ClusterSecretStore).
 pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
-    const BUILT_IN: [(&str, &str); 23] = [
+    const BUILT_IN: [(&str, &str); 24] = [
         ("", "Namespace"),
         ("", "Node"),
         ("", "PersistentVolume"),
@@ -162,6 +162,7 @@ pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
         ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"),
         ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"),
         ("gateway.networking.k8s.io", "GatewayClass"),
+        ("policy", "PodSecurityPolicy"),
         ("projectcalico.org", "GlobalNetworkPolicy"),
         ("crd.projectcalico.org", "GlobalNetworkPolicy"),
         ("cilium.io", "CiliumClusterwideNetworkPolicy"),
@@ -189,9 +190,43 @@ pub(super) fn cluster_scoped(kind: &Kind, definitions: &Definitions) -> bool {
             && kind.kind.strip_prefix("Cluster").is_some_and(|rest| rest.starts_with(char::is_uppercase)))
 }
 
+/// Whether objects of the kind are known to have a namespace. Of a kind of others without a definition nobody can say.
+pub(super) fn is_namespaced(kind: &Kind, definitions: &Definitions) -> bool {
+    // Their kinds of all namespaces are known by `cluster_scoped`.
+    const KNOWN: [&str; 2] = ["rbac.authorization.k8s.io", "external-secrets.io"];
+    let group = &*kind.group;
+    definitions.namespaced(group, &kind.kind).unwrap_or_else(|| {
+        let known = !group.contains('.') || group.ends_with(".toolkit.fluxcd.io") || KNOWN.contains(&group);
+        known && !cluster_scoped(kind, definitions)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn that_a_kind_has_a_namespace_is_known_or_not() {
+        let is = |group: &str, kind: &str| is_namespaced(&Kind::new(group, kind), &Definitions::default());
+        for (group, kind) in [
+            ("", "ConfigMap"),
+            ("apps", "Deployment"),
+            ("gateway.networking.k8s.io", "HTTPRoute"),
+            ("helm.toolkit.fluxcd.io", "HelmRelease"),
+            ("rbac.authorization.k8s.io", "Role"),
+        ] {
+            assert!(is(group, kind), "{kind}.{group}");
+        }
+        for (group, kind) in [
+            ("", "Namespace"),
+            ("gateway.networking.k8s.io", "GatewayClass"),
+            ("rbac.authorization.k8s.io", "ClusterRole"),
+            ("external-secrets.io", "ClusterSecretStore"),
+            ("snapshot.storage.k8s.io", "VolumeSnapshotClass"),
+        ] {
+            assert!(!is(group, kind), "{kind}.{group}");
+        }
+    }
 
     #[test]
     fn kinds_of_others_that_stand_for_all_namespaces() {

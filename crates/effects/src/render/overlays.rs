@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use super::{
     checkout::{self, Checkout},
+    discover,
     kustomization::{self, FILES},
     kustomize::files::normal,
     touched::Touched,
@@ -31,6 +32,8 @@ pub(super) struct Overlays {
     pub(super) undecided: Vec<Vec<String>>,
     /// Charts, which nothing names.
     pub(super) charts: Vec<String>,
+    /// Folders below the top of the repository that are laid out as one with environments.
+    pub(super) repositories: Vec<String>,
 }
 
 /// Whether a folder is built or rendered as a whole, so that its files are no objects by themselves.
@@ -85,6 +88,32 @@ pub(super) fn find(checkout: &Checkout, folder: &Path, env: &str) -> Overlays {
     }
     found.chosen.sort();
     found.undecided.sort();
+    if folder == checkout.root() {
+        found.repositories = repositories(checkout);
+    }
+    found
+}
+
+/// Folders below the top, at most two deep, that hold what begins an environment: whoever names one too high means one of them.
+fn repositories(checkout: &Checkout) -> Vec<String> {
+    // Folders that are looked at.
+    const MOST: usize = 2_000;
+    let below = |folder: &Path| {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let folders = entries.filter(|entry| {
+            entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && !entry.file_name().as_encoded_bytes().starts_with(b".")
+        });
+        let mut folders: Vec<PathBuf> = folders.map(|entry| entry.path()).collect();
+        folders.sort();
+        folders
+    };
+    let mut all = below(checkout.root());
+    let deeper: Vec<PathBuf> = all.iter().take(MOST).flat_map(|folder| below(folder)).collect();
+    all.extend(deeper);
+    let found = all.iter().take(MOST).filter(|folder| discover::is_top(folder));
+    let mut found: Vec<String> = found.map(|folder| checkout.show(folder)).collect();
+    found.sort();
     found
 }
 

@@ -119,7 +119,9 @@ impl Placed {
         let named = metadata.get("namespace");
         let empty = named.is_none_or(|n| n.is_null() || n.as_str() == Some(""));
         let (add, remove) = (scoped && empty, !scoped && named.is_some());
-        if add {
+        // Of a kind that nobody knows it is not known whether it has one.
+        let nowhere = add && namespace.is_empty() && order::is_namespaced(&kind, definitions);
+        if add && !namespace.is_empty() {
             edit(&mut json, |metadata| {
                 metadata.insert("namespace".into(), Value::String(namespace.to_string()))
             });
@@ -135,6 +137,12 @@ impl Placed {
             let message =
                 format!("Flux does not apply {key}, which says {why}: what is live of it stays as it is");
             self.problems.push(problems::not_reconciled(&key, "metadata.annotations", message));
+            self.refused.push((key, origin));
+            return Ok(());
+        }
+        if nowhere {
+            self.problems.push(nameless(&key, &origin));
+            self.forbidden = true;
             self.refused.push((key, origin));
             return Ok(());
         }
@@ -187,6 +195,22 @@ impl Placed {
         }
         Ok(())
     }
+}
+
+/// That an object has no namespace, where what brings it names none either.
+fn nameless(key: &ObjectKey, origin: &Origin) -> Problem {
+    let by = origin.owner.as_ref();
+    let argo = by.is_some_and(|by| by.kind.is("argoproj.io", "Application"));
+    let (field, fails) = if argo {
+        ("spec.destination.namespace", "Argo CD refuses the sync (\"Namespace is missing\")")
+    } else {
+        ("spec.targetNamespace", "Flux fails the apply (\"namespace not specified\")")
+    };
+    let by = by.map(ToString::to_string).unwrap_or_default();
+    let message = format!(
+        "it has no namespace, and {by} has no {field}: {fails}, so that nothing of {by} is applied, and what is live of it stays"
+    );
+    problems::without_namespace(key, "metadata.namespace", message)
 }
 
 /// Why the values of an object are not what stands in the file: somebody else puts them in before it is applied.

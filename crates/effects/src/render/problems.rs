@@ -1,4 +1,4 @@
-//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 679, and 7 of a file that is no object).
+//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 682, and 7 of a file that is no object).
 
 use portolan_model::{Code, ObjectKey, Problem, Severity};
 
@@ -54,6 +54,8 @@ problems! {
     /// A values file is not there.
     values_missing = 604, Error,
         "add the file, correct helm.valueFiles, or set helm.ignoreMissingValueFiles: true";
+    /// A values file that is not there, and that may be missing.
+    values_passed_over = 682, Info, "nothing to do if it is not there on purpose";
     /// Helm refused the chart.
     helm_failed = 605, Error, "correct the chart or the values of this environment; `helm template` shows the same";
     /// Helm is not there or cannot be run.
@@ -139,6 +141,8 @@ problems! {
     not_permitted = 675, Error, "permit it in the AppProject, or take the object out: Argo CD syncs nothing of the Application until then, nor does Portolan";
     /// Differences that an Application ignores and that are not looked at.
     differences_unread = 679, Info, "nothing to do for a first sync; name the fields by jsonPointers for their live values to stay";
+    /// An object without a namespace, brought by what names none.
+    without_namespace = 680, Error, "write metadata.namespace, or the namespace of all such objects: spec.targetNamespace of a Kustomization, spec.destination.namespace of an Application";
     /// An Application that shares an object and refuses to.
     shares = 678, Error, "take the object out of one of the two Applications: Argo CD fails the sync of the one that says FailOnSharedResource";
     /// A project, or a part of its answer, that the repository does not hold.
@@ -149,6 +153,8 @@ problems! {
     brings_another = 672, Error, "give the child another name, or the root the source that it is to have";
     /// Values that somebody else puts in.
     made_elsewhere = 671, Warning, "nothing to do if they are made in the cluster; `portolan seal` makes a Secret that can be opened here";
+    /// What begins an environment stands below the folder that was named.
+    lies_below = 681, Warning, "name that folder in place of this one: portolan render FOLDER --env NAME";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
 }

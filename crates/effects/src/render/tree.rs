@@ -242,6 +242,9 @@ impl Tree {
             charts: walked.charts,
             definitions: self.merged.definitions().clone(),
         };
+        for application in &mut whole.applications {
+            application.held = self.merged.held().is(&application.key);
+        }
         whole.unsure.extend(self.merged.unsure());
         whole.unsure.extend(self.merged.held().all().into_iter().map(|application| application.name.name));
         whole.adapters.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));

@@ -52,6 +52,11 @@ impl Reader<'_> {
                 self.fail(problems::values_missing, &field, message);
                 return None;
             }
+            if paths.is_empty() {
+                let message =
+                    format!("values file {name} is not there, and is passed over (ignoreMissingValueFiles)");
+                self.report(problems::values_passed_over, &field, message);
+            }
             for path in paths {
                 if pattern && named.contains(&path) || !taken.insert(path.clone()) {
                     continue;

@@ -24,7 +24,7 @@ use super::{
     ApplicationInfo, Tools,
     application::{self, Application, Destination},
     checkout::{Checkout, same_repository},
-    discover::{Root, discover},
+    discover::{self, Root, discover},
     doors::Doors,
     flux,
     kept::{Kept, Pending},
@@ -232,8 +232,24 @@ impl Walk<'_> {
             level.extend(self.flux.ready(checkout, false));
         }
         self.out.problems.append(&mut self.flux.problems);
+        self.too_high(checkout, root);
         self.out.substitutions.append(&mut self.flux.substitutions);
         self.out.unsure.append(&mut self.flux.unsure);
+    }
+
+    /// Paths that lead nowhere, since they begin in a folder below the one that was named.
+    fn too_high(&mut self, checkout: &Checkout, root: &Root) {
+        const PATH_MISSING: u16 = 603;
+        let mut above = root.path().ancestors().filter(|above| above.starts_with(checkout.root()));
+        let top = above.find(|above| discover::is_top(above)).filter(|top| *top != checkout.root());
+        let missing = self.out.problems.iter().any(|problem| problem.code.0 == PATH_MISSING);
+        if let Some(top) = top.filter(|_| missing) {
+            let top = checkout.show(top);
+            let message = format!(
+                "environments begin in {top}, and paths of its sources are looked for in the folder above it"
+            );
+            self.out.problems.push(problems::lies_below(&problems::file(&top), "", message));
+        }
     }
 
     /// What charts of other places are locked to.
@@ -271,6 +287,13 @@ impl Walk<'_> {
             let message =
                 format!("of the kustomizations {} one is meant, and nothing says which", told(several));
             self.out.problems.push(problems::overlay_unknown(&file, "", message));
+        }
+        if !found.repositories.is_empty() {
+            let message = format!(
+                "environments begin in {}, and this folder is above it: it is read as plain YAML, and nothing that they bring is followed",
+                told(&found.repositories)
+            );
+            self.out.problems.push(problems::lies_below(&file, "", message));
         }
         if !found.charts.is_empty() {
             let message =
@@ -350,6 +373,8 @@ impl Walk<'_> {
                 sources: kept.sources.iter().filter_map(|source| source.shown.clone()).collect(),
                 create_namespace: application.create_namespace,
                 policy: application.policy.clone(),
+                // Known when all was read.
+                held: false,
             });
         }
         self.brought_by_itself(kept);
@@ -366,7 +391,8 @@ impl Walk<'_> {
         let fails = |source: &super::kept::KeptSource| {
             source.unsure && source.problems.iter().any(|problem| problem.severity == Severity::Error)
         };
-        if flux::is_kind(key) && kept.sources.iter().any(fails) {
+        // Nor does Flux come to what depends on one that it cannot apply.
+        if flux::is_kind(key) && (kept.sources.iter().any(fails) || self.ask.held.contains(key)) {
             self.flux.failed(key);
         }
         let object = problems::subject(key);

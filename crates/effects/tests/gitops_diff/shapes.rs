@@ -481,6 +481,26 @@ const FOLDERS: &[(&str, &str, Files)] = &[
 ];
 
 /// All of them.
+/// What stands beside a good file in a folder, and whether Argo CD refuses the whole Application for it.
+pub const BESIDE: &[(&str, &str, bool)] = &[
+    ("app/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n---\nhosts: [a\n", true),
+    ("app/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: [b}\n", true),
+    ("app/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n---\nvalues: {a: 1}\n", true),
+    ("app/values.yaml", "hosts: [a\n", false),
+    ("app/values.yaml", "replicas: 1\n", false),
+    ("app/values.yaml", "extra:\n- apiVersion: v1\n  kind: ConfigMap\n  metadata:\n    name: e\n", true),
+    ("app/notes.yaml", "{% if apiVersion %}\na: b\n{% endif %}\n", false),
+    ("app/empty.yaml", "# nothing\n---\n", false),
+    ("app/tsconfig.json", "{\"a\": 1 // as there\n}", true),
+    ("app/two.json", "{\"kind\": \"A\"}\n{\"kind\": \"B\"}", true),
+    ("app/list.json", "[{\"title\": \"x\"}]", true),
+    (
+        "app/skipped.yaml",
+        "# +argocd:skip-file-rendering\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: [b}\n",
+        false,
+    ),
+];
+
 pub fn all() -> Vec<Shape> {
     let mut all = vec![];
     for (name, says, more) in KUSTOMIZATIONS {

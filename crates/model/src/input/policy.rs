@@ -19,8 +19,8 @@ pub struct AdmissionPolicy {
     pub validations: Vec<Validation>,
     /// `failurePolicy` is `Fail` (the default): an expression that fails to run denies.
     pub fail_closed: bool,
-    /// `paramKind`: API version and kind.
-    pub param_kind: Option<Kind>,
+    /// `paramKind`: group and kind, and the version.
+    pub param_kind: Option<(Kind, Name)>,
 }
 row!(AdmissionPolicy, Name, "admission_policies", name);
 
@@ -61,7 +61,7 @@ pub struct ResourceRule {
     pub versions: Vec<Name>,
     /// `resources`, plural lower-case.
     pub resources: Vec<Name>,
-    /// `operations`: judged if it names CREATE, UPDATE or `*`.
+    /// `operations`: judged if it names CREATE, UPDATE (of edits) or `*`.
     pub operations: Vec<Name>,
     /// `resourceNames`; empty means all.
     pub names: Vec<Name>,
@@ -124,17 +124,35 @@ pub struct Judged {
     pub labels: BTreeMap<Name, Name>,
     /// The object without `status`, `managedFields` and `resourceVersion`; of a Secret without its values.
     pub json: Packed,
+    /// Of an edit: labels and object as they stand.
+    pub before: Option<Box<(BTreeMap<Name, Name>, Packed)>>,
+    /// Of a CustomResourceDefinition: what it defines.
+    pub defines: Option<Box<Defines>>,
 }
 row!(Judged, ObjectKey, "judged");
+
+/// What a CustomResourceDefinition says of its kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Defines {
+    /// Group and kind.
+    pub kind: Kind,
+    /// `spec.names.plural`.
+    pub plural: Name,
+    /// `spec.scope` is not Cluster.
+    pub namespaced: bool,
+    /// Versions that are served.
+    pub versions: Vec<Name>,
+}
 
 /// Before the group of an object that is not stored yet.
 const EDIT: &str = "edit of ";
 
 impl Judged {
-    /// The row of an edit that waits for its judgement, beside the row of the object as it is stored.
+    /// The row of an edit of `stored` that waits for its judgement, beside the row of the object as it is stored.
     #[must_use]
-    pub fn as_edit(mut self) -> Self {
+    pub fn as_edit(mut self, stored: &Self) -> Self {
         self.key = Self::edit_of(&self.key);
+        self.before = Some(Box::new((stored.labels.clone(), stored.json.clone())));
         self
     }
 

@@ -25,7 +25,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 81] = [
+const KINDS: [(&str, &[&str], Does); 84] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -98,6 +98,10 @@ const KINDS: [(&str, &[&str], Does); 81] = [
     ("secretgen.carvel.dev", &[], Does::Fills),
     ("secretgen.k14s.io", &[], Does::Fills),
     ("k8s.bitwarden.com", &[], Does::Fills),
+    // Quotas and tenants refuse objects when they are created; NetworkPolicies of a mesh forbid.
+    ("", &["ResourceQuota"], Does::Admits),
+    ("capsule.clastix.io", &[], Does::Admits),
+    ("kuma.io", &[], Does::Guards),
     ("enterprise.gloo.solo.io", &[], Does::Guards),
     ("ratelimit.solo.io", &[], Does::Guards),
     (
@@ -392,6 +396,9 @@ mod tests {
             ("security.istio.io/v1", "AuthorizationPolicy"),
             ("security.istio.io/v1", "RequestAuthentication"),
             ("security.istio.io/v1", "PeerAuthentication"),
+            ("v1", "ResourceQuota"),
+            ("kuma.io/v1alpha1", "MeshTrafficPermission"),
+            ("capsule.clastix.io/v1beta2", "Tenant"),
         ] {
             let found = findings(api_version, kind, &json!({}));
             assert_eq!(

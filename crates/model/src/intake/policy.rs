@@ -9,7 +9,8 @@ use super::{
 use crate::{
     Json, Kind, ObjectKey, Packed,
     input::{
-        AdmissionBinding, AdmissionPolicy, Judged, MatchResources, ParamRef, ResourceRule, Scope, Validation,
+        AdmissionBinding, AdmissionPolicy, Defines, Judged, MatchResources, ParamRef, ResourceRule, Scope,
+        Validation,
     },
 };
 
@@ -50,7 +51,8 @@ pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
         fail_closed: &*failure.name() != "Ignore",
         param_kind: kind.get("kind").opt().map(|name| {
             let version = kind.get("apiVersion").name();
-            Kind::new(version.split_once('/').map_or("", |(group, _)| group), name)
+            let (group, version) = version.split_once('/').unwrap_or(("", &version));
+            (Kind::new(group, name), version.into())
         }),
     }
 }
@@ -169,6 +171,24 @@ pub(super) fn judged(root: &Root<'_>) -> Option<Judged> {
         version: object.version.clone(),
         labels: root.labels(),
         json: if secret { concealed(&object.json) } else { bare(&object.json) },
+        before: None,
+        defines: defines(kind, &object.json).map(Box::new),
+    })
+}
+
+/// What a CustomResourceDefinition says of its kind.
+fn defines(kind: &Kind, json: &Value) -> Option<Defines> {
+    if !kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+        return None;
+    }
+    let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str);
+    let versions = json.pointer("/spec/versions").and_then(Value::as_array).into_iter().flatten();
+    let served = versions.filter(|version| version["served"] == true);
+    Some(Defines {
+        kind: Kind::new(text("/spec/group")?, text("/spec/names/kind")?),
+        plural: text("/spec/names/plural")?.into(),
+        namespaced: text("/spec/scope") != Some("Cluster"),
+        versions: served.filter_map(|version| version["name"].as_str()).map(Into::into).collect(),
     })
 }
 

@@ -64,7 +64,7 @@ fn an_admission_policy_and_its_binding() {
     );
     let Some(Fact::AdmissionPolicy(policy)) = got.fact else { panic!("{got:?}") };
     assert!(policy.fail_closed);
-    assert_eq!(policy.param_kind, Some(crate::Kind::new("rules.example.com", "HostRule")));
+    assert_eq!(policy.param_kind, Some((crate::Kind::new("rules.example.com", "HostRule"), "v1".into())));
     assert_eq!(policy.constraints.rules[0].groups, ["", "*"]);
     let fields: Vec<_> = got.problems.iter().map(|p| (p.code.0, &*p.field)).collect();
     assert_eq!(fields, [(1, "spec.failurePolicy"), (1, "spec.variables[0].name")]);

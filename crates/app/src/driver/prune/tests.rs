@@ -53,6 +53,7 @@ impl Case {
             sources: Vec::new(),
             create_namespace: false,
             policy: Policy::Whole,
+            held: false,
         });
         self
     }

@@ -127,3 +127,57 @@ fn an_edit_is_matched_as_its_object() {
     step(&mut engine);
     assert!(engine.get::<Denied>(&Judged::edit_of(&stored.key)).is_some(), "{:?}", findings(&engine));
 }
+
+fn labelled(host: &str, labels: &str) -> Object {
+    one(&route(host).replace("namespace: ns}", &format!("namespace: ns, labels: {{{labels}}}}}")))
+}
+
+/// An edit is an update: `oldObject` is what stands, whether the policy matches creations too or not.
+#[test]
+fn an_edit_is_judged_with_what_stands() {
+    let fixed = "  validations:\n  - {expression: \"request.operation == 'CREATE' || object.spec.hostnames == oldObject.spec.hostnames\", message: fixed}\n";
+    for operations in ["UPDATE", "CREATE, UPDATE", "'*'"] {
+        let text = policy("p", "Deny", fixed)
+            .replace("operations: [CREATE, UPDATE]", &format!("operations: [{operations}]"));
+        let text = text.replace(
+            "resources: [httproutes, grpcroutes, gateways, certificates]",
+            "resources: [httproutes]",
+        );
+        let mut engine = edge(&text);
+        apply(&mut engine, &route("a"));
+        step(&mut engine);
+        // An update may change nothing else: what is there, and what comes, is not denied by it.
+        assert_eq!(
+            findings(&engine).iter().filter(|line| line.starts_with("501 ")).count(),
+            0,
+            "{operations}: {:?}",
+            findings(&engine)
+        );
+        let edit = Judged::edit_of(&one(&route("a")).key);
+        engine.put(judged(&one(&route("a")), &one(&route("b"))).unwrap());
+        step(&mut engine);
+        assert!(engine.get::<Denied>(&edit).is_some(), "{operations}: {:?}", findings(&engine));
+        engine.put(judged(&one(&route("a")), &labelled("a", "x: y")).unwrap());
+        step(&mut engine);
+        assert!(engine.get::<Denied>(&edit).is_none(), "{operations}: {:?}", findings(&engine));
+    }
+}
+
+/// Who takes away the label by which a policy chooses does not get by.
+#[test]
+fn an_edit_is_chosen_by_the_labels_that_it_takes_away() {
+    let never = policy("p", "Deny", "  validations:\n  - {expression: 'false', message: nope}\n");
+    let text = never.replace(
+        "validationActions: [Deny]",
+        "validationActions: [Deny], matchResources: {objectSelector: {matchLabels: {guarded: 'yes'}}}",
+    );
+    let mut engine = edge(&text.replace("operations: [CREATE, UPDATE]", "operations: [UPDATE]"));
+    let edit = Judged::edit_of(&one(&route("a")).key);
+    for (from, to, denied) in
+        [("guarded: 'yes'", "a: b", true), ("a: b", "guarded: 'yes'", true), ("a: b", "c: d", false)]
+    {
+        engine.put(judged(&labelled("a", from), &labelled("a", to)).unwrap());
+        step(&mut engine);
+        assert_eq!(engine.get::<Denied>(&edit).is_some(), denied, "{from} to {to}: {:?}", findings(&engine));
+    }
+}

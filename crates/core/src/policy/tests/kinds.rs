@@ -6,7 +6,7 @@ use portolan_model::input::{
 
 use super::{apply, edge, findings, policy, step};
 use crate::{
-    certificates::rows::IssuerState,
+    certificates::rows::{IssueWanted, IssuerState},
     gateway::rows::{GatewayOwner, ListenerCertificate, Unresolved, VirtualHost},
 };
 
@@ -233,4 +233,85 @@ fn what_has_no_namespace_is_not_left_out_by_its_labels() {
     };
     assert_eq!(denied("env: dev"), ["GatewayClass"]);
     assert_eq!(denied("env: prod"), ["Namespace", "Service", "Service", "GatewayClass"]);
+}
+
+/// What stands in a Namespace that could not be created could not be either, and its labels choose nothing.
+#[test]
+fn a_denied_namespace_takes_along_what_is_in_it() {
+    let namespace = "\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: team, labels: {edge: open}}\n";
+    let denying = only("namespaces", "!has(object.metadata.labels.edge)") + namespace;
+    let engine = edge(&denying);
+    let all = findings(&engine);
+    assert!(all.iter().any(|line| line.starts_with("501 Namespace/team")), "{all:?}");
+    assert_eq!(engine.rows::<portolan_model::input::Namespace>().count(), 0);
+    assert_eq!(super::admitted(&engine), Vec::<String>::new());
+    let engine = edge(&denying.replace(", labels: {edge: open}", ""));
+    assert_eq!(engine.rows::<portolan_model::input::Namespace>().count(), 1);
+    assert_eq!(super::admitted(&engine), ["bad", "good"]);
+    // It evades no other policy by labels that it could not have.
+    let selected = policy("other", "Deny", NEVER).replace(
+        "validationActions: [Deny]",
+        "validationActions: [Deny], matchResources: {namespaceSelector: {matchExpressions: [{key: edge, operator: DoesNotExist}]}}",
+    );
+    let engine = edge(&(denying + "\n---\n" + &selected));
+    assert_eq!(super::admitted(&engine), Vec::<String>::new());
+}
+
+const CERTIFICATE: &str = "
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: own, namespace: team}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: web, namespace: team, labels: {team: a}}
+spec: {secretName: web-tls, dnsNames: [web.example.com], issuerRef: {name: own}}
+";
+
+/// cert-manager's own objects: what it may not create is not issued.
+#[test]
+fn a_denied_request_is_not_issued() {
+    let wanted = |text: &str| {
+        let mut engine = edge(&(text.to_owned() + CERTIFICATE));
+        step(&mut engine);
+        (engine.rows::<IssueWanted>().count(), findings(&engine))
+    };
+    for (resource, expression, issued) in [
+        ("certificaterequests", "object.spec.issuerRef.name != 'own'", 0),
+        (
+            "certificaterequests",
+            "object.spec.issuerRef.name == 'own' && object.metadata.labels.team == 'a'",
+            1,
+        ),
+        (
+            "certificaterequests",
+            "object.metadata.name == 'web-1' && object.metadata.namespace == 'team' && request.operation == 'CREATE'",
+            1,
+        ),
+        ("orders", "false", 1),
+        ("'*'", "object.kind != 'CertificateRequest'", 0),
+    ] {
+        let (count, all) = wanted(&only(resource, expression));
+        assert_eq!(count, issued, "{resource} {expression}: {all:?}");
+        let said = all.iter().any(|line| {
+            line.contains("CertificateRequest/team/web-1 is denied by ValidatingAdmissionPolicy p: nope")
+        });
+        assert_eq!(said, issued == 0, "{resource} {expression}: {all:?}");
+    }
+}
+
+/// The repository's own definition says what its resource is called.
+#[test]
+fn a_resource_is_called_as_its_definition_says() {
+    let definition = "\n---\napiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: oxen.farm.example.com}\nspec:\n  \
+        group: farm.example.com\n  scope: Namespaced\n  names: {plural: oxen, kind: Ox}\n  versions: [{name: v1, served: true, storage: true}]\n";
+    let ox = "\n---\napiVersion: farm.example.com/v1\nkind: Ox\nmetadata: {name: one, namespace: team}\n";
+    let denied = |text: &str| findings(&edge(text)).iter().any(|line| line.starts_with("501 Ox/team/one"));
+    assert!(denied(&(never("oxen") + definition + ox)));
+    assert!(!denied(&(never("oxes") + definition + ox)));
+    assert!(denied(&(never("oxes") + ox)), "without one it is guessed");
+    let seen = only("oxen", "request.resource.resource != 'oxen'");
+    assert!(denied(&(seen + definition + ox)));
 }

@@ -39,7 +39,8 @@ fn rules_of_resources() {
     assert_eq!(rule("resources: [httproutes/status]"), none);
     assert_eq!(rule("apiGroups: ['']"), none);
     assert_eq!(rule("apiGroups: ['', '*']"), routes);
-    assert_eq!(rule("operations: [UPDATE]"), routes);
+    // What stands is judged as if it were created; edits are updates (`edits.rs`).
+    assert_eq!(rule("operations: [UPDATE]"), none);
     assert_eq!(rule("operations: [DELETE, CONNECT]"), none);
     assert_eq!(rule("resourceNames: [good, other]"), ["HTTPRoute/good"]);
     assert_eq!(rule("scope: Cluster"), none);
@@ -149,11 +150,23 @@ fn the_request_and_the_old_object() {
         "request.name == object.metadata.name && request.kind.kind == object.kind && request.dryRun == false",
     );
     holds(RULES, "request.resource.resource in ['httproutes', 'gateways'] && request.kind.version == 'v1'");
-    holds(
-        RULES,
-        "request.userInfo.username == 'portolan' && 'system:authenticated' in request.userInfo.groups",
-    );
+    holds(RULES, "request.options.kind == 'CreateOptions'");
     holds(RULES, "namespaceObject.metadata.labels['kubernetes.io/metadata.name'] == 'team'");
-    let updates = RULES.replace("CREATE, UPDATE", "UPDATE");
-    holds(&updates, "request.operation == 'UPDATE' && object.spec == oldObject.spec");
+}
+
+/// What is not judged is said of each policy that asks for it, and makes the verdict incomplete.
+#[test]
+fn what_is_not_judged_is_said() {
+    let said = |rules: &str, expression: &str| {
+        let spec = format!("  validations:\n  - {{expression: \"{expression}\", message: nope}}\n");
+        findings(&edge(&policy("p", "Deny", &spec).replace(RULES, rules)))
+    };
+    let who = said(RULES, "request.userInfo.username == 'portolan'");
+    assert!(who.len() == 1 && who[0].starts_with("511 ValidatingAdmissionPolicy/p"), "{who:?}");
+    assert!(who[0].contains("who writes (request.userInfo)"), "{who:?}");
+    let deletions = said(&RULES.replace("CREATE, UPDATE", "DELETE"), "false");
+    assert!(deletions.len() == 1 && deletions[0].contains("it judges deletions"), "{deletions:?}");
+    // `*` means them too, and an expression of those policies is seldom about them.
+    let all = said(&RULES.replace("CREATE, UPDATE", "'*'"), "true");
+    assert_eq!(all, Vec::<String>::new());
 }

@@ -154,7 +154,10 @@ fn messages_come_from_the_expression_the_text_or_the_source() {
         ("{expression: 'false', messageExpression: \"string(object.nothing)\", message: ' m '}", "p: m"),
         ("{expression: 'false', messageExpression: \"'  '\"}", "p: failed expression: false"),
         ("{expression: ' 1 == 2 '}", "p: failed expression: 1 == 2"),
-        ("{expression: '1 + 2', message: m}", "p: expression '1 + 2' gives int, not bool"),
+        (
+            "{expression: 'object.metadata.generation', message: m}",
+            "p: expression 'object.metadata.generation' gives int, not bool",
+        ),
     ];
     for (validation, end) in all {
         let line = case(validation);
@@ -207,4 +210,40 @@ fn a_denied_certificate_is_not_issued() {
     remove(&mut engine, "ValidatingAdmissionPolicy", "names");
     step(&mut engine);
     assert!(engine.get::<CertificateState>(&key).is_some_and(|state| state.issuing));
+}
+
+/// What surely gives another type is refused by an API server, and is not in force here.
+#[test]
+fn expressions_give_what_they_have_to() {
+    let says = |spec: &str| findings(&edge(&policy("p", "Deny", spec)));
+    for expression in ["1", "'a' + 'b'", "object.metadata.name.size()", "[true]", "true ? 'a' : 'b'", "null"]
+    {
+        let all = says(&format!("  validations: [{{expression: \"{expression}\"}}]\n"));
+        assert!(all.iter().any(|line| line.contains("must evaluate to bool")), "{expression}: {all:?}");
+        assert!(!all.iter().any(|line| line.starts_with("501 ")), "{expression}: {all:?}");
+    }
+    let message = says("  validations: [{expression: 'true', messageExpression: '1'}]\n");
+    assert!(message.iter().any(|line| line.contains("must evaluate to string")), "{message:?}");
+    let condition =
+        says("  matchConditions: [{name: a, expression: '1'}]\n  validations: [{expression: 'true'}]\n");
+    assert!(condition.iter().any(|line| line.contains("must evaluate to bool")), "{condition:?}");
+    // What depends on values may be one.
+    assert_eq!(
+        says("  validations: [{expression: \"has(object.x) ? object.x : true\"}]\n"),
+        Vec::<String>::new()
+    );
+}
+
+/// Of two variables of one name the later counts (`CompiledVariables` is a mapping).
+#[test]
+fn of_two_variables_of_one_name_the_later_counts() {
+    let spec = |first: &str, second: &str| {
+        format!(
+            "  variables: [{{name: a, expression: '{first}'}}, {{name: a, expression: '{second}'}}]\n  validations: [{{expression: variables.a, message: nope}}]\n"
+        )
+    };
+    let denied =
+        |text: &str| findings(&edge(&policy("p", "Deny", text))).iter().any(|line| line.starts_with("501 "));
+    assert!(denied(&spec("true", "false")));
+    assert!(!denied(&spec("false", "true")));
 }

@@ -9,7 +9,7 @@ mod tests;
 mod write;
 mod zone;
 
-#[cfg(fuzzing)]
+#[cfg(any(fuzzing, test))]
 pub(crate) use contents::build as zones_of;
 pub use contents::{Contents, EmbeddedError, ZoneContents};
 pub(super) use zone::{bytes_of, wire_name};

@@ -156,7 +156,13 @@ impl Reader<'_> {
                 None => self.checkout.resolve(name),
             };
             let read = match found {
-                Err(_) if flux.ignore_missing_values_files => continue,
+                Err(_) if flux.ignore_missing_values_files => {
+                    let message = format!(
+                        "values file {name} is not there, and is passed over (ignoreMissingValuesFiles)"
+                    );
+                    self.report(problems::values_passed_over, ".helm.valueFiles", message);
+                    continue;
+                }
                 Err(_) if self.taken.is_some() => Err("does not exist in the chart".to_owned()),
                 Err(_) => Err("does not exist in this repository".to_owned()),
                 Ok(path) => checkout::read_text(&path)

@@ -325,10 +325,7 @@ impl State {
                 });
             }
         }
-        let namespace = match one.common.target_namespace.as_str() {
-            "" => "default".to_owned(),
-            namespace => namespace.to_owned(),
-        };
+        let namespace = one.common.target_namespace.clone();
         Ok(application(&one.common, source, namespace, false))
     }
 
@@ -501,7 +498,7 @@ impl State {
             if from.target_path.is_empty() {
                 merged = merged.merged(&values::read(text).map_err(wrong)?.into());
             } else {
-                let value = values::scalar(text, from.literal).map_err(&wrong)?;
+                let value = values::value(text, from.literal).map_err(&wrong)?;
                 merged = merged.merged(&own);
                 merged
                     .put(&from.target_path, value)

@@ -19,35 +19,70 @@ pub(super) fn read(text: &str) -> Result<Map<String, Value>, String> {
     }
 }
 
-/// What a value at a `targetPath` means: as `helm --set` reads it, quoted text as text.
+/// What a value at a `targetPath` means: as `helm --set` reads it (helm `pkg/strvals`), with lists in braces and `\\` before what is
+/// meant as it stands; quoted text as text.
 ///
 /// # Errors
-/// A sentence, for lists and what else begins a new entry.
-pub(super) fn scalar(text: &str, literal: bool) -> Result<Value, String> {
+/// A sentence, for a list that does not end and for what begins another entry.
+pub(super) fn value(text: &str, literal: bool) -> Result<Value, String> {
+    const MORE: &str = "goes on after a comma, and what follows is a key of its own to `helm --set`, which has no value; \
+        write `\\,` for a comma, or set literal: true";
     if literal {
         return Ok(Value::String(text.to_owned()));
     }
-    for quote in ['\'', '"'] {
-        if text.starts_with(quote) && text.ends_with(quote) {
-            return Ok(Value::String(text.trim_matches(['\'', '"']).to_owned()));
+    let quoted = ['\'', '"'].into_iter().any(|quote| text.starts_with(quote) && text.ends_with(quote));
+    let text = if quoted { text.trim_matches(['\'', '"']) } else { text };
+    let scalar = |word: String| if quoted { Value::String(word) } else { scalar(word) };
+    let mut rest = text.chars().peekable();
+    if rest.next_if_eq(&'{').is_none() {
+        let (word, end) = until(&mut rest, &[',']);
+        return match (end, rest.next()) {
+            (Some(_), Some(_)) => Err(MORE.to_owned()),
+            _ => Ok(scalar(word)),
+        };
+    }
+    let mut list = Vec::new();
+    loop {
+        let (word, end) = until(&mut rest, &[',', '}']);
+        match end {
+            None => return Err("is a list that does not end with a brace".to_owned()),
+            Some(end) => {
+                list.push(scalar(word));
+                if end == '}' {
+                    break;
+                }
+            }
         }
     }
-    if text.contains([',', '{', '}', '\\']) {
-        return Err("has a comma, a brace or a backslash, which `helm --set` takes for more than text; \
-                    set literal: true"
-            .to_owned());
+    rest.next_if_eq(&',');
+    if rest.next().is_some() { Err(MORE.to_owned()) } else { Ok(Value::Array(list)) }
+}
+
+/// The text before one of `stops`, and which it was; `None` at the end. A backslash takes the next sign as it stands.
+fn until(rest: &mut impl Iterator<Item = char>, stops: &[char]) -> (String, Option<char>) {
+    let mut word = String::new();
+    while let Some(c) = rest.next() {
+        match c {
+            c if stops.contains(&c) => return (word, Some(c)),
+            '\\' => word.extend(rest.next()),
+            c => word.push(c),
+        }
     }
-    Ok(match text {
+    (word, None)
+}
+
+fn scalar(text: String) -> Value {
+    match text.to_ascii_lowercase().as_str() {
         "true" => Value::Bool(true),
         "false" => Value::Bool(false),
         "null" => Value::Null,
         "0" => 0.into(),
         // "007" stays text.
         _ if !text.starts_with('0') => {
-            text.parse::<i64>().map_or_else(|_| Value::String(text.to_owned()), Into::into)
+            text.parse::<i64>().map_or_else(|_| Value::String(text.clone()), Into::into)
         }
-        _ => Value::String(text.to_owned()),
-    })
+        _ => Value::String(text),
+    }
 }
 
 #[cfg(test)]
@@ -59,16 +94,29 @@ mod tests {
 
     #[test]
     fn texts_are_typed_as_helm_does() {
-        for (text, literal, value) in [
+        for (text, literal, wanted) in [
             ("value", false, json!("value")),
+            ("", false, json!("")),
             ("7", false, json!(7)),
-            ("true", false, json!(true)),
+            ("True", false, json!(true)),
+            ("NULL", false, json!(null)),
             ("'7'", false, json!("7")),
             ("007", false, json!("007")),
             ("a,b = {c}", true, json!("a,b = {c}")),
+            (r"a\,b\\c", false, json!(r"a,b\c")),
+            ("a,", false, json!("a")),
+            ("a = b", false, json!("a = b")),
+            ("{a,7, b}", false, json!(["a", 7, " b"])),
+            (r"{a\,b\},c}", false, json!(["a,b}", "c"])),
+            ("{}", false, json!([""])),
+            ("{a},", false, json!(["a"])),
+            ("'{7}'", false, json!(["7"])),
+            ("a{b}", false, json!("a{b}")),
         ] {
-            assert_eq!(scalar(text, literal).unwrap(), value, "{text}");
+            assert_eq!(value(text, literal).unwrap(), wanted, "{text}");
         }
-        assert!(scalar("a,b", false).is_err());
+        for text in ["a,b", "'a,b'", "{a,b", "{a}b", "{a},b"] {
+            assert!(value(text, false).is_err(), "{text}");
+        }
     }
 }

@@ -49,9 +49,9 @@ pub(super) struct Generators<'a> {
     pub(super) looked: Looked,
 }
 
-const ELSEWHERE: [&str; 4] = ["scmProvider", "pullRequest", "plugin", "clusterDecisionResource"];
+const ELSEWHERE: [&str; 5] = ["scmProvider", "pullRequest", "plugin", "clusterDecisionResource", "oci"];
 /// All types of a generator, in the order in which Argo CD asks them.
-const TYPES: [&str; 9] = [
+const TYPES: [&str; 10] = [
     "list",
     "clusters",
     "git",
@@ -61,6 +61,7 @@ const TYPES: [&str; 9] = [
     "matrix",
     "merge",
     "plugin",
+    "oci",
 ];
 /// Matrices in matrices.
 const DEEPEST: usize = 4;

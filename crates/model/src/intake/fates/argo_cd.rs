@@ -16,7 +16,7 @@ const APPLICATION: Table = &[
     (
         Used,
         "spec.destination.name spec.destination.namespace spec.destination.server spec.project spec.source.chart spec.source.path spec.source.ref spec.source.repoURL \
-         spec.source.targetRevision spec.source.directory.exclude spec.source.directory.include spec.source.directory.recurse",
+         spec.source.targetRevision spec.source.directory.disableExtensionFilter spec.source.directory.exclude spec.source.directory.include spec.source.directory.recurse",
     ),
     (
         Used,
@@ -92,7 +92,7 @@ const SET: Table = &[
     (Irrelevant("Argo CD applies them always, since 2.x"), "spec.applyNestedSelectors"),
     (
         Told("generators that ask somebody else"),
-        "spec.generators.clusterDecisionResource spec.generators.plugin spec.generators.pullRequest \
+        "spec.generators.clusterDecisionResource spec.generators.oci spec.generators.plugin spec.generators.pullRequest \
          spec.generators.scmProvider",
     ),
     (Irrelevant(ALONE), "spec.ignoreApplicationDifferences spec.preservedFields"),

@@ -12,6 +12,7 @@ const SOURCE: &str = "source.toolkit.fluxcd.io";
 
 const TIMES: &str = "when something is done, and how long it is waited for: here at once";
 const HEALTH: &str = "what is waited for is taken to come";
+const READY: &str = "the expression is not evaluated, and what is depended on is taken to be ready once it builds: in Flux this may wait for ever";
 const ALONE: &str = "nobody but Portolan writes to its store, so nothing drifts";
 const RIGHTS: &str = "whether an account may write is the cluster's matter, and asked for nobody here";
 const ACTIONS: &str = "how Helm installs, upgrades and removes a release; here its objects are applied";
@@ -43,7 +44,8 @@ const KUSTOMIZATION: Table = &[
          spec.suspend spec.targetNamespace",
     ),
     (Irrelevant(TIMES), "spec.interval spec.retryInterval spec.timeout"),
-    (Irrelevant(HEALTH), "spec.wait spec.healthChecks spec.healthCheckExprs spec.dependsOn.readyExpr"),
+    (Irrelevant(HEALTH), "spec.wait spec.healthChecks spec.healthCheckExprs"),
+    (NotLookedAt(READY), "spec.dependsOn.readyExpr"),
     (Irrelevant(ALONE), "spec.force spec.ignore"),
     (Irrelevant("annotations about the build, which nobody reads"), "spec.buildMetadata"),
     (Irrelevant(RIGHTS), "spec.serviceAccountName"),
@@ -74,7 +76,8 @@ const RELEASE: Table = &[
         Irrelevant(TIMES),
         "spec.interval spec.timeout spec.chart.spec.interval spec.chart.spec.reconcileStrategy",
     ),
-    (Irrelevant(HEALTH), "spec.dependsOn.readyExpr spec.healthCheckExprs spec.waitStrategy"),
+    (Irrelevant(HEALTH), "spec.healthCheckExprs spec.waitStrategy"),
+    (NotLookedAt(READY), "spec.dependsOn.readyExpr"),
     (Irrelevant(ALONE), "spec.driftDetection"),
     (
         Irrelevant(ACTIONS),

@@ -1,0 +1,32 @@
+//! Objects that another room is about to have made: whether policies let them be created is asked before anything is done for them.
+
+use portolan_model::{Name, input::Judged};
+
+use super::{
+    matching,
+    rows::{CompiledPolicy, Effect},
+    rules::{complaints, resource},
+};
+use crate::{Cx, world::BindingsByResource};
+
+/// The policy that denies the object, and its message. Needs the tables [`Reads`] of whoever asks.
+pub fn refusal(cx: &mut Cx<'_>, object: &Judged) -> Option<(Name, String)> {
+    let resource = resource(cx, object);
+    let mut bindings = cx.keys::<BindingsByResource>(&resource);
+    bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
+    for name in bindings {
+        let Some(binding) = cx.get::<portolan_model::input::AdmissionBinding>(&name) else { continue };
+        let Some(compiled) = cx.get::<CompiledPolicy>(&binding.policy) else { continue };
+        let denies = complaints(cx, object, &compiled, &binding);
+        if let Some((_, _, message)) = denies.into_iter().find(|(effect, ..)| *effect == Effect::Denies) {
+            return Some((binding.policy.clone(), message));
+        }
+    }
+    None
+}
+
+/// Whether a policy may have something to say about one of these resources; asked first, as objects cost something to make.
+pub fn concerns(cx: &mut Cx<'_>, resources: &[&str]) -> bool {
+    let mut names = resources.iter().copied().chain([matching::EVERY]);
+    names.any(|name| !cx.keys::<BindingsByResource>(&name.into()).is_empty())
+}
