@@ -13,7 +13,7 @@ use clap::{Parser, Subcommand, ValueEnum, error::ContextKind};
 pub use run::{LogFormat, Run};
 pub use times::duration;
 
-use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render};
+use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render, rights};
 
 /// Runs the traffic edge of Kubernetes clusters from one Git repository.
 #[derive(Parser)]
@@ -52,6 +52,8 @@ enum Verb {
     Prune(change::Prune),
     /// Print the definitions of the kinds that Portolan reads, or apply them to a cluster
     Crds(crds::Crds),
+    /// Print the roles that `run` needs in a cluster, and their bindings to a ServiceAccount
+    Rbac(rights::Rbac),
     /// Turn a Secret into a SealedSecret, as kubeseal does, without a cluster
     Seal(crate::seal::Seal),
     /// Stop the running instance and its Envoy, or the Envoy that a killed one left; the state stays and the next `up`
@@ -272,6 +274,7 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Man(args) => complete::man(&args),
             Verb::Seal(args) => crate::seal::seal(&args),
             Verb::Crds(args) => crds::run(args).await,
+            Verb::Rbac(args) => rights::run(&args),
             Verb::Render(args) => render::run(&args),
             Verb::Charts(args) => charts::run(&args),
             Verb::Status(args) => {

@@ -43,7 +43,7 @@ use envoy::EnvoyState;
 use events::note_findings;
 use reaction::Reaction;
 use real_dns::Readings;
-pub use run::{Range, run};
+pub use run::{InKubernetes, Range, rights, run};
 use source::Source;
 pub use up::up;
 
@@ -103,7 +103,7 @@ impl Event {
             | Self::StillRendering
             | Self::ReadZones(_)
             | Self::Answered
-            | Self::Xds(Report::Connected | Report::Disconnected) => false,
+            | Self::Xds(Report::Connected(..)) => false,
             _ => true,
         }
     }
@@ -190,10 +190,16 @@ impl<S: Source> Driver<S> {
 
     fn take(&mut self, event: Event) -> Option<u8> {
         match event {
-            Event::Xds(Report::Connected) => self.envoy_connected(),
-            Event::Xds(Report::Disconnected) => self.envoy_disconnected(),
-            Event::Xds(Report::Verdicts(verdicts)) => {
-                self.cx.facts |= self.wire.verdicts(verdicts, &mut self.cx.engine);
+            Event::Xds(Report::Connected(stream, gateway)) => {
+                self.wire.connected(stream, gateway, &self.board);
+                self.envoy_connected();
+            }
+            Event::Xds(Report::Disconnected(stream)) => {
+                self.cx.facts |= self.wire.disconnected(stream, &mut self.cx.engine);
+                self.envoy_disconnected();
+            }
+            Event::Xds(Report::Verdicts(stream, verdicts)) => {
+                self.cx.facts |= self.wire.verdicts(stream, verdicts, &mut self.cx.engine);
                 if self.wire.settled() {
                     self.reaction.settled();
                 }

@@ -11,6 +11,7 @@ pub mod addresses;
 pub mod ca;
 pub mod context;
 mod inbox;
+pub mod infrastructure;
 pub mod issuance;
 pub mod orders;
 pub mod probes;
@@ -36,7 +37,7 @@ use tokio::task::JoinSet;
 pub use context::{Context, Machine, Platform};
 pub use inbox::Wake;
 
-use crate::addresses::Addresses;
+use crate::{addresses::Addresses, driver::InKubernetes, rights::Right};
 
 /// Manager of what comes from the repository, and of what Portolan makes.
 pub const GIT: &str = "git";
@@ -48,6 +49,11 @@ pub const OURS: &str = "portolan";
 /// [`take`](Self::take) and [`begin`](Self::begin) whenever something happened. None of them waits: what takes time runs beside, and
 /// its answer comes through an inbox, which wakes the driver.
 pub trait Effect<P: Platform = Machine> {
+    /// What it does at an API server.
+    fn rights(&self) -> Vec<Right> {
+        Vec::new()
+    }
+
     /// Before the first step: facts that it knows of itself.
     fn start(&mut self, _cx: &mut Context<P>) {}
 
@@ -98,6 +104,17 @@ pub fn for_up(addresses: Addresses, keys: SealingKeys, executing: GoTemplates, w
         Box::new(probes::Probes::new(wake)),
         Box::new(statuses::Statuses),
     ]
+}
+
+/// The effects of `portolan run`.
+pub fn for_run(wake: &Wake) -> Effects<InKubernetes> {
+    vec![Box::new(infrastructure::Infrastructure::new(wake)), Box::new(statuses::Statuses)]
+}
+
+/// What they do at the API server.
+pub fn rights_of_run() -> Vec<Right> {
+    let idle: Wake = Arc::new(|| {});
+    for_run(&idle).iter().flat_map(|effect| effect.rights()).collect()
 }
 
 /// The wall clock, as rules and objects have it.

@@ -20,6 +20,7 @@ mod instance;
 mod objects;
 mod out;
 mod render;
+mod rights;
 mod roots;
 mod seal;
 mod status;

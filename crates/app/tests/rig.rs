@@ -8,6 +8,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "rig/chart.rs"]
+mod chart;
+#[path = "rig/fleets.rs"]
+mod fleets;
+#[path = "gate/grpc.rs"]
+mod grpc;
 #[path = "rig/kinds.rs"]
 mod kinds;
 #[path = "rig/place.rs"]
@@ -18,3 +24,5 @@ mod replicas;
 mod routes;
 #[path = "rig/running.rs"]
 mod running;
+#[path = "rig/tokens.rs"]
+mod tokens;

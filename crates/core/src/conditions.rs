@@ -29,6 +29,7 @@ use crate::{
         BackendTrust, ClientCertificate, GatewayAddress, GatewayListener, GatewayOwner, InCluster,
         ListenerCertificate, ListenerForce, ListenerSetState, ListenerState, ParentVerdict, Unresolved,
     },
+    infrastructure::rows::FleetFailure,
     secrets::rows::{UnsealFailure, UnsealWanted},
     world::{AttachmentsByListener, SetsByGateway, TlsUsesByPolicy},
 };
@@ -62,6 +63,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             ClientCertificate,
             SetsByGateway,
             ListenerSet,
+            FleetFailure,
         )>()
         .writes::<(ObjectStatus,)>();
     engine

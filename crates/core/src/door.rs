@@ -21,20 +21,42 @@ const TOLD: usize = 4;
 /// Why the server would refuse it; endpoints at loopback addresses it would, and they are taken. Unknown fields are refused as
 /// well: kubectl and Argo CD ask for that (`fieldValidation: Strict`), and what somebody meant to restrict with one would be
 /// open.
-fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Value, Box<Problem>> {
-    let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
-    let unknown = decoded.unknown().to_vec();
-    let local = is_of_endpoints(key).then(|| decoded.object().clone());
-    match (decoded.admit(None), local) {
-        (Ok(admitted), _) if unknown.is_empty() => Ok(admitted.object),
-        (Ok(_), _) => Err(Box::new(refused(key, &unknown, Vec::new()))),
-        (Err(mut causes), Some(object)) => {
-            causes.retain(|cause| !is_local(cause));
-            let fine = causes.is_empty() && unknown.is_empty();
-            if fine { Ok(object) } else { Err(Box::new(refused(key, &unknown, causes))) }
-        }
-        (Err(causes), None) => Err(Box::new(refused(key, &unknown, causes))),
+fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Value, Refused> {
+    let none = |problem| Refused { problem: Box::new(problem), late: None };
+    let decoded = decode(definitions, json).map_err(|causes| none(refused(key, &[], causes)))?;
+    let unknown = decoded.unknown();
+    let mut causes = decoded.wrong(None);
+    if is_of_endpoints(key) {
+        causes.retain(|cause| !is_local(cause));
     }
+    if causes.is_empty() && unknown.is_empty() {
+        return Ok(decoded.into_object());
+    }
+    let problem = Box::new(refused(key, unknown, causes));
+    let may_come = unknown.is_empty() && decoded.is_ratcheted();
+    Err(Refused { problem, late: may_come.then(|| decoded.into_object()) })
+}
+
+/// Why an object is not taken, and the object where it may be taken in the place of one that has the same faults.
+struct Refused {
+    problem: Box<Problem>,
+    late: Option<Value>,
+}
+
+/// What a server stores in the place of `stored` although it would not make it anew: what is as it was keeps its faults, as after
+/// a definition that has become narrower (KEP-4008).
+///
+/// # Errors
+/// Everything else that the server has against it.
+pub fn ratcheted(definitions: &Definitions, stored: &Object, late: &Object) -> Result<Object, Box<Problem>> {
+    let key = &late.key;
+    let json = (*late.json).clone();
+    let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
+    let causes = decoded.wrong(Some(&stored.json));
+    if !causes.is_empty() {
+        return Err(Box::new(covered(refused(key, &[], causes), &Veil::of_document(&late.json))));
+    }
+    Ok(Object { json: decoded.into_object().into(), ..late.clone() })
 }
 
 /// Why an API server would not put `new` in the place of `stored`, although it would make it: both went through
@@ -49,6 +71,26 @@ pub fn refused_update(definitions: &Definitions, stored: &Object, new: &Object) 
         causes.retain(|cause| !is_local(cause));
     }
     (!causes.is_empty()).then(|| covered(refused(&new.key, &[], causes), &Veil::of_document(&new.json)))
+}
+
+/// What an API server says against a Secret that is made here, in its words: of one that stands there, if its type or what it
+/// promised not to change would be another. Never with a part of a value.
+pub fn refused_secret(mut secret: Value, stored: Option<&Value>) -> Option<String> {
+    if let Some(metadata) = secret.get_mut("metadata").and_then(Value::as_object_mut) {
+        // Written by us.
+        metadata.remove("ownerReferences");
+    }
+    let decoded = decode(&Definitions::builtin(), secret);
+    let mut causes = decoded.and_then(|decoded| decoded.admit(stored)).err()?;
+    for cause in &mut causes {
+        hide(cause);
+        // Go quotes the first character that it cannot read.
+        if cause.detail.starts_with("invalid character") {
+            cause.detail = "it is no JSON".into();
+        }
+    }
+    let words: Vec<String> = causes.iter().take(TOLD).map(ToString::to_string).collect();
+    Some(format!("{}{}", words.join("; "), more(causes.len())))
 }
 
 /// Without what the document means to keep secret.
@@ -82,18 +124,37 @@ pub enum Door {
 /// # Errors
 /// A sentence if it cannot be told which object it is.
 pub fn enter(definitions: &Definitions, json: Value, origin: Origin) -> Result<Door, String> {
+    enter_late(definitions, json, origin).map(|(door, _)| door)
+}
+
+/// As [`enter`], with the object that is refused where it may be put in the place of one that is stored ([`ratcheted`]).
+///
+/// # Errors
+/// As of [`enter`].
+pub fn enter_late(
+    definitions: &Definitions,
+    json: Value,
+    origin: Origin,
+) -> Result<(Door, Option<Object>), String> {
     let (key, _) = Object::identity(&json)?;
     let written = restricts(&key).then(|| json.clone());
     let veil = Veil::of_document(&json);
-    let sized = size::too_large(&key, &json).map_or(Ok(()), |problem| Err(Box::new(problem)));
+    let none = |problem| Refused { problem: Box::new(problem), late: None };
+    let sized = size::too_large(&key, &json).map_or(Ok(()), |problem| Err(none(problem)));
     let judged = sized
         .and_then(|()| judge(definitions, &key, json))
-        .and_then(|json| webhook::refused(&key, &json).map_or(Ok(json), |problem| Err(Box::new(problem))));
-    let judged = judged.map_err(|problem| Box::new(covered(*problem, &veil)));
+        .and_then(|json| webhook::refused(&key, &json).map_or(Ok(json), |problem| Err(none(problem))));
     Ok(match (judged, written) {
-        (Ok(json), _) => Door::Taken(Object::from_json(json, origin)?),
-        (Err(problem), Some(written)) => Door::Restricts(Object::from_json(written, origin)?, *problem),
-        (Err(problem), None) => Door::Refused(key, *problem),
+        (Ok(json), _) => (Door::Taken(Object::from_json(json, origin)?), None),
+        (Err(Refused { problem, .. }), Some(written)) => {
+            (Door::Restricts(Object::from_json(written, origin)?, covered(*problem, &veil)), None)
+        }
+        (Err(Refused { problem, late }), None) => {
+            // What cert-manager's webhook has against it, it has against an update too.
+            let late = late.filter(|late| webhook::refused(&key, late).is_none());
+            let late = late.and_then(|late| Object::from_json(late, origin).ok());
+            (Door::Refused(key, covered(*problem, &veil)), late)
+        }
     })
 }
 

@@ -33,6 +33,7 @@ pub mod rows;
 mod rules;
 pub(crate) mod sets;
 mod tls;
+mod untargeted;
 mod wire;
 
 use portolan_engine::Engine;
@@ -40,7 +41,7 @@ use portolan_model::{
     Name,
     input::{
         ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
-        ReferenceGrant, SealedSecret, Secret, Service, SourceProblems,
+        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems,
     },
 };
 use rows::{
@@ -55,6 +56,7 @@ use rows::{
 use crate::{
     Cx, World,
     gitops::rows::Unseen,
+    infrastructure::rows::FleetSettings,
     policy::rows::Denied,
     secrets::rows::Mirror,
     status::rows::HostClaim,
@@ -163,6 +165,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .reads::<(Offer, OverBudget, RouteConflict, GatewayListener)>()
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
+        .map("untargeted_policies", untargeted::untargeted)
+        .reads::<(Gateway, ListenerSet, Route, Service, Unseen)>()
+        .writes::<(Finding,)>();
+    engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
         .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged, MergedListeners)>()
         .writes::<(GatewayRestrictions,)>();
@@ -176,6 +182,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             RestrictionsByTarget,
             RestrictionsBySelector,
             Judged,
+            FleetSettings,
         )>()
         .writes::<(Unenforced, Finding)>();
     engine
@@ -202,8 +209,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(VirtualHost, StreamHost, Finding)>();
     engine
         .map("wire_listeners", wire::wire_listeners)
-        .reads::<(GatewayAddress, GatewayListener, GatewayOwner, ListenerCertificate, StreamHost, InCluster)>(
-        )
+        .reads::<(
+            GatewayAddress,
+            GatewayListener,
+            GatewayOwner,
+            ListenerCertificate,
+            StreamHost,
+            InCluster,
+            FleetSettings,
+        )>()
         .writes::<(WireListener, Finding)>();
     engine
         .map("listener_hosts", boundaries::listener_hosts)

@@ -13,6 +13,7 @@ pub mod dns;
 pub mod door;
 pub mod gateway;
 pub mod gitops;
+pub mod infrastructure;
 pub mod lease;
 pub mod policy;
 pub mod secrets;

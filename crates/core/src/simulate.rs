@@ -12,11 +12,12 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_engine::Engine;
 use portolan_model::{
-    Instant, IssuerKey, Name, NamespacedName, Object, Origin, Redacted,
-    dns::Snapshot,
+    Instant, IssuerKey, Name, NamespacedName, Object, ObjectKey, Origin, Redacted,
+    dns::{RecordType, Snapshot},
     input::{ConfigMap, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
-    intake::intake,
+    intake::{Fact, Intake, intake},
 };
+use serde_json::{Value, json};
 
 use crate::{
     World,
@@ -38,8 +39,10 @@ use crate::{
         WireKey, WireListener, WireType, virtual_host_name,
     },
     secrets::{
-        AUTO_REFLECTS, REFLECTS,
-        rows::{Mirror, MirrorContent, MirrorKind, MirrorWanted, Unopened, UnsealFailure, UnsealWanted},
+        self, AUTO_REFLECTS, REFLECTS,
+        rows::{
+            Mirror, MirrorContent, MirrorKind, MirrorWanted, Over, Unopened, UnsealFailure, UnsealWanted,
+        },
     },
     status::rows::{CONNECTED, EntryPoint, HANDSHAKE, Probe},
     world::{GatewaysBySecret, IssuersBySecret, ListenerSetsBySecret, amend_config_map, amend_secret, put},
@@ -86,7 +89,16 @@ fn open(engine: &mut Engine<World>, now: Instant) {
         let failures = cannot_open(sealed);
         if !failures.is_empty() {
             let (key, sealed) = (row.key.clone(), sealed.clone());
-            engine.put(UnsealFailure { key, sealed, failures, templates: BTreeMap::new(), immutable: false });
+            engine.put(UnsealFailure { key, sealed, failures, templates: BTreeMap::new(), refused: None });
+            continue;
+        }
+        let object = sealed_object(sealed);
+        if row.over == Over::Nothing
+            && let Some(words) = secrets::refused(None, &object, row.over)
+        {
+            let (key, sealed, failures) = (row.key.clone(), sealed.clone(), BTreeMap::new());
+            let (templates, refused) = (BTreeMap::new(), Some(words));
+            engine.put(UnsealFailure { key, sealed, failures, templates, refused });
             continue;
         }
         let names = sealed.encrypted.keys().chain(sealed.template.keys()).cloned();
@@ -110,8 +122,43 @@ fn open(engine: &mut Engine<World>, now: Instant) {
             maker: Maker::Unsealed,
             tls,
         };
-        amend_secret(engine, made);
+        put_secret(engine, made);
     }
+}
+
+/// A Secret that was made, as policies judge it too. One of the repository keeps its own object.
+fn put_secret(engine: &mut Engine<World>, made: Secret) {
+    let key = ObjectKey::new("", "Secret", made.key.namespace.clone(), made.key.name.clone());
+    let of_repository =
+        engine.get::<Secret>(&made.key).is_some_and(|present| present.maker == Maker::Repository);
+    if of_repository {
+        return amend_secret(engine, made);
+    }
+    // Values are a placeholder to policies anyway.
+    let data: BTreeMap<&Name, &str> = made.data.keys().map(|name| (name, "")).collect();
+    let object = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": made.r#type, "data": data,
+        "metadata": {"name": made.key.name, "namespace": made.key.namespace, "labels": made.labels,
+            "annotations": made.annotations},
+    });
+    let Ok(object) = Object::from_json(object, Origin::default()) else { return amend_secret(engine, made) };
+    let judged = intake(&object).judged;
+    put(engine, &key, Intake { fact: Some(Fact::Secret(made)), judged, ours: true, ..Intake::default() });
+}
+
+/// What the controller would write, as far as it is known: values are any JSON, so that no rule about them fails.
+fn sealed_object(sealed: &SealedSecret) -> Value {
+    const ANY: &[u8] = b"{}";
+    let values = sealed.encrypted.keys().map(|name| (name, ANY));
+    let plain = sealed.template.iter().filter(|(name, _)| !sealed.encrypted.contains_key(*name));
+    let plain = plain.map(|(name, text)| (name, if text.contains("{{") { ANY } else { text.as_bytes() }));
+    let data: BTreeMap<&Name, String> =
+        values.chain(plain).map(|(name, value)| (name, STANDARD.encode(value))).collect();
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "type": sealed.r#type, "data": data,
+        "metadata": {"name": sealed.key.name, "namespace": sealed.key.namespace, "labels": sealed.labels,
+            "annotations": sealed.annotations},
+    })
 }
 
 /// Values that no key opens, whatever it is. (Line breaks are taken out where they are read.)
@@ -185,7 +232,7 @@ fn issue(engine: &mut Engine<World>, now: Instant) {
             maker: Maker::Issued,
             tls: Some(Ok(pair)),
         };
-        amend_secret(engine, made);
+        put_secret(engine, made);
     }
 }
 
@@ -240,7 +287,7 @@ fn mirror(engine: &mut Engine<World>) {
                 });
                 (made.data, made.tls) = (data.clone(), tls);
                 made.annotations.extend(marks);
-                amend_secret(engine, made);
+                put_secret(engine, made);
             }
             MirrorContent::ConfigMap { data, binary } => {
                 debug_assert_eq!(row.key.kind, MirrorKind::ConfigMap);
@@ -324,13 +371,14 @@ fn publish(engine: &mut Engine<World>) {
     for ((zone, component), wanted) in zones {
         let Some(settings) = components.iter().find(|settings| settings.key == component) else { continue };
         let empty = Snapshot { zone: zone.clone(), serial: 0, complete: true, sets: Vec::new() };
-        let mut refused: BTreeSet<Name> = BTreeSet::new();
+        // A record that is discarded leaves the others of its name.
+        let mut refused: BTreeSet<(Name, RecordType)> = BTreeSet::new();
         for finding in &plan(&wanted, &empty, &settings.plan).problems {
             let (name, problem) = finding_problem(&zone, finding);
-            refused.insert(name.clone());
+            refused.extend(finding.about.clone());
             engine.put(RecordProblem { key: (name, problem) });
         }
-        for record in wanted.into_iter().filter(|record| !refused.contains(&record.set.name)) {
+        for record in wanted.into_iter().filter(|record| !refused.contains(&record.set.key())) {
             engine.put(DnsAnswer { key: record.set.name.clone(), state: Ok(()) });
             engine.put(PublishedRecord {
                 key: PublishedKey {

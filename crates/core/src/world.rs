@@ -43,6 +43,8 @@ use crate::{
     },
     gitops,
     gitops::rows::{Kept, ObjectHealth, Unseen},
+    infrastructure,
+    infrastructure::rows::{FleetFailure, FleetSettings, FleetWanted},
     policy,
     policy::rows::{
         ActiveBinding, Case, CompiledPolicy, CutSecret, Denied, Judgement, Submitted, SubmittedCertificate,
@@ -223,7 +225,7 @@ world! {
         // facts from effects
         addresses: GatewayAddress [], acks: WireAck [], pending: WirePending [], in_force: ListenerInForce [], failures: IssueFailure [], orders: OrderProgress [], issuances: Issuance [IssuancesByCertificate],
         account_states: AccountState [], probes: Probe [],
-        settings: Settings [], real_acme: RealAcme [], in_cluster: InCluster [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
+        settings: Settings [], real_acme: RealAcme [], in_cluster: InCluster [], fleet_settings: FleetSettings [], fleet_failures: FleetFailure [], dialled: DialledBackends [], system_roots: SystemRoots [], dns_settings: DnsSettings [AllDnsSettings],
         published: PublishedRecord [PublishedByName], record_problems: RecordProblem [ProblemsByName],
         dns_answers: DnsAnswer [],
         unseal_failures: UnsealFailure [], component_credentials: ComponentCredential [], kept: Kept [], unseen: Unseen [UnseenByNamespace], reach: Reach [],
@@ -252,6 +254,8 @@ world! {
         host_rules: HostRule [RulesByHost], uses: ClusterUse [UsesByCluster], listener_hosts: ListenerHost [], virtual_hosts: VirtualHost [], stream_hosts: StreamHost [StreamsByChain],
         backend_trusts: BackendTrust [], client_certificates: ClientCertificate [ClientCertificatesBySecret], tls_uses: TlsUse [TlsUsesByPolicy],
         clusters: Cluster [], endpoints: Endpoints [], listener_force: ListenerForce [], host_force: HostForce [],
+        // infrastructure
+        fleets: FleetWanted [],
         // dns
         gates: ListenerGate [], targets: GatewayTargets [], desired_records: DesiredRecord [DesiredByName, DesiredByRoute],
         wanted_names: WantedName [], dns_states: DnsState [StatesByHost], departed: Departed [],
@@ -277,6 +281,7 @@ pub fn engine() -> Engine<World> {
     secrets::register(&mut engine);
     certificates::register(&mut engine);
     gateway::register(&mut engine);
+    infrastructure::register(&mut engine);
     dns::register(&mut engine);
     status::register(&mut engine);
     conditions::register(&mut engine);

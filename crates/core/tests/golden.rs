@@ -9,6 +9,8 @@
 //!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`,
 //!   `systemRoots` (path), `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
+//! - `cluster` (controller names: the case happens in a cluster), `fleet: true` (Envoys are made there), `taken` (Gateway to the kind of an
+//!   object that somebody else has);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
 //!   (reflector's writer writes).
@@ -41,6 +43,7 @@ use portolan_core::{
         DialledBackends, GatewayAddress, Hold, InCluster, MergedListeners, Refusal, SystemRoots, WireKey,
         WirePending, WireType,
     },
+    infrastructure::rows::{FleetFailure, FleetSettings},
     simulate, world,
 };
 use portolan_engine::Engine;
@@ -162,6 +165,21 @@ impl Run {
         if let Some(controllers) = cluster {
             let controllers = controllers.iter().map(|name| Name::new(name.as_str().unwrap())).collect();
             self.engine.put(InCluster { key: Name::default(), controllers });
+        }
+        if facts["fleet"] == true {
+            let settings = FleetSettings {
+                key: Name::default(),
+                image: "registry.example/envoy@sha256:00".into(),
+                bootstrap: serde_json::json!({"the": "same for all"}),
+                files: vec![("trust.json".into(), serde_json::json!({"trust": "nobody else"}))],
+            };
+            self.engine.put(settings);
+        }
+        for (gateway, taken) in facts["taken"].as_object().into_iter().flatten() {
+            let (namespace, name) = gateway.split_once('/').unwrap();
+            let key = NamespacedName::new(namespace, name);
+            let taken = ObjectKey::new("", taken.as_str().unwrap(), namespace, name);
+            self.engine.put(FleetFailure { key, taken: Some(taken), failed: None });
         }
         for secret in facts["unread"].as_array().into_iter().flatten() {
             let (namespace, name) = secret.as_str().unwrap().split_once('/').unwrap();

@@ -14,6 +14,7 @@ mod tests;
 pub(crate) use key::to_pkcs8;
 pub use key::{KeyError, PrivateKey};
 pub use request::{certificate_request, request_pem};
+pub(crate) use sign::serial;
 pub use sign::{Authority, Issued, self_signed, sign_with_ca, temporary};
 pub use sign::{pem, set_validity};
 

@@ -16,6 +16,7 @@ pub mod fuzzing;
 pub mod issue;
 mod keystore;
 pub mod mirror;
+pub mod private_ca;
 pub mod probe;
 pub mod render;
 pub mod sealed;

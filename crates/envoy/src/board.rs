@@ -3,16 +3,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use portolan_core::gateway::rows::{WireKey, WireType};
-use portolan_model::Name;
+use portolan_core::gateway::rows::{WireKey, WireType, virtual_host_name};
+use portolan_model::{GatewayKey, Name};
 use tokio::sync::watch;
 
 use crate::{
+    parts::Parts,
     resources::Resource,
     tables::{Host, Table},
 };
@@ -60,6 +61,11 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Nothing, after so many changes.
+    pub fn after(sequence: u64) -> Self {
+        Self { forgotten: sequence, ..Self::default() }
+    }
+
     /// Puts or removes a resource; `true` if that changes something.
     pub fn set(&mut self, key: &WireKey, resource: Option<Arc<Resource>>) -> bool {
         let all = self.flat.entry(key.r#type).or_default();
@@ -141,6 +147,40 @@ impl Wanted {
         self.tables.get(table)
     }
 
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        self.tables.is_empty() && self.flat.values().all(BTreeMap::is_empty)
+    }
+
+    /// Whether this is among what is wanted.
+    pub fn holds(&self, key: &WireKey) -> bool {
+        match key.r#type {
+            WireType::VirtualHost => key
+                .name
+                .rsplit_once('/')
+                .is_some_and(|(table, host)| self.host(&table.into(), &host.into()).is_some()),
+            r#type => self.get(r#type, &key.name).is_some(),
+        }
+    }
+
+    /// Everything that is among it.
+    pub fn keys(&self) -> impl Iterator<Item = WireKey> {
+        let flat = self
+            .flat
+            .iter()
+            .flat_map(|(r#type, all)| all.keys().map(|name| WireKey { r#type: *r#type, name: name.clone() }));
+        let hosts = self.hosts().map(|host| {
+            let name = virtual_host_name(&host.row.key.0, &host.row.key.1);
+            WireKey { r#type: WireType::VirtualHost, name }
+        });
+        flat.chain(hosts)
+    }
+
+    /// Names of tables.
+    pub fn tables(&self) -> impl Iterator<Item = &Name> {
+        self.tables.keys()
+    }
+
     /// Every virtual host.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
         self.tables.values().flat_map(Table::all)
@@ -182,10 +222,28 @@ fn named(resource: Option<&Arc<Resource>>) -> Vec<Named> {
     tables.chain(resource.secrets().iter().cloned().map(Named::Secret)).collect()
 }
 
+#[derive(Debug, Default)]
+struct State {
+    all: Wanted,
+    /// What is wanted is known.
+    known: bool,
+    /// The same for each Gateway, where its Envoys get no more than that.
+    parts: Option<Parts>,
+    /// What a Gateway without any listener has.
+    nothing: Wanted,
+}
+
+impl State {
+    fn of(&self, gateway: Option<&GatewayKey>) -> &Wanted {
+        let Some(gateway) = gateway else { return &self.all };
+        self.parts.as_ref().and_then(|parts| parts.of(gateway)).unwrap_or(&self.nothing)
+    }
+}
+
 /// What is wanted, and whether it is known. A change is seen by the streams whole or not at all.
 #[derive(Debug, Default)]
 pub struct Board {
-    wanted: Mutex<(Wanted, bool)>,
+    wanted: Mutex<State>,
     news: watch::Sender<()>,
     /// The node that is spoken to; `None`: all of them.
     partner: watch::Sender<Option<Name>>,
@@ -198,13 +256,28 @@ pub struct Board {
 }
 
 impl Board {
+    /// A board of which each Gateway's Envoys see that Gateway's part.
+    pub fn apart() -> Self {
+        let state = State { parts: Some(Parts::default()), ..State::default() };
+        Self { wanted: Mutex::new(state), ..Self::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Makes changes, and tells the streams. From the first time on what is wanted counts as known: an Envoy that an
     /// earlier run left is told nothing before, since all that it has would be taken away.
     pub fn publish<T>(&self, change: impl FnOnce(&mut Wanted) -> T) -> T {
         let made = {
-            let mut wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-            wanted.1 = true;
-            change(&mut wanted.0)
+            let mut state = self.state();
+            state.known = true;
+            let made = change(&mut state.all);
+            let State { all, parts, .. } = &mut *state;
+            if let Some(parts) = parts {
+                parts.follow(all);
+            }
+            made
         };
         self.news.send_replace(());
         made
@@ -242,13 +315,23 @@ impl Board {
 
     /// Looks at what is wanted.
     pub fn look<T>(&self, look: impl FnOnce(&Wanted) -> T) -> T {
-        look(&self.wanted.lock().unwrap_or_else(PoisonError::into_inner).0)
+        look(&self.state().all)
     }
 
-    /// Looks at what is wanted, once that is known.
-    pub fn look_if_known<T>(&self, look: impl FnOnce(&Wanted) -> T) -> Option<T> {
-        let wanted = self.wanted.lock().unwrap_or_else(PoisonError::into_inner);
-        wanted.1.then(|| look(&wanted.0))
+    /// Looks at what the Envoys of a Gateway should have; without one at all that is wanted.
+    pub fn look_of<T>(&self, gateway: Option<&GatewayKey>, look: impl FnOnce(&Wanted) -> T) -> T {
+        look(self.state().of(gateway))
+    }
+
+    /// Looks at the same, once it is known. Second to the look comes how many changes of all there have been: they are counted for
+    /// all Gateways together.
+    pub fn look_if_known<T>(
+        &self,
+        gateway: Option<&GatewayKey>,
+        look: impl FnOnce(&Wanted, u64) -> T,
+    ) -> Option<T> {
+        let state = self.state();
+        state.known.then(|| look(state.of(gateway), state.all.sequence()))
     }
 
     /// Notes that a stream was sent so many resources, of so many bytes.
@@ -265,7 +348,7 @@ impl Board {
 
     /// Whether what is wanted is known.
     pub fn is_known(&self) -> bool {
-        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).1
+        self.state().known
     }
 
     /// Says when something is published.

@@ -12,6 +12,8 @@ pub mod board;
 pub mod bootstrap;
 pub mod encode;
 mod fault;
+pub mod gate;
+pub mod parts;
 pub mod resources;
 pub mod serve;
 pub mod session;

@@ -5,7 +5,7 @@ use std::{fmt, num::NonZeroU64};
 use aws_lc_rs::digest::{SHA256, digest};
 use envoy_types::pb::{envoy::service::discovery::v3::Resource as Wire, google::protobuf::Any};
 use portolan_core::gateway::rows::WireType;
-use portolan_model::Name;
+use portolan_model::{GatewayKey, Name};
 use prost::{Message, Name as _};
 
 /// Hash of a content. Its text is what Envoy is told, and what it names on a new stream.
@@ -47,6 +47,8 @@ pub struct Resource {
 /// What a listener or cluster names. None of it goes from Envoy while the listener or cluster is in force there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uses {
+    /// Of a listener: the Gateway whose Envoys serve it.
+    pub gateway: Option<GatewayKey>,
     /// Secrets that are named; others are asked for by the name of the handshake.
     pub secrets: Vec<Name>,
     /// Route tables.
@@ -66,6 +68,11 @@ impl Resource {
     #[must_use]
     pub fn using(self, uses: Uses) -> Self {
         Self { uses: Some(Box::new(uses)), ..self }
+    }
+
+    /// Of a listener: its Gateway.
+    pub fn gateway(&self) -> Option<&GatewayKey> {
+        self.uses.as_ref()?.gateway.as_ref()
     }
 
     /// Secrets that it names.

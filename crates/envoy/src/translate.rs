@@ -150,5 +150,5 @@ fn uses(row: &WireListener) -> Uses {
         names.sort();
         names.dedup();
     }
-    Uses { secrets, tables, clusters }
+    Uses { gateway: Some(row.key.gateway.clone()), secrets, tables, clusters }
 }

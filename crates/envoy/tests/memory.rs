@@ -94,7 +94,7 @@ fn take(session: &mut Session, response: &DeltaDiscoveryResponse) {
 fn what_envoy_has_of_a_host_takes_little_memory() {
     let all: Vec<_> = (0..HOSTS).map(rows).collect();
     let mut wanted = Wanted::default();
-    let uses = Uses { secrets: vec![], tables: vec![TABLE.into()], clusters: vec![] };
+    let uses = Uses { tables: vec![TABLE.into()], ..Uses::default() };
     let listener = Resource::of(&Listener { name: "l".into(), ..Default::default() }).using(uses);
     wanted.set(&WireKey { r#type: WireType::Listener, name: "l".into() }, Some(Arc::new(listener)));
     let key = |r#type, name: &Name| WireKey { r#type, name: name.clone() };

@@ -29,6 +29,7 @@ mod pace;
 mod resource;
 pub mod status;
 mod store;
+pub mod tokens;
 mod write;
 
 pub use client::{Api, connect};

@@ -82,6 +82,11 @@ impl KubernetesStore {
         self.leads.send_if_modified(|before| std::mem::replace(before, leads) != leads);
     }
 
+    /// Whether it does.
+    pub fn leads(&self) -> bool {
+        *self.leads.borrow()
+    }
+
     /// What is seen of an object.
     pub(crate) fn seen(&self, key: &ObjectKey) -> Option<Stored> {
         self.shared.cache.lock().objects.get(key).cloned()

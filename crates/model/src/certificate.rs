@@ -360,7 +360,12 @@ fn signature_of(spec: &CertificateSpec) -> Result<Signature, InvalidRequest> {
         (algorithm, size, signature) => {
             let message = format!("{signature} does not go with {algorithm} keys of size {size}");
             let hint = "leave signatureAlgorithm out; for ECDSA use the digest of the curve's size";
-            return Err(invalid("spec.signatureAlgorithm", 336, message, hint));
+            // cert-manager lets a curve go with any digest of ECDSA.
+            let upstream = algorithm != "ECDSA" || !signature.starts_with("ECDSAWith");
+            return Err(InvalidRequest {
+                upstream,
+                ..invalid("spec.signatureAlgorithm", 336, message, hint)
+            });
         }
     })
 }

@@ -1,5 +1,6 @@
 //! The door: an object becomes input rows and problems. Nothing else in Portolan reads raw objects of our kinds.
 
+mod argo_cd;
 mod certificates;
 mod endpoints;
 pub mod families;
@@ -109,10 +110,19 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
             Some(Fact::ReferenceGrant(gateway::grant(&mut root)))
         }
         ("", "Service") => Some(Fact::Service(endpoints::service(&mut root))),
-        ("", "Endpoints") => endpoints::endpoints(&mut root).map(Fact::Endpoints),
-        ("discovery.k8s.io", "EndpointSlice") => endpoints::slice(&mut root).map(Fact::EndpointSlice),
+        ("", "Endpoints") => {
+            argo_cd::endpoints(&mut root);
+            endpoints::endpoints(&mut root).map(Fact::Endpoints)
+        }
+        ("discovery.k8s.io", "EndpointSlice") => {
+            argo_cd::endpoints(&mut root);
+            endpoints::slice(&mut root).map(Fact::EndpointSlice)
+        }
         ("", "Secret") => Some(Fact::Secret(secrets::secret(&mut root))),
-        ("", "ConfigMap") => Some(Fact::ConfigMap(secrets::config_map(&mut root))),
+        ("", "ConfigMap") => {
+            argo_cd::settings(&mut root);
+            Some(Fact::ConfigMap(secrets::config_map(&mut root)))
+        }
         ("bitnami.com", "SealedSecret") => Some(Fact::SealedSecret(secrets::sealed_secret(&mut root))),
         ("cert-manager.io", "Issuer" | "ClusterIssuer") => {
             Some(Fact::Issuer(certificates::issuer(&mut root)))

@@ -196,7 +196,7 @@ impl<'a> Loader<'a> {
                     }
                     let path = format!("{path}[{}]", items.len());
                     self.line(&path, at)?;
-                    items.push(self.value(event, at, &path, depth + 1)?);
+                    items.push(as_sent(self.value(event, at, &path, depth + 1)?));
                 }
                 // Most lists have one item, and room for four is made at first.
                 items.shrink_to_fit();
@@ -264,7 +264,7 @@ impl<'a> Loader<'a> {
             let child = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
             self.line(&child, at)?;
             let (event, value_at) = self.next()?;
-            let value = self.value(event, value_at, &child, depth + 1)?;
+            let value = as_sent(self.value(event, value_at, &child, depth + 1)?);
             if key == "<<" {
                 merged.push(value);
             } else if map.insert(key, value).is_some() {
@@ -355,6 +355,19 @@ fn plain(text: &str) -> Value {
     Value::String(text.to_owned())
 }
 
+/// A float as clients of Kubernetes send it: Go's JSON has no fraction and below 1e21 no exponent of one that is whole
+/// (`1e+06`, as Helm prints large values, is `1000000`), and the server reads that as an integer.
+fn as_sent(value: Value) -> Value {
+    // All that a 64-bit integer holds; the rest is a float to the server too.
+    const BOUND: f64 = 9_223_372_036_854_775_808.0;
+    let float = value.as_f64().filter(|float| value.is_f64() && float.fract() == 0.0);
+    match float.filter(|float| (-BOUND..BOUND).contains(float)) {
+        #[expect(clippy::cast_possible_truncation, reason = "whole, and within the bounds")]
+        Some(float) => Value::from(float as i64),
+        None => value,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -370,9 +383,12 @@ mod tests {
     #[test]
     fn scalars_follow_go() {
         assert_eq!(
-            one("[yes, NO, 017, 0x1f, 08, 1_000, 1.5, 1e3, '1', \"yes\", ~, -3, 10.0.0.1, 2160h, !!str 5]"),
+            one(
+                "[yes, NO, 017, 0x1f, 08, 1_000, 1.5, 1e3, 1e+06, 80.0, -0.0, 1e20, '1', \"yes\", ~, -3, 10.0.0.1, 2160h, !!str 5]"
+            ),
             json!([
-                true, false, 15, 31, 8.0, 1000, 1.5, 1000.0, "1", "yes", null, -3, "10.0.0.1", "2160h", "5"
+                true, false, 15, 31, 8, 1000, 1.5, 1000, 1_000_000, 80, 0, 1e20, "1", "yes", null, -3,
+                "10.0.0.1", "2160h", "5"
             ])
         );
     }

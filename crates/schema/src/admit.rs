@@ -106,6 +106,21 @@ impl Decoded {
         &self.unknown
     }
 
+    /// Whether faults of an older object are let through: those of kinds that a definition describes, and not Kubernetes' own code.
+    pub fn is_ratcheted(&self) -> bool {
+        self.definition.as_ref().is_some_and(|definition| !definition.typed)
+    }
+
+    /// Everything for which the server refuses it.
+    pub fn wrong(&self, old: Option<&Value>) -> Vec<Cause> {
+        self.definition.as_ref().map(|definition| wrong(definition, &self.object, old)).unwrap_or_default()
+    }
+
+    /// The object, whatever is wrong with it.
+    pub fn into_object(self) -> Value {
+        self.object
+    }
+
     /// The second half of [`admit`].
     ///
     /// # Errors
@@ -162,8 +177,17 @@ fn wrong(definition: &Arc<Definition>, object: &Value, old: Option<&Value>) -> V
         core_kinds::check(definition, object, old, &mut out);
         return out;
     }
-    out.extend(validate::validate(definition.schema(), object, &Path::ROOT));
-    lists::validate(definition.schema(), object, &Path::ROOT, &mut out);
+    out.extend(validate::validate(definition.schema(), object, old, &Path::ROOT));
+    // What stands twice in the older object too is let through.
+    let twice = |object| {
+        let mut found = Vec::new();
+        lists::validate(definition.schema(), object, &Path::ROOT, &mut found);
+        found
+    };
+    let found = twice(object);
+    if !found.is_empty() && old.is_none_or(|old| twice(old).is_empty()) {
+        out.extend(found);
+    }
     cel::validate(definition.schema(), object, old, &mut out);
     out
 }

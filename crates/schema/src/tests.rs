@@ -196,3 +196,100 @@ fn every_kind_that_is_packed_can_be_read_and_its_patterns_are_patterns() {
     }
     assert!(patterns > 100, "only {patterns} patterns were seen");
 }
+
+#[test]
+fn the_first_address_of_a_service_stays() {
+    let service = |more: Value| {
+        let mut spec = json!({"ports": [{"port": 80}]});
+        spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let json = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s", "namespace": "n"}, "spec": spec});
+        try_it(json).unwrap().object
+    };
+    let said = |old: Value, new: Value| {
+        let causes = crate::update(&Definitions::builtin(), &service(new), &service(old));
+        causes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    };
+    for (old, new, shown) in [
+        (json!({"clusterIP": "None"}), json!({"clusterIP": "10.0.0.9"}), "[\"10.0.0.9\"]"),
+        (json!({"clusterIP": "10.0.0.5"}), json!({"clusterIP": "10.0.0.6"}), "[\"10.0.0.6\"]"),
+        (json!({"clusterIP": "10.0.0.5"}), json!({"clusterIP": "None"}), "[\"None\"]"),
+        // Some address that a cluster has chosen.
+        (json!({}), json!({"clusterIP": "None"}), "[\"None\"]"),
+    ] {
+        let words = format!("spec.clusterIPs[0]: Invalid value: {shown}: may not change once set");
+        assert_eq!(said(old.clone(), new.clone()), words, "{old} {new}");
+    }
+    for (old, new) in [
+        (json!({"clusterIP": "10.0.0.5"}), json!({})),
+        (json!({"clusterIP": "None"}), json!({})),
+        (json!({"clusterIP": "10.0.0.5"}), json!({"clusterIP": "10.0.0.5", "sessionAffinity": "ClientIP"})),
+        (
+            json!({"clusterIP": "None"}),
+            json!({"type": "ExternalName", "externalName": "a.example", "clusterIP": ""}),
+        ),
+        (json!({"clusterIP": "10.0.0.5", "clusterIPs": ["10.0.0.5"]}), json!({"clusterIP": "10.0.0.5"})),
+    ] {
+        assert_eq!(said(old.clone(), new.clone()), "", "{old} {new}");
+    }
+}
+
+/// A kind with a schema for its `spec`.
+fn widgets(spec: Value) -> Definitions {
+    let crd = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "widgets.example.com"}, "spec": {"group": "example.com", "scope": "Namespaced",
+        "names": {"kind": "Widget", "plural": "widgets"}, "versions": [{"name": "v1", "served": true, "storage": true,
+            "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec}}}}]}});
+    let mut definitions = Definitions::builtin();
+    definitions.bring(Arc::new(Brought::read(&crd).unwrap()));
+    definitions
+}
+
+#[test]
+fn what_an_update_leaves_as_it_was_keeps_its_faults() {
+    let number = json!({"type": "integer", "maximum": 10});
+    let named = json!({"type": "object", "required": ["more"], "properties": {"name": {"type": "string"},
+        "n": number, "more": {"type": "string"}}});
+    let definitions = widgets(json!({"type": "object", "properties": {
+        "num": number, "word": {"type": "string", "pattern": "^[a-z]+$"}, "other": {"type": "string"},
+        "plain": {"type": "array", "items": number},
+        "set": {"type": "array", "items": {"type": "string"}, "x-kubernetes-list-type": "set"},
+        "named": {"type": "array", "items": named, "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]},
+        "either": {"type": "object", "properties": {"a": {"type": "string"}, "c": {"type": "string"}}, "anyOf": [{"required": ["a"]}]},
+    }}));
+    let object = |spec: &Value| json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "namespace": "n"}, "spec": spec});
+    let said = |old: Option<&Value>, new: &Value| {
+        let old = old.map(object);
+        match admit(&definitions, object(new), old.as_ref()) {
+            Ok(_) => Vec::new(),
+            Err(causes) => causes.into_iter().map(|cause| cause.path).collect(),
+        }
+    };
+    let old = json!({"num": 15, "word": "ABC", "plain": [15], "set": ["a", "a"], "either": {},
+        "named": [{"name": "x", "n": 15}, {"name": "y", "n": 1, "more": ""}]});
+    assert!(said(None, &old).len() > 5, "{:?}", said(None, &old));
+    let with = |key: &str, value: Value| {
+        let mut new = old.clone();
+        new[key] = value;
+        new
+    };
+    for (key, value) in [
+        ("other", json!("new")),
+        // Items of a list that is a map are told by their keys.
+        ("named", json!([{"name": "z", "more": ""}, {"name": "x", "n": 15}])),
+        ("set", json!(["b", "b"])),
+        ("num", json!(9)),
+    ] {
+        assert_eq!(said(Some(&old), &with(key, value.clone())), Vec::<String>::new(), "{key}: {value}");
+    }
+    for (key, value, path) in [
+        ("num", json!(16), "spec.num"),
+        ("word", json!("ABCD"), "spec.word"),
+        // Of other lists nothing tells which item was which.
+        ("plain", json!([15, 1]), "spec.plain[0]"),
+        ("named", json!([{"name": "x", "n": 14}]), "spec.named[0].more"),
+        ("either", json!({"c": "x"}), "<nil>"),
+    ] {
+        let causes = said(Some(&old), &with(key, value.clone()));
+        assert!(causes.iter().any(|cause| cause == path), "{key}: {value}: {causes:?}");
+    }
+}

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     cause::{Cause, go_float, quote},
+    cel::same_item,
     formats::Format,
     path::Path,
     schema::{Additional, Bounds, Schema, Types, Unions},
@@ -35,12 +36,22 @@ impl Found {
     }
 }
 
-/// Everything that is wrong with a value.
-pub fn validate(schema: &Schema, value: &Value, path: &Path<'_>) -> Vec<Cause> {
-    check(schema, value, path).causes
+/// Everything that is wrong with a value; what stands as it stood in `old` keeps its faults (KEP-4008).
+pub fn validate(schema: &Schema, value: &Value, old: Option<&Value>, path: &Path<'_>) -> Vec<Cause> {
+    check(schema, value, old, path).causes
 }
 
-fn check(schema: &Schema, value: &Value, path: &Path<'_>) -> Found {
+/// As `ratchetingValueValidator`: faults of a value, and of all in it, go if the value is what it was. Which older value is meant is told by
+/// names of fields and keys of lists of type `map`; inside of `allOf`, `anyOf`, `oneOf` and `not` it is not told.
+fn check(schema: &Schema, value: &Value, old: Option<&Value>, path: &Path<'_>) -> Found {
+    let mut out = judge(schema, value, old, path);
+    if !out.causes.is_empty() && old == Some(value) {
+        out.causes.clear();
+    }
+    out
+}
+
+fn judge(schema: &Schema, value: &Value, old: Option<&Value>, path: &Path<'_>) -> Found {
     let mut out = Found::default();
     if value.is_null() {
         if !schema.types.is_any() && !schema.nullable {
@@ -70,7 +81,7 @@ fn check(schema: &Schema, value: &Value, path: &Path<'_>) -> Found {
             out.checks += 2;
         }
         Value::Array(items) => {
-            list(schema, items, path, &mut out);
+            list(schema, items, old, path, &mut out);
             out.checks += 2;
         }
         _ => {}
@@ -78,7 +89,7 @@ fn check(schema: &Schema, value: &Value, path: &Path<'_>) -> Found {
     one_of_values(schema, value, path, &mut out);
     out.checks += 1;
     if let Value::Object(map) = value {
-        object(schema, map, path, &mut out);
+        object(schema, map, old, path, &mut out);
         out.checks += 1;
     }
     out.checks += 1;
@@ -136,7 +147,7 @@ fn combined(unions: &Unions, value: &Value, path: &Path<'_>, out: &mut Found) {
         let mut best: Option<Found> = None;
         let mut success = None;
         for schema in &unions.any_of {
-            let found = check(schema, value, path);
+            let found = check(schema, value, None, path);
             if found.causes.is_empty() {
                 success = Some(found);
                 break;
@@ -157,7 +168,7 @@ fn combined(unions: &Unions, value: &Value, path: &Path<'_>, out: &mut Found) {
         let mut success: Option<Found> = None;
         let mut valid = 0;
         for schema in &unions.one_of {
-            let found = check(schema, value, path);
+            let found = check(schema, value, None, path);
             if found.causes.is_empty() {
                 valid += 1;
                 best = None;
@@ -185,7 +196,7 @@ fn combined(unions: &Unions, value: &Value, path: &Path<'_>, out: &mut Found) {
     if !unions.all_of.is_empty() {
         let mut valid = 0;
         for schema in &unions.all_of {
-            let found = check(schema, value, path);
+            let found = check(schema, value, None, path);
             valid += usize::from(found.causes.is_empty());
             out.merge(found);
         }
@@ -195,7 +206,7 @@ fn combined(unions: &Unions, value: &Value, path: &Path<'_>, out: &mut Found) {
         }
     }
     if let Some(schema) = &unions.not
-        && check(schema, value, path).causes.is_empty()
+        && check(schema, value, None, path).causes.is_empty()
     {
         out.add(whole("must not validate the schema (not)".into()));
     }
@@ -299,10 +310,11 @@ fn out_of_range(schema: &Schema, number: &serde_json::Number) -> Option<String> 
     (small && wide).then(|| "number with format float".to_owned())
 }
 
-fn list(schema: &Schema, items: &[Value], path: &Path<'_>, out: &mut Found) {
+fn list(schema: &Schema, items: &[Value], old: Option<&Value>, path: &Path<'_>, out: &mut Found) {
     if let Some(each) = &schema.items {
         for (at, item) in items.iter().enumerate() {
-            out.merge(check(each, item, &path.index(at)));
+            let old = old.and_then(Value::as_array).and_then(|old| same_item(schema, old, item));
+            out.merge(check(each, item, old, &path.index(at)));
         }
     }
     let Some(bounds) = schema.bounds.as_deref() else { return };
@@ -333,7 +345,8 @@ fn one_of_values(schema: &Schema, value: &Value, path: &Path<'_>, out: &mut Foun
     out.add(Cause::not_supported(place_or_nil(path.dotted()), value.clone(), shown));
 }
 
-fn object(schema: &Schema, map: &Map<String, Value>, path: &Path<'_>, out: &mut Found) {
+fn object(schema: &Schema, map: &Map<String, Value>, old: Option<&Value>, path: &Path<'_>, out: &mut Found) {
+    let before = |key: &str| old.and_then(|old| old.get(key));
     let bounds = schema.bounds.as_deref();
     let size = map.len() as u64;
     let place = || place_or_nil(path.dotted());
@@ -354,7 +367,7 @@ fn object(schema: &Schema, map: &Map<String, Value>, path: &Path<'_>, out: &mut 
         }
         Additional::Schema(each) => {
             for (key, value) in unnamed(map) {
-                out.merge(check(each, value, &path.key(key)));
+                out.merge(check(each, value, before(key), &path.key(key)));
             }
         }
         Additional::Unsaid | Additional::Any => {}
@@ -362,7 +375,7 @@ fn object(schema: &Schema, map: &Map<String, Value>, path: &Path<'_>, out: &mut 
     if !schema.properties.is_empty() {
         for (name, value) in map {
             if let Some(property) = schema.property(name) {
-                out.merge(check(property, value, &path.field(name)));
+                out.merge(check(property, value, before(name), &path.field(name)));
             }
         }
     }

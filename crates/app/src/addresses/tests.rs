@@ -25,7 +25,7 @@ fn gateway(name: &str, ports: &[(u16, &str)]) -> (GatewayKey, Option<Arc<Gateway
     let key = NamespacedName::new("ns", name);
     let made = Gateway {
         addresses: vec![],
-        parameters: None,
+        infrastructure: portolan_model::input::Infrastructure::default(),
         key: key.clone(),
         generation: 1,
         class: "c".into(),

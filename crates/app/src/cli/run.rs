@@ -51,9 +51,23 @@ pub struct Run {
     /// Program of that Envoy. Default: the one beside this program, then PATH
     #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY", requires = "local_envoy")]
     pub envoy: Option<PathBuf>,
-    /// Address at which Envoys ask for their configuration: on loopback, as it is without TLS; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:18000", value_parser = plain, conflicts_with = "local_envoy")]
+    /// Address at which Envoys ask for their configuration; port 0 takes a free one. On loopback without TLS, and every Envoy gets all. Anywhere
+    /// else with TLS from a CA of Portolan's own (Secret `<lease>-xds` in --namespace), and only to Pods that show who they are by a
+    /// ServiceAccount token made for `portolan-xds`: each gets what its own Gateway serves
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:18000", value_parser = socket, conflicts_with = "local_envoy")]
     pub xds_listen: SocketAddr,
+    /// Where Envoys of the cluster find all replicas: a name or address that stands in the certificate. Default: the Service
+    /// `<lease>-xds` in --namespace, with the port of --xds-listen
+    #[arg(long, value_name = "HOST:PORT", conflicts_with = "local_envoy", value_parser = host_and_port)]
+    pub xds_address: Option<(String, u16)>,
+    /// Image of the Envoys that are made for Gateways; best by digest. An EnvoyProxy names another for its Gateway
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        default_value = "docker.io/envoyproxy/envoy:v1.40.0",
+        conflicts_with = "local_envoy"
+    )]
+    pub envoy_image: String,
     /// Print the start configuration of an Envoy that asks at --xds-listen, and end
     #[arg(long, conflicts_with = "local_envoy")]
     pub print_bootstrap: bool,
@@ -109,15 +123,23 @@ fn lease_time(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-fn plain(text: &str) -> Result<SocketAddr, String> {
-    let at = socket(text)?;
-    if !at.ip().is_loopback() {
-        return Err(format!(
-            "{} is not a loopback address: what Envoys are told holds private keys, and xDS over TLS is not built yet",
-            at.ip()
-        ));
+/// `portolan-xds.edge.svc:18000`, `10.0.0.1:18000` or `[fd00::1]:18000`.
+fn host_and_port(text: &str) -> Result<(String, u16), String> {
+    let wrong = || "write HOST:PORT, such as portolan-xds.portolan-system.svc:18000".to_owned();
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().ok().filter(|port| *port != 0).ok_or_else(wrong)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let name = |host: &str| {
+        let label = |label: &str| {
+            (1..=63).contains(&label.len())
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        host.len() <= 253 && host.split('.').all(label)
+    };
+    if host.parse::<std::net::IpAddr>().is_err() && !name(host) {
+        return Err(wrong());
     }
-    Ok(at)
+    Ok((host.to_owned(), port))
 }
 
 #[cfg(test)]
@@ -125,10 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keys_go_over_loopback_only() {
-        assert!(plain("127.0.0.1:18000").is_ok() && plain("[::1]:0").is_ok());
-        for at in ["0.0.0.0:18000", "10.77.0.1:18000", "[::]:18000", "here"] {
-            assert!(plain(at).is_err(), "{at}");
+    fn envoys_are_told_a_name_or_an_address() {
+        let is = |text: &str| host_and_port(text).map(|(host, _)| host);
+        assert_eq!(is("portolan-xds.edge.svc:18000").as_deref(), Ok("portolan-xds.edge.svc"));
+        assert_eq!(is("10.77.0.1:1").as_deref(), Ok("10.77.0.1"));
+        assert_eq!(is("[fd00::1]:1").as_deref(), Ok("fd00::1"));
+        for wrong in ["portolan-xds", "portolan-xds:0", ":18000", "a..b:1", "a b:1", "fd00::1:x"] {
+            assert!(is(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -4,15 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_core::gitops::{
     rows::Kept,
-    sync::{Doubt, Facts, Outcome, Policy, Verdict, outcome, plan},
+    sync::{Doubt, Facts, Outcome, Policy, Verdict, outcome, plan, stands_for},
 };
 use portolan_effects::{
     render::Whole,
     store::{Stored, Write},
 };
-use portolan_model::{Instant, Object, ObjectKey};
+use portolan_model::{
+    Code, Instant, Object, ObjectKey, Origin, Problem, Severity, input::InputProblems, intake::intake,
+};
 
 use super::{Driver, GIT, now};
+
+/// There is no such kind, or its group is misspelt.
+const NO_SUCH_KIND: Code = Code(2);
 
 impl Driver {
     /// What of the unwanted objects is to be deleted, or is noted as let go. What stays is put as rows, and Applications that stay are followed on.
@@ -44,6 +49,7 @@ impl Driver {
             self.source.reading.leaving.entry(key.clone()).or_insert(at);
         }
         let followed = self.followed(whole, &leaving, coming);
+        let refused = if leaving.is_empty() { Vec::new() } else { self.no_objects(whole, coming) };
         let coming: BTreeMap<&ObjectKey, Option<&ObjectKey>> = coming
             .iter()
             .filter_map(|write| match write {
@@ -59,6 +65,12 @@ impl Driver {
                 let owned = |stored: &Stored| stored.object.origin.owner.as_deref() == Some(by);
                 coming.values().any(|owner| *owner == Some(by))
                     || store.list().any(|stored| owned(stored) && !leaving.contains_key(&stored.object.key))
+            },
+            instead: &|object| {
+                refused
+                    .iter()
+                    .find(|(key, origin)| stands_for(object, key, origin))
+                    .map(|(key, _)| key.clone())
             },
             released: &self.source.reading.released,
             since: &|key| since.get(key).copied().unwrap_or(Instant(i64::MAX)),
@@ -92,6 +104,22 @@ impl Driver {
             self.cx.facts = true;
         }
         writes
+    }
+
+    /// What the repository has and no API server takes: refused at the door, or of a kind that there is not.
+    fn no_objects(&self, whole: &Whole, coming: &[Write]) -> Vec<(ObjectKey, Origin)> {
+        let is_none = |problem: &Problem| problem.code == NO_SUCH_KIND && problem.severity == Severity::Error;
+        let come = coming.iter().filter_map(|write| match write {
+            Write::Apply(object, GIT) => Some(&**object),
+            _ => None,
+        });
+        let come = come.filter(|object| intake(object).problems.iter().any(is_none));
+        let stand = self.cx.engine.rows::<InputProblems>().filter(|row| row.problems.iter().any(is_none));
+        let stand = stand.filter_map(|row| Some(&self.cx.store.get(&row.key)?.object));
+        let none = come.chain(stand).map(|object| (object.key.clone(), object.origin.clone()));
+        let unfit = &self.source.reading.unfit;
+        let refused = whole.refused.iter().filter(|(key, _)| unfit.contains(*key));
+        refused.map(|(key, origin)| (key.clone(), origin.clone())).chain(none).collect()
     }
 
     /// What those that applied the leaving objects say now. A set is no Application, and its object says it.

@@ -9,6 +9,7 @@ use std::{
 };
 
 use portolan_core::{
+    door,
     gitops::{
         adapters::Component,
         configuration::{self, Configuration, Environment},
@@ -23,12 +24,16 @@ use portolan_effects::{
     state_dir::StateDir,
     store::{Store, Write},
 };
-use portolan_model::{Instant, Name, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems};
+use portolan_model::{
+    Code, Instant, Name, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems,
+};
 
 use super::{Driver, Event, GIT};
 
 /// After which an empty or unreadable file is looked at again.
 const SOON: Duration = Duration::from_secs(2);
+/// An API server would not store the object.
+const NOT_STORED: Code = Code(5);
 /// How often it is told how long a rendering takes.
 const RENDERED: Duration = Duration::from_secs(5);
 
@@ -67,6 +72,10 @@ pub struct Reading {
     pub(super) released: BTreeSet<ObjectKey>,
     /// Objects that somebody else has in the store. They are tried again with each reading.
     pub(super) refused: BTreeMap<ObjectKey, Object>,
+    /// Objects that an API server would not store, as the tree told them.
+    pub(super) unfit: BTreeSet<ObjectKey>,
+    /// Those of them that it stores in the place of older ones with the same faults.
+    ratcheted: BTreeSet<ObjectKey>,
     /// Edits that no policy has admitted yet, each as it was read; what is stored is what stood before.
     pub(super) unjudged: BTreeMap<ObjectKey, Object>,
     /// Edits that the store does not take, until the object is read again.
@@ -124,6 +133,8 @@ impl Reading {
             leaving: BTreeMap::new(),
             released: BTreeSet::new(),
             refused: BTreeMap::new(),
+            unfit: BTreeSet::new(),
+            ratcheted: BTreeSet::new(),
             unjudged: BTreeMap::new(),
             edits: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -271,8 +282,17 @@ impl Driver {
             self.source.reading.edits.remove(key);
         }
         self.source.reading.unwanted.extend(read.gone);
+        for (key, problems) in &read.problems {
+            if problems.iter().any(|problem| problem.code == NOT_STORED) {
+                self.source.reading.unfit.insert(key.clone());
+            } else {
+                self.source.reading.unfit.remove(key);
+            }
+        }
         say(self.take_components(&read.whole));
-        let objects = mem::take(&mut self.source.reading.refused).into_values().chain(read.objects).collect();
+        let late = self.take_late(&read.whole);
+        let objects = mem::take(&mut self.source.reading.refused).into_values();
+        let objects = objects.chain(read.objects).chain(late).collect();
         let writes = self.writes(objects, &read.whole);
         if mem::take(&mut self.source.reading.saved) && self.source.reading.done {
             self.tell_edit(&writes, read.work.parts > 0);
@@ -295,6 +315,29 @@ impl Driver {
         if mem::take(&mut self.source.reading.again) {
             self.reload();
         }
+    }
+
+    /// What an API server would not make and stores in the place of what stands there: faults that are not new. Gives what is
+    /// different from that.
+    fn take_late(&mut self, whole: &Whole) -> Vec<Object> {
+        let before = mem::take(&mut self.source.reading.ratcheted);
+        let mut objects = Vec::new();
+        for (key, late) in &whole.late {
+            let Some(stored) = self.cx.store.get(key).filter(|stored| stored.manager == GIT) else {
+                continue;
+            };
+            let Ok(object) = door::ratcheted(&whole.definitions, &stored.object, late) else { continue };
+            if stored.object.json != object.json {
+                objects.push(object);
+            }
+            self.source.reading.unwanted.remove(key);
+            self.source.reading.unfit.remove(key);
+            self.source.reading.ratcheted.insert(key.clone());
+        }
+        // Others of them are told of again.
+        let now = &self.source.reading.ratcheted;
+        self.cx.own_problems.extend(before.symmetric_difference(now).cloned());
+        objects
     }
 
     /// Says what a saved edit comes to, also where no hostname is other than before. `looked`: something was read for it.
@@ -373,7 +416,10 @@ impl Driver {
         crate::unseen::put(&mut self.cx.engine, told, &self.source.reading.applications);
         for key in changed {
             let all = [self.source.reading.told.get(&key), self.source.reading.more.get(&key)];
-            let problems: Vec<Problem> = all.into_iter().flatten().flatten().cloned().collect();
+            let problems = all.into_iter().flatten().flatten();
+            let ratcheted = self.source.reading.ratcheted.contains(&key);
+            let told = |problem: &&Problem| !ratcheted || problem.code != NOT_STORED;
+            let problems: Vec<Problem> = problems.filter(told).cloned().collect();
             if problems.is_empty() {
                 self.cx.engine.remove::<SourceProblems>(&key);
             } else {

@@ -18,6 +18,7 @@ mod range;
 mod taking;
 mod telling;
 mod views;
+mod xds;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,6 +32,7 @@ use portolan_core::{
     conditions::rows::ObjectStatus,
     door::Definitions,
     gateway::rows::{DialledBackends, InCluster, LookInto, SystemRoots, Unread},
+    infrastructure::rows::FleetSettings,
     lease::Terms,
     world,
 };
@@ -44,12 +46,14 @@ use portolan_kubernetes::{Api, KubernetesStore, Mirror, Options, cluster};
 use portolan_model::{Kind, Name, NamespacedName, ObjectKey, Problem, input::SourceProblems};
 use prometheus_client::registry::Registry;
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{Driver, Event, envoy::EnvoyState, metrics::gauge, reaction::Reaction, source::Source, up};
 use crate::{
     api,
     cli::Run,
-    effects::{Context, Platform, statuses},
+    effects::{self, Context, Platform},
+    rights::Right,
     wire::Wire,
 };
 use counterparts::Sightings;
@@ -74,6 +78,8 @@ pub enum Told {
     Lease(leader::Standing),
     /// Which controllers that do what we do run there.
     Counterparts(Sightings),
+    /// What Envoys are to trust, PEM, and why there is no certificate that they would.
+    Trust { bundle: Option<String>, failure: Option<String> },
 }
 
 /// A cluster: statuses go to its API server, and nothing is signed here.
@@ -95,10 +101,16 @@ pub struct Cluster {
     /// Secrets whose content is needed, with how many Gateways need each.
     looked_into: BTreeMap<NamespacedName, usize>,
     given: Option<Given>,
+    /// Slices with Envoys that are ready, by Gateway.
+    ready_slices: BTreeMap<NamespacedName, BTreeSet<ObjectKey>>,
+    /// What Envoys of Gateways are made of, where they are made.
+    fleet: Option<FleetSettings>,
     asked: BTreeMap<Capability, Asked>,
     standings: Vec<capability::Standing>,
     lease: leader::Standing,
     candidate: Option<Candidate>,
+    /// Whether anything may be written, for whoever keeps the CA under xDS.
+    acts: watch::Sender<bool>,
     /// What it takes part in the election with.
     election: (Api, Place, Name, Terms),
     /// Envoys have been told all that was seen when enough was.
@@ -123,6 +135,7 @@ impl Source for Cluster {
             Told::Views(views) => driver.take_views(views),
             Told::Lease(standing) => driver.take_lease(standing),
             Told::Counterparts(seen) => driver.take_counterparts(&seen),
+            Told::Trust { bundle, failure } => driver.take_trust(bundle, failure),
         }
         driver.cx.facts = true;
     }
@@ -143,6 +156,10 @@ impl Source for Cluster {
 
     fn settled(driver: &mut Driver<Self>) {
         driver.assert_statuses();
+        if driver.source.fleet.is_some() && driver.wire.trust_others(&driver.board, &mut driver.cx.engine) {
+            // Facts for another step.
+            let _ = driver.events.send(Event::Cluster(Told::Changed(Vec::new())));
+        }
         let seen = driver.source.kinds.seen();
         driver.board.hold_back(seen != Seen::Whole);
         if seen != Seen::TooLittle && !driver.source.ready && driver.board.is_known() {
@@ -184,14 +201,26 @@ impl Source for Cluster {
     }
 }
 
+/// What is done at the API server beside the effects: kinds are followed, others looked for, a Lease held, tokens reviewed.
+pub fn rights() -> Vec<Right> {
+    const READ: &[&str] = &["get", "list", "watch"];
+    let mut all: Vec<Right> =
+        kinds::RESOURCES.iter().map(|(group, resource)| Right::anywhere(group, resource, READ)).collect();
+    all.push(Right::anywhere("apiextensions.k8s.io", "customresourcedefinitions", READ));
+    all.push(Right::anywhere("apps", "deployments", &["list"]));
+    all.push(Right::anywhere("coordination.k8s.io", "leases", &["list"]));
+    all.push(Right::own("coordination.k8s.io", "leases", &["get", "create", "update"]));
+    all.extend(xds::rights());
+    all
+}
+
 /// `portolan run`.
 ///
 /// # Errors
 /// When it cannot run at all: exit code 2.
 pub async fn run(args: Run) -> anyhow::Result<u8> {
     if args.print_bootstrap {
-        let admin = std::path::Path::new("/tmp/portolan-envoy-admin.sock");
-        crate::out::json(&portolan_envoy::bootstrap::bootstrap_at(&[args.xds_listen], admin))?;
+        crate::out::json(&bootstrap(&args))?;
         return Ok(0);
     }
     let asked: BTreeMap<Capability, Asked> = args.capability.iter().copied().collect();
@@ -207,8 +236,10 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let (state, temporary) = state(&args)?;
     portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);
-    let outside = outside::start(&args, &state).await?;
-    let outside::Outside { events, wake, board, envoy, mut run, stop } = outside;
+    let namespace = args.namespace.clone().unwrap_or_else(|| namespace.into());
+    let place = Place { namespace, name: args.lease.clone() };
+    let outside = outside::start(&args, &state, &api, &place).await?;
+    let outside::Outside { events, wake, board, envoy, mut run, xds, acts, stop } = outside;
     run["server"] = server.clone().into();
     let me = identity(&args);
     let seen = counterparts::look(&api).await;
@@ -219,8 +250,6 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     let store = KubernetesStore::open(client, options).await;
     tokio::spawn(follow::follow(store.clone(), wake.clone()));
     tokio::spawn(counterparts::follow(api.clone(), seen.clone(), wake.clone()));
-    let namespace = args.namespace.clone().unwrap_or_else(|| namespace.into());
-    let place = Place { namespace, name: args.lease.clone() };
     run["identity"] = me.to_string().into();
     let terms = Terms { lasts: args.lease_time, within: args.lease_time * 2 / 3, ..Terms::default() };
     let sockets = sockets::folder(state.path()).unwrap_or_else(|| state.path().to_owned());
@@ -230,19 +259,25 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         said: BTreeSet::new(),
         touched: BTreeSet::new(),
         looked_into: BTreeMap::new(),
+        ready_slices: BTreeMap::new(),
+        // Who gives them addresses of a machine has Envoys of their own there.
+        fleet: xds.filter(|_| args.gateway_addresses.is_none()).map(|at| xds::fleet(at, &args.envoy_image)),
         given: args.gateway_addresses.map(Given::new),
         asked,
         standings: Vec::new(),
         lease: leader::Standing::default(),
         candidate: None,
+        acts,
         election: (api, place, me, terms),
         ready: false,
         reading: None,
         findings: BTreeMap::new(),
     };
+    let stirred = wake.clone();
+    let waker: effects::Wake = Arc::new(move || drop(stirred.send(Event::Answered)));
     let mut driver: Driver<Cluster> = Driver {
         source,
-        effects: vec![Box::new(statuses::Statuses)],
+        effects: effects::for_run(&waker),
         wire: Wire::new(Echo::new(&sockets, None)),
         board,
         events: wake,
@@ -261,6 +296,9 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     }
     driver.cx.engine.put(InCluster { key: Name::default(), controllers: args.controller.clone() });
     driver.take_counterparts(&seen);
+    if let Some(settings) = driver.source.fleet.clone() {
+        driver.cx.engine.put(settings);
+    }
     if envoy.is_some() {
         driver.await_envoy();
     }
@@ -285,6 +323,18 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     }
     drop(temporary);
     ran
+}
+
+/// The start configuration of an Envoy that asks there.
+fn bootstrap(args: &Run) -> Value {
+    if !xds::is_open(args.xds_listen) {
+        let admin = std::path::Path::new("/tmp/portolan-envoy-admin.sock");
+        return portolan_envoy::bootstrap::bootstrap_at(&[args.xds_listen], admin);
+    }
+    let namespace = args.namespace.as_deref().unwrap_or("default");
+    let secret = xds::secret(&args.lease);
+    let at = || (format!("{secret}.{namespace}.svc"), args.xds_listen.port());
+    xds::fleet(args.xds_address.clone().unwrap_or_else(at), &args.envoy_image).bootstrap
 }
 
 /// Where the files of a local Envoy are; one that was not asked for goes with the second value.
@@ -366,6 +416,26 @@ impl Driver<Cluster> {
         }
     }
 
+    /// The CA under xDS is another, or cannot be used.
+    fn take_trust(&mut self, bundle: Option<String>, failure: Option<String>) {
+        let (_, place, ..) = &self.source.election;
+        let key = xds::key(&Place { name: xds::secret(&place.name).into(), ..place.clone() });
+        match failure {
+            Some(why) => {
+                let problems = vec![xds::problem(key.clone(), &why)];
+                self.cx.engine.put(SourceProblems { key, problems });
+            }
+            None if self.cx.engine.get::<SourceProblems>(&key).is_some() => {
+                self.cx.engine.remove::<SourceProblems>(&key);
+            }
+            None => {}
+        }
+        if let (Some(fleet), Some(bundle)) = (&mut self.source.fleet, bundle) {
+            xds::trust(fleet, &bundle);
+            self.cx.engine.put(fleet.clone());
+        }
+    }
+
     /// Writes only where it leads, may act, and knows what it says.
     fn lead(&self) {
         let acts = self.source.standings.iter().any(|one| one.mode == Mode::Act);
@@ -404,6 +474,7 @@ impl Driver<Cluster> {
         }
         let acts = standings.iter().any(|standing| standing.mode == Mode::Act);
         self.source.standings = standings;
+        self.source.acts.send_if_modified(|before| std::mem::replace(before, acts) != acts);
         // Who only observes writes no Lease either.
         match self.source.candidate.take() {
             None if acts => {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use portolan_core::secrets::{
-    REFLECTS, immutable,
+    REFLECTS, refused,
     rows::{Mirror, MirrorUnwanted, MirrorWanted, UnsealFailure, UnsealWanted},
 };
 use portolan_effects::{
@@ -125,7 +125,7 @@ impl Secrets {
                     // What is being executed for an earlier text is not wanted any more: the Secret that is there stays.
                     self.filling.forget(&row.key);
                     let (key, sealed, templates) = (row.key.clone(), row.sealed.clone(), BTreeMap::new());
-                    cx.engine.put(UnsealFailure { key, sealed, failures, templates, immutable: false });
+                    cx.engine.put(UnsealFailure { key, sealed, failures, templates, refused: None });
                 }
             }
             cx.facts = true;
@@ -169,30 +169,33 @@ fn secret_key(key: &NamespacedName) -> ObjectKey {
 /// What is written of a SealedSecret whose values are known; `None` where the Secret that is there stays.
 fn opened(row: &UnsealWanted, values: &BTreeMap<Name, Redacted>, cx: &mut Context) -> Option<Write> {
     if let Some(fill) = sealed::fill(&row.sealed, values, row.over) {
-        let refused = refused_as_immutable(row, &fill.fields, cx);
+        let refused = is_refused(row, &fill.fields, cx);
         return (!refused).then(|| Write::Fill(Box::new(fill)));
     }
     let owner =
         ObjectKey::new("bitnami.com", "SealedSecret", row.key.namespace.clone(), row.key.name.clone());
     let uid = stamp(&owner, cx).map(|stamp| Arc::clone(&stamp.uid)).unwrap_or_default();
     let secret = secret_object(&row.sealed, values, &uid);
-    let refused = refused_as_immutable(row, &secret.json, cx);
+    let refused = is_refused(row, &secret.json, cx);
     (!refused).then(|| Write::Hold(Box::new(secret), OPENED))
 }
 
 /// Whether the Secret that is there stays as it is; what came of it is noted.
-fn refused_as_immutable(row: &UnsealWanted, wanted: &Value, cx: &mut Context) -> bool {
+fn is_refused(row: &UnsealWanted, wanted: &Value, cx: &mut Context) -> bool {
     let present = cx.store.get(&secret_key(&row.key));
-    let immutable = present.is_some_and(|stored| immutable(&stored.object.json, wanted, row.over));
-    if immutable {
+    // A mirror that stands there is no Secret of the controller's: it makes way.
+    let present = present.filter(|stored| [OPENED, GIT].contains(&&*stored.manager));
+    let refused = refused(present.map(|stored| &*stored.object.json), wanted, row.over);
+    let is_refused = refused.is_some();
+    if is_refused {
         let (key, sealed) = (row.key.clone(), row.sealed.clone());
         let (failures, templates) = (BTreeMap::new(), BTreeMap::new());
-        cx.engine.put(UnsealFailure { key, sealed, failures, templates, immutable });
+        cx.engine.put(UnsealFailure { key, sealed, failures, templates, refused });
     } else {
         cx.engine.remove::<UnsealFailure>(&row.key);
     }
     cx.facts = true;
-    immutable
+    is_refused
 }
 
 fn mirror(row: &Mirror, cx: &Context) -> Option<Write> {

@@ -105,10 +105,15 @@ fn name(app: &ApplicationInfo) -> &Name {
 /// Health of a stored object: by its status; of a kind whose status we write and of which there is none yet, as Argo CD
 /// has it for an object without one. What a policy keeps out is not there.
 fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
+    const IGNORED: &str = "argocd.argoproj.io/ignore-healthcheck";
     let key = &stored.object.key;
     if let Some(denied) = engine.get::<Denied>(key) {
         let message = format!("policy {} keeps it out: {}", denied.policy, denied.message);
         return Some(Health { status: Status::Missing, message });
+    }
+    // Of what is there; what is missing counts (`controller/health.go`).
+    if stored.object.annotation(IGNORED) == Some("true") {
+        return None;
     }
     if let Some(row) = engine.get::<ObjectHealth>(key) {
         return Some(row.health.clone());

@@ -48,6 +48,8 @@ spec:
 /// Two listeners, the host in the tables of both, and who is misdirected to the one with TLS.
 const ALL: usize = 5;
 
+const STREAM: StreamId = StreamId(1);
+
 struct Edge {
     engine: Engine<World>,
     wire: Wire,
@@ -63,6 +65,7 @@ impl Edge {
         let folder = tempfile::tempdir().unwrap();
         let wire = Wire::new(Echo::new(folder.path(), None));
         let mut edge = Self { engine: engine(), wire, board: Board::default(), seen: 0, _folder: folder };
+        edge.wire.connected(STREAM, None, &edge.board);
         edge.put(EDGE, |_| true);
         edge.address();
         edge.certificate();
@@ -144,7 +147,7 @@ impl Edge {
             (keys.map(verdict).collect::<Vec<_>>(), taken)
         });
         self.seen = taken;
-        self.wire.verdicts(verdicts, &mut self.engine);
+        self.wire.verdicts(STREAM, verdicts, &mut self.engine);
         self.settle();
     }
 

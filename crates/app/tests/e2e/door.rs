@@ -95,3 +95,84 @@ fn an_edit_that_the_webhook_of_cert_manager_refuses_keeps_the_certificate() {
     });
     instance.reach("app1.dev.example.com", "live");
 }
+
+const WIDE: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: wide, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system}]\n  hostnames: [wide.dev.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n";
+
+/// Argo CD, Flux and `kubectl apply --prune` fail at what there is not, and remove nothing then.
+#[test]
+fn a_misspelt_kind_group_or_name_removes_nothing() {
+    let Some(envoy) = envoy("e2e misspelt kinds") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    instance.write("wide.yaml", WIDE);
+    instance.reach("wide.dev.example.com", "live");
+    let kept = || {
+        instance.wait("what stays", || {
+            let status = instance.status();
+            let findings = status["findings"].as_array()?;
+            let kept = findings.iter().find(|finding| finding["code"] == "PTL-0670")?;
+            Some(kept["message"].as_str()?.to_owned())
+        })
+    };
+    for (right, wrong) in [
+        ("kind: HTTPRoute", "kind: HttpRoute"),
+        ("gateway.networking.k8s.io", "gateway.networking.k8s.oi"),
+        ("name: wide,", "name: Wide,"),
+    ] {
+        instance.write("wide.yaml", &WIDE.replacen(right, wrong, 1));
+        let message = kept();
+        assert!(message.contains("which no API server takes"), "{wrong}: {message}");
+        instance.reach("wide.dev.example.com", "live");
+        let status = instance.status();
+        assert_eq!(status["verdict"]["complete"], wrong.contains("Wide"), "{wrong}: {}", status["verdict"]);
+        instance.write("wide.yaml", WIDE);
+        instance.wait("nothing to be said", || {
+            instance.status()["findings"].as_array()?.is_empty().then_some(())
+        });
+    }
+    // A name that a route can have is that of another route.
+    instance.write(
+        "wide.yaml",
+        &WIDE.replacen("name: wide,", "name: wider,", 1).replace("wide.dev", "wider.dev"),
+    );
+    instance.reach("wider.dev.example.com", "live");
+    instance.wait("the old host to go", || instance.entry("wide.dev.example.com").is_none().then_some(()));
+}
+
+/// A definition that becomes narrower takes nothing away, and lets edits of other fields in (KEP-4008).
+#[test]
+fn what_stands_keeps_its_faults_where_a_definition_becomes_narrower() {
+    let Some(envoy) = envoy("e2e ratcheting") else { return };
+    let instance = Instance::start(first_steps(), envoy);
+    let definition = |limit: &str| {
+        format!(
+            "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {{name: widgets.example.com}}\nspec:\n  group: example.com\n  scope: Namespaced\n  names: {{kind: Widget, plural: widgets}}\n  versions:\n    - name: v1\n      served: true\n      storage: true\n      schema: {{openAPIV3Schema: {{type: object, properties: {{spec: {{type: object, properties: {{num: {{type: integer{limit}}}, other: {{type: string}}}}}}}}}}}}\n"
+        )
+    };
+    let widget = |num: u8, other: &str| {
+        format!(
+            "apiVersion: example.com/v1\nkind: Widget\nmetadata: {{name: w, namespace: team-a}}\nspec: {{num: {num}, other: {other}}}\n"
+        )
+    };
+    let stored = || {
+        let output = instance.run(&["get", "widget", "team-a/w", "--output", "json"]);
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let refused = || {
+        let status = instance.status();
+        let findings = status["findings"].as_array().unwrap();
+        findings.iter().any(|finding| finding["code"] == "PTL-0005")
+    };
+    instance.write("definition.yaml", &definition(""));
+    instance.write("widget.yaml", &widget(15, "first"));
+    instance.wait("the widget", || stored().contains("first").then_some(()));
+    instance.write("definition.yaml", &definition(", maximum: 10"));
+    instance.write("widget.yaml", &widget(15, "second"));
+    instance.wait("the edit of another field", || stored().contains("second").then_some(()));
+    assert!(!refused(), "{}", instance.status()["findings"]);
+    instance.write("widget.yaml", &widget(16, "third"));
+    refusal(&instance, "Widget/team-a/w");
+    assert!(stored().contains("second"));
+    instance.write("widget.yaml", &widget(15, "fourth"));
+    instance.wait("the right edit", || stored().contains("fourth").then_some(()));
+    instance.wait("the refusal to go", || (!refused()).then_some(()));
+}

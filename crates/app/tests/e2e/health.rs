@@ -35,7 +35,20 @@ fn each_verdict_of_health_is_shown_with_its_message() {
     let Some(envoy) = envoy("e2e health") else { return };
     let dir = first_steps();
     let at = |path: &str| dir.path().join(path);
-    let folders = [("base", POLICY), ("fine", FINE), ("wrong", WRONG), ("waits", WAITS), ("denied", DENIED)];
+    let ignored = WAITS
+        .replace(
+            "name: web, namespace: shop}",
+            "name: aside, namespace: shop, annotations: {argocd.argoproj.io/ignore-healthcheck: 'true'}}",
+        )
+        .replace("secretName: web", "secretName: aside");
+    let folders = [
+        ("base", POLICY),
+        ("fine", FINE),
+        ("wrong", WRONG),
+        ("waits", WAITS),
+        ("denied", DENIED),
+        ("ignored", &*ignored),
+    ];
     let mut apps = String::new();
     for (name, text) in folders {
         fs::create_dir_all(at(name)).unwrap();
@@ -81,6 +94,8 @@ fn each_verdict_of_health_is_shown_with_its_message() {
         (&fine["health"], &fine["message"], &fine["objects"]),
         (&"Healthy".into(), &Value::Null, &1.into())
     );
+    // It waits, and Argo CD is told not to look.
+    assert_eq!(app("ignored")["health"], "Healthy");
     let unread = app("unread");
     let why = unread["message"].as_str().unwrap();
     assert_eq!(unread["health"], "Unknown");

@@ -490,3 +490,40 @@ fn an_immutable_secret_stays_until_its_sealed_secret_went() {
     instance.wait("the Secret made anew", || value(&instance, "vault/fixed", "second"));
     assert_eq!(findings(&instance), []);
 }
+
+/// What an API server would not store in the place of what stands there leaves it as it is.
+#[test]
+fn a_secret_that_an_api_server_refuses_keeps_what_stood() {
+    let Some(envoy) = envoy("e2e refused secret") else { return };
+    let (dir, keys) = (first_steps(), demo());
+    let sealed = |kind: &str, key: &str| {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": kind,
+            "metadata": {"name": "typed", "namespace": "vault"}, "stringData": {key: "value-of-it"},
+        });
+        seal(&secret, &path(&keys, "crt"))
+    };
+    std::fs::write(dir.path().join("typed.yaml"), sealed("Opaque", "first")).unwrap();
+    let instance = Instance::start_with(dir, envoy, &["--sealing-key", &path(&keys, "key")]);
+    instance.wait("the Secret", || value(&instance, "vault/typed", "first"));
+    let told = ("PTL-0156".to_owned(), "error".to_owned(), "SealedSecret/vault/typed".to_owned());
+    for (kind, words) in [
+        ("example.com/other", "type: Invalid value: \"example.com/other\": field is immutable"),
+        ("kubernetes.io/tls", "data[tls.crt]: Required value"),
+    ] {
+        instance.write("typed.yaml", &sealed(kind, "second"));
+        let message = instance.wait("the condition", || {
+            let output = instance.run(&["get", "sealedsecret", "vault/typed", "--output", "json"]);
+            let json: Value = serde_json::from_slice(&output.stdout).ok()?;
+            let synced = &json["status"]["conditions"][0];
+            let said = synced["message"].as_str()?.contains(words);
+            (said && synced["status"] == "False").then(|| synced["message"].to_string())
+        });
+        assert!(!message.contains("value-of-it"), "{message}");
+        assert_eq!(findings(&instance), std::slice::from_ref(&told));
+        assert!(value(&instance, "vault/typed", "first").is_some(), "{kind}: it stays as it is");
+    }
+    instance.write("typed.yaml", &sealed("Opaque", "third"));
+    instance.wait("the Secret", || value(&instance, "vault/typed", "third"));
+    assert_eq!(findings(&instance), []);
+}

@@ -17,6 +17,8 @@ pub struct Running {
     /// Its log, line by line.
     log: Arc<Mutex<Vec<Value>>>,
     pub api: SocketAddr,
+    /// Where Envoys ask; empty where one is beside it.
+    pub xds: String,
 }
 
 impl Running {
@@ -27,9 +29,14 @@ impl Running {
 
     /// Starts one; `kubeconfig` is another than the administrator's.
     pub fn start(place: &Place, args: &[&str], kubeconfig: Option<&str>) -> Self {
+        Self::begin(place, &[&["--gateway-addresses", &*place.network], args].concat(), kubeconfig)
+    }
+
+    /// The same without addresses for Gateways: those of their Services count.
+    pub fn begin(place: &Place, args: &[&str], kubeconfig: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
         command.args(["run", "--log-format", "json", "--api-listen", "127.0.0.1:0"]);
-        command.args(["--controller", &place.controller(), "--gateway-addresses", &place.network]);
+        command.args(["--controller", &place.controller()]);
         command.args(["--namespace", place.name]);
         if !args.contains(&"--lease-time") {
             command.args(["--lease-time", "6s"]);
@@ -54,7 +61,8 @@ impl Running {
             log.lock().unwrap().iter().find(|line| line["message"] == "portolan runs").cloned()
         });
         let api = begun["api"].as_str().unwrap().parse().unwrap();
-        Self { child, log, api }
+        let xds = begun["xds"].as_str().unwrap_or_default().to_owned();
+        Self { child, log, api, xds }
     }
 
     /// Whether a line of its log has this in it.

@@ -17,6 +17,7 @@ use crate::{
         rows::{ClientCertificate, Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
         sets,
     },
+    infrastructure::rows::FleetFailure,
     world::SetsByGateway,
 };
 
@@ -41,7 +42,9 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let sets = sets.iter().filter(|set| set.attached.is_ok() && is_accepted(cx, gateway, &set.key)).count();
     let mut fields = vec![("attachedListenerSets".into(), json!(sets))];
     if let Some(address) = &address {
-        let addresses = json!([{"type": "IPAddress", "value": address.address}]);
+        let is_address = address.address.parse::<std::net::IpAddr>().is_ok();
+        let kind = if is_address { "IPAddress" } else { "Hostname" };
+        let addresses = json!([{"type": kind, "value": address.address}]);
         fields.push(("addresses".into(), addresses));
     }
     let key = ObjectKey { kind: portolan_model::Kind::new(GROUP, "Gateway"), name: gateway.key.clone() };
@@ -52,7 +55,10 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         ],
         None => vec![
             accepted(&listeners, &bad),
-            programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
+            match cx.get::<FleetFailure>(&gateway.key) {
+                Some(failure) => Condition::new("Programmed", false, "Invalid", failure.words()),
+                None => programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
+            },
         ],
     };
     conditions.extend(cx.get::<ClientCertificate>(&gateway.key).map(|row| resolved(&row)));

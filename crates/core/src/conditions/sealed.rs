@@ -18,9 +18,7 @@ pub(super) fn sealed_status(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     let key =
         ObjectKey::new("bitnami.com", "SealedSecret", sealed.key.namespace.clone(), sealed.key.name.clone());
     let failed = cx.get::<UnsealFailure>(&sealed.key).map(|failure| {
-        if failure.immutable {
-            // As the API server answers.
-            let words = "data: Forbidden: field is immutable when `immutable` is set";
+        if let Some(words) = &failure.refused {
             return format!("Secret \"{}\" is invalid: {words}", sealed.key.name);
         }
         let unopened = failure.failures.iter().map(|(name, why)| format!("{name}: {why}"));

@@ -43,7 +43,7 @@ pub(crate) fn unaccepted(gateway: &Gateway) -> Option<Unaccepted> {
     {
         return Some(address(format!("addresses of routability {routability} are not supported")));
     }
-    let parameters = gateway.parameters.as_ref()?;
+    let parameters = &gateway.infrastructure.parameters.as_ref()?.kind;
     (!parameters.is("gateway.envoyproxy.io", "EnvoyProxy")).then(|| Unaccepted {
         reason: "InvalidParameters",
         field: "spec.infrastructure.parametersRef",

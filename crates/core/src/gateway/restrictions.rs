@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Cx,
     dns::drain::is_leaving,
+    infrastructure::rows::FleetSettings,
     problem,
     world::{RestrictionsBySelector, RestrictionsByTarget},
 };
@@ -126,7 +127,9 @@ pub(super) fn unenforced(cx: &mut Cx<'_>, route: &Arc<Route>) {
         }
         if !listeners.is_empty() {
             let address = cx.get::<GatewayAddress>(&attachment.gateway);
-            let refused = address.is_some_and(|address| !address.loopback);
+            // Envoys of its own are reached before anybody knows where.
+            let apart = cx.get::<FleetSettings>(&Name::default()).is_some();
+            let refused = address.map_or(apart, |address| !address.loopback);
             if !refused && !is_leaving(&route.key) {
                 warn(cx, route, at, &listeners);
             }

@@ -15,7 +15,7 @@ use portolan_model::{
 pub struct GatewayAddress {
     /// The Gateway.
     pub key: GatewayKey,
-    /// IP address, as text.
+    /// IP address as text; of a load balancer also a name.
     pub address: Name,
     /// Written port to bound port.
     pub ports: BTreeMap<u16, u16>,
@@ -23,6 +23,13 @@ pub struct GatewayAddress {
     pub loopback: bool,
 }
 row!(GatewayAddress, GatewayKey, "gateway_addresses");
+
+impl GatewayAddress {
+    /// No address, and every port as it is written.
+    pub fn none(gateway: &GatewayKey) -> Self {
+        Self { key: gateway.clone(), address: Name::default(), ports: BTreeMap::new(), loopback: false }
+    }
+}
 
 /// The ports of a [`GatewayAddress`] alone: what the rules of every host read of it, so that another address runs none.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -974,6 +981,9 @@ pub struct Endpoints {
     pub blend: Option<BlendEndpoints>,
 }
 row!(Endpoints, Name, "endpoints");
+
+/// Name, weight and addresses with their ports of a part of a [`Blend`].
+pub type BlendPart = (Name, u32, Vec<(Name, u16)>);
 
 /// Addresses of a [`Blend`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

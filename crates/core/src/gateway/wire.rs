@@ -22,8 +22,12 @@ use super::{
 use crate::{
     Cx,
     dns::drain::is_leaving,
+    infrastructure::rows::FleetSettings,
     world::{CertificatesBySecret, ClientCertificatesBySecret, ListenersByGateway, StreamsByChain},
 };
+
+/// Where Envoys of a Gateway's own bind.
+const EVERYWHERE: &str = "0.0.0.0";
 
 pub(super) fn tls_secrets(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
     let shown = cx.count::<CertificatesBySecret>(&secret.key) > 0
@@ -45,8 +49,15 @@ pub(super) fn gateway_ports(cx: &mut Cx<'_>, address: &Arc<GatewayAddress>) {
 }
 
 pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
-    let Some(address) = cx.get::<GatewayAddress>(&gateway.key) else { return };
-    if cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
+    // Envoys of its own have their ports at every address of their Pods, whatever the Gateway is reached at.
+    let apart = cx.get::<FleetSettings>(&Name::default()).is_some();
+    let address = match cx.get::<GatewayAddress>(&gateway.key) {
+        Some(address) => address,
+        None if apart => Arc::new(GatewayAddress::none(&gateway.key)),
+        None => return,
+    };
+    let bound = if apart { Name::new(EVERYWHERE) } else { address.address.clone() };
+    if !apart && cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
         not_honoured(cx, gateway, &address.address);
     }
     let mut sockets: BTreeMap<SocketKey, Vec<FilterChain>> = BTreeMap::new();
@@ -82,7 +93,7 @@ pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         chains.sort();
         cx.emit(WireListener {
             name: key.resource(),
-            address: address.address.clone(),
+            address: bound.clone(),
             port: address.ports.get(&key.port).copied().unwrap_or(key.port),
             key,
             chains,

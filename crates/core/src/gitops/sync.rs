@@ -22,6 +22,6 @@ mod tests;
 
 pub use doubt::{Doubt, Outcome, outcome};
 pub use options::flux_leaves;
-pub use plan::{Facts, Verdict, plan};
+pub use plan::{Facts, Verdict, plan, stands_for};
 pub use policy::{Application, Kustomization, Policy, Set};
 pub use reason::Reason;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use portolan_model::{Code, ObjectKey, Problem};
+use portolan_model::{Code, ObjectKey, Problem, Severity};
 
 /// Why something was not looked at, and what.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -21,6 +21,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
     Some(match code.0 {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
         7 => "fields that may change an answer",
+        8 => "objects that Argo CD may be told not to apply",
         94 => "what there was no time for",
         511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",
@@ -57,6 +58,10 @@ pub fn is_refused(problem: &Problem) -> bool {
 
 /// What a finding leaves out of sight, which may turn on its object too.
 pub fn hidden(problem: &Problem) -> Option<&'static str> {
+    const NO_SUCH_KIND: u16 = 2;
+    if problem.code.0 == NO_SUCH_KIND && problem.severity == Severity::Error {
+        return Some("kinds that there are not, and what objects of them are meant to do or to restrict");
+    }
     left_out(problem.code).or_else(|| {
         is_refused(problem).then_some("Applications that an API server would not store, with what they bring")
     })
@@ -100,6 +105,10 @@ mod tests {
         assert_eq!(told, [(4, "File/d".to_owned()), (607, "File/a File/b".to_owned())]);
         assert!(super::causes(&[problem(223, "c")]).is_empty());
         assert!(super::causes(&[problem(5, "c")]).is_empty());
+        // `SecurityPolcy`: what it is meant to restrict is not restricted.
+        assert!(super::causes(&[problem(2, "c")]).is_empty(), "a kind of another group");
+        let misspelt = Problem { severity: Severity::Error, ..problem(2, "c") };
+        assert_eq!(super::causes(&[misspelt]).len(), 1);
         for (group, kind, counts) in [
             ("argoproj.io", "Application", true),
             ("argoproj.io", "ApplicationSet", true),

@@ -39,7 +39,7 @@ use crate::{
 
 pub(crate) use reflection::source;
 pub use reflection::{AUTO_REFLECTS, REFLECTED_AT, REFLECTED_VERSION, REFLECTS};
-pub use unseal::immutable;
+pub use unseal::refused;
 
 pub(crate) fn register(engine: &mut Engine<World>) {
     engine

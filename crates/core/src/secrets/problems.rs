@@ -87,8 +87,19 @@ pub(super) fn not_ours(cx: &mut Cx<'_>, key: &NamespacedName) {
     problem(cx, sealed_secret(key), 152, Severity::Error, "metadata.name", message, hint);
 }
 
-/// The Secret that is there cannot be changed.
-pub(super) fn immutable(cx: &mut Cx<'_>, key: &NamespacedName) {
+/// An API server would not take the Secret, or not in place of the one that is there.
+pub(super) fn refused(cx: &mut Cx<'_>, key: &NamespacedName, words: &str) {
+    if words == super::unseal::IMMUTABLE {
+        return immutable(cx, key);
+    }
+    let message = format!(
+        "Secret {key} is not written, as Kubernetes refuses it: {words}; what was there before stays"
+    );
+    let hint = "correct spec.template or the names in spec.encryptedData (and seal the values again); a type can be changed by a Secret of another name only";
+    problem(cx, sealed_secret(key), 156, Severity::Error, "spec", message, hint);
+}
+
+fn immutable(cx: &mut Cx<'_>, key: &NamespacedName) {
     let message = format!(
         "Secret {key} is immutable and stays as it is: once a Secret is marked as immutable, neither that nor its data can be changed"
     );

@@ -69,8 +69,8 @@ pub struct UnsealFailure {
     pub failures: BTreeMap<Name, Unopened>,
     /// Everything opened; why, for each Go template that could not be executed. Never holds a part of a value.
     pub templates: BTreeMap<Name, String>,
-    /// Everything opened, and the Secret that is there is immutable and says something else.
-    pub immutable: bool,
+    /// Everything opened, and an API server would not take the Secret: why, in its words. Never holds a part of a value.
+    pub refused: Option<String>,
 }
 row!(UnsealFailure, NamespacedName, "unseal_failures");
 

@@ -12,7 +12,10 @@ use super::{
     credentials, problems,
     rows::{Over, Reach, UnsealFailure, UnsealWanted},
 };
-use crate::Cx;
+use crate::{Cx, door};
+
+/// As the API server answers.
+pub(super) const IMMUTABLE: &str = "data: Forbidden: field is immutable when `immutable` is set";
 
 /// On a Secret: it does not go with its SealedSecret.
 const INDEPENDENT: &str = "sealedsecrets.bitnami.com/skip-set-owner-references";
@@ -34,8 +37,8 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
         },
     };
     if let Some(failure) = cx.get::<UnsealFailure>(&sealed.key).filter(|failure| failure.sealed == **sealed) {
-        if failure.immutable {
-            problems::immutable(cx, &sealed.key);
+        if let Some(words) = &failure.refused {
+            problems::refused(cx, &sealed.key, words);
         }
         for (name, why) in &failure.templates {
             problems::templated(cx, &sealed.key, name, why);
@@ -48,9 +51,45 @@ pub(super) fn unseal_wanted(cx: &mut Cx<'_>, sealed: &Arc<SealedSecret>) {
     cx.emit(UnsealWanted { key: sealed.key.clone(), sealed: (**sealed).clone(), over });
 }
 
+/// What an API server answers to a Secret that is written of a SealedSecret, as the controller does; `present` is what is there,
+/// `wanted` the whole Secret or, over one of the repository, what is put into it.
+pub fn refused(present: Option<&Value>, wanted: &Value, over: Over) -> Option<String> {
+    if present.is_some_and(|present| immutable(present, wanted, over)) {
+        return Some(IMMUTABLE.to_owned());
+    }
+    let whole = match (over, present) {
+        (Over::Nothing, _) | (_, None) => wanted.clone(),
+        (over, Some(present)) => {
+            let mut whole = present.clone();
+            let keeps = matches!(over, Over::Patched { .. });
+            if !keeps {
+                whole["data"] = Value::Null;
+                whole["stringData"] = Value::Null;
+            }
+            for path in ["/data", "/metadata/labels", "/metadata/annotations"] {
+                lay(&mut whole, path, wanted.pointer(path));
+            }
+            whole
+        }
+    };
+    door::refused_secret(whole, present)
+}
+
+/// Lays the fields of a mapping over those that are there.
+fn lay(whole: &mut Value, path: &str, fields: Option<&Value>) {
+    let Some(fields) = fields.and_then(Value::as_object).filter(|fields| !fields.is_empty()) else { return };
+    let mut place = whole;
+    for part in path.split('/').skip(1) {
+        place = &mut place[part];
+    }
+    for (key, value) in fields {
+        place[key] = value.clone();
+    }
+}
+
 /// Whether an API server refuses to make `wanted` of the Secret that is there (`ValidateSecretUpdate`): one that is
 /// immutable keeps its data and stays so.
-pub fn immutable(present: &Value, wanted: &Value, over: Over) -> bool {
+fn immutable(present: &Value, wanted: &Value, over: Over) -> bool {
     if present["immutable"] != true {
         return false;
     }

@@ -163,3 +163,141 @@ fn a_value_that_no_key_opens_makes_no_secret() {
     let findings: Vec<_> = engine.rows::<Finding>().map(|row| row.problem.code.0).collect();
     assert_eq!(findings, [1, 151]);
 }
+
+/// A policy that denies Secrets by an expression.
+fn no_secrets(expression: &str) -> String {
+    format!(
+        "
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: p}}
+spec:
+  failurePolicy: Fail
+  matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [secrets]}}]}}
+  validations: [{{expression: \"{expression}\"}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: p}}
+spec: {{policyName: p, validationActions: [Deny]}}
+"
+    )
+}
+
+#[test]
+fn secrets_that_are_made_are_judged_by_policies() {
+    const SEALED: &str = "
+---
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: {name: tls, namespace: edge}
+spec:
+  encryptedData: {tls.crt: AgAB, tls.key: AgAB}
+  template: {type: kubernetes.io/tls, metadata: {labels: {tier: open}}}
+";
+    const ISSUED: &str = "
+---
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {name: own}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: tls, namespace: edge}
+spec: {secretName: tls, dnsNames: ['*.example.com'], issuerRef: {kind: ClusterIssuer, name: own}, secretTemplate: {labels: {tier: open}}}
+";
+    const MIRRORED: &str = "
+---
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {name: own}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: tls, namespace: team-b}
+spec:
+  secretName: tls
+  dnsNames: ['*.example.com']
+  issuerRef: {kind: ClusterIssuer, name: own}
+  secretTemplate:
+    annotations:
+      reflector.v1.k8s.emberstack.com/reflection-allowed: 'true'
+      reflector.v1.k8s.emberstack.com/reflection-auto-enabled: 'true'
+";
+    for (source, denying) in [
+        (SEALED, "object.metadata.name != 'tls'"),
+        (SEALED, "object.metadata.labels.tier != 'open'"),
+        (ISSUED, "object.metadata.namespace != 'edge'"),
+        (ISSUED, "object.type != 'kubernetes.io/tls'"),
+        (MIRRORED, "object.metadata.namespace != 'edge'"),
+    ] {
+        let taken = simulated(&format!("{}{source}{}", edge("app"), no_secrets("true")));
+        assert_eq!(state(&taken, "app.example.com").0, State::Live, "{source}: {:?}", errors(&taken));
+        let denied = simulated(&format!("{}{source}{}", edge("app"), no_secrets(denying)));
+        assert_eq!(state(&denied, "app.example.com").0, State::Refused, "{denying} {source}");
+        assert!(errors(&denied).iter().any(|error| error.starts_with("PTL-0501")), "{:?}", errors(&denied));
+    }
+}
+
+#[test]
+fn a_sealed_secret_that_an_api_server_would_not_store_is_not_made() {
+    for (spec, words) in [
+        (
+            "encryptedData: {tls.crt: AgAB}, template: {type: kubernetes.io/tls}",
+            "data[tls.key]: Required value",
+        ),
+        ("encryptedData: {'a b': AgAB}", "data[a b]"),
+        ("encryptedData: {a: AgAB}, template: {metadata: {labels: {'x y': z}}}", "metadata.labels"),
+        (
+            "encryptedData: {a: AgAB}, template: {type: kubernetes.io/basic-auth}",
+            "data[username]: Required value",
+        ),
+        (
+            "encryptedData: {a: AgAB}, template: {type: kubernetes.io/dockerconfigjson, data: {.dockerconfigjson: x}}",
+            "it is no JSON",
+        ),
+    ] {
+        let text = format!(
+            "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {{name: s, namespace: a}}\nspec: {{{spec}}}\n"
+        );
+        let engine = simulated(&text);
+        assert_eq!(engine.rows::<Secret>().count(), 0, "{spec}");
+        let errors = errors(&engine);
+        assert!(
+            errors.len() == 1 && errors[0].starts_with("PTL-0156") && errors[0].contains(words),
+            "{errors:?}"
+        );
+    }
+    let fine = "apiVersion: bitnami.com/v1alpha1\nkind: SealedSecret\nmetadata: {name: s, namespace: a}\nspec: {encryptedData: {.dockerconfigjson: AgAB}, template: {type: kubernetes.io/dockerconfigjson}}\n";
+    let engine = simulated(fine);
+    assert_eq!(
+        (engine.rows::<Secret>().count(), errors(&engine)),
+        (1, vec![]),
+        "what is sealed may be right"
+    );
+}
+
+#[test]
+fn a_record_that_is_discarded_leaves_the_others_of_its_name() {
+    let target = "annotations: {external-dns.alpha.kubernetes.io/target: '127.0.0.9,lb.example.net'}";
+    let edge =
+        edge("app").replacen("name: g, namespace: edge", &format!("name: g, namespace: edge, {target}"), 1);
+    let engine = simulated(&format!(
+        "{edge}
+---
+apiVersion: bitnami.com/v1alpha1
+kind: SealedSecret
+metadata: {{name: tls, namespace: edge}}
+spec:
+  encryptedData: {{tls.crt: AgAB, tls.key: AgAB}}
+  template: {{type: kubernetes.io/tls}}
+"
+    ));
+    let published: Vec<_> = engine.rows::<PublishedRecord>().map(|row| row.set.r#type).collect();
+    assert_eq!(published, [RecordType::A]);
+    assert!(engine.rows::<RecordProblem>().next().is_some(), "that the other is not written is said");
+    assert_eq!(state(&engine, "app.example.com").0, State::Live);
+}

@@ -242,7 +242,7 @@ pub fn open(engine: &mut Engine<World>, facts: &Value) {
                 sealed: row.sealed.clone(),
                 failures,
                 templates: BTreeMap::new(),
-                immutable: false,
+                refused: None,
             });
         }
     }

@@ -13,6 +13,7 @@ use portolan_core::{
         backends::place,
         rows::{Clients, Endpoints, FilterChain, RouteEntry, Shares, StandIn, VirtualHost, WireListener},
     },
+    infrastructure::rows::FleetWanted,
     policy::rows::{CutSecret, Denied},
     secrets::rows::{Mirror, Over, UnsealWanted},
     status::rows::EntryPoint,
@@ -56,6 +57,9 @@ pub fn sections(
             }
             made
         }
+        "infrastructure" => {
+            vec![("statuses", statuses(engine)), ("chains", chains(engine)), ("objects", objects(engine))]
+        }
         _ => vec![("statuses", statuses(engine))],
     };
     made.push(("findings", findings(engine)));
@@ -80,6 +84,33 @@ fn one(lines: impl IntoIterator<Item = (String, String)>) -> Groups {
     let mut groups = Groups::new();
     for (name, line) in lines {
         groups.entry(name).or_default().push(line);
+    }
+    groups
+}
+
+/// Objects that are made, each value on a line with its path.
+fn objects(engine: &Engine<World>) -> Groups {
+    fn walk(value: &Value, path: &str, out: &mut Vec<String>) {
+        match value {
+            Value::Object(map) if !map.is_empty() => {
+                map.iter().for_each(|(name, value)| walk(value, &format!("{path}.{name}"), out));
+            }
+            Value::Array(all) if all.iter().any(Value::is_object) => {
+                all.iter().enumerate().for_each(|(at, value)| walk(value, &format!("{path}[{at}]"), out));
+            }
+            _ => out.push(format!("{} = {value}", path.trim_start_matches('.'))),
+        }
+    }
+    let mut groups = Groups::new();
+    for fleet in engine.rows::<FleetWanted>() {
+        for object in &fleet.objects {
+            let at = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+            let kind = object["kind"].as_str().unwrap_or_default();
+            let lines = groups.entry(format!("{kind} {}/{}", at("namespace"), at("name"))).or_default();
+            walk(object, "", lines);
+        }
+        let unwanted: Vec<String> = fleet.unwanted.iter().map(ToString::to_string).collect();
+        groups.insert(format!("not wanted of {}", fleet.key), unwanted);
     }
     groups
 }

@@ -187,7 +187,8 @@ fn key_id(public: &[u8]) -> Vec<u8> {
 }
 
 /// A serial number of its own (RFC 5280 §4.1.2.2: unique for each certificate of a CA, positive, at most 20 octets).
-fn serial() -> Result<[u8; 16], IssueError> {
+/// A serial number of 127 random bits (RFC 5280 §4.1.2.2 wants it positive).
+pub(crate) fn serial() -> Result<[u8; 16], IssueError> {
     let mut serial = [0_u8; 16];
     aws_lc_rs::rand::fill(&mut serial).map_err(|_| IssueError::NoRandomness)?;
     serial[0] = serial[0] & 0x7f | 0x40;

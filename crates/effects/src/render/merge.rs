@@ -58,6 +58,8 @@ struct Part {
     defines: Vec<Arc<Brought>>,
     /// Objects that an API server would not store.
     refused: Vec<(ObjectKey, Origin)>,
+    /// Those of them that it might store in the place of older ones.
+    late: Vec<Object>,
     /// Numbers in `brought` of objects that it would not store and that are taken all the same.
     unfit: Vec<usize>,
     unsure: bool,
@@ -221,6 +223,7 @@ impl Merged {
         let Placed {
             objects,
             refused,
+            late,
             unfit,
             judged,
             problems,
@@ -261,6 +264,7 @@ impl Merged {
                 unapplied,
                 defines,
                 refused,
+                late,
                 unfit,
                 unsure,
                 unsure_file,
@@ -392,6 +396,12 @@ impl Merged {
     /// Objects that are left out as an API server would not store them, with where they stand.
     pub(super) fn refused(&self) -> impl Iterator<Item = (&ObjectKey, &Origin)> {
         self.parts.values().flat_map(|part| &part.refused).map(|(key, origin)| (key, origin))
+    }
+
+    /// Those of them that it might store in the place of older ones with the same faults, unless another part brings the object.
+    pub(super) fn late(&self) -> impl Iterator<Item = &Object> {
+        let all = self.parts.values().flat_map(|part| &part.late);
+        all.filter(|object| !self.places.contains_key(&object.key))
     }
 
     /// Objects that are taken although an API server would not store them.

@@ -29,6 +29,8 @@ pub(crate) struct Placed {
     permit: Option<Arc<Permit>>,
     /// Objects that an API server would not store, or that the project does not permit.
     pub(super) refused: Vec<(ObjectKey, Origin)>,
+    /// Those of them that it might store in the place of older ones with the same faults.
+    pub(super) late: Vec<Object>,
     /// Numbers of objects that it would not store either, and that are taken as they say what is to be restricted.
     pub(super) unfit: Vec<usize>,
     /// The project does not permit some of them.
@@ -181,7 +183,9 @@ impl Placed {
             );
         }
         self.judged += 1;
-        match door::enter(definitions, json, origin.clone())? {
+        let (door, late) = door::enter_late(definitions, json, origin.clone())?;
+        self.late.extend(late);
+        match door {
             Door::Taken(object) => self.take(object),
             Door::Restricts(object, problem) => {
                 self.problems.push(problem);

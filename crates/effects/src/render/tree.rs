@@ -95,6 +95,8 @@ pub struct Whole {
     pub no_manifests: BTreeSet<String>,
     /// Objects that an API server would not store, with where they stand: what is stored of them must not be pruned.
     pub refused: BTreeMap<ObjectKey, Origin>,
+    /// Those of them that it might store in the place of older ones with the same faults.
+    pub late: BTreeMap<ObjectKey, Object>,
     /// Objects that it would not store either, and that are handed on as they say what is to be restricted. They replace
     /// nothing that it would.
     pub unfit: BTreeSet<ObjectKey>,
@@ -238,6 +240,7 @@ impl Tree {
             unsure_files: self.merged.unsure_files().collect(),
             no_manifests: self.merged.no_manifests().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
+            late: self.merged.late().map(|object| (object.key.clone(), object.clone())).collect(),
             unfit: self.merged.unfit().cloned().collect(),
             charts: walked.charts,
             definitions: self.merged.definitions().clone(),

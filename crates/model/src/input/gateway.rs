@@ -46,8 +46,8 @@ pub struct Gateway {
     pub listeners: Vec<Listener>,
     /// `spec.addresses`.
     pub addresses: Vec<SpecAddress>,
-    /// Group and kind of `spec.infrastructure.parametersRef`.
-    pub parameters: Option<Kind>,
+    /// `spec.infrastructure`: what serves it in a cluster.
+    pub infrastructure: Infrastructure,
     /// `spec.allowedListeners`: namespaces whose ListenerSets may attach.
     pub sets: AllowedNamespaces,
     /// `spec.tls.frontend`: which clients are let in where TLS ends.
@@ -60,6 +60,26 @@ pub struct Gateway {
     pub annotations: BTreeMap<Name, String>,
 }
 row!(Gateway, GatewayKey, "gateways");
+
+/// `spec.infrastructure` of a Gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Infrastructure {
+    /// Labels of everything that is made for it.
+    pub labels: BTreeMap<Name, String>,
+    /// Annotations likewise.
+    pub annotations: BTreeMap<Name, String>,
+    /// `parametersRef`: an object of its namespace.
+    pub parameters: Option<Parameters>,
+}
+
+/// A `parametersRef`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parameters {
+    /// Group and kind.
+    pub kind: Kind,
+    /// Name.
+    pub name: Name,
+}
 
 /// A `ListenerSet`: listeners of a Gateway that others write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -422,6 +442,8 @@ pub struct Restriction {
     pub key: ObjectKey,
     /// What it targets by name.
     pub targets: Vec<ParentRef>,
+    /// The last of them is that of the older form (`targetRef`).
+    pub single: bool,
     /// What it targets by labels, in its own namespace (`targetSelectors`).
     pub selectors: Vec<(Kind, LabelSelector)>,
     /// A selector looks into other namespaces too (`targetSelectors[].namespaces`): it is taken to choose in all.

@@ -25,9 +25,6 @@ use crate::{
     schedule::{self, Windows},
 };
 
-/// What an issuer may be.
-const ISSUERS: [&str; 5] = ["acme", "ca", "selfSigned", "vault", "venafi"];
-
 /// What cert-manager's webhook has against an object that fits its kind's schema: such an object is refused. Of other kinds
 /// nothing.
 pub fn webhook(key: &ObjectKey, object: &Value) -> Vec<Refusal> {
@@ -216,7 +213,7 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         issuer,
         request: request(&spec),
         renew_before: time(&spec, "renewBefore"),
-        renew_before_percentage: spec.get("renewBeforePercentage").u32().and_then(|n| u8::try_from(n).ok()),
+        renew_before_percentage: percentage(&spec),
         rotate_key: key.get("rotationPolicy").text() != Some("Never"),
         refused,
         renewal_disabled: spec.get("renewal").get("policy").text() == Some("Disabled"),
@@ -229,6 +226,13 @@ pub(super) fn certificate(root: &mut Root<'_>) -> Certificate {
         temporary,
         made_for: controller(root),
     }
+}
+
+/// The percentage; one that leaves nothing, or everything, counts as none (`desiredRenewalTime`): without a duration the webhook
+/// lets it pass.
+fn percentage(spec: &Node<'_>) -> Option<u8> {
+    let written = spec.get("renewBeforePercentage").whole()?;
+    u8::try_from(written).ok().filter(|percent| (1..100).contains(percent))
 }
 
 /// The object that controls this one, by `metadata.ownerReferences`.
@@ -268,10 +272,17 @@ fn request(spec: &Node<'_>) -> CertificateSpec {
         usages: spec.get("usages").names(),
         signature_algorithm: spec.get("signatureAlgorithm").name(),
         plain_request: spec.get("encodeUsagesInRequest").set_flag() == Some(false),
-        size: key.get("size").u32().unwrap_or(if algorithm == "ECDSA" { 256 } else { 2048 }),
+        size: size(&key, &algorithm),
         algorithm,
         pkcs8: key.get("encoding").text() == Some("PKCS8"),
     }
+}
+
+/// The size of a key; none, and what is no size, is the default (`GeneratePrivateKeyForCertificate` looks at sizes above 0).
+fn size(key: &Node<'_>, algorithm: &str) -> u32 {
+    let default = if algorithm == "ECDSA" { 256 } else { 2048 };
+    let written = key.get("size").whole().filter(|size| *size > 0);
+    written.map_or(default, |size| u32::try_from(size).unwrap_or(u32::MAX))
 }
 
 /// The windows of `renewal`; the webhook has refused what cannot be read.

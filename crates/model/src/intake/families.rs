@@ -21,12 +21,12 @@ const FAMILIES: [(&str, &[(Effect, &str)]); 10] = [
         &[
             (
                 Effect::Used,
-                "compare-options deletion-approved hook hook-delete-policy skip-reconcile sync-options sync-wave",
+                "compare-options deletion-approved hook hook-delete-policy ignore-healthcheck skip-reconcile sync-options sync-wave",
             ),
             (
                 OF_ARGO_CD,
                 "application-set-refresh auto-label-cluster-info client-side-apply-migration-manager hydrate hydrate-timestamp \
-                 ignore-default-links ignore-healthcheck ignore-resource-updates installation-id kubernetes-version \
+                 ignore-default-links ignore-resource-updates installation-id kubernetes-version \
                  managed-by-url manifest-generate-paths refresh refresh-timestamp secret-type tracking-id",
             ),
         ],

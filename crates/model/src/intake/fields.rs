@@ -84,8 +84,8 @@ const CLIENT: [(&str, Field); 37] = [
 /// Stands beside the others of `tls`, which are in order.
 const SIGNATURES: (&str, Field) = ("tls.signatureAlgorithms", Refused);
 
-/// Fields of a BackendTrafficPolicy. Of circuit breakers Envoy has its own.
-const BACKEND: [(&str, Field); 21] = [
+/// Fields of a BackendTrafficPolicy. Of circuit breakers Envoy has its own. Who aborts requests has shut a route, or part of it.
+const BACKEND: [(&str, Field); 22] = [
     ("admissionControl", Refused),
     ("bandwidthLimit", Refused),
     ("circuitBreaker", Tuning),
@@ -93,7 +93,8 @@ const BACKEND: [(&str, Field); 21] = [
     ("compressor", Tuning),
     ("connection", Tuning),
     ("dns", Tuning),
-    ("faultInjection", Tuning),
+    ("faultInjection.abort", Refused),
+    ("faultInjection.delay", Tuning),
     ("healthCheck", Tuning),
     ("http2", Tuning),
     ("httpUpgrade", Tuning),
@@ -118,6 +119,7 @@ fn enforced(kind: &str, path: &str, value: &Value) -> bool {
         ("ClientTrafficPolicy", "enableProxyProtocol" | "path.disableMergeSlashes") => {
             value == &Value::Bool(false)
         }
+        ("BackendTrafficPolicy", "faultInjection.abort") => value["percentage"].as_f64() == Some(0.0),
         ("ClientTrafficPolicy", "path.escapedSlashesAction") => text == Some("UnescapeAndRedirect"),
         ("ClientTrafficPolicy", "headers.withUnderscoresAction") => text == Some("Allow"),
         // What is not narrower than TLS 1.2 and 1.3.
@@ -209,6 +211,17 @@ mod tests {
             }
         }
         assert_eq!((kinds, found), (2, vec![]));
+    }
+
+    #[test]
+    fn a_route_that_is_shut_on_purpose_is_restricted() {
+        let fields =
+            |abort| of("BackendTrafficPolicy", &json!({"faultInjection": {"abort": abort, "delay": {}}}));
+        let tuned = ("faultInjection.delay".to_owned(), Tuning);
+        let abort = ("faultInjection.abort".to_owned(), Refused);
+        assert_eq!(fields(json!({"httpStatus": 503})), [abort.clone(), tuned.clone()]);
+        assert_eq!(fields(json!({"httpStatus": 503, "percentage": 0.5})), [abort, tuned.clone()]);
+        assert_eq!(fields(json!({"httpStatus": 503, "percentage": 0})), [tuned]);
     }
 
     #[test]

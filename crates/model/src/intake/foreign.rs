@@ -172,6 +172,13 @@ const OURS: [(&str, &[&str]); 8] = [
     ("", &["Secret", "Service", "ConfigMap", "Namespace", "Endpoints"]),
 ];
 
+/// The kinds that are acted on, as `group/kind`.
+pub(super) fn ours() -> Vec<String> {
+    let kinds =
+        OURS.iter().flat_map(|(group, kinds)| kinds.iter().map(move |kind| format!("{group}/{kind}")));
+    kinds.collect()
+}
+
 /// Groups of [`OURS`] in which nobody else has kinds.
 const WHOLE: [&str; 5] = [
     "gateway.networking.k8s.io",

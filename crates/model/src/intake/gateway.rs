@@ -15,9 +15,9 @@ use super::node::{Node, Root};
 use crate::{
     Kind, LabelSelector, Name, NamespacedName, RouteKey, RouteKind, Severity,
     input::{
-        BackendRef, BackendTarget, Gateway, GatewayClass, LabelExpression, LabelOperator, LeftOut,
-        ListenerSet, Namespace, ParentRef, PathMatch, ReferenceGrant, Route, RouteMatch, RouteRule,
-        SecretReference, SpecAddress,
+        BackendRef, BackendTarget, Gateway, GatewayClass, Infrastructure, LabelExpression, LabelOperator,
+        LeftOut, ListenerSet, Namespace, Parameters, ParentRef, PathMatch, ReferenceGrant, Route, RouteMatch,
+        RouteRule, SecretReference, SpecAddress,
     },
 };
 
@@ -59,7 +59,7 @@ pub(super) fn gateway(root: &mut Root<'_>) -> Gateway {
                 routability: node.get("routability").name(),
             })
             .collect(),
-        parameters: parameters(&spec.get("infrastructure").get("parametersRef")),
+        infrastructure: infrastructure(&spec.get("infrastructure")),
         sets: namespaces(root, &spec.get("allowedListeners").get("namespaces"), "None"),
         frontend: tls::frontend(&spec.get("tls").get("frontend"), &root.object.key.name.namespace),
         client_certificate: client_certificate(
@@ -92,8 +92,17 @@ fn defaults(root: &mut Root<'_>, node: &Node<'_>) {
     }
 }
 
-fn parameters(node: &Node<'_>) -> Option<Kind> {
-    node.present().then(|| Kind::new(node.get("group").name(), node.get("kind").name()))
+fn infrastructure(node: &Node<'_>) -> Infrastructure {
+    let named = node.get("parametersRef");
+    let parameters = named.present().then(|| Parameters {
+        kind: Kind::new(named.get("group").name(), named.get("kind").name()),
+        name: named.get("name").name(),
+    });
+    Infrastructure {
+        labels: node.get("labels").map(),
+        annotations: node.get("annotations").map(),
+        parameters,
+    }
 }
 
 /// `tls.backend.clientCertificateRef`.

@@ -186,6 +186,11 @@ impl<'a> Node<'a> {
         self.read("a whole number", |value| value.as_u64().and_then(|n| u32::try_from(n).ok()))
     }
 
+    /// A whole number of either sign.
+    pub fn whole(&self) -> Option<i64> {
+        self.read("a whole number", Value::as_i64)
+    }
+
     pub fn port(&self) -> Option<u16> {
         let port = |value: &Value| value.as_u64().and_then(|n| u16::try_from(n).ok()).filter(|n| *n > 0);
         self.read("a port", port)
@@ -268,7 +273,12 @@ pub fn wrong_duration(text: &str) -> Option<String> {
 
 /// Go's `time.ParseDuration` in milliseconds, as far as the kinds use it (`2160h`, `1h30m`, `1.5s`, `500ms`).
 pub fn duration(text: &str) -> Option<i64> {
-    let (sign, mut rest) = text.strip_prefix('-').map_or((1, text), |rest| (-1, rest));
+    /// What 64 bits of nanoseconds hold, in milliseconds.
+    const BOUND: f64 = 9_223_372_036_854.775;
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1, rest),
+        None => (1, text.strip_prefix('+').unwrap_or(text)),
+    };
     let mut total = 0.0_f64;
     if rest == "0" {
         return Some(0);
@@ -295,5 +305,5 @@ pub fn duration(text: &str) -> Option<i64> {
         total += number * factor;
     }
     #[expect(clippy::cast_possible_truncation, reason = "bounded on the next line")]
-    (total < 1e15).then_some(sign * total.round() as i64)
+    (total < BOUND).then_some(sign * total.round() as i64)
 }

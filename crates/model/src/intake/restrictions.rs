@@ -25,6 +25,7 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
     let mut made = Restriction {
         key: root.object.key.clone(),
         targets: vec![],
+        single: false,
         selectors: vec![],
         everywhere: false,
         features: vec![],
@@ -111,6 +112,7 @@ fn targets(root: &mut Root<'_>, own: &Name, made: &mut Restriction) {
     made.targets = spec.get("targetRefs").items().iter().map(|node| reference(node, own)).collect();
     let single = spec.get("targetRef");
     if single.present() {
+        made.single = true;
         made.targets.push(reference(&single, own));
     }
     for node in spec.get("targetSelectors").items() {

@@ -316,7 +316,7 @@ fn cause(rule: &Rule, path: String, value: &Value, detail: String) -> Cause {
 }
 
 /// The item of a list of type `map` that has the same keys; other lists tell nothing.
-fn same_item<'v>(schema: &Schema, old: &'v [Value], item: &Value) -> Option<&'v Value> {
+pub(crate) fn same_item<'v>(schema: &Schema, old: &'v [Value], item: &Value) -> Option<&'v Value> {
     let ListType::Map(keys) = &schema.list else { return None };
     old.iter().find(|other| keys.iter().all(|key| other.get(&**key) == item.get(&**key)))
 }

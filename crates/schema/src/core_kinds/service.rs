@@ -54,6 +54,9 @@ pub fn check(object: &Value, old: Option<&Value>, out: &mut Out<'_>) {
             "may only be used when `type` is 'LoadBalancer'",
         );
     }
+    if let Some(old) = old {
+        addresses_stay(spec, &old["spec"], out);
+    }
     class(spec, old.map(|old| &old["spec"]), kind, out);
     traffic(spec, old.map(|old| &old["spec"]), kind, out);
 }
@@ -198,6 +201,40 @@ fn families(spec: &Value, out: &mut Out<'_>) {
     if ips.len() > 2 {
         out.invalid(&path, ips.to_vec(), "may only hold up to 2 values");
     }
+}
+
+/// `validateUpgradeDowngradeClusterIPs`, and what is filled in before it (`patchAllocatedValues`, `NormalizeClusterIPs`): the first
+/// address of a Service stays. One that says nothing keeps what it has; of one that said nothing the cluster has chosen an
+/// address that nobody here knows, but it is one.
+fn addresses_stay(spec: &Value, old: &Value, out: &mut Out<'_>) {
+    if [spec, old].into_iter().any(|spec| text(spec, "type") == "ExternalName") {
+        return;
+    }
+    let (was, is) = (cluster_ips(old), cluster_ips(spec));
+    let Some(first) = is.first() else { return };
+    let same = match was.first() {
+        Some(was) => was == first,
+        None => first != "None",
+    };
+    let path = SPEC.field("clusterIPs");
+    if !same {
+        out.invalid(&path.index(0), is, "may not change once set");
+    } else if let [_, was] = &was[..]
+        && is.get(1).is_some_and(|is| is != was)
+    {
+        out.invalid(&path.index(1), is, "may not change once set");
+    }
+}
+
+/// All addresses, the first as `clusterIP` says it.
+fn cluster_ips(spec: &Value) -> Vec<Value> {
+    let mut all = list(spec, "clusterIPs").to_vec();
+    match text(spec, "clusterIP") {
+        "" => {}
+        first if all.is_empty() => all.push(json!(first)),
+        first => all[0] = json!(first),
+    }
+    all
 }
 
 fn source_ranges(spec: &Value, annotations: &Value, kind: &str, out: &mut Out<'_>) {

@@ -22,16 +22,46 @@ pub fn followed() -> Vec<Followed> {
         Followed::whole("", "Service", &["v1"]),
         Followed::whole("discovery.k8s.io", "EndpointSlice", &["v1"]),
         Followed::on_demand("Secret"),
+        // What Gateways ask of their Envoys.
+        Followed::whole(ENVOY_GATEWAY, "EnvoyProxy", &["v1alpha1"]),
     ];
     // What restricts traffic and is not enforced closes; so it has to be seen.
     all.extend(intake::POLICIES.map(|kind| Followed::whole(ENVOY_GATEWAY, kind, &["v1alpha1"])));
     all
 }
 
+/// What the API server calls them, with their group.
+pub const RESOURCES: [(&str, &str); 19] = [
+    (GATEWAY, "gatewayclasses"),
+    (GATEWAY, "gateways"),
+    (GATEWAY, "httproutes"),
+    (GATEWAY, "grpcroutes"),
+    (GATEWAY, "tlsroutes"),
+    (GATEWAY, "tcproutes"),
+    (GATEWAY, "udproutes"),
+    (GATEWAY, "referencegrants"),
+    (GATEWAY, "backendtlspolicies"),
+    ("", "namespaces"),
+    ("", "services"),
+    ("discovery.k8s.io", "endpointslices"),
+    ("", "secrets"),
+    (ENVOY_GATEWAY, "envoyproxies"),
+    (ENVOY_GATEWAY, "securitypolicies"),
+    (ENVOY_GATEWAY, "clienttrafficpolicies"),
+    (ENVOY_GATEWAY, "backendtrafficpolicies"),
+    (ENVOY_GATEWAY, "envoypatchpolicies"),
+    (ENVOY_GATEWAY, "envoyextensionpolicies"),
+];
+
 /// Whether what else there is means the same without the kind: its objects are missed, and nothing refers to them or is restricted
 /// by them.
 pub fn is_leaf(kind: &Kind) -> bool {
     &*kind.group == GATEWAY && RouteKind::of(&kind.kind).is_some()
+}
+
+/// Whether it says what the Envoys of a Gateway are to be like.
+pub fn is_parameters(kind: &Kind) -> bool {
+    kind.is(ENVOY_GATEWAY, "EnvoyProxy")
 }
 
 /// Whether nothing can be served without its definition.
@@ -43,4 +73,30 @@ pub fn is_needed(kind: &Kind) -> bool {
 /// field that is not known may narrow what is served.
 pub fn is_judged(kind: &Kind) -> bool {
     &*kind.group == GATEWAY || &*kind.group == ENVOY_GATEWAY
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_that_is_followed_has_its_resource() {
+        let mut kinds: Vec<(String, String)> = followed()
+            .iter()
+            .map(|followed| {
+                let kind = followed.kind.kind.to_lowercase();
+                let plural = match kind.strip_suffix('y') {
+                    Some(most) if kind.ends_with("cy") || kind.ends_with("xy") => format!("{most}ies"),
+                    _ if kind.ends_with('s') => format!("{kind}es"),
+                    _ => format!("{kind}s"),
+                };
+                (followed.kind.group.to_string(), plural)
+            })
+            .collect();
+        let mut resources: Vec<(String, String)> =
+            RESOURCES.iter().map(|(group, resource)| ((*group).to_owned(), (*resource).to_owned())).collect();
+        kinds.sort();
+        resources.sort();
+        assert_eq!(kinds, resources);
+    }
 }

@@ -6,17 +6,20 @@ use portolan_core::{
     conditions::rows::ObjectStatus,
     door::{self, Door},
     gateway::rows::{GatewayAddress, LookInto},
-    world,
+    infrastructure, world,
 };
 use portolan_effects::store::{Cache as _, Sight, Stored};
 use portolan_engine::Changes;
 use portolan_model::{
-    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+    Code, Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
 };
 use portolan_schema::Definitions;
 
 use super::{Cluster, kinds};
-use crate::{driver::Driver, effects::now};
+use crate::{
+    driver::Driver,
+    effects::{OURS, now},
+};
 
 impl Driver<Cluster> {
     /// Takes up what is there of objects now.
@@ -28,7 +31,11 @@ impl Driver<Cluster> {
 
     fn take_object(&mut self, key: &ObjectKey) {
         let is_gateway = key.kind.is("gateway.networking.k8s.io", "Gateway");
+        let is_slice = key.kind.is("discovery.k8s.io", "EndpointSlice");
         let Some(stored) = self.cx.store.take(key) else {
+            if is_slice {
+                self.note_slice(key, None);
+            }
             world::remove(&mut self.cx.engine, key);
             self.say(key, Vec::new());
             if is_gateway {
@@ -47,7 +54,11 @@ impl Driver<Cluster> {
         }
         let (taken, problems) = judged(&self.source.definitions, stored);
         if taken {
-            let intake = intake(&stored.object).written_by(&stored.manager);
+            let mut intake = intake(&stored.object).written_by(&stored.manager);
+            if self.source.fleet.is_some() && kinds::is_parameters(&key.kind) {
+                // That nobody acts on it holds on one machine.
+                intake.problems.retain(|problem| problem.code != Code(4));
+            }
             world::put(&mut self.cx.engine, key, intake);
         }
         self.cx.store.pack(key);
@@ -55,6 +66,46 @@ impl Driver<Cluster> {
         self.say(key, problems);
         if is_gateway {
             self.give_address(key);
+            let name = infrastructure::names::name(&key.name);
+            let name = NamespacedName::new(key.name.namespace.clone(), name.as_str());
+            self.take_service(&ObjectKey { kind: Kind::new("", "Service"), name });
+        }
+        if key.kind.is("", "Service") {
+            self.take_service(key);
+        }
+        if is_slice && self.source.fleet.is_some() {
+            self.note_slice(key, self.fleet_of(key));
+        }
+    }
+
+    /// The Gateway whose Envoys stand in a slice and are ready.
+    fn fleet_of(&self, key: &ObjectKey) -> Option<NamespacedName> {
+        let json = &self.cx.store.get(key)?.object.json;
+        let endpoints = json["endpoints"].as_array().into_iter().flatten();
+        // Without a word it is ready (discovery/v1, EndpointConditions).
+        endpoints.into_iter().find(|endpoint| endpoint["conditions"]["ready"] != false)?;
+        let service = json["metadata"]["labels"]["kubernetes.io/service-name"].as_str()?;
+        let name = NamespacedName::new(key.name.namespace.clone(), service);
+        let service = self.cx.store.get(&ObjectKey { kind: Kind::new("", "Service"), name })?;
+        (service.manager == OURS).then(|| owner(&service.object)).flatten()
+    }
+
+    /// A slice has Envoys of this Gateway that are ready, or none.
+    fn note_slice(&mut self, key: &ObjectKey, of: Option<NamespacedName>) {
+        let slices = &mut self.source.ready_slices;
+        let mut changed: Vec<NamespacedName> = of.iter().cloned().collect();
+        for (gateway, all) in slices.iter_mut().filter(|(gateway, _)| of.as_ref() != Some(gateway)) {
+            if all.remove(key) {
+                changed.push(gateway.clone());
+            }
+        }
+        if let Some(gateway) = of {
+            slices.entry(gateway).or_default().insert(key.clone());
+        }
+        slices.retain(|_, all| !all.is_empty());
+        for gateway in changed {
+            let ready = self.source.ready_slices.contains_key(&gateway);
+            self.wire.note_ready(&gateway, ready);
         }
     }
 
@@ -107,7 +158,32 @@ impl Driver<Cluster> {
         }
     }
 
+    /// The address of a Gateway that has Envoys of its own, from the Service that was made for it. One that it loses it keeps: names point
+    /// there, and it may come back.
+    fn take_service(&mut self, key: &ObjectKey) {
+        let Some(stored) = self.cx.store.get(key).filter(|_| self.source.fleet.is_some()) else { return };
+        let Some(gateway) = (stored.manager == OURS).then(|| owner(&stored.object)).flatten() else { return };
+        let given = infrastructure::address(&stored.object.json);
+        // Nobody who ran before has given it up.
+        let told = || {
+            let key =
+                ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name: gateway.clone() };
+            let status =
+                self.cx.store.get(&key)?.object.json.pointer("/status/addresses/0/value")?.as_str()?.into();
+            self.cx.engine.get::<GatewayAddress>(&gateway).is_none().then_some(status)
+        };
+        let Some(address) = given.or_else(told) else { return };
+        let row = GatewayAddress { address, ..GatewayAddress::none(&gateway) };
+        if self.cx.engine.get::<GatewayAddress>(&gateway).as_deref() != Some(&row) {
+            self.cx.engine.put(row);
+            self.cx.facts = true;
+        }
+    }
+
     fn take_address(&mut self, gateway: &NamespacedName) {
+        if self.source.fleet.is_some() {
+            self.cx.engine.remove::<GatewayAddress>(gateway);
+        }
         if let Some(given) = &mut self.source.given {
             given.forget(gateway);
             self.cx.engine.remove::<GatewayAddress>(gateway);
@@ -150,6 +226,19 @@ fn judged(definitions: &Definitions, stored: &Stored) -> (bool, Vec<Problem>) {
         Ok(Door::Restricts(_, problem)) => (true, vec![problem]),
         Ok(Door::Refused(_, problem)) => (false, vec![problem]),
     }
+}
+
+/// The Gateway that owns an object.
+fn owner(object: &Object) -> Option<NamespacedName> {
+    let owners = object.json["metadata"]["ownerReferences"].as_array().into_iter().flatten();
+    let mut gateways = owners.into_iter().filter(|owner| {
+        owner["kind"] == "Gateway"
+            && owner["apiVersion"]
+                .as_str()
+                .is_some_and(|version| version.starts_with("gateway.networking.k8s.io/"))
+    });
+    let name = gateways.next()?["name"].as_str()?.to_owned();
+    Some(NamespacedName::new(object.key.name.namespace.clone(), name.as_str()))
 }
 
 /// What its owner said in an object: its status is written by many, and of later versions.

@@ -146,7 +146,7 @@ impl Secrets {
             Err(failed) => {
                 let (key, sealed) = (row.key.clone(), row.sealed.clone());
                 let (failures, templates) = (BTreeMap::new(), failed.why.clone());
-                cx.engine.put(UnsealFailure { key, sealed, failures, templates, immutable: false });
+                cx.engine.put(UnsealFailure { key, sealed, failures, templates, refused: None });
                 cx.facts = true;
                 None
             }

@@ -8,6 +8,7 @@ mod text;
 mod update_server;
 mod values;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_model::{Code, Name, ObjectKey, Severity, nearest};
 
 use super::{ComponentValues, Reader, keys::PODS};
@@ -204,6 +205,11 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         let message = "it would not start: txtPrefix and txtSuffix exclude each other";
         stop(reader, "txtSuffix", message);
     }
+    if settings.sources.is_empty() {
+        // Also `sources: []` and `null`: the chart then writes no flag. That nothing is read is not that nothing is wanted.
+        stop(reader, &given.field_or("source", "sources"), "it would not start: no sources specified");
+    }
+    encryption(reader, &given);
     for source in settings.sources.iter().filter(|source| !SOURCES.contains(&&***source)) {
         let near = nearest(source, SOURCES).map_or_else(String::new, |near| format!("; {near} may be meant"));
         let message = format!("it would not start: there is no source {source:?}{near}");
@@ -239,6 +245,31 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
     check(reader, &mut settings);
     settings.stopped = wrong_type || reader.problems.iter().any(|problem| problem.code == STOPPED);
     settings
+}
+
+/// `newRegistry` of `registry/txt`: a key that does not fit ends it, also where nothing is encrypted.
+fn encryption(reader: &mut Reader<'_>, given: &given::Given) {
+    const VARIABLE: &str = "EXTERNAL_DNS_TXT_ENCRYPT_AES_KEY";
+    let key = given.text("txt-encrypt-aes-key");
+    let field = given.field("txt-encrypt-aes-key");
+    let fits = |bytes: &[u8]| bytes.len() == 32;
+    // From a Secret, whose value nobody here knows.
+    let values = &reader.values.values;
+    let variables = values.get("env").and_then(serde_json::Value::as_array);
+    let named = variables.into_iter().flatten().any(|variable| variable["name"] == VARIABLE);
+    let elsewhere = named || values.get("envFrom").is_some_and(|from| !from.is_null());
+    if key.contains("$(") || (key.is_empty() && elsewhere) {
+        return;
+    }
+    if key.is_empty() {
+        if given.on("txt-encrypt-enabled") {
+            let message = "it would not start: the AES Encryption key must be set when TXT record encryption is enabled";
+            stop(reader, &given.field("txt-encrypt-enabled"), message);
+        }
+    } else if !fits(key.as_bytes()) && !STANDARD.decode(&key).is_ok_and(|bytes| fits(&bytes)) {
+        let message = "it would not start: the AES Encryption key must be 32 bytes long, in either plain text or base64-encoded format";
+        stop(reader, &field, message);
+    }
 }
 
 /// Files that the component publishes nothing because of a field.

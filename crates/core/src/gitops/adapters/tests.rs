@@ -122,6 +122,16 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
             json!({"sources": ["gateway-httproute", "gateway-httpsroute"]}),
             "no source \"gateway-httpsroute\"; gateway-httproute may be meant",
         ),
+        (json!({"sources": []}), "no sources specified"),
+        (json!({"sources": null}), "no sources specified"),
+        (
+            json!({"extraArgs": ["--txt-encrypt-enabled"]}),
+            "must be set when TXT record encryption is enabled",
+        ),
+        (
+            json!({"extraArgs": ["--txt-encrypt-enabled", "--txt-encrypt-aes-key=abc"]}),
+            "must be 32 bytes long",
+        ),
         (json!({"txtPrefix": "a b."}), "holds ' ', which no DNS name can"),
         (json!({"txtSuffix": "-%{record-type}"}), "holds '%'"),
         (json!({"policy": "everything"}), "--policy has a value that is not one of those"),
@@ -146,6 +156,9 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "false"}, {"name": "AWS_REGION"}], "logLevels": 1}),
         json!({"domainFilters": null, "extraArgs": null}),
         json!({"txtPrefix": "%{record_type}-_x."}),
+        json!({"sources": [], "extraArgs": ["--source=gateway-httproute"]}),
+        json!({"extraArgs": ["--txt-encrypt-enabled", "--txt-encrypt-aes-key=0123456789abcdef0123456789abcdef"]}),
+        json!({"extraArgs": ["--txt-encrypt-enabled"], "env": [{"name": "EXTERNAL_DNS_TXT_ENCRYPT_AES_KEY", "valueFrom": {"secretKeyRef": {}}}]}),
     ] {
         assert_eq!(stopped(harmless.clone()), None, "{harmless}");
     }
@@ -153,8 +166,9 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
 
 #[test]
 fn a_record_type_that_is_none_is_named() {
-    let (settings, problems) =
-        external_dns(json!({"txtOwnerId": "x", "sources": [], "managedRecordTypes": ["A,CNAME"]}));
+    let (settings, problems) = external_dns(
+        json!({"txtOwnerId": "x", "sources": ["gateway-httproute"], "managedRecordTypes": ["A,CNAME"]}),
+    );
     assert!(settings.stopped);
     assert_eq!(problems.len(), 1);
     assert_eq!((problems[0].0, problems[0].1.contains("\"A,CNAME\" is no record type")), (641, true));
@@ -316,8 +330,9 @@ fn a_misspelt_key_that_matters_is_told() {
         [640],
         "below a known key: {made:?}"
     );
-    let (_, problems) =
-        external_dns(json!({"domainFilter": ["a.example"], "txtOwnerId": "x", "sources": []}));
+    let (_, problems) = external_dns(
+        json!({"domainFilter": ["a.example"], "txtOwnerId": "x", "sources": ["gateway-httproute"]}),
+    );
     assert_eq!(
         problems
             .iter()

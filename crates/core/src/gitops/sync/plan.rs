@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{Instant, Kind, Object, ObjectKey};
+use portolan_model::{Instant, Kind, Object, ObjectKey, Origin};
 
 use super::{
     options::{self, Choice},
@@ -51,6 +51,9 @@ pub struct Facts<'a> {
     pub stands: &'a dyn Fn(&ObjectKey) -> bool,
     /// Whether one of those that apply objects still brings any.
     pub brings: &'a dyn Fn(&ObjectKey) -> bool,
+    /// What stands in the place of an object that leaves and is none that an API server takes ([`stands_for`]): a misspelt kind,
+    /// group or name removes nothing.
+    pub instead: &'a dyn Fn(&Object) -> Option<ObjectKey>,
     /// Objects that a person lets go, whatever keeps them.
     pub released: &'a BTreeSet<ObjectKey>,
     /// Since when an object leaves: a confirmation has to be of later.
@@ -148,7 +151,10 @@ impl<'a> Plan<'a> {
 
     /// Of an object that is no longer brought by what still applies.
     fn pruned(&self, object: &Object, by: &ObjectKey, policy: &Policy) -> Option<Reason> {
-        match policy {
+        // What is refused fails in the dry run, and nothing is removed after that: in Argo CD (`runTasks`), in Flux and with
+        // `kubectl apply --prune`.
+        let instead = || (self.facts.instead)(object).map(|other| Reason::Instead(by.clone(), other));
+        let reason = match policy {
             Policy::Whole => None,
             Policy::ByHand => Some(Reason::ByHand),
             Policy::Application(app) => self.pruned_by_argo(object, by, app),
@@ -158,7 +164,8 @@ impl<'a> Plan<'a> {
             }
             Policy::Kustomization(_) => flux_keeps(object),
             Policy::Release { .. } => helm_keeps(object, by),
-        }
+        };
+        reason.or_else(instead)
     }
 
     fn pruned_by_argo(&self, object: &Object, by: &ObjectKey, app: &Application) -> Option<Reason> {
@@ -258,6 +265,18 @@ impl<'a> Plan<'a> {
             }
         }
     }
+}
+
+/// Whether a refused object `key` stands where `gone` stood: in its file, or under its name but for capitals, and brought by the same.
+/// (In a cluster anything that is refused holds back all that its Application would remove.)
+pub fn stands_for(gone: &Object, key: &ObjectKey, origin: &Origin) -> bool {
+    let file = |origin: &Origin| origin.source.as_ref().map(|source| source.file.clone());
+    let same_file = || file(&gone.origin).is_some_and(|one| file(origin) == Some(one));
+    let same_name = || {
+        key.name.namespace == gone.key.name.namespace
+            && key.name.name.eq_ignore_ascii_case(&gone.key.name.name)
+    };
+    origin.owner == gone.origin.owner && *key != gone.key && (same_file() || same_name())
 }
 
 /// Of an object whose Application, Kustomization or HelmRelease goes (`shouldBeDeleted`).

@@ -21,6 +21,8 @@ pub enum Reason {
     PruneConfirm(ObjectKey, ObjectKey),
     /// Nothing would be left of the Application, and it has no `automated.allowEmpty`.
     WipesOut(ObjectKey),
+    /// In its place what applied it brings this object, which no API server takes: the sync fails before it removes anything.
+    Instead(ObjectKey, ObjectKey),
     /// Its Application went without the finalizer.
     Orphaned(ObjectKey),
     /// Its Application is not there; since when and how it went is not known.
@@ -77,6 +79,7 @@ impl Reason {
             | Self::NoPrune(by)
             | Self::AllPruneFalse(by)
             | Self::PruneConfirm(by, _)
+            | Self::Instead(by, _)
             | Self::WipesOut(by) => Some(by),
             _ => None,
         }
@@ -112,6 +115,10 @@ impl fmt::Display for Reason {
                     "nothing would be left of {by}, which has no automated.allowEmpty: auto-sync will not wipe out all resources"
                 )
             }
+            Self::Instead(by, other) => write!(
+                f,
+                "{other} stands in its place, which no API server takes: the sync of {by} fails before it removes anything; it goes once that is corrected or removed"
+            ),
             Self::Orphaned(by) => write!(
                 f,
                 "{by} was removed and has no finalizer resources-finalizer.argocd.argoproj.io: its objects stay"

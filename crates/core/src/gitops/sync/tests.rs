@@ -1,7 +1,7 @@
 //! Golden cases: each `testdata/<case>.yaml` is a question to [`plan`], `<case>.out.txt` the answer. `PORTOLAN_ACCEPT=1` writes it.
 //!
 //! `followed` are objects that apply others now, as the repository has them; those in `empty` bring nothing any more. `leaving`
-//! are live objects that left, each with what applied it (`by`). `now` is when they left, `released` what a person lets go.
+//! are live objects that left, each with what applied it (`by`) and maybe its `file`; `refused` are objects that no API server takes. `now` is when they left, `released` what a person lets go.
 #![allow(clippy::unwrap_used)]
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
 use portolan_model::{Instant, Name, Object, ObjectKey, Origin, Source, yaml};
 use serde_json::{Value, json};
 
-use super::{Doubt, Facts, Policy, Reason, Verdict, outcome, plan};
+use super::{Doubt, Facts, Policy, Reason, Verdict, outcome, plan, stands_for};
 
 /// `team` is an Application, `set/teams`, `ks/team`, `hr/team` and `file/x` are what they say.
 fn owner(text: &str) -> ObjectKey {
@@ -68,8 +68,11 @@ fn answer(case: &Value) -> String {
     followed.insert(owner("folder/."), Policy::Whole);
     let leaving: BTreeMap<ObjectKey, Object> = list("leaving")
         .iter()
-        .map(|one| object(&one["object"], one["by"].as_str()))
-        .map(|object| (object.key.clone(), object))
+        .map(|one| {
+            let mut object = object(&one["object"], one["by"].as_str());
+            object.origin.source = one["file"].as_str().map(|file| Source { file: file.into(), line: 1 });
+            (object.key.clone(), object)
+        })
         .collect();
     let leaving = leaving.iter().map(|(key, object)| (key.clone(), object)).collect();
     let (empty, stands) = (names("empty"), names("stands"));
@@ -80,6 +83,15 @@ fn answer(case: &Value) -> String {
         followed: &followed,
         stands: &|key| stands.contains(key),
         brings: &|key| !empty.contains(key),
+        instead: &|object| {
+            let refused = list("refused");
+            let mut refused = refused.iter().map(|one| {
+                let source = one["file"].as_str().map(|file| Source { file: file.into(), line: 1 });
+                let object = self::object(&one["object"], one["by"].as_str());
+                (object.key, Origin { source, ..object.origin })
+            });
+            refused.find(|(key, origin)| stands_for(object, key, origin)).map(|(key, _)| key)
+        },
         released: &all.keys().filter(|key| released.contains(&key.to_string())).cloned().collect(),
         since: &|_| now,
     };

@@ -4,8 +4,8 @@ use portolan_model::{
 };
 
 use super::*;
-use crate::secrets::immutable;
 use crate::secrets::rows::{ComponentCredential, Over, Reach, Unopened, UnsealFailure, UnsealWanted};
+use crate::secrets::{refused, unseal::IMMUTABLE};
 
 const SEALED: &str = "
 apiVersion: bitnami.com/v1alpha1
@@ -36,7 +36,7 @@ fn wanted(engine: &Engine<World>) -> Option<SealedSecret> {
 fn fail(engine: &mut Engine<World>, failures: &[(&str, Unopened)]) {
     let sealed = wanted(engine).unwrap();
     let failures = failures.iter().map(|(name, why)| ((*name).into(), *why)).collect();
-    engine.put(UnsealFailure { key: key(), sealed, failures, templates: [].into(), immutable: false });
+    engine.put(UnsealFailure { key: key(), sealed, failures, templates: [].into(), refused: None });
     step(engine);
 }
 
@@ -116,7 +116,7 @@ fn the_credential_of_a_substituted_issuer_blocks_nothing() {
     let key = NamespacedName::new("team-a", "dns");
     let sealed = other.get::<UnsealWanted>(&key).unwrap().sealed.clone();
     let failures = [("user".into(), Unopened::NoKeys)].into();
-    other.put(UnsealFailure { key, sealed, failures, templates: [].into(), immutable: false });
+    other.put(UnsealFailure { key, sealed, failures, templates: [].into(), refused: None });
     step(&mut other);
     let severity = |engine: &Engine<World>| findings(engine).iter().find(|f| f.0 == 151).unwrap().1;
     assert_eq!(severity(&other), Severity::Error);
@@ -198,7 +198,7 @@ fn a_go_template_that_cannot_be_executed_is_told_and_no_secret_is_made() {
     assert_eq!(sealed.template.keys().map(|k| &**k).collect::<Vec<_>>(), ["plain", "url"]);
     assert_eq!(codes(&engine), Vec::<u16>::new(), "nothing is wrong before it was tried");
     let templates = [("url".into(), "unclosed action".to_owned())].into();
-    engine.put(UnsealFailure { key: key(), sealed, failures: [].into(), templates, immutable: false });
+    engine.put(UnsealFailure { key: key(), sealed, failures: [].into(), templates, refused: None });
     step(&mut engine);
     let found = findings(&engine);
     assert_eq!((found.len(), found[0].0, found[0].1), (1, 153, Severity::Error));
@@ -221,7 +221,7 @@ fn an_immutable_secret_that_is_there_is_one_error_until_the_sealed_secret_fits_i
         sealed,
         failures: [].into(),
         templates: [].into(),
-        immutable: true,
+        refused: Some("data: Forbidden: field is immutable when `immutable` is set".into()),
     });
     step(&mut engine);
     assert_eq!(codes(&engine), [156]);
@@ -234,6 +234,8 @@ fn an_immutable_secret_that_is_there_is_one_error_until_the_sealed_secret_fits_i
 fn what_is_immutable_keeps_its_data_and_stays_so() {
     let secret = |immutable: bool, value: &str, label: &str| serde_json::json!({"immutable": immutable, "data": {"k": value}, "metadata": {"labels": {"l": label}}});
     let there = secret(true, "a", "x");
+    let immutable =
+        |present: &_, wanted: &_, over| refused(Some(present), wanted, over).as_deref() == Some(IMMUTABLE);
     let own = |present: &_, wanted: &_| immutable(present, wanted, Over::Nothing);
     assert!(own(&there, &secret(true, "b", "x")));
     assert!(own(&there, &secret(false, "a", "x")));
@@ -275,4 +277,46 @@ fn a_patched_secret_is_owned_if_it_is_managed_too() {
     assert_eq!(over(&["patch", "managed", independent]), (Over::Patched { owned: false }, false));
     assert_eq!(over(&["managed"]), (Over::Managed { independent: false }, true));
     assert_eq!(over(&["managed", independent]), (Over::Managed { independent: true }, false));
+}
+
+#[test]
+fn a_secret_that_an_api_server_refuses_is_refused_in_its_words() {
+    use serde_json::json;
+    let secret = |more: serde_json::Value| {
+        let mut secret = json!({"apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+            "metadata": {"name": "s", "namespace": "n", "ownerReferences": [{"uid": ""}]}, "data": {"a": "e30="}});
+        secret.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        secret
+    };
+    let new = |more| refused(None, &secret(more), Over::Nothing);
+    assert_eq!(new(json!({})), None);
+    for (more, words) in [
+        (
+            json!({"type": "kubernetes.io/tls"}),
+            "data[tls.crt]: Required value; data[tls.key]: Required value",
+        ),
+        (json!({"data": {"a b": "e30="}}), "data[a b]: Invalid value"),
+        (json!({"type": "kubernetes.io/dockerconfigjson"}), "data[.dockerconfigjson]: Required value"),
+        (
+            json!({"type": "kubernetes.io/dockerconfigjson", "data": {".dockerconfigjson": "c2VjcmV0"}}),
+            "data[.dockerconfigjson]: Invalid value: it is no JSON",
+        ),
+        (json!({"type": "kubernetes.io/basic-auth"}), "data[username]: Required value"),
+        (json!({"metadata": {"name": "s", "namespace": "n", "labels": {"x y": "z"}}}), "metadata.labels"),
+    ] {
+        let said = new(more.clone()).unwrap_or_default();
+        assert!(said.contains(words), "{more}: {said}");
+    }
+    // What stands there keeps its type, and takes other data.
+    let there = secret(json!({}));
+    let edited = |more| refused(Some(&there), &secret(more), Over::Nothing);
+    assert_eq!(edited(json!({"data": {"b": "e30="}})), None);
+    let said = edited(json!({"type": "example.com/other"})).unwrap();
+    assert!(said.contains("type: Invalid value") && said.contains("field is immutable"), "{said}");
+    // What is put into a Secret of the repository is judged as it comes to stand there.
+    let tls = secret(json!({"type": "kubernetes.io/tls", "data": {"tls.crt": "e30=", "tls.key": "e30="}}));
+    let fill = json!({"data": {"more": "e30="}, "metadata": {"labels": {}, "annotations": {}}});
+    assert_eq!(refused(Some(&tls), &fill, Over::Patched { owned: true }), None);
+    let said = refused(Some(&tls), &fill, Over::Managed { independent: false }).unwrap();
+    assert!(said.contains("data[tls.crt]: Required value"), "{said}");
 }

@@ -81,7 +81,7 @@ pub fn put(wanted: &mut Wanted, r#type: WireType, name: &str, content: &str) {
             ..Default::default()
         }),
         WireType::Listener => {
-            let uses = Uses { secrets: vec![], tables: vec![TABLE.into()], ..Uses::default() };
+            let uses = Uses { tables: vec![TABLE.into()], ..Uses::default() };
             Resource::of(&Listener { name: name.into(), stat_prefix: content.into(), ..Default::default() })
                 .using(uses)
         }

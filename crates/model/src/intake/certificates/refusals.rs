@@ -1,6 +1,11 @@
 //! What cert-manager's webhook refuses (`internal/apis/certmanager/validation`), in its words: the door asks it, so that such
 //! an object is none, as in a cluster.
 
+mod issuers;
+mod solvers;
+
+pub(super) use issuers::issuer;
+
 use super::time;
 use crate::{
     certificate::{CertificateRequestParams, range},
@@ -22,84 +27,19 @@ pub struct Refusal {
     pub hint: String,
 }
 
-/// Everything that the webhook has against an issuer.
-pub(super) fn issuer(spec: &Node<'_>) -> Vec<Refusal> {
-    let mut wrong = Wrong::default();
-    let all = super::ISSUERS.into_iter().filter(|kind| spec.get(kind).present());
-    match all.collect::<Vec<_>>()[..] {
-        [] => wrong.say(spec, "at least one issuer must be configured", "write one of acme, ca, selfSigned"),
-        [_] => {}
-        [_, second, ..] => {
-            let hint = "leave one of them, and make an issuer of its own for each other";
-            wrong.say(&spec.get(second), "may not specify more than one issuer type", hint);
-        }
-    }
-    let ca = spec.get("ca");
-    if ca.present() {
-        if ca.get("secretName").opt().is_none() {
-            let hint = "name the Secret that holds the CA's tls.crt and tls.key";
-            wrong.say(&ca.get("secretName"), "ca.secretName is missing", hint);
-        }
-        for field in ["ocspServers", "issuingCertificateURLs"] {
-            for url in ca.get(field).items().iter().filter(|url| url.text() == Some("")) {
-                wrong.say(url, "must be a valid URL", "write a URL, or leave the entry out");
-            }
-        }
-    }
-    for kind in ["ca", "selfSigned"] {
-        for field in ["crlDistributionPoints", "ocspServers", "issuingCertificateURLs"] {
-            let not_ascii =
-                |url: &&Node<'_>| url.text().is_some_and(|url| !url.bytes().all(|b| b.is_ascii_graphic()));
-            for url in spec.get(kind).get(field).items().iter().filter(not_ascii) {
-                wrong.say(url, "must be a valid URL", "write it in ASCII and without spaces");
-            }
-        }
-    }
-    acme(&mut wrong, &spec.get("acme"));
-    wrong.0
-}
-
-fn acme(wrong: &mut Wrong, acme: &Node<'_>) {
-    if !acme.present() {
-        return;
-    }
-    if acme.get("caBundle").opt().is_some() && acme.get("skipTLSVerify").flag() {
-        let message = "caBundle and skipTLSVerify are mutually exclusive and cannot both be set";
-        wrong.say(&acme.get("skipTLSVerify"), message, "leave one of them out");
-    }
-    let eab = acme.get("externalAccountBinding");
-    if eab.present() {
-        if eab.get("keyID").opt().is_none() {
-            let message = "the keyID field is required when using externalAccountBinding";
-            wrong.say(&eab.get("keyID"), message, "write the key's identifier that the CA gave");
-        }
-        for field in ["name", "key"] {
-            let node = eab.get("keySecretRef").get(field);
-            if node.opt().is_none() {
-                wrong.say(&node, format!("secret {field} is required"), "name the Secret, and the key in it");
-            }
-        }
-    }
-    for solver in acme.get("solvers").items() {
-        match (solver.get("http01").present(), solver.get("dns01").present()) {
-            (true, true) => {
-                let message = "may not specify more than one solver type in a single solver";
-                wrong.say(&solver, message, "make two solvers of it");
-            }
-            (false, false) => {
-                wrong.say(&solver, "no solver type configured", "add dns01 with a provider");
-            }
-            _ => {}
-        }
-    }
-}
-
 #[derive(Default)]
 struct Wrong(Vec<Refusal>);
 
 impl Wrong {
     fn say(&mut self, node: &Node<'_>, words: impl Into<String>, hint: &str) {
         self.0.push(Refusal { field: node.path.clone(), words: words.into(), hint: hint.to_owned() });
+    }
+
+    /// A text that has to be there.
+    fn filled(&mut self, node: &Node<'_>, words: &str, hint: &str) {
+        if node.opt().is_none() {
+            self.say(node, words, hint);
+        }
     }
 }
 
@@ -229,7 +169,9 @@ fn lifetime(wrong: &mut Wrong, spec: &Node<'_>) {
         );
         wrong.say(&node, message, "leave renewBefore out, or set it to about a third of the duration");
     }
-    if let Some(percent) = percentage.value.as_i64() {
+    // It is looked at beside one of these only (`ValidateCertificateSpec`).
+    let looked_at = spec.get("duration").present() || node.present();
+    if let Some(percent) = percentage.value.as_i64().filter(|_| looked_at) {
         // What the webhook computes: the part that is not named, though the named part is what is used.
         let left = i128::from(duration) * (100 - i128::from(percent)) / 100;
         if left < i128::from(5 * MINUTE) {

@@ -13,8 +13,6 @@ const FILTERS: &str = "filters that are not built: requests of their rule are an
 const LIFETIME: &str =
     "a session cookie may be given up earlier: `absoluteTimeout` says when, whatever the type";
 const POLICIES: &str = "policies that are not enforced: hosts that they cover are served on loopback only";
-const INFRASTRUCTURE: &str =
-    "about the proxy that a cluster starts for the Gateway; here is one Envoy for all";
 const DEFAULTS: &str = "routes may attach to a Gateway that they do not name (experimental)";
 
 const CLASS: Table = &[
@@ -34,7 +32,7 @@ const OF_GATEWAY: Table = &[
          spec.allowedListeners spec.tls.frontend spec.tls.backend",
     ),
     (Irrelevant("options of other implementations: Envoy Gateway reads none"), "spec.listeners.tls.options"),
-    (Irrelevant(INFRASTRUCTURE), "spec.infrastructure.annotations spec.infrastructure.labels"),
+    (Used, "spec.infrastructure.annotations spec.infrastructure.labels"),
     (
         NotLookedAt("the EnvoyProxy that it names may change how the Gateway serves"),
         "spec.infrastructure.parametersRef",

@@ -48,7 +48,12 @@ impl Given {
 
     /// Where a flag is set.
     pub fn field(&self, name: &str) -> String {
-        self.flags.get(name).map_or_else(|| format!("extraArgs.{name}"), |(_, field)| field.clone())
+        self.field_or(name, &format!("extraArgs.{name}"))
+    }
+
+    /// As [`field`](Self::field), of a flag for which the chart has a value of its own.
+    pub fn field_or(&self, name: &str, value: &str) -> String {
+        self.flags.get(name).map_or_else(|| value.to_owned(), |(_, field)| field.clone())
     }
 }
 
