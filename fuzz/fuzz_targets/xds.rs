@@ -35,7 +35,7 @@ static WANTED: LazyLock<Wanted> = LazyLock::new(|| {
         let endpoints = ClusterLoadAssignment { cluster_name: name.into(), ..Default::default() };
         put(WireType::Endpoints, name, Resource::of(&endpoints));
     }
-    let uses = Uses { secrets: vec![], tables: vec![TABLE.into()] };
+    let uses = Uses { tables: vec![TABLE.into()], ..Uses::default() };
     let listener = Listener { name: "l".into(), ..Default::default() };
     put(WireType::Listener, "l", Resource::of(&listener).using(uses));
     for host in ["a.example.com", "b.example.com", "*.example.com"] {
