@@ -144,9 +144,11 @@ fn chains(cx: &mut Cx<'_>, gateway_listener: &GatewayListener) -> Vec<FilterChai
             ..plain.clone()
         });
     }
-    // What no route of it takes goes to no wider listener either.
+    // What no route of it takes goes to no wider listener either: it is closed, as the conformance suite means "rejected"
+    // (`TLSRouteHostnameIntersection`), which takes no alert for that.
     if made.iter().all(|chain| chain.server_names != own.server_names) && !gateway_listener.leaving {
-        made.push(FilterChain { routes: plain.routes, ..own });
+        let closed = Some(Shares { clusters: vec![], lost: 1 });
+        made.push(FilterChain { server_names: own.server_names, stream: closed, ..plain });
     }
     made
 }
