@@ -71,7 +71,8 @@ fn token(headers: &http::HeaderMap) -> Result<&str, Denied> {
         Some((word, token)) if word.eq_ignore_ascii_case("bearer") => token.trim(),
         _ => text,
     };
-    if token.is_empty() || token.len() > LONGEST || token.contains(' ') {
+    let is_word = token.eq_ignore_ascii_case("bearer");
+    if token.is_empty() || is_word || token.len() > LONGEST || token.contains(' ') {
         return Err(Denied::Unproven("the token is none"));
     }
     Ok(token)

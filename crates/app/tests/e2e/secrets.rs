@@ -508,7 +508,7 @@ fn a_secret_that_an_api_server_refuses_keeps_what_stood() {
     instance.wait("the Secret", || value(&instance, "vault/typed", "first"));
     let told = ("PTL-0156".to_owned(), "error".to_owned(), "SealedSecret/vault/typed".to_owned());
     for (kind, words) in [
-        ("example.com/other", "type: Invalid value: \"example.com/other\": field is immutable"),
+        ("example.com/other", "type: Invalid value: field is immutable"),
         ("kubernetes.io/tls", "data[tls.crt]: Required value"),
     ] {
         instance.write("typed.yaml", &sealed(kind, "second"));

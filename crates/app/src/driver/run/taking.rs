@@ -11,7 +11,7 @@ use portolan_core::{
 use portolan_effects::store::{Cache as _, Sight, Stored};
 use portolan_engine::Changes;
 use portolan_model::{
-    Code, Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
 };
 use portolan_schema::Definitions;
 
@@ -55,9 +55,14 @@ impl Driver<Cluster> {
         let (taken, problems) = judged(&self.source.definitions, stored);
         if taken {
             let mut intake = intake(&stored.object).written_by(&stored.manager);
-            if self.source.fleet.is_some() && kinds::is_parameters(&key.kind) {
-                // That nobody acts on it holds on one machine.
-                intake.problems.retain(|problem| problem.code != Code(4));
+            if self.source.fleet.is_some() {
+                // What an EnvoyProxy says is not looked at on one machine only.
+                let parameters = kinds::is_parameters(&key.kind);
+                intake.problems.retain(|problem| match problem.code.0 {
+                    4 => !parameters,
+                    7 => !is_gateway || &*problem.field != "spec.infrastructure.parametersRef",
+                    _ => true,
+                });
             }
             world::put(&mut self.cx.engine, key, intake);
         }

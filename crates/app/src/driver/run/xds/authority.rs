@@ -47,6 +47,8 @@ impl Authority {
         let mut done = Done::default();
         let mut backoff = Backoff::new(WAITS[0], WAITS[1]);
         let mut told: Option<Option<String>> = None;
+        // Whether it may write is known in a moment.
+        let _ = tokio::time::timeout(WAITS[0], self.acts.wait_for(|acts| *acts)).await;
         loop {
             let failure = match self.round(&mut done).await {
                 Ok(()) => None,
