@@ -10,7 +10,8 @@ use crate::{
 
 const ROUTES: [&str; 5] = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"];
 
-/// Lets the service account of a place do all that `run` needs, but for reading these routes.
+/// Lets the service account of a place do all that `run` needs, but for reading these routes. Another test may bring the kinds of Envoy
+/// Gateway meanwhile, and what restricts has to be seen.
 fn allow(place: &Place, but: &str) {
     let name = place.name;
     let routes: Vec<&str> = ROUTES.into_iter().filter(|kind| *kind != but).collect();
@@ -22,6 +23,7 @@ fn allow(place: &Place, but: &str) {
          {{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}},\
          {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, referencegrants, backendtlspolicies, {routes}], verbs: [get, list, watch]}},\
          {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status], verbs: [patch]}},\
+         {{apiGroups: [gateway.envoyproxy.io], resources: ['*'], verbs: [get, list, watch]}},\
          {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}},\
          {{apiGroups: [apps], resources: [deployments], verbs: [list]}},\
          {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n---\n\
