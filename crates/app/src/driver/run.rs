@@ -151,6 +151,11 @@ impl Source for Cluster {
     }
 
     fn holds(driver: &mut Driver<Self>) -> bool {
+        // Before anything is published: an Envoy that waits for it would be told what is known in part. It is let go of after what is
+        // whole was published (`settled`).
+        if driver.source.kinds.seen() != Seen::Whole {
+            driver.board.hold_back(true);
+        }
         driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_secrets()
     }
 
