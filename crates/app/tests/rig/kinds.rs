@@ -8,30 +8,19 @@ use crate::{
     running::Running,
 };
 
-const ROUTES: [&str; 5] = ["httproutes", "grpcroutes", "tlsroutes", "tcproutes", "udproutes"];
-
-/// Lets the service account of a place do all that `run` needs, but for reading these routes. Another test may bring the kinds of Envoy
-/// Gateway meanwhile, and what restricts has to be seen.
+/// Lets the service account of a place do all that `run` needs, as it says itself, but for reading these routes.
 fn allow(place: &Place, but: &str) {
     let name = place.name;
-    let routes: Vec<&str> = ROUTES.into_iter().filter(|kind| *kind != but).collect();
-    let routes = routes.join(", ");
-    place.apply(&format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {{name: {name}}}, rules: [\
-         {{apiGroups: [''], resources: [namespaces, services, secrets], verbs: [get, list, watch]}},\
-         {{apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [get, list, watch]}},\
-         {{apiGroups: [apiextensions.k8s.io], resources: [customresourcedefinitions], verbs: [get, list, watch]}},\
-         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses, gateways, referencegrants, backendtlspolicies, {routes}], verbs: [get, list, watch]}},\
-         {{apiGroups: [gateway.networking.k8s.io], resources: [gatewayclasses/status, gateways/status, httproutes/status, grpcroutes/status, tlsroutes/status, tcproutes/status, udproutes/status], verbs: [patch]}},\
-         {{apiGroups: [gateway.envoyproxy.io], resources: ['*'], verbs: [get, list, watch]}},\
-         {{apiGroups: [events.k8s.io], resources: [events], verbs: [create, patch]}},\
-         {{apiGroups: [apps], resources: [deployments], verbs: [list]}},\
-         {{apiGroups: [coordination.k8s.io], resources: [leases], verbs: [get, list, create, update]}}]}}\n---\n\
-         {{apiVersion: v1, kind: ServiceAccount, metadata: {{name: portolan}}}}\n---\n\
-         {{apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRoleBinding, metadata: {{name: {name}}}, \
-         roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: {name}}}, \
-         subjects: [{{kind: ServiceAccount, name: portolan, namespace: {name}}}]}}\n"
-    ));
+    let printed = Command::new(env!("CARGO_BIN_EXE_portolan"))
+        .args(["rbac", "--name", name, "--namespace", name, "--account", "portolan"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success());
+    // A resource stands on a line of its own; that of its status is another.
+    let roles = String::from_utf8(printed.stdout).unwrap();
+    let roles: Vec<&str> = roles.lines().filter(|line| line.trim() != format!("- {but}")).collect();
+    place.apply(&roles.join("\n"));
+    place.apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: portolan}}\n");
 }
 
 /// A kubeconfig of that account.

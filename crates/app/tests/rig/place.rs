@@ -104,7 +104,9 @@ impl Place {
 
     /// An object as it is.
     pub fn get(&self, what: &str) -> Option<Value> {
-        serde_json::from_str(&self.kubectl(&["get", what, "-o", "json"], "").ok()?).ok()
+        // Who wrote what is left out unless it is asked for.
+        let args = ["get", what, "-o", "json", "--show-managed-fields"];
+        serde_json::from_str(&self.kubectl(&args, "").ok()?).ok()
     }
 
     /// A Gateway with one listener for HTTP.
