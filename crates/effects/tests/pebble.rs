@@ -218,6 +218,7 @@ async fn a_server_with_another_certificate_is_not_spoken_to() {
         if !why.contains("reset") {
             break;
         }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
     assert!(why.contains("invalid peer certificate"), "{why}");
     let why = client.get(&format!("http://{}/dir", pebble.address)).await.unwrap_err();

@@ -128,7 +128,10 @@ fn try_start(
         .expect("Pebble starts");
     for _ in 0..LOOKS {
         if addresses.iter().all(|address| TcpStream::connect(address).is_ok()) {
-            return Some((child, addresses, made.cert.pem()));
+            // Another may have taken a port meanwhile, and be who answers: then this one ends at once.
+            std::thread::sleep(Duration::from_millis(200));
+            let ended = child.try_wait().expect("it can be asked for").is_some();
+            return (!ended).then(|| (child, addresses, made.cert.pem()));
         }
         if child.try_wait().expect("it can be asked for").is_some() {
             return None;
