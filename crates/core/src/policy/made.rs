@@ -9,7 +9,8 @@ use super::{
 };
 use crate::{Cx, world::BindingsByResource};
 
-/// The policy that denies the object, and its message. Needs the tables [`Reads`] of whoever asks.
+/// The policy that denies the object, and its message. The rule that asks has to declare what policies read (`certificate_states`
+/// does).
 pub fn refusal(cx: &mut Cx<'_>, object: &Judged) -> Option<(Name, String)> {
     let resource = resource(cx, object);
     let mut bindings = cx.keys::<BindingsByResource>(&resource);

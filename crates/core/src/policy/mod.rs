@@ -6,7 +6,7 @@
 //!  SubmittedRoute, SubmittedGateway, SubmittedGrant, … --(Denied?)--> Route, Gateway, ReferenceGrant, …, or refused claims
 //! ```
 //!
-//! Two kinds are in their tables also when they are denied. A Secret: whoever would use it asks for the denial, since one
+//! Three kinds are in their tables also when they are denied. A Secret: whoever would use it asks for the denial, since one
 //! that Portolan makes and does not find would be made again and again. A policy that restricts: a denial opens nothing; and a
 //! ConfigMap: nothing is served by it. What stands in a Namespace that is denied is denied with it.
 //!
