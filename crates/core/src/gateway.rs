@@ -100,7 +100,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(MergedListeners,)>();
     engine
         .map("client_trusts", clients::client_trusts)
-        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen, InCluster)>()
+        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen, Unread)>()
         .writes::<(ClientTrust, TrustedCa, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
@@ -138,8 +138,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ClientCertificate, Finding)>();
     engine
         .map("backend_trusts", backend_tls::backend_trusts)
-        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen, InCluster)>()
-        .writes::<(BackendTrust, Finding)>();
+        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen, Unread)>()
+        .writes::<(BackendTrust, LookInto, Finding)>();
     engine
         .map("tls_secrets", wire::tls_secrets)
         .reads::<(ListenerCertificate, ClientCertificate)>()

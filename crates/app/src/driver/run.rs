@@ -62,7 +62,7 @@ use range::Given;
 pub use range::Range;
 use views::{Kinds, Seen};
 
-/// How long Envoys are not told of a first translation for the sake of Secrets that are there and not read yet: what serves since
+/// How long Envoys are not told of a first translation for the sake of Secrets and ConfigMaps that are there and not read yet: what serves since
 /// before would refuse their handshakes. One that cannot be read at all harms its own listeners only.
 const READING: Duration = Duration::from_secs(10);
 
@@ -98,8 +98,8 @@ pub struct Cluster {
     said: BTreeSet<ObjectKey>,
     /// Objects that were taken up since statuses were asked for.
     touched: BTreeSet<ObjectKey>,
-    /// Secrets whose content is needed, with how many Gateways need each.
-    looked_into: BTreeMap<NamespacedName, usize>,
+    /// Secrets and ConfigMaps whose content is needed, with how many objects need each.
+    looked_into: BTreeMap<ObjectKey, usize>,
     given: Option<Given>,
     /// Slices with Envoys that are ready, by Gateway.
     ready_slices: BTreeMap<NamespacedName, BTreeSet<ObjectKey>>,
@@ -115,7 +115,7 @@ pub struct Cluster {
     election: (Api, Place, Name, Terms),
     /// Envoys have been told all that was seen when enough was.
     ready: bool,
-    /// Until when the first translation waits for the content of Secrets.
+    /// Until when the first translation waits for the content of Secrets and ConfigMaps.
     reading: Option<tokio::time::Instant>,
     /// Findings that came and went since they were told.
     findings: BTreeMap<Problem, bool>,
@@ -147,7 +147,7 @@ impl Source for Cluster {
     }
 
     fn follow(driver: &mut Driver<Self>, step: &Changes) {
-        driver.follow_secrets(step);
+        driver.follow_contents(step);
     }
 
     fn holds(driver: &mut Driver<Self>) -> bool {
@@ -156,7 +156,7 @@ impl Source for Cluster {
         if driver.source.kinds.seen() != Seen::Whole {
             driver.board.hold_back(true);
         }
-        driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_secrets()
+        driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_contents()
     }
 
     fn settled(driver: &mut Driver<Self>) {
@@ -360,13 +360,11 @@ fn identity(args: &Run) -> Name {
 }
 
 impl Driver<Cluster> {
-    /// Whether the first translation waits for the content of Secrets.
-    fn awaits_secrets(&mut self) -> bool {
+    /// Whether the first translation waits for the content of Secrets and ConfigMaps.
+    fn awaits_contents(&mut self) -> bool {
         let unread = || {
-            self.cx.engine.rows::<LookInto>().any(|row| {
-                let secret = ObjectKey { kind: Kind::new("", "Secret"), name: row.key.0.clone() };
-                self.cx.engine.get::<Unread>(&secret).is_some()
-            })
+            let mut needed = self.cx.engine.rows::<LookInto>();
+            needed.any(|row| self.cx.engine.get::<Unread>(&row.key.0).is_some())
         };
         let waits = !self.source.ready && unread();
         let now = tokio::time::Instant::now();

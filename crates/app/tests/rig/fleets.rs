@@ -281,7 +281,14 @@ fn rights_are_enough_and_none_is_unused() {
             }
             // An event that repeats; kinds without an object here.
             "patch" => {
-                let kinds = ["grpcroutes", "tlsroutes", "tcproutes", "udproutes", "backendtlspolicies"];
+                let kinds = [
+                    "grpcroutes",
+                    "tlsroutes",
+                    "tcproutes",
+                    "udproutes",
+                    "backendtlspolicies",
+                    "listenersets",
+                ];
                 group == "events.k8s.io" || kinds.iter().any(|kind| resource == format!("{kind}/status"))
             }
             // The CA when it is renewed.

@@ -13,7 +13,7 @@ use crate::{
     Cx,
     gateway::{
         GROUP,
-        addresses::unaccepted,
+        addresses::{unaccepted, unusable},
         rows::{ClientCertificate, Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
         sets,
     },
@@ -57,7 +57,15 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             accepted(&listeners, &bad),
             match cx.get::<FleetFailure>(&gateway.key) {
                 Some(failure) => Condition::new("Programmed", false, "Invalid", failure.words()),
-                None => programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
+                None => {
+                    let none_accepted = bad.len() == listeners.len();
+                    let has = address.as_ref().map(|address| &*address.address);
+                    let unusable = unusable(cx, gateway, has).filter(|_| !none_accepted);
+                    unusable.map_or_else(
+                        || programmed(address.is_some(), &listeners, none_accepted),
+                        |message| Condition::new("Programmed", false, "AddressNotUsable", message),
+                    )
+                }
             },
         ],
     };

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     Cx,
     gateway::{
-        addresses::unaccepted,
+        addresses::{unaccepted, unusable},
         rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerSetState, ListenerState},
         sets,
     },
@@ -46,6 +46,9 @@ pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
         }
     }
     let gateway = cx.get::<Gateway>(&state.gateway);
+    let address = cx.get::<GatewayAddress>(&state.gateway);
+    let has = address.as_ref().map(|address| &*address.address);
+    let is_usable = gateway.as_ref().is_none_or(|gateway| unusable(cx, gateway, has).is_none());
     let conditions = match gateway.and_then(|gateway| unaccepted(&gateway)) {
         Some(why) => vec![
             Condition::new("Accepted", false, "ParentNotAccepted", why.message),
@@ -60,11 +63,12 @@ pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
                 let message = format!("Listeners not accepted: {told}");
                 Condition::new("Accepted", true, "ListenersNotValid", message)
             };
-            let address = cx.get::<GatewayAddress>(&state.gateway).is_some();
-            let mut works = programmed(address, &listeners, false);
-            if !address {
-                works.reason = "ParentNotProgrammed".into();
-            }
+            let works = if address.is_some() && is_usable {
+                programmed(true, &listeners, false)
+            } else {
+                let message = "The Gateway has no address, or not the one that it asks for";
+                Condition::new("Programmed", false, "ParentNotProgrammed", message)
+            };
             vec![accepted, works]
         }
     };

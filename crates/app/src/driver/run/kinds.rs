@@ -11,6 +11,7 @@ pub fn followed() -> Vec<Followed> {
     let mut all = vec![
         Followed::whole(GATEWAY, "GatewayClass", &["v1"]),
         Followed::whole(GATEWAY, "Gateway", &["v1"]),
+        Followed::whole(GATEWAY, "ListenerSet", &["v1"]),
         Followed::whole(GATEWAY, "HTTPRoute", &["v1"]),
         Followed::whole(GATEWAY, "GRPCRoute", &["v1"]),
         Followed::whole(GATEWAY, "TLSRoute", &["v1", "v1alpha3", "v1alpha2"]),
@@ -22,6 +23,8 @@ pub fn followed() -> Vec<Followed> {
         Followed::whole("", "Service", &["v1"]),
         Followed::whole("discovery.k8s.io", "EndpointSlice", &["v1"]),
         Followed::on_demand("Secret"),
+        // Authorities of clients and of backends.
+        Followed::on_demand("ConfigMap"),
         // What Gateways ask of their Envoys.
         Followed::whole(ENVOY_GATEWAY, "EnvoyProxy", &["v1alpha1"]),
     ];
@@ -31,9 +34,10 @@ pub fn followed() -> Vec<Followed> {
 }
 
 /// What the API server calls them, with their group.
-pub const RESOURCES: [(&str, &str); 19] = [
+pub const RESOURCES: [(&str, &str); 21] = [
     (GATEWAY, "gatewayclasses"),
     (GATEWAY, "gateways"),
+    (GATEWAY, "listenersets"),
     (GATEWAY, "httproutes"),
     (GATEWAY, "grpcroutes"),
     (GATEWAY, "tlsroutes"),
@@ -45,6 +49,7 @@ pub const RESOURCES: [(&str, &str); 19] = [
     ("", "services"),
     ("discovery.k8s.io", "endpointslices"),
     ("", "secrets"),
+    ("", "configmaps"),
     (ENVOY_GATEWAY, "envoyproxies"),
     (ENVOY_GATEWAY, "securitypolicies"),
     (ENVOY_GATEWAY, "clienttrafficpolicies"),

@@ -15,7 +15,7 @@ use portolan_model::{
 };
 use portolan_schema::Definitions;
 
-use super::{Cluster, kinds};
+use super::{Cluster, kinds, range::Given};
 use crate::{
     driver::Driver,
     effects::{OURS, now},
@@ -150,6 +150,15 @@ impl Driver<Cluster> {
             self.cx.engine.put(row);
             self.cx.facts = true;
         }
+        self.give_what_is_free();
+    }
+
+    /// Addresses that somebody gave up, to those that asked for them.
+    fn give_what_is_free(&mut self) {
+        let waiting = self.source.given.as_mut().map(Given::hopeful).unwrap_or_default();
+        for name in waiting {
+            self.give_address(&ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name });
+        }
     }
 
     /// The address of all of them.
@@ -192,29 +201,29 @@ impl Driver<Cluster> {
         if let Some(given) = &mut self.source.given {
             given.forget(gateway);
             self.cx.engine.remove::<GatewayAddress>(gateway);
+            self.give_what_is_free();
         }
     }
 
-    /// Has the content of those Secrets read that somebody needs.
-    pub(super) fn follow_secrets(&mut self, step: &Changes) {
+    /// Has the content of those Secrets and ConfigMaps read that somebody needs.
+    pub(super) fn follow_contents(&mut self, step: &Changes) {
         let changes = step.of::<LookInto>();
         if changes.is_empty() {
             return;
         }
         for change in changes {
-            let (secret, _) = &change.key;
-            let count = self.source.looked_into.entry(secret.clone()).or_default();
+            let (read, _) = &change.key;
+            let count = self.source.looked_into.entry(read.clone()).or_default();
             match (&change.before, &change.after) {
                 (None, Some(_)) => *count += 1,
                 (Some(_), None) => *count = count.saturating_sub(1),
                 _ => {}
             }
             if *count == 0 {
-                self.source.looked_into.remove(secret);
+                self.source.looked_into.remove(read);
             }
         }
-        let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
-        self.cx.store.store().look(self.source.looked_into.keys().map(secret).collect());
+        self.cx.store.store().look(self.source.looked_into.keys().cloned().collect());
     }
 }
 
