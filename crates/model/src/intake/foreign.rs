@@ -267,6 +267,8 @@ pub(super) fn foreign(root: &mut Root<'_>) {
         if group == "admissionregistration.k8s.io" && concerns_ours(root) {
             said(root, Does::Admits, "");
         }
+    } else if BRINGS.iter().any(|(of, kinds)| *of == group && kinds.contains(&name)) {
+        // Read where repositories are.
     } else if let Some(near) = near(group, name) {
         let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
         root.problem(2, Severity::Error, "kind", message, &format!("did you mean {near}?"));
@@ -497,9 +499,19 @@ mod tests {
             assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Error));
         }
         // Argo's other programs have kinds of their own.
-        for kind in ["Workflow", "Rollout", "EventSource", "AnalysisTemplate"] {
+        for kind in [
+            "Workflow",
+            "Rollout",
+            "EventSource",
+            "AnalysisTemplate",
+            "Application",
+            "ApplicationSet",
+            "AppProject",
+        ] {
             assert_eq!(findings("argoproj.io/v1alpha1", kind, &json!({})), [], "{kind}");
         }
+        assert_eq!(findings("kustomize.toolkit.fluxcd.io/v1", "Kustomization", &json!({})), []);
+        assert_eq!(findings("apiextensions.k8s.io/v1", "CustomResourceDefinition", &json!({})), []);
     }
 
     #[test]
