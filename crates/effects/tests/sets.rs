@@ -651,7 +651,7 @@ fn the_work_tree_is_what_git_says() {
     fs::remove_dir_all(folder.join(".git")).unwrap();
     fs::remove_file(folder.join("roots/set.yaml")).unwrap();
     let mut tree = Tree::new(&folder, "dev", Some("roots"), tools);
-    write(&folder, &[("roots/c.yaml", &application("cc", OWN, "apps/skip"))]);
+    write(&folder, &[("roots/c.yaml", &application("cc", "git@git.example.com:p/edge", "apps/skip"))]);
     let wanted = [wanted[0].clone(), wanted[1].clone(), "cc apps/skip (folder)".to_owned()];
     assert_eq!(sources(&tree.read(&Touched::All).whole), wanted);
     for n in ["d", "e", "f"] {

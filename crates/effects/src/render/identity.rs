@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     application::{self, Source},
-    checkout::{Checkout, same_place, same_repository},
+    checkout::{Checkout, same_place},
 };
 
 /// A repository that an Application, or a set of them, names.
@@ -80,10 +80,10 @@ pub(super) fn stands_for<'n>(
     before: Option<&str>,
     named: &'n [Named],
 ) -> Option<&'n Named> {
-    let same = |url: &str| named.iter().find(|one| same_repository(&one.url, url));
+    let same = |url: &str| named.iter().find(|one| same_place(&one.url, url));
     let of_git = origin.and_then(|origin| named.iter().find(|one| same_place(&one.url, origin)));
     of_git.or_else(|| before.and_then(same)).or_else(|| {
-        let votes = |url: &str| named.iter().filter(|one| one.here && same_repository(&one.url, url)).count();
+        let votes = |url: &str| named.iter().filter(|one| one.here && same_place(&one.url, url)).count();
         // Of several that are named as often it is the first.
         let first = named.iter().filter(|one| one.here).rev().max_by_key(|one| votes(&one.url))?;
         same(&first.url)

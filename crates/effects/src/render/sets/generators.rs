@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        checkout::{Checkout, same_repository},
+        checkout::{Checkout, same_place},
         helm::Failure,
     },
     Cluster, Params,
@@ -268,7 +268,7 @@ impl Generators<'_> {
 
     fn git(&mut self, git: &Value) -> Result<Vec<Params>, Stop> {
         let url = git["repoURL"].as_str().unwrap_or_default();
-        if !self.repository.is_some_and(|own| same_repository(own, url)) {
+        if !self.repository.is_some_and(|own| same_place(own, url)) {
             return Err(Stop::NotEvaluated(format!(
                 "the git generator reads {url}, which is remote and was not fetched"
             )));
