@@ -9,7 +9,7 @@ use portolan_model::{
 };
 
 use super::{grants::granted, rows::Unread};
-use crate::{Cx, gitops::unseen::may_bring};
+use crate::{Cx, gitops::unseen::may_bring, policy::denial};
 
 /// The key that holds them (Gateway API, `caCertificateRefs`).
 const KEY: &str = "ca.crt";
@@ -91,8 +91,13 @@ fn one(cx: &mut Cx<'_>, from: &str, own: &Name, reference: &CaReference) -> Resu
     let shown = format!("{} {name}", kind.kind);
     permitted(cx, from, own, reference)?;
     let invalid = |why: String| (Fault::Invalid, format!("{shown} {why}"));
+    // It stands in its table all the same.
+    let object = ObjectKey { kind: kind.clone(), name: name.clone() };
+    if let Some(denied) = denial(cx, &object) {
+        return Err(invalid(denied.words(&object)));
+    }
     let Some(text) = text(cx, &kind.kind, name) else {
-        if cx.get::<Unread>(&ObjectKey { kind: kind.clone(), name: name.clone() }).is_some() {
+        if cx.get::<Unread>(&object).is_some() {
             return Err((Fault::Unread, format!("{shown} is there and not read yet")));
         }
         let unseen = may_bring(cx, &name.namespace);

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Tools,
     application::{self, Application, Directory, Helm, Parameter, Source},
-    checkout::{self, Checkout, Unresolved, same_repository},
+    checkout::{self, Checkout, Unresolved, same_place},
     dependencies::REPLACED,
     flux,
     helm::{self, Failure, Request},
@@ -187,7 +187,7 @@ impl Reader<'_> {
     pub(super) fn is_local(&self, source: &Source) -> bool {
         source.flux.is_some() && source.repo_url.is_empty()
             || !flux::is_kind(&self.application.key)
-                && self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
+                && self.context.repository.is_some_and(|url| same_place(url, &source.repo_url))
     }
 
     fn source(&mut self, source: &Source) {
@@ -342,9 +342,11 @@ impl Reader<'_> {
     fn unreadable(&mut self, listing: &Listing<'_>, gone: &mut BTreeSet<PathBuf>) {
         for (path, why) in listing.unreadable() {
             gone.retain(|part| !part.starts_with(&path));
-            let object = problems::file(&self.checkout.show(&path));
-            let message = format!("it cannot be read: {why}; what stood in it stays");
-            let hint = "correct its mode; it is tried again by itself";
+            let shown = self.checkout.show(&path);
+            // The folder itself has no name below itself.
+            let object = problems::file(if shown.is_empty() { "." } else { &shown });
+            let message = format!("it cannot be read: {why}; what stands in it is not known");
+            let hint = "correct its mode; `up` keeps what it brought before, and tries again by itself";
             let problem = problems::problem(object, "", 10, portolan_model::Severity::Error, message, hint);
             self.out.problems.push(problem);
             self.out.unsure = true;
@@ -455,6 +457,7 @@ impl Reader<'_> {
             return;
         }
         let message = format!("source {place} of {} is remote and was not fetched", source.repo_url);
+        self.out.elsewhere = true;
         self.report(problems::remote_source, ".repoURL", message);
     }
 
