@@ -70,6 +70,7 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         ],
     };
     conditions.extend(cx.get::<ClientCertificate>(&gateway.key).map(|row| resolved(&row)));
+    conditions.extend(insecure(gateway));
     cx.emit(ObjectStatus {
         conditions,
         parts: Some(("listeners".into(), listeners.iter().map(|l| part(l, &l.key.name)).collect())),
@@ -84,6 +85,13 @@ fn resolved(row: &ClientCertificate) -> Condition {
         Ok(_) => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),
         Err((reason, message)) => Condition::new("ResolvedRefs", false, reason, message.clone()),
     }
+}
+
+/// That clients without a certificate are let in where one is asked for (`GatewayConditionInsecureFrontendValidationMode`).
+fn insecure(gateway: &Gateway) -> Option<Condition> {
+    let message = "AllowInsecureFallback lets in clients without a certificate that is believed";
+    let is = gateway.frontend.all().any(|validation| validation.optional);
+    is.then(|| Condition::new("InsecureFrontendValidationMode", true, "ConfigurationChanged", message))
 }
 
 /// Whether a ListenerSet that is attached brings a listener that can be served.
