@@ -15,10 +15,17 @@ use crate::{
     Cx,
     gateway::{
         addresses::{unaccepted, unusable},
-        rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerSetState, ListenerState},
+        rows::{Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerSetState, ListenerState},
         sets,
     },
 };
+
+/// Whether a listener has nothing to show since it may not refer to what it names: a set of such listeners alone is not valid
+/// (`ListenerSetReferenceGrant` of the suite). What is merely not there yet is waited for.
+fn may_not_refer(status: &ListenerStatus) -> bool {
+    let refers = |c: &Condition| c.r#type == "ResolvedRefs" && c.reason == "RefNotPermitted";
+    matches!(status.force, Force::NotSent(_)) && status.conditions.iter().any(refers)
+}
 
 pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
     let Some(state) = cx.get::<ListenerSetState>(&set.key) else { return };
@@ -37,10 +44,12 @@ pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
         (vec![], vec![], vec![]);
     for listener in &set.listeners {
         let key = ListenerKey { gateway: state.gateway.clone(), name: sets::name(&set.key, &listener.name) };
-        if cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_err()) {
+        let refused = cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_err());
+        let status = cx.get::<ListenerStatus>(&key);
+        if refused || status.as_ref().is_some_and(|status| may_not_refer(status)) {
             bad.push(&listener.name);
         }
-        if let Some(status) = cx.get::<ListenerStatus>(&key) {
+        if let Some(status) = status {
             listeners.push(status);
             names.push(&listener.name);
         }
