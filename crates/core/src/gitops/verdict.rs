@@ -22,6 +22,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
         7 => "fields that may change an answer",
         8 => "objects that Argo CD may be told not to apply",
+        10 | 11 | 610 => "files and documents that could not be read",
         94 => "what there was no time for",
         511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::{
     checkout::{self, Checkout},
-    kustomization,
+    encoding, kustomization,
     lines::LineMaps,
     marks, problems,
     stage::{VALUES_KIND, printed},
+    stream,
 };
 
 /// A document of a source, before namespace and scope are known.
@@ -136,6 +137,18 @@ pub(super) fn outside(checkout: &Checkout, path: &Path) -> Manifests {
     Manifests { unsure_file: Some(file), refused: true, problems: vec![problem], ..Manifests::default() }
 }
 
+/// A file of jsonnet: Argo CD evaluates each in a folder (`findManifests`), which is not done here.
+pub(super) fn jsonnet(checkout: &Checkout, path: &Path) -> Manifests {
+    if checkout::read(path).is_ok_and(|bytes| encoding::text(&bytes).contains(SKIP)) {
+        return Manifests::default();
+    }
+    let message = "Argo CD evaluates it, and jsonnet is not evaluated here: what it brings is not known, and nothing that its Application brought is removed";
+    let hint = "put what it comes to into the folder as YAML; or leave it out with directory.exclude";
+    let file = problems::file(&checkout.show(path));
+    let problem = problems::problem(file, "", UNSUPPORTED, Severity::Warning, message.to_owned(), hint);
+    Manifests { unsure: true, problems: vec![problem], ..Manifests::default() }
+}
+
 /// What a file holds that Argo CD does not pass over, but refuses the whole Application for (`getObjsFromYAMLOrJSON`), and the line.
 fn refused(
     path: &Path,
@@ -178,6 +191,10 @@ fn refused(
             (INCOMPLETE, none.line, why)
         });
     }
+    let framing = stream::misframed(text).filter(|(line, _)| *line < until);
+    if let Some((line, why)) = framing.filter(|_| looks || !before.is_empty()) {
+        return Some((NO_YAML, line, format!("Failed to unmarshal {name:?}: {why}")));
+    }
     let error = errors.first().filter(|_| looks || !before.is_empty())?;
     let (line, column, why) = (error.line, error.column, &error.message);
     Some((
@@ -200,7 +217,13 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             if [REPEATED, UNSUPPORTED].contains(&code) { Severity::Warning } else { Severity::Error };
         out.problems.push(problems::problem(problems::file(&file), &field, code, severity, message, hint));
     };
-    let text = match checkout::read_text(path) {
+    let argo = !application.is_empty();
+    let text = if argo {
+        checkout::read(path).map(|bytes| encoding::text(&bytes))
+    } else {
+        checkout::read_text(path)
+    };
+    let text = match text {
         Ok(text) => text,
         // Removed since the folder was listed: as if it had not been there.
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
@@ -215,11 +238,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         (out.unsure_file, out.again) = (Some(file), true);
         return out;
     }
-    let argo = !application.is_empty();
     if argo && text.contains(SKIP) {
         return out;
     }
-    let (documents, errors) = yaml::load(&text);
+    let (documents, errors) = yaml::load(&stream::as_yaml(&text));
     let refusal = if argo { refused(path, &text, &documents, &errors) } else { None };
     if let Some((code, line, why)) = refusal {
         let message =
