@@ -31,7 +31,7 @@ pub fn empty(dir: &Path) -> Problem {
         code: Code(613),
         field: "".into(),
         severity: Severity::Error,
-        message: "no object was found: there is no .yaml or .yml file with one (hidden folders and links are left out)"
+        message: "no object was found: there is no .yaml, .yml or .json file with one (hidden folders and links are left out)"
             .into(),
         hint: "name the folder that holds the objects, or where to start in it with --root".into(),
     }

@@ -259,9 +259,19 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     if !looks {
         out.no_manifest = (!errors.is_empty()).then(|| file.clone());
     }
-    for error in errors.iter().filter(|_| looks) {
+    // A template of Helm is no YAML in many places, for one reason.
+    let template = text.lines().any(|line| line.trim_start().starts_with("{{"));
+    let (most, hint) = if template {
+        (
+            1,
+            "it is a template, which is YAML once Helm has rendered it: name the chart with --root, or take the file out",
+        )
+    } else {
+        (errors.len(), "correct the document; until then its objects stay as they were")
+    };
+    for error in errors.iter().take(most).filter(|_| looks) {
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
-        problem(error.line, 11, message, "correct the document; until then its objects stay as they were");
+        problem(error.line, 11, message, hint);
     }
     if !errors.is_empty() {
         out.unsure_file = Some(file.clone());

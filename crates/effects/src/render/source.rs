@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{
     Tools,
     application::{self, Application, Directory, Helm, Parameter, Source},
-    checkout::{self, Checkout, Unresolved, same_repository},
+    checkout::{self, Checkout, Unresolved, same_place},
     dependencies::REPLACED,
     flux,
     helm::{self, Failure, Request},
@@ -189,7 +189,7 @@ impl Reader<'_> {
     pub(super) fn is_local(&self, source: &Source) -> bool {
         source.flux.is_some() && source.repo_url.is_empty()
             || !flux::is_kind(&self.application.key)
-                && self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
+                && self.context.repository.is_some_and(|url| same_place(url, &source.repo_url))
     }
 
     fn source(&mut self, source: &Source) {

@@ -23,7 +23,7 @@ use serde_json::Value;
 use super::{
     ApplicationInfo, Tools,
     application::{self, Application, Destination},
-    checkout::{Checkout, same_repository},
+    checkout::{Checkout, same_place},
     discover::{self, Root, discover},
     doors::Doors,
     flux,
@@ -666,7 +666,7 @@ impl Walk<'_> {
             if self
                 .repository
                 .as_deref()
-                .is_some_and(|url| !url.is_empty() && same_repository(url, &source.repo_url))
+                .is_some_and(|url| !url.is_empty() && same_place(url, &source.repo_url))
             {
                 let revision =
                     if source.target_revision.is_empty() { "HEAD" } else { &source.target_revision };

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        checkout::{Checkout, same_repository},
+        checkout::{Checkout, same_place},
         helm::Failure,
     },
     Cluster, Params,
@@ -23,6 +23,8 @@ pub(super) enum Stop {
     NotEvaluated(String),
     /// Argo CD would refuse it.
     Wrong(String),
+    /// The same, for what the template says.
+    Template(String),
     /// Helm could not do its work.
     Tool(String),
     /// It takes more of Helm than it may.
@@ -266,7 +268,7 @@ impl Generators<'_> {
 
     fn git(&mut self, git: &Value) -> Result<Vec<Params>, Stop> {
         let url = git["repoURL"].as_str().unwrap_or_default();
-        if !self.repository.is_some_and(|own| own.is_empty() || same_repository(own, url)) {
+        if !self.repository.is_some_and(|own| own.is_empty() || same_place(own, url)) {
             return Err(Stop::NotEvaluated(format!(
                 "the git generator reads {url}, which is remote and was not fetched"
             )));
