@@ -216,6 +216,16 @@ fn hooks_that_stay_are_applied_whatever_their_kind() {
         return;
     };
     assert_eq!(keys(&rendered), ["ClusterIssuer/helm", "ConfigMap/shop/kept", "GatewayClass/argo"]);
+    // Where they stand is known of those that are listed alone, too.
+    let place = |kind: &str, name: &str| {
+        let mut all = rendered.whole.unapplied.iter();
+        let (_, origin) = all.find(|(key, _)| &*key.kind.kind == kind && &*key.name.name == name)?;
+        origin.source.as_ref().map(|source| (source.file.to_string(), source.line))
+    };
+    let line = |what: &str| u32::try_from(text[..text.find(what).unwrap()].lines().count() - 2).unwrap();
+    for (kind, name, what) in [("Job", "job", "name: job"), ("ConfigMap", "typo", "name: typo")] {
+        assert_eq!(place(kind, name), Some(("team/all.yaml".to_owned(), line(what))));
+    }
     let mut codes = codes(&rendered);
     codes.sort();
     let listed = |key: &str| (620, key.to_owned());

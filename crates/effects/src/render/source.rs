@@ -470,6 +470,7 @@ impl Reader<'_> {
             return;
         }
         let message = format!("source {place} of {} is remote and was not fetched", source.repo_url);
+        self.out.elsewhere = true;
         self.report(problems::remote_source, ".repoURL", message);
     }
 
