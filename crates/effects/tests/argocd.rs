@@ -974,6 +974,8 @@ fn files_are_decoded_and_cut_as_argo_cd_does() {
         ("m/a.yaml", (json("a") + "---\n" + &map("b")).into_bytes(), &[a, b], None),
         ("m/a.yaml", format!("# c\n%YAML 1.1\n---\n{}", map("a")).into_bytes(), &[], Some(11)),
         ("m/a.yaml", format!("--- {}---\n{}", json("a"), map("b")).into_bytes(), &[], Some(11)),
+        // Of what looks like no object the same costs nothing, and nothing of it is read.
+        ("m/a.yaml", format!("%YAML 1.1\n---\n{}", json("a")).into_bytes(), &[], None),
         ("m/a.yaml", format!("--- # c\n{}", map("a")).into_bytes(), &[a], None),
     ] {
         let dir = tempfile::tempdir().unwrap();

@@ -179,7 +179,9 @@ fn refused(
     }
     // What looks like no object at all is passed over.
     let looks = ["apiVersion:", "kind:", "metadata:"].iter().all(|field| text.contains(field));
-    let until = errors.first().map_or(u32::MAX, |error| error.line);
+    let wrong = errors.first().map_or(u32::MAX, |error| error.line);
+    let framing = stream::misframed(text).filter(|(line, _)| *line <= wrong);
+    let until = framing.as_ref().map_or(wrong, |(line, _)| *line);
     let before: Vec<_> =
         documents.iter().filter(|document| !document.json.is_null() && document.line < until).collect();
     let is_object =
@@ -191,9 +193,9 @@ fn refused(
             (INCOMPLETE, none.line, why)
         });
     }
-    let framing = stream::misframed(text).filter(|(line, _)| *line < until);
-    if let Some((line, why)) = framing.filter(|_| looks || !before.is_empty()) {
-        return Some((NO_YAML, line, format!("Failed to unmarshal {name:?}: {why}")));
+    if let Some((line, why)) = framing {
+        let said = (NO_YAML, line, format!("Failed to unmarshal {name:?}: {why}"));
+        return (looks || !before.is_empty()).then_some(said);
     }
     let error = errors.first().filter(|_| looks || !before.is_empty())?;
     let (line, column, why) = (error.line, error.column, &error.message);
@@ -249,6 +251,11 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
         problem(line, code, message, hint);
         (out.unsure_file, out.refused) = (Some(file), true);
+        return out;
+    }
+    if argo && stream::misframed(&text).is_some() {
+        // It looks like no object, and is passed over.
+        out.no_manifest = Some(file);
         return out;
     }
     // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
