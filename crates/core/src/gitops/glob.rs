@@ -55,7 +55,7 @@ impl Glob {
         let gobwas = matches!(dialect, Dialect::Loose | Dialect::Segments);
         let (any, one) = if crosses { (".*", ".") } else { ("[^/]*", "[^/]") };
         let mut text = String::from("^");
-        let mut depth = 0_u32;
+        let mut depth = 0_usize;
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
             match c {
@@ -81,11 +81,14 @@ impl Glob {
                 ',' if depth > 0 => text.push('|'),
                 '[' if gobwas => text += &gobwas_set(&mut chars)?,
                 '[' => text += &set(&mut chars, dialect)?,
-                '\\' => {
+                '\\' => match chars.next() {
+                    Some(c) => {
+                        let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
+                    }
                     // gobwas drops one at the end.
-                    let Some(c) = chars.next() else { if gobwas { continue } else { return None } };
-                    let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
-                }
+                    None if gobwas => {}
+                    None => return None,
+                },
                 c => {
                     let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
                 }
@@ -93,7 +96,7 @@ impl Glob {
         }
         // gobwas takes braces that are not closed to end with the pattern; to the others they are an error, as to `Regex`.
         if gobwas {
-            (0..depth).for_each(|_| text.push(')'));
+            text.extend(std::iter::repeat_n(')', depth));
         }
         text.push('$');
         Regex::new(&text).ok().map(Self)
@@ -141,7 +144,7 @@ fn gobwas_set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<St
     let first = chars.next()?;
     if chars.next_if_eq(&'-').is_some() {
         let last = chars.next().filter(|last| first <= *last)?;
-        text += &format!("{}-{}", sign(first), sign(last));
+        let _ = write!(text, "{}-{}", sign(first), sign(last));
         chars.next_if_eq(&']')?;
     } else {
         let mut next = Some(first);
