@@ -70,7 +70,9 @@ fn of_generators(value: &Value, depth: usize, all: &mut Vec<Named>) {
             all.push(Named { url: url.to_owned(), revision: text("revision").to_owned(), here: true });
         }
     }
-    children.into_iter().for_each(|child| of_generators(child, depth + 1, all));
+    for child in children {
+        of_generators(child, depth + 1, all);
+    }
 }
 
 /// The one that the work tree stands for, if any can be. `before`: what it stood for in the last reading, so that an edit of one
