@@ -580,7 +580,7 @@ fn findings_of_a_template_stand_in_it() {
             "n is a boolean to YAML 1.1: write \"n\"",
         ),
         (set(&of(go, "nm: a"), "x-{{env `A`}}", "apps/a"), "spec.template", "function \"env\" not defined"),
-        (set(&of(go, "nm: 1").replace("list:", "none:"), "x", "apps/a"), "spec.generators[0]", "of no kind"),
+        (set(&of("", "nm: 1"), "x", "apps/a"), "spec.generators[0]", "error parsing value as string"),
     ] {
         let read = rendered("dev", &text, APPS, &[]).unwrap();
         assert_eq!(applications(&read), (vec![], vec![619]), "{text}: {:?}", read.problems);
@@ -594,7 +594,8 @@ fn findings_of_a_template_stand_in_it() {
 /// A repository that is named by another form of its URL is the same one.
 #[test]
 fn a_set_may_name_its_repository_as_it_is_cloned() {
-    let generator = format!("  generators: [{{git: {{{REPO}, directories: [{{path: apps/a}}]}}}}]\n");
+    let generator =
+        format!("  generators: [{{git: {{{REPO}, revision: HEAD, directories: [{{path: apps/a}}]}}}}]\n");
     for (url, wanted) in [
         ("git@git.example.com:p/edge.git", (vec!["x-a apps/a (folder)".to_owned()], vec![])),
         ("https://me@git.example.com/p/edge/", (vec!["x-a apps/a (folder)".to_owned()], vec![])),
