@@ -230,7 +230,12 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         // Removed since the folder was listed: as if it had not been there.
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
         Err(why) => {
-            problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
+            problem(
+                0,
+                10,
+                format!("the file cannot be read: {why}"),
+                "correct the file or its mode; `up` keeps what it brought before",
+            );
             (out.unsure_file, out.again) = (Some(file), true);
             return out;
         }

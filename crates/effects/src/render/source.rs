@@ -349,9 +349,11 @@ impl Reader<'_> {
     fn unreadable(&mut self, listing: &Listing<'_>, gone: &mut BTreeSet<PathBuf>) {
         for (path, why) in listing.unreadable() {
             gone.retain(|part| !part.starts_with(&path));
-            let object = problems::file(&self.checkout.show(&path));
-            let message = format!("it cannot be read: {why}; what stood in it stays");
-            let hint = "correct its mode; it is tried again by itself";
+            let shown = self.checkout.show(&path);
+            // The folder itself has no name below itself.
+            let object = problems::file(if shown.is_empty() { "." } else { &shown });
+            let message = format!("it cannot be read: {why}; what stands in it is not known");
+            let hint = "correct its mode; `up` keeps what it brought before, and tries again by itself";
             let problem = problems::problem(object, "", 10, portolan_model::Severity::Error, message, hint);
             self.out.problems.push(problem);
             self.out.unsure = true;
