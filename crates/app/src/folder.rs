@@ -41,7 +41,7 @@ pub fn empty(dir: &Path) -> Problem {
         field: "".into(),
         severity: Severity::Error,
         message: format!(
-            "no object was found: there is no .yaml or .yml file with one in {} (hidden folders and links are left out)",
+            "no object was found: there is no .yaml, .yml or .json file with one in {} (hidden folders and links are left out)",
             dir.display()
         ),
         hint: "name the folder that holds the objects, or where to start in it with --root".into(),

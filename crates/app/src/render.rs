@@ -147,6 +147,9 @@ fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
     }
     let mut origins: BTreeMap<&ObjectKey, &Origin> =
         rendered.objects.iter().map(|o| (&o.key, &o.origin)).collect();
+    origins.extend(
+        rendered.whole.unapplied.iter().filter(|(key, _)| !rendered.whole.refused.contains_key(*key)),
+    );
     origins.extend(&rendered.whole.refused);
     let places = places(&engine, &origins, &rendered.whole.applications, tree);
     origins.extend(places.iter().map(|(key, origin)| (key, origin)));

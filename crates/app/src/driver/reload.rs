@@ -316,7 +316,9 @@ impl Driver {
         }
         self.source.reading.forget = self.cx.unwritten;
         self.cx.unwritten |= unwritten;
-        self.cx.store.set_refused(read.whole.refused);
+        let mut told = read.whole.unapplied;
+        told.extend(read.whole.refused);
+        self.cx.store.set_refused(told);
         self.source.reading.applications = read.whole.applications;
         self.source.reading.done = true;
         self.cx.is_read = true;

@@ -23,6 +23,7 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         7 => "fields that may change an answer",
         8 => "objects that Argo CD may be told not to apply",
         10 => "files and folders that cannot be read",
+        11 | 610 => "documents that cannot be read",
         94 => "what there was no time for",
         511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",
