@@ -1,6 +1,7 @@
 //! The door: what an API server would not store is not taken from a repository. Decided by `portolan_schema`; here it
 //! becomes one finding.
 
+mod flux;
 mod size;
 mod webhook;
 
@@ -28,6 +29,9 @@ fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Valu
     let mut causes = decoded.wrong(None);
     if is_of_endpoints(key) {
         causes.retain(|cause| !is_local(cause));
+    }
+    if definitions.namespaced(&key.kind.group, &key.kind.kind).is_none() {
+        causes.extend(flux::wrong(key, decoded.object()));
     }
     if causes.is_empty() && unknown.is_empty() {
         return Ok(decoded.into_object());
@@ -147,7 +151,8 @@ pub fn enter_late(
     Ok(match (judged, written) {
         (Ok(json), _) => (Door::Taken(Object::from_json(json, origin)?), None),
         (Err(Refused { problem, .. }), Some(written)) => {
-            (Door::Restricts(Object::from_json(written, origin)?, covered(*problem, &veil)), None)
+            let problem = restricting(covered(*problem, &veil));
+            (Door::Restricts(Object::from_json(written, origin)?, problem), None)
         }
         (Err(Refused { problem, late }), None) => {
             // What cert-manager's webhook has against it, it has against an update too.
@@ -156,6 +161,19 @@ pub fn enter_late(
             (Door::Refused(key, covered(*problem, &veil)), late)
         }
     })
+}
+
+/// How the message begins of what a server would not store.
+const LEFT_OUT: &str = "the object is left out, as Kubernetes refuses it";
+/// How its hint ends.
+const STAYS: &str = "until then what was stored before stays";
+
+/// The same of an object that is not left out, since it is meant to restrict.
+fn restricting(problem: Problem) -> Problem {
+    let taken = "Kubernetes refuses the object, which restricts here as it is written";
+    let until = "until then what was stored before stays, and without that this one restricts";
+    let (message, hint) = (problem.message.replace(LEFT_OUT, taken), problem.hint.replace(STAYS, until));
+    Problem { message, hint, ..problem }
 }
 
 /// Whether all that objects of the kind do is to restrict: of one that is wrong it is known that traffic is not meant to be
@@ -216,12 +234,8 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         code: Code(5),
         field: field.into(),
         severity: Severity::Error,
-        message: format!(
-            "the object is left out, as Kubernetes refuses it: {}{}",
-            words.join("; "),
-            more(causes.len())
-        ),
-        hint: format!("{hint} until then what was stored before stays"),
+        message: format!("{LEFT_OUT}: {}{}", words.join("; "), more(causes.len())),
+        hint: format!("{hint} {STAYS}"),
     }
 }
 

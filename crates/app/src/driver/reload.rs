@@ -471,6 +471,7 @@ impl Driver {
             applications: &applications,
             components: &whole.adapters,
             unsure: &whole.unsure,
+            unsure_files: !whole.unsure_files.is_empty(),
         });
         if known.root.is_none() {
             // Nothing was read, ever: nothing is known, so nothing is set.
