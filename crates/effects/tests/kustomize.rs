@@ -496,3 +496,34 @@ fn of_a_kustomization_with_several_documents_the_first_counts() {
     assert_eq!(keys(&rendered), ["ConfigMap/shop/p-one"], "{:?}", rendered.problems);
     assert_eq!(codes(&rendered), [0; 0], "{:?}", rendered.problems);
 }
+
+/// Kustomize quotes what it cannot read or lay over another; of Secrets none of it is told on.
+#[test]
+fn what_kustomize_says_tells_no_secret() {
+    let secret = "hunter2-canary-Zr8";
+    let of = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
+    for (kustomization, more) in [
+        (format!("secretGenerator: [{{name: s, literals: [{secret}, 'a b={secret}']}}]\n"), String::new()),
+        ("secretGenerator: [{name: s, envs: [more.txt]}]\n".to_owned(), format!("= {secret}\n{secret} x\n")),
+        (
+            format!(
+                "resources: [more.txt]\npatches: [{{patch: 'kind: Secret\n\n  stringData: {{a: {secret}'}}]\n"
+            ),
+            of.to_owned(),
+        ),
+        (
+            format!(
+                "resources: [more.txt]\npatches: [{{target: {{kind: Secret}}, patch: '[{{op: ad, value: {secret}}}'}}]\n"
+            ),
+            of.to_owned(),
+        ),
+        ("resources: [more.txt]\n".to_owned(), format!("{of}data: {{a: {secret}: b}}\n")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("k/kustomization.yaml", &*kustomization), ("k/more.txt", &more)];
+        let Some(rendered) = team(dir.path(), "path: k", &files) else { return };
+        let problem = rendered.problems.iter().find(|problem| problem.code.0 == 615);
+        let problem = problem.unwrap_or_else(|| panic!("{kustomization}: {:?}", rendered.problems));
+        assert!(!problem.message.contains("hunter2"), "{kustomization}: {}", problem.message);
+    }
+}

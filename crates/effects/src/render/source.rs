@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use portolan_model::{Name, ObjectKey, Origin};
+use portolan_model::{Name, ObjectKey, Origin, shown};
 use serde_json::Value;
 
 use super::{
@@ -652,7 +652,7 @@ impl Reader<'_> {
             }
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
-                let said = helm::veil(&request).cover(&said).into_owned();
+                let said = shown::brief(&helm::veil(&request).cover(&said)).into_owned();
                 let message =
                     format!("chart {shown} for environment {} does not render: {said}", self.context.env);
                 self.fail(problems::helm_failed, ".path", message);

@@ -15,6 +15,7 @@ use super::{
         touched::Touched,
     },
     Params,
+    room::Room,
 };
 
 const DEEPEST: usize = 32;
@@ -87,6 +88,7 @@ pub(super) fn files(
     generator: &Value,
     go: bool,
     looked: &mut Looked,
+    room: &mut Room,
 ) -> Result<Vec<Params>, String> {
     let items = generator["files"].as_array().into_iter().flatten();
     // As Git's pathspecs: a star takes slashes, and a folder stands for all in it.
@@ -131,7 +133,9 @@ pub(super) fn files(
         for object in objects {
             let Value::Object(object) = object else { return Err(wrong(&"it holds no mapping")) };
             let own = if go { object } else { flat(&object) };
-            params.push(with_path(own, &path, Some(()), prefix, go));
+            let made = with_path(own, &path, Some(()), prefix, go);
+            room.take(&made)?;
+            params.push(made);
         }
     }
     Ok(params)
