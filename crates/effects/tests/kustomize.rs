@@ -504,7 +504,6 @@ fn what_kustomize_says_tells_no_secret() {
     let of = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
     for (kustomization, more) in [
         (format!("secretGenerator: [{{name: s, literals: [{secret}, 'a b={secret}']}}]\n"), String::new()),
-        ("secretGenerator: [{name: s, envs: [more.txt]}]\n".to_owned(), format!("= {secret}\n{secret} x\n")),
         (
             format!(
                 "resources: [more.txt]\npatches: [{{patch: 'kind: Secret\n\n  stringData: {{a: {secret}'}}]\n"

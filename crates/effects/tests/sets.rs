@@ -563,16 +563,16 @@ fn a_set_that_would_fill_the_memory_is_refused() {
         let (first, second) = (elements("a", 3000), elements("b", 3000));
         format!("  goTemplate: {go}\n  generators: [{{matrix: {{generators: [{first}, {second}]}}}}]\n")
     };
-    let large = "y".repeat(1 << 20);
+    let large = "y".repeat(1 << 16);
     let repeated = format!("  generators: [{{list: {{elements: [{{a: x, large: {large}}}]}}}}]\n");
     for (rest, name, path, said) in [
         (matrix(true), "{{.a}}-{{.b}}", "x".to_owned(), "more than 10000 sets of parameters"),
         (matrix(false), "{{a}}-{{b}}", "x".to_owned(), "more than 10000 sets of parameters"),
-        (repeated, "{{a}}", "{{large}}".repeat(50_000), "come to more than 64 MiB"),
+        (repeated, "{{a}}", "{{large}}".repeat(2_000), "come to more than 64 MiB"),
         (
-            format!("  generators: [{}]\n", elements("a", 9000)),
+            format!("  generators: [{}]\n", elements("a", 3000)),
             "{{a}}",
-            "z".repeat(1 << 20),
+            "z".repeat(1 << 16),
             "come to more than 64 MiB",
         ),
     ] {
