@@ -11,19 +11,21 @@ use portolan_model::{
 };
 use serde_json::Value;
 
-use super::files::normal;
+use super::{super::kustomization, files::normal};
 
 /// Of all that a kustomization is built from.
 pub(super) fn of(files: &BTreeMap<PathBuf, Vec<u8>>) -> Veil {
     let mut veil = Veil::default();
     for (path, content) in files {
         let folder = path.parent().unwrap_or(Path::new(""));
+        let is_own = kustomization::is_one(path);
         for document in yaml::load(&String::from_utf8_lossy(content)).0 {
             let json = &document.json;
             veil.join(Veil::of_patch(json, false));
-            // What is no object may be the values of a chart.
+            // What is neither an object nor a kustomization may be the values of a chart.
             let inline = list(json, "helmCharts").filter_map(|chart| chart.get("valuesInline"));
-            veil.join(Veil::of_values(inline.chain(json.get("kind").is_none().then_some(json))));
+            let values = (!is_own && json.get("kind").is_none()).then_some(json);
+            veil.join(Veil::of_values(inline.chain(values)));
             for generator in list(json, "secretGenerator") {
                 generated(generator, folder, files, &mut veil);
             }
