@@ -263,7 +263,8 @@ mod tests {
         let new = directories(&checkout, &generator, true, &mut looked);
         assert_eq!(new[1]["path"]["segments"], json!(["apps", "c"]));
         let generator = json!({"files": [{"path": "apps/*.yaml"}], "pathParamPrefix": "p"});
-        let files = files(&checkout, &generator, false, &mut looked).unwrap();
+        let mut room = Room::new(std::time::Duration::from_secs(30));
+        let files = files(&checkout, &generator, false, &mut looked, &mut room).unwrap();
         assert_eq!(files.len(), 3, "a star takes slashes: {files:?}");
         assert_eq!(
             (&files[0]["a.b"], &files[0]["a.c.0"], &files[0]["p.path"]),
