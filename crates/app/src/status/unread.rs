@@ -23,10 +23,14 @@ pub fn explain(engine: &Engine<World>, asked: &str, why: &str) -> Value {
         .iter()
         .take(MOST)
         .map(|source| {
-            let told = engine
+            // What is told of the source comes before what is told of its object.
+            let of_it: Vec<_> = engine
                 .rows::<Finding>()
                 .map(|row| &row.problem)
-                .find(|problem| problem.object == *source && verdict::hidden(problem).is_some());
+                .filter(|one| one.object == *source)
+                .collect();
+            let told = of_it.iter().find(|problem| verdict::left_out(problem.code).is_some());
+            let told = told.or_else(|| of_it.iter().find(|problem| verdict::hidden(problem).is_some()));
             let said = told.map_or_else(
                 || "it was not read whole".to_owned(),
                 |problem| format!("{} ({}); {}", problem.message, problem.code, problem.hint),

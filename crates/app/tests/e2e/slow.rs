@@ -38,8 +38,8 @@ fn an_edit_of_a_slow_chart_is_told_when_it_is_rendered() {
     }
     std::fs::create_dir_all(at("slow/templates")).unwrap();
     std::fs::write(at("slow/Chart.yaml"), "apiVersion: v2\nname: slow\nversion: 0.1.0\n").unwrap();
-    // About a second: longer than an edit is waited for, and shorter than a chart may take.
-    let pause = "{{ range until 4000 }}{{ range until 200 }}{{ $x := sha256sum \"a\" }}{{ end }}{{ end }}\n";
+    // Where the processor is busy longer than an edit is waited for, and never as long as a chart may take.
+    let pause = "{{ range until 4000 }}{{ range until 40 }}{{ $x := sha256sum \"a\" }}{{ end }}{{ end }}\n";
     std::fs::write(at("slow/templates/pause.yaml"), pause).unwrap();
     std::fs::write(at("slow/templates/route.yaml"), route("first")).unwrap();
     std::fs::write(at("apps.yaml"), application("base", "base") + &application("slow", "slow")).unwrap();
