@@ -6,7 +6,7 @@ mod size;
 mod webhook;
 
 use portolan_model::{
-    Code, Object, ObjectKey, Origin, Problem, Severity, intake,
+    Code, Object, ObjectKey, Origin, Problem, Severity, intake, shown,
     veil::{self, Veil},
 };
 pub use portolan_schema::Definitions;
@@ -55,10 +55,11 @@ struct Refused {
 pub fn ratcheted(definitions: &Definitions, stored: &Object, late: &Object) -> Result<Object, Box<Problem>> {
     let key = &late.key;
     let json = (*late.json).clone();
-    let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
+    let wrong = |causes| Box::new(covered(refused(key, &[], causes), &Veil::of_document(&late.json)));
+    let decoded = decode(definitions, json).map_err(wrong)?;
     let causes = decoded.wrong(Some(&stored.json));
     if !causes.is_empty() {
-        return Err(Box::new(covered(refused(key, &[], causes), &Veil::of_document(&late.json))));
+        return Err(wrong(causes));
     }
     Ok(Object { json: decoded.into_object().into(), ..late.clone() })
 }
@@ -97,9 +98,9 @@ pub fn refused_secret(mut secret: Value, stored: Option<&Value>) -> Option<Strin
     Some(format!("{}{}", words.join("; "), more(causes.len())))
 }
 
-/// Without what the document means to keep secret.
+/// Without what the document means to keep secret, and no longer than anybody reads.
 fn covered(problem: Problem, veil: &Veil) -> Problem {
-    let cover = |text: &str| veil.cover(text).into_owned();
+    let cover = |text: &str| shown::brief(&veil.cover(text)).into_owned();
     Problem { message: cover(&problem.message), hint: cover(&problem.hint), ..problem }
 }
 

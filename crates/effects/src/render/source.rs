@@ -8,7 +8,7 @@ use std::{
 };
 
 use portolan_core::gitops::glob::Glob;
-use portolan_model::{Name, ObjectKey, Origin};
+use portolan_model::{Name, ObjectKey, Origin, shown};
 use serde_json::Value;
 
 use super::{
@@ -683,7 +683,7 @@ impl Reader<'_> {
             }
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
-                let said = helm::veil(&request).cover(&said).into_owned();
+                let said = shown::brief(&helm::veil(&request).cover(&said)).into_owned();
                 let field =
                     if self.asked().flux.is_none() { blamed(&said, helm) } else { ".path".to_owned() };
                 let message =
