@@ -115,7 +115,8 @@ fn a_domain_that_moves() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     };
     let (code, text) = instance.wait("the denied edit", || {
-        Some(explain("app1.dev2.example.com")).filter(|(code, text)| *code == Some(1) && text.contains("edit"))
+        Some(explain("app1.dev2.example.com"))
+            .filter(|(code, text)| *code == Some(1) && text.contains("edit"))
     });
     assert!(
         text.contains("NO   edit") && text.contains("denied by ValidatingAdmissionPolicy"),
