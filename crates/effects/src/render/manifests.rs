@@ -83,7 +83,7 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name, marked: Opti
     for error in errors {
         let message = format!("the rendered text is no YAML: {}", error.message);
         out.problems.push(problems::not_an_object(&problems::file(&template(error.line)), "", message));
-        out.unsure = true;
+        (out.unsure, out.refused) = (true, !application.is_empty());
     }
     let with_marks = marked.map_or_else(Vec::new, |text| yaml::load(text).0);
     let marked_lines: Vec<&str> = marked.into_iter().flat_map(str::lines).collect();

@@ -48,6 +48,9 @@ pub(crate) struct Placed {
     pub(super) no_manifest: Option<String>,
 }
 
+/// What follows for the Application.
+const WHOLE: &str = "Argo CD and Flux refuse the whole Application for it, and nothing of it is applied";
+
 /// Places all documents of a part.
 pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
@@ -65,11 +68,17 @@ pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
             out.no_manifest = file.map(|source| source.file.to_string());
             continue;
         }
+        // `SplitYAML` ends there, and so does Helm's own install.
+        let kindless = !change.plain
+            && super::application::is_kind(&change.key.application)
+            && json.get("kind").and_then(Value::as_str).is_none_or(str::is_empty);
         let generated = generated(&mut json);
         match out.object(json, origin, &change.namespace, definitions, generated) {
             Ok(()) => {}
             Err(why) => {
                 let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
+                let why = if kindless { format!("{why}; {WHOLE}") } else { why };
+                out.forbidden |= kindless;
                 out.incomplete(&file, change.plain.then_some(line), &why);
             }
         }
