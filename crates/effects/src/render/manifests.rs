@@ -206,6 +206,16 @@ fn refused(
     ))
 }
 
+/// What to do about `name: {{.name}}`, of which YAML makes a mapping whose key is one.
+fn quotes(text: &str, line: u32) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let (_, rest) = line.split_once(": {{")?;
+    let (action, _) = rest.split_once("}}")?;
+    Some(format!(
+        "put it in quotes, as '{{{{{action}}}}}': a bare brace begins a mapping; until then its objects stay as they were"
+    ))
+}
+
 /// A file with this is passed over.
 const SKIP: &str = "+argocd:skip-file-rendering";
 
@@ -254,7 +264,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let message =
             format!("{why}; Argo CD refuses the whole Application for it, and nothing of it is applied");
         let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
-        problem(line, code, message, hint);
+        let quoted = quotes(&text, line);
+        problem(line, code, message, quoted.as_deref().unwrap_or(hint));
         (out.unsure_file, out.refused) = (Some(file), true);
         return out;
     }
@@ -282,6 +293,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         (errors.len(), "correct the document; until then its objects stay as they were")
     };
     for error in errors.iter().take(most).filter(|_| looks) {
+        let quoted = quotes(&text, error.line).filter(|_| !template);
+        let hint = quoted.as_deref().unwrap_or(hint);
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
         problem(error.line, 11, message, hint);
     }

@@ -201,7 +201,14 @@ impl Placed {
                 self.unfit.push(self.objects.len());
                 self.take(object);
             }
-            Door::Refused(key, problem) => {
+            Door::Refused(key, mut problem) => {
+                // A number or a boolean to YAML, where all are texts.
+                let texts = ["metadata.annotations[", "metadata.labels["];
+                if texts.iter().any(|field| problem.field.starts_with(field))
+                    && problem.message.contains("of type string")
+                {
+                    problem.hint = problem.hint.replacen("correct the object", "put the value in quotes", 1);
+                }
                 self.problems.push(problem);
                 self.refused.push((key, origin));
             }

@@ -11,7 +11,7 @@ use std::{
 
 use aws_lc_rs::digest;
 use portolan_model::yaml;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// Charts of the same repository that one depends on, as Helm is asked about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -137,7 +137,7 @@ fn text<'a>(value: &'a Value, field: &str) -> &'a str {
 fn list(all: &[Value]) -> Option<Value> {
     let one = |one: &Value| -> Option<Value> {
         let fields = one.as_object()?;
-        let mut out = Map::new();
+        let mut out: Vec<Value> = Vec::new();
         // In the order of the type, and without what is Go's zero value but for two.
         for (field, always) in
             [("name", true), ("version", false), ("repository", true), ("condition", false)]
@@ -147,7 +147,7 @@ fn list(all: &[Value]) -> Option<Value> {
                 Some(value) => value.as_str()?,
             };
             if always || !text.is_empty() {
-                out.insert(field.to_owned(), text.into());
+                out.push(json!([field, text]));
             }
         }
         for field in ["tags", "enabled", "import-values", "alias"] {
@@ -159,11 +159,11 @@ fn list(all: &[Value]) -> Option<Value> {
                 _ => false,
             };
             if !zero {
-                out.insert(field.to_owned(), value.clone());
+                out.push(json!([field, value]));
             }
         }
         // Kept as pairs: a mapping would be sorted.
-        Some(Value::Array(out.into_iter().map(|(field, value)| json!([field, value])).collect()))
+        Some(Value::Array(out))
     };
     all.iter().map(one).collect()
 }
