@@ -1,7 +1,8 @@
-//! Which Applications are of the environment's cluster, where those of one tree go to several.
+//! Which Applications are of the environment's cluster, where those of one level go to several.
 //!
-//! An environment is one cluster. Where Applications name one other beside that which Argo CD runs in, that is it, whatever it is called.
-//! Where they name several, it is the one that is called like the environment, and the rest is not of it.
+//! An environment is one cluster. Where Applications name one beside that which Argo CD runs in, that is it, whatever it is called. Where they
+//! name several, it is the one that is called like the environment, and the rest is not of it. What stands above them says nothing: Applications
+//! that bring others often go to a hub.
 
 use std::collections::BTreeSet;
 
@@ -18,15 +19,11 @@ pub(super) enum Whose {
     Unknown,
 }
 
-/// Clusters that were named on the way down.
+/// What is known of clusters on the way down.
 #[derive(Debug, Default)]
 pub(super) struct Clusters {
-    /// Beside the one that Argo CD runs in.
-    named: BTreeSet<String>,
     /// Those that a set was found to be for, among several.
     chosen: BTreeSet<String>,
-    /// The one that Argo CD runs in.
-    local: bool,
 }
 
 /// Name or server of another cluster than the one that Argo CD runs in.
@@ -46,18 +43,16 @@ impl Clusters {
     }
 
     /// Judges the Applications of one level, in order. `own`: what Argo CD calls the environment's cluster.
-    pub(super) fn judge(&mut self, level: &[&Destination], own: &str) -> Vec<Whose> {
-        for destination in level {
-            match other(destination) {
-                Some(cluster) => drop(self.named.insert(cluster.to_owned())),
-                None => self.local = true,
-            }
-        }
+    pub(super) fn judge(&self, level: &[&Destination], own: &str) -> Vec<Whose> {
+        let named = named(level.iter().copied());
         let is_own = |cluster: &str| cluster == own || self.chosen.contains(cluster);
-        let known = self.named.iter().any(|cluster| is_own(cluster)) || self.local && own == "in-cluster";
+        let local = own == "in-cluster" && level.iter().any(|one| other(one).is_none());
+        // A cluster may be told by its name here and by its server there, and which are one is said by Argo CD's Secrets alone.
+        let known =
+            |by_server: bool| local || named.iter().any(|one| is_own(one) && is_server(one) == by_server);
         let whose = |destination: &&Destination| match other(destination) {
-            Some(cluster) if self.named.len() > 1 && !is_own(cluster) => {
-                if known {
+            Some(cluster) if named.len() > 1 && !is_own(cluster) => {
+                if known(is_server(cluster)) {
                     Whose::Others
                 } else {
                     Whose::Unknown
@@ -67,11 +62,15 @@ impl Clusters {
         };
         level.iter().map(whose).collect()
     }
+}
 
-    /// All that were named, for a message.
-    pub(super) fn named(&self) -> Vec<String> {
-        self.named.iter().cloned().collect()
-    }
+/// All clusters that are named, but for the one that Argo CD runs in.
+pub(super) fn named<'a>(level: impl Iterator<Item = &'a Destination>) -> BTreeSet<String> {
+    level.filter_map(other).map(str::to_owned).collect()
+}
+
+fn is_server(cluster: &str) -> bool {
+    cluster.contains("://")
 }
 
 #[cfg(test)]
@@ -79,7 +78,7 @@ mod tests {
     use super::{Whose::*, *};
 
     fn judged(own: &str, levels: &[&[&str]]) -> Vec<Vec<Whose>> {
-        let mut clusters = Clusters::default();
+        let clusters = Clusters::default();
         let level = |names: &&[&str]| {
             let destination = |name: &&str| match name.strip_prefix("https:") {
                 Some(_) => Destination { server: (*name).to_owned(), ..Destination::default() },
@@ -99,9 +98,11 @@ mod tests {
         assert_eq!(judged("dev", &[&["dev", "prod", here]]), [[Ours, Others, Ours]]);
         assert_eq!(judged("dev", &[&["https://a", "https://b"]]), [[Unknown, Unknown]]);
         assert_eq!(judged("dev", &[&["https://a", "https://a/"]]), [[Ours, Ours]]);
-        // Further down it turns out that there is another.
-        assert_eq!(judged("dev", &[&["dev"], &["dev", "prod"]]), [vec![Ours], vec![Ours, Others]]);
+        // What brings them goes to a hub.
+        assert_eq!(judged("dev", &[&["hub"], &["https://dev"]]), [[Ours], [Ours]]);
         assert_eq!(judged("dev", &[&["hub"], &["a", "b"]]), [vec![Ours], vec![Unknown, Unknown]]);
+        // One that is told by its server may be the one that another tells by its name.
+        assert_eq!(judged("dev", &[&["dev", "https://a", "prod"]]), [[Ours, Unknown, Others]]);
         // Without a name it is the one that Argo CD runs in.
         assert_eq!(judged("in-cluster", &[&["dev", "prod", here]]), [[Others, Others, Ours]]);
         assert_eq!(judged("in-cluster", &[&["dev", here]]), [[Ours, Ours]]);

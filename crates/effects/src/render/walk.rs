@@ -389,6 +389,7 @@ impl Walk<'_> {
         let own = self.cluster_name();
         let destinations: Vec<_> = level.iter().map(|pending| &pending.application.destination).collect();
         let whose = self.clusters.judge(&destinations, &own);
+        let named: Vec<String> = clusters::named(destinations.iter().copied()).into_iter().collect();
         let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
         let mut ours = Vec::with_capacity(level.len());
         for (pending, whose) in level.into_iter().zip(whose) {
@@ -402,9 +403,9 @@ impl Walk<'_> {
                 }
                 Whose::Unknown => {
                     let message = format!(
-                        "Applications go to the clusters {}, and none is called {own}: which of them this environment is is not known, and none that goes to one \
-                         of them is read",
-                        told(&self.clusters.named())
+                        "Applications go to the clusters {}: whether {} is the one of {own} is not known, and what goes there is not read",
+                        told(&named),
+                        clusters::other(&application.destination).unwrap_or_default(),
                     );
                     let problem = problems::cluster_unknown(&application.key, "spec.destination", message);
                     self.out.problems.push(problem);
