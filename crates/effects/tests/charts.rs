@@ -434,7 +434,8 @@ fn what_flux_kustomize_and_charts_name_is_locked_too() {
         ("chart/values.yaml", "web: {who: parent}\nbase: {who: alias}\n"),
     ]);
     let unlocked = findings(&world.render());
-    assert_eq!(unlocked.iter().filter(|(code, _)| *code == 609).count(), 2, "{unlocked:?}");
+    // What Chart.lock says of the other one is locked already, as Flux named the same.
+    assert_eq!(unlocked.iter().filter(|(code, _)| *code == 609).count(), 1, "{unlocked:?}");
     assert_eq!(unlocked.iter().filter(|(code, _)| *code == 636).count(), 1, "{unlocked:?}");
     let report = world.lock();
     assert!(report.problems.is_empty(), "{}", told(&report));
