@@ -29,6 +29,10 @@ pub struct Run {
     /// for clusters yet
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
     pub capability: Vec<(Capability, Asked)>,
+    /// Namespace in which the Secrets of ClusterIssuers stand, as cert-manager's flag of that name. Default: cert-manager, or the first
+    /// --watch-namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: Option<Name>,
     /// Namespace of the Lease that decides which replica writes. Default: that of the context, or of the Pod
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: Option<Name>,
@@ -80,6 +84,24 @@ pub struct Run {
     /// Form of the log
     #[arg(long, value_enum, default_value = "text")]
     pub log_format: LogFormat,
+}
+
+impl Run {
+    /// Where the Secrets of ClusterIssuers stand.
+    ///
+    /// # Errors
+    /// When that is not looked at: what is there would be taken for missing.
+    pub fn cluster_resource_namespace(&self) -> anyhow::Result<Name> {
+        let watched = &self.watch_namespace;
+        let Some(named) = &self.cluster_resource_namespace else {
+            return Ok(watched.first().cloned().unwrap_or_else(|| "cert-manager".into()));
+        };
+        anyhow::ensure!(
+            watched.is_empty() || watched.contains(named),
+            "--cluster-resource-namespace {named} is not looked at: add --watch-namespace {named}"
+        );
+        Ok(named.clone())
+    }
 }
 
 /// Form of the log.

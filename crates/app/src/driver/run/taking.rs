@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use portolan_core::{
+    capability::Capability,
+    certificates::rows::NeededSecret,
     conditions::rows::ObjectStatus,
     door::{self, Door},
     gateway::rows::{GatewayAddress, LookInto},
@@ -18,7 +20,7 @@ use portolan_schema::Definitions;
 use super::{Cluster, kinds};
 use crate::{
     driver::Driver,
-    effects::{OURS, now},
+    effects::{OURS, now, records::may_show},
 };
 
 impl Driver<Cluster> {
@@ -26,6 +28,7 @@ impl Driver<Cluster> {
     pub(super) fn take_objects(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         for key in keys {
             self.take_object(&key);
+            self.cx.own.touched.insert(key);
         }
     }
 
@@ -119,7 +122,9 @@ impl Driver<Cluster> {
     pub(super) fn assert_statuses(&mut self) {
         for key in std::mem::take(&mut self.source.touched) {
             if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key) {
-                self.cx.store.set_status(&key, Some(row.json()), now());
+                if self.cx.acts(Capability::of_kind(&key.kind)) && may_show(&key, &self.cx) {
+                    self.cx.store.set_status(&key, Some(row.json()), now());
+                }
             }
         }
     }
@@ -197,21 +202,22 @@ impl Driver<Cluster> {
 
     /// Has the content of those Secrets read that somebody needs.
     pub(super) fn follow_secrets(&mut self, step: &Changes) {
-        let changes = step.of::<LookInto>();
-        if changes.is_empty() {
-            return;
-        }
-        for change in changes {
-            let (secret, _) = &change.key;
+        let gateways = step.of::<LookInto>().iter();
+        let gateways =
+            gateways.map(|change| (&change.key.0, change.before.is_some(), change.after.is_some()));
+        let others = step.of::<NeededSecret>().iter();
+        let others = others.map(|change| (&change.key.0, change.before.is_some(), change.after.is_some()));
+        let mut other = false;
+        for (secret, before, after) in gateways.chain(others).filter(|(_, before, after)| before != after) {
             let count = self.source.looked_into.entry(secret.clone()).or_default();
-            match (&change.before, &change.after) {
-                (None, Some(_)) => *count += 1,
-                (Some(_), None) => *count = count.saturating_sub(1),
-                _ => {}
-            }
+            *count = if after && !before { *count + 1 } else { count.saturating_sub(1) };
             if *count == 0 {
                 self.source.looked_into.remove(secret);
             }
+            other = true;
+        }
+        if !other {
+            return;
         }
         let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
         self.cx.store.store().look(self.source.looked_into.keys().map(secret).collect());
