@@ -25,8 +25,8 @@ pub struct Run {
     #[arg(long, value_name = "NAME", default_value = "portolan.dev/gateway-controller", value_parser = controller)]
     pub controller: Vec<Name>,
     /// What a capability does: gateway, certificates, dns, secrets, replication or policy, and off, observe or act. Repeatable.
-    /// Default of gateway: act, and observe where a controller that does the same runs in the cluster. The others are not built
-    /// for clusters yet
+    /// Default of gateway and certificates: act, and observe where a controller that does the same runs in the cluster. The others are
+    /// not built for clusters yet
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
     pub capability: Vec<(Capability, Asked)>,
     /// Namespace in which the Secrets of ClusterIssuers stand, as cert-manager's flag of that name. Default: cert-manager, or the first
@@ -122,7 +122,8 @@ fn controller(text: &str) -> Result<Name, String> {
     Ok(text.into())
 }
 
-fn capability(text: &str) -> Result<(Capability, Asked), String> {
+/// `certificates=off`.
+pub fn capability(text: &str) -> Result<(Capability, Asked), String> {
     let names = || Capability::ALL.map(Capability::name).join(", ");
     let (name, mode) = text.split_once('=').ok_or("write CAPABILITY=MODE, such as gateway=observe")?;
     let name = Capability::of(name)

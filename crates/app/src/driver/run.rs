@@ -209,8 +209,9 @@ impl Source for Cluster {
 /// What is done at the API server beside the effects: kinds are followed, others looked for, a Lease held, tokens reviewed.
 pub fn rights() -> Vec<Right> {
     const READ: &[&str] = &["get", "list", "watch"];
-    let mut all: Vec<Right> =
-        kinds::resources().iter().map(|(group, resource)| Right::anywhere(group, resource, READ)).collect();
+    let mut all: Vec<Right> = kinds::resources()
+        .map(|(of, group, resource)| Right::anywhere(group, resource, READ).of(of))
+        .collect();
     all.push(Right::anywhere("apiextensions.k8s.io", "customresourcedefinitions", READ));
     all.push(Right::anywhere("apps", "deployments", &["list"]));
     all.push(Right::anywhere("coordination.k8s.io", "leases", &["list"]));
@@ -232,7 +233,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     let asked: BTreeMap<Capability, Asked> = args.capability.iter().copied().collect();
     anyhow::ensure!(
         asked.get(&Capability::Gateway) != Some(&Asked::Off),
-        "with gateway=off nothing is left to do: the other capabilities are not built for clusters yet"
+        "gateway cannot be off: Envoys are served whatever else is done; gateway=observe writes nothing for it"
     );
     let cluster_namespace = args.cluster_resource_namespace()?;
     let cluster = cluster::named(args.kubeconfig.as_deref(), args.context.as_deref()).await;

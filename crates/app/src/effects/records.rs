@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use portolan_core::capability::Capability;
 use portolan_core::certificates::rows::RecordWanted;
 use portolan_effects::store::{Cache as _, Write};
 use portolan_engine::Changes;
@@ -32,7 +33,7 @@ pub struct Records {
 impl<P: Platform> Effect<P> for Records {
     fn rights(&self) -> Vec<Right> {
         const MADE: &[&str] = &["get", "create", "patch", "delete"];
-        let of = |(group, resource)| Right::anywhere(group, resource, MADE);
+        let of = |(group, resource)| Right::anywhere(group, resource, MADE).of(Capability::Certificates);
         [
             ("cert-manager.io", "certificaterequests"),
             ("acme.cert-manager.io", "orders"),

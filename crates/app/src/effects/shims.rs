@@ -1,6 +1,7 @@
 //! Certificates that objects ask for by annotations, as cert-manager's shims make them. They are stored: whose one is, and how it
 //! was before an annotation broke, does not follow from the repository.
 
+use portolan_core::capability::Capability;
 use portolan_core::certificates::rows::{Settings, ShimCertificate};
 use portolan_effects::store::{Cache as _, Write};
 use portolan_engine::Changes;
@@ -21,7 +22,10 @@ pub struct Shims {
 
 impl<P: Platform> Effect<P> for Shims {
     fn rights(&self) -> Vec<Right> {
-        vec![Right::anywhere("cert-manager.io", "certificates", &["get", "create", "patch", "delete"])]
+        vec![
+            Right::anywhere("cert-manager.io", "certificates", &["get", "create", "patch", "delete"])
+                .of(Capability::Certificates),
+        ]
     }
 
     fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {

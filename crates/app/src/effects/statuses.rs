@@ -35,7 +35,9 @@ impl<P: Platform> Effect<P> for Statuses {
             ("acme.cert-manager.io", "orders"),
             ("acme.cert-manager.io", "challenges"),
         ];
-        let of = |(group, resource)| Right::anywhere(group, &format!("{resource}/status"), &["patch"]);
+        let of = |(group, resource)| {
+            Right::anywhere(group, &format!("{resource}/status"), &["patch"]).of(Capability::Certificates)
+        };
         all.extend(others.map(of));
         all.push(Right::anywhere("events.k8s.io", "events", &["create", "patch"]));
         all

@@ -47,9 +47,10 @@ pub fn followed(certificates: bool) -> Vec<Followed> {
 }
 
 /// What the API server calls them, with their group.
-pub fn resources() -> Vec<(&'static str, &'static str)> {
-    let certificates = CERTIFICATES.map(|(group, _, resource)| (group, resource));
-    RESOURCES.into_iter().chain(certificates).collect()
+pub fn resources() -> impl Iterator<Item = (Capability, &'static str, &'static str)> {
+    let certificates =
+        CERTIFICATES.into_iter().map(|(group, _, resource)| (Capability::Certificates, group, resource));
+    RESOURCES.into_iter().map(|(group, resource)| (Capability::Gateway, group, resource)).chain(certificates)
 }
 
 const RESOURCES: [(&str, &str); 19] = [
@@ -124,10 +125,8 @@ mod tests {
                 (followed.kind.group.to_string(), plural)
             })
             .collect();
-        let mut resources: Vec<(String, String)> = resources()
-            .iter()
-            .map(|(group, resource)| ((*group).to_owned(), (*resource).to_owned()))
-            .collect();
+        let mut resources: Vec<(String, String)> =
+            resources().map(|(_, group, resource)| (group.to_owned(), resource.to_owned())).collect();
         kinds.sort();
         resources.sort();
         assert_eq!(kinds, resources);

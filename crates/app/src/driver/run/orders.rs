@@ -7,6 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use portolan_core::capability::Capability;
 use portolan_core::certificates::{acme::OrderState, names};
 use portolan_effects::acme::{KeptOrder, KeptOrders, Stored};
 use portolan_kubernetes::{Api, Failure, backoff::Backoff};
@@ -45,7 +46,10 @@ impl OrderSecrets {
 
 /// What is done at the API server for it.
 pub fn rights() -> Vec<Right> {
-    vec![Right::own("", "secrets", &["get", "list", "create", "update", "delete"])]
+    vec![
+        Right::own("", "secrets", &["get", "list", "create", "update", "delete"])
+            .of(Capability::Certificates),
+    ]
 }
 
 fn read(json: &Value) -> Option<(NamespacedName, OrderState)> {

@@ -7,13 +7,15 @@ use portolan_core::{
     certificates::rows::NeededSecret,
     conditions::rows::ObjectStatus,
     door::{self, Door},
-    gateway::rows::{GatewayAddress, LookInto},
+    gateway::rows::{GatewayAddress, LookInto, Unread},
     infrastructure, world,
 };
 use portolan_effects::store::{Cache as _, Sight, Stored};
 use portolan_engine::Changes;
 use portolan_model::{
-    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+    Kind, NamespacedName, Object, ObjectKey, Problem,
+    input::{Secret, SourceProblems},
+    intake::intake,
 };
 use portolan_schema::Definitions;
 
@@ -35,6 +37,7 @@ impl Driver<Cluster> {
     fn take_object(&mut self, key: &ObjectKey) {
         let is_gateway = key.kind.is("gateway.networking.k8s.io", "Gateway");
         let is_slice = key.kind.is("discovery.k8s.io", "EndpointSlice");
+        let is_new = self.source.ready && self.is_new(key);
         let Some(stored) = self.cx.store.take(key) else {
             if is_slice {
                 self.note_slice(key, None);
@@ -49,6 +52,9 @@ impl Driver<Cluster> {
         match stored.sight {
             // Not seen is not gone, nor is it other than it was.
             Sight::Unseen => return,
+            // One that was made while somebody waited for it: its content comes in a moment, and until then it is as if it were not there.
+            // Were it unread, what is said of whoever waits for it would be taken back for that moment.
+            Sight::Metadata if is_new => return,
             Sight::Metadata => {
                 world::put_unread(&mut self.cx.engine, key);
                 return;
@@ -84,6 +90,14 @@ impl Driver<Cluster> {
         if is_slice && self.source.fleet.is_some() {
             self.note_slice(key, self.fleet_of(key));
         }
+    }
+
+    /// Whether a Secret that somebody needs has just been made.
+    fn is_new(&self, key: &ObjectKey) -> bool {
+        key.kind.is("", "Secret")
+            && self.source.looked_into.contains_key(&key.name)
+            && self.cx.engine.get::<Secret>(&key.name).is_none()
+            && self.cx.engine.get::<Unread>(key).is_none()
     }
 
     /// The Gateway whose Envoys stand in a slice and are ready.

@@ -84,6 +84,14 @@ impl Context {
 }
 
 impl<P: Platform> Context<P> {
+    /// An object is written that could not be before. On one machine the next reading tells.
+    pub fn written_after_all(&mut self, key: &ObjectKey) {
+        if P::SHARED && self.own_problems.remove(key) {
+            self.engine.remove::<SourceProblems>(key);
+            self.facts = true;
+        }
+    }
+
     /// What could not be written of what Portolan makes, as findings on the objects.
     pub fn tell_own(&mut self, problems: Vec<Problem>) {
         for problem in problems {

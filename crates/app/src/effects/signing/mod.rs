@@ -3,6 +3,7 @@
 mod facts;
 mod run;
 
+use portolan_core::capability::Capability;
 use portolan_core::certificates::rows::Signer;
 use portolan_engine::Changes;
 
@@ -30,7 +31,7 @@ impl Signing {
 impl<P: Platform> Effect<P> for Signing {
     /// What all who make Secrets of certificates need, those of ACME issuers too.
     fn rights(&self) -> Vec<Right> {
-        vec![Right::anywhere("", "secrets", &["get", "create", "patch"])]
+        vec![Right::anywhere("", "secrets", &["get", "create", "patch"]).of(Capability::Certificates)]
     }
 
     fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
