@@ -129,7 +129,7 @@ fn is_record<P: Platform>(key: &ObjectKey, cx: &Context<P>) -> bool {
 }
 
 /// The object with its owner reference; `None` while somebody else's object has the owner's name.
-fn owned(row: &RecordWanted, cx: &Context<impl Platform>) -> Option<Object> {
+fn owned<P: Platform>(row: &RecordWanted, cx: &Context<P>) -> Option<Object> {
     let owner = cx.store.get(&row.owner)?;
     if !row.owner.kind.is("cert-manager.io", "Certificate") && !is_record(&row.owner, cx) {
         return None;
@@ -142,7 +142,8 @@ fn owned(row: &RecordWanted, cx: &Context<impl Platform>) -> Option<Object> {
         "name": row.owner.name.name,
         "uid": uid,
         "controller": true,
-        "blockOwnerDeletion": true,
+        // Where API servers ask for it, holding the owner back needs a right on its finalizers.
+        "blockOwnerDeletion": !P::SHARED,
     }]);
     Object::from_json(body, Origin::default()).ok()
 }

@@ -55,11 +55,15 @@ fn unasked<P: Platform>(cx: &Context<P>) -> impl Iterator<Item = ObjectKey> {
 }
 
 /// The Certificate under its owner, and where that stands.
-fn shim(row: &ShimCertificate, cx: &Context<impl Platform>) -> Option<Write> {
+fn shim<P: Platform>(row: &ShimCertificate, cx: &Context<P>) -> Option<Write> {
     let mut body = row.body.clone()?;
     let owner = &cx.store.get(&row.source)?.object;
     let uid = owner.stamp.as_ref().map(|stamp| &*stamp.uid);
     body["metadata"]["ownerReferences"][0]["uid"] = uid.into();
+    if P::SHARED {
+        // Where API servers ask for it, holding the owner back needs a right on its finalizers.
+        body["metadata"]["ownerReferences"][0]["blockOwnerDeletion"] = false.into();
+    }
     let object = Object::from_json(body, owner.origin.clone()).ok()?;
     Some(Write::Apply(Box::new(object), SHIM))
 }
