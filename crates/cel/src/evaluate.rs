@@ -88,6 +88,27 @@ impl<'v> Run<'v> {
         value.downcast_ref::<CelString<'_>>().map(|text| text.inner().to_owned())
     }
 
+    /// The value of what may be a text or null.
+    ///
+    /// # Errors
+    /// It has none, or with `true` one that is neither.
+    pub fn annotation(&mut self, expression: &Expression) -> Result<Option<String>, (bool, Failure)> {
+        let value = self.value(expression).map_err(|failure| (false, failure))?;
+        if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+            return Ok(Some(text.inner().to_owned()));
+        }
+        match value.get_type().name() {
+            "null_type" => Ok(None),
+            r#type => {
+                let source = short(&expression.source);
+                let says = format!(
+                    "valueExpression '{source}' resulted in unsupported return type: {type}. Return type must be either string or null."
+                );
+                Err((true, Failure(says)))
+            }
+        }
+    }
+
     /// The value of any expression.
     ///
     /// # Errors

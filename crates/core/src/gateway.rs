@@ -92,7 +92,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(TlsReady, Finding)>();
     engine
         .map("listener_sets_attached", sets::listener_sets)
-        .reads::<(Gateway, Namespace, Unseen)>()
+        .reads::<(Denied, Gateway, Namespace, Unseen)>()
         .writes::<(ListenerSetState, Finding)>();
     engine
         .map("merged_listeners", sets::merged_listeners)
@@ -100,7 +100,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(MergedListeners,)>();
     engine
         .map("client_trusts", clients::client_trusts)
-        .reads::<(ConfigMap, Secret, ReferenceGrant, Unseen, InCluster)>()
+        .reads::<(Denied, ConfigMap, Secret, ReferenceGrant, Unseen, InCluster)>()
         .writes::<(ClientTrust, TrustedCa, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
@@ -138,7 +138,17 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(ClientCertificate, Finding)>();
     engine
         .map("backend_trusts", backend_tls::backend_trusts)
-        .reads::<(BackendTlsByService, ConfigMap, Secret, ReferenceGrant, Service, SystemRoots, Unseen, InCluster)>()
+        .reads::<(
+            Denied,
+            BackendTlsByService,
+            ConfigMap,
+            Secret,
+            ReferenceGrant,
+            Service,
+            SystemRoots,
+            Unseen,
+            InCluster,
+        )>()
         .writes::<(BackendTrust, Finding)>();
     engine
         .map("tls_secrets", wire::tls_secrets)
@@ -147,7 +157,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
     engine.map("gateway_ports", wire::gateway_ports).writes::<(GatewayPorts,)>();
     engine
         .map("offers", offers::offers)
-        .reads::<(GatewayOwner, Denied, GatewayListener, ListenerSetState, Namespace, Unseen)>()
+        .reads::<(Gateway, GatewayOwner, Denied, GatewayListener, ListenerSetState, Namespace, Unseen)>()
         .writes::<(Offer,)>();
     engine
         .map("contenders", conflicts::contenders)
@@ -201,6 +211,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             BackendTrust,
             ClientCertificate,
             Judged,
+            Denied,
             Unseen,
         )>()
         .writes::<(HostRule, ClusterUse, TlsUse, Unresolved, Finding)>();

@@ -551,3 +551,111 @@ fn labels_of_a_cluster_are_asked_for_however_a_template_takes_them() {
         assert_eq!(applications(&asked), (vec![], vec![624]), "{name}: {:?}", asked.problems);
     }
 }
+
+/// dario.cat/mergo with override: an entry of a map counts also when it is empty.
+#[test]
+fn parameters_are_overridden_also_by_what_is_empty() {
+    let go = |generator: &str| format!("  goTemplate: true\n  generators: [{generator}]\n");
+    let merge = "{merge: {mergeKeys: [name], generators: [\
+        {list: {elements: [{name: a, p: true, t: x, l: [1, 2], k: 5, m: {u: 1, deep: {q: 1}}}]}}, \
+        {list: {elements: [{name: a, p: false, t: '', l: [], k: 0, m: {deep: {q: 2}}}]}}]}}";
+    let matrix = "{matrix: {generators: [{list: {elements: [{name: a, p: false, s: ''}]}}, {list: {elements: [{p: true, s: x}]}}]}}";
+    for (generator, name, wanted) in [
+        (merge, "{{.name}}-{{.p}}-{{.t}}{{len .l}}-{{.k}}-{{.m.u}}-{{.m.deep.q}}", "a-false-0-0-1-2"),
+        (matrix, "{{.name}}-{{.p}}-{{.s}}z", "a-false-z"),
+    ] {
+        let Some(rendered) = rendered("dev", &set(&go(generator), name, "apps/a"), APPS, &[]) else { return };
+        let (names, codes) = applications(&rendered);
+        assert_eq!((names, codes), (vec![format!("{wanted} apps/a (folder)")], vec![]), "{generator}");
+    }
+}
+
+#[test]
+fn what_argo_cd_makes_nothing_of_makes_nothing_here() {
+    let list = |name: &str| format!("list: {{elements: [{{{name}: '1'}}]}}");
+    let two = |first: &str, second: &str| format!("matrix: {{generators: [{{{first}}}, {{{second}}}]}}");
+    let inner = two(&list("b"), &list("c"));
+    let merge = "merge: {mergeKeys: [name], generators: [{clusters: {values: {rev: one}}}, {list: {elements: [{name: dev, values: {rev: two}}]}}]}";
+    for (generator, says) in [
+        (two(&list("a"), &two(&list("d"), &inner)), "child generator generated no parameters"),
+        (merge.to_owned(), "is not assignable to type string"),
+    ] {
+        let text = set(&format!("  goTemplate: true\n  generators: [{{{generator}}}]\n"), "x", "apps/a");
+        let Some(rendered) = rendered("dev", &text, APPS, &[]) else { return };
+        assert_eq!(applications(&rendered).0, Vec::<String>::new());
+        let said = rendered.problems.iter().any(|problem| problem.message.contains(says));
+        assert!(said, "{:?}", rendered.problems);
+    }
+    // Two levels are taken, and each may be in the other.
+    let base = "list: {elements: [{name: one}, {name: two}]}";
+    let over = "list: {elements: [{name: two, v: '2'}]}";
+    let both = format!(
+        "merge: {{mergeKeys: [name], generators: [{{{}}}, {{{over}}}]}}",
+        two(base, "list: {elements: [{v: '1'}]}")
+    );
+    let names = ["x-{{.a}}-{{.b}}{{.c}}", "x-{{.name}}-{{.v}}"];
+    for (generator, name) in [two(&list("a"), &inner), both].into_iter().zip(names) {
+        let text = set(&format!("  goTemplate: true\n  generators: [{{{generator}}}]\n"), name, "apps/a");
+        let Some(rendered) = rendered("dev", &text, APPS, &[]) else { return };
+        // Two of them bring the one ConfigMap.
+        let codes = applications(&rendered).1;
+        assert!(codes.iter().all(|code| *code == 611), "{generator}: {:?}", rendered.problems);
+    }
+}
+
+fn application(name: &str, url: &str, path: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}, namespace: argocd}}\nspec:\n  project: default\n  \
+         destination: {{server: 'https://kubernetes.default.svc', namespace: ns}}\n  source: {{repoURL: '{url}', path: {path}}}\n"
+    )
+}
+
+/// Without a root Application it is Git's origin that says which repository this is, whoever comes first.
+#[test]
+fn the_work_tree_is_what_git_says() {
+    const OTHER: &str = "https://other.example/x.git";
+    const OWN: &str = "https://git.example.com/p/edge.git";
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("repo");
+    let Some(tools) = tools(dir.path()) else { return };
+    let config = "[remote \"origin\"]\n\turl = git@git.example.com:p/edge.git\n";
+    let generated = set(
+        &format!("  generators: [{{git: {{repoURL: '{OTHER}', directories: [{{path: 'apps/*'}}]}}}}]\n"),
+        "s-{{path.basename}}",
+        "{{path}}",
+    );
+    write(&folder, &[(".git/config", config), ("roots/a.yaml", &application("aa", OTHER, "."))]);
+    write(&folder, &[("roots/b.yaml", &application("bb", OWN, "apps/a")), ("roots/set.yaml", &generated)]);
+    write(&folder, APPS);
+    let mut tree = Tree::new(&folder, "dev", Some("roots"), tools.clone());
+    let sources = |whole: &portolan_effects::render::Whole| {
+        let all = whole.applications.iter().filter(|app| !app.sources.is_empty());
+        let mut all: Vec<_> =
+            all.map(|app| format!("{} {}", app.key.name.name, app.sources.join("+"))).collect();
+        all.retain(|line| !line.starts_with("roots"));
+        all
+    };
+    let read = tree.read(&Touched::All);
+    let wanted = [format!("aa {OTHER} . (remote, not fetched)"), "bb apps/a (folder)".to_owned()];
+    assert_eq!(sources(&read.whole), wanted);
+    let said = read
+        .problems
+        .values()
+        .flatten()
+        .any(|problem| problem.object.kind.is("argoproj.io", "ApplicationSet"));
+    assert!(said, "the set's generator reads another repository: {:?}", read.problems);
+    // Nobody else can read what it brings: what it brought may stand there.
+    let elsewhere: Vec<_> = read.whole.elsewhere.keys().map(|key| key.name.name.as_str()).collect();
+    assert_eq!(elsewhere, ["aa"]);
+    // Where Git says nothing it is what most name, and it stays that when others come.
+    fs::remove_dir_all(folder.join(".git")).unwrap();
+    fs::remove_file(folder.join("roots/set.yaml")).unwrap();
+    let mut tree = Tree::new(&folder, "dev", Some("roots"), tools);
+    write(&folder, &[("roots/c.yaml", &application("cc", "git@git.example.com:p/edge", "apps/skip"))]);
+    let wanted = [wanted[0].clone(), wanted[1].clone(), "cc apps/skip (folder)".to_owned()];
+    assert_eq!(sources(&tree.read(&Touched::All).whole), wanted);
+    for n in ["d", "e", "f"] {
+        write(&folder, &[(&format!("roots/0{n}.yaml"), &application(n, OTHER, "."))]);
+    }
+    assert_eq!(sources(&tree.read(&Touched::All).whole)[..3], wanted);
+}

@@ -31,6 +31,7 @@ impl Driver {
             refused: &|key| whole.refused.contains_key(key),
             unsure: &whole.unsure,
             unsure_files: &whole.unsure_files,
+            elsewhere: &whole.elsewhere,
         };
         let unwanted = self.source.reading.unwanted.iter().filter_map(|key| self.cx.store.get(key));
         let (sure, doubted): (Vec<&Stored>, Vec<&Stored>) =

@@ -359,6 +359,53 @@ fn what_a_removed_application_brought_goes_whatever_else_cannot_be_read() {
 }
 
 /// A Kustomization of the folder of its name.
+/// An API server takes no such edit: the sync of what brings it fails before anything is removed. What moves to another repository is there.
+#[test]
+fn a_slip_in_what_brings_others_removes_nothing() {
+    let Some(envoy) = envoy("e2e slips") else { return };
+    let all = "{automated: {prune: true, allowEmpty: true}}";
+    let dir = repository(all, &[("a", all, CASCADES)]);
+    let root = dir.path().to_owned();
+    let set = "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {name: set, namespace: argocd}\nspec:\n  generators:\n  - list: {elements: [{name: b}]}\n  template:\n    metadata: {name: '{{name}}'}\n    spec:\n      project: default\n      source: {repoURL: 'https://git.example.test/me/edge.git', path: '{{name}}', targetRevision: HEAD}\n      destination: {server: 'https://kubernetes.default.svc', namespace: team}\n      syncPolicy: {automated: {prune: true, allowEmpty: true}}\n";
+    put(&root, "apps/set.yaml", set);
+    put(&root, "a/host.yaml", &host("one", ""));
+    put(&root, "b/host.yaml", &host("two", ""));
+    let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    let reach = || {
+        for name in ["one", "two"] {
+            instance.reach(&format!("{name}.lab.test"), "live");
+        }
+    };
+    reach();
+    let app = std::fs::read_to_string(root.join("apps/a.yaml")).unwrap();
+    let says = |code: &str| {
+        let status = instance.status();
+        let mut findings = status["findings"].as_array().into_iter().flatten();
+        findings.any(|finding| finding["code"] == code)
+    };
+    for (file, text, right, wrong, code) in [
+        ("apps/a.yaml", &*app, "kind: Application", "kind: Aplication", "PTL-0002"),
+        ("apps/a.yaml", &*app, "argoproj.io/", "argoproj.oi/", "PTL-0002"),
+        ("apps/a.yaml", &*app, "me/edge.git", "others/edge.git", "PTL-0607"),
+        ("apps/set.yaml", set, "kind: ApplicationSet", "kind: Applicationset", "PTL-0002"),
+        ("apps/set.yaml", set, "elements:", "elments:", "PTL-0005"),
+        ("apps/set.yaml", set, "project: default", "project: 5", "PTL-0005"),
+    ] {
+        put(&root, file, &text.replacen(right, wrong, 1));
+        instance.wait(&format!("{code} of {wrong}"), || says(code).then_some(()));
+        reach();
+        put(&root, file, text);
+        instance.wait(&format!("{code} of {wrong} to go"), || (!says(code)).then_some(()));
+        reach();
+    }
+    // Nothing was applied anew either.
+    for name in ["one", "two"] {
+        let output = instance.run(&["get", "httproute", &format!("team/{name}"), "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["metadata"]["generation"], 1, "{name}");
+    }
+}
+
 fn kustomization(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 10m0s, path: ./{name}, sourceRef: {{kind: GitRepository, name: flux-system}}, {spec}}}\n"

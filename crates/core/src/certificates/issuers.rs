@@ -13,7 +13,7 @@ use super::{
     rows::{Account, AccountFailure, AccountState, AccountWanted, AcmeServer, IssuerState},
     signers::{not_now, secrets_of},
 };
-use crate::{Cx, policy::rows::Denied, problem, secrets::owner, world};
+use crate::{Cx, policy::denial, problem, secrets::owner, world};
 
 /// Pause after the first failed registration, in milliseconds; doubled up to an hour. The embedded server has no limits
 /// that a longer one would spare.
@@ -68,8 +68,9 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
 
 fn key_pair(cx: &mut Cx<'_>, issuer: &IssuerKey, secret: &Name) -> Condition {
     let key = NamespacedName::new(secrets_of(cx, issuer), secret.clone());
-    if let Some(denied) = cx.get::<Denied>(&ObjectKey { kind: Kind::new("", "Secret"), name: key.clone() }) {
-        let message = format!("Secret {key} is denied by ValidatingAdmissionPolicy {}", denied.policy);
+    let object = ObjectKey { kind: Kind::new("", "Secret"), name: key.clone() };
+    if let Some(denied) = denial(cx, &object) {
+        let message = format!("Secret {key} {}", denied.words(&object));
         return Condition::new("Ready", false, "ErrGetKeyPair", message);
     }
     let (reason, why) = match cx.get::<Secret>(&key).map(|secret| secret.tls.clone()) {
@@ -168,6 +169,15 @@ fn acme(
     account: AccountKey,
     at: AcmeServer,
 ) {
+    let object = ObjectKey { kind: Kind::new("", "Secret"), name: account.secret.clone() };
+    if let Some(denied) = denial(cx, &object) {
+        let message =
+            format!("Account private key is invalid: secret '{}' {}", account.secret, denied.words(&object));
+        let hint = "correct the Secret until the policy lets it in, or name another";
+        problem(cx, state.key.object(), 354, Severity::Error, "spec.acme", message.clone(), hint);
+        state.ready = Some(Condition::new("Ready", false, "ErrVerifyACMEAccount", message));
+        return;
+    }
     if needed::unread(cx, &account.secret) {
         return;
     }

@@ -13,7 +13,7 @@ use portolan_model::{
 };
 
 use super::{needed, rows::Store};
-use crate::{Cx, policy::rows::Denied, problem};
+use crate::{Cx, policy::denial, problem};
 
 /// Annotation of a Secret that Portolan issued: what its keystores were made of. Made with the private key, which stands in the
 /// same Secret: who cannot read that can guess no password by it.
@@ -51,9 +51,9 @@ pub(super) fn stores(cx: &mut Cx<'_>, certificate: &Certificate) -> Result<Vec<S
 
 fn secret(cx: &mut Cx<'_>, certificate: &Certificate, name: &Name, key: &Name) -> Result<Redacted, String> {
     let secret = NamespacedName::new(certificate.key.namespace.clone(), name.clone());
-    if let Some(denied) = cx.get::<Denied>(&ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() })
-    {
-        return Err(format!("Secret {secret} is denied by ValidatingAdmissionPolicy {}", denied.policy));
+    let object = ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() };
+    if let Some(denied) = denial(cx, &object) {
+        return Err(format!("Secret {secret} {}", denied.words(&object)));
     }
     if needed::unread(cx, &secret) {
         return Err(format!("password Secret {secret} is there and not read yet"));

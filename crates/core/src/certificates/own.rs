@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use portolan_model::{
-    IssuerKey, Name, NamespacedName, Severity,
+    IssuerKey, Kind, Name, NamespacedName, ObjectKey, Severity,
     input::{Certificate, Issuer, IssuerRef, IssuerSpec, OwnServer, Secret, Solver, TlsPair, UpdateSolver},
 };
 
@@ -13,7 +13,7 @@ use super::{
     signers::{Refused, secrets_of},
     trigger::Trigger,
 };
-use crate::{Cx, problem};
+use crate::{Cx, policy::denial, problem};
 
 /// Where a problem with the issuer shows on the Certificate.
 const FIELD: &str = "spec.issuerRef";
@@ -151,6 +151,13 @@ pub(super) fn proofs<'s>(
             return Err((353, FIELD, message, hint));
         };
         let server = txt_server(cx, issuer, update)?;
+        if let Some(TsigKey { secret: (secret, _), .. }) = &server.key {
+            let object = ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() };
+            if let Some(denied) = denial(cx, &object) {
+                let why = denied.words(&object);
+                return Ok(Err(format!("Secret {secret} with the TSIG key of {issuer} {why}")));
+            }
+        }
         if let Some(TsigKey { secret: (secret, entry), .. }) = &server.key
             && cx.get::<Secret>(secret).is_none_or(|secret| !secret.data.contains_key(entry))
         {

@@ -24,7 +24,7 @@ use super::rows::{Settings, ShimCertificate, ShimClaim, ShimSettings};
 use crate::{
     Cx,
     door::{Definitions, Door, enter},
-    policy::rows::{Denied, SubmittedCertificate},
+    policy::{denial, rows::SubmittedCertificate},
     problem,
 };
 
@@ -43,7 +43,7 @@ type Annotations = BTreeMap<Name, String>;
 
 /// What one object asks for.
 pub(super) fn claims(cx: &mut Cx<'_>, source: &Arc<TlsSource>) {
-    if cx.get::<Denied>(&source.key).is_some() {
+    if denial(cx, &source.key).is_some() {
         // In a cluster it is not there.
         return;
     }

@@ -1,7 +1,7 @@
 //! Who signs a certificate: the issuer that it refers to, as far as it is usable.
 
 use portolan_model::{
-    IssuerKey, Name, NamespacedName,
+    IssuerKey, Kind, Name, NamespacedName, ObjectKey,
     certificate::CertificateRequestParams,
     input::{Certificate, Issuer, IssuerRef, IssuerSpec, Points, Secret, TlsPair},
 };
@@ -12,7 +12,13 @@ use super::{
     rows::{AcmeOrder, IssuerState, Signer},
     solvers as acme,
 };
-use crate::{Cx, gitops::unseen::may_bring, secrets::owner::cluster_namespace, world::at};
+use crate::{
+    Cx,
+    gitops::unseen::may_bring,
+    policy::{absence, denial},
+    secrets::owner::cluster_namespace,
+    world::at,
+};
 
 /// Code, field, message and hint of a problem with the issuer.
 pub(super) type Refused = (u16, &'static str, String, &'static str);
@@ -45,13 +51,19 @@ pub(super) fn signer(
                 "{key} is not in what was read: {source}, which was not read whole, may bring it"
             )));
         }
+        let why = absence(cx, &key.object());
         let hint = "create the issuer, or correct kind and name in issuerRef (kind is Issuer unless written)";
-        return Err((314, FIELD, format!("{key} does not exist"), hint));
+        return Err((314, FIELD, format!("{key} {why}"), hint));
     };
     match &issuer.spec {
         IssuerSpec::SelfSigned { points } => Ok(Found::Signer(key, Signer::SelfSigned, points.clone())),
         IssuerSpec::Ca { secret, points } => {
             let secret = NamespacedName::new(secrets_of(cx, &key), secret.clone());
+            let object = ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() };
+            if let Some(denied) = denial(cx, &object) {
+                let why = denied.words(&object);
+                return Ok(Found::Waiting(format!("waiting for the CA of {key}: Secret {secret} {why}")));
+            }
             match cx.get::<Secret>(&secret).and_then(|s| s.tls.clone()) {
                 None => Ok(Found::Waiting(format!("waiting for the CA of {key}: Secret {secret}"))),
                 Some(Ok(pair)) if pair.is_ca && pair.key_matches => {

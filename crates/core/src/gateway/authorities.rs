@@ -1,13 +1,13 @@
 //! Certificates of authorities, wherever they are kept.
 
 use portolan_model::{
-    Name, NamespacedName,
+    Name, NamespacedName, ObjectKey,
     input::{CaReference, ConfigMap, Secret},
     intake::tls::bundle,
 };
 
 use super::{grants::granted, rows::InCluster};
-use crate::{Cx, gitops::unseen::may_bring};
+use crate::{Cx, gitops::unseen::may_bring, policy::denial};
 
 /// The key that holds them (Gateway API, `caCertificateRefs`).
 const KEY: &str = "ca.crt";
@@ -60,6 +60,11 @@ fn one(
         return Err((Fault::NotPermitted, message));
     }
     let invalid = |why: String| (Fault::Invalid, format!("{shown} {why}"));
+    // It stands in its table all the same.
+    let object = ObjectKey { kind: kind.clone(), name: name.clone() };
+    if let Some(denied) = denial(cx, &object) {
+        return Err(invalid(denied.words(&object)));
+    }
     let Some(text) = text(cx, &kind.kind, name) else {
         if cx.get::<InCluster>(&Name::default()).is_some() {
             return Err(invalid(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use portolan_model::{
     GatewayKey, Name, NamespacedName, ObjectKey,
-    input::{ParentRef, Route},
+    input::{Gateway, ParentRef, Route},
 };
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     rows::{Age, GatewayListener, GatewayOwner, ListenerKey, ListenerSetState, Offer, Refused, Taken},
     sets,
 };
-use crate::{Cx, gitops::unseen::may_bring, policy::rows::Denied, world::ListenersByGateway};
+use crate::{Cx, gitops::unseen::may_bring, policy::denial, world::ListenersByGateway};
 
 /// What to do where the parent may stand in what was not read.
 const UNREAD: &str = "make that source readable here, or correct the parentRef";
@@ -71,8 +71,8 @@ fn of(cx: &mut Cx<'_>, parent: &ParentRef) -> Result<Attached, (String, &'static
 /// Why a parent is not there, and what to do.
 fn missing(cx: &mut Cx<'_>, kind: &str, name: &NamespacedName) -> (String, &'static str) {
     let key = ObjectKey::new(GROUP, kind, name.namespace.clone(), name.name.clone());
-    if let Some(denied) = cx.get::<Denied>(&key) {
-        let message = format!("{kind} {name} is denied by ValidatingAdmissionPolicy {}", denied.policy);
+    if let Some(denied) = denial(cx, &key) {
+        let message = format!("{kind} {name} {}", denied.words(&key));
         let hint = match kind {
             "Gateway" => "correct the Gateway until the policy lets it in",
             _ => "correct the ListenerSet until the policy lets it in",
@@ -113,6 +113,13 @@ fn attach(
     };
     if owner.controller.is_none() {
         let source = may_bring(cx, &Name::default());
+        let class = cx.get::<Gateway>(gateway).map(|gateway| gateway.class.clone()).unwrap_or_default();
+        let denied = denial(cx, &ObjectKey::new(GROUP, "GatewayClass", "", class.clone()));
+        if let Some(denied) = denied {
+            let message =
+                format!("the GatewayClass of Gateway {gateway}, {class}, {}", denied.words(&denied.key));
+            return Verdict::Nobody(message, "correct the GatewayClass until the policy lets it in");
+        }
         let message = match &source {
             Some(source) => format!(
                 "the GatewayClass of Gateway {gateway} is not in what was read: {source}, which was not read whole, may bring it"

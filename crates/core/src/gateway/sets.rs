@@ -14,7 +14,7 @@ use super::{
     GROUP,
     rows::{ListenerSetState, Merged, MergedListeners},
 };
-use crate::{Cx, gitops::unseen::may_bring, problem, world::SetsByGateway};
+use crate::{Cx, gitops::unseen::may_bring, policy::absence, problem, world::SetsByGateway};
 
 /// Key of a ListenerSet as an object.
 pub(crate) fn object(set: &NamespacedName) -> ObjectKey {
@@ -69,7 +69,8 @@ fn attached(
             );
             ("ParentNotAccepted", message, "make that source readable here", Severity::Warning)
         } else {
-            let message = format!("Gateway {key} does not exist");
+            let why = absence(cx, &ObjectKey::new(GROUP, "Gateway", key.namespace.clone(), key.name.clone()));
+            let message = format!("Gateway {key} {why}");
             ("ParentNotAccepted", message, "correct the parentRef", Severity::Error)
         });
     };

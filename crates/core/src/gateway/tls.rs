@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Cx,
     gitops::unseen::may_bring,
-    policy::rows::Denied,
+    policy::denial,
     problem,
     secrets::{
         REFLECTS,
@@ -58,8 +58,8 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
 /// Whether the Secret is denied, or the Certificate that it, or the source that it mirrors, was issued for is by now.
 fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
     let key = ObjectKey { kind: Kind::new("", "Secret"), name: secret.key.clone() };
-    if let Some(denied) = cx.get::<Denied>(&key) {
-        return Some(format!("it is denied by ValidatingAdmissionPolicy {}", denied.policy));
+    if let Some(denied) = denial(cx, &key) {
+        return Some(format!("it {}", denied.words(&key)));
     }
     let (source, issued) = match secret.annotations.get(REFLECTS).and_then(|text| source(text)) {
         None => (secret.key.clone(), Some(Arc::clone(secret))),

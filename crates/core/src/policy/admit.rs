@@ -24,19 +24,27 @@ fn kept_out(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<String> {
         return Some(format!("{object} was not judged"));
     }
     let denied = denial(cx, object)?;
-    Some(format!("denied by ValidatingAdmissionPolicy {}: {}", denied.policy, denied.message))
+    let by = format!("denied by ValidatingAdmissionPolicy {}", denied.policy);
+    let what = if denied.key == *object { by } else { format!("its {} is {by}", denied.key) };
+    Some(format!("{what}: {}", denied.message))
 }
 
-/// The denial of the object, or of the Namespace that it stands in: without it nothing in it could be created.
-fn denial(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<Arc<Denied>> {
+/// The denial of the object, or of the Namespace that it stands in: without it nothing in it could be created. Whoever uses an
+/// object that is in its table although it is denied asks this, never the table of denials alone.
+pub fn denial(cx: &mut Cx<'_>, object: &ObjectKey) -> Option<Arc<Denied>> {
     if let Some(denied) = cx.get::<Denied>(object) {
         return Some(denied);
     }
     let within = &object.name.namespace;
-    if within.is_empty() {
+    if within.is_empty() || STAND.contains(&&**within) {
         return None;
     }
     cx.get::<Denied>(&ObjectKey::new("", "Namespace", "", within.clone()))
+}
+
+/// Why an object that somebody refers to is not in its table: "does not exist", or which policy keeps it out.
+pub fn absence(cx: &mut Cx<'_>, object: &ObjectKey) -> String {
+    denial(cx, object).map_or_else(|| "does not exist".to_owned(), |denied| denied.words(object))
 }
 
 /// A route that is kept out claims no host; those it asked for are shown as refused.
@@ -88,13 +96,25 @@ macro_rules! admit {
     )*};
 }
 
+/// Namespaces that the API server makes itself before anybody can deny them (`systemnamespaces`): one that is denied stays as it was made.
+const STAND: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
+
+pub(super) fn namespaces(cx: &mut Cx<'_>, submitted: &Arc<Submitted<Namespace>>) {
+    let row = &submitted.0;
+    if denial(cx, &ObjectKey::new("", "Namespace", "", row.name.clone())).is_none() {
+        cx.pass(Arc::clone(row));
+    } else if STAND.contains(&&*row.name) {
+        let labels = [("kubernetes.io/metadata.name".into(), row.name.clone())];
+        cx.emit(Namespace { labels: labels.into(), ..(**row).clone() });
+    }
+}
+
 /// Key of an object of a group.
 fn key(group: &str, kind: &str, name: &NamespacedName) -> ObjectKey {
     ObjectKey { kind: Kind::new(group, kind), name: name.clone() }
 }
 
 admit! {
-    namespaces: Namespace, |row| ObjectKey::new("", "Namespace", "", row.name.clone());
     classes: GatewayClass, |row| ObjectKey::new(GROUP, "GatewayClass", "", row.name.clone());
     grants: ReferenceGrant, |row| key(GROUP, "ReferenceGrant", &row.key);
     listener_sets: ListenerSet, |row| key(GROUP, "ListenerSet", &row.key);

@@ -3,19 +3,16 @@
 use portolan_model::{Name, input::Judged};
 
 use super::{
-    matching,
     rows::{CompiledPolicy, Effect},
-    rules::{complaints, resource},
+    rules::{bindings, complaints, resource},
 };
-use crate::{Cx, world::BindingsByResource};
+use crate::Cx;
 
 /// The policy that denies the object, and its message. The rule that asks has to declare what policies read (`certificate_states`
 /// does).
 pub fn refusal(cx: &mut Cx<'_>, object: &Judged) -> Option<(Name, String)> {
     let resource = resource(cx, object);
-    let mut bindings = cx.keys::<BindingsByResource>(&resource);
-    bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
-    for name in bindings {
+    for name in bindings(cx, &resource) {
         let Some(binding) = cx.get::<portolan_model::input::AdmissionBinding>(&name) else { continue };
         let Some(compiled) = cx.get::<CompiledPolicy>(&binding.policy) else { continue };
         let denies = complaints(cx, object, &compiled, &binding);
@@ -28,6 +25,5 @@ pub fn refusal(cx: &mut Cx<'_>, object: &Judged) -> Option<(Name, String)> {
 
 /// Whether a policy may have something to say about one of these resources; asked first, as objects cost something to make.
 pub fn concerns(cx: &mut Cx<'_>, resources: &[&str]) -> bool {
-    let mut names = resources.iter().copied().chain([matching::EVERY]);
-    names.any(|name| !cx.keys::<BindingsByResource>(&name.into()).is_empty())
+    resources.iter().any(|resource| !bindings(cx, &Name::new(resource)).is_empty())
 }

@@ -36,6 +36,8 @@ mod rules;
 mod tests;
 pub mod verdict;
 
+pub use admit::{absence, denial};
+
 use portolan_engine::Engine;
 use portolan_model::input::{
     AdmissionBinding, AdmissionPolicy, Certificate, EndpointSlice, EndpointsObject, Gateway, GatewayClass,

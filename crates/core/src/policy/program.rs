@@ -14,6 +14,8 @@ pub struct Program {
     pub variables: Vec<(Arc<str>, Arc<Expression>)>,
     /// `validations`.
     pub validations: Vec<Validation>,
+    /// `auditAnnotations`.
+    pub audits: Vec<Expression>,
     /// Everything that any expression reads.
     pub reads: BTreeSet<Root>,
     /// An expression looks at who writes (`request.userInfo`).
@@ -50,6 +52,22 @@ fn giving(kind: &str, source: &str, scope: &Scope) -> Result<Expression, Fault> 
             column: 1,
             message: format!("must evaluate to {kind}"),
             hint: format!("it gives a value of type {given}: write what gives a {kind}"),
+        }),
+    }
+}
+
+/// The same for what may be a text or null.
+fn text_or_null(source: &str, scope: &Scope) -> Result<Expression, Fault> {
+    let made = Expression::compile(source, scope)?;
+    match made.kind.filter(|given| !["string", "null_type"].contains(given)) {
+        None => Ok(made),
+        Some(given) => Err(Fault {
+            line: 1,
+            column: 1,
+            message: "must evaluate to one of [string null_type]".to_owned(),
+            hint: format!(
+                "it gives a value of type {given}: write what gives a string, or null for no annotation"
+            ),
         }),
     }
 }
@@ -96,20 +114,26 @@ impl Program {
                 message_expression: message,
             }));
         }
+        let mut audits = Vec::new();
+        for (at, (_, source)) in policy.audits.iter().enumerate() {
+            let field = format!("spec.auditAnnotations[{at}].valueExpression");
+            audits.extend(keep(field, text_or_null(source, &scope)));
+        }
         if !misfits.is_empty() {
             return Err(misfits);
         }
-        let sources = policy.conditions.iter().chain(&policy.variables).map(|(_, source)| source);
+        let sources = policy.conditions.iter().chain(&policy.variables).chain(&policy.audits);
+        let sources = sources.map(|(_, source)| source);
         let validated = policy.validations.iter();
         let validated = validated.flat_map(|one| [Some(&one.expression), one.message_expression.as_ref()]);
         let asks_who = sources.chain(validated.flatten()).any(|source| source.contains("userInfo"));
         let mut reads = BTreeSet::new();
         let parts = conditions.iter().map(|(_, expression)| expression);
-        let parts = parts.chain(validations.iter().map(|v| &v.expression));
+        let parts = parts.chain(validations.iter().map(|v| &v.expression)).chain(&audits);
         for part in parts.chain(validations.iter().filter_map(|v| v.message_expression.as_ref())) {
             reads.extend(&part.reads);
         }
-        Ok(Self { conditions, variables: scope.variables, validations, reads, asks_who })
+        Ok(Self { conditions, variables: scope.variables, validations, audits, reads, asks_who })
     }
 
     /// Functions of Kubernetes that it uses and Portolan does not have, with the first expression that does.
@@ -119,6 +143,8 @@ impl Program {
         let validations = self.validations.iter().enumerate();
         let validations =
             validations.map(|(at, v)| (format!("spec.validations[{at}].expression"), &v.expression));
-        conditions.chain(validations).find_map(|(field, e)| Some((field, e.unserved.clone()?)))
+        let audits = self.audits.iter().enumerate();
+        let audits = audits.map(|(at, e)| (format!("spec.auditAnnotations[{at}].valueExpression"), e));
+        conditions.chain(validations).chain(audits).find_map(|(field, e)| Some((field, e.unserved.clone()?)))
     }
 }

@@ -156,3 +156,15 @@ pub struct Denied {
     pub message: String,
 }
 row!(Denied, ObjectKey, "denied");
+
+impl Denied {
+    /// What is said of an object that is kept out by this: its own denial, or that of the Namespace that it stands in.
+    pub fn words(&self, object: &ObjectKey) -> String {
+        let by = format!("denied by ValidatingAdmissionPolicy {}", self.policy);
+        if self.key == *object {
+            format!("is {by}")
+        } else {
+            format!("stands in {}, which is {by}", self.key)
+        }
+    }
+}

@@ -15,7 +15,7 @@ use super::{
     problems,
     program::Program,
     rows::{ActiveBinding, Case, CompiledPolicy, Denied, Effect, Judgement},
-    verdict::{self, Complaint},
+    verdict::{self, Cause, Complaint},
 };
 use crate::{
     Cx,
@@ -77,11 +77,16 @@ pub(super) fn active_bindings(cx: &mut Cx<'_>, binding: &Arc<AdmissionBinding>) 
 /// Reads keys only: an edit of a policy makes no object look for its bindings again.
 pub(super) fn cases(cx: &mut Cx<'_>, object: &Arc<Judged>) {
     let resource = resource(cx, object);
-    let mut bindings = cx.keys::<BindingsByResource>(&resource);
-    bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
-    for binding in bindings {
+    for binding in bindings(cx, &resource) {
         cx.emit(Case { key: (object.key.clone(), binding) });
     }
+}
+
+/// Names of the bindings that may have something to say about a resource.
+pub(super) fn bindings(cx: &mut Cx<'_>, resource: &Name) -> Vec<Name> {
+    let mut bindings = cx.keys::<BindingsByResource>(resource);
+    bindings.extend(cx.keys::<BindingsByResource>(&matching::EVERY.into()));
+    bindings
 }
 
 pub(super) fn judgements(cx: &mut Cx<'_>, case: &Arc<Case>) {
@@ -121,8 +126,8 @@ pub(super) fn complaints(
         Ok(parameters) => {
             for parameter in parameters {
                 for complaint in judge(cx, compiled, object, &matched, parameter.as_deref()) {
-                    let Complaint { failed, message, field } = complaint;
-                    complaints.extend(effect(policy, binding, failed).map(|effect| (effect, field, message)));
+                    let Complaint { cause, message, field } = complaint;
+                    complaints.extend(effect(policy, binding, cause).map(|effect| (effect, field, message)));
                 }
             }
         }
@@ -138,13 +143,13 @@ pub(super) fn resource(cx: &mut Cx<'_>, object: &Judged) -> Name {
     plural.unwrap_or_else(|| object.resource.clone())
 }
 
-fn effect(policy: &AdmissionPolicy, binding: &AdmissionBinding, failed: bool) -> Option<Effect> {
-    if failed && !policy.fail_closed {
-        Some(Effect::Ignored)
-    } else if binding.deny {
-        Some(Effect::Denies)
-    } else {
-        binding.warn.then_some(Effect::Warns)
+fn effect(policy: &AdmissionPolicy, binding: &AdmissionBinding, cause: Cause) -> Option<Effect> {
+    match cause {
+        Cause::OddAnnotation => Some(Effect::Denies),
+        Cause::NoAnnotation if policy.fail_closed => Some(Effect::Denies),
+        Cause::NoValue | Cause::NoAnnotation if !policy.fail_closed => Some(Effect::Ignored),
+        _ if binding.deny => Some(Effect::Denies),
+        _ => binding.warn.then_some(Effect::Warns),
     }
 }
 

@@ -8,6 +8,8 @@ mod matches;
 mod params;
 mod platform;
 mod policies;
+mod requests;
+mod uses;
 mod work;
 
 use portolan_engine::Engine;

@@ -15,12 +15,25 @@ const MESSAGE: usize = 5 * 1024;
 /// A validation that failed, or an expression that has no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaint {
-    /// An expression has no value; `failurePolicy` says what that means.
-    pub failed: bool,
+    /// Why.
+    pub cause: Cause,
     /// What is wrong.
     pub message: String,
     /// Field of the object; empty for the whole.
     pub field: String,
+}
+
+/// Why something is complained of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A validation is false.
+    False,
+    /// An expression has no value; `failurePolicy` says what that means.
+    NoValue,
+    /// An audit annotation has no value: under `Fail` that denies whatever the binding's actions are, and else the annotation is left out.
+    NoAnnotation,
+    /// An audit annotation is neither text nor null, which always denies.
+    OddAnnotation,
 }
 
 /// What the program has to say against an object. Without complaints it admits, or its conditions do not hold.
@@ -33,7 +46,7 @@ pub fn complaints(program: &Program, inputs: Inputs<'_>) -> Vec<Complaint> {
         return Vec::new();
     }
     if let Some(failure) = held.into_iter().find_map(Result::err) {
-        return vec![Complaint { failed: true, message: failure.0, field: String::new() }];
+        return vec![Complaint { cause: Cause::NoValue, message: failure.0, field: String::new() }];
     }
     drop(run);
     let mut run = Run::new(inputs, &program.variables);
@@ -41,11 +54,17 @@ pub fn complaints(program: &Program, inputs: Inputs<'_>) -> Vec<Complaint> {
     for validation in &program.validations {
         let complaint = match run.truth(&validation.expression) {
             Ok(true) => continue,
-            Ok(false) => (false, message(&mut run, validation)),
-            Err(failure) => (true, failure.0),
+            Ok(false) => (Cause::False, message(&mut run, validation)),
+            Err(failure) => (Cause::NoValue, failure.0),
         };
-        let (failed, message) = complaint;
-        complaints.push(Complaint { failed, message, field: validation.expression.field(inputs.object) });
+        let (cause, message) = complaint;
+        complaints.push(Complaint { cause, message, field: validation.expression.field(inputs.object) });
+    }
+    for audit in &program.audits {
+        if let Err((odd, failure)) = run.annotation(audit) {
+            let cause = if odd { Cause::OddAnnotation } else { Cause::NoAnnotation };
+            complaints.push(Complaint { cause, message: failure.0, field: String::new() });
+        }
     }
     complaints
 }
@@ -71,17 +90,23 @@ pub fn request(object: &Judged, matched: &Matched) -> Value {
     let kind = |version: &str| json!({"group": group, "version": version, "kind": kind});
     let resource = |version: &str| json!({"group": group, "version": version, "resource": matched.resource});
     let own = matching::own_version(object);
-    json!({
+    let mut request = json!({
         "uid": "",
         "kind": kind(&matched.version),
         "resource": resource(&matched.version),
         "requestKind": kind(own),
         "requestResource": resource(own),
         "name": object.key.name.name,
-        "namespace": object.key.name.namespace,
         "operation": matched.operation.name(),
         "userInfo": {"username": "portolan", "groups": ["system:authenticated"]},
         "dryRun": false,
         "options": {"apiVersion": "meta.k8s.io/v1", "kind": matched.operation.options()},
-    })
+    });
+    // `omitempty`: a key that is empty is none. "the namespace object has the namespace of itself" (`validating/dispatcher.go`).
+    let name = &object.key.name;
+    let namespace = if object.key.kind.is("", "Namespace") { &name.name } else { &name.namespace };
+    if !namespace.is_empty() {
+        request["namespace"] = namespace.as_str().into();
+    }
+    request
 }

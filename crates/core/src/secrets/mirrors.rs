@@ -16,7 +16,7 @@ use super::{
         MirrorWanted, Reach,
     },
 };
-use crate::{Cx, policy::rows::Denied, world::AllNamespaces};
+use crate::{Cx, policy::denial, world::AllNamespaces};
 
 /// A Secret or ConfigMap, as far as mirroring goes.
 struct Seen {
@@ -75,7 +75,7 @@ fn claims(cx: &mut Cx<'_>, seen: &Seen) {
     if seen.maker == Maker::Mirrored {
         return;
     }
-    if cx.get::<Denied>(&seen.key.object()).is_some() {
+    if denial(cx, &seen.key.object()).is_some() {
         // In a cluster it is not there.
         return;
     }
@@ -130,15 +130,12 @@ fn by_hand(cx: &mut Cx<'_>, seen: &Seen, text: &str) -> Result<(), (bool, String
         return Err(other("the object names itself as its source".to_owned()));
     }
     let key = MirrorKey { kind: seen.key.kind, name };
-    if let Some(denied) = cx.get::<Denied>(&key.object()) {
-        let policy = &denied.policy;
-        return Err((
-            true,
-            format!("the source {} is denied by ValidatingAdmissionPolicy {policy}", key.object()),
-        ));
+    let object = key.object();
+    if let Some(denied) = denial(cx, &object) {
+        return Err((true, format!("the source {object} {}", denied.words(&object))));
     }
     let Some(source) = Seen::get(cx, &key) else {
-        return Err(other(format!("the source {} does not exist", key.object())));
+        return Err(other(format!("the source {object} does not exist")));
     };
     if cx.get::<Reach>(&Name::default()).is_some_and(|reach| !reach.mirrors(&key.name.namespace)) {
         let namespace = &key.name.namespace;

@@ -16,8 +16,8 @@ use portolan_core::{
         acme::OrderState,
         rows::{
             Account, AccountFailure, AccountState, AccountWanted, AcmeServer, Issuance, IssueFailure,
-            IssueWanted, NeededSecret, OrderProgress, Outcome, RealAcme, RecordWanted, Settings, ShimCertificate,
-            ShimSettings, Signer, TemplateWanted, TemporaryWanted,
+            IssueWanted, NeededSecret, OrderProgress, Outcome, RealAcme, RecordWanted, Settings,
+            ShimCertificate, ShimSettings, Signer, TemplateWanted, TemporaryWanted,
         },
     },
     conditions::rows::ObjectStatus,

@@ -290,13 +290,8 @@ impl Checkout {
     }
 }
 
-/// Whether two repository URLs mean the same repository (Argo CD, `util/git.SameURL`): case, `.git`, a trailing slash
-/// and the short form of SSH addresses do not matter.
-pub(super) fn same_repository(a: &str, b: &str) -> bool {
-    normalise(a) == normalise(b)
-}
-
-/// Whether two URLs lead to one place of one host, whichever way and as whoever: people clone by HTTPS what is deployed by SSH.
+/// Whether two URLs lead to one place of one host, whichever way and as whoever: people clone by HTTPS what is deployed by SSH, and
+/// Argo CD finds the same in it.
 pub(super) fn same_place(a: &str, b: &str) -> bool {
     let place = |url: &str| {
         let url = normalise(url);
@@ -376,9 +371,9 @@ mod tests {
 
     #[test]
     fn urls_of_one_repository() {
-        assert!(same_repository("https://Git.example.com/p/p.git", "https://git.example.com/p/p/"));
-        assert!(same_repository("git@git.example.com:p/p.git", "ssh://git@git.example.com/p/p"));
-        assert!(!same_repository("https://git.example.com/p/p", "https://git.example.com/p/q"));
+        assert!(same_place("https://Git.example.com/p/p.git", "https://git.example.com/p/p/"));
+        assert!(same_place("git@git.example.com:p/p.git", "ssh://git@git.example.com/p/p"));
+        assert!(!same_place("https://git.example.com/p/p", "https://git.example.com/p/q"));
         assert!(same_place("git@git.example.com:p/p.git", "https://user@Git.example.com/p/p"));
         assert!(!same_place("https://git.example.com/p/p", "https://other.example.com/p/p"));
     }

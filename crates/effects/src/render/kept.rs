@@ -71,6 +71,8 @@ pub(super) struct KeptSource {
     pub(super) substitutions: Vec<String>,
     /// It could not be read.
     pub(super) unsure: bool,
+    /// It does not stand here, so nobody here knows what it brings.
+    pub(super) elsewhere: bool,
     /// Not for a reason that stands in the work tree: it is tried again with each reading.
     pub(super) again: bool,
     /// Files and folders that are to be looked at again soon.

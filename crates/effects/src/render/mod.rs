@@ -24,6 +24,7 @@ mod entry;
 pub(crate) mod flux;
 mod held;
 pub mod helm;
+mod identity;
 mod inputs;
 mod jobs;
 mod kept;

@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{
     Tools,
     application::{self, Application, Directory, Helm, Parameter, Source},
-    checkout::{self, Checkout, Unresolved, same_repository},
+    checkout::{self, Checkout, Unresolved, same_place},
     dependencies::REPLACED,
     flux,
     helm::{self, Failure, Request},
@@ -187,7 +187,7 @@ impl Reader<'_> {
     pub(super) fn is_local(&self, source: &Source) -> bool {
         source.flux.is_some() && source.repo_url.is_empty()
             || !flux::is_kind(&self.application.key)
-                && self.context.repository.is_some_and(|url| same_repository(url, &source.repo_url))
+                && self.context.repository.is_some_and(|url| same_place(url, &source.repo_url))
     }
 
     fn source(&mut self, source: &Source) {
@@ -455,6 +455,7 @@ impl Reader<'_> {
             return;
         }
         let message = format!("source {place} of {} is remote and was not fetched", source.repo_url);
+        self.out.elsewhere = true;
         self.report(problems::remote_source, ".repoURL", message);
     }
 

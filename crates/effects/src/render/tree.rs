@@ -41,6 +41,8 @@ pub struct Tree {
     lines: LineMaps,
     kept: BTreeMap<ObjectKey, Kept>,
     merged: Merged,
+    /// URL that the work tree stands for.
+    repository: Option<String>,
     /// Kustomizations and charts of a plain folder.
     overlays: Option<(PathBuf, Overlays)>,
     sets: BTreeMap<ObjectKey, KeptSet>,
@@ -89,6 +91,9 @@ pub struct Whole {
     pub substitutions: Vec<String>,
     /// Applications (by name) that could not be read whole: nothing of theirs may be pruned.
     pub unsure: BTreeSet<Name>,
+    /// Applications with a source that does not stand here, and the paths of those that do: of what stood elsewhere nothing may be
+    /// pruned.
+    pub elsewhere: BTreeMap<ObjectKey, BTreeSet<String>>,
     /// Plain files that could not be read whole: what stood in them must not be pruned; the rest may.
     pub unsure_files: BTreeSet<String>,
     /// Plain files that hold something else than objects. They are counted and no error.
@@ -130,6 +135,7 @@ impl Tree {
             lines: LineMaps::default(),
             kept: BTreeMap::new(),
             merged: Merged::default(),
+            repository: None,
             overlays: None,
             sets: BTreeMap::new(),
             projects: Projects::default(),
@@ -193,6 +199,7 @@ impl Tree {
                 env: &self.env,
                 root: self.root.as_deref(),
                 known: self.known.as_ref(),
+                stood_for: self.repository.as_deref(),
                 tools: &self.tools,
                 lines: &self.lines,
                 touched: &touched,
@@ -231,12 +238,16 @@ impl Tree {
         if walked.root.is_some() {
             self.known.clone_from(&walked.root);
         }
+        if walked.repository.is_some() {
+            self.repository = walked.repository;
+        }
         let mut whole = Whole {
             root: walked.root,
             applications: walked.applications,
             adapters: walked.adapters,
             substitutions: walked.substitutions,
             unsure: walked.unsure,
+            elsewhere: walked.elsewhere,
             unsure_files: self.merged.unsure_files().collect(),
             no_manifests: self.merged.no_manifests().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
@@ -270,6 +281,7 @@ impl Tree {
             env: &self.env,
             root: self.root.as_deref(),
             known: self.known.as_ref(),
+            stood_for: self.repository.as_deref(),
             tools: &self.tools,
             lines: &self.lines,
             touched: &touched,

@@ -23,10 +23,11 @@ use serde_json::Value;
 use super::{
     ApplicationInfo, Tools,
     application::{self, Application, Destination},
-    checkout::{Checkout, same_repository},
+    checkout::{Checkout, same_place},
     discover::{self, Root, discover},
     doors::Doors,
     flux,
+    identity::{self, Named},
     kept::{Kept, Pending},
     leaves::Asked,
     lines::LineMaps,
@@ -54,6 +55,8 @@ pub(super) struct Ask<'a> {
     pub(super) root: Option<&'a str>,
     /// Where it started when it was read last.
     pub(super) known: Option<&'a ObjectKey>,
+    /// The repository that the work tree stood for then.
+    pub(super) stood_for: Option<&'a str>,
     pub(super) tools: &'a Tools,
     pub(super) lines: &'a LineMaps,
     pub(super) touched: &'a Touched,
@@ -83,12 +86,16 @@ pub(super) struct Ask<'a> {
 pub(super) struct Walked {
     /// Where it started; `None` if nothing could be read there.
     pub(super) root: Option<ObjectKey>,
+    /// URL that the work tree stands for, if anything names one.
+    pub(super) repository: Option<String>,
     pub(super) applications: Vec<ApplicationInfo>,
     pub(super) adapters: Vec<ComponentValues>,
     /// Of Applications and of the root.
     pub(super) problems: Vec<Problem>,
     pub(super) substitutions: Vec<String>,
     pub(super) unsure: BTreeSet<Name>,
+    /// Applications with a source that does not stand here, and the paths of those that do.
+    pub(super) elsewhere: BTreeMap<ObjectKey, BTreeSet<String>>,
     /// Charts of other places that are named, and by which Applications.
     pub(super) charts: BTreeMap<Reference, BTreeSet<ObjectKey>>,
     pub(super) changes: Vec<Change>,
@@ -113,6 +120,7 @@ pub(super) fn walk(
         old_sets: mem::take(sets),
         sets: BTreeMap::new(),
         repository: None,
+        is_named: false,
         revision: None,
         old: mem::take(kept),
         kept: BTreeMap::new(),
@@ -151,8 +159,10 @@ pub(super) struct Walk<'a> {
     overlays: &'a mut Option<(PathBuf, Overlays)>,
     old_sets: BTreeMap<ObjectKey, KeptSet>,
     sets: BTreeMap<ObjectKey, KeptSet>,
-    /// URL that the work tree stands for.
+    /// URL that the work tree stands for; empty until that is known.
     repository: Option<String>,
+    /// A root Application names it.
+    is_named: bool,
     /// At which the root reads it.
     revision: Option<String>,
     old: BTreeMap<ObjectKey, Kept>,
@@ -181,20 +191,15 @@ impl Walk<'_> {
         self.out.root = Some(pending.application.key.clone());
         self.repository = Some(String::new());
         self.facts = self.ask.flux || root.is_flux();
+        self.is_named = matches!(root, Root::Application(_));
         let mut level = self.level(checkout, vec![pending], follow);
-        let mut sources = level.iter().flat_map(|pending| &pending.application.sources);
-        self.repository = match root {
-            // Whatever URL the root names is the one that this work tree stands for.
-            Root::Application(_) => sources.find(|source| source.chart.is_empty()),
-            // No root Application names the URL: the first child whose path is here does.
-            Root::Chart(..) | Root::Folder { .. } => {
-                sources.find(|s| !s.path.is_empty() && checkout.resolve(&s.path).is_ok())
-            }
+        if self.repository.as_deref().is_none_or(str::is_empty) {
+            // The URLs of a set may come from its parameters.
+            let sources = level.iter().flat_map(|pending| &pending.application.sources);
+            let sources = sources.filter(|source| source.chart.is_empty() && !source.repo_url.is_empty());
+            self.choose(checkout, &sources.map(|source| identity::of(checkout, source)).collect::<Vec<_>>());
         }
-        .map(|source| {
-            self.revision = Some(source.target_revision.clone());
-            source.repo_url.clone()
-        });
+        self.out.repository.clone_from(&self.repository);
         if !root.is_flux() {
             // Argo CD brings Flux's objects: both have the same repository.
             self.flux.stands_for(self.repository.as_deref());
@@ -377,6 +382,9 @@ impl Walk<'_> {
                 held: false,
             });
         }
+        if self.repository.as_deref() == Some("") {
+            self.identify(checkout, kept);
+        }
         self.brought_by_itself(kept);
         if let Policy::Application(Automation { unread_differences, .. }) = &application.policy
             && !unread_differences.is_empty()
@@ -398,6 +406,12 @@ impl Walk<'_> {
         let object = problems::subject(key);
         for reference in kept.sources.iter().flat_map(|source| &source.charts) {
             self.out.charts.entry(reference.clone()).or_default().insert(object.clone());
+        }
+        if kept.sources.iter().any(|source| source.elsewhere) {
+            let sources = application.sources.iter().zip(&kept.sources);
+            let here = sources.filter(|(_, kept)| !kept.elsewhere && !kept.parts.is_empty());
+            let paths = here.filter_map(|(source, _)| checkout.resolve(&source.path).ok());
+            self.out.elsewhere.insert(key.clone(), paths.map(|path| checkout.show(&path)).collect());
         }
         let mut children = Vec::new();
         for source in &kept.sources {
@@ -446,6 +460,34 @@ impl Walk<'_> {
             }
         }
         children
+    }
+
+    /// What the root brings says which repository the work tree stands for.
+    fn identify(&mut self, checkout: &Checkout, root: &Kept) {
+        let objects = root.sources.iter().flat_map(|source| source.applications.values().flatten());
+        self.choose(
+            checkout,
+            &objects.flat_map(|object| identity::named(checkout, object)).collect::<Vec<_>>(),
+        );
+    }
+
+    fn choose(&mut self, checkout: &Checkout, named: &[Named]) {
+        let origin = checkout.origin();
+        let chosen = if self.is_named {
+            // Whatever URL the root names is the one.
+            named.first()
+        } else {
+            identity::stands_for(origin.as_deref(), self.ask.stood_for, named)
+        };
+        if let (Some(chosen), Some(origin)) = (chosen, origin)
+            && !self.is_named
+            && !same_place(&chosen.url, &origin)
+        {
+            let said = format!("the work tree is taken for {}; its Git remote is {origin}", chosen.url);
+            self.out.substitutions.push(said);
+        }
+        self.revision = chosen.map(|one| one.revision.clone());
+        self.repository = chosen.map(|one| one.url.clone());
     }
 
     /// An Application that brings one of its own name: Argo CD writes that over it. The same source is a root that manages itself,
@@ -666,7 +708,7 @@ impl Walk<'_> {
             if self
                 .repository
                 .as_deref()
-                .is_some_and(|url| !url.is_empty() && same_repository(url, &source.repo_url))
+                .is_some_and(|url| !url.is_empty() && same_place(url, &source.repo_url))
             {
                 let revision =
                     if source.target_revision.is_empty() { "HEAD" } else { &source.target_revision };

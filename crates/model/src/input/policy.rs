@@ -17,6 +17,8 @@ pub struct AdmissionPolicy {
     pub variables: Vec<(Name, Name)>,
     /// `validations`.
     pub validations: Vec<Validation>,
+    /// `auditAnnotations`: key and CEL expression. Nothing is audited here; one that gives no text denies all the same.
+    pub audits: Vec<(Name, Name)>,
     /// `failurePolicy` is `Fail` (the default): an expression that fails to run denies.
     pub fail_closed: bool,
     /// `paramKind`: group and kind, and the version.

@@ -113,10 +113,10 @@ fn alias(kind: &Kind, path: &str) -> (Option<&'static str>, String) {
         "Application" => (None, one_source(path)),
         "ApplicationSet" => {
             let mut path = path.to_owned();
-            for nested in ["spec.generators.matrix.generators", "spec.generators.merge.generators"] {
-                while let Some(rest) = path.strip_prefix(nested) {
-                    path = format!("spec.generators{rest}");
-                }
+            // Either may stand in the other.
+            let nested = ["spec.generators.matrix.generators", "spec.generators.merge.generators"];
+            while let Some(rest) = nested.iter().find_map(|nested| path.strip_prefix(nested)) {
+                path = format!("spec.generators{rest}");
             }
             let parts: Vec<&str> = path.split('.').collect();
             let template = match parts[..] {

@@ -172,6 +172,18 @@ const OURS: [(&str, &[&str]); 8] = [
     ("", &["Secret", "Service", "ConfigMap", "Namespace", "Endpoints"]),
 ];
 
+/// Kinds that bring or define others. Only those of Flux are alone in their groups.
+const BRINGS: [(&str, &[&str]); 5] = [
+    ("argoproj.io", &["Application", "ApplicationSet", "AppProject"]),
+    ("kustomize.toolkit.fluxcd.io", &["Kustomization"]),
+    ("helm.toolkit.fluxcd.io", &["HelmRelease"]),
+    (
+        "source.toolkit.fluxcd.io",
+        &["GitRepository", "OCIRepository", "HelmRepository", "HelmChart", "Bucket", "ExternalArtifact"],
+    ),
+    ("apiextensions.k8s.io", &["CustomResourceDefinition"]),
+];
+
 /// The kinds that are acted on, as `group/kind`.
 pub(super) fn ours() -> Vec<String> {
     let kinds =
@@ -179,8 +191,11 @@ pub(super) fn ours() -> Vec<String> {
     kinds.collect()
 }
 
-/// Groups of [`OURS`] in which nobody else has kinds.
-const WHOLE: [&str; 5] = [
+/// Groups of [`OURS`] and [`BRINGS`] in which nobody else has kinds.
+const WHOLE: [&str; 8] = [
+    "kustomize.toolkit.fluxcd.io",
+    "helm.toolkit.fluxcd.io",
+    "source.toolkit.fluxcd.io",
     "gateway.networking.k8s.io",
     "cert-manager.io",
     "acme.cert-manager.io",
@@ -252,6 +267,8 @@ pub(super) fn foreign(root: &mut Root<'_>) {
         if group == "admissionregistration.k8s.io" && concerns_ours(root) {
             said(root, Does::Admits, "");
         }
+    } else if BRINGS.iter().any(|(of, kinds)| *of == group && kinds.contains(&name)) {
+        // Read where repositories are.
     } else if let Some(near) = near(group, name) {
         let message = format!("there is no kind {name} in {}: nothing is made of the object", spoken(group));
         root.problem(2, Severity::Error, "kind", message, &format!("did you mean {near}?"));
@@ -330,7 +347,7 @@ fn concerns_ours(root: &Root<'_>) -> bool {
 
 /// The kind of the group that was most likely meant.
 fn near(group: &str, name: &str) -> Option<&'static str> {
-    let (_, kinds) = OURS.iter().find(|(of, _)| *of == group)?;
+    let (_, kinds) = OURS.iter().chain(&BRINGS).find(|(of, _)| *of == group)?;
     let distance = |kind: &str| strsim::levenshtein(&kind.to_ascii_lowercase(), &name.to_ascii_lowercase());
     let nearest = kinds.iter().copied().min_by_key(|kind| distance(kind))?;
     (distance(nearest) <= MISSPELT).then_some(nearest)
@@ -346,15 +363,23 @@ fn misspelt_group(group: &str, name: &str) -> Option<&'static str> {
         letters <= MISSPELT
             || (written.len() > 1 && (written.is_superset(&of_it) || written.is_subset(&of_it)))
     };
-    let of = OURS.iter().filter(|(_, kinds)| kinds.contains(&name)).map(|(of, _)| *of);
-    of.into_iter().find(|of| *of != group && (BUILT_IN.contains(&group) || (!of.is_empty() && nearly(of))))
+    // Kinds of these names are in use elsewhere: the group has to be the same but for letters or order.
+    let exchanged = |of: &'static str| strsim::levenshtein(of, group) <= MISSPELT || parts(of) == written;
+    let holding = |table: &[(&'static str, &'static [&'static str])]| {
+        let all = table.iter().filter(|(of, kinds)| *of != group && kinds.contains(&name));
+        all.map(|(of, _)| *of).collect::<Vec<_>>()
+    };
+    let ours =
+        holding(&OURS).into_iter().find(|of| BUILT_IN.contains(&group) || (!of.is_empty() && nearly(of)));
+    ours.or_else(|| holding(&BRINGS).into_iter().find(|of| BUILT_IN.contains(&group) || exchanged(of)))
 }
 
 /// The `apiVersion` that is written for kinds of a group of [`OURS`].
 fn newest(group: &str) -> String {
     match group {
         "" => "v1".to_owned(),
-        "bitnami.com" | "gateway.envoyproxy.io" => format!("{group}/v1alpha1"),
+        "bitnami.com" | "gateway.envoyproxy.io" | "argoproj.io" => format!("{group}/v1alpha1"),
+        "helm.toolkit.fluxcd.io" => format!("{group}/v2"),
         _ => format!("{group}/v1"),
     }
 }
@@ -453,6 +478,15 @@ mod tests {
             ("cert-manager.io/v1", "Certficate", "did you mean Certificate?"),
             ("v1", "Sercet", "did you mean Secret?"),
             ("v1", "Configmap", "did you mean ConfigMap?"),
+            ("argoproj.io/v1alpha1", "Aplication", "did you mean Application?"),
+            ("argoproj.io/v1alpha1", "Applicationset", "did you mean ApplicationSet?"),
+            ("kustomize.toolkit.fluxcd.io/v1", "Kustomizaton", "did you mean Kustomization?"),
+            ("helm.toolkit.fluxcd.io/v2", "HelmRelase", "did you mean HelmRelease?"),
+            (
+                "apiextensions.k8s.io/v1",
+                "CustomResourceDefinitions",
+                "did you mean CustomResourceDefinition?",
+            ),
         ] {
             assert_eq!(
                 findings(api_version, kind, &json!({})),
@@ -460,8 +494,24 @@ mod tests {
                 "{kind}"
             );
         }
-        let found = findings("gateway.networking.k8s.io/v1", "Nonsense", &json!({}));
-        assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Error));
+        for api_version in ["gateway.networking.k8s.io/v1", "source.toolkit.fluxcd.io/v1"] {
+            let found = findings(api_version, "Nonsense", &json!({}));
+            assert_eq!((found.len(), found[0].0, found[0].1), (1, 2, Severity::Error));
+        }
+        // Argo's other programs have kinds of their own.
+        for kind in [
+            "Workflow",
+            "Rollout",
+            "EventSource",
+            "AnalysisTemplate",
+            "Application",
+            "ApplicationSet",
+            "AppProject",
+        ] {
+            assert_eq!(findings("argoproj.io/v1alpha1", kind, &json!({})), [], "{kind}");
+        }
+        assert_eq!(findings("kustomize.toolkit.fluxcd.io/v1", "Kustomization", &json!({})), []);
+        assert_eq!(findings("apiextensions.k8s.io/v1", "CustomResourceDefinition", &json!({})), []);
     }
 
     #[test]
@@ -480,6 +530,10 @@ mod tests {
             ("bitnami.io/v1alpha1", "SealedSecret", "bitnami.com/v1alpha1"),
             ("apps/v1", "Service", "v1"),
             ("networking.k8s.io/v1", "Secret", "v1"),
+            ("argoproj.oi/v1alpha1", "Application", "argoproj.io/v1alpha1"),
+            ("apps/v1", "ApplicationSet", "argoproj.io/v1alpha1"),
+            ("kustomize.toolkit.fluxcd.oi/v1", "Kustomization", "kustomize.toolkit.fluxcd.io/v1"),
+            ("toolkit.helm.fluxcd.io/v2", "HelmRelease", "helm.toolkit.fluxcd.io/v2"),
         ] {
             let found = findings(api_version, kind, &json!({}));
             let hint = format!("did you mean apiVersion {meant}?");

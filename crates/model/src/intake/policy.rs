@@ -45,9 +45,10 @@ pub(super) fn policy(root: &mut Root<'_>) -> AdmissionPolicy {
     AdmissionPolicy {
         name: root.object.key.name.name.clone(),
         constraints: resources(root, &constraints),
-        conditions: named(root, &spec.get("matchConditions")),
-        variables: named(root, &spec.get("variables")),
+        conditions: named(root, &spec.get("matchConditions"), ["name", "expression"]),
+        variables: named(root, &spec.get("variables"), ["name", "expression"]),
         validations,
+        audits: named(root, &spec.get("auditAnnotations"), ["key", "valueExpression"]),
         fail_closed: &*failure.name() != "Ignore",
         param_kind: kind.get("kind").opt().map(|name| {
             let version = kind.get("apiVersion").name();
@@ -65,13 +66,14 @@ fn expression(root: &mut Root<'_>, node: &Node<'_>, field: &str) -> crate::Name 
     field.name()
 }
 
-fn named(root: &mut Root<'_>, list: &Node<'_>) -> Vec<(crate::Name, crate::Name)> {
+fn named(root: &mut Root<'_>, list: &Node<'_>, fields: [&str; 2]) -> Vec<(crate::Name, crate::Name)> {
+    let [name, value] = fields;
     let mut all = Vec::new();
     for node in list.items() {
-        if node.get("name").opt().is_none() {
-            root.invalid(&node.get("name"), "the name is missing", "give it a name");
+        if node.get(name).opt().is_none() {
+            root.invalid(&node.get(name), format!("the {name} is missing"), "give it one");
         }
-        all.push((node.get("name").name(), expression(root, &node, "expression")));
+        all.push((node.get(name).name(), expression(root, &node, value)));
     }
     all
 }

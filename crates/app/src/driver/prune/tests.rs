@@ -71,6 +71,7 @@ impl Case {
             refused: &|key| self.whole.refused.contains_key(key),
             unsure: &self.whole.unsure,
             unsure_files: &self.whole.unsure_files,
+            elsewhere: &self.whole.elsewhere,
         };
         doubt.is_gone(object, &self.store.get(object).unwrap().object.origin)
     }
@@ -101,6 +102,22 @@ fn what_stands_in_a_file_that_cannot_be_read_may_be_there() {
     let mut refused = Case::new().left(&map, &app, Some("b.yaml")).followed(&app);
     refused.whole.refused.insert(map.clone(), Origin::default());
     assert!(!refused.is_gone(&map), "an edit that is refused changes nothing");
+}
+
+#[test]
+fn what_may_stand_in_a_source_that_is_elsewhere_stays() {
+    let (map, app) = (key("ConfigMap", "a"), key("Application", "app"));
+    let with = |file: Option<&str>, read: &[&str]| {
+        let mut case = Case::new().left(&map, &app, file).followed(&app);
+        let read = read.iter().map(|path| (*path).to_owned()).collect();
+        case.whole.elsewhere.insert(app.clone(), read);
+        case
+    };
+    // It moved to another repository, or may have.
+    assert!(!with(Some("app/a.yaml"), &[]).is_gone(&map) && !with(None, &["app"]).is_gone(&map));
+    assert!(!with(Some("application/a.yaml"), &["app"]).is_gone(&map));
+    // It stood in a source that was read, and is there no more.
+    assert!(with(Some("app/a.yaml"), &["app"]).is_gone(&map) && with(Some("a.yaml"), &[""]).is_gone(&map));
 }
 
 #[test]

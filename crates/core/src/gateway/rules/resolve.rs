@@ -1,7 +1,7 @@
 //! Which cluster a reference to a backend leads to.
 
 use portolan_model::{
-    Name, RouteKind, Severity,
+    Kind, Name, ObjectKey, RouteKind, Severity,
     input::{BackendTarget, Route, Service},
 };
 
@@ -15,6 +15,7 @@ use crate::{
         operated,
         rows::{BackendTrust, Carries, Cluster},
     },
+    policy::absence,
     problem,
 };
 
@@ -82,7 +83,8 @@ pub(super) fn resolve(
         if let Some(why) = operated::elsewhere(cx, &target.name) {
             return absent(cx, route, target, field, of, &why);
         }
-        let message = format!("Service {} does not exist; {effect}", target.name);
+        let why = absence(cx, &ObjectKey { kind: Kind::new("", "Service"), name: target.name.clone() });
+        let message = format!("Service {} {why}; {effect}", target.name);
         let hint = "create the Service or correct the name";
         return refused(cx, 223, &format!("{field}.name"), "BackendNotFound", message, hint);
     };

@@ -23,6 +23,8 @@ pub struct Doubt<'a> {
     pub unsure: &'a BTreeSet<Name>,
     /// Plain files that could not be read whole.
     pub unsure_files: &'a BTreeSet<String>,
+    /// Applications with a source that nobody here can read, and the paths of those that were read.
+    pub elsewhere: &'a BTreeMap<ObjectKey, BTreeSet<String>>,
 }
 
 impl Doubt<'_> {
@@ -38,11 +40,27 @@ impl Doubt<'_> {
         if by.is_some_and(|by| self.goes_with(by)) {
             return true;
         }
+        if by.is_some_and(|by| self.followed.contains(by) && self.may_be_elsewhere(by, origin)) {
+            return false;
+        }
         if origin.source.is_none() && !self.unsure_files.is_empty() {
             // Where it stood is not known since the last start.
             return false;
         }
         self.unsure.is_empty() || by.is_some_and(|by| self.is_read(by))
+    }
+
+    /// Whether what applies an object may bring it from where nobody here can look. What stood in one of its sources that are read is not
+    /// there any more.
+    fn may_be_elsewhere(&self, by: &ObjectKey, origin: &Origin) -> bool {
+        let Some(read) = self.elsewhere.get(by) else { return false };
+        let stood_in = |path: &String, file: &str| {
+            path.is_empty()
+                || file == path
+                || file.strip_prefix(path.as_str()).is_some_and(|rest| rest.starts_with('/'))
+        };
+        let file = origin.source.as_ref().map(|source| &*source.file);
+        !file.is_some_and(|file| read.iter().any(|path| stood_in(path, file)))
     }
 
     /// Whether what applied an object has itself left for certain, and reads nothing any more. What else cannot be read is none of
@@ -63,6 +81,11 @@ impl Doubt<'_> {
         }
         let live = (self.live)(by);
         let set = live.filter(|_| by.kind.is("argoproj.io", "ApplicationSet"));
+        // One that the door refuses, or that may stand in what could not be read, is live as it was, with what it made.
+        let doubted = (self.refused)(by) || self.unsure.contains(&by.name.name) || self.unwanted.contains(by);
+        if set.is_some() && doubted {
+            return false;
+        }
         let above = set.and_then(|set| set.owner.as_deref()).filter(|above| *above != by);
         // Of what is not there any more nothing can be read; what is there and is not followed cannot be.
         live.is_none() && !self.unsure.contains("") || above.is_some_and(|above| self.is_read(above))

@@ -135,6 +135,7 @@ fn doubt(case: &Value) -> String {
         refused: &|key| refused.contains(&key.to_string()),
         unsure: &unsure,
         unsure_files: &texts("unsureFiles"),
+        elsewhere: &BTreeMap::new(),
     };
     let mut out = String::new();
     let mut doubted = BTreeMap::new();

@@ -248,6 +248,14 @@ fn a_denied_namespace_takes_along_what_is_in_it() {
     let engine = edge(&denying.replace(", labels: {edge: open}", ""));
     assert_eq!(engine.rows::<portolan_model::input::Namespace>().count(), 1);
     assert_eq!(super::admitted(&engine), ["bad", "good"]);
+    // Some are there before any policy is, without what the repository says of them.
+    let default = denying.replace("name: team, labels", "name: default, labels");
+    let mut engine = edge(&default);
+    apply(&mut engine, &super::EDGE.replace("namespace: team", "namespace: default"));
+    step(&mut engine);
+    let labels: Vec<_> =
+        engine.rows::<portolan_model::input::Namespace>().map(|row| row.labels.len()).collect();
+    assert_eq!((labels, super::admitted(&engine).len()), (vec![1, 1], 4), "{:?}", findings(&engine));
     // It evades no other policy by labels that it could not have.
     let selected = policy("other", "Deny", NEVER).replace(
         "validationActions: [Deny]",

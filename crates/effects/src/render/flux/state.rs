@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     super::{
         application::{Application, Destination, Helm, Source},
-        checkout::{Checkout, same_place, same_repository},
+        checkout::{Checkout, same_place},
         kept::Pending,
         problems,
     },
@@ -263,7 +263,7 @@ impl State {
         };
         let here = is_flux_system(reference)
             || reference.kind == "GitRepository"
-                && (self.repository.as_deref().is_some_and(|known| same_repository(known, &url))
+                && (self.repository.as_deref().is_some_and(|known| same_place(known, &url))
                     || self.origin.as_deref().is_some_and(|origin| same_place(origin, &url)));
         if !here {
             // What has no URL is nowhere, and not here.

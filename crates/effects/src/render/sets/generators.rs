@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::{
-        checkout::{Checkout, same_repository},
+        checkout::{Checkout, same_place},
         helm::Failure,
     },
     Cluster, Params,
@@ -63,8 +63,8 @@ const TYPES: [&str; 10] = [
     "plugin",
     "oci",
 ];
-/// Matrices in matrices.
-const DEEPEST: usize = 4;
+/// Deepest level of generators that may be a matrix or merge.
+const DEEPEST: usize = 1;
 
 fn types(generator: &Value) -> Vec<&'static str> {
     TYPES.into_iter().filter(|kind| generator.get(*kind).is_some_and(|one| !one.is_null())).collect()
@@ -95,8 +95,10 @@ impl Generators<'_> {
         above: Option<&Params>,
         depth: usize,
     ) -> Result<Vec<Params>, Stop> {
-        if depth > DEEPEST {
-            return Err(Stop::Wrong("generators are nested too deep".to_owned()));
+        // The third level can hold neither (`ApplicationSetTerminalGenerator`), and nothing is left of one.
+        if depth > DEEPEST && types(generator).iter().any(|kind| ["matrix", "merge"].contains(kind)) {
+            let message = "child generator generated no parameters: a matrix or merge inside of two others is none to Argo CD";
+            return Err(Stop::Wrong(message.to_owned()));
         }
         if depth > 0 && types(generator).len() > 1 {
             return Err(Stop::Wrong(
@@ -266,7 +268,7 @@ impl Generators<'_> {
 
     fn git(&mut self, git: &Value) -> Result<Vec<Params>, Stop> {
         let url = git["repoURL"].as_str().unwrap_or_default();
-        if !self.repository.is_some_and(|own| own.is_empty() || same_repository(own, url)) {
+        if !self.repository.is_some_and(|own| same_place(own, url)) {
             return Err(Stop::NotEvaluated(format!(
                 "the git generator reads {url}, which is remote and was not fetched"
             )));
@@ -310,7 +312,7 @@ impl Generators<'_> {
             for b in self.params(second, Some(&a), depth + 1)? {
                 if self.renderer.go {
                     let mut both = Value::Object(b);
-                    lay_over(&mut both, &Value::Object(a.clone()));
+                    override_with(&mut both, &Value::Object(a.clone()));
                     all.extend(both.as_object().cloned());
                     continue;
                 }
@@ -358,8 +360,17 @@ impl Generators<'_> {
             for own in &mut base {
                 let Some(over) = by_key.get(&key(own)) else { continue };
                 if self.renderer.go {
+                    let own_values = own.get("values").and_then(Value::as_object);
+                    let others = over.get("values").and_then(Value::as_object);
+                    if own_values.is_some()
+                        && of_texts(&generators[0])
+                        && !of_texts(generator)
+                        && others.is_some_and(|others| !others.is_empty())
+                    {
+                        return Err(Stop::Wrong(PANICS.to_owned()));
+                    }
                     let mut both = Value::Object(std::mem::take(own));
-                    lay_over(&mut both, &Value::Object(over.clone()));
+                    override_with(&mut both, &Value::Object(over.clone()));
                     *own = both.as_object().cloned().unwrap_or_default();
                 } else {
                     own.extend(over.clone());
@@ -370,7 +381,32 @@ impl Generators<'_> {
     }
 }
 
-/// Lays a value over another, mapping by mapping; what is empty says nothing (Go's `mergo` with override).
+/// Argo CD's own words, and what they mean.
+const PANICS: &str = "reflect.Value.SetMapIndex: value of type interface {} is not assignable to type string: Argo CD makes nothing of a merge in \
+    which the `values` of a git or clusters generator are overridden by those of a list (argoproj/argo-cd#23014); name them otherwise in the list";
+
+/// Whether its `values` hold texts alone, in Argo CD's types.
+fn of_texts(generator: &Value) -> bool {
+    let values = |kind: &str| generator.get(kind)?.get("values")?.as_object();
+    ["git", "clusters"].into_iter().any(|kind| values(kind).is_some_and(|values| !values.is_empty()))
+}
+
+/// Lays parameters over others, mapping by mapping: Go's `mergo` with override, of which an entry of a map counts also when it is empty.
+pub(super) fn override_with(under: &mut Value, over: &Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                match under.get_mut(key) {
+                    Some(old) => override_with(old, value),
+                    None => drop(under.insert(key.clone(), value.clone())),
+                }
+            }
+        }
+        (under, over) => *under = over.clone(),
+    }
+}
+
+/// Lays a template over another, mapping by mapping; what is empty says nothing (Go's `mergo` with override, of fields of structs).
 pub(super) fn lay_over(under: &mut Value, over: &Value) {
     match (under, over) {
         (Value::Object(under), Value::Object(over)) => {
