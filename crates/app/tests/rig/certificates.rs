@@ -258,8 +258,10 @@ fn an_order_goes_on_when_the_leader_is_killed() {
         (state["state"]["authorizations"][0]["presented"] == json!(true)).then_some(state)
     });
     assert_eq!(kept["certificate"], format!("{}/web-tls", place.name));
-    let challenges = place.kubectl(&["get", "challenges", "-o", "name"], "").unwrap();
-    assert_eq!(challenges.lines().count(), 1, "{challenges}");
+    eventually("there is a Challenge to look at", || {
+        let challenges = place.kubectl(&["get", "challenges", "-o", "name"], "").ok()?;
+        (challenges.lines().count() == 1).then_some(())
+    });
     let account = place.get("secret/account").unwrap();
     dead.kill();
     ready(&place, "certificate/web-tls");
