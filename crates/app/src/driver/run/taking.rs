@@ -135,10 +135,11 @@ impl Driver<Cluster> {
     /// has written over its status, and no row is other than before.
     pub(super) fn assert_statuses(&mut self) {
         for key in std::mem::take(&mut self.source.touched) {
-            if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key) {
-                if self.cx.acts(Capability::of_kind(&key.kind)) && may_show(&key, &self.cx) {
-                    self.cx.store.set_status(&key, Some(row.json()), now());
-                }
+            if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key)
+                && self.cx.acts(Capability::of_kind(&key.kind))
+                && may_show(&key, &self.cx)
+            {
+                self.cx.store.set_status(&key, Some(row.json()), now());
             }
         }
     }
