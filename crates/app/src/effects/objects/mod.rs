@@ -78,7 +78,7 @@ impl Objects {
                 Request::Withdraw(key) => self.forget(&key, cx),
                 // Whoever may not write forgets it: when it may, all that is wanted is asked for again.
                 Request::Write(write) if !cx.acts(capability(&write)) => {
-                    self.forget(&write.key().clone(), cx)
+                    self.forget(&write.key().clone(), cx);
                 }
                 Request::Write(write) => {
                     self.works.want(write.key().clone(), Wanted(Arc::new(write)), Instant::now());
@@ -123,8 +123,10 @@ fn mark_of(key: &ObjectKey, cx: &Context<InKubernetes>) -> Option<Mark> {
 /// For the sake of what something is written.
 fn capability(write: &Write) -> Capability {
     let manager = match write {
-        Write::Apply(_, manager) | Write::Hold(_, manager) => *manager,
-        Write::Delete(_, manager) | Write::DeleteIf(_, manager, _) => *manager,
+        Write::Apply(_, manager)
+        | Write::Hold(_, manager)
+        | Write::Delete(_, manager)
+        | Write::DeleteIf(_, manager, _) => *manager,
         Write::Fill(_) => Maker::Mirrored.manager(),
     };
     if manager == Maker::Mirrored.manager() {
