@@ -122,19 +122,21 @@ CHANNEL ?= standard
 quoted = '$(subst ','\'',$(value $(1)))'
 # The implementation that `make conformance` tests; `stub` is the rig's own trivial one, `none` is nothing.
 PORTOLAN_RUN = $(if $(wildcard $(PORTOLAN)),$(shell "$(PORTOLAN)" run --help >/dev/null 2>&1 && echo "$(PORTOLAN) run --local-envoy --gateway-addresses 10.80.0.0/16"))
-RESULTS = $(CURDIR)/.tools/conformance/$(or $(PROFILE),all-profiles)$(addprefix -,$(TEST))$(if $(filter standard,$(CHANNEL)),,-$(CHANNEL))
+RESULTS = $(CURDIR)/.tools/conformance/$(or $(PROFILE),all-profiles)$(addprefix -,$(TEST))$(if $(filter standard,$(CHANNEL)),,-$(CHANNEL))$(addprefix -,$(API))
+# Version of suite and definitions, if not the newest: 1.6.3.
+API ?=
 
 rig: ## a shell (or a command: RUN='...') beside a real Kubernetes API server, in a network nothing can leave; needs root
 	@scripts/setup rig
-	@"$(RIG)" up --crds "$(CHANNEL)" $(RIGFLAGS) $(if $(value RUN),-- $(SHELL) -c $(call quoted,RUN))
+	@"$(RIG)" up --crds "$(CHANNEL)" --api "$(API)" $(RIGFLAGS) $(if $(value RUN),-- $(SHELL) -c $(call quoted,RUN))
 
 rig-test: ## the rig's own tests; needs root, and says so without
 	@rig/test
 
-conformance: ## the official Gateway API suite: [TEST=HTTPRouteWeight] [PROFILE=GATEWAY-HTTP] [GATEWAY='command'] [CHANNEL=experimental]
+conformance: ## the official Gateway API suite: [TEST=HTTPRouteWeight] [PROFILE=GATEWAY-HTTP] [GATEWAY='command'] [CHANNEL=experimental] [API=1.6.3]
 	@scripts/setup rig
 	@mkdir -p "$(RESULTS)"
 	@"$(RIG)" conformance --gateway $(if $(filter undefined,$(origin GATEWAY)),"$(PORTOLAN_RUN)",$(call quoted,GATEWAY)) \
-	  --channel "$(CHANNEL)" --options rig/conformance.yaml $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") \
+	  --channel "$(CHANNEL)" --api "$(API)" --options rig/conformance.yaml $(if $(TEST),--test "$(TEST)") $(if $(PROFILE),--profile "$(PROFILE)") \
 	  --report "$(RESULTS)/report.yaml" --keep-logs "$(RESULTS)/logs" $(RIGFLAGS) \
 	  && echo "report and logs: $(RESULTS)" || { echo "report and logs: $(RESULTS)"; exit 1; }

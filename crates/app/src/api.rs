@@ -70,6 +70,8 @@ async fn ask(driver: &Driver, what: What) -> Response {
             .into_response();
     }
     match answered.await {
+        // The answer is whole, and that there is no such host is part of it.
+        Ok(Ok(json)) if json["state"] == "absent" => (StatusCode::NOT_FOUND, plain(&json)).into_response(),
         Ok(Ok(json)) => plain(&json),
         // It repeats what was asked for.
         Ok(Err(error)) => (StatusCode::NOT_FOUND, plain(&json!({"error": error}))).into_response(),

@@ -90,7 +90,9 @@ pub async fn run(args: Dns) -> anyhow::Result<u8> {
         return Ok(u8::from(sets.is_empty()));
     }
     if sets.is_empty() {
-        let why = if said != "NOERROR" && client.get(&["explain", &name]).await.is_ok() {
+        let why = if said != "NOERROR"
+            && client.get(&["explain", &name]).await.is_ok_and(|said| said["state"] != "absent")
+        {
             format!("; why is said by: portolan explain {name}")
         } else {
             String::new()

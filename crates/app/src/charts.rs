@@ -58,7 +58,7 @@ struct Lock {
     #[arg(long)]
     update: bool,
     /// Folder for the archives, by content. Default: beside the states of instances, in the user's state folder
-    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS")]
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS", value_parser = crate::tools::path())]
     charts: Option<PathBuf>,
     /// Helm's file of credentials of registries. Default: that of `helm`
     #[arg(long, value_name = "FILE")]
@@ -73,10 +73,10 @@ struct Lock {
     #[arg(long)]
     allow_loopback: bool,
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM", value_parser = crate::tools::path())]
     helm: Option<PathBuf>,
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE", value_parser = crate::tools::path())]
     kustomize: Option<PathBuf>,
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
@@ -157,7 +157,8 @@ pub fn run(args: &Charts) -> anyhow::Result<u8> {
 
 /// The folder of archives: the one that is named, else that beside the states.
 pub fn store(named: Option<&Path>) -> Option<Store> {
-    let folder = named.map(Path::to_owned).or_else(|| Some(instance::states().ok()?.join("charts")));
+    let folder =
+        tools::written(named).map(Path::to_owned).or_else(|| Some(instance::states().ok()?.join("charts")));
     folder.map(Store::new)
 }
 

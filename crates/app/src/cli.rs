@@ -82,16 +82,16 @@ pub struct Up {
     #[arg(long)]
     pub state: Option<PathBuf>,
     /// Envoy program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY", value_parser = crate::tools::path())]
     pub envoy: Option<PathBuf>,
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM", value_parser = crate::tools::path())]
     pub helm: Option<PathBuf>,
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE", value_parser = crate::tools::path())]
     pub kustomize: Option<PathBuf>,
     /// Folder of charts that `portolan charts lock` fetched. Default: beside the states of instances
-    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS")]
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS", value_parser = crate::tools::path())]
     pub charts: Option<PathBuf>,
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = label)]
@@ -294,6 +294,13 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Dns(args) => ask::run(args).await,
             Verb::Get(args) => objects::get(args).await,
             Verb::Explain(args) => {
+                if host::is_object(&args.host) {
+                    anyhow::bail!(
+                        "{0} is an object, and explain takes a hostname; hostnames with their routes are listed by: portolan status; \
+                         the object is shown by: portolan get {0}",
+                        args.host
+                    );
+                }
                 host::asked(&args.host).map_err(anyhow::Error::msg)?;
                 let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
                     .get(&["explain", args.host.trim()])

@@ -53,7 +53,7 @@ impl Client {
         let response = request.send().await.with_context(|| format!("no answer on {}", self.socket))?;
         let status = response.status();
         let json: Value = response.json().await.context("the answer is not JSON")?;
-        if !status.is_success() {
+        if !status.is_success() && json["state"].is_null() {
             bail!("{}", json["error"].as_str().unwrap_or("the request was refused"));
         }
         Ok(json)

@@ -86,7 +86,7 @@ impl Api {
         match what {
             api::What::Status => Ok(status::status(&self.engine, &self.store, &json!({}), &[], &[], &[])),
             api::What::Explain(asked) => {
-                status::explain(&self.engine, &self.store, &[], &host::asked(&asked)?)
+                Ok(status::explain(&self.engine, &self.store, &[], &host::asked(&asked)?))
             }
             api::What::Objects(query) => objects::find(&self.store, &query),
             api::What::Metrics => Ok(json!({"text": "portolan_up 1\n"})),

@@ -59,6 +59,22 @@ pub fn asked(text: &str) -> Result<Asked, String> {
     ))
 }
 
+/// Whether a text is an object as `status` shows it (`HTTPRoute/team-a/app1`), and no host with a path.
+pub fn is_object(text: &str) -> bool {
+    const KINDS: [&str; 8] =
+        ["gateway", "service", "ingress", "ingresses", "certificate", "secret", "listenerset", "application"];
+    let Some((kind, rest)) = text.trim().split_once('/') else { return false };
+    if kind.contains(['.', ':']) || rest.is_empty() {
+        return false;
+    }
+    // Nobody writes a host without a dot in capitals of that kind.
+    let camel =
+        kind.starts_with(|c: char| c.is_ascii_uppercase()) && kind.contains(|c: char| c.is_ascii_lowercase());
+    let lower = kind.to_ascii_lowercase();
+    let one = lower.strip_suffix('s').unwrap_or(&lower);
+    camel || one.ends_with("route") || KINDS.contains(&one) || KINDS.contains(&&*lower)
+}
+
 /// The served wildcard that takes a name, the nearest first.
 pub fn wildcards(name: &str) -> impl Iterator<Item = String> {
     name.match_indices('.').map(|(at, _)| format!("*{}", &name[at..]))
@@ -85,6 +101,25 @@ mod tests {
         assert_eq!(parse("127.0.0.1:80").as_deref(), Ok("127.0.0.1"));
         for text in ["", "https://", "../down", "a b", "a..b", "a,b", "%2e"] {
             assert!(parse(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_object_is_no_host_with_a_path() {
+        for text in
+            ["HTTPRoute/team-a/app1", "httproutes/app1", "Gateway/edge/shared", "Ingress/a/b", "ingresses/a"]
+        {
+            assert!(is_object(text), "{text}");
+        }
+        for text in [
+            "app1.dev.example.com/x",
+            "localhost/x",
+            "https://HTTPRoute/x",
+            "app1",
+            "HTTPRoute/",
+            "App1.example.com/x",
+        ] {
+            assert!(!is_object(text), "{text}");
         }
     }
 

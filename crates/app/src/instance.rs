@@ -24,13 +24,16 @@ pub use registry::register;
 /// # Errors
 /// When there is no home directory.
 pub fn states() -> anyhow::Result<PathBuf> {
-    if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|d| !d.is_empty()) {
-        return Ok(PathBuf::from(dir).join("portolan"));
+    // One that is no full path is to be ignored (XDG Base Directory Specification): keys would come to lie wherever it is called from.
+    if let Some(dir) = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute()) {
+        return Ok(dir.join("portolan"));
     }
-    let home = std::env::var_os("HOME")
-        .filter(|home| !home.is_empty())
-        .context("HOME is not set: name a state directory with --state")?;
-    Ok(PathBuf::from(home).join(".local/state/portolan"))
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    let home = PathBuf::from(home.context("HOME is not set: name a state directory with --state")?);
+    if !home.is_absolute() {
+        bail!("HOME={} is no full path: correct it, or name a state directory with --state", home.display());
+    }
+    Ok(home.join(".local/state/portolan"))
 }
 
 /// A stable short number of a path: chooses the state directory and the address range.
@@ -119,6 +122,30 @@ pub fn bindable(address: std::net::IpAddr) -> anyhow::Result<()> {
             bail!("--bind {address} is no address of this machine ({why}); they are listed by: ip address")
         }
     }
+}
+
+/// Refuses `--low-ports` where nobody would be allowed to bind them.
+///
+/// # Errors
+/// A sentence that says what to do.
+pub fn may_bind_low_ports(envoy: Option<&Path>) -> anyhow::Result<()> {
+    // A program may have been given a right that its caller has not (setcap).
+    let mut rights = [0_u8; 64];
+    if envoy.is_some_and(|program| rustix::fs::getxattr(program, "security.capability", &mut rights).is_ok())
+    {
+        return Ok(());
+    }
+    let denied = |port: u16| {
+        let bound = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port));
+        bound.is_err_and(|why| why.kind() == std::io::ErrorKind::PermissionDenied)
+    };
+    if denied(80) && denied(443) {
+        bail!(
+            "--low-ports: this user may not bind ports below 1024; leave it out (they are served 8,000 higher), or allow it: \
+             sysctl net.ipv4.ip_unprivileged_port_start=80"
+        );
+    }
+    Ok(())
 }
 
 /// What a list of instances says of one.

@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 
 use portolan_effects::store::{Cache, Stored};
 use portolan_model::{
-    Object, Redacted,
+    NamespacedName, Object, Redacted,
     intake::{Fact, intake},
-    veil,
+    nearest, veil,
 };
 use serde_json::{Value, json};
 
@@ -65,6 +65,9 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
         (Some(_), Some(_)) => anyhow::bail!("write KIND/NAME or KIND NAME, not both"),
         (None, name) => (args.kind.clone(), name.clone()),
     };
+    if events::asked_for(&kind) {
+        return events::get(&args, name.as_deref()).await;
+    }
     let named = named(name.as_deref(), args.namespace.as_deref())?;
     let mut path = vec!["objects", &*kind];
     match &named {
@@ -73,25 +76,34 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
         None => {}
     }
     let mut json = Client::new(&instance::find(args.instance.state.as_deref())?)?.get(&path).await?;
+    let mut namespaces = BTreeSet::new();
     if let (None, Some(namespace), Some(items)) = (&named, &args.namespace, json["items"].as_array_mut()) {
-        items.retain(|item| item["metadata"]["namespace"] == **namespace);
+        let of = |item: &Value| item["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
+        namespaces.extend(items.iter().map(of).filter(|one| !one.is_empty()));
+        items.retain(|item| of(item) == *namespace);
     }
     // One object by name is shown alone, as kubectl does.
-    let alone = named.is_some() && !events::asked_for(&kind);
-    let shown = if alone { &json["items"][0] } else { &json };
+    let shown = if named.is_some() { &json["items"][0] } else { &json };
     let empty = json["items"].as_array().is_some_and(Vec::is_empty);
     match args.output {
-        Output::Table if empty && events::asked_for(&kind) => out::line(match &named {
-            Some(_) => "there are no events of it: it had no finding since the start",
-            None => "there are no events: no object had a finding since the start",
-        })?,
-        Output::Table if empty => out::line("none stands there")?,
-        Output::Table if events::asked_for(&kind) => out::print(&events::table(&json))?,
+        Output::Table if empty => out::line(&none(&kind, args.namespace.as_deref(), &namespaces))?,
         Output::Table => out::print(&table(&json))?,
         Output::Yaml => out::yaml(shown)?,
         Output::Json => out::json(shown)?,
     }
     Ok(0)
+}
+
+/// That none of a kind is in a namespace, and where there are some.
+fn none(kind: &str, namespace: Option<&str>, others: &BTreeSet<String>) -> String {
+    let others = others.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
+    let other = if others.is_empty() {
+        "they stand in no namespace".to_owned()
+    } else {
+        format!("there are some in {others}")
+    };
+    format!("there is no {kind}{place}; {other}")
 }
 
 /// Namespace and name of what is written as NAME, NAMESPACE/NAME, or NAME with a namespace.
@@ -143,7 +155,7 @@ pub fn of_certificate(text: &str) -> anyhow::Result<&str> {
 /// A sentence if there is none.
 pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
     if events::asked_for(&query.kind) {
-        return Ok(events::find(store, query));
+        return events::find(store, query);
     }
     let of_kind = of_kind(store, &query.kind);
     if of_kind.is_empty() {
@@ -168,13 +180,31 @@ pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
     let items: Vec<Value> = items.into_iter().map(|stored| show(store, stored)).collect();
     if items.is_empty() {
         let namespace = query.namespace.as_ref().map(|n| format!("{n}/")).unwrap_or_default();
-        return Err(format!(
-            "{} {namespace}{} does not exist",
-            query.kind,
-            query.name.as_deref().unwrap_or("*")
-        ));
+        let name = query.name.as_deref().unwrap_or("*");
+        let kind = query.kind.to_ascii_lowercase();
+        let near = near(store, &kind, query.namespace.as_deref(), name);
+        return Err(format!("{} {namespace}{name} does not exist{near}", query.kind));
     }
     Ok(json!({"items": items}))
+}
+
+/// What to say of an object that there is not.
+pub fn missing(store: &dyn Cache, kind: &str, name: &NamespacedName) -> String {
+    let near = near(store, &kind.to_ascii_lowercase(), Some(&name.namespace), &name.name);
+    format!("{kind} {name} does not exist{near}")
+}
+
+/// The name that may be meant (the nearest of the namespace, else the same of another), else how to list what there is.
+fn near(store: &dyn Cache, kind: &str, namespace: Option<&str>, name: &str) -> String {
+    let all: Vec<&NamespacedName> =
+        of_kind(store, kind).into_iter().map(|stored| &stored.object.key.name).collect();
+    let own = all.iter().filter(|one| namespace.is_none_or(|namespace| *one.namespace == *namespace));
+    let found = nearest(name, own.clone().map(|one| &*one.name));
+    let found = found.and_then(|found| own.clone().find(|one| &*one.name == found));
+    match found.or_else(|| all.iter().find(|one| &*one.name == name)) {
+        Some(meant) => format!("; did you mean {}?", meant.to_string().trim_start_matches('/')),
+        None => format!("; they are listed by: portolan get {kind}"),
+    }
 }
 
 /// The objects of a kind. Where several groups have a kind of the name, those of one: the kind that the name commonly

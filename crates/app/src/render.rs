@@ -51,13 +51,13 @@ pub struct Render {
     #[arg(long)]
     root: Option<String>,
     /// Helm program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_HELM", value_parser = crate::tools::path())]
     helm: Option<PathBuf>,
     /// Kustomize program. Default: the one beside this program, then PATH; never one that stands in DIR
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_KUSTOMIZE", value_parser = crate::tools::path())]
     kustomize: Option<PathBuf>,
     /// Folder of charts that `portolan charts lock` fetched. Default: beside the states of instances
-    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS")]
+    #[arg(long, value_name = "DIR", env = "PORTOLAN_CHARTS", value_parser = crate::tools::path())]
     charts: Option<PathBuf>,
     /// A label of the environment's cluster in Argo CD, for ApplicationSets whose clusters generator chooses by labels
     #[arg(long, value_name = "KEY=VALUE", value_parser = crate::cli::label)]
@@ -147,6 +147,9 @@ fn wanted(env: &str, mut rendered: Rendered, tree: &mut Tree) -> Value {
     }
     let mut origins: BTreeMap<&ObjectKey, &Origin> =
         rendered.objects.iter().map(|o| (&o.key, &o.origin)).collect();
+    origins.extend(
+        rendered.whole.unapplied.iter().filter(|(key, _)| !rendered.whole.refused.contains_key(*key)),
+    );
     origins.extend(&rendered.whole.refused);
     let places = places(&engine, &origins, &rendered.whole.applications, tree);
     origins.extend(places.iter().map(|(key, origin)| (key, origin)));
@@ -238,11 +241,8 @@ fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) -> 
 }
 
 fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {
-    // The top of the repository has no name.
-    let key = app.key.to_string();
-    let key = if key.ends_with('/') { format!("{key}.") } else { key };
     json!({
-        "application": key, "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
+        "application": status::applications::shown(&app.key), "parent": app.parent, "namespace": app.namespace, "wave": app.wave,
         "sources": app.sources, "removed": app.policy.shown(),
         "objects": objects.iter().filter(|object| object.origin.application == app.key.name.name).count(),
     })

@@ -20,7 +20,7 @@ pub struct Seal {
     /// File with the Secret, YAML or JSON; several documents and Lists are sealed each. Default: standard input
     file: Option<PathBuf>,
     /// Certificate to seal for (PEM), such as `kubeseal --fetch-cert` prints
-    #[arg(long, required_unless_present = "sealing_key")]
+    #[arg(long)]
     cert: Option<PathBuf>,
     /// Private key to seal for instead of a certificate; with several, the newest
     #[arg(long, conflicts_with = "cert")]
@@ -103,6 +103,11 @@ fn certificate(args: &Seal) -> anyhow::Result<SealingCertificate> {
         let now = Instant(jiff::Timestamp::now().as_millisecond());
         return SealingCertificate::from_pem(&pem, now)
             .with_context(|| format!("certificate {} cannot be used", path.display()));
+    }
+    if args.sealing_key.is_empty() {
+        bail!(
+            "name what to seal for: --cert CERT, or --sealing-key FILE with the private key; see: portolan seal --help"
+        );
     }
     SealingKeys::load(&args.sealing_key)?.certificate().context("every key given is retired")
 }

@@ -1,6 +1,6 @@
 //! What `status` and `explain` show. The JSON is a contract: docs/reference/status-json.md.
 
-mod applications;
+pub mod applications;
 mod backends;
 mod causes;
 mod certificates;
@@ -15,6 +15,7 @@ pub mod others;
 mod port;
 mod sources;
 mod table;
+mod unread;
 pub mod verdict;
 mod wildcard;
 
@@ -190,20 +191,14 @@ fn entry(
     })
 }
 
-/// Each step from the file to the live probe, with evidence.
-///
-/// # Errors
-/// A sentence when nothing asks for the name.
-pub fn explain(
-    engine: &Engine<World>,
-    store: &dyn Cache,
-    edits: &[edits::Edit],
-    address: &Asked,
-) -> Result<Value, String> {
+/// Each step from the file to the live probe, with evidence; of a name that nothing asks for what may (`unread`).
+pub fn explain(engine: &Engine<World>, store: &dyn Cache, edits: &[edits::Edit], address: &Asked) -> Value {
     let asked = &*address.name;
     let entry = match wildcard::entry(engine, asked) {
         Ok(entry) => entry,
-        Err(why) => return edits::only(edits, asked).ok_or(why),
+        Err(why) => {
+            return edits::only(edits, asked).unwrap_or_else(|| unread::explain(engine, asked, &why));
+        }
     };
     let name = entry.key.clone();
     let host = &*name;
@@ -272,7 +267,8 @@ pub fn explain(
     let hosts: Vec<_> =
         engine.rows::<VirtualHost>().filter(|v| v.key.1 == name && !v.entries.is_empty()).collect();
     for host in &hosts {
-        step("routed", true, format!("{} rules in {}", host.entries.len(), host.key.0));
+        let rules = if host.entries.len() == 1 { "rule" } else { "rules" };
+        step("routed", true, format!("{} {rules} in {}", host.entries.len(), host.key.0));
     }
     backends::explain(engine, &entry.route, &claims, &mut step);
     if let Some(claim) = claim {
@@ -301,10 +297,10 @@ pub fn explain(
     let is_refused = claims.iter().all(|claim| claim.refused.is_some());
     dns::explain(engine, &name, is_refused, &mut step);
     let reasons: Vec<Value> = engine.reasons::<EntryPoint>(&name).into_iter().map(|r| reason(&r)).collect();
-    Ok(json!({
+    json!({
         "hostname": asked, "entryPoint": host, "state": entry.state, "message": entry.why, "steps": steps,
         "reasons": reasons,
-    }))
+    })
 }
 
 /// A run of a rule that the state follows from, and what it read.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::bail;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 /// Where a program was looked for in vain, as the end of a sentence.
 #[derive(Debug)]
@@ -18,12 +19,32 @@ impl std::fmt::Display for Missing {
     }
 }
 
+/// A path as it is written. An empty one is none, as of a variable that is set to nothing; those that take it say so by
+/// [`written`].
+pub fn path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().map(PathBuf::from)
+}
+
+/// What the user named, if anything.
+pub fn written(named: Option<&Path>) -> Option<&Path> {
+    named.filter(|path| !path.as_os_str().is_empty())
+}
+
+/// How the user named it: by the variable, if that says the same.
+fn by(name: &str, shown: &Path) -> String {
+    let variable = format!("PORTOLAN_{}", name.to_uppercase());
+    let is_it = std::env::var_os(&variable).is_some_and(|value| value == shown.as_os_str());
+    let shown = shown.display();
+    if is_it { format!("{variable}={shown}") } else { format!("--{name} {shown}") }
+}
+
 /// The program of this name: the one that the user named (flag or environment variable), else the one beside our own
 /// program, else the first in `PATH`. `dir` is what the user wants looked at.
 ///
 /// # Errors
 /// Where it is not, and what was found and is not trusted.
 pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Missing> {
+    let named = written(named);
     // A path is taken as it is; a word is a program in PATH.
     let name = match named {
         Some(path) if path.components().count() > 1 || path.is_absolute() => return Ok(path.to_owned()),
@@ -41,16 +62,14 @@ pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Mis
 /// # Errors
 /// A sentence: what was named is not there, or is no program.
 pub fn chosen(name: &str, named: Option<&Path>, dir: &Path) -> anyhow::Result<Result<PathBuf, Missing>> {
-    // An empty variable is none.
-    let named = named.filter(|path| !path.as_os_str().is_empty());
     let found = find(name, named, dir);
-    let Some(written) = named else { return Ok(found) };
-    let shown = written.display();
+    let Some(named) = written(named) else { return Ok(found) };
+    let named = by(name, named);
     match &found {
         Ok(path) if is_program(path) => Ok(found),
-        Ok(path) if path.exists() => bail!("--{name} {shown}: it is no program that can be run"),
-        Ok(_) => bail!("--{name} {shown}: there is no such program"),
-        Err(missing) => bail!("--{name} {shown}: {missing}"),
+        Ok(path) if path.exists() => bail!("{named}: it is no program that can be run"),
+        Ok(_) => bail!("{named}: there is no such program"),
+        Err(missing) => bail!("{named}: {missing}"),
     }
 }
 

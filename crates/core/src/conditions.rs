@@ -29,7 +29,7 @@ use crate::{
         BackendTrust, ClientCertificate, GatewayAddress, GatewayListener, GatewayOwner, InCluster,
         ListenerCertificate, ListenerForce, ListenerSetState, ListenerState, ParentVerdict, Unresolved,
     },
-    infrastructure::rows::FleetFailure,
+    infrastructure::rows::{FleetFailure, FleetSettings},
     secrets::rows::{UnsealFailure, UnsealWanted},
     world::{AttachmentsByListener, SetsByGateway, TlsUsesByPolicy},
 };
@@ -48,7 +48,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .map("order_status", orders::order_status)
         .reads::<(RecordWanted, OrderProgress)>()
         .writes::<(ObjectStatus,)>();
-    engine.map("class_status", classes::class_status).reads::<(InCluster,)>().writes::<(ObjectStatus,)>();
+    engine
+        .map("class_status", classes::class_status)
+        .reads::<(InCluster, FleetSettings)>()
+        .writes::<(ObjectStatus,)>();
     engine
         .map("listener_status", listeners::listener_status)
         .reads::<(GatewayListener, ListenerCertificate, AttachmentsByListener, ListenerForce)>()
@@ -64,11 +67,22 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             SetsByGateway,
             ListenerSet,
             FleetFailure,
+            InCluster,
+            FleetSettings,
         )>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("set_status", sets::set_status)
-        .reads::<(ListenerSetState, GatewayOwner, Gateway, GatewayAddress, ListenerStatus, ListenerState)>()
+        .reads::<(
+            ListenerSetState,
+            GatewayOwner,
+            Gateway,
+            GatewayAddress,
+            ListenerStatus,
+            ListenerState,
+            InCluster,
+            FleetSettings,
+        )>()
         .writes::<(ObjectStatus,)>();
     engine
         .map("route_status", routes::route_status)

@@ -100,7 +100,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(MergedListeners,)>();
     engine
         .map("client_trusts", clients::client_trusts)
-        .reads::<(Denied, ConfigMap, Secret, ReferenceGrant, Unseen, InCluster)>()
+        .reads::<(Denied, ConfigMap, Secret, ReferenceGrant, Unseen, Unread)>()
         .writes::<(ClientTrust, TrustedCa, Finding)>();
     engine
         .map("gateway_listeners", listeners::gateway_listeners)
@@ -147,9 +147,9 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             Service,
             SystemRoots,
             Unseen,
-            InCluster,
+            Unread,
         )>()
-        .writes::<(BackendTrust, Finding)>();
+        .writes::<(BackendTrust, LookInto, Finding)>();
     engine
         .map("tls_secrets", wire::tls_secrets)
         .reads::<(ListenerCertificate, ClientCertificate)>()

@@ -9,7 +9,7 @@
 //!   `addresses: false` or `public`, `probes` (host to status or failure), `realBackends: true`,
 //!   `systemRoots` (path), `now`;
 //! - `dns`: settings as external-dns has them (`components` of several, by name), `zone` (`name`, `sets`), `write: true` (the provider does what is planned);
-//! - `cluster` (controller names: the case happens in a cluster), `fleet: true` (Envoys are made there), `taken` (Gateway to the kind of an
+//! - `cluster` (controller names: the case happens in a cluster), `unread` (Secrets, or `ConfigMap a/b`, that are there and not read), `fleet: true` (Envoys are made there), `taken` (Gateway to the kind of an
 //!   object that somebody else has);
 //! - for the certificates room see `golden/certificates.rs`;
 //! - `opened` and `unopened` (SealedSecret to values, or to why not), `drift` (Secret to values), `mirror: true`
@@ -181,9 +181,11 @@ impl Run {
             let taken = ObjectKey::new("", taken.as_str().unwrap(), namespace, name);
             self.engine.put(FleetFailure { key, taken: Some(taken), failed: None });
         }
-        for secret in facts["unread"].as_array().into_iter().flatten() {
-            let (namespace, name) = secret.as_str().unwrap().split_once('/').unwrap();
-            world::put_unread(&mut self.engine, &ObjectKey::new("", "Secret", namespace, name));
+        for unread in facts["unread"].as_array().into_iter().flatten() {
+            let text = unread.as_str().unwrap();
+            let (kind, name) = text.split_once(' ').unwrap_or(("Secret", text));
+            let (namespace, name) = name.split_once('/').unwrap();
+            world::put_unread(&mut self.engine, &ObjectKey::new("", kind, namespace, name));
         }
         let real = cluster.is_some() || facts["realBackends"] == true;
         self.engine.put(DialledBackends { key: Name::default(), real, alone: cluster.is_some() });

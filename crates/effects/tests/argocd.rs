@@ -216,6 +216,16 @@ fn hooks_that_stay_are_applied_whatever_their_kind() {
         return;
     };
     assert_eq!(keys(&rendered), ["ClusterIssuer/helm", "ConfigMap/shop/kept", "GatewayClass/argo"]);
+    // Where they stand is known of those that are listed alone, too.
+    let place = |kind: &str, name: &str| {
+        let mut all = rendered.whole.unapplied.iter();
+        let (_, origin) = all.find(|(key, _)| &*key.kind.kind == kind && &*key.name.name == name)?;
+        origin.source.as_ref().map(|source| (source.file.to_string(), source.line))
+    };
+    let line = |what: &str| u32::try_from(text[..text.find(what).unwrap()].lines().count() - 2).unwrap();
+    for (kind, name, what) in [("Job", "job", "name: job"), ("ConfigMap", "typo", "name: typo")] {
+        assert_eq!(place(kind, name), Some(("team/all.yaml".to_owned(), line(what))));
+    }
     let mut codes = codes(&rendered);
     codes.sort();
     let listed = |key: &str| (620, key.to_owned());
@@ -804,5 +814,176 @@ fn the_type_of_a_source_is_argo_cd_s() {
         if let Some(code) = code {
             assert_eq!(codes(&read), [(code, "Application/argocd/team".to_owned())], "{options}");
         }
+    }
+}
+
+/// Argo CD evaluates every file of jsonnet in a folder (`findManifests`), which is not done here.
+#[test]
+fn a_file_of_jsonnet_is_not_passed_over() {
+    let source = |more: &str| format!("  source:\n    REPO\n    path: m\n    directory: {{{more}}}\n");
+    let jsonnet = ("m/sub/x.jsonnet", "{apiVersion: 'v1', kind: 'ConfigMap', metadata: {name: 'j'}}\n");
+    let marked = ("m/sub/x.jsonnet", "# +argocd:skip-file-rendering\n{}\n");
+    for (options, file, found) in [
+        ("recurse: true", jsonnet, true),
+        ("recurse: true", marked, false),
+        ("recurse: true, exclude: '*.jsonnet'", jsonnet, false),
+        ("recurse: true, include: '*.yaml'", jsonnet, false),
+        ("", jsonnet, false),
+        // As the user interface of Argo CD writes it.
+        ("recurse: true, jsonnet: {}", ("m/sub/x.libsonnet", "{}"), false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(read) = rendered(dir.path(), &source(options), &[MAPS[0], file]) else { return };
+        let wanted = if found { vec![(608, "File/m/sub/x.jsonnet".to_owned())] } else { Vec::new() };
+        assert_eq!(
+            (codes(&read), keys(&read)),
+            (wanted, vec!["ConfigMap/shop/seen".to_owned()]),
+            "{options}"
+        );
+        assert_eq!(read.whole.unsure.contains("team"), found, "what it brought must stay: {options}");
+    }
+}
+
+/// gobwas/glob, which Argo CD asks: what is no pattern includes nothing and excludes nothing (`util/glob.Match`).
+#[test]
+fn an_include_that_is_no_pattern_lets_nothing_in() {
+    let files = [MAPS[0], ("m/b.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: other}\n")];
+    let (seen, other) = ("ConfigMap/shop/seen", "ConfigMap/shop/other");
+    for (options, wanted, code) in [
+        ("include: '[ab.yaml'", &[][..], Some(602)),
+        ("include: '[a-z0-9].yaml'", &[], Some(602)),
+        ("include: '{a.yaml'", &[seen], None),
+        ("include: '{a,b}.yaml'", &[other, seen], None),
+        ("exclude: '[ab.yaml'", &[other, seen], None),
+        ("exclude: '{b.yaml'", &[seen], None),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let source = format!("  source:\n    REPO\n    path: m\n    directory: {{{options}}}\n");
+        let Some(read) = rendered(dir.path(), &source, &files) else { return };
+        assert_eq!(keys(&read), wanted, "{options}");
+        assert_eq!(codes_of(&read), code.into_iter().collect::<Vec<_>>(), "{options}");
+        let problem = read.problems.first();
+        assert!(
+            problem.is_none_or(|problem| problem.field == "spec.source.directory.include"),
+            "{problem:?}"
+        );
+        assert_eq!(read.whole.unsure.contains("team"), code.is_some(), "{options}");
+    }
+}
+
+/// What is not merely missing is not passed over (`getResolvedValueFiles`).
+#[test]
+fn a_values_file_that_is_not_known_costs_the_chart() {
+    let of = |name: &str, ignore: bool, more: &str| {
+        format!(
+            "  sources:\n    - {{REPO, path: charts/team, helm: {{valueFiles: ['{name}'], ignoreMissingValueFiles: {ignore}}}}}\n{more}"
+        )
+    };
+    let foreign = "    - {repoURL: 'https://other.example/v.git', ref: v}\n";
+    let files = [("charts/team/values-prod.yaml", "a: b\n"), ("charts/team/envs/x.yaml", "a: b\n")];
+    for (spec, code) in [
+        (of("../../../etc.yaml", false, ""), 601),
+        (of("../../../etc.yaml", true, ""), 601),
+        (of("../../../*.yaml", true, ""), 601),
+        (of("/../etc.yaml", true, ""), 601),
+        (of("envs", true, ""), 604),
+        (of("values-prd.yaml", false, ""), 604),
+        (of("$v/env/prod.yaml", false, foreign), 607),
+        (of("$v/env/prod.yaml", true, foreign), 607),
+        (of("$v/env/*.yaml", true, foreign), 607),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let chart = [("charts/team/Chart.yaml", CHART), ("charts/team/templates/show.yaml", SHOW)];
+        let all: Vec<_> = chart.into_iter().chain(files).collect();
+        let Some(read) = rendered(dir.path(), &spec, &all) else { return };
+        assert_eq!((keys(&read), codes_of(&read)), (Vec::new(), vec![code]), "{spec}: {:?}", read.problems);
+        let problem = &read.problems[0];
+        assert!(problem.field.ends_with(".helm.valueFiles[0]"), "{problem:?}");
+        assert_eq!(
+            problem.message.contains("did you mean values-prod.yaml?"),
+            spec.contains("prd"),
+            "{problem:?}"
+        );
+        assert!(read.whole.unsure.contains("team"), "{spec}");
+    }
+    // A source that only lends its files, of which none is wanted, takes nothing away.
+    let (data, codes) = shown(&of("values-prod.yaml", false, foreign), &files).unwrap();
+    assert_eq!((data, codes), (Some(["b".to_owned(), String::new()]), vec![]));
+}
+
+/// What Argo CD refuses before it renders (`GetRefSources`, `util/app/path.Path`, `util/helm.NewCmd`).
+#[test]
+fn what_a_source_says_may_be_refused() {
+    let chart = [
+        ("charts/team/Chart.yaml", CHART),
+        ("charts/team/templates/show.yaml", SHOW),
+        ("m/a.yaml", MAPS[0].1),
+    ];
+    let refs = |refs: &str| format!("  sources:\n    - {{REPO, path: m}}\n{refs}");
+    let one = |source: &str| format!("  source:\n    {{REPO, {source}}}\n");
+    for (spec, wanted) in [
+        (refs("    - {REPO, ref: v}\n    - {REPO, ref: v}\n"), Some((602, "spec.sources"))),
+        (refs("    - {REPO, ref: v.x}\n"), Some((602, "spec.sources"))),
+        (refs("    - {REPO, ref: v}\n    - {REPO, ref: V_-1}\n"), None),
+        (one("path: m/a.yaml"), Some((603, "spec.source.path"))),
+        (one("path: charts/team, helm: {version: v2}"), Some((602, "spec.source.helm.version"))),
+        (one("path: charts/team, helm: {version: v3}"), None),
+        (one("path: charts/team, helm: {kubeVersion: abc}"), Some((605, "spec.source.helm.kubeVersion"))),
+        (one("path: charts/team, helm: {values: 'a: [b'}"), Some((605, "spec.source.helm.values"))),
+        (
+            one("path: charts/team, helm: {valueFiles: [../../m/a.yaml, bad.yaml]}"),
+            Some((605, "spec.source.helm.valueFiles[1]")),
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let all: Vec<_> = chart.into_iter().chain([("charts/team/bad.yaml", "a: [b\n")]).collect();
+        let Some(read) = rendered(dir.path(), &spec, &all) else { return };
+        let told: Vec<_> = read.problems.iter().map(|p| (p.code.0, p.field.to_string())).collect();
+        let is: Vec<_> = wanted.iter().map(|(code, field)| (*code, (*field).to_owned())).collect();
+        assert_eq!(told, is, "{spec}: {:?}", read.problems);
+        assert_eq!(keys(&read).len(), usize::from(wanted.is_none()), "{spec}");
+        assert_eq!(read.whole.unsure.contains("team"), wanted.is_some(), "{spec}");
+    }
+}
+
+/// Bytes and documents as Argo CD reads them (`utfutil.UTF8`, `YAMLOrJSONDecoder`), and what it refuses for how it is cut.
+#[test]
+fn files_are_decoded_and_cut_as_argo_cd_does() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let json = |name: &str| {
+        map(name)
+            .replace("apiVersion: v1\n", "{\"apiVersion\": \"v1\",\n")
+            .replace(
+                "kind: ConfigMap\nmetadata: {name: ",
+                "\"kind\": \"ConfigMap\",\n\"metadata\": {\"name\": \"",
+            )
+            .replace("}\n", "\"}}\n")
+    };
+    let utf16: Vec<u8> =
+        [0xfeff].into_iter().chain(map("a").encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let latin = [map("a").as_bytes(), b"data: {x: \"caf\xe9\"}\n"].concat();
+    let stream = json("a") + &json("b");
+    let (a, b) = ("ConfigMap/shop/a", "ConfigMap/shop/b");
+    for (file, bytes, wanted, code) in [
+        ("m/a.yaml", utf16.clone(), &[a][..], None),
+        ("m/a.json", json("a").encode_utf16().flat_map(u16::to_be_bytes).collect(), &[], Some(610)),
+        ("m/a.yaml", latin, &[a], None),
+        ("m/a.yaml", stream.clone().into_bytes(), &[a, b], None),
+        ("m/a.yaml", stream.replace("}\n{", "}{").into_bytes(), &[a, b], None),
+        ("m/a.json", stream.into_bytes(), &[], Some(610)),
+        ("m/a.yaml", (json("a") + "---\n" + &map("b")).into_bytes(), &[a, b], None),
+        ("m/a.yaml", format!("# c\n%YAML 1.1\n---\n{}", map("a")).into_bytes(), &[], Some(11)),
+        ("m/a.yaml", format!("--- {}---\n{}", json("a"), map("b")).into_bytes(), &[], Some(11)),
+        // Of what looks like no object the same costs nothing, and nothing of it is read.
+        ("m/a.yaml", format!("%YAML 1.1\n---\n{}", json("a")).into_bytes(), &[], None),
+        ("m/a.yaml", format!("--- # c\n{}", map("a")).into_bytes(), &[a], None),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("repo/m")).unwrap();
+        fs::write(dir.path().join("repo").join(file), &bytes).unwrap();
+        let Some(read) = rendered(dir.path(), "  source:\n    REPO\n    path: m\n", &[]) else { return };
+        let text = String::from_utf8_lossy(&bytes);
+        assert_eq!(keys(&read), wanted, "{text}: {:?}", read.problems);
+        assert_eq!(codes_of(&read), code.into_iter().collect::<Vec<_>>(), "{text}");
     }
 }

@@ -496,3 +496,16 @@ fn of_a_kustomization_with_several_documents_the_first_counts() {
     assert_eq!(keys(&rendered), ["ConfigMap/shop/p-one"], "{:?}", rendered.problems);
     assert_eq!(codes(&rendered), [0; 0], "{:?}", rendered.problems);
 }
+
+/// Options of Kustomize say what a folder is, also where there is no kustomization in it.
+#[test]
+fn options_without_a_kustomization_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = [("app/m.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n")];
+    let Some(read) = team(dir.path(), "path: app, kustomize: {namePrefix: k-}", &map) else { return };
+    assert_eq!((keys(&read), codes(&read)), (vec![], vec![615]));
+    let problem = &read.problems[0];
+    let says = "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory 'app'";
+    assert!(problem.message.starts_with(says) && &*problem.field == "spec.source.kustomize", "{problem:?}");
+    assert!(read.whole.unsure.contains("team"));
+}

@@ -552,6 +552,62 @@ fn labels_of_a_cluster_are_asked_for_however_a_template_takes_them() {
     }
 }
 
+/// Fields of what a set makes stand in its template, and so does what is wrong with them.
+#[test]
+fn findings_of_a_template_stand_in_it() {
+    let of =
+        |go: &str, element: &str| format!("{go}  generators: [{{list: {{elements: [{{{element}}}]}}}}]\n");
+    let go = "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n";
+    let Some(read) = rendered("dev", &set(&of("", "nm: Foo_Bar"), "{{nm}}", "apps/a"), APPS, &[]) else {
+        return;
+    };
+    let (_, origin) = read.whole.refused.iter().find(|(key, _)| &*key.name.name == "Foo_Bar").unwrap();
+    assert_eq!(["metadata.name", "spec.source.path"].map(|field| origin.line_of(field)), [Some(7), Some(11)]);
+    for (text, field, says) in [
+        (
+            set(&of("", "nm: a"), "x-{{.nm}}", "apps/a"),
+            "spec.template.metadata.name",
+            "spec.goTemplate is not true",
+        ),
+        (
+            set(&of(go, "nm: a"), "x-{{.none}}", "apps/a"),
+            "spec.template",
+            "map has no entry for key \"none\"",
+        ),
+        (
+            set(&of(go, "n: a"), "x-{{.n}}", "apps/a"),
+            "spec.template",
+            "n is a boolean to YAML 1.1: write \"n\"",
+        ),
+        (set(&of(go, "nm: a"), "x-{{env `A`}}", "apps/a"), "spec.template", "function \"env\" not defined"),
+        (set(&of("", "nm: 1"), "x", "apps/a"), "spec.generators[0]", "error parsing value as string"),
+    ] {
+        let read = rendered("dev", &text, APPS, &[]).unwrap();
+        assert_eq!(applications(&read), (vec![], vec![619]), "{text}: {:?}", read.problems);
+        let problem = &read.problems[0];
+        assert_eq!(&*problem.field, field, "{problem:?}");
+        assert!(problem.message.contains(says) && !problem.message.contains(".yaml:"), "{problem:?}");
+        assert!(read.whole.unsure.contains("root"), "what it made must stay: {text}");
+    }
+}
+
+/// A repository that is named by another form of its URL is the same one.
+#[test]
+fn a_set_may_name_its_repository_as_it_is_cloned() {
+    let generator =
+        format!("  generators: [{{git: {{{REPO}, revision: HEAD, directories: [{{path: apps/a}}]}}}}]\n");
+    for (url, wanted) in [
+        ("git@git.example.com:p/edge.git", (vec!["x-a apps/a (folder)".to_owned()], vec![])),
+        ("https://me@git.example.com/p/edge/", (vec!["x-a apps/a (folder)".to_owned()], vec![])),
+        ("https://git.example.com/q/edge.git", (vec![], vec![624])),
+    ] {
+        let text = set(&generator, "x-{{path.basename}}", "{{path}}");
+        let text = text.replace(REPO, &format!("repoURL: '{url}'"));
+        let Some(read) = rendered("dev", &text, APPS, &[]) else { return };
+        assert_eq!(applications(&read), wanted, "{url}: {:?}", read.problems);
+    }
+}
+
 /// dario.cat/mergo with override: an entry of a map counts also when it is empty.
 #[test]
 fn parameters_are_overridden_also_by_what_is_empty() {

@@ -29,9 +29,10 @@ const profiles = "GATEWAY-HTTP,GATEWAY-GRPC,GATEWAY-TLS,GATEWAY-TCP,GATEWAY-UDP"
 const className = "gateway-conformance"
 
 type conformanceOptions struct {
-	test, profile, gateway, controller, channel, options, report, timeouts, logs string
-	images                                                                       []string
-	rest                                                                         []string
+	test, profile, gateway, controller, channel, api, options, report, timeouts, logs string
+	balancer                                                                          bool
+	images                                                                            []string
+	rest                                                                              []string
 }
 
 func parseConformance(args []string) (*conformanceOptions, error) {
@@ -42,10 +43,12 @@ func parseConformance(args []string) (*conformanceOptions, error) {
 	flags.StringVar(&o.gateway, "gateway", "", "command that starts the implementation; stub is the rig's own trivial one, none is nothing")
 	flags.StringVar(&o.controller, "controller", "", "controllerName of the GatewayClass (by default Portolan's, or the stub's)")
 	flags.StringVar(&o.channel, "channel", "standard", "channel of the definitions: standard or experimental")
+	flags.StringVar(&o.api, "api", "", "version of suite and definitions, if not the newest: 1.6.3")
 	flags.StringVar(&o.options, "options", "", "the suite's options file")
 	flags.StringVar(&o.report, "report", "", "file for the suite's report")
 	flags.StringVar(&o.timeouts, "timeouts", "", "the suite's timeout overrides, Name:seconds with semicolons between")
 	flags.StringVar(&o.logs, "keep-logs", "", "folder for the logs of the components and of the implementation")
+	flags.BoolVar(&o.balancer, "balancer", false, "as of rig up")
 	flags.Func("image", "as of rig up", func(text string) error {
 		o.images = append(o.images, "--image="+text)
 		return nil
@@ -76,7 +79,10 @@ func conformance(args []string) error {
 	if err != nil {
 		return err
 	}
-	outer := append([]string{"--crds=" + o.channel}, o.images...)
+	outer := append([]string{"--crds=" + o.channel, "--api=" + o.api}, o.images...)
+	if o.balancer {
+		outer = append(outer, "--balancer")
+	}
 	if o.logs != "" {
 		outer = append(outer, "--keep-logs="+o.logs)
 	}
@@ -103,7 +109,7 @@ func conformanceInside(args []string) error {
 	} else if err := awaitFeatures(implementation.done); err != nil {
 		return fmt.Errorf("%w; the implementation's output:\n%s", err, cluster.Tail(implementation.log))
 	}
-	suite := exec.Command(filepath.Join(os.Getenv("RIG_TOOLS"), "conformance.test"), suiteArgs(o)...)
+	suite := exec.Command(filepath.Join(os.Getenv("RIG_TOOLS"), ofVersion("conformance.test", o.api)), suiteArgs(o)...)
 	suite.Stdout, suite.Stderr = os.Stdout, os.Stderr
 	if err := suite.Start(); err != nil {
 		return fmt.Errorf("the suite: %w", err)

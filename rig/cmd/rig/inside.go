@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 
+	"portolan.dev/rig/internal/balancer"
 	"portolan.dev/rig/internal/cluster"
 	"portolan.dev/rig/internal/kubelet"
 	"portolan.dev/rig/internal/network"
@@ -27,11 +28,14 @@ import (
 )
 
 type insideOptions struct {
-	images  []string
-	crds    string
-	logs    string
-	quiet   bool
-	command []string
+	images []string
+	crds   string
+	api    string
+	logs   string
+	quiet  bool
+	// balancer gives Services of type LoadBalancer an address and serves them there.
+	balancer bool
+	command  []string
 }
 
 func parseInside(args []string) (*insideOptions, error) {
@@ -42,7 +46,9 @@ func parseInside(args []string) (*insideOptions, error) {
 		return kubelet.Images{}.Add(text)
 	})
 	flags.StringVar(&options.crds, "crds", "standard", "channel of the Gateway API's definitions to install: standard, experimental or none")
+	flags.StringVar(&options.api, "api", "", "version of those definitions, if not the newest: 1.6.3")
 	flags.StringVar(&options.logs, "keep-logs", "", "folder into which the components' logs are copied at the end")
+	flags.BoolVar(&options.balancer, "balancer", false, "give Services of type LoadBalancer addresses of the gateway range, and serve them there")
 	flags.BoolVar(&options.quiet, "quiet", false, "say nothing while starting")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
@@ -54,6 +60,14 @@ func parseInside(args []string) (*insideOptions, error) {
 	}
 	options.command = flags.Args()
 	return options, nil
+}
+
+// ofVersion is the name that rig/setup gives to a target's part: that of the newest has no version.
+func ofVersion(name, version string) string {
+	if version == "" {
+		return name
+	}
+	return name + "-" + strings.TrimPrefix(version, "v")
 }
 
 // inside brings the rig up in the namespaces that up made, runs the command and ends; the kernel ends the rest.
@@ -140,7 +154,7 @@ func start(ctx context.Context, dir, tools string, options *insideOptions) (*rig
 		"RIG_POD_CIDR="+network.PodCIDR, "RIG_GATEWAY_CIDR="+network.GatewayCIDR, "RIG_UNUSABLE_ADDRESS="+network.UnusableAddress,
 		"PATH="+tools+":"+os.Getenv("PATH"))
 	if options.crds != "none" {
-		if err := definitions(ctx, filepath.Join(tools, "gateway-api", options.crds), env, tools); err != nil {
+		if err := definitions(ctx, filepath.Join(tools, ofVersion("gateway-api", options.api), options.crds), env, tools); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -153,6 +167,8 @@ func images(tools string, more []string) (kubelet.Images, error) {
 		return nil, err
 	}
 	out := kubelet.Images{
+		"gateway-api/conformance/echo-basic": {Argv: []string{filepath.Join(tools, "echo-basic")}},
+		// As the suite before 1.7 has them.
 		"gateway-api/echo-basic": {Argv: []string{filepath.Join(tools, "echo-basic")}},
 		"coredns/coredns":        {Argv: []string{self, "dns-answer"}},
 	}
@@ -198,7 +214,13 @@ func standIn(ctx context.Context, c *cluster.Cluster, pods *network.Net, tools s
 	if err := k.Serve(ctx, serving, c.CA.CertFile(), cluster.KubeletUser); err != nil {
 		return "", err
 	}
-	return version.GitVersion, k.Start(ctx)
+	if err := k.Start(ctx); err != nil {
+		return "", err
+	}
+	if options.balancer {
+		return version.GitVersion, balancer.Start(ctx, client)
+	}
+	return version.GitVersion, nil
 }
 
 func restConfig(path string) (*rest.Config, error) {

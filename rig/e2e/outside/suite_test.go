@@ -24,7 +24,7 @@ func TestPassAndFailOfTheSuiteMeanSomething(t *testing.T) {
 		t.Fatalf("what the stub can: exit code %d:\n%s", code, out)
 	}
 	raw, err := os.ReadFile(report)
-	if err != nil || !strings.Contains(string(raw), "kind: ConformanceReport") || !strings.Contains(string(raw), "gatewayAPIVersion: v1.6") {
+	if err != nil || !strings.Contains(string(raw), "kind: ConformanceReport") || !strings.Contains(string(raw), "gatewayAPIVersion: v1.7") {
 		t.Errorf("the report: %v\n%s", err, raw)
 	}
 

@@ -24,7 +24,6 @@ pub struct Renew {
 #[derive(clap::Args)]
 pub struct Prune {
     /// Objects as `portolan status` shows them, such as HTTPRoute/shop/shop
-    #[arg(required_unless_present = "all")]
     objects: Vec<String>,
     /// All that stay
     #[arg(long, conflicts_with = "objects")]
@@ -83,6 +82,11 @@ pub async fn renew(args: Renew) -> anyhow::Result<u8> {
 /// # Errors
 /// When an object is named that does not stay, or the instance does not answer or says no.
 pub async fn prune(args: Prune) -> anyhow::Result<u8> {
+    anyhow::ensure!(
+        args.all || !args.objects.is_empty(),
+        "name the objects that are let go as `portolan status` shows them, such as HTTPRoute/shop/shop, or all that stay \
+         with --all"
+    );
     let client = Client::new(&instance::find(args.instance.state.as_deref())?)?;
     if let Some(object) = args.objects.iter().find(|object| !object.contains('/')) {
         anyhow::bail!(

@@ -53,7 +53,7 @@ pub struct Run {
     #[arg(long)]
     pub local_envoy: bool,
     /// Program of that Envoy. Default: the one beside this program, then PATH
-    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY", requires = "local_envoy")]
+    #[arg(long, value_name = "PROGRAM", env = "PORTOLAN_ENVOY", value_parser = crate::tools::path(), requires = "local_envoy")]
     pub envoy: Option<PathBuf>,
     /// Address at which Envoys ask for their configuration; port 0 takes a free one. On loopback without TLS, and every Envoy gets all. Anywhere
     /// else with TLS from a CA of Portolan's own (Secret `<lease>-xds` in --namespace), and only to Pods that show who they are by a

@@ -23,7 +23,8 @@ impl<S: Source> Driver<S> {
         match what {
             api::What::Status => Ok(S::status(self)),
             api::What::Explain(asked) => {
-                status::explain(&self.cx.engine, &self.cx.store, &S::edits(self), &host::asked(&asked)?)
+                let (asked, edits) = (host::asked(&asked)?, S::edits(self));
+                Ok(status::explain(&self.cx.engine, &self.cx.store, &edits, &asked))
             }
             api::What::Objects(query) => objects::find(&self.cx.store, &query),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
@@ -78,7 +79,7 @@ impl Driver {
                     .cx
                     .engine
                     .get::<Certificate>(&key)
-                    .ok_or_else(|| format!("Certificate {key} does not exist"))?;
+                    .ok_or_else(|| objects::missing(&self.cx.store, "Certificate", &key))?;
                 self.forgive(&certificate);
                 let wanted = Certificate { renew_at: Some(now()), ..(*certificate).clone() };
                 // Until the object is edited.

@@ -428,11 +428,13 @@ impl Driver {
 fn concerns(old: &Object, new: Option<&Object>) -> bool {
     let is = |kind| old.key.kind.is(GROUP, kind);
     let Some(new) = new else {
-        return route_key(&old.key).is_some() || is("Gateway") || is("GatewayClass");
+        return route_key(&old.key).is_some()
+            || ["Gateway", "GatewayClass", "ListenerSet"].into_iter().any(is);
     };
     let fields: &[&str] = match route_key(&old.key) {
         Some(_) => &["/spec/hostnames", "/spec/parentRefs"],
         None if is("Gateway") => &["/spec/listeners", "/spec/gatewayClassName"],
+        None if is("ListenerSet") => &["/spec/listeners"],
         None => &[],
     };
     fields.iter().any(|field| old.json.pointer(field) != new.json.pointer(field))

@@ -37,6 +37,15 @@ const NOT_STORED: Code = Code(5);
 /// How often it is told how long a rendering takes.
 const RENDERED: Duration = Duration::from_secs(5);
 
+/// What was said of what somebody saved.
+#[derive(Clone, Copy, Default)]
+struct Saved {
+    /// Something was read for it.
+    looked: bool,
+    /// Objects were named that it changes or takes away.
+    told: bool,
+}
+
 /// The work tree as it was read last, and the reading that is under way.
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the reading")]
 pub struct Reading {
@@ -49,8 +58,8 @@ pub struct Reading {
     touched: Touched,
     /// Files that somebody is writing.
     unfinished: BTreeSet<PathBuf>,
-    /// Somebody saved something since the last reading.
-    saved: bool,
+    /// Somebody saved something, and what it comes to is not told whole.
+    saved: Option<Saved>,
     /// Something changed while a reading was under way.
     pub(super) again: bool,
     /// What is touched again in a moment, and whether that has been set going.
@@ -121,7 +130,7 @@ impl Reading {
             touched: Touched::All,
             unfinished: BTreeSet::new(),
             done: false,
-            saved: false,
+            saved: None,
             again: false,
             soon: BTreeSet::new(),
             waits: false,
@@ -226,7 +235,7 @@ impl Driver {
         self.reaction.noticed(burst.noticed);
         self.source.reading.touched.add(burst.touched);
         self.source.reading.unfinished = burst.unfinished;
-        self.source.reading.saved = true;
+        self.source.reading.saved = Some(Saved::default());
         self.reload();
     }
 
@@ -294,8 +303,9 @@ impl Driver {
         let objects = mem::take(&mut self.source.reading.refused).into_values();
         let objects = objects.chain(read.objects).chain(late).collect();
         let writes = self.writes(objects, &read.whole);
-        if mem::take(&mut self.source.reading.saved) && self.source.reading.done {
-            self.tell_edit(&writes, read.work.parts > 0);
+        let saved = self.source.reading.saved.take();
+        if let Some(saved) = saved.filter(|_| self.source.reading.done) {
+            self.tell_edit(&writes, saved, read.work.parts > 0);
         }
         say(self.source.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.cx.unwritten);
@@ -306,7 +316,9 @@ impl Driver {
         }
         self.source.reading.forget = self.cx.unwritten;
         self.cx.unwritten |= unwritten;
-        self.cx.store.set_refused(read.whole.refused);
+        let mut told = read.whole.unapplied;
+        told.extend(read.whole.refused);
+        self.cx.store.set_refused(told);
         self.source.reading.applications = read.whole.applications;
         self.source.reading.done = true;
         self.cx.is_read = true;
@@ -340,8 +352,9 @@ impl Driver {
         objects
     }
 
-    /// Says what a saved edit comes to, also where no hostname is other than before. `looked`: something was read for it.
-    fn tell_edit(&mut self, writes: &[Write], looked: bool) {
+    /// Says what a saved edit comes to, also where no hostname is other than before. What is still being rendered may be of it: the
+    /// reading after that says the rest. `looked`: something was read for it now.
+    fn tell_edit(&mut self, writes: &[Write], mut saved: Saved, looked: bool) {
         let (mut changed, mut removed) = (Vec::new(), Vec::new());
         for write in writes {
             match write {
@@ -355,9 +368,14 @@ impl Driver {
                 _ => {}
             }
         }
-        if looked || !removed.is_empty() {
+        let rendering = self.source.reading.jobs.is_busy();
+        saved.looked |= looked;
+        let any = saved.looked && !changed.is_empty() || !removed.is_empty();
+        if any || saved.looked && !saved.told && !rendering {
             self.source.view.edited(&changed, &removed);
         }
+        saved.told |= any;
+        self.source.reading.saved = rendering.then_some(saved);
     }
 
     /// Where it stood in a template is not known of what is read anew.

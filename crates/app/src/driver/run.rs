@@ -68,7 +68,7 @@ use range::Given;
 pub use range::Range;
 use views::{Kinds, Seen};
 
-/// How long Envoys are not told of a first translation for the sake of Secrets that are there and not read yet: what serves since
+/// How long Envoys are not told of a first translation for the sake of Secrets and ConfigMaps that are there and not read yet: what serves since
 /// before would refuse their handshakes. One that cannot be read at all harms its own listeners only.
 const READING: Duration = Duration::from_secs(10);
 
@@ -96,8 +96,8 @@ pub struct Cluster {
     said: BTreeSet<ObjectKey>,
     /// Objects that were taken up since statuses were asked for.
     touched: BTreeSet<ObjectKey>,
-    /// Secrets whose content is needed, with how many need each.
-    looked_into: BTreeMap<NamespacedName, usize>,
+    /// Secrets and ConfigMaps whose content is needed, with how many objects need each.
+    looked_into: BTreeMap<ObjectKey, usize>,
     given: Option<Given>,
     /// Slices with Envoys that are ready, by Gateway.
     ready_slices: BTreeMap<NamespacedName, BTreeSet<ObjectKey>>,
@@ -113,7 +113,7 @@ pub struct Cluster {
     election: (Api, Place, Name, Terms),
     /// Envoys have been told all that was seen when enough was.
     ready: bool,
-    /// Until when the first translation waits for the content of Secrets.
+    /// Until when the first translation waits for the content of Secrets and ConfigMaps.
     reading: Option<tokio::time::Instant>,
     /// Findings that came and went since they were told.
     findings: BTreeMap<Problem, bool>,
@@ -145,7 +145,7 @@ impl Source for Cluster {
     }
 
     fn follow(driver: &mut Driver<Self>, step: &Changes) {
-        driver.follow_secrets(step);
+        driver.follow_contents(step);
     }
 
     fn holds(driver: &mut Driver<Self>) -> bool {
@@ -154,7 +154,7 @@ impl Source for Cluster {
         if driver.source.kinds.seen() != Seen::Whole {
             driver.board.hold_back(true);
         }
-        driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_secrets()
+        driver.source.kinds.seen() == Seen::TooLittle || driver.awaits_contents()
     }
 
     fn settled(driver: &mut Driver<Self>) {
@@ -377,13 +377,11 @@ fn identity(args: &Run) -> Name {
 }
 
 impl Driver<Cluster> {
-    /// Whether the first translation waits for the content of Secrets.
-    fn awaits_secrets(&mut self) -> bool {
+    /// Whether the first translation waits for the content of Secrets and ConfigMaps.
+    fn awaits_contents(&mut self) -> bool {
         let unread = || {
-            self.source.looked_into.keys().any(|secret| {
-                let secret = ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() };
-                self.cx.engine.get::<Unread>(&secret).is_some()
-            })
+            let needed = |key: &ObjectKey| self.cx.engine.get::<Unread>(key).is_some();
+            self.source.looked_into.keys().any(needed)
         };
         let waits = !self.source.ready && unread();
         let now = tokio::time::Instant::now();

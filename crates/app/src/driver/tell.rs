@@ -131,7 +131,9 @@ impl View {
             }
             // On a terminal what is on its way stands in the live view.
             if self.lines && (entry.state != State::Pending || self.screen.is_none()) {
-                let text = format!("{:8} {host} {}: {}", entry.state.word(), entry.url, entry.why);
+                // One that no listener takes has none.
+                let url = if entry.url.is_empty() { String::new() } else { format!(" {}", entry.url) };
+                let text = format!("{:8} {host}{url}: {}", entry.state.word(), entry.why);
                 self.line(&shown::text(&text));
             }
             self.told.insert(host, now);

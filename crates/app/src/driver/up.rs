@@ -198,6 +198,10 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     if let Some(address) = args.bind {
         instance::bindable(address)?;
     }
+    if args.low_ports {
+        let envoy = crate::tools::find("envoy", args.envoy.as_deref(), &root).ok();
+        instance::may_bind_low_ports(envoy.as_deref())?;
+    }
     let keys = SealingKeys::load(&args.sealing_key)?;
     // Whatever may refuse comes before Envoy is started: it would be left running.
     let server = DurableDns::start(args.dns_listen, state.path())

@@ -14,9 +14,10 @@ pub struct Statuses;
 impl<P: Platform> Effect<P> for Statuses {
     fn rights(&self) -> Vec<Right> {
         const GATEWAY: &str = "gateway.networking.k8s.io";
-        const RESOURCES: [&str; 8] = [
+        const RESOURCES: [&str; 9] = [
             "gatewayclasses",
             "gateways",
+            "listenersets",
             "httproutes",
             "grpcroutes",
             "tlsroutes",

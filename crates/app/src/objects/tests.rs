@@ -164,6 +164,9 @@ fn kinds_are_found_by_name_and_plural_and_the_rest_is_an_error() {
     let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "n"}});
     let store = store(dir.path(), vec![namespace]);
     assert!(ask(&store, "pods", None, None).unwrap_err().contains("stored are: Namespace"));
-    assert_eq!(ask(&store, "namespace", None, Some("x")).unwrap_err(), "namespace x does not exist");
+    assert_eq!(
+        ask(&store, "namespace", None, Some("x")).unwrap_err(),
+        "namespace x does not exist; they are listed by: portolan get namespace"
+    );
     assert!(ask(&store, "namespace", None, Some("n")).is_ok());
 }

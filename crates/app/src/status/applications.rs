@@ -86,7 +86,7 @@ pub fn applications(
                 })
                 .collect();
             json!({
-                "application": app.key.to_string(), "parent": app.parent, "namespace": app.namespace,
+                "application": shown(&app.key), "parent": app.parent, "namespace": app.namespace,
                 "wave": app.wave, "sources": app.sources, "objects": tally.objects,
                 "health": worst.map_or(Status::Healthy, |(_, health)| health.status),
                 "message": worst.map(|(object, health)| format!("{object}: {}", health.message)),
@@ -94,6 +94,12 @@ pub fn applications(
             })
         })
         .collect()
+}
+
+/// An Application as it is shown. The top of the repository has no name of its own.
+pub fn shown(key: &ObjectKey) -> String {
+    let key = key.to_string();
+    if key.ends_with('/') { format!("{key}.") } else { key }
 }
 
 /// What objects of an Application are marked with; nothing for those of a root that is none.

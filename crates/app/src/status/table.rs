@@ -120,6 +120,8 @@ pub fn explanation(json: &Shown) -> String {
         let mark = if step["ok"] == true { "ok" } else { "NO" };
         table.row([mark.to_owned(), text(&step["step"]), text(&step["evidence"])]);
     }
-    out.push_str(&table.lines());
+    if !table.is_empty() {
+        out.push_str(&table.lines());
+    }
     out
 }

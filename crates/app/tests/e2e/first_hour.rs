@@ -312,7 +312,8 @@ fn mistakes_say_what_to_do() {
         (up(&["--sealing-key", &missing]), "cannot be read"),
         (up(&["--sealing-key", &file]), "give a PEM private key, or the key Secrets"),
         // What another verb needs.
-        (plain(&["seal"]), "--cert <CERT>"),
+        (plain(&["seal"]), "--cert CERT, or --sealing-key FILE"),
+        (plain(&["prune"]), "or all that stay with --all"),
         (plain(&["seal", "--cert", &file, &file]), "it holds no PEM certificate"),
         (plain(&["seal", "--cert", &missing, &file]), "cannot be read"),
         (plain(&["explain", "a.example.com", "--state", &missing]), "there is no state directory"),

@@ -406,6 +406,51 @@ fn a_slip_in_what_brings_others_removes_nothing() {
     }
 }
 
+/// What is not evaluated here, or not included for a slip of the pen, is not gone.
+#[test]
+fn a_folder_that_is_read_otherwise_removes_nothing() {
+    let Some(envoy) = envoy("e2e folders") else { return };
+    let all = "{automated: {prune: true, allowEmpty: true}}";
+    let dir = repository(all, &[("a", all, CASCADES)]);
+    let root = dir.path().to_owned();
+    put(&root, "a/one.yaml", &host("one", ""));
+    put(&root, "a/two.yaml", &host("two", ""));
+    let instance = Instance::start_with(dir, envoy, &["--env", "dev"]);
+    let reach = || {
+        for name in ["one", "two"] {
+            instance.reach(&format!("{name}.lab.test"), "live");
+        }
+    };
+    let says = |code: &str| {
+        let status = instance.status();
+        let mut findings = status["findings"].as_array().into_iter().flatten();
+        findings.any(|finding| finding["code"] == code)
+    };
+    reach();
+    let app = std::fs::read_to_string(root.join("apps/a.yaml")).unwrap();
+    for (wrong, code) in
+        [("path: a/one.yaml", "PTL-0603"), ("directory: {include: '[one.yaml'}, path: a", "PTL-0602")]
+    {
+        put(&root, "apps/a.yaml", &app.replacen("path: a", wrong, 1));
+        instance.wait(&format!("{code} of {wrong}"), || says(code).then_some(()));
+        reach();
+        put(&root, "apps/a.yaml", &app);
+        instance.wait(&format!("{code} of {wrong} to go"), || (!says(code)).then_some(()));
+        reach();
+    }
+    std::fs::rename(root.join("a/one.yaml"), root.join("a/one.jsonnet")).unwrap();
+    instance.wait("jsonnet to be told of", || says("PTL-0608").then_some(()));
+    reach();
+    std::fs::rename(root.join("a/one.jsonnet"), root.join("a/one.yaml")).unwrap();
+    instance.wait("jsonnet to be gone", || (!says("PTL-0608")).then_some(()));
+    reach();
+    for name in ["one", "two"] {
+        let output = instance.run(&["get", "httproute", &format!("team/{name}"), "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["metadata"]["generation"], 1, "{name}");
+    }
+}
+
 fn kustomization(name: &str, spec: &str) -> String {
     format!(
         "apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: {{name: {name}, namespace: flux-system}}\nspec: {{interval: 10m0s, path: ./{name}, sourceRef: {{kind: GitRepository, name: flux-system}}, {spec}}}\n"

@@ -132,8 +132,11 @@ fn an_argument_is_one_name_and_hosts_are_taken_as_people_write_them() {
     }
     for host in ["foo.example.com", "dev.example.com"] {
         let output = instance.run(&["explain", host]);
-        assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
         assert!(text(&output).contains("no route asks for"), "{}", text(&output));
+        let output = instance.run(&["explain", host, "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((&json["state"], output.status.code()), (&"absent".into(), Some(1)), "{json}");
     }
     instance.run(&["down"]);
     instance.ended();

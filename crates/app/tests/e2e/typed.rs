@@ -184,8 +184,7 @@ fn an_edit_is_said_to_be_taken_and_verbs_answer_in_json() {
     fs::remove_file(instance.dir.path().join("map.yaml")).unwrap();
     said("removed  ConfigMap/shop/settings");
 
-    let events = run(&["get", "events", "shop/settings"]);
-    assert!(text(&events).contains("it had no finding"), "{}", text(&events));
+    names_with_a_slip_lead_on(&instance);
     let dns = json(&run(&["dns", host, "a", "-o", "json"]));
     assert_eq!((&dns["name"], &dns["code"]), (&host.into(), &"NOERROR".into()), "{dns:#}");
     assert_eq!(dns["records"][0]["type"], "A", "{dns:#}");
@@ -202,6 +201,44 @@ fn an_edit_is_said_to_be_taken_and_verbs_answer_in_json() {
     let down = json(&run(&["down", "-o", "json"]));
     assert_eq!((&down["stopped"], &down["endedEnvoy"]), (&true.into(), &Value::Null), "{down:#}");
     instance.ended();
+}
+
+/// What is typed for an object that there is or is not: each form that is printed elsewhere, and what to do next.
+fn names_with_a_slip_lead_on(instance: &Instance) {
+    let route = "team-a.yaml";
+    let told = fs::read_to_string(instance.dir.path().join(route)).unwrap();
+    let (at, _) = told.match_indices("kind: GRPCRoute").next().unwrap();
+    let broken = told[at..].replacen("- name: greeter\n", "- name: greetr\n", 1);
+    instance.write(route, &format!("{}{broken}", &told[..at]));
+    instance.wait("the event", || {
+        text(&instance.run(&["get", "events"])).contains("GRPCRoute/team-a/greeter").then_some(())
+    });
+    for object in
+        ["greeter", "team-a/greeter", "GRPCRoute/greeter", "GRPCRoute/team-a/greeter", "grpcroutes/greeter"]
+    {
+        let events = instance.run(&["get", "events", object]);
+        assert!(events.status.success() && text(&events).contains("PTL-0223"), "{object}: {}", text(&events));
+    }
+    instance.write(route, &told);
+    for (words, code, said) in [
+        (&["get", "events", "Gateway/gateway-system/shared"][..], 0, "it had no finding since the start"),
+        (&["get", "events", "nosuch/x"], 2, "there is no object nosuch/x"),
+        (&["get", "events", "HTTPRoute/team-a/ap1"], 2, "does not exist; did you mean team-a/app1?"),
+        (&["get", "events", "-n", "nosuch"], 2, "is in namespace nosuch"),
+        (&["get", "httproute", "team-a/ap1"], 2, "does not exist; did you mean team-a/app1?"),
+        (&["get", "httproute", "nothing-like-it"], 2, "they are listed by: portolan get httproute"),
+        (&["get", "httproute", "-n", "team-x"], 0, "there are some in"),
+        (&["renew", "gateway-system/wildcrd-dev"], 2, "did you mean gateway-system/wildcard-dev?"),
+        (&["renew", "gateway-system/nothing"], 2, "they are listed by: portolan get certificate"),
+        (&["explain", "HTTPRoute/team-a/app1"], 2, "portolan get HTTPRoute/team-a/app1"),
+    ] {
+        let output = instance.run(words);
+        assert!(
+            output.status.code() == Some(code) && text(&output).contains(said),
+            "{words:?}: {}",
+            text(&output)
+        );
+    }
 }
 
 /// A name with a slip gets the one that is meant, and a name of another namespace its namespace.
@@ -280,4 +317,126 @@ fn a_broken_file_of_an_application_holds_it_back_and_what_it_brings_is_unseen() 
     assert!(missing.is_none(), "the Gateway may stand in what is held back: {missing:#?}");
     let objects = wanted["objects"].to_string();
     assert!(objects.contains("HTTPRoute/shop/web") && !objects.contains("Service/shop/web"), "{objects}");
+}
+
+/// Who names a program by a variable reads of the variable; one that is set to nothing names none.
+#[test]
+fn a_variable_is_named_and_an_empty_one_is_none() {
+    let dir = first_steps();
+    for (variable, wrong) in
+        [("PORTOLAN_HELM", "/nowhere/helm"), ("PORTOLAN_KUSTOMIZE", "/nowhere/kustomize")]
+    {
+        let output = portolan().arg("render").arg(dir.path()).env(variable, wrong).output().unwrap();
+        let said = text(&output);
+        let wanted = format!("{variable}={wrong}: there is no such program");
+        assert!(output.status.code() == Some(2) && said.contains(&wanted), "{said}");
+    }
+    let mut all = portolan();
+    for variable in ["PORTOLAN_HELM", "PORTOLAN_KUSTOMIZE", "PORTOLAN_CHARTS", "PORTOLAN_ENVOY"] {
+        all.env(variable, "");
+    }
+    let output = all.arg("render").arg(dir.path()).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}
+
+/// Keys never come to lie wherever it is called from.
+#[test]
+fn a_home_that_is_no_full_path_is_none() {
+    let (dir, here) = (first_steps(), tempfile::tempdir().unwrap());
+    let output = portolan()
+        .current_dir(here.path())
+        .arg("up")
+        .arg(dir.path())
+        .args(["--once", "--timeout", "1s"])
+        .env("XDG_STATE_HOME", "relative/state")
+        .env("HOME", "relative")
+        .output()
+        .unwrap();
+    let said = text(&output);
+    assert!(output.status.code() == Some(2) && said.contains("HOME=relative is no full path"), "{said}");
+    assert!(fs::read_dir(here.path()).unwrap().next().is_none(), "something was made");
+}
+
+/// The same without rights that root has.
+fn without(rights: &str, words: &[&str]) -> Output {
+    let named = portolan();
+    let mut command = std::process::Command::new("setpriv");
+    command.args(["--bounding-set", rights]).arg(named.get_program()).args(words);
+    command.envs(named.get_envs().filter_map(|(name, value)| Some((name, value?)))).output().unwrap()
+}
+
+#[test]
+fn low_ports_that_nobody_may_bind_are_refused_before_anything_starts() {
+    let (dir, state) = (first_steps(), crate::instance::private());
+    let (folder, state) = (dir.path().to_str().unwrap(), state.path().to_str().unwrap());
+    let others =
+        ["--api-listen", "127.0.0.1:0", "--dns-listen", "127.0.0.1:0", "--acme-listen", "127.0.0.1:0"];
+    let words =
+        [&["up", folder, "--low-ports", "--once", "--timeout", "1s", "--state", state][..], &others].concat();
+    let allowed = fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start").unwrap_or_default();
+    if allowed.trim().parse::<u16>().is_ok_and(|first| first <= 443) {
+        return;
+    }
+    let output = without("-net_bind_service", &words);
+    let said = text(&output);
+    assert!(
+        output.status.code() == Some(2) && said.contains("--low-ports: this user may not bind"),
+        "{said}"
+    );
+}
+
+/// What cannot be read may bring anything, so nothing is said to be complete beside it; a folder that cannot be read at all is one
+/// sentence.
+#[test]
+fn what_cannot_be_read_leaves_the_verdict_incomplete() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let dir = first_steps();
+    let mode = |path: &Path, mode: u32| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let render = || without("-dac_override,-dac_read_search", &["render", folder, "-o", "json"]);
+    mode(&dir.path().join("team-a.yaml"), 0);
+    let output = render();
+    let wanted = json(&output);
+    assert_eq!(
+        (output.status.code(), &wanted["verdict"]["complete"]),
+        (Some(1), &false.into()),
+        "{wanted:#}"
+    );
+    let cause = &wanted["verdict"]["notLookedAt"][0];
+    assert_eq!((&cause["code"], &cause["objects"][0]), (&"PTL-0010".into(), &"File/team-a.yaml".into()));
+    for closed in [0, 0o400, 0o100] {
+        mode(dir.path(), closed);
+        for verb in ["render", "up"] {
+            let output = without("-dac_override,-dac_read_search", &[verb, folder]);
+            let said = text(&output);
+            assert!(
+                output.status.code() == Some(2) && said.contains("cannot be read: Permission denied"),
+                "{said}"
+            );
+            assert!(said.lines().count() == 1 && !said.contains("portolan.lock"), "{said}");
+        }
+    }
+    mode(dir.path(), 0o700);
+}
+
+/// A script that stands for Helm cannot start it, closed in: that is said, and not blamed on the chart.
+#[test]
+fn a_script_in_the_place_of_helm_is_named() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Some(helm) = portolan_testkit::suites::program("helm") else {
+        return portolan_testkit::suites::skip(
+            "e2e script for Helm",
+            "Helm is missing; run scripts/setup test",
+        );
+    };
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("chart/templates")).unwrap();
+    fs::write(dir.path().join("chart/Chart.yaml"), "apiVersion: v2\nname: c\nversion: 0.1.0\n").unwrap();
+    fs::write(dir.path().join("chart/templates/a.yaml"), MAP.replace("NAME", "a")).unwrap();
+    let shim = dir.path().join("shim");
+    fs::write(&shim, format!("#!/bin/bash\nexec {} \"$@\"\n", helm.display())).unwrap();
+    fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).unwrap();
+    let said = text(&render(dir.path(), &["--root", "chart", "--helm", shim.to_str().unwrap()]));
+    // Where the kernel closes nothing in, the script starts it.
+    assert!(said.contains("PTL-0606") && said.contains("is a script") || !said.contains("PTL-060"), "{said}");
 }

@@ -305,11 +305,16 @@ fn rights_are_enough_and_none_is_unused() {
             }
             // An event that repeats; kinds without an object here.
             "patch" => {
-                let kinds = ["grpcroutes", "tlsroutes", "tcproutes", "udproutes", "backendtlspolicies"];
+                let kinds = [
+                    "grpcroutes",
+                    "tlsroutes",
+                    "tcproutes",
+                    "udproutes",
+                    "backendtlspolicies",
+                    "listenersets",
+                ];
                 let issued = group == "acme.cert-manager.io" || resource == "clusterissuers/status";
-                issued
-                    || group == "events.k8s.io"
-                    || kinds.iter().any(|kind| resource == format!("{kind}/status"))
+                issued || group == "events.k8s.io" || kinds.iter().any(|kind| resource == format!("{kind}/status"))
             }
             // The CA when it is renewed.
             "update" => (group, resource) == ("", "secrets"),

@@ -9,6 +9,7 @@ use super::{features, rows::ObjectStatus};
 use crate::{
     Cx,
     gateway::{GROUP, ours, rows::InCluster},
+    infrastructure::rows::FleetSettings,
 };
 
 pub(super) fn class_status(cx: &mut Cx<'_>, class: &Arc<GatewayClass>) {
@@ -16,8 +17,9 @@ pub(super) fn class_status(cx: &mut Cx<'_>, class: &Arc<GatewayClass>) {
         return;
     }
     let key = ObjectKey::new(GROUP, "GatewayClass", "", class.name.clone());
+    let apart = cx.get::<FleetSettings>(&Name::default()).is_some();
     let names = match cx.get::<InCluster>(&Name::default()) {
-        Some(_) => features::names_in_a_cluster(),
+        Some(_) => features::names_in_a_cluster(apart),
         None => features::names(),
     };
     let features: Vec<_> = names.into_iter().map(|name| json!({"name": name})).collect();

@@ -13,15 +13,26 @@ pub struct Feature {
     pub shown: &'static [&'static str],
     /// What differs under `portolan up`, or is left open.
     pub note: &'static str,
-    /// Whether `portolan run` has all in sight that it needs.
-    pub in_a_cluster: bool,
+    /// Where `portolan run` serves it wholly.
+    pub in_a_cluster: InACluster,
 }
 
 impl Feature {
-    /// The same where `portolan run` does not see all that it needs.
-    const fn not_in_a_cluster(self) -> Self {
-        Self { in_a_cluster: false, ..self }
+    /// The same with another word for `portolan run`.
+    const fn run(self, in_a_cluster: InACluster) -> Self {
+        Self { in_a_cluster, ..self }
     }
+}
+
+/// Where `portolan run` serves a feature: Gateways have Envoys of their own there, or addresses of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InACluster {
+    /// As on one machine.
+    Alike,
+    /// Wholly where Gateways have Envoys of their own.
+    Apart,
+    /// Wholly where they have addresses of a machine (`--gateway-addresses`).
+    Addresses,
 }
 
 /// How a feature is served.
@@ -50,7 +61,7 @@ impl State {
 }
 
 const fn served(name: &'static str, shown: &'static [&'static str], note: &'static str) -> Feature {
-    Feature { name, named: true, state: State::Served, shown, note, in_a_cluster: true }
+    Feature { name, named: true, state: State::Served, shown, note, in_a_cluster: InACluster::Alike }
 }
 
 const fn other(
@@ -60,7 +71,7 @@ const fn other(
     shown: &'static [&'static str],
     note: &'static str,
 ) -> Feature {
-    Feature { name, named, state, shown, note, in_a_cluster: true }
+    Feature { name, named, state, shown, note, in_a_cluster: InACluster::Alike }
 }
 
 /// By kind, in the order of the documentation.
@@ -88,28 +99,27 @@ const GATEWAY: &[Feature] = &[
         "GatewayFrontendClientCertificateValidation",
         &["clients-that-are-let-in", "e2e/gateway_tls"],
         "A host that lets in no client without a certificate is live once it asks for one: the probe has none.",
-    )
-    .not_in_a_cluster(),
+    ),
     served(
         "GatewayFrontendClientCertificateValidationInsecureFallback",
         &["clients-that-are-let-in", "e2e/gateway_tls"],
         "",
-    )
-    .not_in_a_cluster(),
+    ),
     served(
         "ListenerSet",
         &["listener-sets", "a-restricted-listener-set", "e2e/gateway_tls"],
-        "Names of its listeners are not published (`--gateway-listener-sets` of external-dns is not followed), and a ListenerSet that is removed \
-         is not served on until its records are gone.",
-    )
-    .not_in_a_cluster(),
+        "Names of its listeners are published where external-dns has `--gateway-listener-sets`; one that moves to another Gateway is not served at \
+         the old one until its records have moved.",
+    ),
     other(
         "GatewayStaticAddresses",
         true,
         State::Partly,
-        &["static-addresses"],
-        "A type that is not known is refused; the address is that of the state (PTL-0216).",
-    ),
+        &["static-addresses", "addresses-that-are-asked-for"],
+        "A type that is not known is refused; the address is that of the state (PTL-0216). Where Envoys are the Gateway's own, its Service asks \
+         for it, and what becomes of that is not seen.",
+    )
+    .run(InACluster::Addresses),
     served("GatewayAddressEmpty", &["gateways-that-ask-for-what-is-not-known"], ""),
     other(
         "GatewayInfrastructure",
@@ -117,7 +127,8 @@ const GATEWAY: &[Feature] = &[
         State::Partly,
         &["gateways-that-ask-for-what-is-not-known"],
         "Parameters that are not known are refused; on one machine nothing is made that could have labels.",
-    ),
+    )
+    .run(InACluster::Apart),
     other(
         "GatewayListenerFilters",
         true,
@@ -192,8 +203,8 @@ const HTTP: &[Feature] = &[
         false,
         State::Served,
         &["session-persistence", "e2e/gateway_traffic"],
-        "Experimental. Among several backends the choice by weight is made anew for each request: a session stays with its endpoint \
-         where the rule has one backend.",
+        "Experimental. Among several backends a session of a cookie has a second cookie, `<name>-backend`, by which the backend is chosen; one of a \
+         header, or where a backend has filters for whole routes, stays with its endpoint only where the rule has one backend.",
     ),
     other(
         "filters[].externalAuth, filters[].extensionRef",
@@ -223,10 +234,8 @@ const BACKEND_TLS: &[Feature] = &[
         "BackendTLSPolicy",
         &["tls-to-backends", "tls-to-backends-that-cannot-be-had", "e2e/gateway_tls"],
         "Endpoints that are not loopback are answered for by the echo backend in clear, unless `up` is given `--real-backends`.",
-    )
-    .not_in_a_cluster(),
-    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_tls"], "")
-    .not_in_a_cluster(),
+    ),
+    served("BackendTLSPolicySANValidation", &["tls-to-backends", "e2e/gateway_tls"], ""),
     other(
         "options",
         false,
@@ -259,17 +268,21 @@ const LAYER_4: &[Feature] = &[
 
 /// Names of the features that are served, sorted: the official suite takes this list as a promise.
 pub fn names() -> Vec<&'static str> {
-    promised(|_| true)
+    promised(|feature| feature.state == State::Served)
 }
 
-/// The same of `portolan run`.
-pub fn names_in_a_cluster() -> Vec<&'static str> {
-    promised(|feature| feature.in_a_cluster)
+/// The same of `portolan run`, where Gateways have Envoys of their own (`apart`) or addresses of a machine.
+pub fn names_in_a_cluster(apart: bool) -> Vec<&'static str> {
+    promised(|feature| match feature.in_a_cluster {
+        InACluster::Alike => feature.state == State::Served,
+        InACluster::Apart => apart,
+        InACluster::Addresses => !apart,
+    })
 }
 
-fn promised(also: fn(&Feature) -> bool) -> Vec<&'static str> {
+fn promised(is: impl Fn(&Feature) -> bool) -> Vec<&'static str> {
     let all = KINDS.iter().flat_map(|(_, features)| *features);
-    let served = all.filter(|feature| feature.named && feature.state == State::Served && also(feature));
+    let served = all.filter(|feature| feature.named && is(feature));
     let mut names: Vec<&str> = served.map(|feature| feature.name).collect();
     names.sort_unstable();
     names
@@ -295,10 +308,11 @@ mod tests {
             for Feature { name, named, state, shown, note, in_a_cluster } in features {
                 let name = if *named { (*name).to_owned() } else { format!("`{name}`") };
                 let shown: Vec<String> = shown.iter().map(|test| format!("`{test}`")).collect();
-                let cluster = match (state, in_a_cluster) {
-                    (State::Served | State::Partly, true) => "yes",
-                    (State::Served | State::Partly, false) => "not yet",
-                    _ => "",
+                let cluster = match in_a_cluster {
+                    InACluster::Alike if matches!(state, State::Served | State::Partly) => state.word(),
+                    InACluster::Alike => "",
+                    InACluster::Apart => "served where Gateways have Envoys of their own",
+                    InACluster::Addresses => "served with `--gateway-addresses`",
                 };
                 writeln!(out, "| {name} | {} | {cluster} | {} | {note} |", state.word(), shown.join(", "))
                     .unwrap();

@@ -13,7 +13,7 @@ use crate::{
     Cx,
     gateway::{
         GROUP,
-        addresses::unaccepted,
+        addresses::{unaccepted, unusable},
         rows::{ClientCertificate, Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerState},
         sets,
     },
@@ -57,11 +57,20 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             accepted(&listeners, &bad),
             match cx.get::<FleetFailure>(&gateway.key) {
                 Some(failure) => Condition::new("Programmed", false, "Invalid", failure.words()),
-                None => programmed(address.is_some(), &listeners, bad.len() == listeners.len()),
+                None => {
+                    let none_accepted = bad.len() == listeners.len();
+                    let has = address.as_ref().map(|address| &*address.address);
+                    let unusable = unusable(cx, gateway, has).filter(|_| !none_accepted);
+                    unusable.map_or_else(
+                        || programmed(address.is_some(), &listeners, none_accepted),
+                        |message| Condition::new("Programmed", false, "AddressNotUsable", message),
+                    )
+                }
             },
         ],
     };
     conditions.extend(cx.get::<ClientCertificate>(&gateway.key).map(|row| resolved(&row)));
+    conditions.extend(insecure(gateway));
     cx.emit(ObjectStatus {
         conditions,
         parts: Some(("listeners".into(), listeners.iter().map(|l| part(l, &l.key.name)).collect())),
@@ -76,6 +85,13 @@ fn resolved(row: &ClientCertificate) -> Condition {
         Ok(_) => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),
         Err((reason, message)) => Condition::new("ResolvedRefs", false, reason, message.clone()),
     }
+}
+
+/// That clients without a certificate are let in where one is asked for (`GatewayConditionInsecureFrontendValidationMode`).
+fn insecure(gateway: &Gateway) -> Option<Condition> {
+    let message = "AllowInsecureFallback lets in clients without a certificate that is believed";
+    let is = gateway.frontend.all().any(|validation| validation.optional);
+    is.then(|| Condition::new("InsecureFrontendValidationMode", true, "ConfigurationChanged", message))
 }
 
 /// Whether a ListenerSet that is attached brings a listener that can be served.

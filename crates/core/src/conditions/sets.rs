@@ -14,11 +14,18 @@ use super::{
 use crate::{
     Cx,
     gateway::{
-        addresses::unaccepted,
-        rows::{GatewayAddress, GatewayOwner, ListenerKey, ListenerSetState, ListenerState},
+        addresses::{unaccepted, unusable},
+        rows::{Force, GatewayAddress, GatewayOwner, ListenerKey, ListenerSetState, ListenerState},
         sets,
     },
 };
+
+/// Whether a listener has nothing to show since it may not refer to what it names: a set of such listeners alone is not valid
+/// (`ListenerSetReferenceGrant` of the suite). What is merely not there yet is waited for.
+fn may_not_refer(status: &ListenerStatus) -> bool {
+    let refers = |c: &Condition| c.r#type == "ResolvedRefs" && c.reason == "RefNotPermitted";
+    matches!(status.force, Force::NotSent(_)) && status.conditions.iter().any(refers)
+}
 
 pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
     let Some(state) = cx.get::<ListenerSetState>(&set.key) else { return };
@@ -37,15 +44,20 @@ pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
         (vec![], vec![], vec![]);
     for listener in &set.listeners {
         let key = ListenerKey { gateway: state.gateway.clone(), name: sets::name(&set.key, &listener.name) };
-        if cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_err()) {
+        let refused = cx.get::<ListenerState>(&key).is_some_and(|state| state.accepted.is_err());
+        let status = cx.get::<ListenerStatus>(&key);
+        if refused || status.as_ref().is_some_and(|status| may_not_refer(status)) {
             bad.push(&listener.name);
         }
-        if let Some(status) = cx.get::<ListenerStatus>(&key) {
+        if let Some(status) = status {
             listeners.push(status);
             names.push(&listener.name);
         }
     }
     let gateway = cx.get::<Gateway>(&state.gateway);
+    let address = cx.get::<GatewayAddress>(&state.gateway);
+    let has = address.as_ref().map(|address| &*address.address);
+    let is_usable = gateway.as_ref().is_none_or(|gateway| unusable(cx, gateway, has).is_none());
     let conditions = match gateway.and_then(|gateway| unaccepted(&gateway)) {
         Some(why) => vec![
             Condition::new("Accepted", false, "ParentNotAccepted", why.message),
@@ -60,11 +72,12 @@ pub(super) fn set_status(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
                 let message = format!("Listeners not accepted: {told}");
                 Condition::new("Accepted", true, "ListenersNotValid", message)
             };
-            let address = cx.get::<GatewayAddress>(&state.gateway).is_some();
-            let mut works = programmed(address, &listeners, false);
-            if !address {
-                works.reason = "ParentNotProgrammed".into();
-            }
+            let works = if address.is_some() && is_usable {
+                programmed(true, &listeners, false)
+            } else {
+                let message = "The Gateway has no address, or not the one that it asks for";
+                Condition::new("Programmed", false, "ParentNotProgrammed", message)
+            };
             vec![accepted, works]
         }
     };

@@ -124,6 +124,7 @@ impl Reader {
                 selector::parse_plain,
             ),
             gateway_controller: from.version.is_none_or(|version| version >= 23),
+            listener_sets: from.listener_sets,
             nets: self.nets("--target-net-filter", &from.target_nets),
             excluded_nets: self.nets("--exclude-target-net", &from.excluded_nets),
             prefix,

@@ -1,7 +1,7 @@
 //! Removal order: what goes while names of it are published is served until its records are gone from the authoritative
 //! server, at most until a fixed moment.
 //!
-//! A route, a hostname of it, or its place at a Gateway is kept as a copy in the store (`route.rs`). A Gateway, a listener of
+//! A route, a hostname of it, or its place at a Gateway is kept as a copy in the store (`route.rs`). A Gateway, a ListenerSet, a listener of
 //! one and a GatewayClass are kept themselves, with a mark (`gateway.rs`). All are objects like any other, so a killed process
 //! finds them again; nothing desires names in their name.
 
@@ -12,12 +12,16 @@ mod route;
 pub use gateway::{LISTENERS, released};
 pub use leave::{Leave, leave, route_key};
 
-use std::{borrow::Cow, collections::BTreeSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use portolan_engine::Engine;
 use portolan_model::{
     Instant, Name, NamespacedName, Object, ObjectKey, RouteKey,
-    input::{Gateway, GatewayClass, Route},
+    input::{Gateway, GatewayClass, ListenerSet, Route},
 };
 use serde_json::Value;
 
@@ -27,6 +31,7 @@ use super::{
 };
 use crate::{
     Cx, World,
+    gateway::sets,
     world::{DesiredByName, ProblemsByName, PublishedByName, at},
 };
 
@@ -49,7 +54,17 @@ pub fn is_kept(object: &Object) -> bool {
     let marked = || object.annotation(UNTIL).is_some();
     let route = route_key(&object.key).is_some();
     route && object.key.name.name.contains(MARK)
-        || (is(object, "Gateway") || is(object, "GatewayClass")) && marked()
+        || ["Gateway", "GatewayClass", "ListenerSet"].iter().any(|kind| is(object, kind)) && marked()
+}
+
+/// Whether an object with these annotations is kept for its records as a whole.
+pub(crate) fn is_marked(annotations: &BTreeMap<Name, String>) -> bool {
+    annotations.contains_key(UNTIL) && !annotations.contains_key(LISTENERS)
+}
+
+/// Whether a listener of an object with these annotations was removed, and is kept for its records.
+pub(crate) fn listener_leaves(annotations: &BTreeMap<Name, String>, listener: &Name) -> bool {
+    list(annotations.get(LISTENERS).map(String::as_str)).contains(listener)
 }
 
 /// Until when what is kept is served at most; the start of time for what is not.
@@ -93,7 +108,7 @@ fn is(object: &Object, kind: &str) -> bool {
 }
 
 /// What to keep when `old` is replaced by `new` (`None`: removed): the copy of a route or, under the key of `old`, the
-/// marked Gateway or GatewayClass. `None` if no published name goes or moves. `coming` are the GatewayClasses that are written
+/// marked Gateway, ListenerSet or GatewayClass. `None` if no published name goes or moves. `coming` are the GatewayClasses that are written
 /// with it.
 pub fn keep(
     engine: &Engine<World>,
@@ -107,7 +122,8 @@ pub fn keep(
             gateway::given_away(engine, old, new, until)
         }
         None if is(old, "Gateway") => gateway::removed(engine, old, until),
-        Some(new) if is(old, "Gateway") => gateway::edited(engine, old, new, until),
+        None if is(old, "ListenerSet") => gateway::set_removed(engine, old, until),
+        Some(new) if is(old, "Gateway") || is(old, "ListenerSet") => gateway::edited(engine, old, new, until),
         None if is(old, "GatewayClass") => gateway::class_removed(engine, old, until),
         _ => route::copy(engine, old, new, until),
     }
@@ -177,6 +193,13 @@ pub(super) fn departed_gateways(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         let (namespace, name) = (gateway.key.namespace.clone(), gateway.key.name.clone());
         let key = ObjectKey::new("gateway.networking.k8s.io", "Gateway", namespace, name);
         departed(cx, key, &|key| gateway.annotations.get(key).map(String::as_str));
+    }
+}
+
+/// The same for a ListenerSet.
+pub(super) fn departed_sets(cx: &mut Cx<'_>, set: &Arc<ListenerSet>) {
+    if set.annotations.contains_key(UNTIL) {
+        departed(cx, sets::object(&set.key), &|key| set.annotations.get(key).map(String::as_str));
     }
 }
 

@@ -14,7 +14,7 @@ use portolan_model::{
 use super::{
     DnsProblem,
     annotations::{self, family::On},
-    drain::{LISTENERS, UNTIL},
+    drain::{UNTIL, is_marked},
     rows::{DnsSettings, GatewaySeen, GatewayTargets, ListenerGate},
 };
 use crate::{
@@ -123,7 +123,7 @@ pub(super) fn gateway_targets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         cx.emit(Finding { problem });
     }
     // With a list of listeners only those are leaving.
-    let whole = gateway.annotations.contains_key(UNTIL) && !gateway.annotations.contains_key(LISTENERS);
+    let whole = is_marked(&gateway.annotations);
     let class = cx.get::<GatewayClass>(&gateway.class);
     let leaving = whole || class.is_some_and(|class| class.annotations.contains_key(UNTIL));
     cx.emit(GatewayTargets { key: gateway.key.clone(), seen, leaving });

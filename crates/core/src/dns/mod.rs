@@ -64,7 +64,7 @@ pub use settings::{Policy, Settings};
 pub use wanted::passed_over;
 
 use portolan_engine::Engine;
-use portolan_model::input::GatewayClass;
+use portolan_model::input::{GatewayClass, ListenerSet};
 
 use crate::{
     World,
@@ -84,7 +84,15 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::GatewayTargets, FindingRow)>();
     engine
         .map("desired_records", names::desired_records)
-        .reads::<(rows::DnsSettings, Attachment, GatewayListener, rows::GatewayTargets, rows::ListenerGate, Probe)>()
+        .reads::<(
+            rows::DnsSettings,
+            Attachment,
+            GatewayListener,
+            ListenerSet,
+            rows::GatewayTargets,
+            rows::ListenerGate,
+            Probe,
+        )>()
         .writes::<(rows::DesiredRecord, FindingRow)>();
     engine.map("record_findings", wanted::record_findings).writes::<(FindingRow,)>();
     engine
@@ -97,6 +105,10 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::Departed,)>();
     engine
         .map("departed_gateways", drain::departed_gateways)
+        .reads::<(PublishedByName, DesiredByName, ProblemsByName, rows::WantedName)>()
+        .writes::<(rows::Departed,)>();
+    engine
+        .map("departed_sets", drain::departed_sets)
         .reads::<(PublishedByName, DesiredByName, ProblemsByName, rows::WantedName)>()
         .writes::<(rows::Departed,)>();
     engine

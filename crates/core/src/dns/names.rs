@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use portolan_model::{Code, GatewayKey, Name, Problem, Severity, input::Route};
+use portolan_model::{
+    Code, GatewayKey, Name, NamespacedName, Problem, Severity,
+    input::{ListenerSet, Route},
+};
 
 use super::{
     Annotations, HostnameSource,
@@ -32,9 +35,16 @@ use crate::{
 struct At {
     gateway_listener: Arc<GatewayListener>,
     host: Option<Name>,
+    /// The ListenerSets of all that serve the name there; `None` is the Gateway itself.
+    owners: BTreeSet<Option<NamespacedName>>,
 }
 
 impl At {
+    fn new(gateway_listener: &Arc<GatewayListener>, host: Option<Name>) -> Self {
+        let owners = [gateway_listener.set.clone()].into();
+        Self { gateway_listener: Arc::clone(gateway_listener), host, owners }
+    }
+
     /// Smallest counts: served before not served, TLS before cleartext, as the entry points choose.
     fn rank(&self) -> (bool, bool, &Name) {
         (self.host.is_none(), !self.gateway_listener.speaks.ends_tls(), &self.gateway_listener.key.name)
@@ -71,10 +81,11 @@ pub(super) fn desired_records(cx: &mut Cx<'_>, route: &Arc<Route>) {
         for ((name, gateway), at) in names.at(cx, route, &mut findings) {
             let seen = cx.get::<GatewayTargets>(&gateway);
             let seen = seen.and_then(|row| row.seen.get(&component.key).cloned()).unwrap_or_default();
+            let targets = targets(cx, &at.owners, &component.scope, &seen.targets);
             let asks = Asks {
                 component: Arc::clone(&component),
                 notes: notes.clone(),
-                targets: seen.targets,
+                targets,
                 outside: outside(&name, route, &component).or_else(|| seen.outside.map(Outside::chosen)),
             };
             asked.entry((name, gateway)).or_insert_with(|| (at, Vec::new())).1.push(asks);
@@ -127,6 +138,28 @@ fn outside(name: &Name, route: &Route, component: &DnsSettings) -> Option<Outsid
     Some(Outside::chosen(format!("the {filter} filter leaves {} out", route.key)))
 }
 
+/// Where a name points: to the targets that a ListenerSet names for its listeners, else to those of the Gateway.
+fn targets(
+    cx: &mut Cx<'_>,
+    owners: &BTreeSet<Option<NamespacedName>>,
+    scope: &Scope,
+    of_gateway: &[Name],
+) -> Vec<Name> {
+    let mut all: Vec<Name> = Vec::new();
+    for owner in owners {
+        let set = owner.as_ref().and_then(|set| cx.get::<ListenerSet>(set));
+        let mut own = set.map(|set| scope.read(&set.annotations).0.targets).unwrap_or_default();
+        own.retain(|target| scope.lets_in(target));
+        let named = if own.is_empty() { of_gateway } else { &own };
+        for target in named {
+            if !all.contains(target) {
+                all.push(target.clone());
+            }
+        }
+    }
+    all
+}
+
 /// Which names a route asks for, before its listeners are looked at.
 struct Names {
     /// Those of `spec.hostnames`, as the listeners take them; without any, those of the listeners.
@@ -135,6 +168,8 @@ struct Names {
     more: BTreeSet<Name>,
     /// Those of the annotation, for which a listener has to be found.
     annotation: Vec<Name>,
+    /// Listeners of ListenerSets are looked at.
+    sets: bool,
 }
 
 impl Names {
@@ -152,6 +187,7 @@ impl Names {
             own: !only && (!none || listener),
             more: made.chain(annotation.iter().cloned()).collect(),
             annotation,
+            sets: scope.listener_sets,
         }
     }
 
@@ -163,10 +199,17 @@ impl Names {
         findings: &mut BTreeSet<Problem>,
     ) -> BTreeMap<(Name, GatewayKey), At> {
         let mut found: BTreeMap<(Name, GatewayKey), At> = BTreeMap::new();
-        let mut add = |name: Name, at: At| {
+        let mut add = |name: Name, mut at: At| {
             let key = (name, at.gateway_listener.key.gateway.clone());
-            if found.get(&key).is_none_or(|present| at.rank() < present.rank()) {
-                found.insert(key, at);
+            match found.get_mut(&key) {
+                None => {
+                    found.insert(key, at);
+                }
+                Some(present) if at.rank() < present.rank() => {
+                    at.owners.append(&mut present.owners);
+                    *present = at;
+                }
+                Some(present) => present.owners.append(&mut at.owners),
             }
         };
         let mut unmatched: Vec<&Name> = self.annotation.iter().collect();
@@ -182,15 +225,14 @@ impl Names {
                 else {
                     continue;
                 };
-                // external-dns looks at ListenerSets only if it is told to (`--gateway-listener-sets`), which is not followed.
-                if gateway_listener.set.is_some() {
+                // external-dns looks at ListenerSets only if it is told to.
+                if gateway_listener.set.is_some() && !self.sets {
                     continue;
                 }
                 attached = true;
                 // A listener without a hostname gives none.
                 for host in hosts.iter().filter(|host| self.own && **host != "*") {
-                    let gateway_listener = Arc::clone(&gateway_listener);
-                    add(host.clone(), At { gateway_listener, host: Some(host.clone()) });
+                    add(host.clone(), At::new(&gateway_listener, Some(host.clone())));
                 }
                 for name in &self.more {
                     let Some(narrow) = narrower(gateway_listener.hostname.as_ref(), name) else { continue };
@@ -198,7 +240,7 @@ impl Names {
                     let serving = hosts.iter().filter(|host| *host == narrow || takes_any(host, narrow));
                     let host = serving.max_by_key(|host| host.len()).cloned();
                     let host = host.map(|host| claimed(&gateway_listener, host));
-                    add(narrow.clone(), At { gateway_listener: Arc::clone(&gateway_listener), host });
+                    add(narrow.clone(), At::new(&gateway_listener, host));
                 }
             }
         }

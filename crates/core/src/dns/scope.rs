@@ -28,6 +28,8 @@ pub struct Scope {
     pub gateway_labels: LabelSelector,
     /// Whether the `controller` annotation of a Gateway counts: since v0.23.
     pub gateway_controller: bool,
+    /// Names of listeners of ListenerSets are published too (`--gateway-listener-sets`).
+    pub listener_sets: bool,
     /// Only targets in these networks (`--target-net-filter`); empty: all.
     pub nets: Vec<Net>,
     /// No targets in these networks (`--exclude-target-net`).

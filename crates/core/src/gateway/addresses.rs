@@ -1,4 +1,5 @@
-//! `spec.addresses` of a Gateway. On one machine a Gateway has the address that the state gives it.
+//! `spec.addresses` of a Gateway. On one machine a Gateway has the address that the state gives it; with `run --gateway-addresses` the one that it asks
+//! for, if it is of those and nobody else has it; where it has Envoys of its own, its Service asks for it.
 
 use portolan_model::{
     Name, Severity,
@@ -6,7 +7,7 @@ use portolan_model::{
 };
 
 use super::{listeners::object, rows::InCluster};
-use crate::{Cx, problem};
+use crate::{Cx, infrastructure::rows::FleetSettings, problem};
 
 /// Types of addresses that Gateway API itself has (`AddressType`).
 const KNOWN: [&str; 2] = ["IPAddress", "Hostname"];
@@ -52,19 +53,46 @@ pub(crate) fn unaccepted(gateway: &Gateway) -> Option<Unaccepted> {
     })
 }
 
+/// Which of the addresses that are asked for the Gateway does not have, by their place in the list.
+fn others<'a>(gateway: &'a Gateway, address: Option<&'a str>) -> impl Iterator<Item = (usize, &'a Name)> {
+    let all = gateway.addresses.iter().enumerate();
+    all.filter(move |(_, SpecAddress { kind, value, .. })| {
+        KNOWN.contains(&&**kind) && !value.is_empty() && address != Some(&**value)
+    })
+    .map(|(at, asked)| (at, &asked.value))
+}
+
+/// What keeps a Gateway that asks for addresses from being programmed (`GatewayReasonAddressNotUsable`), given the address that it has.
+/// Where it has Envoys of its own that is the load balancer's to say.
+pub(crate) fn unusable(cx: &mut Cx<'_>, gateway: &Gateway, address: Option<&str>) -> Option<String> {
+    let name = Name::default();
+    if cx.get::<InCluster>(&name).is_none() || cx.get::<FleetSettings>(&name).is_some() {
+        return None;
+    }
+    others(gateway, address).next().map(|(_, value)| cannot_be_used(value, address))
+}
+
+fn cannot_be_used(value: &str, address: Option<&str>) -> String {
+    let instead = address.map_or_else(String::new, |address| format!("; the Gateway is served at {address}"));
+    format!(
+        "Address {value} cannot be used: it is none of --gateway-addresses, or another Gateway has it, or this one has another{instead}"
+    )
+}
+
 /// Says which addresses are not honoured, given the one that the Gateway has.
-pub(super) fn not_honoured(cx: &mut Cx<'_>, gateway: &Gateway, address: &str) {
-    for (at, SpecAddress { kind, value, .. }) in gateway.addresses.iter().enumerate() {
-        if KNOWN.contains(&&**kind) && !value.is_empty() && **value != *address {
-            let field = format!("spec.addresses[{at}]");
-            let (place, hint) = if cx.get::<InCluster>(&Name::default()).is_some() {
-                ("here", "leave it out: addresses are those of --gateway-addresses")
-            } else {
-                ("on one machine", "nothing is to be done; --bind chooses another address for all Gateways")
-            };
+pub(super) fn not_honoured(cx: &mut Cx<'_>, gateway: &Gateway, address: Option<&str>) {
+    let here = cx.get::<InCluster>(&Name::default()).is_some();
+    for (at, value) in others(gateway, address) {
+        let field = format!("spec.addresses[{at}]");
+        if here {
+            let message = cannot_be_used(value, address);
+            let hint = "ask for one free address of --gateway-addresses, or leave it out";
+            problem(cx, object(gateway), 216, Severity::Error, &field, message, hint);
+        } else if let Some(address) = address {
             let message = format!(
-                "address {value} is not honoured {place}: the Gateway is served at {address}, and names point there"
+                "address {value} is not honoured on one machine: the Gateway is served at {address}, and names point there"
             );
+            let hint = "nothing is to be done; --bind chooses another address for all Gateways";
             problem(cx, object(gateway), 216, Severity::Info, &field, message, hint);
         }
     }

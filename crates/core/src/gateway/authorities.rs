@@ -1,12 +1,14 @@
 //! Certificates of authorities, wherever they are kept.
 
+use std::collections::BTreeSet;
+
 use portolan_model::{
-    Name, NamespacedName, ObjectKey,
+    Kind, Name, NamespacedName, ObjectKey,
     input::{CaReference, ConfigMap, Secret},
     intake::tls::bundle,
 };
 
-use super::{grants::granted, rows::InCluster};
+use super::{grants::granted, rows::Unread};
 use crate::{Cx, gitops::unseen::may_bring, policy::denial};
 
 /// The key that holds them (Gateway API, `caCertificateRefs`).
@@ -29,6 +31,42 @@ pub(super) enum Fault {
     NotPermitted,
     /// It is not there, or holds no certificates.
     Invalid,
+    /// It is there and not read yet.
+    Unread,
+}
+
+/// The objects whose content is needed for references: not those that may not be referred to.
+pub(super) fn needed(
+    cx: &mut Cx<'_>,
+    from: &str,
+    own: &Name,
+    references: &[CaReference],
+) -> BTreeSet<ObjectKey> {
+    let mut all = BTreeSet::new();
+    for reference in references.iter().filter(|one| is_read(&one.kind)) {
+        if permitted(cx, from, own, reference).is_ok() {
+            all.insert(ObjectKey { kind: reference.kind.clone(), name: reference.name.clone() });
+        }
+    }
+    all
+}
+
+/// Whether authorities are read from objects of a kind.
+fn is_read(kind: &Kind) -> bool {
+    kind.group.is_empty() && matches!(&*kind.kind, "ConfigMap" | "Secret")
+}
+
+fn permitted(
+    cx: &mut Cx<'_>,
+    from: &str,
+    own: &Name,
+    CaReference { kind, name }: &CaReference,
+) -> Result<(), (Fault, String)> {
+    if name.namespace == *own || granted(cx, from, own, &kind.kind, name) {
+        return Ok(());
+    }
+    let message = format!("{} {name} is in another namespace and no ReferenceGrant allows it", kind.kind);
+    Err((Fault::NotPermitted, message))
 }
 
 /// Follows the references of an object of the Gateway API kind `from` in the namespace `own`.
@@ -43,22 +81,15 @@ pub(super) fn read(cx: &mut Cx<'_>, from: &str, own: &Name, references: &[CaRefe
     made
 }
 
-fn one(
-    cx: &mut Cx<'_>,
-    from: &str,
-    own: &Name,
-    CaReference { kind, name }: &CaReference,
-) -> Result<String, (Fault, String)> {
-    if !kind.group.is_empty() || !matches!(&*kind.kind, "ConfigMap" | "Secret") {
+fn one(cx: &mut Cx<'_>, from: &str, own: &Name, reference: &CaReference) -> Result<String, (Fault, String)> {
+    let CaReference { kind, name } = reference;
+    if !is_read(kind) {
         let message =
             format!("{kind} {} is no ConfigMap or Secret: authorities are read from these", name.name);
         return Err((Fault::Kind, message));
     }
     let shown = format!("{} {name}", kind.kind);
-    if name.namespace != *own && !granted(cx, from, own, &kind.kind, name) {
-        let message = format!("{shown} is in another namespace and no ReferenceGrant allows it");
-        return Err((Fault::NotPermitted, message));
-    }
+    permitted(cx, from, own, reference)?;
     let invalid = |why: String| (Fault::Invalid, format!("{shown} {why}"));
     // It stands in its table all the same.
     let object = ObjectKey { kind: kind.clone(), name: name.clone() };
@@ -66,10 +97,8 @@ fn one(
         return Err(invalid(denied.words(&object)));
     }
     let Some(text) = text(cx, &kind.kind, name) else {
-        if cx.get::<InCluster>(&Name::default()).is_some() {
-            return Err(invalid(
-                "is not read: `portolan run` does not follow certificates of authorities yet".to_owned(),
-            ));
+        if cx.get::<Unread>(&object).is_some() {
+            return Err((Fault::Unread, format!("{shown} is there and not read yet")));
         }
         let unseen = may_bring(cx, &name.namespace);
         return Err(invalid(unseen.map_or_else(

@@ -13,7 +13,8 @@ use portolan_model::{
 use super::{
     GROUP,
     authorities::{self, Fault},
-    rows::{BackendTls, BackendTrust, SystemRoots, Trust},
+    rows::{BackendTls, BackendTrust, LookInto, SystemRoots, Trust},
+    tls::MADE,
 };
 use crate::{Cx, problem, world::BackendTlsByService};
 
@@ -85,6 +86,7 @@ pub(super) fn backend_trusts(cx: &mut Cx<'_>, policy: &Arc<BackendTlsPolicy>) {
     let resolved = match trusted.wrong {
         None => Condition::new("ResolvedRefs", true, "ResolvedRefs", "All references are resolved"),
         Some((Fault::Kind, message)) => Condition::new("ResolvedRefs", false, "InvalidKind", message),
+        Some((Fault::Unread, message)) => Condition::new("ResolvedRefs", false, MADE, message),
         Some((_, message)) => Condition::new("ResolvedRefs", false, "InvalidCACertificateRef", message),
     };
     if let Err((field, message)) = &named {
@@ -123,8 +125,12 @@ fn trust(cx: &mut Cx<'_>, policy: &BackendTlsPolicy) -> Trusted {
         });
         return Trusted { trust, wrong: None };
     }
-    let found = authorities::read(cx, "BackendTLSPolicy", &policy.key.namespace, &policy.authorities);
-    for (_, message) in &found.wrong {
+    let (from, own) = ("BackendTLSPolicy", &policy.key.namespace);
+    for read in authorities::needed(cx, from, own, &policy.authorities) {
+        cx.emit(LookInto { key: (read, object(policy)) });
+    }
+    let found = authorities::read(cx, from, own, &policy.authorities);
+    for (_, message) in found.wrong.iter().filter(|(fault, _)| *fault != Fault::Unread) {
         let hint = "refer to a ConfigMap with a bundle of certificates in ca.crt";
         if found.pem.is_empty() {
             tell(cx, policy, 246, field, message, hint);
@@ -134,14 +140,11 @@ fn trust(cx: &mut Cx<'_>, policy: &BackendTlsPolicy) -> Trusted {
         }
     }
     let none = || match found.wrong.first() {
-        Some((_, message)) => message.clone(),
-        None => "no authority is named".to_owned(),
+        Some((Fault::Unread, message)) => (MADE, message.clone()),
+        Some((_, message)) => ("NoValidCACertificate", message.clone()),
+        None => ("NoValidCACertificate", "no authority is named".to_owned()),
     };
-    let trust = if found.pem.is_empty() {
-        Err(("NoValidCACertificate", none()))
-    } else {
-        Ok(Trust::Pem(Name::from(found.pem)))
-    };
+    let trust = if found.pem.is_empty() { Err(none()) } else { Ok(Trust::Pem(Name::from(found.pem))) };
     Trusted { trust, wrong: found.wrong.into_iter().next() }
 }
 

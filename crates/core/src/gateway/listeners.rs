@@ -20,7 +20,7 @@ use super::{
     },
     sets,
 };
-use crate::{Cx, dns::drain::LISTENERS, gitops::unseen::may_bring, policy::rows::Denied, problem};
+use crate::{Cx, gitops::unseen::may_bring, policy::rows::Denied, problem};
 
 pub(super) fn object(gateway: &Gateway) -> ObjectKey {
     ObjectKey { kind: Kind::new(GROUP, "Gateway"), name: gateway.key.clone() }
@@ -113,10 +113,10 @@ pub(super) fn gateway_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             problem(cx, written_in, 212, Severity::Error, &format!("{field}.name"), message, hint);
             continue;
         }
-        let leaving = is_leaving(gateway, one);
+        let leaving = one.leaving;
         let (clients, wrong_clients) = clients(cx, gateway, listener);
         let wrong = match one.set {
-            None => refusal(gateway, &merged.all, at),
+            None => refusal(&merged.all, at),
             Some(_) => taken.refusal(one).or_else(|| alone(listener)),
         };
         let wrong = wrong.or_else(|| clients.as_ref().err().map(|why| no_clients(listener, why)));
@@ -194,12 +194,6 @@ fn clients(cx: &mut Cx<'_>, gateway: &Gateway, listener: &Listener) -> LetIn {
     (Ok(Some(Clients { authorities, optional: trust.optional })), wrong)
 }
 
-/// Whether it was removed and is served until its DNS records are gone.
-fn is_leaving(gateway: &Gateway, one: &Merged) -> bool {
-    let leaving = gateway.annotations.get(LISTENERS).filter(|_| one.set.is_none());
-    leaving.is_some_and(|names| names.split(',').any(|name| *name == *one.name))
-}
-
 /// What a listener speaks; of a protocol that is not served it does not matter.
 fn speaks(listener: &Listener) -> Speaks {
     match listener.protocol {
@@ -220,9 +214,9 @@ fn routes_name(gateway: &Gateway, all: &[Merged], one: &Merged) -> Name {
             let listener = &one.listener;
             (listener.port, listener.protocol.clone(), listener.hostname.clone())
         };
-        other.set.is_none() && at(other) == at(one) && !is_leaving(gateway, other)
+        other.set.is_none() && at(other) == at(one) && !other.leaving
     };
-    let renamed = is_leaving(gateway, one).then(|| all.iter().find(successor)).flatten();
+    let renamed = one.leaving.then(|| all.iter().find(successor)).flatten();
     let name = &renamed.unwrap_or(one).name;
     let port = one.listener.port;
     match one.listener.protocol {

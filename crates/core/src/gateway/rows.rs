@@ -253,6 +253,8 @@ pub struct Merged {
     pub at: usize,
     /// As written.
     pub listener: Listener,
+    /// Whether it was removed and is served until its DNS records are gone.
+    pub leaving: bool,
 }
 
 /// Which clients are let in at a port of a Gateway where TLS ends; no row where all are.
@@ -1034,13 +1036,13 @@ pub struct Unread {
 }
 row!(Unread, ObjectKey, "unread");
 
-/// The content of a Secret is needed: a store that reads it only then has to read it.
+/// The content of a Secret or ConfigMap is needed: a store that reads it only then has to read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LookInto {
-    /// The Secret, and the Gateway that serves it.
-    pub key: (NamespacedName, GatewayKey),
+    /// What is to be read, and the object that needs it.
+    pub key: (ObjectKey, ObjectKey),
 }
-row!(LookInto, (NamespacedName, GatewayKey), "look_into");
+row!(LookInto, (ObjectKey, ObjectKey), "look_into");
 
 /// Fact: which endpoints this run may dial.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::{
     GROUP,
     rows::{ListenerSetState, Merged, MergedListeners},
 };
-use crate::{Cx, gitops::unseen::may_bring, policy::absence, problem, world::SetsByGateway};
+use crate::{Cx, dns::drain, gitops::unseen::may_bring, policy::absence, problem, world::SetsByGateway};
 
 /// Key of a ListenerSet as an object.
 pub(crate) fn object(set: &NamespacedName) -> ObjectKey {
@@ -89,6 +89,7 @@ pub(super) fn merged_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             set: None,
             at,
             listener: listener.clone(),
+            leaving: drain::listener_leaves(&gateway.annotations, &listener.name),
         })
         .collect();
     let mut states = cx.find::<SetsByGateway>(&gateway.key);
@@ -101,6 +102,8 @@ pub(super) fn merged_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             set: Some(set.key.clone()),
             at,
             listener: listener.clone(),
+            leaving: drain::is_marked(&set.annotations)
+                || drain::listener_leaves(&set.annotations, &listener.name),
         };
         all.extend(set.listeners.iter().enumerate().map(one));
     }

@@ -9,6 +9,7 @@ use portolan_model::{
 };
 
 use super::{
+    authorities,
     grants::granted,
     listeners::{object, place},
     rows::{
@@ -87,6 +88,10 @@ fn denied(cx: &mut Cx<'_>, secret: &Arc<Secret>) -> Option<String> {
 pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     // Not those that it may not refer to.
     let mut needed: BTreeSet<NamespacedName> = BTreeSet::new();
+    let mut trusted: BTreeSet<ObjectKey> = BTreeSet::new();
+    for validation in gateway.frontend.all() {
+        trusted.extend(authorities::needed(cx, "Gateway", &gateway.key.namespace, &validation.authorities));
+    }
     if let Some(SecretReference { kind, name }) = &gateway.client_certificate
         && kind.is("", "Secret")
         && (name.namespace == gateway.key.namespace
@@ -174,8 +179,9 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         row.covers.dedup();
         cx.emit(row);
     }
-    for secret in needed {
-        cx.emit(LookInto { key: (secret, gateway.key.clone()) });
+    trusted.extend(needed.into_iter().map(|name| ObjectKey { kind: Kind::new("", "Secret"), name }));
+    for read in trusted {
+        cx.emit(LookInto { key: (read, object(gateway)) });
     }
 }
 

@@ -51,15 +51,16 @@ pub(super) fn gateway_ports(cx: &mut Cx<'_>, address: &Arc<GatewayAddress>) {
 pub(super) fn wire_listeners(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     // Envoys of its own have their ports at every address of their Pods, whatever the Gateway is reached at.
     let apart = cx.get::<FleetSettings>(&Name::default()).is_some();
-    let address = match cx.get::<GatewayAddress>(&gateway.key) {
+    let address = cx.get::<GatewayAddress>(&gateway.key);
+    if !apart && cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
+        not_honoured(cx, gateway, address.as_ref().map(|address| &*address.address));
+    }
+    let address = match address {
         Some(address) => address,
         None if apart => Arc::new(GatewayAddress::none(&gateway.key)),
         None => return,
     };
     let bound = if apart { Name::new(EVERYWHERE) } else { address.address.clone() };
-    if !apart && cx.get::<GatewayOwner>(&gateway.key).is_some_and(|owner| owner.ours().is_some()) {
-        not_honoured(cx, gateway, &address.address);
-    }
     let mut sockets: BTreeMap<SocketKey, Vec<FilterChain>> = BTreeMap::new();
     let mut gateway_listeners = cx.find::<ListenersByGateway>(&gateway.key);
     let closed: Vec<_> =

@@ -13,6 +13,8 @@ pub struct Glob(Regex);
 enum Dialect {
     /// gobwas/glob without separators.
     Loose,
+    /// Git's pathspecs (`wildmatch` of Git).
+    Pathspec,
     /// bmatcuk/doublestar.
     Path,
     /// gobwas/glob with `/` as separator.
@@ -25,6 +27,11 @@ impl Glob {
     /// For `directory.include` and `exclude`, and what a project says of servers and namespaces: `*` crosses slashes (Argo CD matches without separators).
     pub fn loose(pattern: &str) -> Option<Self> {
         Self::new(pattern, Dialect::Loose)
+    }
+
+    /// For files of a Git generator, which Argo CD asks Git for: `*` crosses slashes.
+    pub fn pathspec(pattern: &str) -> Option<Self> {
+        Self::new(pattern, Dialect::Pathspec)
     }
 
     /// For `helm.valueFiles`: `*` stays in one folder, `**` crosses.
@@ -43,10 +50,12 @@ impl Glob {
     }
 
     fn new(pattern: &str, dialect: Dialect) -> Option<Self> {
-        let (loose, names) = (dialect == Dialect::Loose, dialect == Dialect::Names);
-        let (any, one) = if loose { (".*", ".") } else { ("[^/]*", "[^/]") };
+        let names = dialect == Dialect::Names;
+        let crosses = matches!(dialect, Dialect::Loose | Dialect::Pathspec);
+        let gobwas = matches!(dialect, Dialect::Loose | Dialect::Segments);
+        let (any, one) = if crosses { (".*", ".") } else { ("[^/]*", "[^/]") };
         let mut text = String::from("^");
-        let mut depth = 0_u32;
+        let mut depth = 0_usize;
         let mut chars = pattern.chars().peekable();
         while let Some(c) = chars.next() {
             match c {
@@ -70,15 +79,24 @@ impl Glob {
                     text.push(')');
                 }
                 ',' if depth > 0 => text.push('|'),
+                '[' if gobwas => text += &gobwas_set(&mut chars)?,
                 '[' => text += &set(&mut chars, dialect)?,
-                '\\' => {
-                    let c = chars.next()?;
-                    let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
-                }
+                '\\' => match chars.next() {
+                    Some(c) => {
+                        let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
+                    }
+                    // gobwas drops one at the end.
+                    None if gobwas => {}
+                    None => return None,
+                },
                 c => {
                     let _ = write!(text, "{}", regex::escape(c.encode_utf8(&mut [0; 4])));
                 }
             }
+        }
+        // gobwas takes braces that are not closed to end with the pattern; to the others they are an error, as to `Regex`.
+        if gobwas {
+            text.extend(std::iter::repeat_n(')', depth));
         }
         text.push('$');
         Regex::new(&text).ok().map(Self)
@@ -94,7 +112,7 @@ impl Glob {
 fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, dialect: Dialect) -> Option<String> {
     let not = chars.next_if(|c| *c == '!' && dialect != Dialect::Names || *c == '^').is_some();
     let mut text = String::from(if not { "[^" } else { "[" });
-    if not && dialect != Dialect::Loose {
+    if not && dialect != Dialect::Pathspec {
         text.push('/');
     }
     let mut empty = true;
@@ -112,6 +130,35 @@ fn set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>, dialect: Dialect) -
             }
         }
         empty = false;
+    }
+    text.push(']');
+    Some(text)
+}
+
+/// The rest of a set as gobwas/glob has it (`syntax/lexer`): one range, or signs as they stand; `!` alone is a negation, and slashes
+/// are signs like others.
+fn gobwas_set(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<String> {
+    let sign = |c: char| format!("\\x{{{:x}}}", u32::from(c));
+    let not = chars.next_if_eq(&'!').is_some();
+    let mut text = String::from(if not { "[^" } else { "[" });
+    let first = chars.next()?;
+    if chars.next_if_eq(&'-').is_some() {
+        let last = chars.next().filter(|last| first <= *last)?;
+        let _ = write!(text, "{}-{}", sign(first), sign(last));
+        chars.next_if_eq(&']')?;
+    } else {
+        let mut next = Some(first);
+        let mut empty = true;
+        loop {
+            match next? {
+                ']' if empty => return None,
+                ']' => break,
+                '\\' => text += &sign(chars.next()?),
+                c => text += &sign(c),
+            }
+            empty = false;
+            next = chars.next();
+        }
     }
     text.push(']');
     Some(text)
@@ -143,6 +190,34 @@ mod tests {
         assert!(
             names.matches("{a}b!") && names.matches("{a}x") && !names.matches("ax") && !names.matches("{a}b")
         );
+    }
+
+    /// What gobwas/glob v0.2.3 says.
+    #[test]
+    fn gobwas() {
+        for (pattern, yes, no) in [
+            ("{a.yaml", &["a.yaml"][..], &["{a.yaml", "b.yaml"][..]),
+            ("{a,{b,c", &["a", "b", "c"], &["{a", "a,b"]),
+            ("a\\", &["a"], &["a\\"]),
+            ("a}", &["a}"], &["a"]),
+            ("[a-c]x", &["bx"], &["dx", "-x"]),
+            ("[!a-c]x", &["dx", "/x"], &["ax"]),
+            ("[^ab]x", &["^x", "ax"], &["cx"]),
+            ("[ab-d]x", &["-x", "dx"], &["cx"]),
+            ("[-a]x", &["-x", "ax"], &["bx"]),
+            (r"[\]a]x", &["]x", "ax"], &["bx"]),
+        ] {
+            for glob in [Glob::loose(pattern).unwrap(), Glob::segments(pattern).unwrap()] {
+                assert!(yes.iter().all(|text| glob.matches(text)), "{pattern}");
+                assert!(!no.iter().any(|text| glob.matches(text)), "{pattern}");
+            }
+        }
+        for pattern in ["[ab.yaml", "[a-zA-Z]x", "[a-c1-3]x", "[a-]x", "[]a]x", "[c-a]x", "[]", "[!", "["] {
+            assert!(Glob::loose(pattern).is_none() && Glob::segments(pattern).is_none(), "{pattern}");
+        }
+        // Git's pathspecs are no globs of gobwas.
+        let git = Glob::pathspec("[^a-c1-3]*/[!x]").unwrap();
+        assert!(git.matches("zz/a/y") && !git.matches("b/y") && Glob::pathspec("{a").is_none());
     }
 
     #[test]

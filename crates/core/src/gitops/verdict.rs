@@ -22,6 +22,8 @@ pub fn left_out(code: Code) -> Option<&'static str> {
         4 => "kinds that route, publish, bring objects or fill Secrets, and are not acted on",
         7 => "fields that may change an answer",
         8 => "objects that Argo CD may be told not to apply",
+        10 => "files and folders that cannot be read",
+        11 | 610 => "documents that cannot be read",
         94 => "what there was no time for",
         511 => "policies of which something is not judged",
         510 => "policies that decide what is admitted, and are not evaluated",
@@ -103,6 +105,8 @@ mod tests {
         let causes = causes(&problems);
         let told: Vec<_> = causes.iter().map(|cause| (cause.code.0, cause.objects.join(" "))).collect();
         assert_eq!(told, [(4, "File/d".to_owned()), (607, "File/a File/b".to_owned())]);
+        // A route, a policy, anything may stand in it.
+        assert_eq!(super::causes(&[problem(10, "team.yaml")]).len(), 1);
         assert!(super::causes(&[problem(223, "c")]).is_empty());
         assert!(super::causes(&[problem(5, "c")]).is_empty());
         // `SecurityPolcy`: what it is meant to restrict is not restricted.

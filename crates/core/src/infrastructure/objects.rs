@@ -25,6 +25,25 @@ const USER: u64 = 65532;
 
 type Texts = BTreeMap<String, String>;
 
+/// A port that listeners have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Port {
+    /// Number.
+    pub number: u16,
+    /// Whether it takes datagrams.
+    pub udp: bool,
+}
+
+impl Port {
+    fn name(self) -> String {
+        format!("p{}{}", self.number, if self.udp { "-udp" } else { "" })
+    }
+
+    const fn protocol(self) -> &'static str {
+        if self.udp { "UDP" } else { "TCP" }
+    }
+}
+
 /// What the objects of a Gateway are made of.
 pub struct Fleet<'a> {
     /// The Gateway.
@@ -32,7 +51,7 @@ pub struct Fleet<'a> {
     /// Its class.
     pub class: &'a str,
     /// Ports of its listeners.
-    pub ports: &'a [u16],
+    pub ports: &'a [Port],
     /// `spec.infrastructure.labels`.
     pub labels: &'a Texts,
     /// `spec.infrastructure.annotations`.
@@ -186,7 +205,7 @@ impl Fleet<'_> {
             "runAsNonRoot": true, "runAsUser": USER, "runAsGroup": USER, "fsGroup": USER,
             "seccompProfile": {"type": "RuntimeDefault"},
         });
-        if self.ports.iter().any(|port| *port < 1024) {
+        if self.ports.iter().any(|port| port.number < 1024) {
             // Ports are bound as they are written, without a capability.
             made["sysctls"] = json!([{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}]);
         }
@@ -231,11 +250,9 @@ impl Fleet<'_> {
             json!({"name": "ready", "containerPort": READY, "protocol": "TCP"}),
             json!({"name": "metrics", "containerPort": STATS, "protocol": "TCP"}),
         ];
-        ports.extend(
-            self.ports
-                .iter()
-                .map(|port| json!({"name": format!("p{port}"), "containerPort": port, "protocol": "TCP"})),
-        );
+        ports.extend(self.ports.iter().map(
+            |port| json!({"name": port.name(), "containerPort": port.number, "protocol": port.protocol()}),
+        ));
         let ready = json!({"path": "/ready", "port": "ready", "scheme": "HTTP"});
         json!({
             "name": "envoy",
@@ -279,9 +296,10 @@ impl Fleet<'_> {
     }
 
     fn service(&self) -> Value {
-        let ports = self.ports.iter().map(
-            |port| json!({"name": format!("p{port}"), "port": port, "targetPort": port, "protocol": "TCP"}),
-        );
+        let ports = self.ports.iter().map(|port| {
+            let number = port.number;
+            json!({"name": port.name(), "port": number, "targetPort": number, "protocol": port.protocol()})
+        });
         let mut spec = json!({
             "type": self.asked.service,
             "selector": self.selector(),

@@ -9,7 +9,7 @@ use portolan_model::{
 use serde_json::Value;
 
 use super::{
-    objects::Fleet,
+    objects::{Fleet, Port},
     parameters::Parameters,
     rows::{FleetFailure, FleetSettings, FleetWanted},
 };
@@ -34,12 +34,9 @@ pub(super) fn fleets(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     if !ours || unaccepted(gateway).is_some() {
         return;
     }
-    let mut ports: Vec<u16> = cx
-        .find::<ListenersByGateway>(&gateway.key)
-        .iter()
-        .filter(|listener| listener.accepted)
-        .map(|listener| listener.port)
-        .collect();
+    let listeners = cx.find::<ListenersByGateway>(&gateway.key);
+    let sockets = listeners.iter().filter(|listener| listener.accepted).map(|listener| listener.socket());
+    let mut ports: Vec<Port> = sockets.map(|socket| Port { number: socket.port, udp: socket.udp }).collect();
     ports.sort_unstable();
     ports.dedup();
     let asked = asked(cx, gateway);

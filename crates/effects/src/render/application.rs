@@ -1,7 +1,10 @@
 //! An Argo CD Application (`argoproj.io/v1alpha1`): what of it decides what is rendered.
 //! Source: argoproj/argo-cd `pkg/apis/application/v1alpha1/types.go`.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, Object, ObjectKey};
@@ -77,6 +80,7 @@ pub struct Source {
 #[serde(default, rename_all = "camelCase")]
 #[allow(missing_docs, clippy::struct_excessive_bools)] // switches of the type it mirrors
 pub struct Helm {
+    pub version: String,
     pub release_name: String,
     pub value_files: Vec<String>,
     pub ignore_missing_value_files: bool,
@@ -239,6 +243,9 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
             Some(_) => sources.push(part(spec, "source", "spec.source")?),
         }
     }
+    if let Some(why) = ambiguous(&sources) {
+        return Err(("spec.sources", why));
+    }
     // Argo CD's own validation of a spec, beyond the definition of the kind (`ValidateRepo`, `ValidateDestination`).
     if let Some(source) = sources.iter().find(|source| Path::new(&source.path).is_absolute()) {
         return Err(("spec.source.path", format!("the app path {} is absolute", source.path)));
@@ -268,6 +275,20 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
         destination: part(spec, "destination", "spec.destination")?,
         create_namespace,
         policy: Policy::of(object).unwrap_or(Policy::ByHand),
+    })
+}
+
+/// What is wrong with the names that sources lend their files under (`GetRefSources`).
+fn ambiguous(sources: &[Source]) -> Option<String> {
+    let mut names = BTreeSet::new();
+    sources.iter().map(|source| source.r#ref.as_str()).filter(|name| !name.is_empty()).find_map(|name| {
+        if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+            return Some(format!(
+                "sources.ref {name} cannot contain any special characters except '_' and '-'"
+            ));
+        }
+        let again = !names.insert(name);
+        again.then(|| format!("invalid sources: multiple sources had the same `ref` key: {name}"))
     })
 }
 

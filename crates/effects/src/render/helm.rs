@@ -97,6 +97,20 @@ impl Failure {
         let why = format!("{} {}", program.display(), stopped.why);
         if stopped.over { Self::Over(why) } else { Self::Tool(why) }
     }
+
+    /// What it said when it ended with an error. A script that stands in for a program (as asdf and mise make them) cannot start what it
+    /// calls, closed in as it is: that is not the fault of what is rendered.
+    pub(super) fn said(program: &Path, raw: &str, tidied: String) -> Self {
+        let shown = program.display().to_string();
+        let of_shell = raw.contains(&shown) || raw.contains("Permission denied");
+        if of_shell && is_script(program) {
+            return Self::Tool(format!(
+                "{shown} is a script, and closed in as programs are run here it cannot start another; name the program that it calls \
+                 ({tidied})"
+            ));
+        }
+        Self::Chart(tidied)
+    }
 }
 
 /// Names the content that is to be rendered, and the Helm that does it.
@@ -239,8 +253,16 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         for (real, name) in &shown {
             said = said.replace(real.as_str(), name);
         }
-        Err(Failure::Chart(tidy(&said)))
+        let tidied = tidy(&said);
+        Err(Failure::said(&helm, &said, tidied))
     }))
+}
+
+/// Whether a program is run by another that its first line names.
+fn is_script(program: &Path) -> bool {
+    use std::io::Read as _;
+    let mut first = [0; 2];
+    std::fs::File::open(program).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *b"#!"
 }
 
 /// What of the values must not be said.
@@ -298,6 +320,21 @@ pub(crate) fn tidy(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `exec /real/helm "$@"`: Landlock refuses to run it.
+    #[test]
+    fn a_script_in_the_place_of_a_program_is_not_the_charts_fault() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let script = dir.path().join("helm");
+        std::fs::write(&script, "#!/bin/bash\nexec /opt/helm \"$@\"\n").expect("a script");
+        let said = |words: &str| Failure::said(&script, words, words.to_owned());
+        let of_shell = format!("{}: line 2: /opt/helm: Permission denied", script.display());
+        assert!(matches!(said(&of_shell), Failure::Tool(why) if why.contains("is a script")));
+        assert!(matches!(said("env: 'bash': Permission denied"), Failure::Tool(_)));
+        assert_eq!(said("parse error at (a.yaml:1)"), Failure::Chart("parse error at (a.yaml:1)".into()));
+        std::fs::write(&script, "\x7fELF").expect("a program");
+        assert!(matches!(Failure::said(&script, &of_shell, String::new()), Failure::Chart(_)));
+    }
 
     #[test]
     fn messages_are_tidy() {

@@ -18,6 +18,14 @@ use super::{
 /// Folders below the source's own that are entered.
 const DEEPEST: usize = 32;
 
+/// What `directory.include` lets in.
+enum Include {
+    All,
+    Of(Glob),
+    /// It is no pattern: nothing, as in Argo CD (`util/glob.Match`).
+    Nothing,
+}
+
 /// A source's folder (or its one file), and what of it counts.
 pub(super) struct Listing<'a> {
     checkout: &'a Checkout,
@@ -27,7 +35,7 @@ pub(super) struct Listing<'a> {
     plain: bool,
     /// Files of any name are read.
     any_name: bool,
-    include: Option<Glob>,
+    include: Include,
     exclude: Option<Glob>,
     /// Folders that could not be looked into, and why: what stands in them is not known, and not gone.
     unreadable: RefCell<BTreeMap<PathBuf, String>>,
@@ -37,7 +45,10 @@ pub(super) struct Listing<'a> {
 
 impl<'a> Listing<'a> {
     pub(super) fn new(checkout: &'a Checkout, folder: &'a Path, directory: &Directory) -> Self {
-        let glob = |pattern: &str| Glob::loose(pattern).filter(|_| !pattern.is_empty());
+        let include = match directory.include.as_str() {
+            "" => Include::All,
+            pattern => Glob::loose(pattern).map_or(Include::Nothing, Include::Of),
+        };
         Self {
             checkout,
             folder,
@@ -45,8 +56,8 @@ impl<'a> Listing<'a> {
             links: RefCell::default(),
             recurse: directory.recurse,
             plain: directory.plain,
-            include: glob(&directory.include),
-            exclude: glob(&directory.exclude),
+            include,
+            exclude: Glob::loose(&directory.exclude).filter(|_| !directory.exclude.is_empty()),
             unreadable: RefCell::default(),
         }
     }
@@ -94,7 +105,10 @@ impl<'a> Listing<'a> {
     }
 
     fn is_read(&self, path: &Path) -> bool {
-        self.any_name || path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json")
+        // Argo CD evaluates jsonnet, kubectl does not look at it.
+        let jsonnet = |e: &std::ffi::OsStr| !self.plain && e == "jsonnet";
+        self.any_name
+            || path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json" || jsonnet(e))
     }
 
     /// The files at and below `at`: the folder itself, or a path in it, whatever is there now. Links to folders are not
@@ -168,8 +182,12 @@ impl<'a> Listing<'a> {
 
     fn counts(&self, file: &Path) -> bool {
         let name = file.strip_prefix(self.folder).unwrap_or(file).display().to_string();
-        self.include.as_ref().is_none_or(|glob| glob.matches(&name))
-            && !self.exclude.as_ref().is_some_and(|glob| glob.matches(&name))
+        let included = match &self.include {
+            Include::All => true,
+            Include::Of(glob) => glob.matches(&name),
+            Include::Nothing => false,
+        };
+        included && !self.exclude.as_ref().is_some_and(|glob| glob.matches(&name))
     }
 }
 
@@ -193,6 +211,7 @@ mod tests {
             "a/skip.yaml",
             "a/.hidden/deep/x.yaml",
             "a/b.yaml/c/x.json",
+            "a/x.jsonnet",
         ];
         for name in names {
             std::fs::write(root.join(name), "").unwrap();
@@ -204,7 +223,7 @@ mod tests {
         let checkout = Checkout::open(root).unwrap();
         let root = checkout.root();
         for (recurse, plain, count) in
-            [(true, true, 3), (false, true, 1), (true, false, 7), (false, false, 4)]
+            [(true, true, 3), (false, true, 1), (true, false, 8), (false, false, 4)]
         {
             let directory = Directory { recurse, plain, exclude: "*skip*".into(), ..Directory::default() };
             let listing = Listing::new(&checkout, root, &directory);

@@ -8,10 +8,11 @@ use serde_json::Value;
 
 use super::{
     checkout::{self, Checkout},
-    kustomization,
+    encoding, kustomization,
     lines::LineMaps,
     marks, problems,
     stage::{VALUES_KIND, printed},
+    stream,
 };
 
 /// A document of a source, before namespace and scope are known.
@@ -136,6 +137,18 @@ pub(super) fn outside(checkout: &Checkout, path: &Path) -> Manifests {
     Manifests { unsure_file: Some(file), refused: true, problems: vec![problem], ..Manifests::default() }
 }
 
+/// A file of jsonnet: Argo CD evaluates each in a folder (`findManifests`), which is not done here.
+pub(super) fn jsonnet(checkout: &Checkout, path: &Path) -> Manifests {
+    if checkout::read(path).is_ok_and(|bytes| encoding::text(&bytes).contains(SKIP)) {
+        return Manifests::default();
+    }
+    let message = "Argo CD evaluates it, and jsonnet is not evaluated here: what it brings is not known, and nothing that its Application brought is removed";
+    let hint = "put what it comes to into the folder as YAML; or leave it out with directory.exclude";
+    let file = problems::file(&checkout.show(path));
+    let problem = problems::problem(file, "", UNSUPPORTED, Severity::Warning, message.to_owned(), hint);
+    Manifests { unsure: true, problems: vec![problem], ..Manifests::default() }
+}
+
 /// What a file holds that Argo CD does not pass over, but refuses the whole Application for (`getObjsFromYAMLOrJSON`), and the line.
 fn refused(
     path: &Path,
@@ -166,7 +179,9 @@ fn refused(
     }
     // What looks like no object at all is passed over.
     let looks = ["apiVersion:", "kind:", "metadata:"].iter().all(|field| text.contains(field));
-    let until = errors.first().map_or(u32::MAX, |error| error.line);
+    let wrong = errors.first().map_or(u32::MAX, |error| error.line);
+    let framing = stream::misframed(text).filter(|(line, _)| *line <= wrong);
+    let until = framing.as_ref().map_or(wrong, |(line, _)| *line);
     let before: Vec<_> =
         documents.iter().filter(|document| !document.json.is_null() && document.line < until).collect();
     let is_object =
@@ -177,6 +192,10 @@ fn refused(
                 format!("Failed to unmarshal {name:?}: Object 'Kind' is missing in one of its documents");
             (INCOMPLETE, none.line, why)
         });
+    }
+    if let Some((line, why)) = framing {
+        let said = (NO_YAML, line, format!("Failed to unmarshal {name:?}: {why}"));
+        return (looks || !before.is_empty()).then_some(said);
     }
     let error = errors.first().filter(|_| looks || !before.is_empty())?;
     let (line, column, why) = (error.line, error.column, &error.message);
@@ -200,12 +219,23 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
             if [REPEATED, UNSUPPORTED].contains(&code) { Severity::Warning } else { Severity::Error };
         out.problems.push(problems::problem(problems::file(&file), &field, code, severity, message, hint));
     };
-    let text = match checkout::read_text(path) {
+    let argo = !application.is_empty();
+    let text = if argo {
+        checkout::read(path).map(|bytes| encoding::text(&bytes))
+    } else {
+        checkout::read_text(path)
+    };
+    let text = match text {
         Ok(text) => text,
         // Removed since the folder was listed: as if it had not been there.
         Err(why) if why.kind() == std::io::ErrorKind::NotFound => return out,
         Err(why) => {
-            problem(0, 10, format!("the file cannot be read: {why}"), "correct the file or its mode");
+            problem(
+                0,
+                10,
+                format!("the file cannot be read: {why}"),
+                "correct the file or its mode; `up` keeps what it brought before",
+            );
             (out.unsure_file, out.again) = (Some(file), true);
             return out;
         }
@@ -215,11 +245,10 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         (out.unsure_file, out.again) = (Some(file), true);
         return out;
     }
-    let argo = !application.is_empty();
     if argo && text.contains(SKIP) {
         return out;
     }
-    let (documents, errors) = yaml::load(&text);
+    let (documents, errors) = yaml::load(&stream::as_yaml(&text));
     let refusal = if argo { refused(path, &text, &documents, &errors) } else { None };
     if let Some((code, line, why)) = refusal {
         let message =
@@ -227,6 +256,11 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
         problem(line, code, message, hint);
         (out.unsure_file, out.refused) = (Some(file), true);
+        return out;
+    }
+    if argo && stream::misframed(&text).is_some() {
+        // It looks like no object, and is passed over.
+        out.no_manifest = Some(file);
         return out;
     }
     // As Argo CD: what looks like no object need not be YAML (templates, `.json` with comments). What stood there before stays.
@@ -237,9 +271,19 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     if !looks {
         out.no_manifest = (!errors.is_empty()).then(|| file.clone());
     }
-    for error in errors.iter().filter(|_| looks) {
+    // A template of Helm is no YAML in many places, for one reason.
+    let template = text.lines().any(|line| line.trim_start().starts_with("{{"));
+    let (most, hint) = if template {
+        (
+            1,
+            "it is a template, which is YAML once Helm has rendered it: name the chart with --root, or take the file out",
+        )
+    } else {
+        (errors.len(), "correct the document; until then its objects stay as they were")
+    };
+    for error in errors.iter().take(most).filter(|_| looks) {
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
-        problem(error.line, 11, message, "correct the document; until then its objects stay as they were");
+        problem(error.line, 11, message, hint);
     }
     if !errors.is_empty() {
         out.unsure_file = Some(file.clone());

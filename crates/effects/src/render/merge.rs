@@ -54,7 +54,7 @@ pub(super) struct Merged {
 struct Part {
     brought: Vec<Standing>,
     problems: Vec<Problem>,
-    unapplied: Vec<ObjectKey>,
+    unapplied: Vec<(ObjectKey, Origin)>,
     defines: Vec<Arc<Brought>>,
     /// Objects that an API server would not store.
     refused: Vec<(ObjectKey, Origin)>,
@@ -74,7 +74,8 @@ impl Part {
     fn kinds(&self) -> impl Iterator<Item = &Kind> {
         let brought = self.brought.iter().map(|brought| &brought.key);
         let refused = self.refused.iter().map(|(key, _)| key);
-        brought.chain(refused).chain(&self.unapplied).map(|key| &key.kind)
+        let unapplied = self.unapplied.iter().map(|(key, _)| key);
+        brought.chain(refused).chain(unapplied).map(|key| &key.kind)
     }
 }
 
@@ -431,8 +432,8 @@ impl Merged {
     }
 
     /// Hooks and Jobs.
-    pub(super) fn unapplied(&self) -> impl Iterator<Item = &ObjectKey> {
-        self.parts.values().flat_map(|part| &part.unapplied)
+    pub(super) fn unapplied(&self) -> impl Iterator<Item = (&ObjectKey, &Origin)> {
+        self.parts.values().flat_map(|part| &part.unapplied).map(|(key, origin)| (key, origin))
     }
 }
 

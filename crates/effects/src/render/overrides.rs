@@ -30,17 +30,17 @@ impl Reader<'_> {
                     return None;
                 }
             };
-            let read = checkout::read_text(&real).map_err(|why| why.to_string()).and_then(|text| {
+            let read = checkout::read_text(&real).map_err(|why| (0, why.to_string())).and_then(|text| {
                 let (documents, errors) = yaml::load(&text);
                 match errors.first() {
-                    Some(error) => Err(format!("line {}: {}", error.line, error.message)),
+                    Some(error) => Err((error.line, format!("line {}: {}", error.line, error.message))),
                     None => Ok(documents.into_iter().next().map_or(json!({}), |document| document.json)),
                 }
             });
             let laid = read.and_then(|patch| {
-                let mut value = serde_json::to_value(&merged).map_err(|why| why.to_string())?;
+                let mut value = serde_json::to_value(&merged).map_err(|why| (1, why.to_string()))?;
                 merge_patch(&mut value, &patch);
-                let laid: Source = typed::read(&value).map_err(|why| why.to_string())?;
+                let laid: Source = typed::read(&value).map_err(|why| (1, why.to_string()))?;
                 Ok((laid, patch))
             });
             match laid {
@@ -64,12 +64,16 @@ impl Reader<'_> {
                         ..laid
                     };
                 }
-                Err(why) => {
-                    self.fail(
-                        problems::application_invalid,
-                        ".path",
-                        format!("{path} cannot be used: {why}"),
-                    );
+                Err((line, why)) => {
+                    // It stands in the file, not in the Application.
+                    let field = if line > 0 { format!("line {line}") } else { String::new() };
+                    let message = format!("{path} cannot be used for {}: {why}", self.application.key);
+                    let mut problem = problems::application_invalid(&problems::file(&path), &field, message);
+                    problem.hint =
+                        "correct the file; the objects of the Application stay as they were until then"
+                            .into();
+                    self.out.problems.push(problem);
+                    self.out.unsure = true;
                     return None;
                 }
             }

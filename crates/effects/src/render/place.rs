@@ -39,7 +39,7 @@ pub(crate) struct Placed {
     pub(super) judged: usize,
     pub(crate) problems: Vec<Problem>,
     /// Hooks and Jobs.
-    pub(super) unapplied: Vec<ObjectKey>,
+    pub(super) unapplied: Vec<(ObjectKey, Origin)>,
     /// A document of a chart could not be read.
     pub(super) unsure: bool,
     /// The plain file could not be read whole.
@@ -174,7 +174,7 @@ impl Placed {
                     problems::hook_misspelt(&key, "metadata.annotations", format!("{key} {why}"))
                 }
             });
-            self.unapplied.push(key);
+            self.unapplied.push((key, origin));
             return Ok(());
         }
         if generated {

@@ -54,6 +54,9 @@ problems! {
     /// A values file is not there.
     values_missing = 604, Error,
         "add the file, correct helm.valueFiles, or set helm.ignoreMissingValueFiles: true";
+    /// The same of a HelmRelease.
+    flux_values_missing = 604, Error,
+        "add the file, correct spec.chart.spec.valuesFiles (paths are from the root of the source), or set ignoreMissingValuesFiles: true";
     /// A values file that is not there, and that may be missing.
     values_passed_over = 682, Info, "nothing to do if it is not there on purpose";
     /// Helm refused the chart.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use portolan_core::gitops::glob::Glob;
 use portolan_model::{Name, ObjectKey, Origin};
 use serde_json::Value;
 
@@ -31,6 +32,7 @@ use super::{
     stage,
     stamp::Stamp,
     touched::Touched,
+    values::Lost,
     variables,
 };
 use crate::charts::LockFile;
@@ -246,6 +248,11 @@ impl Reader<'_> {
         };
         let shown = self.checkout.show(&folder);
         let argo = application::is_kind(&self.application.key) && source.flux.is_none();
+        if argo && !folder.is_dir() {
+            let message = format!("{}: app path is not a directory", source.path);
+            self.fail(problems::path_missing, ".path", message);
+            return;
+        }
         let overridden =
             if argo { self.overridden(&source.normalized(), &shown) } else { Some(source.clone()) };
         let Some(source) = &overridden else { return };
@@ -275,12 +282,12 @@ impl Reader<'_> {
             self.kustomization(source, &folder, &shown);
         } else {
             let directory = source.directory.clone().unwrap_or_default();
-            if directory.jsonnet.is_some() {
-                self.fail(
-                    problems::source_unsupported,
-                    ".directory.jsonnet",
-                    format!("{shown}: jsonnet is not rendered; its YAML files are read"),
+            if argo && Glob::loose(&directory.include).is_none() {
+                let message = format!(
+                    "{:?} is no glob, so that Argo CD includes no file of {shown}",
+                    directory.include
                 );
+                self.fail(problems::application_invalid, ".directory.include", message);
             }
             let place = if shown.is_empty() { "." } else { &shown };
             self.out.shown = Some(format!("{place} (folder)"));
@@ -342,9 +349,11 @@ impl Reader<'_> {
     fn unreadable(&mut self, listing: &Listing<'_>, gone: &mut BTreeSet<PathBuf>) {
         for (path, why) in listing.unreadable() {
             gone.retain(|part| !part.starts_with(&path));
-            let object = problems::file(&self.checkout.show(&path));
-            let message = format!("it cannot be read: {why}; what stood in it stays");
-            let hint = "correct its mode; it is tried again by itself";
+            let shown = self.checkout.show(&path);
+            // The folder itself has no name below itself.
+            let object = problems::file(if shown.is_empty() { "." } else { &shown });
+            let message = format!("it cannot be read: {why}; what stands in it is not known");
+            let hint = "correct its mode; `up` keeps what it brought before, and tries again by itself";
             let problem = problems::problem(object, "", 10, portolan_model::Severity::Error, message, hint);
             self.out.problems.push(problem);
             self.out.unsure = true;
@@ -374,6 +383,9 @@ impl Reader<'_> {
             manifests::outside(self.checkout, path)
         } else if kustomization::takes(folder, path) {
             Manifests::default()
+        } else if path.extension().is_some_and(|extension| extension == "jsonnet") && !self.name().is_empty()
+        {
+            manifests::jsonnet(self.checkout, path)
         } else {
             manifests::file(self.checkout, path, &self.name(), self.context.lines)
         };
@@ -431,6 +443,11 @@ impl Reader<'_> {
 
     /// Remote charts that Portolan stands in for still say how they are configured.
     fn remote(&mut self, source: &Source) {
+        if source.chart.is_empty() && source.path.is_empty() && !source.r#ref.is_empty() {
+            // It lends its files, and is told of where one of them is wanted.
+            self.out.shown = Some(format!("{} (values files, not fetched)", source.repo_url));
+            return;
+        }
         let chart = source.chart.rsplit('/').next().unwrap_or_default();
         let place = if source.chart.is_empty() { &source.path } else { &source.chart };
         self.out.shown = Some(format!("{} {place} (remote, not fetched)", source.repo_url));
@@ -469,6 +486,12 @@ impl Reader<'_> {
 
     /// A chart in a folder of the work tree, or one of another place that was unpacked there.
     pub(super) fn chart_in(&mut self, source: &Source, folder: &Path, shown: &str) {
+        let version = source.helm.as_ref().map_or("", |helm| helm.version.as_str());
+        if !matches!(version, "" | "v3" | "v4") {
+            let message = format!("helm version '{version}' is not supported, as in Argo CD (v3 and v4 are)");
+            self.fail(problems::application_invalid, ".helm.version", message);
+            return;
+        }
         let taken = self.taken.clone();
         let checkout = taken.as_ref().map_or(self.checkout, |(_, taken)| &taken.checkout);
         let mut staged = match stage::chart(checkout, folder, &self.pins) {
@@ -576,6 +599,11 @@ impl Reader<'_> {
         for (n, parameter) in helm.file_parameters.iter().enumerate() {
             let path = self.locate(&self.fill(&parameter.path), folder);
             let field = format!(".helm.fileParameters[{n}]");
+            if let Err(lost @ (Lost::Outside | Lost::Remote(_))) = &path {
+                let what = format!("file {} of parameter {}", parameter.path, parameter.name);
+                self.lost(lost, &what, &field, false);
+                return Template::Failed;
+            }
             if !parameters::is_one_name(&parameter.name) {
                 let message = format!(
                     "the name {:?} of a file parameter would name further files to Helm, also outside the repository",
@@ -584,7 +612,7 @@ impl Reader<'_> {
                 self.fail(problems::outside, &field, message);
                 return Template::Failed;
             }
-            let read = path.map(|path| checkout::read(&path));
+            let read = path.ok().map(|path| checkout::read(&path));
             let Some(Ok(content)) = read else {
                 let why = read.and_then(Result::err).map(|why| format!(": {why}")).unwrap_or_default();
                 let message =
@@ -654,9 +682,11 @@ impl Reader<'_> {
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
                 let said = helm::veil(&request).cover(&said).into_owned();
+                let field =
+                    if self.asked().flux.is_none() { blamed(&said, helm) } else { ".path".to_owned() };
                 let message =
                     format!("chart {shown} for environment {} does not render: {said}", self.context.env);
-                self.fail(problems::helm_failed, ".path", message);
+                self.fail(problems::helm_failed, &field, message);
                 Template::Failed
             }
             Err(Failure::Tool(why)) => self.not_rendered(shown, &why, problems::helm_unusable),
@@ -680,5 +710,26 @@ impl Reader<'_> {
         };
         self.unmade(problem, message);
         Template::Failed
+    }
+}
+
+/// The field of a source that Helm's words are about; they name values by what they are called in the Application.
+fn blamed(said: &str, helm: &Helm) -> String {
+    let parsed = said.strip_prefix("failed to parse ").unwrap_or_default();
+    if said.starts_with("invalid kube version") {
+        return ".helm.kubeVersion".to_owned();
+    }
+    if parsed.starts_with("helm.values:") {
+        return ".helm.values".to_owned();
+    }
+    let of_file = |name: &String| {
+        let name =
+            if name.starts_with('$') { name.split_once('/').map_or("", |(_, path)| path) } else { name };
+        let name = name.trim_start_matches(['.', '/']);
+        !name.is_empty() && parsed.split_once(": ").is_some_and(|(file, _)| file.ends_with(name))
+    };
+    match helm.value_files.iter().position(of_file) {
+        Some(n) => format!(".helm.valueFiles[{n}]"),
+        None => ".path".to_owned(),
     }
 }

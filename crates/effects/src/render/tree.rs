@@ -100,6 +100,8 @@ pub struct Whole {
     pub no_manifests: BTreeSet<String>,
     /// Objects that an API server would not store, with where they stand: what is stored of them must not be pruned.
     pub refused: BTreeMap<ObjectKey, Origin>,
+    /// Hooks and Jobs, which are listed and not applied, with where they stand.
+    pub unapplied: BTreeMap<ObjectKey, Origin>,
     /// Those of them that it might store in the place of older ones with the same faults.
     pub late: BTreeMap<ObjectKey, Object>,
     /// Objects that it would not store either, and that are handed on as they say what is to be restricted. They replace
@@ -251,6 +253,7 @@ impl Tree {
             unsure_files: self.merged.unsure_files().collect(),
             no_manifests: self.merged.no_manifests().collect(),
             refused: self.merged.refused().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
+            unapplied: self.merged.unapplied().map(|(key, origin)| (key.clone(), origin.clone())).collect(),
             late: self.merged.late().map(|object| (object.key.clone(), object.clone())).collect(),
             unfit: self.merged.unfit().cloned().collect(),
             charts: walked.charts,
@@ -323,9 +326,7 @@ impl Tree {
 pub fn read(dir: &Path, env: &str, root: Option<&str>, tools: &Tools) -> (Rendered, Tree) {
     let mut tree = Tree::new(dir, env, root, tools.clone());
     let Difference { objects, problems, whole, .. } = tree.read(&Touched::All);
-    let mut unapplied: Vec<ObjectKey> = tree.merged.unapplied().cloned().collect();
-    unapplied.sort();
-    unapplied.dedup();
+    let unapplied: Vec<ObjectKey> = whole.unapplied.keys().cloned().collect();
     let problems = problems.into_values().flatten().collect();
     (Rendered { objects, problems, unapplied, whole }, tree)
 }

@@ -6,15 +6,28 @@ use std::{
 };
 
 use portolan_core::gitops::glob::{self, Glob};
-use portolan_model::yaml;
+use portolan_model::{nearest, yaml};
 
 use super::{
     application::Helm,
-    checkout::{self, Checkout},
+    checkout::{self, Checkout, Unresolved},
     problems,
-    source::Reader,
+    source::{Reader, Report},
     variables,
 };
+
+/// Why there is no file for a name.
+#[derive(Debug)]
+pub(super) enum Lost {
+    /// Nothing is there, or something of nearly the name.
+    Missing(Option<String>),
+    /// A folder is.
+    NoFile,
+    /// It leads outside the repository.
+    Outside,
+    /// It is of another repository: what it says is not known.
+    Remote(String),
+}
 
 impl Reader<'_> {
     /// Values in the order in which Helm merges them: files, then `valuesObject` (else `values`).
@@ -23,7 +36,7 @@ impl Reader<'_> {
         // A file is taken once: where it is named, else at the first pattern that it matches.
         let mut named = BTreeSet::new();
         for name in names.iter().filter(|name| !glob::is_pattern(name)) {
-            named.extend(self.locate(name, folder));
+            named.extend(self.locate(name, folder).ok());
         }
         let mut taken = BTreeSet::new();
         let mut out = Vec::new();
@@ -38,25 +51,36 @@ impl Reader<'_> {
                 return None;
             }
             let pattern = glob::is_pattern(name);
-            let paths: Vec<PathBuf> = if pattern {
+            let found = if pattern {
                 self.expand(name, folder)
             } else {
-                self.locate(name, folder).into_iter().collect()
+                self.locate(name, folder).map(|path| vec![path])
             };
-            if paths.is_empty() && !helm.ignore_missing_value_files {
-                let message = format!(
-                    "values file {name} for environment {} does not exist beside the chart{}",
-                    self.context.env,
-                    folder.map(|f| format!(" in {}", self.shown(f))).unwrap_or_default()
-                );
-                self.fail(problems::values_missing, &field, message);
-                return None;
-            }
-            if paths.is_empty() {
-                let message =
-                    format!("values file {name} is not there, and is passed over (ignoreMissingValueFiles)");
-                self.report(problems::values_passed_over, &field, message);
-            }
+            let paths = match found {
+                Ok(paths) => paths,
+                Err(Lost::Missing(_)) if helm.ignore_missing_value_files => {
+                    let message = format!(
+                        "values file {name} is not there, and is passed over (ignoreMissingValueFiles)"
+                    );
+                    self.report(problems::values_passed_over, &field, message);
+                    continue;
+                }
+                Err(Lost::Missing(near)) => {
+                    let message = format!(
+                        "values file {name} for environment {} does not exist beside the chart{}{}",
+                        self.context.env,
+                        folder.map(|f| format!(" in {}", self.shown(f))).unwrap_or_default(),
+                        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+                    );
+                    self.fail(problems::values_missing, &field, message);
+                    return None;
+                }
+                Err(lost) => {
+                    let what = format!("values file {name}");
+                    self.lost(&lost, &what, &field, helm.ignore_missing_value_files);
+                    return None;
+                }
+            };
             for path in paths {
                 if pattern && named.contains(&path) || !taken.insert(path.clone()) {
                     continue;
@@ -97,9 +121,34 @@ impl Reader<'_> {
     }
 
     /// A values file: relative to the chart, to the repository (`/x`), or to the source that has the `ref` (`$ref/x`).
-    pub(super) fn locate(&self, name: &str, folder: Option<&Path>) -> Option<PathBuf> {
+    pub(super) fn locate(&self, name: &str, folder: Option<&Path>) -> Result<PathBuf, Lost> {
         let (checkout, path) = self.absolute(name, folder)?;
-        checkout.resolve(&path).ok().filter(|path| path.is_file())
+        match checkout.resolve(&path) {
+            Ok(path) if path.is_file() => Ok(path),
+            Ok(_) => Err(Lost::NoFile),
+            Err(Unresolved::Outside) => Err(Lost::Outside),
+            Err(Unresolved::Missing) => Err(Lost::Missing(beside(checkout, &path))),
+        }
+    }
+
+    /// Says of a file that is not merely missing why the chart is not rendered.
+    pub(super) fn lost(&mut self, lost: &Lost, what: &str, field: &str, ignored: bool) {
+        let anyway = if ignored { ", also with ignoreMissingValueFiles" } else { "" };
+        let (report, why): (Report, _) = match lost {
+            Lost::Outside => (
+                problems::outside,
+                format!("leads outside the repository, and nothing is rendered then{anyway}"),
+            ),
+            Lost::Remote(url) => (
+                problems::remote_source,
+                format!(
+                    "is of {url}, which is remote and was not fetched: the chart is not rendered without it"
+                ),
+            ),
+            Lost::NoFile => (problems::values_missing, "is no file".to_owned()),
+            Lost::Missing(_) => (problems::values_missing, "does not exist".to_owned()),
+        };
+        self.fail(report, field, format!("{what} {why}"));
     }
 
     /// A path as messages show it.
@@ -108,30 +157,37 @@ impl Reader<'_> {
         taken.unwrap_or_else(|| self.checkout.show(path))
     }
 
-    fn absolute(&self, name: &str, folder: Option<&Path>) -> Option<(&Checkout, String)> {
+    fn absolute(&self, name: &str, folder: Option<&Path>) -> Result<(&Checkout, String), Lost> {
         if let Some(rest) = name.strip_prefix('$') {
-            let (reference, path) = rest.split_once('/')?;
-            let source = self.application.sources.iter().find(|source| source.r#ref == reference)?;
-            return self.is_local(source).then(|| (self.checkout, path.to_owned()));
+            let (reference, path) = rest.split_once('/').ok_or(Lost::Missing(None))?;
+            let source = self.application.sources.iter().find(|source| source.r#ref == reference);
+            let source = source.ok_or(Lost::Missing(None))?;
+            let local = self.is_local(source).then(|| (self.checkout, path.to_owned()));
+            return local.ok_or_else(|| Lost::Remote(source.repo_url.clone()));
         }
         if let Some((_, taken)) = &self.taken {
             // Of a chart of another place all that there is is the chart.
             let top = taken.chart.top().display();
-            return Some((&taken.checkout, format!("{top}/{}", name.trim_start_matches('/'))));
+            return Ok((&taken.checkout, format!("{top}/{}", name.trim_start_matches('/'))));
         }
         if name.starts_with('/') {
-            return Some((self.checkout, name.trim_start_matches('/').to_owned()));
+            return Ok((self.checkout, name.trim_start_matches('/').to_owned()));
         }
-        Some((self.checkout, format!("{}/{name}", self.checkout.show(folder?))))
+        let folder = folder.ok_or(Lost::Missing(None))?;
+        Ok((self.checkout, format!("{}/{name}", self.checkout.show(folder))))
     }
 
-    fn expand(&self, name: &str, folder: Option<&Path>) -> Vec<PathBuf> {
-        let Some((checkout, pattern)) = self.absolute(name, folder) else { return Vec::new() };
+    /// Files that a pattern takes, at least one.
+    fn expand(&self, name: &str, folder: Option<&Path>) -> Result<Vec<PathBuf>, Lost> {
+        let (checkout, pattern) = self.absolute(name, folder)?;
+        if checkout.resolve(&pattern) == Err(Unresolved::Outside) {
+            return Err(Lost::Outside);
+        }
         // Search below the part that has no pattern yet; `..` in it is resolved there.
         let cut = pattern.find(['*', '?', '{', '[']).unwrap_or(pattern.len());
         let (fixed, rest) = pattern.split_at(pattern[..cut].rfind('/').map_or(0, |at| at + 1));
         let (Ok(base), Some(glob)) = (checkout.resolve(fixed), Glob::path(rest)) else {
-            return Vec::new();
+            return Err(Lost::Missing(None));
         };
         let mut found: BTreeMap<Vec<(bool, String)>, PathBuf> = BTreeMap::new();
         let mut folders = vec![base.clone()];
@@ -150,8 +206,17 @@ impl Reader<'_> {
                 }
             }
         }
-        found.into_values().collect()
+        if found.is_empty() { Err(Lost::Missing(None)) } else { Ok(found.into_values().collect()) }
     }
+}
+
+/// A file of nearly the name in the folder where one is missing.
+fn beside(checkout: &Checkout, path: &str) -> Option<String> {
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let entries = std::fs::read_dir(checkout.peek(folder).ok()?).ok()?.flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// Sorts the files of a folder before those of the folders in it, each by name.

@@ -263,6 +263,10 @@ impl Walk<'_> {
             return Arc::clone(lock);
         }
         let read = LockFile::read(checkout.root()).map_err(|why| {
+            // Of a folder that cannot be looked into it is not known whether it has one.
+            if checkout.root().join(FILE).symlink_metadata().is_err() {
+                return;
+            }
             let message = format!("it cannot be used, so no chart is locked: {why}");
             self.out.problems.push(problems::lock_invalid(&problems::file(FILE), "", message));
         });

@@ -173,7 +173,14 @@ pub fn patch(from: &Value, to: &Value) -> Value {
 pub fn known(kind: &portolan_model::Kind) -> Ours {
     let (types, fields): (&[&str], &[&str]) = match (&*kind.group, &*kind.kind) {
         ("gateway.networking.k8s.io", "Gateway" | "ListenerSet") => (
-            &["Accepted", "Programmed", "ResolvedRefs", "Conflicted", "OverlappingTLSConfig"],
+            &[
+                "Accepted",
+                "Programmed",
+                "ResolvedRefs",
+                "Conflicted",
+                "OverlappingTLSConfig",
+                "InsecureFrontendValidationMode",
+            ],
             &["addresses", "listeners", "attachedListenerSets"],
         ),
         ("gateway.networking.k8s.io", "GatewayClass") => {

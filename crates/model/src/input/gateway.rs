@@ -92,6 +92,8 @@ pub struct ListenerSet {
     pub created: Instant,
     /// `spec.parentRef`, namespace filled in.
     pub parent: ParentRef,
+    /// `metadata.annotations`: where its names point, and which listeners are leaving.
+    pub annotations: BTreeMap<Name, String>,
     /// `spec.listeners`, in the order written.
     pub listeners: Vec<Listener>,
 }
@@ -107,6 +109,11 @@ pub struct Frontend {
 }
 
 impl Frontend {
+    /// All that is written.
+    pub fn all(&self) -> impl Iterator<Item = &ClientValidation> {
+        self.default.iter().chain(self.ports.iter().filter_map(|(_, validation)| validation.as_ref()))
+    }
+
     /// What counts at a port, and the port if it has a say of its own.
     pub fn at(&self, port: u16) -> (Option<u16>, Option<&ClientValidation>) {
         match self.ports.iter().find(|(own, _)| *own == port) {

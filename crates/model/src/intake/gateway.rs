@@ -78,6 +78,7 @@ pub(super) fn listener_set(root: &mut Root<'_>) -> ListenerSet {
         generation: root.object.generation(),
         created: root.object.created(),
         parent: reference(&spec.get("parentRef"), &key.namespace),
+        annotations: root.annotations(),
         listeners: spec.get("listeners").items().iter().filter_map(|node| listener(root, node)).collect(),
         key,
     }

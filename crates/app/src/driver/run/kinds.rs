@@ -24,6 +24,7 @@ pub fn followed(certificates: bool) -> Vec<Followed> {
     let mut all = vec![
         Followed::whole(GATEWAY, "GatewayClass", &["v1"]),
         Followed::whole(GATEWAY, "Gateway", &["v1"]),
+        Followed::whole(GATEWAY, "ListenerSet", &["v1"]),
         Followed::whole(GATEWAY, "HTTPRoute", &["v1"]),
         Followed::whole(GATEWAY, "GRPCRoute", &["v1"]),
         Followed::whole(GATEWAY, "TLSRoute", &["v1", "v1alpha3", "v1alpha2"]),
@@ -35,6 +36,8 @@ pub fn followed(certificates: bool) -> Vec<Followed> {
         Followed::whole("", "Service", &["v1"]),
         Followed::whole("discovery.k8s.io", "EndpointSlice", &["v1"]),
         Followed::on_demand("Secret"),
+        // Authorities of clients and of backends.
+        Followed::on_demand("ConfigMap"),
         // What Gateways ask of their Envoys.
         Followed::whole(ENVOY_GATEWAY, "EnvoyProxy", &["v1alpha1"]),
     ];
@@ -53,9 +56,10 @@ pub fn resources() -> impl Iterator<Item = (Capability, &'static str, &'static s
     RESOURCES.into_iter().map(|(group, resource)| (Capability::Gateway, group, resource)).chain(certificates)
 }
 
-const RESOURCES: [(&str, &str); 19] = [
+const RESOURCES: [(&str, &str); 21] = [
     (GATEWAY, "gatewayclasses"),
     (GATEWAY, "gateways"),
+    (GATEWAY, "listenersets"),
     (GATEWAY, "httproutes"),
     (GATEWAY, "grpcroutes"),
     (GATEWAY, "tlsroutes"),
@@ -67,6 +71,7 @@ const RESOURCES: [(&str, &str); 19] = [
     ("", "services"),
     ("discovery.k8s.io", "endpointslices"),
     ("", "secrets"),
+    ("", "configmaps"),
     (ENVOY_GATEWAY, "envoyproxies"),
     (ENVOY_GATEWAY, "securitypolicies"),
     (ENVOY_GATEWAY, "clienttrafficpolicies"),

@@ -60,16 +60,26 @@ pub struct Given {
     range: Range,
     by_gateway: BTreeMap<GatewayKey, Ipv4Addr>,
     taken: BTreeSet<Ipv4Addr>,
+    /// Those that have none, or not the one that they ask for.
+    waiting: BTreeSet<GatewayKey>,
+    /// Whether an address was given up since somebody asked.
+    freed: bool,
 }
 
 impl Given {
     /// Nobody has one.
     pub const fn new(range: Range) -> Self {
-        Self { range, by_gateway: BTreeMap::new(), taken: BTreeSet::new() }
+        Self {
+            range,
+            by_gateway: BTreeMap::new(),
+            taken: BTreeSet::new(),
+            waiting: BTreeSet::new(),
+            freed: false,
+        }
     }
 
-    /// The address of a Gateway whose object is `json`: what its status says, else what it was given before, else, for whoever
-    /// `leads`, a new one. `None` if it has none yet, or none is left.
+    /// The address of a Gateway whose object is `json`: one that it asks for and may have, else what its status says, else what it was
+    /// given before, else, for whoever `leads`, a new one if it asks for none. `None` if it has none yet, or none is left.
     pub fn of(&mut self, gateway: &GatewayKey, json: &Value, leads: bool) -> Option<Ipv4Addr> {
         let told = json.pointer("/status/addresses/0/value").and_then(Value::as_str);
         let told = told.and_then(|text| text.parse().ok()).filter(|address| self.range.holds(*address));
@@ -78,9 +88,23 @@ impl Given {
         let told = told.filter(|address| before == Some(*address) || !self.taken.contains(address));
         // Whoever leads has written what stands there, or is about to write what it gave.
         let kept = if leads { before.or(told) } else { told.or(before) };
-        let address = kept.or_else(|| leads.then(|| self.free()).flatten())?;
+        let asked = asked(json);
+        let may_have = |text: &&str| {
+            let address = text.parse().ok().filter(|address| self.range.holds(*address))?;
+            (before == Some(address) || !self.taken.contains(&address)).then_some(address)
+        };
+        let granted = asked.iter().find_map(may_have);
+        // Names point at the one that it has: of an address that cannot be had it is not taken away.
+        let new = || (leads && asked.is_empty()).then(|| self.free()).flatten();
+        let address = granted.or(kept).or_else(new);
+        if address.is_none() || granted.is_none() && !asked.is_empty() {
+            self.waiting.insert(gateway.clone());
+        } else {
+            self.waiting.remove(gateway);
+        }
+        let address = address?;
         if before != Some(address) {
-            self.forget(gateway);
+            self.give_up(gateway);
             self.by_gateway.insert(gateway.clone(), address);
             self.taken.insert(address);
         }
@@ -89,14 +113,31 @@ impl Given {
 
     /// A Gateway is gone: its address is free.
     pub fn forget(&mut self, gateway: &GatewayKey) {
+        self.waiting.remove(gateway);
+        self.give_up(gateway);
+    }
+
+    fn give_up(&mut self, gateway: &GatewayKey) {
         if let Some(address) = self.by_gateway.remove(gateway) {
             self.taken.remove(&address);
+            self.freed = true;
         }
+    }
+
+    /// Those that may have an address now that they could not have when they asked.
+    pub fn hopeful(&mut self) -> Vec<GatewayKey> {
+        if std::mem::take(&mut self.freed) { self.waiting.iter().cloned().collect() } else { Vec::new() }
     }
 
     fn free(&self) -> Option<Ipv4Addr> {
         self.range.all().find(|address| !self.taken.contains(address))
     }
+}
+
+/// Addresses that a Gateway asks for by value (`spec.addresses`); one without a type is an `IPAddress`.
+fn asked(json: &Value) -> Vec<&str> {
+    let all = json.pointer("/spec/addresses").and_then(Value::as_array).into_iter().flatten();
+    all.filter_map(|address| address["value"].as_str().filter(|value| !value.is_empty())).collect()
 }
 
 #[cfg(test)]
@@ -148,6 +189,28 @@ mod tests {
             at("10.80.3.4"),
             "a status that was lost takes nothing"
         );
+    }
+
+    #[test]
+    fn an_address_that_is_asked_for_is_had_if_it_can_be() {
+        let mut given = Given::new("10.80.0.0/16".parse().unwrap());
+        let asks = |values: &[&str]| {
+            let all: Vec<Value> = values.iter().map(|value| json!({"value": value})).collect();
+            json!({"spec": {"addresses": all}})
+        };
+        assert_eq!(given.of(&key("a"), &asks(&["192.0.2.1"]), true), None, "no other in the place of it");
+        assert_eq!(given.of(&key("a"), &asks(&["192.0.2.1", "10.80.200.1"]), false), at("10.80.200.1"));
+        assert_eq!(given.of(&key("b"), &asks(&["10.80.200.1"]), true), None, "somebody has it");
+        assert_eq!(given.of(&key("b"), &asks(&[""]), true), at("10.80.0.1"), "any");
+        // It moves to one that it may have, and from it to none that it may not.
+        assert_eq!(given.of(&key("b"), &asks(&["10.80.3.3"]), true), at("10.80.3.3"));
+        assert_eq!(given.of(&key("b"), &asks(&["10.80.200.1"]), true), at("10.80.3.3"));
+        assert_eq!(given.of(&key("c"), &json!({}), true), at("10.80.0.1"), "what it had is free");
+        given.hopeful();
+        assert_eq!(given.hopeful(), [], "nothing was given up since");
+        given.forget(&key("a"));
+        assert_eq!(given.hopeful(), [key("b")]);
+        assert_eq!(given.of(&key("b"), &asks(&["10.80.200.1"]), true), at("10.80.200.1"));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use portolan_model::{
 };
 use portolan_schema::Definitions;
 
-use super::{Cluster, kinds};
+use super::{Cluster, kinds, range::Given};
 use crate::{
     driver::Driver,
     effects::{OURS, now, records::may_show},
@@ -95,7 +95,7 @@ impl Driver<Cluster> {
     /// Whether a Secret that somebody needs has just been made.
     fn is_new(&self, key: &ObjectKey) -> bool {
         key.kind.is("", "Secret")
-            && self.source.looked_into.contains_key(&key.name)
+            && self.source.looked_into.contains_key(key)
             && self.cx.engine.get::<Secret>(&key.name).is_none()
             && self.cx.engine.get::<Unread>(key).is_none()
     }
@@ -170,6 +170,15 @@ impl Driver<Cluster> {
             self.cx.engine.put(row);
             self.cx.facts = true;
         }
+        self.give_what_is_free();
+    }
+
+    /// Addresses that somebody gave up, to those that asked for them.
+    fn give_what_is_free(&mut self) {
+        let waiting = self.source.given.as_mut().map(Given::hopeful).unwrap_or_default();
+        for name in waiting {
+            self.give_address(&ObjectKey { kind: Kind::new("gateway.networking.k8s.io", "Gateway"), name });
+        }
     }
 
     /// The address of all of them.
@@ -212,30 +221,32 @@ impl Driver<Cluster> {
         if let Some(given) = &mut self.source.given {
             given.forget(gateway);
             self.cx.engine.remove::<GatewayAddress>(gateway);
+            self.give_what_is_free();
         }
     }
 
-    /// Has the content of those Secrets read that somebody needs.
-    pub(super) fn follow_secrets(&mut self, step: &Changes) {
-        let gateways = step.of::<LookInto>().iter();
-        let gateways =
-            gateways.map(|change| (&change.key.0, change.before.is_some(), change.after.is_some()));
-        let others = step.of::<NeededSecret>().iter();
-        let others = others.map(|change| (&change.key.0, change.before.is_some(), change.after.is_some()));
-        let mut other = false;
-        for (secret, before, after) in gateways.chain(others).filter(|(_, before, after)| before != after) {
-            let count = self.source.looked_into.entry(secret.clone()).or_default();
-            *count = if after && !before { *count + 1 } else { count.saturating_sub(1) };
-            if *count == 0 {
-                self.source.looked_into.remove(secret);
-            }
-            other = true;
-        }
-        if !other {
+    /// Has the content of those Secrets and ConfigMaps read that somebody needs.
+    pub(super) fn follow_contents(&mut self, step: &Changes) {
+        let told = |before: bool, after: bool| (before != after).then_some(after);
+        let gateways = step.of::<LookInto>().iter().filter_map(|change| {
+            Some((change.key.0.clone(), told(change.before.is_some(), change.after.is_some())?))
+        });
+        let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
+        let others = step.of::<NeededSecret>().iter().filter_map(|change| {
+            Some((secret(&change.key.0), told(change.before.is_some(), change.after.is_some())?))
+        });
+        let changes: Vec<(ObjectKey, bool)> = gateways.chain(others).collect();
+        if changes.is_empty() {
             return;
         }
-        let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
-        self.cx.store.store().look(self.source.looked_into.keys().map(secret).collect());
+        for (read, needed) in changes {
+            let count = self.source.looked_into.entry(read.clone()).or_default();
+            *count = if needed { *count + 1 } else { count.saturating_sub(1) };
+            if *count == 0 {
+                self.source.looked_into.remove(&read);
+            }
+        }
+        self.cx.store.store().look(self.source.looked_into.keys().cloned().collect());
     }
 }
 

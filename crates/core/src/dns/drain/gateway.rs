@@ -1,12 +1,12 @@
-//! What of a Gateway or GatewayClass goes stays in the object itself, with a mark: a removed object as it was, a removed
+//! What of a Gateway, ListenerSet or GatewayClass goes stays in the object itself, with a mark: a removed object as it was, a removed
 //! listener beside those of the new object.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_engine::Engine;
 use portolan_model::{
     GatewayKey, Instant, Name, Object,
-    input::{Gateway, GatewayClass, Route},
+    input::{Gateway, GatewayClass, ListenerSet, Route},
 };
 use serde_json::Value;
 
@@ -14,10 +14,10 @@ use super::{NAMES, Published, TARGETS, UNTIL, annotations, is, is_kept, list, pu
 use crate::{
     World,
     dns::rows::DesiredRecord,
-    gateway::{CONTROLLERS, rows::Attachment},
+    gateway::{CONTROLLERS, rows::Attachment, sets},
 };
 
-/// Annotation of a Gateway: its listeners that are leaving, separated by commas. Without it the whole Gateway is.
+/// Annotation of a Gateway or ListenerSet: its listeners that are leaving, separated by commas. Without it the whole object is.
 pub const LISTENERS: &str = "portolan.dev/leaving-listeners";
 /// Annotation of a Gateway that is given to another controller or to none: the class that it names then.
 const BECOMES: &str = "portolan.dev/leaving-becomes";
@@ -30,6 +30,32 @@ pub(super) fn removed(engine: &Engine<World>, old: &Object, until: Instant) -> O
         return marked(&carried(old), old, old.annotation(UNTIL).and_then(Instant::parse).unwrap_or(until));
     }
     marked(&of_gateway(engine, old)?, old, until)
+}
+
+/// The marked ListenerSet in place of one that was removed.
+pub(super) fn set_removed(engine: &Engine<World>, old: &Object, until: Instant) -> Option<Object> {
+    let partly = old.annotation(LISTENERS).is_some();
+    if is_kept(old) && !partly {
+        return None;
+    }
+    let mut found = if partly { carried(old) } else { Published::default() };
+    for name in listeners(old).filter_map(name_of).map(Name::new) {
+        found.add(at_listener(engine, old, &name).unwrap_or_default());
+    }
+    marked(&found, old, until)
+}
+
+/// The published names that a listener of a Gateway or ListenerSet serves.
+fn at_listener(engine: &Engine<World>, object: &Object, listener: &Name) -> Option<Published> {
+    let (gateway, listener) = if is(object, "Gateway") {
+        (object.key.name.clone(), listener.clone())
+    } else {
+        let set = engine.get::<ListenerSet>(&object.key.name)?;
+        (set.parent.name.clone(), sets::name(&object.key.name, listener))
+    };
+    let served =
+        |desired: &&Arc<DesiredRecord>| desired.key.2 == gateway && is_served_at(engine, desired, &listener);
+    published(engine, engine.rows::<DesiredRecord>().filter(served))
 }
 
 /// Names that a Gateway serves; `None` if it is on its way out.
@@ -112,7 +138,7 @@ fn marked(found: &Published, old: &Object, until: Instant) -> Option<Object> {
     Object::from_json(json, old.origin.clone()).ok()
 }
 
-/// The new Gateway with those listeners of the old one that served published names and are gone, or `None`. Whatever is
+/// The new Gateway or ListenerSet with those listeners of the old one that served published names and are gone, or `None`. Whatever is
 /// still on its way out since an edit before stays with them; a further loss gives all of them the time anew.
 pub(super) fn edited(engine: &Engine<World>, old: &Object, new: &Object, until: Instant) -> Option<Object> {
     let before = list(old.annotation(LISTENERS));
@@ -129,10 +155,7 @@ pub(super) fn edited(engine: &Engine<World>, old: &Object, new: &Object, until: 
         if stays.contains(&*name) || before.contains(&name) {
             continue;
         }
-        let all_desired = engine
-            .rows::<DesiredRecord>()
-            .filter(|desired| desired.key.2 == old.key.name && is_served_at(engine, desired, &name));
-        if let Some(lost) = published(engine, all_desired) {
+        if let Some(lost) = at_listener(engine, old, &name) {
             found.add(lost);
             leaving.insert(name);
             ends = None;
@@ -152,7 +175,7 @@ pub(super) fn edited(engine: &Engine<World>, old: &Object, new: &Object, until: 
     Object::from_json(json, new.origin.clone()).ok()
 }
 
-/// What was leaving as it stands in the repository: a Gateway without its listeners that did, and one that was given away with
+/// What was leaving as it stands in the repository: a Gateway or ListenerSet without its listeners that did, and one that was given away with
 /// the class that it names; `None` if all of it is leaving.
 pub fn released(kept: &Object) -> Option<Object> {
     let mut json = (*kept.json).clone();

@@ -3,7 +3,7 @@
 use portolan_engine::Engine;
 use portolan_model::{
     Object, ObjectKey, RouteKey, RouteKind,
-    input::{Gateway, Route},
+    input::{Gateway, ListenerSet, Route},
 };
 
 use super::is_kept;
@@ -42,6 +42,7 @@ pub fn leave(engine: &Engine<World>, key: &ObjectKey, stored: Option<&Object>, r
     let let_in = match route_key(key) {
         Some(route) => engine.get::<Route>(&route).is_some(),
         None if key.kind.is(GROUP, "Gateway") => engine.get::<Gateway>(&key.name).is_some(),
+        None if key.kind.is(GROUP, "ListenerSet") => engine.get::<ListenerSet>(&key.name).is_some(),
         None => true,
     };
     judge(let_in, engine.get::<Departed>(key).as_deref(), reported)

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use portolan_model::{
     Name,
-    input::{Gateway, Listener, Protocol},
+    input::{Listener, Protocol},
 };
 
-use super::is_leaving;
 use crate::gateway::rows::Merged;
 
 /// Why a listener is not accepted.
@@ -108,7 +107,7 @@ impl Taken {
 }
 
 /// Why one of a Gateway's own listeners is not accepted.
-pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Refusal> {
+pub(super) fn refusal(all: &[Merged], at: usize) -> Option<Refusal> {
     let one = &all[at];
     let listener = &one.listener;
     let name = &listener.name;
@@ -117,11 +116,11 @@ pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Re
     }
     // "The implementation MUST NOT pick one conflicting Listener as the winner" (`Gateway.spec.listeners`). Listeners
     // of protocols that are not served take part in no conflict. One that is leaving is in nobody's way.
-    let leaving = is_leaving(gateway, one);
+    let leaving = one.leaving;
     let own = Family::of(&listener.protocol)?;
     let served = |other: &Merged| {
         let family = Family::of(&other.listener.protocol);
-        family.is_some_and(|family| !family.is_apart(own)) && (leaving || !is_leaving(gateway, other))
+        family.is_some_and(|family| !family.is_apart(own)) && (leaving || !other.leaving)
     };
     let mut rivals = all.iter().enumerate().filter(|(position, other)| {
         *position != at
@@ -146,9 +145,7 @@ pub(super) fn refusal(gateway: &Gateway, all: &[Merged], at: usize) -> Option<Re
     }
     let same = |other: &Merged| own.is_nameless() || other.listener.hostname == listener.hostname;
     // One that is leaving and has a successor shares its route configuration.
-    if let Some((_, rival)) =
-        rivals.find(|(_, other)| same(other) && (!leaving || is_leaving(gateway, other)))
-    {
+    if let Some((_, rival)) = rivals.find(|(_, other)| same(other) && (!leaving || other.leaving)) {
         if own.is_nameless() {
             return Some(conflict("ProtocolConflict", rival, "only the port could tell them apart"));
         }

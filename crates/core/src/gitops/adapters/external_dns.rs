@@ -142,6 +142,8 @@ pub struct ExternalDns {
     pub combine: bool,
     /// `--ignore-hostname-annotation`.
     pub ignore_hostnames: bool,
+    /// `--gateway-listener-sets`.
+    pub listener_sets: bool,
     /// Secrets that it takes its credential from: those of `env`, `envFrom` and `extraVolumes`.
     pub credentials: Vec<Name>,
     /// Where updates go, if `--provider` is `rfc2136`.
@@ -189,6 +191,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         templates: names("fqdn-template"),
         combine: given.on("combine-fqdn-annotation"),
         ignore_hostnames: given.on("ignore-hostname-annotation"),
+        listener_sets: given.on("gateway-listener-sets"),
         credentials: credentials(&reader.values.values),
         server: (given.text("provider") == "rfc2136").then(|| update_server::read(reader, &given)),
     };

@@ -164,7 +164,9 @@ impl Reader<'_> {
                     continue;
                 }
                 Err(_) if self.taken.is_some() => Err("does not exist in the chart".to_owned()),
-                Err(_) => Err("does not exist in this repository".to_owned()),
+                Err(_) => {
+                    Err("does not exist in this repository, from the root of which Flux takes it".to_owned())
+                }
                 Ok(path) => checkout::read_text(&path)
                     .map_err(|why| why.to_string())
                     .and_then(|text| values::read(&text).map(|_| text))
@@ -176,7 +178,7 @@ impl Reader<'_> {
                 Ok((shown, text)) => all.push((shown, text.into_bytes())),
                 Err(why) => {
                     self.fail(
-                        problems::values_missing,
+                        problems::flux_values_missing,
                         ".helm.valueFiles",
                         format!("values file {name} {why}"),
                     );

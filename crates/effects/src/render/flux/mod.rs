@@ -90,6 +90,7 @@ pub(super) fn field(key: &ObjectKey, field: &str) -> String {
         ".repoURL" if chart => "spec.chart".into(),
         ".repoURL" => "spec.sourceRef".into(),
         ".path" if chart => "spec.chart.spec.chart".into(),
+        ".helm.valueFiles" if chart => "spec.chart.spec.valuesFiles".into(),
         _ if chart && below.starts_with(".helm") => "spec.values".into(),
         _ => format!("spec{below}"),
     }

@@ -108,7 +108,8 @@ fn prepared(
         let ended = ended.map_err(|stopped| Failure::stopped(&kustomize, &stopped))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         if !ended.success {
-            return Err(Failure::Chart(said(&text(&ended.stderr), work.path())));
+            let raw = text(&ended.stderr);
+            return Err(Failure::said(&kustomize, &raw, said(&raw, work.path())));
         }
         Ok(text(&ended.stdout))
     }))

@@ -8,6 +8,7 @@ use super::{
     super::{
         application::{Helm, Source},
         helm::{self, Failure, Request},
+        kustomization,
         manifests::{self, Manifests},
         problems,
         source::Reader,
@@ -39,6 +40,13 @@ impl Reader<'_> {
                     return;
                 }
             };
+        if source.kustomize.is_some() && !kustomization::stands(folder, &kustomization::FILES) {
+            let message = format!(
+                "unable to find one of 'kustomization.yaml', 'kustomization.yml' or 'Kustomization' in directory '{shown}', which spec.source.kustomize is for"
+            );
+            self.fail(problems::kustomize_failed, ".kustomize", message);
+            return;
+        }
         let staged = files::collect(self.checkout, folder, &self.pins).and_then(|mut staged| {
             let ready = self.adapt(&mut staged, &options)?;
             Ok(ready.then_some(staged))

@@ -23,6 +23,8 @@ pub(super) enum Stop {
     NotEvaluated(String),
     /// Argo CD would refuse it.
     Wrong(String),
+    /// The same, for what the template says.
+    Template(String),
     /// Helm could not do its work.
     Tool(String),
     /// It takes more of Helm than it may.

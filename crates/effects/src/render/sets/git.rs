@@ -94,8 +94,8 @@ pub(super) fn files(
         .filter_map(|item| {
             let pattern = item["path"].as_str()?.trim_start_matches("./");
             let plain = pattern.replace('{', "\\{").replace('}', "\\}");
-            let below = Glob::loose(&format!("{}/*", plain.trim_end_matches('/')));
-            Some((Glob::loose(&plain)?, below, item["exclude"] == true))
+            let below = Glob::pathspec(&format!("{}/*", plain.trim_end_matches('/')));
+            Some((Glob::pathspec(&plain)?, below, item["exclude"] == true))
         })
         .collect();
     looked

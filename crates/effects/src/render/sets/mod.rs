@@ -17,7 +17,7 @@ use std::{
 };
 
 use portolan_core::gitops::sync::Policy;
-use portolan_model::{Name, Object, ObjectKey, Problem, yaml};
+use portolan_model::{Name, Object, ObjectKey, Origin, Problem, yaml};
 use serde_json::{Map, Value, json};
 
 use super::{Tools, checkout::Checkout, part::PartKey, problems, touched::Touched};
@@ -145,7 +145,9 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         // Of several types in one entry each counts.
         let each = generators::apart(generator);
         let all = each.iter().map(|one| of_generator(&mut generators, spec, one, object));
-        match all.collect::<Result<Vec<_>, _>>() {
+        let all = all.collect::<Result<Vec<_>, _>>();
+        let in_template = matches!(all, Err(Stop::Template(_)));
+        match all {
             Ok(applications) => made.extend(applications.into_iter().flatten()),
             Err(Stop::NotEvaluated(why)) => {
                 kept.problems.push(problems::generator_not_evaluated(
@@ -154,10 +156,11 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
                     format!("{shown}: {why}"),
                 ));
             }
-            Err(Stop::Wrong(why)) => {
+            Err(Stop::Wrong(why) | Stop::Template(why)) => {
                 // Argo CD makes none of a set of which something is wrong.
-                let message = format!("{shown} makes no Applications: {why}");
-                kept.problems.push(problems::set_invalid(&object.key, &field, message));
+                let message = format!("{shown} makes no Applications: {}", words(&why));
+                let field = if in_template { "spec.template" } else { field.as_str() };
+                kept.problems.push(problems::set_invalid(&object.key, field, message));
                 kept.unsure = true;
                 made.clear();
                 break;
@@ -180,10 +183,11 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
     }
     kept.looked = generators.looked;
     valid(&mut made, object, &mut kept);
+    let origin = of_template(&object.origin);
     match of_cluster(made, facts.cluster) {
         Ok(own) => {
             for application in own {
-                match Object::from_json(application, object.origin.clone()) {
+                match Object::from_json(application, origin.clone()) {
                     Ok(application) => kept.applications.push(application),
                     Err(why) => {
                         let message = format!("{shown} makes an Application that is none: {why}");
@@ -210,6 +214,25 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
     kept
 }
 
+/// Where fields of an Application stand that a set made: in its template.
+fn of_template(set: &Origin) -> Origin {
+    let lines =
+        set.lines.iter().filter_map(|(path, line)| Some((path.strip_prefix("spec.template.")?, line)));
+    Origin { lines: lines.collect(), ..set.clone() }
+}
+
+/// Words of Helm's engine without the templates of ours, which nobody has, and with what YAML makes of a key.
+fn words(why: &str) -> String {
+    let ours = ["execution error at (applicationset/", "parse error at (applicationset/"];
+    let own = ours.iter().find_map(|ours| why.strip_prefix(*ours)?.split_once("): ").map(|(_, rest)| rest));
+    let own = own.unwrap_or(why);
+    let key = own.split_once("map has no entry for key \"").and_then(|(_, rest)| rest.split_once('"'));
+    match key.filter(|(key, _)| ["y", "n", "yes", "no", "on", "off"].contains(&key.to_lowercase().as_str())) {
+        Some((key, _)) => format!("{own}; without quotes, {key} is a boolean to YAML 1.1: write \"{key}\""),
+        None => own.to_owned(),
+    }
+}
+
 /// Takes those away that the controller refuses (`validateGeneratedApplications`): it tells them by name, so that of two of one name
 /// neither is made, changed or deleted.
 fn valid(made: &mut Vec<(Value, Params)>, set: &Object, kept: &mut KeptSet) {
@@ -233,6 +256,22 @@ fn valid(made: &mut Vec<(Value, Params)>, set: &Object, kept: &mut KeptSet) {
         kept.doubtful.insert(name.as_str().into());
     }
     made.retain(|(application, _)| !names.contains_key(&name(application)));
+    // Go's actions, which nobody fills in.
+    if set.json["spec"]["goTemplate"] != true {
+        let (bare, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(made).into_iter().partition(|(application, _)| name(application).contains("{{."));
+        *made = rest;
+        if let Some((first, _)) = bare.first() {
+            let message = format!(
+                "{} makes no Application of {:?}: spec.goTemplate is not true, so that {{{{.name}}}} is not filled in",
+                set.key,
+                name(first)
+            );
+            kept.problems.push(problems::set_invalid(&set.key, "spec.template.metadata.name", message));
+            kept.unsure = true;
+        }
+        kept.doubtful.extend(bare.iter().map(|(application, _)| Name::from(name(application).as_str())));
+    }
 }
 
 /// Applications of one generator, each with the parameters that it was made of.
@@ -253,7 +292,11 @@ fn of_generator(
             lay_over(&mut template, own);
         }
     }
-    let mut filled = generators.renderer.fill_in(&template, &params)?;
+    let mut filled =
+        generators.renderer.fill_in(&template, &params).map_err(|why| match Stop::from(why) {
+            Stop::Wrong(why) => Stop::Template(why),
+            other => other,
+        })?;
     if let Some(patch) = spec["templatePatch"].as_str().filter(|patch| !patch.trim().is_empty()) {
         let patches = generators.renderer.fill(&[patch.to_owned()], &params)?;
         for (application, patch) in filled.iter_mut().zip(patches.into_iter().flatten()) {

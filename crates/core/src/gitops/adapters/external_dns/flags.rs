@@ -46,7 +46,7 @@ const FLAGS: &[(Form, Effect, &str)] = &[
     (
         Switch,
         Read,
-        "combine-fqdn-annotation dry-run enable-legacy-annotation-prefix ignore-hostname-annotation",
+        "combine-fqdn-annotation dry-run enable-legacy-annotation-prefix gateway-listener-sets ignore-hostname-annotation",
     ),
     (
         List,
@@ -91,7 +91,7 @@ const FLAGS: &[(Form, Effect, &str)] = &[
         "always-publish-not-ready-addresses aws-evaluate-target-health aws-prefer-cname \
          aws-sd-service-cleanup aws-zone-match-parent cloudflare-custom-hostnames cloudflare-proxied \
          cloudflare-regional-services coredns-strictly-owned create-ptr events exclude-unschedulable \
-         expose-internal-ipv6 gateway-listener-sets godaddy-api-ote ignore-ingress-rules-spec \
+         expose-internal-ipv6 godaddy-api-ote ignore-ingress-rules-spec \
          ignore-ingress-tls-spec ignore-non-host-network-pods listen-endpoint-events ns1-ignoressl \
          oci-auth-instance-principal ovh-enable-cname-relative pdns-skip-tls-verify \
          pihole-tls-skip-verify prefer-alias publish-host-ip publish-internal-services \
