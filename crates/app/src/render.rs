@@ -219,6 +219,7 @@ fn configure(engine: &mut Engine<World>, env: &str, rendered: &mut Rendered) -> 
         applications: &whole.applications.iter().map(|app| &app.key).collect(),
         components: &whole.adapters,
         unsure: &whole.unsure,
+        unsure_files: !whole.unsure_files.is_empty(),
     });
     let components = configuration::components(&known.components);
     rendered.problems.extend(components.problems);

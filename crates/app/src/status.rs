@@ -45,6 +45,7 @@ use portolan_model::{
     Name, ObjectKey, Origin, Placed, Problem,
     condition::Status,
     input::{Gateway, Protocol, Secret},
+    shown,
 };
 use serde_json::{Value, json};
 
@@ -151,7 +152,7 @@ pub fn finding(problem: &Problem, field: &str, origin: Option<&Origin>, names: O
     let object = drain::spoken(&named);
     let leaving =
         if *object == *named { "" } else { " (of what is leaving, and served until its records are gone)" };
-    let message = format!("{}{leaving}", drain::spoken(&problem.message));
+    let message = format!("{}{leaving}", shown::brief(&drain::spoken(&problem.message)));
     let hint = match names.and_then(|names| names.by(&problem.message)) {
         Some(meant) => format!("did you mean {meant}? {}", problem.hint),
         None => problem.hint.clone(),

@@ -1,6 +1,6 @@
 //! What Kubernetes' checker would refuse: unknown names and functions, wrong numbers of arguments, broken patterns.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cel::{
     IdedExpr, ParseErrors, Program,
@@ -18,7 +18,10 @@ use super::{
 pub struct Found {
     pub variables: BTreeSet<String>,
     pub reads: BTreeSet<Root>,
+    /// The first function that is not served.
     pub unserved: Option<String>,
+    /// The calls that have no value for it, by the number of their node, and the function.
+    pub valueless: BTreeMap<u64, String>,
 }
 
 /// The first syntax error.
@@ -110,7 +113,8 @@ impl Checker<'_> {
             return Ok(());
         }
         let rule = self.scope.names == Names::Rule;
-        let params = self.scope.names == Names::Policy { params: true };
+        let params =
+            matches!(self.scope.names, Names::Policy { params: true } | Names::Message { params: true });
         let root = match name {
             "self" if rule => Root::This,
             "oldSelf" if rule => Root::OldThis,
@@ -127,8 +131,8 @@ impl Checker<'_> {
                 let message = "undeclared reference to 'params': the policy has no paramKind".to_owned();
                 return self.fault(id, message, "set spec.paramKind, and paramRef in the binding");
             }
-            "authorizer" => {
-                self.found.unserved.get_or_insert_with(|| "authorizer".to_owned());
+            "authorizer" if self.scope.names != (Names::Message { params }) => {
+                self.unserved(id, name);
                 return Ok(());
             }
             "variables" => {
@@ -143,6 +147,12 @@ impl Checker<'_> {
         };
         self.found.reads.insert(root);
         Ok(())
+    }
+
+    /// Notes a call that Portolan cannot make.
+    fn unserved(&mut self, id: u64, name: &str) {
+        self.found.unserved.get_or_insert_with(|| name.to_owned());
+        self.found.valueless.insert(id, name.to_owned());
     }
 
     fn variable(&mut self, id: u64, name: &str) -> Checked {
@@ -186,39 +196,45 @@ impl Checker<'_> {
         }
     }
 
-    /// Whether a call's target comes from something that only Kubernetes has: nothing is known of its functions.
-    fn unserved_target(&self, call: &CallExpr) -> bool {
+    /// What a call's target comes from, if that is something that only Kubernetes has: nothing is known of its functions.
+    fn unserved_target(&self, call: &CallExpr) -> Option<String> {
+        let unserved = |name: &str, style, arguments: usize| {
+            (functions::find(name, style, arguments) == Call::Unserved).then(|| name.to_owned())
+        };
         let mut at = call.target.as_deref();
         while let Some(node) = at {
             at = match &node.expr {
-                Expr::Ident(name) => return name == "authorizer" && !self.local(name),
+                Expr::Ident(name) => {
+                    return (name == "authorizer" && !self.local(name)).then(|| name.clone());
+                }
                 Expr::Select(select) => Some(&*select.operand),
                 Expr::Call(CallExpr { target: Some(target), func_name, args }) => {
                     if let Some(prefix) = self.qualified(target) {
                         let name = format!("{prefix}.{func_name}");
-                        return functions::find(&name, Style::Qualified, args.len()) == Call::Unserved;
+                        return unserved(&name, Style::Qualified, args.len());
+                    }
+                    if let Some(name) = unserved(func_name, Style::Member, args.len()) {
+                        return Some(name);
                     }
                     Some(&**target)
                 }
-                Expr::Call(call) => {
-                    let found = functions::find(&call.func_name, Style::Global, call.args.len());
-                    return found == Call::Unserved;
-                }
-                _ => return false,
+                Expr::Call(call) => return unserved(&call.func_name, Style::Global, call.args.len()),
+                _ => return None,
             };
         }
-        false
+        None
     }
 
     fn function(&mut self, id: u64, name: &str, style: Style, call: &CallExpr) -> Checked {
-        if self.unserved_target(call) {
+        if let Some(name) = self.unserved_target(call) {
+            self.unserved(id, &name);
             return call.args.iter().try_for_each(|argument| self.expression(argument));
         }
         match functions::find(name, style, call.args.len()) {
             Call::Served => {}
             Call::Unserved => {
                 // Its arguments may be names that only it declares.
-                self.found.unserved.get_or_insert_with(|| name.to_owned());
+                self.unserved(id, name);
                 return Ok(());
             }
             Call::Arguments(fewest, most) => {

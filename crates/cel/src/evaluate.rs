@@ -132,9 +132,6 @@ impl<'v> Run<'v> {
     fn one(&self, expression: &Expression) -> Result<Box<dyn Val + 'v>, Failure> {
         let failure =
             |why: String| Failure(format!("expression '{}' fails: {why}", short(&expression.source)));
-        if let Some(function) = &expression.unserved {
-            return Err(failure(format!("{function} is not served by Portolan")));
-        }
         let value = resolve(expression, &self.context);
         if budget::spent() {
             return Err(failure(format!("it takes more than {} steps", budget::LIMIT)));
@@ -180,6 +177,9 @@ pub(crate) fn describe(error: &ExecutionError) -> String {
         ExecutionError::NoSuchOverload(overload) => overload.to_string(),
         ExecutionError::UndeclaredReference(name) => format!("undeclared reference to '{name}'"),
         ExecutionError::UnexpectedType { got, want } => format!("{got} where {want} is needed"),
+        ExecutionError::FunctionError { function, message } if function == rewrite::UNSERVED => {
+            message.clone()
+        }
         ExecutionError::FunctionError { function, message } => format!("{function}: {message}"),
         ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "division by zero".into(),
         ExecutionError::Overflow(..) => "number too large".into(),

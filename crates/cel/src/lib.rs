@@ -132,6 +132,11 @@ pub enum Names {
         /// The policy has a `paramKind`, so there is `params`.
         params: bool,
     },
+    /// What makes the message of one: the same without `authorizer`.
+    Message {
+        /// The policy has a `paramKind`.
+        params: bool,
+    },
     /// A rule of a schema: `self` and `oldSelf`.
     Rule,
 }
@@ -179,7 +184,7 @@ impl Expression {
         let program = ENV.compile(source).map_err(|errors| check::syntax(&errors))?;
         let found = check::check(&program, source, scope)?;
         // Of a rule its schema says where it stands.
-        let of_policy = matches!(scope.names, Names::Policy { .. });
+        let of_policy = scope.names != Names::Rule;
         let about = of_policy.then(|| field::about(program.expression(), scope)).flatten();
         let mut needs = BTreeSet::new();
         let mut reads = found.reads;
@@ -196,7 +201,7 @@ impl Expression {
         let glance = (scope.names == Names::Rule && unserved.is_none())
             .then(|| glance::Glance::of(program.expression()))
             .flatten();
-        let tree = rewrite::rewrite(program.expression().clone(), scope.names);
+        let tree = rewrite::rewrite(program.expression().clone(), scope.names, &found.valueless);
         Ok(Self {
             deep: rewrite::depth(&tree) > SHALLOW,
             source: source.to_owned(),

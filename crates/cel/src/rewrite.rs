@@ -6,10 +6,14 @@
 //! - Calls and `+` pay for what they made, comparisons for what they compare: `@made(value)`.
 //! - `replace` and `join`, whose result may be the product of their arguments, pay before they make it.
 //!
+//! A call that is not served becomes `@unserved(name)`, which fails when it is reached: `true || semver(…)` is true.
+//!
 //! Rules of schemas run for every object that is read, so they get the forms that the crate evaluates without making anything
 //! on the heap (`plain`).
 
 mod plain;
+
+use std::collections::BTreeMap;
 
 use cel::{
     IdedExpr,
@@ -21,30 +25,43 @@ use super::Names;
 /// Prefix of the names that the policy's variables have in the evaluation's context; no expression can write it.
 const VARIABLE: &str = "@variable_";
 
+/// What stands in place of a call that is not served.
+pub const UNSERVED: &str = "@unserved";
+
 /// Name of a variable of the policy in the evaluation's context.
 pub fn variable(name: &str) -> String {
     format!("{VARIABLE}{name}")
 }
 
 /// Rewrites a checked expression.
-pub fn rewrite(mut tree: IdedExpr, names: Names) -> IdedExpr {
+///
+/// `valueless`: the nodes that are calls which are not served, with the function of each.
+pub fn rewrite(mut tree: IdedExpr, names: Names, valueless: &BTreeMap<u64, String>) -> IdedExpr {
     let rule = names == Names::Rule;
-    Rewriter { shadowed: 0, rule }.expression(&mut tree);
+    Rewriter { shadowed: 0, rule, valueless }.expression(&mut tree);
     if rule {
         plain::rewrite(&mut tree);
     }
     tree
 }
 
-struct Rewriter {
+struct Rewriter<'a> {
+    valueless: &'a BTreeMap<u64, String>,
     /// Values have types of ours, which the crate's own do not know how to compare with themselves.
     rule: bool,
     /// Loops around that call their variable `variables`.
     shadowed: usize,
 }
 
-impl Rewriter {
+impl Rewriter<'_> {
     fn expression(&mut self, node: &mut IdedExpr) {
+        if let Some(name) = self.valueless.get(&node.id) {
+            let name =
+                IdedExpr { id: node.id, expr: Expr::Literal(LiteralValue::String(name.clone().into())) };
+            let call = CallExpr { func_name: UNSERVED.to_owned(), target: None, args: vec![name] };
+            node.expr = Expr::Call(call);
+            return;
+        }
         match &mut node.expr {
             Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) | Expr::Struct(_) => {}
             Expr::Select(select) => {

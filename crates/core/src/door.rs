@@ -1,11 +1,12 @@
 //! The door: what an API server would not store is not taken from a repository. Decided by `portolan_schema`; here it
 //! becomes one finding.
 
+mod flux;
 mod size;
 mod webhook;
 
 use portolan_model::{
-    Code, Object, ObjectKey, Origin, Problem, Severity, intake,
+    Code, Object, ObjectKey, Origin, Problem, Severity, intake, shown,
     veil::{self, Veil},
 };
 pub use portolan_schema::Definitions;
@@ -29,6 +30,9 @@ fn judge(definitions: &Definitions, key: &ObjectKey, json: Value) -> Result<Valu
     if is_of_endpoints(key) {
         causes.retain(|cause| !is_local(cause));
     }
+    if definitions.namespaced(&key.kind.group, &key.kind.kind).is_none() {
+        causes.extend(flux::wrong(key, decoded.object()));
+    }
     if causes.is_empty() && unknown.is_empty() {
         return Ok(decoded.into_object());
     }
@@ -51,10 +55,11 @@ struct Refused {
 pub fn ratcheted(definitions: &Definitions, stored: &Object, late: &Object) -> Result<Object, Box<Problem>> {
     let key = &late.key;
     let json = (*late.json).clone();
-    let decoded = decode(definitions, json).map_err(|causes| Box::new(refused(key, &[], causes)))?;
+    let wrong = |causes| Box::new(covered(refused(key, &[], causes), &Veil::of_document(&late.json)));
+    let decoded = decode(definitions, json).map_err(wrong)?;
     let causes = decoded.wrong(Some(&stored.json));
     if !causes.is_empty() {
-        return Err(Box::new(covered(refused(key, &[], causes), &Veil::of_document(&late.json))));
+        return Err(wrong(causes));
     }
     Ok(Object { json: decoded.into_object().into(), ..late.clone() })
 }
@@ -93,9 +98,9 @@ pub fn refused_secret(mut secret: Value, stored: Option<&Value>) -> Option<Strin
     Some(format!("{}{}", words.join("; "), more(causes.len())))
 }
 
-/// Without what the document means to keep secret.
+/// Without what the document means to keep secret, and no longer than anybody reads.
 fn covered(problem: Problem, veil: &Veil) -> Problem {
-    let cover = |text: &str| veil.cover(text).into_owned();
+    let cover = |text: &str| shown::brief(&veil.cover(text)).into_owned();
     Problem { message: cover(&problem.message), hint: cover(&problem.hint), ..problem }
 }
 
@@ -147,7 +152,8 @@ pub fn enter_late(
     Ok(match (judged, written) {
         (Ok(json), _) => (Door::Taken(Object::from_json(json, origin)?), None),
         (Err(Refused { problem, .. }), Some(written)) => {
-            (Door::Restricts(Object::from_json(written, origin)?, covered(*problem, &veil)), None)
+            let problem = restricting(covered(*problem, &veil));
+            (Door::Restricts(Object::from_json(written, origin)?, problem), None)
         }
         (Err(Refused { problem, late }), None) => {
             // What cert-manager's webhook has against it, it has against an update too.
@@ -156,6 +162,19 @@ pub fn enter_late(
             (Door::Refused(key, covered(*problem, &veil)), late)
         }
     })
+}
+
+/// How the message begins of what a server would not store.
+const LEFT_OUT: &str = "the object is left out, as Kubernetes refuses it";
+/// How its hint ends.
+const STAYS: &str = "until then what was stored before stays";
+
+/// The same of an object that is not left out, since it is meant to restrict.
+fn restricting(problem: Problem) -> Problem {
+    let taken = "Kubernetes refuses the object, which restricts here as it is written";
+    let until = "until then what was stored before stays, and without that this one restricts";
+    let (message, hint) = (problem.message.replace(LEFT_OUT, taken), problem.hint.replace(STAYS, until));
+    Problem { message, hint, ..problem }
 }
 
 /// Whether all that objects of the kind do is to restrict: of one that is wrong it is known that traffic is not meant to be
@@ -216,12 +235,8 @@ fn refused(key: &ObjectKey, unknown: &[Unknown], mut causes: Vec<Cause>) -> Prob
         code: Code(5),
         field: field.into(),
         severity: Severity::Error,
-        message: format!(
-            "the object is left out, as Kubernetes refuses it: {}{}",
-            words.join("; "),
-            more(causes.len())
-        ),
-        hint: format!("{hint} until then what was stored before stays"),
+        message: format!("{LEFT_OUT}: {}{}", words.join("; "), more(causes.len())),
+        hint: format!("{hint} {STAYS}"),
     }
 }
 

@@ -15,7 +15,7 @@ use portolan_model::{
     Instant, IssuerKey, Name, NamespacedName, Object, ObjectKey, Origin, Redacted,
     dns::{RecordType, Snapshot},
     input::{ConfigMap, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
-    intake::{Fact, Intake, intake},
+    intake::{Fact, Intake, MANAGED_BY, intake},
 };
 use serde_json::{Value, json};
 
@@ -194,6 +194,22 @@ fn shim(engine: &mut Engine<World>) {
 fn register(engine: &mut Engine<World>) {
     let wanted: Vec<Arc<AccountWanted>> = engine.rows::<AccountWanted>().cloned().collect();
     for row in wanted {
+        // As its effect does: the key's Secret is made first, and policies judge it.
+        if engine.get::<Secret>(&row.account_key).is_none() {
+            put_secret(
+                engine,
+                Secret {
+                    key: row.account_key.clone(),
+                    r#type: "Opaque".into(),
+                    data: [(row.entry.clone(), Redacted::new(Vec::new()))].into(),
+                    annotations: BTreeMap::new(),
+                    labels: [(MANAGED_BY.0.into(), MANAGED_BY.1.into())].into(),
+                    maker: Maker::Account,
+                    tls: None,
+                },
+            );
+            continue;
+        }
         let account = Account { uri: row.server.clone(), key_hash: Name::default() };
         engine.put(AccountState { key: row.key.clone(), wanted: (*row).clone(), result: Ok(account) });
     }

@@ -267,6 +267,20 @@ mod tests {
         }
     }
 
+    /// Peers' reports, P13 (cert-manager/cert-manager#8177): RFC 5280 has no such name, and cert-manager signs it.
+    #[test]
+    fn a_name_with_a_dot_at_its_end_is_signed_as_it_is_written() {
+        let now = Instant(1_795_000_000_000);
+        let mut wanted = wanted(KeyKind::P256, KeyEncoding::Traditional);
+        wanted.request.dns_names = vec!["c3.lab.test.".into(), "c3.lab.test".into()];
+        let prepared = prepare(&wanted, None).unwrap();
+        let issued = sign(&wanted, None, &prepared.key, now).unwrap();
+        let object = secret(&wanted, &issued, &prepared.key, now).unwrap();
+        let Some(Fact::Secret(read)) = intake(&object).fact else { panic!() };
+        let names = read.tls.clone().unwrap().unwrap().dns_names;
+        assert_eq!(names, ["c3.lab.test", "c3.lab.test."]);
+    }
+
     #[test]
     fn a_temporary_certificate_has_the_names_is_known_as_such_and_names_no_issuer() {
         use x509_parser::prelude::FromDer as _;

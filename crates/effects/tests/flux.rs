@@ -384,13 +384,18 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
     for (fields, code, words) in [
         ("path: ../..", 601, "leads outside the repository"),
         ("path: ./none", 603, "./none does not exist"),
-        ("path: 7", 602, "spec.path: invalid type"),
-        ("path: ./apps, commonMetadata: [{a: b}]", 602, "spec.commonMetadata: invalid type: sequence"),
-        ("path: ./apps, dependsOn: [[Kustomization, good]]", 602, "spec.dependsOn: invalid type: sequence"),
+        ("path: 7", 5, "spec.path in body must be of type string: \"integer\""),
+        ("path: ./apps, suspend: 'true'", 5, "spec.suspend in body must be of type boolean: \"string\""),
+        ("path: ./apps, commonMetadata: [{a: b}]", 5, "spec.commonMetadata in body must be of type object"),
+        (
+            "path: ./apps, dependsOn: [[Kustomization, good]]",
+            5,
+            "spec.dependsOn[0] in body must be of type object",
+        ),
         ("path: ./apps, dependsOn: [{name: flux-systen}]", 634, "did you mean flux-system?"),
         ("path: ./apps, dependsOn: [{name: bad}]", 634, "depends on itself"),
         ("path: ./apps, suspend: true", 628, "is suspended"),
-        ("path: ./apps, patches: [x]", 615, "does not build"),
+        ("path: ./apps, patches: [x]", 5, "spec.patches[0] in body must be of type object"),
         ("path: ./apps, components: ['https://x.example/c']", 615, "must be local and relative"),
         (
             "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: gone}]}",

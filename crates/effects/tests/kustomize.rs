@@ -497,6 +497,36 @@ fn of_a_kustomization_with_several_documents_the_first_counts() {
     assert_eq!(codes(&rendered), [0; 0], "{:?}", rendered.problems);
 }
 
+/// Kustomize quotes what it cannot read or lay over another; of Secrets none of it is told on.
+#[test]
+fn what_kustomize_says_tells_no_secret() {
+    let secret = "hunter2-canary-Zr8";
+    let of = "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n";
+    for (kustomization, more) in [
+        (format!("secretGenerator: [{{name: s, literals: [{secret}, 'a b={secret}']}}]\n"), String::new()),
+        (
+            format!(
+                "resources: [more.txt]\npatches: [{{patch: 'kind: Secret\n\n  stringData: {{a: {secret}'}}]\n"
+            ),
+            of.to_owned(),
+        ),
+        (
+            format!(
+                "resources: [more.txt]\npatches: [{{target: {{kind: Secret}}, patch: '[{{op: ad, value: {secret}}}'}}]\n"
+            ),
+            of.to_owned(),
+        ),
+        ("resources: [more.txt]\n".to_owned(), format!("{of}data: {{a: {secret}: b}}\n")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("k/kustomization.yaml", &*kustomization), ("k/more.txt", &more)];
+        let Some(rendered) = team(dir.path(), "path: k", &files) else { return };
+        let problem = rendered.problems.iter().find(|problem| problem.code.0 == 615);
+        let problem = problem.unwrap_or_else(|| panic!("{kustomization}: {:?}", rendered.problems));
+        assert!(!problem.message.contains("hunter2"), "{kustomization}: {}", problem.message);
+    }
+}
+
 /// Options of Kustomize say what a folder is, also where there is no kustomization in it.
 #[test]
 fn options_without_a_kustomization_are_refused() {

@@ -552,6 +552,38 @@ fn labels_of_a_cluster_are_asked_for_however_a_template_takes_them() {
     }
 }
 
+/// A few lines that multiply, or repeat what they are given, come to no more than a bounded set.
+#[test]
+fn a_set_that_would_fill_the_memory_is_refused() {
+    let elements = |key: &str, count: usize| {
+        let all: Vec<String> = (0..count).map(|n| format!("{{{key}: '{n}'}}")).collect();
+        format!("{{list: {{elements: [{}]}}}}", all.join(","))
+    };
+    let matrix = |go: bool| {
+        let (first, second) = (elements("a", 3000), elements("b", 3000));
+        format!("  goTemplate: {go}\n  generators: [{{matrix: {{generators: [{first}, {second}]}}}}]\n")
+    };
+    let large = "y".repeat(1 << 16);
+    let repeated = format!("  generators: [{{list: {{elements: [{{a: x, large: {large}}}]}}}}]\n");
+    for (rest, name, path, said) in [
+        (matrix(true), "{{.a}}-{{.b}}", "x".to_owned(), "more than 10000 sets of parameters"),
+        (matrix(false), "{{a}}-{{b}}", "x".to_owned(), "more than 10000 sets of parameters"),
+        (repeated, "{{a}}", "{{large}}".repeat(2_000), "come to more than 64 MiB"),
+        (
+            format!("  generators: [{}]\n", elements("a", 3000)),
+            "{{a}}",
+            "z".repeat(1 << 16),
+            "come to more than 64 MiB",
+        ),
+    ] {
+        let Some(rendered) = rendered("dev", &set(&rest, name, &path), &[], &[]) else { return };
+        let (apps, codes) = applications(&rendered);
+        assert_eq!((apps.len(), codes), (0, vec![619]), "{said}");
+        let problem = &rendered.problems[0];
+        assert!(problem.message.contains(said), "{}", problem.message.chars().take(500).collect::<String>());
+    }
+}
+
 /// Fields of what a set makes stand in its template, and so does what is wrong with them.
 #[test]
 fn findings_of_a_template_stand_in_it() {

@@ -249,6 +249,8 @@ pub struct Board {
     partner: watch::Sender<Option<Name>>,
     /// Resources that streams were sent, and their size.
     sent: [AtomicU64; 2],
+    /// Requests that streams have made.
+    heard: AtomicU64,
     /// What is wanted is known in part: see [`Board::hold_back`].
     partial: AtomicBool,
     /// Nodes that were sent something since the start.
@@ -344,6 +346,16 @@ impl Board {
     /// Resources that streams were sent, and their size in bytes.
     pub fn sent(&self) -> [u64; 2] {
         [&self.sent[0], &self.sent[1]].map(|count| count.load(Ordering::Relaxed))
+    }
+
+    /// Notes that a stream that is spoken to has asked for something, or has said how something stands.
+    pub fn note_heard(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests of the streams that are spoken to.
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Whether what is wanted is known.

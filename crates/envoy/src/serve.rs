@@ -232,6 +232,7 @@ impl Conversation {
         // What it had before this stream: from an earlier run, or from us.
         let mut has = first.iter().any(partner::has_something);
         for request in &first {
+            self.board.note_heard();
             session.request(request, now());
         }
         loop {
@@ -272,6 +273,7 @@ impl Conversation {
                     }
                     partner::log(&request);
                     has |= partner::has_something(&request);
+                    self.board.note_heard();
                     session.request(&request, now());
                 }
                 changed = news.changed() => changed.ok()?,

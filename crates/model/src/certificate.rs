@@ -371,9 +371,11 @@ fn signature_of(spec: &CertificateSpec) -> Result<Signature, InvalidRequest> {
 }
 
 /// A DNS name in the preferred syntax (RFC 5280 §4.2.1.6, underscores allowed as CAs for private names do), maybe with
-/// a wildcard as its first label.
+/// a wildcard as its first label. A dot at the end is no part of that syntax, and cert-manager signs it all the same; ACME servers
+/// refuse it (`core/src/certificates/solvers.rs`).
 fn is_dns_name(name: &str) -> bool {
     let name = name.strip_prefix("*.").unwrap_or(name);
+    let name = name.strip_suffix('.').unwrap_or(name);
     let label = |label: &str| {
         let inside = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
         (1..=63).contains(&label.len())

@@ -54,6 +54,17 @@ pub fn quoted(written: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// Most characters of a text that is told: a value may have millions, and each finding stands in every table, log and answer.
+const TOLD: usize = 4000;
+
+/// The text without what of it would fill a screen many times. What must not be said is covered before: of a part nobody knows it.
+pub fn brief(text: &str) -> Cow<'_, str> {
+    match text.char_indices().nth(TOLD) {
+        Some((at, _)) => Cow::Owned(format!("{}… (of {} characters)", &text[..at], text.chars().count())),
+        None => Cow::Borrowed(text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -87,5 +98,12 @@ mod tests {
         let shown = quoted(&written);
         assert!(shown.chars().all(|c| c == '\n' || is_plain(c)), "{shown}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
+
+    #[test]
+    fn what_is_told_is_brief() {
+        let text = "é".repeat(4000);
+        assert_eq!(brief(&text), text);
+        assert_eq!(brief(&format!("{text}abc")), format!("{text}… (of 4003 characters)"));
     }
 }

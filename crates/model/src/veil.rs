@@ -109,29 +109,59 @@ impl Veil {
     pub fn add(&mut self, name: &str, value: &str) {
         if is_secret_name(name) {
             self.0.extend(forms(value));
-            self.sort();
         }
     }
 
-    fn of(all: &[String]) -> Self {
-        let mut veil = Self(all.iter().flat_map(|text| forms(text)).collect());
-        veil.sort();
+    /// A text that is secret by where it stands.
+    pub fn add_secret(&mut self, text: &str) {
+        self.0.extend(forms(text));
+    }
+
+    /// What another hides too.
+    pub fn join(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// A patch: a part of an object, or a list of operations (RFC 6902). All values of one that is meant for a Secret.
+    pub fn of_patch(json: &Value, of_secret: bool) -> Self {
+        let of_data = |operation: &Value| {
+            let path = operation["path"].as_str().unwrap_or_default().to_ascii_lowercase();
+            path.starts_with("/data") || path.starts_with("/stringdata")
+        };
+        let mut all = Vec::new();
+        match json {
+            Value::Array(operations) => {
+                for operation in operations.iter().filter(|operation| of_secret || of_data(operation)) {
+                    leaves(&operation["value"], &mut all);
+                }
+            }
+            _ if of_secret => {
+                for field in ["data", "stringData"] {
+                    leaves(&json[field], &mut all);
+                }
+            }
+            _ => {}
+        }
+        let mut veil = Self::of(&all);
+        veil.join(Self::of_document(json));
         veil
     }
 
-    /// Long ones first: one may hold another.
-    fn sort(&mut self) {
-        self.0.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-        self.0.dedup();
+    fn of(all: &[String]) -> Self {
+        Self(all.iter().flat_map(|text| forms(text)).collect())
     }
 
     /// The text without them.
     pub fn cover<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        // Long ones first: one may hold another.
+        let mut all: Vec<&str> = self.0.iter().map(String::as_str).collect();
+        all.sort_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        all.dedup();
         let mut out = Cow::Borrowed(text);
-        for hidden in &self.0 {
-            if out.contains(&**hidden) {
+        for hidden in all {
+            if out.contains(hidden) {
                 let with = if hidden.starts_with('"') { format!("\"{COVER}\"") } else { COVER.to_owned() };
-                out = Cow::Owned(out.replace(&**hidden, &with));
+                out = Cow::Owned(out.replace(hidden, &with));
             }
         }
         out

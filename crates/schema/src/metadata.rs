@@ -106,6 +106,11 @@ fn owners(metadata: &Map<String, Value>, out: &mut Vec<Cause>) {
                 out.push(Cause::invalid(at(field), text(field), "must not be empty"));
             }
         }
+        // `BannedOwners`.
+        if text("apiVersion") == "v1" && text("kind") == "Event" {
+            let words = "/v1, Kind=Event is disallowed from being an owner";
+            out.push(Cause::invalid("metadata.ownerReferences", owner.clone(), words));
+        }
         if owner.get("controller") == Some(&Value::Bool(true)) {
             let name = format!("{}/{}", text("kind"), text("name"));
             if let Some(first) = &controller {

@@ -5,7 +5,8 @@ pub fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<S
     let most = (name.chars().count() / 3).max(1);
     known
         .map(|known| (if known.eq_ignore_ascii_case(name) { 0 } else { distance(name, known, most) }, known))
-        .filter(|(distance, _)| *distance <= most)
+        // Of a name of one letter nothing is left by a change.
+        .filter(|(distance, _)| *distance <= most && *distance < name.chars().count().max(1))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, known)| known.to_owned())
 }
@@ -45,5 +46,6 @@ mod tests {
         assert_eq!(near("tiemouts").as_deref(), Some("timeouts"));
         assert_eq!(near("nmae").as_deref(), Some("name"));
         assert_eq!(near("retry"), None);
+        assert_eq!(nearest("x", ["n", "xy"].into_iter()), None);
     }
 }

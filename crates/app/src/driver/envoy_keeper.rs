@@ -1,6 +1,8 @@
 //! One Envoy, always: it is adopted or started, started again when it ends, and stopped at the end. One that an earlier
 //! release started, or another program, is replaced while it serves.
 
+mod patience;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use portolan_effects::envoy_process::{self, Backoff, Envoy, EnvoyError, Setup};
@@ -11,9 +13,8 @@ use tokio::{
 };
 
 use super::Event;
+use patience::Patience;
 
-/// How long one may take until it has all of its configuration and takes over; the one before serves on meanwhile.
-const TAKEOVER: Duration = Duration::from_mins(5);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -127,13 +128,13 @@ impl Keeper {
                     return;
                 }
                 how = envoy.ended() => how,
-                taken = takeover(before.as_ref(), self.begun) => {
-                    if taken {
+                taken = takeover(before.as_ref(), &self.board, self.begun) => match taken {
+                    Ok(()) => {
                         tracing::info!(pid = envoy.pid(), "Envoy has taken over");
                         before = None;
                         continue;
                     }
-                    "it did not take over in time".to_owned()
+                    Err(why) => why,
                 }
             };
             let said = envoy.said();
@@ -181,14 +182,13 @@ impl Keeper {
     }
 }
 
-/// Whether the one before has stopped to listen in time: then another has taken over from it.
-async fn takeover(before: Option<&Envoy>, since: Instant) -> bool {
+/// Resolves once the one before has stopped to listen, as another has taken over from it; or with why the other is given up.
+async fn takeover(before: Option<&Envoy>, board: &Board, begun: Instant) -> Result<(), String> {
     let Some(before) = before else { return std::future::pending().await };
+    let mut patience = Patience::new(begun);
     while before.listens() {
-        if since.elapsed() > TAKEOVER {
-            return false;
-        }
+        patience.look(board, Instant::now())?;
         tokio::time::sleep(LOOK).await;
     }
-    true
+    Ok(())
 }

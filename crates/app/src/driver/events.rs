@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portolan_core::world::Finding;
 use portolan_effects::store::{Cache as _, Event, EventKind};
 use portolan_engine::Changes;
-use portolan_model::{Problem, Severity};
+use portolan_model::{Problem, Severity, shown};
 
 use super::{Driver, now, source::Source};
 
@@ -32,7 +32,12 @@ impl<S: Source> Driver<S> {
                 Severity::Warning | Severity::Error => EventKind::Warning,
             };
             let reason = problem.code.to_string().into();
-            let event = Event { regarding: problem.object, kind, reason, note: problem.message };
+            let event = Event {
+                regarding: problem.object,
+                kind,
+                reason,
+                note: shown::brief(&problem.message).into_owned(),
+            };
             self.cx.store.record(event, now());
         }
     }

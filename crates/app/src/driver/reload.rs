@@ -303,8 +303,10 @@ impl Driver {
         let objects = mem::take(&mut self.source.reading.refused).into_values();
         let objects = objects.chain(read.objects).chain(late).collect();
         let writes = self.writes(objects, &read.whole);
-        let saved = self.source.reading.saved.take();
-        if let Some(saved) = saved.filter(|_| self.source.reading.done) {
+        // What is saved while the first reading runs is read by the next one.
+        if self.source.reading.done
+            && let Some(saved) = self.source.reading.saved.take()
+        {
             self.tell_edit(&writes, saved, read.work.parts > 0);
         }
         say(self.source.reading.edits.values().cloned().collect());
@@ -368,14 +370,15 @@ impl Driver {
                 _ => {}
             }
         }
-        let rendering = self.source.reading.jobs.is_busy();
+        // So may be what was saved while this reading ran.
+        let comes = self.source.reading.jobs.is_busy() || self.source.reading.again;
         saved.looked |= looked;
         let any = saved.looked && !changed.is_empty() || !removed.is_empty();
-        if any || saved.looked && !saved.told && !rendering {
+        if any || saved.looked && !saved.told && !comes {
             self.source.view.edited(&changed, &removed);
         }
         saved.told |= any;
-        self.source.reading.saved = rendering.then_some(saved);
+        self.source.reading.saved = comes.then_some(saved);
     }
 
     /// Where it stood in a template is not known of what is read anew.
@@ -468,6 +471,7 @@ impl Driver {
             applications: &applications,
             components: &whole.adapters,
             unsure: &whole.unsure,
+            unsure_files: !whole.unsure_files.is_empty(),
         });
         if known.root.is_none() {
             // Nothing was read, ever: nothing is known, so nothing is set.

@@ -36,6 +36,10 @@ impl Names {
     /// As it is to be written in place of `namespace/name`.
     fn near(&self, namespace: &str, name: &str) -> Option<String> {
         let own = self.by_namespace.get(namespace).into_iter().flatten().map(String::as_str);
+        // It is there: something else is missing (`the GatewayClass of Gateway a/b does not exist`).
+        if own.clone().any(|one| one == name) {
+            return None;
+        }
         let shown = |namespace: &str, name: &str| {
             if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
         };

@@ -210,3 +210,74 @@ fn a_mistake_is_found_before_a_merge() {
     let name = find(&wanted["dns"]["names"], "name", "greeter.dev.example.com");
     assert_eq!(name["targets"][0], "Gateway gateway-system/shared", "{name}");
 }
+
+/// Fresh eyes, 2026-11-30: without a chart an external-dns was not seen, and a plain folder published all names as if there were none.
+#[test]
+fn an_external_dns_that_stands_as_a_deployment_is_followed() {
+    let dir = first_steps();
+    let file = dir.path().join("external-dns.yaml");
+    let run = |replicas: u32, container: &str| {
+        let text = format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: external-dns, namespace: external-dns}}\nspec:\n  replicas: {replicas}\n  selector: {{matchLabels: {{a: b}}}}\n  template:\n    metadata: {{labels: {{a: b}}}}\n    spec:\n      containers:\n        - name: external-dns\n          image: registry.k8s.io/external-dns/external-dns:v0.21.0\n{container}"
+        );
+        std::fs::write(&file, text).unwrap();
+        let output = portolan().arg("render").arg(dir.path()).args(["--output", "json"]).output().unwrap();
+        let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), wanted)
+    };
+    let names = |wanted: &Value| {
+        let names = wanted["dns"]["names"].as_array().unwrap();
+        names.iter().map(|name| name["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let args = "          args:\n            - --source=gateway-httproute\n            - --provider=google\n            - --txt-owner-id=me\n            - --policy=sync\n";
+    let (code, all) = run(1, args);
+    assert_eq!(code, Some(0), "{all}");
+    assert!(names(&all).contains(&"greeter.dev.example.com".to_owned()), "{}", all["dns"]);
+    assert_eq!(all["dns"]["components"][0]["owner"], "me", "{}", all["dns"]);
+    let (code, filtered) = run(1, &format!("{args}            - --domain-filter=other.org\n"));
+    assert_eq!((code, names(&filtered)), (Some(0), vec![]), "{}", filtered["dns"]);
+    // What is not known closes, and is told where it stands.
+    let (code, unknown) = run(1, &format!("{args}            - --domain-filtr=other.org\n"));
+    assert_eq!((code, names(&unknown)), (Some(1), vec![]), "{}", unknown["dns"]);
+    let findings = unknown["findings"].as_array().unwrap();
+    let told = findings.iter().find(|finding| finding["code"] == "PTL-0645").unwrap();
+    assert_eq!((&told["file"], &told["line"]), (&json!("external-dns.yaml"), &json!(18)), "{told}");
+    let (_, idle) = run(0, args);
+    assert_eq!(names(&idle), Vec::<String>::new(), "{}", idle["dns"]);
+    // Without any, a folder publishes what it serves.
+    let (_, none) = run(1, "");
+    assert_eq!(names(&none), Vec::<String>::new(), "it would not start: {}", none["dns"]);
+    std::fs::remove_file(&file).unwrap();
+    let output = portolan().arg("render").arg(dir.path()).args(["--output", "json"]).output().unwrap();
+    let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(names(&wanted).contains(&"greeter.dev.example.com".to_owned()), "{}", wanted["dns"]);
+}
+
+/// Argo CD and `kubectl apply -f` leave the last of two in force.
+#[test]
+fn of_two_documents_of_one_name_the_last_is_served() {
+    let dir = first_steps();
+    let route = |host: &str| {
+        format!(
+            "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {{name: twice, namespace: team-a}}\nspec:\n  parentRefs: [{{name: shared, namespace: gateway-system}}]\n  hostnames: [{host}.dev.example.com]\n  rules: [{{backendRefs: [{{name: greeter, port: 80}}]}}]\n"
+        )
+    };
+    std::fs::write(dir.path().join("twice.yaml"), format!("{}---\n{}", route("first"), route("second")))
+        .unwrap();
+    let output = portolan().arg("render").arg(dir.path()).args(["--output", "json"]).output().unwrap();
+    let wanted: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hosts: Vec<&str> = wanted["gateway"]["hosts"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|host| host["hostname"].as_str())
+        .collect();
+    assert!(
+        hosts.contains(&"second.dev.example.com") && !hosts.contains(&"first.dev.example.com"),
+        "{hosts:?}"
+    );
+    let findings = wanted["findings"].as_array().unwrap();
+    let told = findings.iter().find(|finding| finding["code"] == "PTL-0611").unwrap();
+    assert_eq!(told["line"], json!(9), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("the one in twice.yaml:1 is left out"), "{told}");
+}

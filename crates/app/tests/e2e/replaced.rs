@@ -189,3 +189,30 @@ fn an_envoy_that_cannot_be_replaced_serves_on() {
         traffic.end();
     }
 }
+
+/// The next one runs and does nothing: it is ended, and edits reach the one that serves again.
+#[test]
+fn an_envoy_that_hangs_before_it_takes_over_is_given_up() {
+    let Some(envoy) = envoy("e2e hanging") else { return };
+    let programs = private();
+    let at = programs.path().join("envoy");
+    program(&at, &envoy, "one", AS_IT_IS);
+    let mut instance = Instance::start(ten_hosts(), at.clone());
+    live(&instance);
+    let entry = instance.reach("h0.dev.example.com", "live");
+    let pid = instance.envoy_pid();
+    let traffic = Traffic::start(&instance, &entry);
+    // It has to be killed: a shell that waits for what it started ends at once otherwise.
+    let hangs = "trap '' TERM\nwhile :; do sleep 1; done";
+    program(&at, &envoy, "two", hangs);
+    again(&mut instance);
+    let next = instance.wait("the next one", || Some(instance.envoy_pid()).filter(|next| *next != pid));
+    let said = instance.wait_within(Duration::from_mins(2), "the finding", || finding(&instance, "PTL-0093"));
+    assert!(said["message"].as_str().unwrap().contains("has said nothing to Portolan"), "{said}");
+    assert_eq!(instance.envoy_pid(), pid);
+    assert!(!names(next, instance.state.path()), "it was ended");
+    live(&instance);
+    instance.write("more-yet.yaml", &route("edited"));
+    instance.reach("edited.dev.example.com", "live");
+    traffic.end();
+}

@@ -1,4 +1,4 @@
-//! Functions that no expression can write: the rewritten tree pays with them.
+//! Functions that no expression can write: the rewritten tree pays with them, and fails where it would call what is not served.
 
 use std::cmp::Ordering;
 
@@ -10,6 +10,7 @@ use cel::{
     },
 };
 
+use super::super::rewrite;
 use super::{Arguments, Result, arg, boolean, budget, global, member, string, text, value};
 
 pub(super) fn add(env: &mut Env) {
@@ -26,6 +27,10 @@ pub(super) fn add(env: &mut Env) {
         boolean(order(&args)? != Ordering::Less)
     });
     global(env, "@range", vec![DYN_TYPE, INT_TYPE], range);
+    global(env, rewrite::UNSERVED, vec![STRING_TYPE], |args| {
+        let why = format!("{} is not served by Portolan", text(&args, 0)?);
+        Err(ExecutionError::function_error(rewrite::UNSERVED, why))
+    });
     member(env, "@replace", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE], replace);
     member(env, "@replace", STRING_TYPE, vec![STRING_TYPE, STRING_TYPE, INT_TYPE], replace);
     member(env, "@join", LIST_TYPE, vec![], join);

@@ -232,6 +232,13 @@ const VECTORS: &[(&str, &str)] = &[
     ),
     ("{'a': 1}.all(k, v, v > 0)", "fails: all is not served by Portolan"),
     ("semver('1.2.3').major() == 1", "fails: semver is not served by Portolan"),
+    // only what is reached has no value
+    ("object.kind != '' || semver('1.2.3').major() == 1", "true"),
+    ("semver('1.2.3').major() == 1 || object.kind != ''", "true"),
+    ("object.kind == '' && authorizer.path('/x').check('get').allowed()", "false"),
+    ("object.kind == '' ? {'a': 1}.transformMap(k, v, v).size() == 1 : true", "true"),
+    ("object.kind == '' || [3, 1].sortBy(e, e)[0] == 1", "fails: sortBy is not served by Portolan"),
+    ("[1].all(n, n == 1 || optional.unwrap([optional.of(n)]) == [1])", "true"),
 ];
 
 #[test]

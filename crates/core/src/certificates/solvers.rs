@@ -48,6 +48,11 @@ pub(super) fn proofs<'s>(
         let hint = "set dnsNames";
         return Err((351, "spec.dnsNames", "an ACME order needs a DNS name".into(), hint));
     }
+    if let Some(name) = names.iter().find(|name| name.ends_with('.')) {
+        let message =
+            format!("{issuer} is an ACME server: it proves no name that ends with a dot, such as {name}");
+        return Err((351, "spec.dnsNames", message, "write the name without the dot at its end"));
+    }
     names.sort();
     names.dedup();
     names.iter().map(|name| proof(issuer, &certificate.labels, name, solvers)).collect()

@@ -1,14 +1,17 @@
-//! Values of the upstream charts that Portolan stands in for, as settings of the matching capability. What becomes of each
-//! key stands in [`keys`] and goes into the ledger; nothing is dropped in silence.
+//! Values of the upstream charts that Portolan stands in for, as settings of the matching capability, and the same of a component that
+//! stands as a workload in manifests ([`standing()`]). What becomes of each key stands in [`keys`] and goes into the ledger; nothing is
+//! dropped in silence.
 
 mod arguments;
 mod cert_manager;
 mod external_dns;
 mod keys;
 mod others;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod walk;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,23 +21,39 @@ use serde_json::Value;
 pub use cert_manager::CertManager;
 pub use external_dns::{ExternalDns, TsigSecret, UpdateServer};
 pub use others::{GatewayProvider, SealedSecrets};
+pub use standing::standing;
 
 use super::ledger::Fate;
 
-/// Values of one component, as Helm merged them.
+/// Where a component is told what it does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Form {
+    /// Values of its chart.
+    #[default]
+    Chart,
+    /// A workload that stands in manifests: what its container is given.
+    Workload,
+    /// A file of a ConfigMap that stands in manifests.
+    File,
+}
+
+/// Values of one component, as Helm merged them; or what its workload says.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct ComponentValues {
+    /// What `values` are.
+    #[serde(default)]
+    pub form: Form,
     /// Name of the upstream chart, such as `external-dns` (not its alias).
     pub component: Name,
-    /// The Application that brings it, or `File/<chart>` for a root chart: what problems are filed on.
+    /// The Application that brings it, or `File/<chart>` for a root chart; else the workload: what problems are filed on.
     pub object: ObjectKey,
-    /// Name of that Application; empty for a root chart.
+    /// Name of that Application; empty for a root chart, and where no Application brings it.
     pub application: Name,
     /// Namespace of the component.
     pub namespace: Name,
     /// Version of the chart as it is asked for; empty if it is not known.
     pub version: Name,
-    /// The chart's values.
+    /// The chart's values, or what [`standing()`] makes of a workload.
     pub values: Value,
 }
 
@@ -79,7 +98,9 @@ pub fn adapt(values: &ComponentValues) -> Adapted {
         "kyverno" => Component::Kyverno(namespace),
         _ => return Adapted::default(),
     };
-    walk::walk(&mut reader);
+    if values.form != Form::Workload {
+        walk::walk(&mut reader);
+    }
     reader.finish(component)
 }
 
@@ -127,7 +148,7 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem {
             object: self.values.object.clone(),
             code: Code(code),
-            field: path.into(),
+            field: standing::field(self.values, path).into(),
             severity,
             message: format!("{}: {message}", self.values.component),
             hint: hint.to_owned(),

@@ -164,9 +164,11 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::gitops::adapters::Form;
 
     fn values(component: &str, application: &str, values: Value) -> ComponentValues {
         ComponentValues {
+            form: Form::default(),
             component: component.into(),
             object: application_key(application),
             application: application.into(),

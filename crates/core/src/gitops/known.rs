@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use portolan_model::{Name, ObjectKey};
 use serde::{Deserialize, Serialize};
 
-use super::adapters::ComponentValues;
+use super::adapters::{ComponentValues, Form};
 
 /// What the readings so far have shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub struct Seen<'a> {
     pub components: &'a [ComponentValues],
     /// Applications (by name; the root has none) that could not be read whole.
     pub unsure: &'a BTreeSet<Name>,
+    /// Plain files that could not be read whole: a workload may stand there.
+    pub unsure_files: bool,
 }
 
 impl Seen<'_> {
@@ -58,16 +60,20 @@ impl Known {
 /// What the repository says of components: a source that could not be read still says what it did.
 fn still_said(old: Vec<ComponentValues>, seen: Seen<'_>) -> Vec<ComponentValues> {
     let mut all = seen.components.to_vec();
-    if seen.unsure.is_empty() {
+    if seen.unsure.is_empty() && !seen.unsure_files {
         return all;
     }
     let known: BTreeSet<&Name> = seen.applications.iter().map(|key| &key.name.name).collect();
     let is_told = |one: &ComponentValues| {
-        seen.components.iter().any(|new| new.application == one.application && new.component == one.component)
+        seen.components.iter().any(|new| {
+            new.application == one.application && new.component == one.component && new.object == one.object
+        })
     };
     // An Application that is gone may be the child of one that could not be read.
-    let is_unsure =
-        |one: &ComponentValues| seen.unsure.contains(&one.application) || !known.contains(&one.application);
+    let is_unsure = |one: &ComponentValues| {
+        let here = seen.unsure.contains(&one.application) || seen.unsure_files && one.form != Form::Chart;
+        here || !seen.unsure.is_empty() && !known.contains(&one.application)
+    };
     all.extend(old.into_iter().filter(|one| !is_told(one) && is_unsure(one)));
     all.sort_by(|a, b| (&a.component, &a.application).cmp(&(&b.component, &b.application)));
     all
@@ -87,6 +93,7 @@ mod tests {
 
     fn values(component: &str, application: &str) -> ComponentValues {
         ComponentValues {
+            form: Form::default(),
             component: component.into(),
             object: key("Application", application),
             application: application.into(),
@@ -104,7 +111,8 @@ mod tests {
         };
         let unsure = unsure.iter().map(|name| Name::new(name)).collect();
         let applications = brings.iter().collect();
-        known.after(Seen { root, applications: &applications, components: &components, unsure: &unsure })
+        let (components, unsure_files) = (&components[..], false);
+        known.after(Seen { root, applications: &applications, components, unsure: &unsure, unsure_files })
     }
 
     #[test]

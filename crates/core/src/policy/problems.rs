@@ -95,6 +95,15 @@ pub fn unjudged(cx: &mut Cx<'_>, name: &str, field: &str, what: &str) {
     problem(cx, policy(name), 511, Severity::Warning, field, message, hint);
 }
 
+/// A definition that is kept out, and by which objects were judged when they were read: what it alone lets in is open.
+pub fn judged_by_denied(cx: &mut Cx<'_>, definition: ObjectKey, name: &str) {
+    let message = format!(
+        "objects of its kind were judged by this definition, which ValidatingAdmissionPolicy {name} keeps out: a cluster judges them by the one that it has, or knows no such kind; every verdict is incomplete"
+    );
+    let hint = "correct the definition so that the policy admits it, or take it away; then its objects are judged by what is there";
+    problem(cx, definition, 512, Severity::Warning, "", message, hint);
+}
+
 /// The binding names a policy that is not there.
 pub fn no_policy(cx: &mut Cx<'_>, name: &str, wanted: &str) {
     let message = format!("ValidatingAdmissionPolicy {wanted} does not exist; the binding has no effect");

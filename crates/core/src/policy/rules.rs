@@ -173,6 +173,9 @@ pub(super) fn denied(cx: &mut Cx<'_>, object: &ObjectKey, judgements: &[Arc<Judg
         }
     }
     if let Some((policy, message)) = denied {
+        if subject.kind.is("apiextensions.k8s.io", "CustomResourceDefinition") {
+            problems::judged_by_denied(cx, subject, &policy);
+        }
         cx.emit(Denied { key: object.clone(), policy, message });
     }
 }

@@ -301,3 +301,46 @@ spec:
     assert!(engine.rows::<RecordProblem>().next().is_some(), "that the other is not written is said");
     assert_eq!(state(&engine, "app.example.com").0, State::Live);
 }
+
+/// Fresh eyes, 2026-11-30: the check before the merge passed what `up` then waits for.
+#[test]
+fn the_secret_of_an_accounts_key_is_judged_by_policies() {
+    let text = |name: &str| {
+        format!(
+            "{}
+---
+apiVersion: cert-manager.io/v1
+kind: ClusterIssuer
+metadata: {{name: pub}}
+spec: {{acme: {{server: 'https://ca.example/d', privateKeySecretRef: {{name: {name}}}, solvers: [{{dns01: {{cloudDNS: {{project: p}}}}}}]}}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {{name: tls, namespace: edge}}
+spec: {{secretName: tls, dnsNames: ['*.example.com'], issuerRef: {{name: pub, kind: ClusterIssuer}}}}
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {{name: p}}
+spec:
+  matchConstraints: {{resourceRules: [{{apiGroups: [''], apiVersions: [v1], operations: [CREATE], resources: [secrets]}}]}}
+  validations: [{{expression: \"object.metadata.name != 'denied'\", message: no such Secret}}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {{name: p}}
+spec: {{policyName: p, validationActions: [Deny]}}
+",
+            edge("app")
+        )
+    };
+    let engine = simulated(&text("taken"));
+    assert_eq!((errors(&engine), state(&engine, "app.example.com").0), (vec![], State::Live));
+    let engine = simulated(&text("denied"));
+    let said = errors(&engine);
+    assert!(
+        said.iter().any(|error| error.starts_with("PTL-0501 denied by ValidatingAdmissionPolicy p")),
+        "{said:?}"
+    );
+    assert_ne!(state(&engine, "app.example.com").0, State::Live, "{said:?}");
+}

@@ -22,7 +22,7 @@ use portolan_core::{
     },
     conditions::rows::ObjectStatus,
     gitops::{
-        adapters::ComponentValues,
+        adapters::{ComponentValues, Form},
         configuration::{self, Environment},
     },
     world,
@@ -67,6 +67,7 @@ pub fn put(engine: &mut Engine<World>, facts: &Value) {
 fn declared(values: &Value) -> Settings {
     let object = ObjectKey::new("argoproj.io", "Application", "argocd", "cert-manager");
     let read = configuration::components(&[ComponentValues {
+        form: Form::default(),
         component: "cert-manager".into(),
         object,
         application: "cert-manager".into(),

@@ -12,7 +12,7 @@ use portolan_core::{
         rows::{DnsAnswer, DnsSettings, PublishedRecord, RecordProblem, WantedName},
     },
     gitops::{
-        adapters::{Component, ComponentValues, adapt},
+        adapters::{Component, ComponentValues, Form, adapt},
         rows::Unseen,
     },
     policy::rows::SubmittedCertificate,
@@ -85,6 +85,7 @@ fn component(name: &str, dns: &Value) -> DnsSettings {
         values[field] = value.clone();
     }
     let made = adapt(&ComponentValues {
+        form: Form::default(),
         component: "external-dns".into(),
         object: ObjectKey::new("argoproj.io", "Application", "argocd", name),
         application: name.into(),

@@ -307,6 +307,10 @@ fn arguments(request: &Request<'_>) -> Vec<String> {
     args
 }
 
+/// Most characters that are kept of what was said. It is not for people: that is cut when what must not be said is covered, since
+/// of a part nobody knows it.
+const KEPT: usize = 64 << 10;
+
 /// Helm's message without log decoration, bounded.
 pub(crate) fn tidy(said: &str) -> String {
     let lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -314,7 +318,7 @@ pub(crate) fn tidy(said: &str) -> String {
     let text: Vec<&str> = lines.collect();
     // What is said stands in one line of a table or a log.
     let text = text.join(" ");
-    text.strip_prefix("Error: ").unwrap_or(&text).chars().take(4000).collect()
+    text.strip_prefix("Error: ").unwrap_or(&text).chars().take(KEPT).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use portolan_core::gitops::projects::Permit;
+use portolan_core::gitops::{
+    adapters::{ComponentValues, standing},
+    projects::Permit,
+};
 use portolan_model::{Name, Object, Problem};
 use serde_json::Value;
 
@@ -88,6 +91,8 @@ pub(super) struct KeptSource {
     pub(super) applications: BTreeMap<PathBuf, Vec<Object>>,
     /// What Flux's objects may refer to, if Flux is in use.
     pub(super) facts: BTreeMap<PathBuf, Vec<Object>>,
+    /// Components that stand as workloads in its parts.
+    pub(super) standing: BTreeMap<PathBuf, Vec<ComponentValues>>,
 }
 
 /// A part of it.
@@ -146,13 +151,24 @@ impl KeptSource {
                 self.facts.insert(path.clone(), facts);
             }
         }
-        let documents = change.read.iter().flat_map(|read| &read.documents);
-        let mut applications: Vec<Object> = documents
+        let documents = || change.read.iter().flat_map(|read| &read.documents);
+        let lost = change.read.as_ref().is_some_and(|read| read.unsure || read.unsure_file.is_some());
+        let name = part.key.name();
+        let workloads = documents().flat_map(|one| standing(&one.json, &name, &change.namespace));
+        let mut workloads: Vec<ComponentValues> = workloads.collect();
+        let before = self.standing.remove(&path).filter(|_| lost).unwrap_or_default();
+        // Nor does a slip of the pen let go of what one was told.
+        let others = before.into_iter().filter(|old| workloads.iter().all(|new| new.object != old.object));
+        workloads.extend(others.collect::<Vec<_>>());
+        if !workloads.is_empty() {
+            self.standing.insert(path.clone(), workloads);
+        }
+        let mut applications: Vec<Object> = documents()
             .filter(|document| application::is_followed(&document.json))
             .filter_map(|d| Object::from_json(d.json.clone(), d.origin.clone()).ok())
             .collect();
         let before = self.applications.remove(&path).unwrap_or_default();
-        if change.read.as_ref().is_some_and(|read| read.unsure || read.unsure_file.is_some()) {
+        if lost {
             // A slip of the pen in a project does not open what it closes.
             let projects = before.into_iter().filter(|object| application::is_project(&object.key));
             let lost: Vec<_> = projects.filter(|one| applications.iter().all(|o| o.key != one.key)).collect();
@@ -169,6 +185,7 @@ impl KeptSource {
         self.applications.remove(path);
         self.soon.remove(path);
         self.facts.remove(path);
+        self.standing.remove(path);
         self.parts.remove(path).map(|part| part.dropped())
     }
 

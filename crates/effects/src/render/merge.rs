@@ -25,7 +25,7 @@ pub(super) struct Merged {
     parts: BTreeMap<Arc<PartKey>, Part>,
     /// Where each object stands; more than one place is a conflict, and the first wins.
     places: BTreeMap<ObjectKey, Vec<Rank>>,
-    /// Kinds that CustomResourceDefinitions define; of several the first counts.
+    /// Kinds that CustomResourceDefinitions define; of several that counts which is taken ([`Rank`]).
     defined: BTreeMap<Kind, Defining>,
     definitions: Definitions,
     subjects: Subjects,
@@ -193,7 +193,11 @@ impl Merged {
     }
 
     fn defining(&self, kind: &Kind) -> Option<Arc<Brought>> {
-        self.defined.get(kind)?.values().next().cloned()
+        let all = self.defined.get(kind)?;
+        let ((first, _), _) = all.first_key_value()?;
+        // The last of the first Application.
+        let same = |part: &PartKey| (&part.chain, &part.application) == (&first.chain, &first.application);
+        all.iter().take_while(|((part, _), _)| same(part)).last().map(|(_, one)| Arc::clone(one))
     }
 
     fn remove(&mut self, key: &Arc<PartKey>) {
@@ -358,9 +362,13 @@ impl Merged {
                     );
                     return problems::shares(&rank.part.application, "spec.syncPolicy.syncOptions", message);
                 }
-                // The finding has the place of the one that is taken. Files alone, so that those of one pair are one finding.
+                // The finding has the place of the one that is taken. Files alone, so that those of one pair are one finding; but
+                // of one file its line tells which it is.
                 let own = place(rank);
-                let file = own.as_deref().and_then(|own| Some(own.rsplit_once(':')?.0)).unwrap_or("?");
+                let alone = |place: &str| place.rsplit_once(':').map(|(file, _)| file.to_owned());
+                let other_file = own.as_deref().and_then(alone);
+                let same = other_file.is_some() && other_file == at.as_deref().and_then(alone);
+                let file = if same { own } else { other_file }.unwrap_or_else(|| "?".to_owned());
                 let other = who(rank);
                 let message = if other == owner {
                     format!("{owner} brings {key} twice: the one in {file} is left out")

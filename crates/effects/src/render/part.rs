@@ -78,7 +78,7 @@ impl Change {
 }
 
 /// The place of an object among those of its key: the first is taken. Of one Application that is its last one, as Argo CD does
-/// it (`controller/state.go`); of several the first by wave and name.
+/// it (`controller/state.go`), and so it is of one folder (`kubectl apply -f`); of several the first by wave and name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rank {
     pub(super) part: Arc<PartKey>,
@@ -101,8 +101,7 @@ impl Ord for Rank {
         let place = |rank: &'_ Self| (rank.part.source, rank.part.path.clone(), rank.number);
         (&part.chain, &part.application).cmp(&(&others.chain, &others.application)).then_with(|| {
             let order = place(self).cmp(&place(other));
-            let order = order.then_with(|| self.wave.cmp(&other.wave));
-            if super::application::is_kind(&part.application) { order.reverse() } else { order }
+            order.then_with(|| self.wave.cmp(&other.wave)).reverse()
         })
     }
 }

@@ -57,6 +57,12 @@ problems! {
     /// The same of a HelmRelease.
     flux_values_missing = 604, Error,
         "add the file, correct spec.chart.spec.valuesFiles (paths are from the root of the source), or set ignoreMissingValuesFiles: true";
+    /// The file of a parameter is not there.
+    parameter_missing = 604, Error,
+        "add the file, or correct the path of the entry of helm.fileParameters; ignoreMissingValueFiles says nothing of these";
+    /// A values file is no file of the repository.
+    values_remote = 604, Error,
+        "name a file of the repository in helm.valueFiles; ignoreMissingValueFiles says nothing of URLs";
     /// A values file that is not there, and that may be missing.
     values_passed_over = 682, Info, "nothing to do if it is not there on purpose";
     /// Helm refused the chart.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use portolan_core::gitops::glob::Glob;
-use portolan_model::{Name, ObjectKey, Origin};
+use portolan_model::{Name, ObjectKey, Origin, shown};
 use serde_json::Value;
 
 use super::{
@@ -304,6 +304,7 @@ impl Reader<'_> {
         self.out.soon = std::mem::take(&mut self.old.soon);
         self.out.soon.retain(|path| self.out.parts.contains_key(path));
         std::mem::swap(&mut self.out.facts, &mut self.old.facts);
+        std::mem::swap(&mut self.out.standing, &mut self.old.standing);
         let paths = match self.context.touched {
             Touched::Paths(paths) if self.old.shown == self.out.shown => paths,
             // Never read as this folder, or changed anywhere: what is not found is gone.
@@ -566,7 +567,8 @@ impl Reader<'_> {
     /// It is being rendered for so long.
     pub(super) fn late(&mut self, what: &str, time: Duration) {
         let (env, seconds) = (self.context.env, time.as_secs());
-        let message = format!("{what} for environment {env} is being rendered for {seconds} s");
+        let long = if seconds == 0 { "less than a second".to_owned() } else { format!("{seconds} s") };
+        let message = format!("{what} for environment {env} is being rendered for {long}");
         self.unmade(problems::rendering, message);
     }
 
@@ -617,7 +619,7 @@ impl Reader<'_> {
                 let why = read.and_then(Result::err).map(|why| format!(": {why}")).unwrap_or_default();
                 let message =
                     format!("file {} of parameter {} cannot be read{why}", parameter.path, parameter.name);
-                self.fail(problems::values_missing, &field, message);
+                self.fail(problems::parameter_missing, &field, message);
                 return Template::Failed;
             };
             files.push((parameter.name.clone(), content));
@@ -681,7 +683,7 @@ impl Reader<'_> {
             }
             Err(Failure::Chart(said)) => {
                 // Helm quotes values, of which some are secret by their names.
-                let said = helm::veil(&request).cover(&said).into_owned();
+                let said = shown::brief(&helm::veil(&request).cover(&said)).into_owned();
                 let field =
                     if self.asked().flux.is_none() { blamed(&said, helm) } else { ".path".to_owned() };
                 let message =

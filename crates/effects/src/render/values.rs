@@ -44,7 +44,7 @@ impl Reader<'_> {
             let field = format!(".helm.valueFiles[{n}]");
             if name.contains("://") {
                 self.fail(
-                    problems::values_missing,
+                    problems::values_remote,
                     &field,
                     format!("values file {name} is remote and is never fetched"),
                 );

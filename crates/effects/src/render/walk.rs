@@ -12,7 +12,7 @@ use std::{
 use portolan_core::{
     door::{self, Definitions, Door},
     gitops::{
-        adapters::ComponentValues,
+        adapters::{ComponentValues, Form},
         projects::Projects,
         sync::{Application as Automation, Policy},
     },
@@ -426,6 +426,7 @@ impl Walk<'_> {
             }
             self.out.adapters.extend(source.values.iter().map(|(component, version, values)| {
                 ComponentValues {
+                    form: Form::Chart,
                     component: component.as_str().into(),
                     object: object.clone(),
                     application: name.clone(),
@@ -434,6 +435,9 @@ impl Walk<'_> {
                     values: values.clone(),
                 }
             }));
+            for one in source.standing.values().flatten() {
+                self.stands(one);
+            }
             for fact in source.facts.values().flatten() {
                 self.flux.facts.learn(fact, &namespace);
             }
@@ -464,6 +468,20 @@ impl Walk<'_> {
             }
         }
         children
+    }
+
+    /// A component stands as a workload. As its object it is taken once: of one Application the last, of several the first.
+    fn stands(&mut self, one: &ComponentValues) {
+        let same = |old: &&mut ComponentValues| {
+            old.form != Form::Chart
+                && old.object == one.object
+                && old.values.get("at") == one.values.get("at")
+        };
+        match self.out.adapters.iter_mut().find(same) {
+            None => self.out.adapters.push(one.clone()),
+            Some(old) if old.application == one.application => *old = one.clone(),
+            Some(_) => {}
+        }
     }
 
     /// What the root brings says which repository the work tree stands for.

@@ -117,10 +117,36 @@ fn family(annotation: &str) -> Option<(&'static [(Effect, &'static str)], &str)>
     FAMILIES.iter().find_map(|(prefix, names)| Some((*names, annotation.strip_prefix(prefix)?)))
 }
 
+/// Prefixes of families whose rooms tell of what stands behind them.
+const OTHERS: [&str; 3] =
+    ["external-dns.kubernetes.io/", "external-dns.alpha.kubernetes.io/", "reflector.v1.k8s.emberstack.com/"];
+
+/// The annotation that is meant by one whose prefix is that of no family, and nearly that of one.
+fn meant(annotation: &str) -> Option<String> {
+    let prefixes = || FAMILIES.iter().map(|(prefix, _)| *prefix).chain(OTHERS);
+    if prefixes().any(|prefix| annotation.starts_with(prefix)) {
+        return None;
+    }
+    let Some((written, name)) = annotation.split_once('/') else {
+        let meant = prefixes().find(|prefix| prefix.strip_suffix('/') == Some(annotation))?;
+        return Some(format!("{meant}NAME"));
+    };
+    let prefix = nearest(&format!("{written}/"), prefixes())?;
+    let whole = format!("{prefix}{name}");
+    // Of somebody else's that is only called nearly so.
+    let known = OTHERS.contains(&prefix) || effect(&whole).is_some_and(|effect| effect != Effect::Unknown);
+    known.then_some(whole)
+}
+
 /// Tells of those that nobody knows.
 pub(super) fn tell(root: &mut Root<'_>) {
     let Some(annotations) = root.object.json["metadata"]["annotations"].as_object() else { return };
     for annotation in annotations.keys() {
+        if let Some(meant) = meant(annotation) {
+            let message = format!("no program reads the annotation {annotation}: it has no effect");
+            let field = format!("metadata.annotations[{annotation}]");
+            root.problem(6, Severity::Warning, &field, message, &format!("write {meant}, or remove it"));
+        }
         if effect(annotation) != Some(Effect::Unknown) {
             continue;
         }
@@ -169,6 +195,34 @@ mod tests {
         );
         let told = told(&json!({"cert-manager.io/nothing-like-it": "x"}));
         assert_eq!((told[0].0, told[0].1), (6, Severity::Info));
+    }
+
+    /// Fresh eyes, 2026-11-30: names behind a right prefix were told, prefixes were not.
+    #[test]
+    fn a_misspelt_prefix_is_told_and_those_of_others_are_not() {
+        for (written, meant) in [
+            ("external-dns.alpha.kubernets.io/hostname", "external-dns.alpha.kubernetes.io/hostname"),
+            ("externaldns.alpha.kubernetes.io/hostname", "external-dns.alpha.kubernetes.io/hostname"),
+            ("external-dns.alpha.kubernetes.io", "external-dns.alpha.kubernetes.io/NAME"),
+            ("cert-manger.io/duration", "cert-manager.io/duration"),
+            ("argocd.argoprj.io/sync-wave", "argocd.argoproj.io/sync-wave"),
+        ] {
+            let wanted = (6, Severity::Warning, format!("write {meant}, or remove it"));
+            assert_eq!(told(&json!({written: "x"})), [wanted], "{written}");
+        }
+        for other in [
+            "external-dns.alpha.kubernetes.io/hostname",
+            "reflector.v1.k8s.emberstack.com/reflects",
+            "trust.cert-manager.io/bundle",
+            "csi.cert-manager.io/issuer-name",
+            "heml.sh/colour",
+            "image.toolkit.fluxcd.io/name",
+            "kubernetes.io/ingress.class",
+            "app.kubernetes.io/name",
+            "plain",
+        ] {
+            assert_eq!(told(&json!({other: "x"})), [], "{other}");
+        }
     }
 
     #[test]

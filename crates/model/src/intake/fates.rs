@@ -79,8 +79,7 @@ pub fn kinds() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 /// The fields in the table of a kind.
-#[cfg(test)]
-pub(super) fn paths(group: &str, kind: &str) -> impl Iterator<Item = &'static str> {
+pub fn paths(group: &str, kind: &str) -> impl Iterator<Item = &'static str> {
     let fields = tables().iter().find(|(known, _)| **known == (group, kind));
     fields.into_iter().flat_map(|(_, fields)| fields.keys().copied())
 }

@@ -188,7 +188,12 @@ fn validation(validation: &Value, path: &Path<'_>, scope: &Scope, out: &mut Out<
     if !message.is_empty() && message.trim().is_empty() {
         out.invalid(&place, message, "must be non-empty if specified");
     } else if !message.is_empty() {
-        compile(message, &place, scope, out);
+        // `HasAuthorizer: false` (`validateMessageExpression`).
+        let names = match scope.names {
+            Names::Policy { params } => Names::Message { params },
+            other => other,
+        };
+        compile(message, &place, &Scope { names, variables: scope.variables.clone() }, out);
     }
     let message = text(validation, "message");
     let place = path.field("message");

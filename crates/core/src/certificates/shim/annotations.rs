@@ -216,8 +216,10 @@ fn template<'a>(spec: &mut Value, get: impl Fn(&str) -> Option<&'a str>) -> Resu
     }
     let name = "cert-manager.io/secret-template";
     let Some(text) = get(name) else { return Ok(()) };
-    let template: Template = serde_json::from_str(text)
-        .map_err(|error| (name, format!("error parsing secret template JSON: {error}")))?;
+    // As Go's `Decoder.Decode`: one value is read, and what stands behind it is not looked at (`certificate-shim/helper.go`).
+    let template: Template =
+        serde::Deserialize::deserialize(&mut serde_json::Deserializer::from_str(text))
+            .map_err(|error| (name, format!("error parsing secret template JSON: {error}")))?;
     if let Some(own) = template.annotations.keys().find(|key| key.starts_with("cert-manager.io/")) {
         return Err((name, format!("secretTemplate must not have cert-manager.io/ annotations: {own:?}")));
     }

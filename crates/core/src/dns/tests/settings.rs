@@ -5,11 +5,12 @@ use serde_json::json;
 
 use crate::{
     dns::{Policy, Registry, observe::embedded_zone, rows::DnsSettings},
-    gitops::adapters::{Component, ComponentValues, TsigSecret, adapt},
+    gitops::adapters::{Component, ComponentValues, Form, TsigSecret, adapt},
 };
 
 fn of(values: serde_json::Value) -> (DnsSettings, usize) {
     let values = ComponentValues {
+        form: Form::default(),
         component: "external-dns".into(),
         object: ObjectKey::new("argoproj.io", "Application", "argocd", "dns"),
         application: "dns".into(),

@@ -4,7 +4,7 @@
 use portolan_model::Name;
 use serde_json::Value;
 
-use super::{Reader, arguments, keys};
+use super::{Form, Reader, arguments, keys, standing, words};
 use crate::{certificates::rows::ShimSettings, gitops::ledger::Fate};
 
 /// What cert-manager is told.
@@ -27,6 +27,12 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
     let mut told = Told::default();
     let mut cluster: Name =
         reader.text("clusterResourceNamespace").map_or_else(|| namespace.clone(), Name::from);
+    let mut words = None;
+    if reader.values.form == Form::Workload {
+        // The program's own default; the chart's is the namespace of the pod.
+        cluster = "kube-system".into();
+        words = Some(workload(reader));
+    }
     // Both mean what is so here anyway.
     reader.take("crds.enabled");
     reader.take("installCRDs");
@@ -65,10 +71,11 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
         }
     }
     gates(reader, &mut told);
-    if let Some(value) = reader.take("extraArgs") {
+    if let Some(value) = words.as_ref().or_else(|| reader.take("extraArgs")) {
+        let called = called(reader);
         let (flags, rest) = arguments::flags(value);
         for text in rest {
-            reader.given.push((Fate::Refused, "no flag", format!("extraArgs {text}")));
+            reader.given.push((Fate::Refused, "no flag", format!("{called} {text}")));
         }
         for (name, value) in flags {
             argument(reader, &name, value.as_deref());
@@ -91,6 +98,27 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
     }
 }
 
+/// What its container is given, as the chart's `extraArgs` have it.
+fn workload(reader: &mut Reader<'_>) -> Value {
+    if !standing::runs(reader.values) {
+        let why = "the controller does not run (0 pods), so nothing is issued there";
+        reader.given.push((Fate::NotLookedAt, why, "spec.replicas".to_owned()));
+    }
+    match words::words(reader.values, "controller") {
+        Ok(words) => words.into_iter().map(|word| Value::String(word.text)).collect(),
+        Err((field, _)) => {
+            let why = "another program is run, and what it gives to cert-manager is not known";
+            reader.given.push((Fate::NotLookedAt, why, field));
+            Value::Array(Vec::new())
+        }
+    }
+}
+
+/// Where its flags stand.
+fn called(reader: &Reader<'_>) -> &'static str {
+    if reader.values.form == Form::Workload { "args" } else { "extraArgs" }
+}
+
 /// `featureGates` of the chart and of `config`.
 fn gates(reader: &mut Reader<'_>, told: &mut Told) {
     if let Some(map) = reader.take("config.featureGates").and_then(Value::as_object) {
@@ -107,7 +135,7 @@ fn gates(reader: &mut Reader<'_>, told: &mut Told) {
 
 /// What becomes of a flag, for the ledger.
 fn argument(reader: &mut Reader<'_>, name: &str, value: Option<&str>) {
-    let given = format!("extraArgs --{name}");
+    let given = format!("{} --{name}", called(reader));
     if name == "feature-gates" {
         return gate_list(reader, value.unwrap_or_default(), &given);
     }

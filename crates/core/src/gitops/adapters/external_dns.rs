@@ -11,7 +11,7 @@ mod values;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_model::{Code, Name, ObjectKey, Severity, nearest};
 
-use super::{ComponentValues, Reader, keys::PODS};
+use super::{ComponentValues, Form, Reader, keys::PODS};
 use crate::{
     dns::{Policy, annotations::go_duration_seconds},
     gitops::ledger::Fate,
@@ -197,7 +197,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
     };
     let mut wrong_type = false;
     settings.namespaces.retain(|namespace| !namespace.is_empty());
-    if given.text("policy").is_empty() && version.is_some_and(|version| version >= 22) {
+    if given.text("policy").is_empty() && version.is_some_and(|version| version >= 22) && !given.unread {
         let message = "it would not start: since 0.22 a policy must be chosen";
         stop(reader, "policy", message);
     }
@@ -208,7 +208,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         let message = "it would not start: txtPrefix and txtSuffix exclude each other";
         stop(reader, "txtSuffix", message);
     }
-    if settings.sources.is_empty() {
+    if settings.sources.is_empty() && !given.unread {
         // Also `sources: []` and `null`: the chart then writes no flag. That nothing is read is not that nothing is wanted.
         stop(reader, &given.field_or("source", "sources"), "it would not start: no sources specified");
     }
@@ -216,7 +216,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
     for source in settings.sources.iter().filter(|source| !SOURCES.contains(&&***source)) {
         let near = nearest(source, SOURCES).map_or_else(String::new, |near| format!("; {near} may be meant"));
         let message = format!("it would not start: there is no source {source:?}{near}");
-        stop(reader, "sources", &message);
+        stop(reader, &given.field_or("source", "sources"), &message);
     }
     for (field, affix) in [("txtPrefix", &settings.txt_prefix), ("txtSuffix", &settings.txt_suffix)] {
         let plain = affix.replace("%{record_type}", "");
@@ -277,9 +277,16 @@ fn encryption(reader: &mut Reader<'_>, given: &given::Given) {
 
 /// Files that the component publishes nothing because of a field.
 fn stop(reader: &mut Reader<'_>, field: &str, message: &str) {
+    stop_with(reader, Severity::Error, field, message);
+}
+
+fn stop_with(reader: &mut Reader<'_>, severity: Severity, field: &str, message: &str) {
     let message = format!("{message}; no record of this external-dns is made, changed or removed");
-    let hint = "correct it, or leave it out of the values for this environment";
-    reader.problem(STOPPED.0, Severity::Error, field, &message, hint);
+    let hint = match reader.values.form {
+        Form::Workload => "correct it, or leave the workload out for this environment",
+        Form::Chart | Form::File => "correct it, or leave it out of the values for this environment",
+    };
+    reader.problem(STOPPED.0, severity, field, &message, hint);
 }
 
 /// The image's tag (`v0.20.0`), else the chart's version: that of the chart 1.N is 0.N.

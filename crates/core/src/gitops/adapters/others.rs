@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portolan_model::{Name, Severity};
 use serde_json::Value;
 
-use super::{Reader, arguments, keys};
+use super::{Form, Reader, arguments, keys, standing, words};
 use crate::gitops::ledger::Fate;
 
 /// What Envoy Gateway is told.
@@ -54,7 +54,13 @@ pub(super) fn sealed_secrets(reader: &mut Reader<'_>, namespace: Name) -> Sealed
         stopped = true;
         stop(reader, "createController", "the chart makes no controller");
     }
-    if let Some(args) = reader.take("args").filter(|args| args.as_array().is_none_or(|all| !all.is_empty())) {
+    let mut words = None;
+    if reader.values.form == Form::Workload {
+        words = workload(reader);
+        stopped = words.is_none();
+    }
+    let args = words.as_ref().or_else(|| reader.take("args"));
+    if let Some(args) = args.filter(|args| args.as_array().is_none_or(|all| !all.is_empty())) {
         // They stand in place of all that the chart would give.
         more.clear();
         let (flags, rest) = arguments::flags(args);
@@ -90,6 +96,37 @@ pub(super) fn sealed_secrets(reader: &mut Reader<'_>, namespace: Name) -> Sealed
         Some(more)
     };
     SealedSecrets { namespace, namespaces }
+}
+
+/// What its container is given, as the chart's `args` have it; none if that is not known, or it does not run.
+fn workload(reader: &mut Reader<'_>) -> Option<Value> {
+    /// `flagenv` of `pkg/flagenv` in upstream.
+    const VARIABLES: &str = "SEALED_SECRETS_";
+    if !standing::runs(reader.values) {
+        stop(reader, "spec.replicas", "spec.replicas is 0, so the controller does not run");
+        return None;
+    }
+    if let Some(field) = words::from_elsewhere(reader.values, VARIABLES) {
+        stop(reader, &field, &format!("{field} may set any of its flags ({VARIABLES}…)"));
+        return None;
+    }
+    let mut all = Vec::new();
+    for (name, value) in words::variables(reader.values) {
+        let Some(flag) = name.strip_prefix(VARIABLES) else { continue };
+        let Some(value) = value else {
+            stop(reader, "env", &format!("{name} is set from elsewhere"));
+            return None;
+        };
+        all.push(Value::String(format!("--{}={value}", flag.to_ascii_lowercase().replace('_', "-"))));
+    }
+    match words::words(reader.values, "controller") {
+        Ok(words) => all.extend(words.into_iter().map(|word| Value::String(word.text))),
+        Err((field, why)) => {
+            stop(reader, &field, &why);
+            return None;
+        }
+    }
+    Some(Value::Array(all))
 }
 
 /// Files that no SealedSecret is opened because of a field.

@@ -6,6 +6,7 @@ use crate::dns::Policy;
 
 fn values(component: &str, values: Value) -> ComponentValues {
     ComponentValues {
+        form: Form::default(),
         component: component.into(),
         object: ObjectKey::new("argoproj.io", "Application", "argocd", "app"),
         application: "app".into(),
@@ -429,4 +430,214 @@ fn the_default_issuer_of_ingresses_is_that_of_the_last_word() {
         (shim.auto_annotations, shim.extra_annotations),
         (vec!["x/y".into(), "z".into()], vec!["a".into(), "b".into()])
     );
+}
+
+/// A container as `standing` finds it, in a Deployment of namespace `dns`.
+fn workload(container: Value) -> ComponentValues {
+    let mut container = container;
+    if container.get("image").is_none() {
+        container["image"] = json!("registry.k8s.io:443/external-dns/external-dns:v0.21.0@sha256:00");
+    }
+    let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "names"},
+        "spec": {"template": {"spec": {"containers": [{"image": "busybox"}, container],
+            "volumes": [{"secret": {"secretName": "file"}}]}}}});
+    let mut found = standing(&object, &Name::default(), &Name::new("dns"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+const FLAGS: [&str; 6] = [
+    "--source=gateway-httproute",
+    "--provider=google",
+    "--registry=txt",
+    "--txt-owner-id=me",
+    "--policy=sync",
+    "--domain-filter=other.org",
+];
+
+/// Fresh eyes, 2026-11-30: an external-dns without a chart was not seen, and all names were published under another owner.
+#[test]
+fn an_external_dns_that_stands_as_a_workload_says_the_same_as_its_chart() {
+    let (chart, problems) = external_dns(json!({
+        "provider": {"name": "google"}, "sources": ["gateway-httproute"], "domainFilters": ["other.org"],
+        "policy": "sync", "txtOwnerId": "me", "image": {"tag": "v0.21.0"}}));
+    assert_eq!(problems, []);
+    let apart: Vec<&str> = FLAGS.iter().flat_map(|flag| flag.split('=')).collect();
+    let env: Vec<Value> = FLAGS
+        .iter()
+        .map(|flag| {
+            let (name, value) = flag.trim_start_matches("--").split_once('=').unwrap();
+            json!({"name": format!("EXTERNAL_DNS_{}", name.to_uppercase().replace('-', "_")), "value": value})
+        })
+        .collect();
+    let command: Vec<&str> = ["/bin/external-dns"].into_iter().chain(FLAGS).collect();
+    let mut named = FLAGS.to_vec();
+    named[5] = "--domain-filter=$(ZONE)";
+    let zone = json!([{"name": "TOP", "value": "org"}, {"name": "ZONE", "value": "other.$(TOP)"}]);
+    for container in [
+        json!({"args": FLAGS}),
+        json!({"args": apart}),
+        json!({"command": command}),
+        json!({"command": ["external-dns"], "args": FLAGS}),
+        json!({"env": env}),
+        json!({"args": named, "env": zone}),
+        json!({"args": FLAGS, "image": "bitnami/external-dns:0.21.0"}),
+    ] {
+        let made = adapt(&workload(container.clone()));
+        assert_eq!(made.problems, [], "{container}");
+        let Some(Component::ExternalDns(mut settings)) = made.component else { panic!("{container}") };
+        assert_eq!(settings.object.to_string(), "Deployment/dns/names");
+        assert_eq!((&*settings.namespace, &*settings.application), ("dns", ""));
+        assert_eq!(settings.credentials, ["file"]);
+        settings.object.clone_from(&chart.object);
+        settings.namespace.clone_from(&chart.namespace);
+        settings.application.clone_from(&chart.application);
+        settings.credentials.clear();
+        assert_eq!(*settings, chart, "{container}");
+    }
+}
+
+#[test]
+fn what_a_workload_says_and_is_not_known_stops_external_dns() {
+    let at = "spec.template.spec.containers[1]";
+    let mut unknown = FLAGS.to_vec();
+    unknown[5] = "--domain-filtr=other.org";
+    let mut elsewhere = FLAGS.to_vec();
+    elsewhere[5] = "--domain-filter=$(ZONE)";
+    let from = json!({"secretKeyRef": {"name": "s", "key": "k"}});
+    let script = "external-dns --source=gateway-httproute --provider=google";
+    for (container, field, says) in [
+        (json!({"command": ["sh", "-c", script]}), "command[0]", "the command is \"sh\""),
+        (json!({"args": unknown}), "args[5]", "it has no flag --domain-filtr; --domain-filter may be meant"),
+        (
+            json!({"args": elsewhere, "env": [{"name": "ZONE", "valueFrom": from}]}),
+            "args[5]",
+            "set from elsewhere",
+        ),
+        (
+            json!({"args": FLAGS, "env": [{"name": "EXTERNAL_DNS_LABEL_FILTER", "valueFrom": from}]}),
+            "env[0]",
+            "stands for --label-filter",
+        ),
+        (
+            json!({"args": FLAGS, "envFrom": [{"configMapRef": {"name": "c"}}]}),
+            "envFrom[0]",
+            "may set any of its flags",
+        ),
+        (json!({"args": &FLAGS[1..]}), "", "no sources specified"),
+        (
+            json!({"args": ["--source=gateway-httproute", "--txt-owner-id=me"]}),
+            "args",
+            "required flag --provider",
+        ),
+        (json!({"args": "--source=gateway-httproute"}), "args", "args is no list"),
+    ] {
+        let made = adapt(&workload(container.clone()));
+        let Some(Component::ExternalDns(settings)) = made.component else { panic!("{container}") };
+        assert!(settings.stopped, "{container}");
+        let told: Vec<_> = made.problems.iter().filter(|problem| problem.code == Code(645)).collect();
+        let [told] = told[..] else { panic!("{container}: {:?}", made.problems) };
+        assert!(told.message.contains(says), "{container}: {}", told.message);
+        assert_eq!(*told.field, *format!("{at}.{field}").trim_end_matches('.'), "{container}");
+    }
+    // What sets nothing of external-dns' own closes nothing.
+    for container in [
+        json!({"args": FLAGS, "envFrom": [{"prefix": "AWS_", "secretRef": {"name": "c"}}]}),
+        json!({"args": FLAGS, "env": [{"name": "CF_API_TOKEN", "valueFrom": from}]}),
+    ] {
+        assert_eq!(adapt(&workload(container.clone())).problems, [], "{container}");
+    }
+}
+
+#[test]
+fn a_workload_without_pods_publishes_nothing_and_other_images_are_none() {
+    let deployment = |replicas: u32, image: &str| {
+        json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a", "namespace": "b"},
+            "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"image": image, "args": FLAGS}]}}}})
+    };
+    let found = |object: &Value| standing(object, &Name::new("app"), &Name::default());
+    let none = found(&deployment(0, "external-dns"));
+    let made = adapt(&none[0]);
+    let told: Vec<_> = made.problems.iter().map(|p| (p.code.0, p.severity, &*p.field)).collect();
+    assert_eq!(told, [(645, Severity::Warning, "spec.replicas")]);
+    assert!(matches!(made.component, Some(Component::ExternalDns(settings)) if settings.stopped));
+    for image in ["team/external-dns-webhook:1", "external-dns/proxy", "team/my-external-dns"] {
+        assert_eq!(found(&deployment(1, image)), [], "{image}");
+    }
+    let mut job = deployment(1, "external-dns");
+    job["apiVersion"] = json!("corp.example/v1");
+    assert_eq!(found(&job), []);
+}
+
+#[test]
+fn cert_manager_and_sealed_secrets_that_stand_as_workloads_are_told_by_their_flags() {
+    let of = |image: &str, container: Value| {
+        let mut container = container;
+        container["image"] = json!(image);
+        adapt(&workload(container))
+    };
+    let certs = "quay.io/jetstack/cert-manager-controller:v1.21.0";
+    let own =
+        json!([{"name": "POD_NAMESPACE", "valueFrom": {"fieldRef": {"fieldPath": "metadata.namespace"}}}]);
+    let usual =
+        ["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)", "--leader-election-namespace=kube-system"];
+    let settings = |made: &Adapted| match &made.component {
+        Some(Component::CertManager(settings)) => {
+            (settings.cluster_resource_namespace.to_string(), settings.shim.gateways)
+        }
+        other => panic!("{other:?}"),
+    };
+    let made = of(certs, json!({"args": usual, "env": own}));
+    assert_eq!(settings(&made), ("dns".to_owned(), false));
+    assert!(made.problems.iter().all(|problem| problem.severity == Severity::Info), "{:?}", made.problems);
+    let made = of(certs, json!({"args": ["--enable-gateway-api", "--controllers=-certificates-issuing"]}));
+    assert_eq!(settings(&made), ("kube-system".to_owned(), true));
+    let told = made.problems.iter().find(|problem| problem.code == Code(646)).unwrap();
+    assert!(told.message.contains("args --controllers"), "{}", told.message);
+    assert_eq!(*told.field, *"spec.template.spec.containers[1].args");
+    let made = of(certs, json!({"command": ["sh", "-c", "x"]}));
+    assert!(made.problems.iter().any(|problem| problem.code == Code(646)));
+
+    let sealed = "docker.io/bitnami/sealed-secrets-controller:0.36.0";
+    let namespaces = |container: Value| match of(sealed, container.clone()).component {
+        Some(Component::SealedSecrets(settings)) => {
+            settings.namespaces.map(|all| all.into_iter().collect::<Vec<_>>())
+        }
+        other => panic!("{container}: {other:?}"),
+    };
+    assert_eq!(namespaces(json!({"command": ["controller"], "args": []})), None);
+    let only = Some(vec![Name::new("dns")]);
+    assert_eq!(namespaces(json!({"args": ["--all-namespaces=false"]})), only);
+    assert_eq!(
+        namespaces(json!({"env": [{"name": "SEALED_SECRETS_ALL_NAMESPACES", "value": "false"}]})),
+        only
+    );
+    assert_eq!(namespaces(json!({"command": ["sh", "-c", "controller"]})), Some(vec![]));
+}
+
+#[test]
+fn the_file_of_envoy_gateway_is_read_as_the_values_that_become_it() {
+    let map = |data: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "envoy-gateway-config", "namespace": "egs"},
+            "data": {"envoy-gateway.yaml": data}})
+    };
+    let codes = |data: &str| {
+        let found = standing(&map(data), &Name::default(), &Name::default());
+        let made = adapt(&found[0]);
+        assert!(made.problems.iter().all(|problem| *problem.field == *"data"), "{:?}", made.problems);
+        let severe = made.problems.iter().filter(|problem| problem.severity != Severity::Info);
+        severe.map(|problem| problem.code.0).collect::<Vec<_>>()
+    };
+    let usual =
+        "apiVersion: gateway.envoyproxy.io/v1alpha1\nkind: EnvoyGateway\nprovider: {type: Kubernetes}\n";
+    assert_eq!(
+        codes(&format!(
+            "{usual}gateway: {{controllerName: gateway.envoyproxy.io/gatewayclass-controller}}\n"
+        )),
+        [0_u16; 0]
+    );
+    assert_eq!(codes(&format!("{usual}gateway: {{controllerName: corp.example/eg}}\n")), [641]);
+    let watch = "provider: {type: Kubernetes, kubernetes: {watch: {type: Namespaces, namespaces: [team]}}}\n";
+    assert_eq!(codes(watch), [646]);
+    assert_eq!(codes("a: [b\n"), [646]);
 }

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use portolan_model::shown;
+
 use super::{
     super::{
         Tools,
@@ -15,6 +17,7 @@ use super::{
     },
     files::Staged,
     options::Kustomize,
+    veil,
 };
 use crate::confined::run::{self, Limits, Run};
 
@@ -57,7 +60,14 @@ pub(in super::super) fn build(
         }
         starts = Some(tools.helm.as_deref().map_err(|why| Failure::Tool(why.clone()))?.to_owned());
     }
-    tools.rendered(subject, key, patience, || prepared(kustomize, tools, starts, staged, options))
+    let built =
+        tools.rendered(subject, key, patience, || prepared(kustomize, tools, starts, staged, options));
+    built.map_err(|failure| match failure {
+        Failure::Chart(said) => {
+            Failure::Chart(shown::brief(&veil::of(&staged.files).cover(&said)).into_owned())
+        }
+        other => other,
+    })
 }
 
 /// All that one build needs.

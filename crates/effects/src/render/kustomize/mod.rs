@@ -13,6 +13,7 @@ pub(super) mod files;
 pub(super) mod options;
 pub(super) mod origins;
 mod source;
+mod veil;
 
 use serde_json::{Map, Value, json};
 

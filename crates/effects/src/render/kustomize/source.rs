@@ -191,7 +191,8 @@ impl Reader<'_> {
         let at = folder.to_owned();
         self.out.parts.extend(self.old.parts.remove(folder).map(|part| (at.clone(), part)));
         self.out.applications.extend(self.old.applications.remove(folder).map(|all| (at.clone(), all)));
-        self.out.facts.extend(self.old.facts.remove(folder).map(|all| (at, all)));
+        self.out.facts.extend(self.old.facts.remove(folder).map(|all| (at.clone(), all)));
+        self.out.standing.extend(self.old.standing.remove(folder).map(|all| (at, all)));
     }
 
     pub(in super::super) fn failed(

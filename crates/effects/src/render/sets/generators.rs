@@ -13,6 +13,7 @@ use super::{
     },
     Cluster, Params,
     git::{self, Looked, flat, normalized},
+    room::Room,
     template::Renderer,
 };
 
@@ -49,6 +50,7 @@ pub(super) struct Generators<'a> {
     pub(super) cluster: &'a Cluster,
     pub(super) renderer: Renderer<'a>,
     pub(super) looked: Looked,
+    pub(super) room: Room,
 }
 
 const ELSEWHERE: [&str; 5] = ["scmProvider", "pullRequest", "plugin", "clusterDecisionResource", "oci"];
@@ -102,6 +104,7 @@ impl Generators<'_> {
             let message = "child generator generated no parameters: a matrix or merge inside of two others is none to Argo CD";
             return Err(Stop::Wrong(message.to_owned()));
         }
+        self.room.in_time().map_err(Stop::Over)?;
         if depth > 0 && types(generator).len() > 1 {
             return Err(Stop::Wrong(
                 "found more than one generator in one entry of a matrix or merge".to_owned(),
@@ -119,7 +122,9 @@ impl Generators<'_> {
         }
         let of = |kind: &str| filled.get(kind).filter(|value| !value.is_null());
         let mut params = if let Some(list) = of("list") {
-            self.list(list)?
+            let all = self.list(list)?;
+            all.iter().try_for_each(|params| self.room.take(params)).map_err(Stop::Wrong)?;
+            all
         } else if let Some(clusters) = of("clusters") {
             self.clusters(clusters)?
         } else if let Some(git) = of("git") {
@@ -279,7 +284,8 @@ impl Generators<'_> {
         let params = if some("directories") {
             git::directories(self.checkout, git, self.renderer.go, &mut self.looked)
         } else if some("files") {
-            git::files(self.checkout, git, self.renderer.go, &mut self.looked).map_err(Stop::Wrong)?
+            git::files(self.checkout, git, self.renderer.go, &mut self.looked, &mut self.room)
+                .map_err(Stop::Wrong)?
         } else {
             return Err(Stop::Wrong("the git generator has neither directories nor files".to_owned()));
         };
@@ -315,7 +321,9 @@ impl Generators<'_> {
                 if self.renderer.go {
                     let mut both = Value::Object(b);
                     override_with(&mut both, &Value::Object(a.clone()));
-                    all.extend(both.as_object().cloned());
+                    let Value::Object(both) = both else { continue };
+                    self.room.take(&both).map_err(Stop::Wrong)?;
+                    all.push(both);
                     continue;
                 }
                 let mut both = a.clone();
@@ -325,6 +333,7 @@ impl Generators<'_> {
                     }
                     both.insert(key, value);
                 }
+                self.room.take(&both).map_err(Stop::Wrong)?;
                 all.push(both);
             }
         }

@@ -15,6 +15,7 @@ use super::{
         touched::Touched,
     },
     Params,
+    room::Room,
 };
 
 const DEEPEST: usize = 32;
@@ -87,6 +88,7 @@ pub(super) fn files(
     generator: &Value,
     go: bool,
     looked: &mut Looked,
+    room: &mut Room,
 ) -> Result<Vec<Params>, String> {
     let items = generator["files"].as_array().into_iter().flatten();
     // As Git's pathspecs: a star takes slashes, and a folder stands for all in it.
@@ -131,7 +133,9 @@ pub(super) fn files(
         for object in objects {
             let Value::Object(object) = object else { return Err(wrong(&"it holds no mapping")) };
             let own = if go { object } else { flat(&object) };
-            params.push(with_path(own, &path, Some(()), prefix, go));
+            let made = with_path(own, &path, Some(()), prefix, go);
+            room.take(&made)?;
+            params.push(made);
         }
     }
     Ok(params)
@@ -259,7 +263,8 @@ mod tests {
         let new = directories(&checkout, &generator, true, &mut looked);
         assert_eq!(new[1]["path"]["segments"], json!(["apps", "c"]));
         let generator = json!({"files": [{"path": "apps/*.yaml"}], "pathParamPrefix": "p"});
-        let files = files(&checkout, &generator, false, &mut looked).unwrap();
+        let mut room = Room::new(std::time::Duration::from_secs(30));
+        let files = files(&checkout, &generator, false, &mut looked, &mut room).unwrap();
         assert_eq!(files.len(), 3, "a star takes slashes: {files:?}");
         assert_eq!(
             (&files[0]["a.b"], &files[0]["a.c.0"], &files[0]["p.path"]),

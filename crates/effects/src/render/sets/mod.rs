@@ -7,6 +7,7 @@
 mod generators;
 mod git;
 mod patch;
+mod room;
 pub(crate) mod strict;
 mod template;
 
@@ -23,6 +24,7 @@ use serde_json::{Map, Value, json};
 use super::{Tools, checkout::Checkout, part::PartKey, problems, touched::Touched};
 use generators::{Generators, Stop, lay_over};
 use git::Looked;
+use room::Room;
 use template::Renderer;
 
 /// Parameters of one Application.
@@ -127,6 +129,7 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         cluster: facts.cluster,
         renderer,
         looked: Looked::default(),
+        room: Room::new(facts.tools.timeout),
     };
     let mut kept = KeptSet {
         repository: facts.repository.map(str::to_owned),

@@ -14,6 +14,7 @@ use super::{
         stage,
     },
     Params,
+    room::MOST_BYTES,
     strict::{self, rewrite},
 };
 
@@ -36,16 +37,21 @@ impl Renderer<'_> {
     /// # Errors
     /// Why it cannot be done, in Argo CD's or Helm's words.
     pub(super) fn fill(&self, texts: &[String], params: &[Params]) -> Result<Vec<Vec<String>>, Failure> {
-        if !self.go {
-            return Ok(params
-                .iter()
-                .map(|params| texts.iter().map(|text| old(text, params)).collect())
-                .collect());
+        if self.go && texts.iter().any(|text| text.contains("{{")) && !params.is_empty() {
+            return self.go(texts, params);
         }
-        if !texts.iter().any(|text| text.contains("{{")) || params.is_empty() {
-            return Ok(params.iter().map(|_| texts.to_vec()).collect());
-        }
-        self.go(texts, params)
+        // Each text stands once for each set of parameters.
+        let mut room = MOST_BYTES;
+        let mut one = |text: &String, params: &Params| {
+            let filled =
+                if self.go { (text.len() <= room).then(|| text.clone()) } else { old(text, params, room) };
+            let filled = filled.ok_or_else(|| {
+                Failure::Chart(format!("its templates come to more than {} MiB", MOST_BYTES >> 20))
+            })?;
+            room -= filled.len();
+            Ok(filled)
+        };
+        params.iter().map(|params| texts.iter().map(|text| one(text, params)).collect()).collect()
     }
 
     /// The same of all strings in a document, keys included (`deeplyReplace`).
@@ -123,8 +129,8 @@ pub(super) fn takes_metadata(text: &str, field: &str) -> bool {
     })
 }
 
-/// `{{name}}`; what is no parameter stays as it is.
-fn old(text: &str, params: &Params) -> String {
+/// `{{name}}`; what is no parameter stays as it is. `None` if it comes to more bytes than that.
+fn old(text: &str, params: &Params, most: usize) -> Option<String> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("{{") {
@@ -136,8 +142,12 @@ fn old(text: &str, params: &Params) -> String {
             None => out.push_str(&rest[at..at + 4 + end]),
         }
         rest = &rest[at + 4 + end..];
+        if out.len() > most {
+            return None;
+        }
     }
-    out + rest
+    out.push_str(rest);
+    (out.len() <= most).then_some(out)
 }
 
 fn collect(value: &Value, texts: &mut Vec<String>) {
@@ -181,9 +191,11 @@ mod tests {
         let params = json!({"path": "apps/a", "path.basename": "a", "n": 1});
         let params = params.as_object().unwrap();
         assert_eq!(
-            old("{{path.basename}}-{{ path }} {{none}} {{n}} {{", params),
-            "a-apps/a {{none}} {{n}} {{"
+            old("{{path.basename}}-{{ path }} {{none}} {{n}} {{", params, 26).as_deref(),
+            Some("a-apps/a {{none}} {{n}} {{")
         );
+        assert_eq!(old("{{path.basename}}-{{ path }} {{none}} {{n}} {{", params, 25), None);
+        assert_eq!(old(&"{{path}}".repeat(1 << 20), params, 1 << 10), None);
     }
 
     #[test]

@@ -1,18 +1,25 @@
 //! What external-dns is given in the end: the chart's values as the flags that the chart makes of them, then `extraArgs`, then
-//! variables of the environment (`EXTERNAL_DNS_…`) for flags that are not set. Read as its own parser does (kingpin): a flag
-//! that it does not know, that is repeated although it is no list, or whose value is of another form, ends it.
+//! variables of the environment (`EXTERNAL_DNS_…`) for flags that are not set; of a workload what its container is given. Read as its
+//! own parser does (kingpin): a flag that it does not know, that is repeated although it is no list, or whose value is of another
+//! form, ends it.
 
 use std::collections::BTreeMap;
 
-use portolan_model::nearest;
+use portolan_model::{Severity, nearest};
 use serde_json::Value;
 
 use super::{
-    super::Reader,
+    super::{Form as From, Reader, standing, words},
     flags::{self, Effect, Form},
     stop, text, values,
 };
 use crate::{dns::annotations::go_duration_seconds, gitops::ledger::Fate};
+
+/// How its variables begin.
+const VARIABLES: &str = "EXTERNAL_DNS_";
+
+/// Since then there is no default for `--policy`.
+const POLICY_CHOSEN: u32 = 22;
 
 /// Why flags that cannot change a record here have no effect.
 const PROVIDER: &str = "about the provider's API, logs and pace; the embedded zones need none";
@@ -28,6 +35,8 @@ struct Argument {
 #[derive(Default)]
 pub(super) struct Given {
     flags: BTreeMap<&'static str, (Vec<String>, String)>,
+    /// What it is given is not known, which was filed.
+    pub unread: bool,
 }
 
 impl Given {
@@ -59,14 +68,85 @@ impl Given {
 
 /// Reads all arguments. What ends or narrows external-dns and is not followed is filed.
 pub(super) fn read(reader: &mut Reader<'_>) -> Given {
-    let mut arguments = chart(reader);
-    extra(reader, &mut arguments);
     let mut given = Given::default();
+    let arguments = if reader.values.form == From::Workload {
+        let arguments = workload(reader);
+        given.unread = arguments.is_none();
+        arguments.unwrap_or_default()
+    } else {
+        let mut arguments = chart(reader);
+        extra(reader, &mut arguments);
+        arguments
+    };
+    let variables = words::variables(reader.values);
     for argument in arguments {
-        take(reader, &mut given, argument);
+        if let Some(argument) = known(reader, &variables, argument) {
+            take(reader, &mut given, argument);
+        }
     }
-    environment(reader, &mut given);
+    environment(reader, &mut given, &variables);
+    if reader.values.form == From::Workload {
+        own_defaults(reader, &mut given);
+    }
     given
+}
+
+/// What a container is given.
+fn workload(reader: &mut Reader<'_>) -> Option<Vec<Argument>> {
+    if !standing::runs(reader.values) {
+        super::stop_with(
+            reader,
+            Severity::Warning,
+            "spec.replicas",
+            "spec.replicas is 0, so it does not run",
+        );
+    }
+    if let Some(field) = words::from_elsewhere(reader.values, VARIABLES) {
+        let message = format!("{field} may set any of its flags ({VARIABLES}…) to what is not known here");
+        stop(reader, &field, &message);
+    }
+    match words::words(reader.values, "external-dns") {
+        Ok(words) => Some(arguments(reader, words.into_iter().map(|word| (word.field, word.text)).collect())),
+        Err((field, why)) => {
+            stop(reader, &field, &why);
+            None
+        }
+    }
+}
+
+/// What external-dns itself takes where nobody says anything (`defaultConfig`).
+fn own_defaults(reader: &mut Reader<'_>, given: &mut Given) {
+    if given.text("provider").is_empty() && !given.unread {
+        stop(reader, "args", "it would not start: required flag --provider not provided");
+    }
+    let old = super::version(reader.values).is_none_or(|minor| minor < POLICY_CHOSEN);
+    for (flag, value, applies) in [("registry", "txt", true), ("policy", "sync", old)] {
+        if applies && given.text(flag).is_empty() {
+            given.flags.insert(flag, (vec![value.to_owned()], format!("args --{flag}")));
+        }
+    }
+}
+
+/// The argument, if it is known what it says: one whose value is set from elsewhere stops the component, unless it changes nothing here.
+fn known(reader: &mut Reader<'_>, variables: &words::Variables, argument: Argument) -> Option<Argument> {
+    let value = argument.value.as_deref().unwrap_or_default();
+    // Those of a chart are filled in by the kubelet too.
+    let (filled, _) = match reader.values.form {
+        From::Workload => (value.to_owned(), false),
+        _ => words::fill(value, variables),
+    };
+    if !words::is_from_elsewhere(&format!("{} {filled}", argument.name), variables) {
+        return Some(Argument { value: argument.value.map(|_| filled), ..argument });
+    }
+    match flags::find(&argument.name) {
+        Some((_, Form::Text | Form::List, Effect::Nothing)) => Some(argument),
+        Some((.., Effect::Nothing)) => None,
+        _ => {
+            let message = format!("--{} is set from elsewhere: {value:?}", argument.name);
+            stop(reader, &argument.field, &message);
+            None
+        }
+    }
 }
 
 /// The chart's own values.
@@ -184,18 +264,7 @@ fn extra(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
                     None => not_text(reader, &field, item),
                 }
             }
-            let mut words = words.into_iter().peekable();
-            while let Some((field, word)) = words.next() {
-                let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else {
-                    stop(reader, &field, &format!("{field} {word:?} is no flag"));
-                    continue;
-                };
-                let (name, value) = match flag.split_once('=') {
-                    Some((name, value)) => (name, Some(value.to_owned())),
-                    None => (flag, words.next_if(|(_, next)| !next.starts_with('-')).map(|(_, value)| value)),
-                };
-                arguments.push(Argument { name: name.to_owned(), value, field });
-            }
+            arguments.extend(self::arguments(reader, words));
         }
         Some(Value::Object(map)) => {
             for (name, value) in map {
@@ -231,6 +300,24 @@ fn extra(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
         }
         Some(other) => not_text(reader, "extraArgs", other),
     }
+}
+
+/// Words of a command line, with where each stands, as arguments.
+fn arguments(reader: &mut Reader<'_>, words: Vec<(String, String)>) -> Vec<Argument> {
+    let mut arguments = Vec::new();
+    let mut words = words.into_iter().peekable();
+    while let Some((field, word)) = words.next() {
+        let Some(flag) = word.strip_prefix("--").filter(|flag| !flag.is_empty()) else {
+            stop(reader, &field, &format!("{field} {word:?} is no flag"));
+            continue;
+        };
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (flag, words.next_if(|(_, next)| !next.starts_with('-')).map(|(_, value)| value)),
+        };
+        arguments.push(Argument { name: name.to_owned(), value, field });
+    }
+    arguments
 }
 
 /// Takes one argument, as external-dns would.
@@ -301,6 +388,9 @@ fn effective(reader: &mut Reader<'_>, flag: &str, effect: Effect, value: &str, f
         Effect::Nothing if field.starts_with("extraArgs") => {
             reader.given.push((Fate::Irrelevant, PROVIDER, format!("extraArgs --{flag}")));
         }
+        Effect::Nothing if reader.values.form == From::Workload => {
+            reader.given.push((Fate::Irrelevant, PROVIDER, format!("args --{flag}")));
+        }
         Effect::Nothing
             if reader.values.values.pointer(&format!("/{}", field.replace('.', "/"))).is_none() => {}
         Effect::Nothing => reader.given.push((Fate::Irrelevant, PROVIDER, field.to_owned())),
@@ -308,11 +398,11 @@ fn effective(reader: &mut Reader<'_>, flag: &str, effect: Effect, value: &str, f
 }
 
 /// `env`: a variable stands for a flag that is not set otherwise.
-fn environment(reader: &mut Reader<'_>, given: &mut Given) {
+fn environment(reader: &mut Reader<'_>, given: &mut Given, set: &words::Variables) {
     let variables = reader.values.values.get("env").and_then(Value::as_array);
     for (at, variable) in variables.into_iter().flatten().enumerate() {
         let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
-        let Some(flag) = name.strip_prefix("EXTERNAL_DNS_") else { continue };
+        let Some(flag) = name.strip_prefix(VARIABLES) else { continue };
         let flag = flag.to_ascii_lowercase().replace('_', "-");
         let Some((flag, form, effect)) =
             flags::find(&flag).filter(|(flag, ..)| !given.flags.contains_key(flag))
@@ -320,7 +410,7 @@ fn environment(reader: &mut Reader<'_>, given: &mut Given) {
             continue;
         };
         let field = format!("env[{at}]");
-        let Some(value) = variable.get("value").and_then(Value::as_str) else {
+        let Some(value) = set.get(name).and_then(Option::as_deref) else {
             if effect != Effect::Nothing {
                 let message = format!("{name} is set from elsewhere, and stands for --{flag}");
                 stop(reader, &field, &message);
