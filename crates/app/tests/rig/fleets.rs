@@ -314,7 +314,9 @@ fn rights_are_enough_and_none_is_unused() {
                     "listenersets",
                 ];
                 let issued = group == "acme.cert-manager.io" || resource == "clusterissuers/status";
-                issued || group == "events.k8s.io" || kinds.iter().any(|kind| resource == format!("{kind}/status"))
+                issued
+                    || group == "events.k8s.io"
+                    || kinds.iter().any(|kind| resource == format!("{kind}/status"))
             }
             // The CA when it is renewed.
             "update" => (group, resource) == ("", "secrets"),
