@@ -291,7 +291,7 @@ fn an_edit_costs_the_same_in_a_small_and_in_a_large_repository() {
 }
 
 #[test]
-fn the_next_one_is_taken_when_the_first_of_two_goes() {
+fn the_other_one_is_taken_when_the_last_of_two_goes() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().canonicalize().unwrap();
     let write = |file: &str, text: &str| fs::write(root.join(file), text).unwrap();
@@ -303,11 +303,15 @@ fn the_next_one_is_taken_when_the_first_of_two_goes() {
     assert_eq!(first.objects.len(), 2);
     assert_eq!(first.problems.len(), 1);
     // What is left out is not kept: its file is read again.
-    fs::remove_file(root.join("a.yaml")).unwrap();
-    let second = tree.read(&paths(&["a.yaml"]));
-    assert!(second.gone.is_empty());
-    let taken = second.objects.iter().find(|object| &*object.key.name.name == "m").unwrap();
-    assert_eq!(taken.json["data"]["v"], "2");
+    let taken = |read: &Difference| {
+        let object = read.objects.iter().find(|object| &*object.key.name.name == "m").unwrap();
+        object.json["data"]["v"].clone()
+    };
+    assert_eq!(taken(&first), "2");
+    fs::remove_file(root.join("b.yaml")).unwrap();
+    let second = tree.read(&paths(&["b.yaml"]));
+    let gone: Vec<_> = second.gone.iter().map(|key| key.name.name.as_str()).collect();
+    assert_eq!((gone, taken(&second)), (vec!["other"], "1".into()));
     assert_eq!(second.problems.into_values().collect::<Vec<_>>(), [vec![]]);
 }
 

@@ -200,34 +200,3 @@ fn a_session_stays_with_its_endpoint() {
     assert!(answered("/header/none").iter().collect::<BTreeSet<_>>().len() <= 3);
     assert!(answered("/header/none").iter().all(|count| *count < 12));
 }
-
-#[test]
-fn a_session_among_several_backends_stays_with_one_endpoint_of_one_of_them() {
-    let Some(envoy) = envoy("e2e sessions of several backends") else { return };
-    let servers: Vec<Server> = (0..4).map(|_| Server::start(None, OK)).collect();
-    let mut text = String::new();
-    for (name, own) in [("one", &servers[..2]), ("two", &servers[2..])] {
-        text += &service(name, "[{name: http, port: 80}]", "");
-        for (at, server) in own.iter().enumerate() {
-            text += &server.slice(name, "http").replace(&format!("{name}-1"), &format!("{name}-{at}"));
-        }
-    }
-    let rules = "[{sessionPersistence: {cookie: {name: mine}}, backendRefs: [{name: one, port: 80}, {name: two, port: 80}]}]";
-    let instance = Instance::start(folder(&(text + &route("several", rules))), envoy);
-    let entry = instance.reach("several.lab.test", "live");
-    let mut met = BTreeSet::new();
-    for client in 0..12 {
-        let first = ask(&entry, "GET", &format!("/first/{client}/"), &[]);
-        let given = first.1.iter().filter(|(name, _)| name == "set-cookie");
-        let cookies: Vec<&str> = given.filter_map(|(_, value)| value.split(';').next()).collect();
-        assert!(cookies.iter().any(|cookie| cookie.starts_with("mine-backend=")), "{cookies:?}");
-        let at = servers.iter().position(|server| !server.seen(&format!("/first/{client}/")).is_empty());
-        for _ in 0..8 {
-            ask(&entry, "GET", &format!("/again/{client}/"), &[("Cookie", &cookies.join("; "))]);
-        }
-        assert_eq!(servers[at.unwrap()].seen(&format!("/again/{client}/")).len(), 8, "client {client}");
-        met.insert(at.unwrap());
-    }
-    // Clients share both out.
-    assert!(met.iter().any(|at| *at < 2) && met.iter().any(|at| *at >= 2), "{met:?}");
-}

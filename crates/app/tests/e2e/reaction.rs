@@ -184,7 +184,8 @@ fn a_namespace_outlives_its_file_while_it_is_used() {
     let Some(envoy) = envoy("e2e namespaces") else { return };
     let dir = first_steps();
     let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: team-a, labels: {from: git}}\n";
-    std::fs::write(dir.path().join("namespace.yaml"), namespace).unwrap();
+    // Of two in one folder the last counts.
+    std::fs::write(dir.path().join("web-namespace.yaml"), namespace).unwrap();
     let instance = Instance::start(dir, envoy);
     let labels = || {
         let output = instance.run(&["get", "Namespace", "team-a", "--output", "json"]);
@@ -196,10 +197,10 @@ fn a_namespace_outlives_its_file_while_it_is_used() {
     };
     instance.reach("app1.dev.example.com", "live");
     is_from_git(true);
-    std::fs::remove_file(instance.dir.path().join("namespace.yaml")).unwrap();
+    std::fs::remove_file(instance.dir.path().join("web-namespace.yaml")).unwrap();
     is_from_git(false);
     instance.reach("app1.dev.example.com", "live");
-    instance.write("namespace.yaml", namespace);
+    instance.write("web-namespace.yaml", namespace);
     is_from_git(true);
     let findings = instance.status()["findings"].clone();
     assert!(findings.as_array().unwrap().iter().all(|f| f["code"] != "PTL-0101"), "{findings}");

@@ -105,10 +105,10 @@ fn what_is_counted_is_worded_by_its_number_and_what_stands_twice_is_one_finding(
     assert!(said.starts_with("default: 2 objects, 0 errors and 2 warnings"), "{said}");
     let told: Vec<&str> = said.lines().filter(|line| line.contains("PTL-0611")).collect();
     assert!(
-        told.len() == 1 && told[0].contains("2 times") && told[0].contains("the one in b.yaml"),
+        told.len() == 1 && told[0].contains("2 times") && told[0].contains("the one in a.yaml"),
         "{said}"
     );
-    assert!(said.contains("ConfigMap/shop/second (a.yaml:5)"), "{said}");
+    assert!(said.contains("ConfigMap/shop/second (b.yaml:5)"), "{said}");
 }
 
 /// A Secret that nobody wrote is looked for in the Certificate that makes it.

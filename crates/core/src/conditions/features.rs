@@ -203,8 +203,8 @@ const HTTP: &[Feature] = &[
         false,
         State::Served,
         &["session-persistence", "e2e/gateway_traffic"],
-        "Experimental. Among several backends a session of a cookie has a second cookie, `<name>-backend`, by which the backend is chosen; one of a \
-         header, or where a backend has filters for whole routes, stays with its endpoint only where the rule has one backend.",
+        "Experimental. Among several backends the choice by weight is made anew for each request: a session stays with its endpoint where the \
+         rule has one backend.",
     ),
     other(
         "filters[].externalAuth, filters[].extensionRef",

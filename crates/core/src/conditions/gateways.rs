@@ -55,17 +55,16 @@ pub(super) fn gateway_status(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         ],
         None => vec![
             accepted(&listeners, &bad),
-            match cx.get::<FleetFailure>(&gateway.key) {
-                Some(failure) => Condition::new("Programmed", false, "Invalid", failure.words()),
-                None => {
-                    let none_accepted = bad.len() == listeners.len();
-                    let has = address.as_ref().map(|address| &*address.address);
-                    let unusable = unusable(cx, gateway, has).filter(|_| !none_accepted);
-                    unusable.map_or_else(
-                        || programmed(address.is_some(), &listeners, none_accepted),
-                        |message| Condition::new("Programmed", false, "AddressNotUsable", message),
-                    )
-                }
+            if let Some(failure) = cx.get::<FleetFailure>(&gateway.key) {
+                Condition::new("Programmed", false, "Invalid", failure.words())
+            } else {
+                let none_accepted = bad.len() == listeners.len();
+                let has = address.as_ref().map(|address| &*address.address);
+                let unusable = unusable(cx, gateway, has).filter(|_| !none_accepted);
+                unusable.map_or_else(
+                    || programmed(address.is_some(), &listeners, none_accepted),
+                    |message| Condition::new("Programmed", false, "AddressNotUsable", message),
+                )
             },
         ],
     };

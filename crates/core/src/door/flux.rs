@@ -181,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    fn said(version: &str, kind: &str, spec: Value) -> Vec<String> {
+    fn said(version: &str, kind: &str, spec: &Value) -> Vec<String> {
         let group = version.split('/').next().unwrap_or_default();
         let key = ObjectKey::new(group, kind, "flux-system", "a");
         let object = json!({"apiVersion": version, "kind": kind, "metadata": {"name": "a"}, "spec": spec});
@@ -217,25 +217,25 @@ mod tests {
                 vec![],
             ),
         ] {
-            assert_eq!(said(kustomize, "Kustomization", spec.clone()), told, "{spec}");
+            assert_eq!(said(kustomize, "Kustomization", &spec), told, "{spec}");
         }
         assert_eq!(
             said(
                 "helm.toolkit.fluxcd.io/v2",
                 "HelmRelease",
-                json!({"values": "x", "valuesFrom": [{"optional": 1}]})
+                &json!({"values": "x", "valuesFrom": [{"optional": 1}]})
             ),
             [
                 wrong("spec.values", "object", "string"),
                 wrong("spec.valuesFrom[0].optional", "boolean", "integer")
             ]
         );
-        assert_eq!(said("source.toolkit.fluxcd.io/v1beta2", "GitRepository", json!({"url": "x"})), [""; 0]);
+        assert_eq!(said("source.toolkit.fluxcd.io/v1beta2", "GitRepository", &json!({"url": "x"})), [""; 0]);
         assert_eq!(
-            said("helm.toolkit.fluxcd.io/v2beta9", "HelmRelease", json!({})),
+            said("helm.toolkit.fluxcd.io/v2beta9", "HelmRelease", &json!({})),
             ["no matches for kind \"HelmRelease\" in version \"helm.toolkit.fluxcd.io/v2beta9\""]
         );
-        assert_eq!(said("notification.toolkit.fluxcd.io/v9", "Alert", json!({"prune": "x"})), [""; 0]);
+        assert_eq!(said("notification.toolkit.fluxcd.io/v9", "Alert", &json!({"prune": "x"})), [""; 0]);
     }
 
     /// A field that is read and has no type here would be taken whatever stands in it.

@@ -12,15 +12,13 @@ use envoy_types::pb::{
             route::v3::{
                 DirectResponseAction, Route, RouteAction, WeightedCluster as EnvoyWeighted,
                 route::Action,
-                route_action::{
-                    ClusterNotFoundResponseCode, ClusterSpecifier, HashPolicy, RequestMirrorPolicy,
-                },
-                weighted_cluster::{ClusterWeight, RandomValueSpecifier},
+                route_action::{ClusterNotFoundResponseCode, ClusterSpecifier, RequestMirrorPolicy},
+                weighted_cluster::ClusterWeight,
             },
         },
         r#type::v3::{FractionalPercent, fractional_percent::DenominatorType},
     },
-    google::protobuf::{Any, BoolValue, Duration, UInt32Value},
+    google::protobuf::{Any, Duration, UInt32Value},
 };
 use portolan_core::gateway::rows::{RouteEntry, WeightedCluster};
 use portolan_model::{
@@ -202,7 +200,6 @@ impl Share<'_> {
                 .map(|(cluster, parts)| mirror(cluster, *parts))
                 .collect(),
             retry_policy: retry,
-            hash_policy: matches!(self.to, To::All).then(|| kept(entry)).flatten().into_iter().collect(),
             ..Default::default()
         };
         for filter in &self.filters {
@@ -291,16 +288,7 @@ fn weighted(entry: &RouteEntry) -> EnvoyWeighted {
             ..Default::default()
         });
     }
-    // Of one client the choice is always the same one, so that its session finds its endpoint again.
-    let chosen = kept(entry).map(|_| RandomValueSpecifier::UseHashPolicy(BoolValue { value: true }));
-    EnvoyWeighted { clusters, random_value_specifier: chosen, ..Default::default() }
-}
-
-/// By what a client is known whose session is to stay with one of several backends.
-fn kept(entry: &RouteEntry) -> Option<HashPolicy> {
-    let session = entry.traffic.as_ref()?.session.as_ref()?;
-    let several = entry.clusters.iter().filter(|cluster| cluster.weight > 0).nth(1).is_some();
-    several.then(|| policies::backend_of(entry, session)).flatten()
+    EnvoyWeighted { clusters, ..Default::default() }
 }
 
 /// A part of all requests.

@@ -44,7 +44,7 @@ pub fn standing(json: &Value, application: &Name, namespace: &Name) -> Vec<Compo
     let (name, file) = ENVOY_GATEWAY;
     if group.is_empty() && kind == "ConfigMap" && text("/metadata/name") == name {
         let written = json.get("data").and_then(|data| data.get(file)).and_then(Value::as_str);
-        let read = written.map(|text| portolan_model::yaml::load(text));
+        let read = written.map(portolan_model::yaml::load);
         return match read.as_ref().map(|(documents, errors)| (&documents[..], errors.is_empty())) {
             Some(([one], true)) => {
                 vec![made(Form::File, "gateway-helm", "", json!({"config": {"envoyGateway": one.json}}))]

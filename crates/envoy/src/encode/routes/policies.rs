@@ -11,10 +11,6 @@ use envoy_types::{
                 route::v3::{
                     RetryPolicy,
                     retry_policy::{RetryBackOff, RetryHostPredicate, retry_host_predicate},
-                    route_action::{
-                        HashPolicy,
-                        hash_policy::{self, PolicySpecifier},
-                    },
                 },
             },
             extensions::{
@@ -108,22 +104,6 @@ pub(super) fn session(entry: &RouteEntry, session: &Session) -> Any {
     };
     let stateful = StatefulSession { session_state: Some(state), ..Default::default() };
     pack_any(StatefulSessionPerRoute { r#override: Some(Override::StatefulSession(stateful)) })
-}
-
-/// What the choice among several backends follows: the session itself names an endpoint, and says nothing of whose it is, so a cookie of its
-/// own goes beside that of the session. Of a header no answer would tell it to the client: its sessions stay with an endpoint of
-/// one backend only.
-pub(super) fn backend_of(entry: &RouteEntry, session: &Session) -> Option<HashPolicy> {
-    let Carrier::Cookie { name, path } = &session.carrier else { return None };
-    let name = name.as_ref().map_or_else(|| cookie_of(entry), ToString::to_string);
-    let cookie = hash_policy::Cookie {
-        name: format!("{name}-backend"),
-        path: path.to_string(),
-        // Without a time Envoy would give none out; zero is "until the browser is closed".
-        ttl: Some(millis(session.lifetime.unwrap_or(0))),
-        ..Default::default()
-    };
-    Some(HashPolicy { policy_specifier: Some(PolicySpecifier::Cookie(cookie)), ..Default::default() })
 }
 
 /// "If not specified, a unique cookie name SHOULD be generated" (`CookieConfig.name`): one for each rule.
