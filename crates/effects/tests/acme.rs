@@ -50,7 +50,7 @@ impl World {
 
 #[tokio::test]
 async fn apex_and_wildcard_are_proven_side_by_side_by_accounts_of_every_kind() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     for account in [KeyKind::Rsa2048, KeyKind::P256, KeyKind::P384] {
         for key in [KeyKind::Rsa2048, KeyKind::P256, KeyKind::P384] {
             let client = world.client(account);
@@ -84,7 +84,7 @@ async fn apex_and_wildcard_are_proven_side_by_side_by_accounts_of_every_kind() {
 
 #[tokio::test]
 async fn many_orders_of_one_account_run_at_once() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let orders = (0..24).map(|number| {
         let name = format!("host-{number}.example.com");
@@ -103,7 +103,7 @@ async fn many_orders_of_one_account_run_at_once() {
 
 #[tokio::test]
 async fn a_wrong_txt_value_fails_the_order_in_the_servers_words() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let watched = Watched { instead: Some("not-the-right-value"), ..Watched::new(&world.zone) };
     let run = Run { challenges: Arc::new(watched), ..run(&client, &world.zone, &APEX_AND_WILDCARD) };
@@ -161,7 +161,7 @@ async fn rejected_nonces_are_retried() {
 
 #[tokio::test]
 async fn an_order_is_taken_up_again_wherever_it_was_cut_off() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let account = AccountKey::generate(KeyKind::P256).unwrap().to_pem().unwrap();
     let mut cuts = 0;
     for stop in 1.. {
@@ -196,7 +196,7 @@ async fn an_order_is_taken_up_again_wherever_it_was_cut_off() {
 
 #[tokio::test]
 async fn an_order_that_was_finalized_for_a_lost_key_is_made_anew() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let first = run(&client, &world.zone, &APEX_AND_WILDCARD);
     let mut finalized = None;
@@ -223,7 +223,7 @@ async fn an_order_that_was_finalized_for_a_lost_key_is_made_anew() {
 
 #[tokio::test]
 async fn an_order_of_another_account_key_is_made_anew() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let (old, new) = (world.client(KeyKind::P256), world.client(KeyKind::Rsa2048));
     let run = run(&old, &world.zone, &APEX_AND_WILDCARD);
     let stored = cut(world.order(&old, &APEX_AND_WILDCARD), run.clone(), 9).await.unwrap();
@@ -299,7 +299,7 @@ async fn a_short_rate_limit_is_waited_for_and_a_long_one_handed_back() {
 
 #[tokio::test]
 async fn every_host_is_sought_at_the_one_address_and_must_prove_its_name() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let mut state = order("https://acme.example.net/directory", &client, &["example.com"]);
     state.limits = Limits { failures: 0, ..limits() };
@@ -325,7 +325,7 @@ async fn every_host_is_sought_at_the_one_address_and_must_prove_its_name() {
 
 #[tokio::test]
 async fn what_cannot_be_cleaned_up_stays_noted_until_it_can() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let watched = Watched::new(&world.zone);
     watched.failing.store(usize::MAX, Ordering::SeqCst);
@@ -344,7 +344,7 @@ async fn what_cannot_be_cleaned_up_stays_noted_until_it_can() {
 
 #[tokio::test]
 async fn what_does_not_fit_together_is_refused_in_the_servers_words() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let bad = [
         (csr(KeyKind::P256, &["other.example.com"]), "badCSR: the CSR asks for [other.example.com]"),
@@ -370,7 +370,7 @@ async fn what_does_not_fit_together_is_refused_in_the_servers_words() {
 
 #[tokio::test]
 async fn an_order_that_is_given_up_leaves_no_value_behind() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let mut left = 0;
     for stop in 1.. {
@@ -409,7 +409,7 @@ async fn an_order_that_is_given_up_leaves_no_value_behind() {
 
 #[tokio::test]
 async fn somebody_elses_client_is_served_too() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let challenges = ProviderChallenges::new(Arc::clone(&world.zone) as _);
     let csr = csr(KeyKind::Rsa2048, &APEX_AND_WILDCARD);
     let address = world.ca.client_addr();
@@ -447,7 +447,7 @@ impl Challenges for InTurn {
 
 #[tokio::test]
 async fn taking_a_value_away_does_not_stop_what_is_being_written() {
-    let world = world(shown(|_| {})).await;
+    let world = world(|_| {}).await;
     let client = world.client(KeyKind::P256);
     let names = ["a.example.com", "b.example.com", "late.example.com"];
     let challenges = Arc::new(InTurn {
