@@ -380,12 +380,12 @@ async fn an_order_that_is_given_up_leaves_no_value_behind() {
         let (state, outcome) = drive_until(
             state,
             run(&client, &world.zone, &APEX_AND_WILDCARD),
-            |_| {
+            shown(|_| {
                 seen += 1;
                 if seen == stop {
                     let _ = sender.take().map(|sender| sender.send(()));
                 }
-            },
+            }),
             async {
                 // Without a message the order goes on.
                 if receiver.await.is_err() {
