@@ -119,6 +119,11 @@ fn fields_of_a_chart_stand_at_lines_of_its_templates() {
     // What was read stays as it was.
     let again = tree.read(&portolan_effects::render::Touched::Paths(BTreeSet::new()));
     assert_eq!((again.objects.len(), again.gone.len()), (0, 0));
+    // What is edited before they are looked for is still told by the next reading: no undone edit stands on.
+    write(&folder, &[("values.yaml", &VALUES.replace("size: 5", "size: 6"))]);
+    tree.places(&asked);
+    let edit = tree.read(&portolan_effects::render::Touched::Paths([folder.join("values.yaml")].into()));
+    assert_eq!(edit.objects.len(), rendered.objects.len(), "{:?}", edit.objects);
 }
 
 /// A value stands in the last file that has it, or nowhere that is known: never in one that it wins over.

@@ -42,7 +42,7 @@ impl Driver {
             return;
         }
         let asked = self.unplaced();
-        let Some(tree) = self.source.reading.tree.as_mut().filter(|_| !asked.is_empty()) else { return };
+        let Some(tree) = self.source.reading.tree.as_ref().filter(|_| !asked.is_empty()) else { return };
         let places = tree.places(&asked);
         self.note(places);
     }
@@ -56,7 +56,7 @@ impl Driver {
         if asked.is_empty() {
             return;
         }
-        let Some(mut tree) = self.source.reading.tree.take() else { return };
+        let Some(tree) = self.source.reading.tree.take() else { return };
         let events = self.events.clone();
         tokio::task::spawn_blocking(move || {
             let places = tree.places(&asked);

@@ -108,7 +108,6 @@ impl Kept {
     pub(super) fn holds(&self, pending: &Pending, context: &Context<'_>) -> bool {
         self.is_of(pending, context)
             && !self.sources.iter().any(|source| source.again)
-            && !context.placed.contains_key(&self.pending.application.key)
             && !self.inputs.touched(context.touched)
     }
 

@@ -13,6 +13,7 @@ use portolan_schema::Definitions;
 
 use super::{
     ApplicationInfo, Rendered, Tools,
+    checkout::Checkout,
     doors::Doors,
     kept::Kept,
     leaves::Asked,
@@ -20,8 +21,9 @@ use super::{
     merge::Merged,
     overlays::Overlays,
     sets::KeptSet,
+    source::{self, Context},
     touched::Touched,
-    walk::{Ask, walk},
+    walk::{Ask, Common, walk},
 };
 use crate::charts::Reference;
 
@@ -58,6 +60,8 @@ pub struct Tree {
     standing: Vec<Object>,
     /// Applications that are live and that a set made.
     made: BTreeMap<ObjectKey, Object>,
+    /// What the last walk read all Applications with.
+    common: Common,
 }
 
 /// What a reading found to be different from the one before.
@@ -146,6 +150,7 @@ impl Tree {
             late: BTreeSet::new(),
             standing: Vec::new(),
             made: BTreeMap::new(),
+            common: Common::default(),
         }
     }
 
@@ -194,9 +199,7 @@ impl Tree {
         let walked = loop {
             self.doors.get_mut().begin(self.merged.redefined());
             let held = self.merged.held().all();
-            let placed = BTreeMap::new();
             let ask = Ask {
-                placed: &placed,
                 dir: &self.dir,
                 env: &self.env,
                 root: self.root.as_deref(),
@@ -243,6 +246,7 @@ impl Tree {
         if walked.repository.is_some() {
             self.repository = walked.repository;
         }
+        self.common = walked.common;
         let mut whole = Whole {
             root: walked.root,
             applications: walked.applications,
@@ -275,46 +279,39 @@ impl Tree {
 impl Tree {
     /// Where objects of charts stand in their templates, line by line: those of these Applications, which are rendered once more with
     /// the lines in it, and the values that these fields of them come from. What was read stays as it is. Blocks while Helm runs.
-    pub fn places(&mut self, asked: &BTreeMap<ObjectKey, BTreeSet<Asked>>) -> Vec<(ObjectKey, Origin)> {
-        let (none, nowhere, touched) = (BTreeSet::new(), BTreeSet::new(), Touched::Paths(BTreeSet::new()));
-        let held = self.merged.held().all();
-        let ask = Ask {
-            placed: asked,
-            dir: &self.dir,
-            env: &self.env,
-            root: self.root.as_deref(),
-            known: self.known.as_ref(),
-            stood_for: self.repository.as_deref(),
-            tools: &self.tools,
-            lines: &self.lines,
-            touched: &touched,
-            forced: &none,
-            unfinished: &nowhere,
-            definitions: self.merged.definitions(),
-            standing: &self.standing,
-            made: &self.made,
-            projects: &self.projects,
-            flux: self.flux,
-            held: &held,
-            doors: &self.doors,
-        };
-        let walked = walk(&ask, &mut self.kept, &mut self.overlays, &mut self.sets);
+    pub fn places(&self, asked: &BTreeMap<ObjectKey, BTreeSet<Asked>>) -> Vec<(ObjectKey, Origin)> {
+        let Ok(checkout) = Checkout::open(&self.dir) else { return Vec::new() };
+        let (none, touched) = (BTreeSet::new(), Touched::Paths(BTreeSet::new()));
         let mut places = Vec::new();
-        for change in &walked.changes {
-            if !asked.contains_key(&change.key.application) {
-                // It was due anyway: the next reading has it.
-                self.late.insert(change.key.path.clone());
-                continue;
-            }
-            for document in change.read.iter().flat_map(|read| &read.documents) {
-                let Ok((mut key, _)) = Object::identity(&document.json) else { continue };
-                if key.name.namespace.is_empty()
-                    && self.merged.definitions().namespaced(&key.kind.group, &key.kind.kind) != Some(false)
-                {
-                    key.name.namespace = change.namespace.clone();
-                }
-                if !document.origin.lines.is_empty() {
-                    places.push((key, document.origin.clone()));
+        for kept in asked.keys().filter_map(|key| self.kept.get(key)) {
+            let context = Context {
+                checkout: &checkout,
+                env: &self.env,
+                tools: &self.tools,
+                lines: &self.lines,
+                repository: kept.repository.as_deref(),
+                placed: asked,
+                revision: self.common.revision.as_deref(),
+                touched: &touched,
+                flux: self.common.facts,
+                lock: &self.common.lock,
+                forced: &none,
+                unfinished: &none,
+            };
+            // Apart from what is kept: what somebody has edited meanwhile is still to be read, and told.
+            let (_, changes) = source::read(&context, &kept.pending, None);
+            for change in &changes {
+                for document in change.read.iter().flat_map(|read| &read.documents) {
+                    let Ok((mut key, _)) = Object::identity(&document.json) else { continue };
+                    if key.name.namespace.is_empty()
+                        && self.merged.definitions().namespaced(&key.kind.group, &key.kind.kind)
+                            != Some(false)
+                    {
+                        key.name.namespace = change.namespace.clone();
+                    }
+                    if !document.origin.lines.is_empty() {
+                        places.push((key, document.origin.clone()));
+                    }
                 }
             }
         }

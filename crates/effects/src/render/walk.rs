@@ -29,7 +29,6 @@ use super::{
     flux,
     identity::{self, Named},
     kept::{Kept, Pending},
-    leaves::Asked,
     lines::LineMaps,
     manifests::{Document, Manifests},
     overlays::{self, Overlays},
@@ -73,17 +72,27 @@ pub(super) struct Ask<'a> {
     pub(super) projects: &'a Projects,
     /// Objects of Flux were found.
     pub(super) flux: bool,
-    /// Applications of which the lines of templates are asked for.
-    pub(super) placed: &'a BTreeMap<ObjectKey, BTreeSet<Asked>>,
     /// Applications of which nothing is applied.
     pub(super) held: &'a BTreeSet<ObjectKey>,
     /// What the door said of objects that are followed.
     pub(super) doors: &'a RefCell<Doors>,
 }
 
+/// What is the same for all Applications of a walk, but for the repository.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Common {
+    /// At which the root is read.
+    pub(super) revision: Option<String>,
+    /// What charts of other places are locked to.
+    pub(super) lock: Arc<LockFile>,
+    /// Flux is in use.
+    pub(super) facts: bool,
+}
+
 /// What a walk found.
 #[derive(Default)]
 pub(super) struct Walked {
+    pub(super) common: Common,
     /// Where it started; `None` if nothing could be read there.
     pub(super) root: Option<ObjectKey>,
     /// URL that the work tree stands for, if anything names one.
@@ -150,6 +159,8 @@ pub(super) fn walk(
     walk.out.changes.extend(gone);
     *sets = walk.sets;
     *kept = walk.kept;
+    let revision = walk.revision.or(walk.flux.revision);
+    walk.out.common = Common { revision, lock: walk.lock, facts: walk.facts };
     walk.out
 }
 
@@ -317,13 +328,14 @@ impl Walk<'_> {
     fn level(&mut self, checkout: &Checkout, mut level: Vec<Pending>, follow: bool) -> Vec<Pending> {
         let key = |p: &Pending| (p.waves(), p.application.key.clone());
         level.sort_by_cached_key(key);
+        let none = BTreeMap::new();
         let context = source::Context {
             checkout,
             env: self.ask.env,
             tools: self.ask.tools,
             lines: self.ask.lines,
             repository: self.repository.as_deref(),
-            placed: self.ask.placed,
+            placed: &none,
             revision: self.revision.as_deref().or(self.flux.revision.as_deref()),
             touched: self.ask.touched,
             flux: self.facts,
