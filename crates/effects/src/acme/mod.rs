@@ -28,7 +28,7 @@
 //! });
 //! let challenges = Arc::new(ProviderChallenges::new(provider));
 //! let run = Run { client, csr, challenges, bounds: Bounds::default() };
-//! let (state, outcome) = drive(state, run, |state| println!("{}", state.status())).await;
+//! let (state, outcome) = drive(state, run, |state: &OrderState| println!("{}", state.status())).await;
 //! match outcome {
 //!     Outcome::Issued { chain_pem } => println!("{chain_pem}"),
 //!     Outcome::Failed(failure) => println!("{} (again at {})", failure.detail, failure.retry_at),
