@@ -169,7 +169,7 @@ fn no_value_is_said_to_stand_where_another_wins_over_it() {
         );
         let tools = Tools::new(Some(helm.clone()), dir.path().join("cache"));
         let tools = tools.through(env!("CARGO_BIN_EXE_portolan-confined"));
-        let (rendered, mut tree) = read(&folder, "dev", None, &tools);
+        let (rendered, tree) = read(&folder, "dev", None, &tools);
         let key = &rendered.objects.iter().find(|object| &*object.key.name.name == "m").unwrap().key;
         let field = Name::new("data.size");
         let team = rendered.whole.applications.iter().find(|app| &*app.key.name.name == "team").unwrap();

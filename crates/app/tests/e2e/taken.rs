@@ -44,7 +44,7 @@ fn a_taken_port_holds_back_nobody_else_and_is_taken_once_it_is_free() {
     assert!(instance.run(&["down"]).status.success());
     instance.ended();
     let held = place(instance.state.path(), "gateway-system/shared");
-    let held = TcpListener::bind((place.0.as_str(), place.1)).unwrap();
+    let held = TcpListener::bind((held.0.as_str(), held.1)).unwrap();
     instance.up();
     let refused = instance.reach(host, "refused");
     assert!(refused["message"].as_str().unwrap().contains("Address already in use"), "{refused}");
