@@ -417,7 +417,7 @@ fn what_flux_kustomize_and_charts_name_is_locked_too() {
         );
         let digest =
             aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("[{wanted},{taken}]").as_bytes());
-        let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let digest = digest.as_ref().iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
         format!("dependencies: {taken}\ndigest: sha256:{digest}\n")
     };
     let repo = "repoURL: 'https://git.example.com/p/p'";

@@ -75,7 +75,10 @@ fn is_server(cluster: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Whose::*, *};
+    use super::{
+        Whose::{Others, Ours, Unknown},
+        *,
+    };
 
     fn judged(own: &str, levels: &[&[&str]]) -> Vec<Vec<Whose>> {
         let clusters = Clusters::default();

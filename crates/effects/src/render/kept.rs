@@ -66,6 +66,7 @@ pub(super) struct Kept {
 
 /// One of its sources.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the source")]
 pub(super) struct KeptSource {
     /// What it was found to be.
     pub(super) shown: Option<String>,

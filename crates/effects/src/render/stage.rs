@@ -123,10 +123,8 @@ fn vendored_names(folder: &Path, wanted: &[Value]) -> BTreeSet<String> {
     let lies = |name: &&str| {
         found.iter().any(|(own, path)| {
             let file = path.file_name().unwrap_or_default().to_string_lossy();
-            own == name
-                || file
-                    .strip_prefix(*name)
-                    .is_some_and(|rest| rest.starts_with('-') && rest.ends_with(".tgz"))
+            let archive = path.extension().is_some_and(|extension| extension == "tgz");
+            own == name || archive && file.strip_prefix(*name).is_some_and(|rest| rest.starts_with('-'))
         })
     };
     wanted.iter().filter_map(|one| one["name"].as_str()).filter(lies).map(str::to_owned).collect()

@@ -51,6 +51,7 @@ pub(super) struct Facts<'a> {
 
 /// A set as it was evaluated last.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the set")]
 pub(super) struct KeptSet {
     json: Value,
     repository: Option<String>,
