@@ -795,7 +795,6 @@ fn an_option_that_go_does_not_know_changes_nothing_and_an_empty_entry_is_passed_
             "passes over it",
         ),
         (
-            
                 "  goTemplate: true\n  generators: [{list: {elements: [{name: one}]}, selector: {}}, {selector: {matchLabels: {a: b}}}]\n".to_owned(),
             1,
             683,
