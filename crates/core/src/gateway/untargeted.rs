@@ -13,7 +13,7 @@ use crate::{Cx, gitops::unseen, problem};
 
 pub(super) fn untargeted(cx: &mut Cx<'_>, restriction: &Arc<Restriction>) {
     let key = &restriction.key;
-    if &*key.kind.group != "gateway.envoyproxy.io" {
+    if restriction.whole || &*key.kind.group != "gateway.envoyproxy.io" {
         return;
     }
     for (at, target) in restriction.targets.iter().enumerate() {
