@@ -100,9 +100,13 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
 
 /// What its container is given, as the chart's `extraArgs` have it.
 fn workload(reader: &mut Reader<'_>) -> Value {
-    if !standing::runs(reader.values) {
-        let why = "the controller does not run (0 pods), so nothing is issued there";
-        reader.given.push((Fate::NotLookedAt, why, "spec.replicas".to_owned()));
+    if let Some(idle) = standing::is_idle(reader.values) {
+        let why = if idle.refused {
+            "Kubernetes refuses the workload, so the controller does not run and nothing is issued there"
+        } else {
+            "the controller does not run (0 pods), so nothing is issued there"
+        };
+        reader.given.push((Fate::NotLookedAt, why, idle.field));
     }
     match words::words(reader.values, "controller") {
         Ok(words) => words.into_iter().map(|word| Value::String(word.text)).collect(),
