@@ -190,7 +190,7 @@ fn read(selector: &Value) -> Option<LabelSelector> {
         read.labels.insert(key.as_str().into(), value.as_str()?.into());
     }
     let expressions = selector.get("matchExpressions").filter(|value| !value.is_null());
-    for one in expressions.map(Value::as_array).unwrap_or(Some(&Vec::new()))? {
+    for one in expressions.map_or(Some(&Vec::new()), Value::as_array)? {
         let operator = match one.get("operator")?.as_str()? {
             "In" => LabelOperator::In,
             "NotIn" => LabelOperator::NotIn,
