@@ -121,7 +121,10 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         (json!({"extraArgs": ["--no-gateway-name=x"]}), "--no-gateway-name is no switch"),
         (json!({"extraArgs": ["loose"]}), "\"loose\" is no flag"),
         (json!({"extraArgs": [7]}), "extraArgs[0] is a number, not text"),
-        (json!({"extraArgs": "--a"}), "extraArgs is text, not text"),
+        (json!({"extraArgs": "--a"}), "extraArgs is text, not a list"),
+        (json!({"txtOwnerId": 5}), "txtOwnerId is a number, not text"),
+        (json!({"labelFilter": 5}), "labelFilter is a number, not text"),
+        (json!({"namespaced": "true"}), "namespaced is text, not a boolean"),
         (json!({"extraArgs": ["--gateway-name={{ .Values.x }}"]}), "cannot be filled in"),
         (
             json!({"sources": ["gateway-httproute", "gateway-httpsroute"]}),
@@ -317,6 +320,11 @@ fn what_may_change_an_answer_and_is_not_looked_at_is_said() {
             "extraArgs --feature-gates OtherNames",
         ),
         ("cert-manager", json!({"config": {"futureKey": 1}}), "config.futureKey"),
+        ("cert-manager", json!({"replicaCount": 0}), "replicaCount"),
+        ("cert-manager", json!({"replicaCount": "2"}), "replicaCount"),
+        ("cert-manager", json!({"extraArgs": "--enable-gateway-api"}), "extraArgs"),
+        ("cert-manager", json!({"config": {"enableGatewayAPI": "true"}}), "config.enableGatewayAPI"),
+        ("cert-manager", json!({"clusterResourceNamespace": 5}), "clusterResourceNamespace"),
         (
             "gateway-helm",
             json!({"config": {"envoyGateway": {"provider": {"kubernetes": {"watch": {"type": "Namespaces", "namespaces": ["a"]}}}}}}),

@@ -182,8 +182,10 @@ fn chart(reader: &mut Reader<'_>) -> Vec<Argument> {
                 let is = super::super::kind(other);
                 stop(reader, path, &format!("{path} is {is}, not {wanted}"));
             }
-            (_, other) => match scalar(other) {
-                Some(text) if text.is_empty() => {}
+            (_, Value::String(text)) if text.is_empty() => {}
+            (_, Value::String(text)) => add(Some(text.clone())),
+            // The chart of Bitnami has no schema.
+            (_, other) => match scalar(other).filter(|_| is_bitnami(&reader.values.version)) {
                 Some(text) => add(Some(text)),
                 None => not_text(reader, path, other),
             },
@@ -228,7 +230,12 @@ fn chart(reader: &mut Reader<'_>) -> Vec<Argument> {
 fn namespace(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
     let other = reader.text("sourceNamespace");
     for path in ["namespaced", "watchReleaseNamespace"] {
-        if reader.take(path).is_some_and(|value| !matches!(value, Value::Bool(false))) {
+        let value = reader.take(path);
+        if let Some(other) = value.filter(|value| !value.is_boolean()) {
+            let is = super::super::kind(other);
+            stop(reader, path, &format!("{path} is {is}, not a boolean"));
+        }
+        if value.is_some_and(|value| !matches!(value, Value::Bool(false))) {
             let namespace = reader.text("namespaceOverride");
             let namespace =
                 other.clone().or(namespace).unwrap_or_else(|| reader.values.namespace.to_string());
@@ -306,8 +313,18 @@ fn extra(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
                 }
             }
         }
-        Some(other) => not_text(reader, "extraArgs", other),
+        Some(other) => {
+            let is = super::super::kind(other);
+            stop(reader, "extraArgs", &format!("extraArgs is {is}, not a list"));
+        }
     }
+}
+
+/// Whether the version is one of Bitnami's chart, which has the same name: upstream's is 1.N.
+fn is_bitnami(version: &str) -> bool {
+    let digits: String =
+        version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse::<u32>().is_ok_and(|major| major > 1)
 }
 
 /// Words of a command line, with where each stands, as arguments.
