@@ -177,7 +177,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("untargeted_policies", untargeted::untargeted)
-        .reads::<(Gateway, ListenerSet, Route, Service, Unseen)>()
+        .reads::<(Gateway, ListenerSet, Route, Service, Unseen, Denied)>()
         .writes::<(Finding,)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
