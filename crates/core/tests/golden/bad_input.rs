@@ -93,7 +93,8 @@ impl Base {
 
 /// The Services that an object is about.
 fn services(run: &Run, object: &ObjectKey) -> Vec<NamespacedName> {
-    if object.kind.is("", "Service") {
+    // Endpoints are those of the Service that is called so.
+    if object.kind.is("", "Service") || object.kind.is("", "Endpoints") {
         return vec![object.name.clone()];
     }
     let policy = run.engine.get::<BackendTlsPolicy>(&object.name);
