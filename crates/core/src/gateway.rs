@@ -41,7 +41,7 @@ use portolan_model::{
     Name,
     input::{
         ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
-        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems,
+        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
     },
 };
 use rows::{
@@ -120,6 +120,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             SourceProblems,
             Unseen,
             Unread,
+            TlsSource,
+            Secret,
         )>()
         .writes::<(ListenerCertificate, LookInto, Finding)>();
     engine
@@ -134,6 +136,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             SourceProblems,
             Unseen,
             Unread,
+            TlsSource,
+            Secret,
         )>()
         .writes::<(ClientCertificate, Finding)>();
     engine

@@ -10,7 +10,7 @@ use portolan_core::World;
 use portolan_engine::Engine;
 use portolan_model::{
     NamespacedName,
-    input::{Certificate, Gateway, GatewayClass, Issuer, Secret, Service},
+    input::{Certificate, Gateway, GatewayClass, Issuer, SealedSecret, Secret, Service},
     nearest,
 };
 
@@ -89,7 +89,8 @@ impl<'e> Meant<'e> {
                 let made = engine
                     .rows::<Certificate>()
                     .map(|row| NamespacedName::new(row.key.namespace.clone(), row.secret.clone()));
-                Names::of(engine.rows::<Secret>().map(|row| row.key.clone()).chain(made))
+                let sealed = engine.rows::<SealedSecret>().map(|row| row.key.clone());
+                Names::of(engine.rows::<Secret>().map(|row| row.key.clone()).chain(made).chain(sealed))
             }),
             "Issuer" | "ClusterIssuer" => {
                 self.issuers.get_or_init(|| Names::of(engine.rows::<Issuer>().map(|row| row.key.0.clone())))

@@ -156,7 +156,14 @@ fn find(
         return Err(Box::new(problems::root_missing(&named("."), "", message)));
     }
     if let Some(path) = root {
-        let real = match checkout.resolve(path) {
+        // A full path is one of the machine, not of the repository.
+        let below = Path::new(path).strip_prefix(checkout.root());
+        let found = match below {
+            Ok(below) => checkout.resolve(&below.to_string_lossy()),
+            Err(_) if Path::new(path).is_absolute() && Path::new(path).exists() => Err(Unresolved::Outside),
+            Err(_) => checkout.resolve(path),
+        };
+        let real = match found {
             Ok(real) => real,
             Err(Unresolved::Missing) => {
                 let message = format!("--root {path}: there is no such file or folder");
@@ -250,6 +257,17 @@ fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>
         Some(file) => Root::Application(file),
         None => Root::Folder { path: folder, follow: true, starts: Vec::new() },
     }))
+}
+
+/// `clusters/<env>` where something of Argo CD is the start: its path, and what of Flux stands in it.
+pub(super) fn beside(checkout: &Checkout, env: &str, root: &Root) -> Option<(String, Vec<ObjectKey>)> {
+    let folder = checkout.resolve(&format!("{CLUSTERS}/{env}")).ok().filter(|folder| folder.is_dir())?;
+    if root.path().starts_with(&folder) {
+        return None;
+    }
+    let files = [folder.join("flux-system"), folder.clone()].into_iter().flat_map(|folder| yaml_files(&folder));
+    let objects: Vec<ObjectKey> = files.flat_map(|file| flux_objects(&file)).map(|json| flux::key(&json)).collect();
+    (!objects.is_empty()).then(|| (checkout.show(&folder), objects))
 }
 
 /// Names of the folders that hold Flux's objects; folders below `clusters` are common.

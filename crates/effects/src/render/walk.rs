@@ -249,8 +249,26 @@ impl Walk<'_> {
         }
         self.out.problems.append(&mut self.flux.problems);
         self.too_high(checkout, root);
+        self.beside(checkout, root);
         self.out.substitutions.append(&mut self.flux.substitutions);
         self.out.unsure.append(&mut self.flux.unsure);
+    }
+
+    /// Flux may work on the cluster beside Argo CD: what it begins with there is not read, unless Argo CD brings that.
+    fn beside(&mut self, checkout: &Checkout, root: &Root) {
+        if self.ask.root.is_some() {
+            return;
+        }
+        let Some((folder, objects)) = discover::beside(checkout, self.ask.env, root) else { return };
+        if objects.iter().any(|key| self.flux.has_found(key)) {
+            return;
+        }
+        let message = format!(
+            "{} starts at {} of Argo CD; Flux has {folder} for it too, and what that brings is not read",
+            self.ask.env,
+            checkout.show(root.path())
+        );
+        self.out.problems.push(problems::not_read_beside(&problems::file(&folder), "", message));
     }
 
     /// Paths that lead nowhere, since they begin in a folder below the one that was named.
