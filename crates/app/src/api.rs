@@ -123,7 +123,10 @@ fn reads() -> Router<Driver> {
                 },
             ),
         )
-        .route("/v1/namespaces", get(|State(d): State<Driver>| async move { ask(&d, What::Namespaces).await }))
+        .route(
+            "/v1/namespaces",
+            get(|State(d): State<Driver>| async move { ask(&d, What::Namespaces).await }),
+        )
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))

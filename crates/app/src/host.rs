@@ -96,7 +96,9 @@ pub fn of_object(status: &Value, name: &str) -> String {
             "explain takes a hostname, and {name} is none, nor a route that has one; hostnames with their routes are listed by: portolan status"
         ),
         [host] => format!("{name} is a route, and explain takes a hostname; write: portolan explain {host}"),
-        hosts => format!("{name} is a route, and explain takes a hostname; its hostnames are {}", hosts.join(", ")),
+        hosts => {
+            format!("{name} is a route, and explain takes a hostname; its hostnames are {}", hosts.join(", "))
+        }
     }
 }
 

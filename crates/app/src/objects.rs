@@ -204,11 +204,13 @@ pub fn namespaces(store: &dyn Cache) -> Value {
 fn kinds(store: &dyn Cache) -> BTreeSet<[String; 3]> {
     let small = |texts: [&str; 3]| texts.map(str::to_ascii_lowercase);
     let packed = Definitions::packed().map(|one| small([&one.kind, &one.plural, &one.group]));
-    let defined = store.list().filter(|stored| {
-        stored.object.key.kind.is("apiextensions.k8s.io", "CustomResourceDefinition")
-    });
+    let defined = store
+        .list()
+        .filter(|stored| stored.object.key.kind.is("apiextensions.k8s.io", "CustomResourceDefinition"));
     let defined = defined.map(|stored| {
-        let text = |pointer| stored.object.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text = |pointer| {
+            stored.object.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
         let of = ["/spec/names/kind", "/spec/names/plural", "/spec/group"].map(text);
         small([&of[0], &of[1], &of[2]])
     });
@@ -225,7 +227,9 @@ fn is_known(store: &dyn Cache, wanted: &str) -> bool {
     let name = kinds::full(name);
     kinds(store).iter().any(|[kind, plural, of]| {
         let in_group = group.is_none_or(|group| {
-            group == of || of.is_empty() && group == "core" || group.strip_suffix(&**of).is_some_and(|version| version.ends_with('.'))
+            group == of
+                || of.is_empty() && group == "core"
+                || group.strip_suffix(&**of).is_some_and(|version| version.ends_with('.'))
         });
         in_group && (plural == name || is_kind(kind, name))
     })
@@ -240,8 +244,9 @@ fn no_kind(store: &dyn Cache, wanted: &str) -> String {
     let known = kinds(store);
     // Those that are stored are meant most often.
     let small: BTreeSet<String> = stored.iter().map(|kind| kind.to_ascii_lowercase()).collect();
-    let near = nearest(wanted, small.iter().map(String::as_str))
-        .or_else(|| nearest(wanted, known.iter().flat_map(|[kind, plural, _]| [plural, kind]).map(|one| &**one)));
+    let near = nearest(wanted, small.iter().map(String::as_str)).or_else(|| {
+        nearest(wanted, known.iter().flat_map(|[kind, plural, _]| [plural, kind]).map(|one| &**one))
+    });
     let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
     let stored = stored.into_iter().collect::<Vec<_>>().join(", ");
     format!("there is no kind {wanted}{near}; stored are: {stored}")

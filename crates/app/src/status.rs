@@ -212,11 +212,7 @@ pub fn explain(engine: &Engine<World>, store: &dyn Cache, edits: &[edits::Edit],
     }
     let route = entry.route.object();
     let place = store.get(&route).and_then(|s| s.object.origin.shown());
-    step(
-        "declared",
-        true,
-        place.map_or_else(|| route.to_string(), |place| format!("{route} in {place}")),
-    );
+    step("declared", true, place.map_or_else(|| route.to_string(), |place| format!("{route} in {place}")));
     kept::explain(engine, &route, &mut step);
     sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);

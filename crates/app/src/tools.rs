@@ -66,7 +66,11 @@ pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Mis
 ///
 /// # Errors
 /// A sentence: what was named is not there, is no program, or another.
-pub fn chosen(program: Program, named: Option<&Path>, dir: &Path) -> anyhow::Result<Result<PathBuf, Missing>> {
+pub fn chosen(
+    program: Program,
+    named: Option<&Path>,
+    dir: &Path,
+) -> anyhow::Result<Result<PathBuf, Missing>> {
     let name = match program {
         Program::Helm => "helm",
         Program::Kustomize => "kustomize",

@@ -162,8 +162,15 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         // Of several that cannot be served, one that somebody has to mend says why.
         unusable.sort_by_key(|why| (why.waiting, why.reason == MADE));
         // Where others are served it is said with them.
-        for secret in unusable.iter().filter_map(|why| why.nobody.as_ref()).filter(|_| row.served.is_empty()) {
-            nobody_brings(cx, &owner, secret, &field, &format!("handshakes for listener {} are refused", listener.name));
+        for secret in unusable.iter().filter_map(|why| why.nobody.as_ref()).filter(|_| row.served.is_empty())
+        {
+            nobody_brings(
+                cx,
+                &owner,
+                secret,
+                &field,
+                &format!("handshakes for listener {} are refused", listener.name),
+            );
         }
         let first = unusable.into_iter().next().map(|why| (Name::from(why.reason), why.message));
         if let Some(served) = row.served.first() {
@@ -256,7 +263,8 @@ impl Unusable {
 /// A Secret that is waited for in vain: nothing of the repository brings it, and all of that was read.
 fn nobody_brings(cx: &mut Cx<'_>, owner: &Owner, secret: &NamespacedName, field: &str, so: &str) {
     let message = format!("Secret {secret} is not there: nothing that was read brings it, and {so}");
-    let hint = "correct the name, or bring the Secret: by a Certificate, a SealedSecret, or an issuer's annotation";
+    let hint =
+        "correct the name, or bring the Secret: by a Certificate, a SealedSecret, or an issuer's annotation";
     problem(cx, owner.object.clone(), 218, Severity::Error, field, message, hint);
 }
 
@@ -279,7 +287,8 @@ fn is_made_here(cx: &mut Cx<'_>, owner: &Owner, secret: &NamespacedName) -> bool
         kind: Kind::new("gateway.networking.k8s.io", "Gateway"),
         name: parent.clone(),
     });
-    asks(&source) || parent.and_then(|parent| cx.get::<TlsSource>(&parent)).is_some_and(|parent| asks(&parent))
+    asks(&source)
+        || parent.and_then(|parent| cx.get::<TlsSource>(&parent)).is_some_and(|parent| asks(&parent))
 }
 
 /// Who makes a Secret that is not there and that nothing here makes: a controller from an object of the repository, or what was not

@@ -265,8 +265,10 @@ pub(super) fn beside(checkout: &Checkout, env: &str, root: &Root) -> Option<(Str
     if root.path().starts_with(&folder) {
         return None;
     }
-    let files = [folder.join("flux-system"), folder.clone()].into_iter().flat_map(|folder| yaml_files(&folder));
-    let objects: Vec<ObjectKey> = files.flat_map(|file| flux_objects(&file)).map(|json| flux::key(&json)).collect();
+    let files =
+        [folder.join("flux-system"), folder.clone()].into_iter().flat_map(|folder| yaml_files(&folder));
+    let objects: Vec<ObjectKey> =
+        files.flat_map(|file| flux_objects(&file)).map(|json| flux::key(&json)).collect();
     (!objects.is_empty()).then(|| (checkout.show(&folder), objects))
 }
 

@@ -232,9 +232,8 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
     // Charts whose templates are all empty print nothing too.
     let templates = request.staged.files.keys().any(|path| path.iter().any(|part| part == "templates"));
     Ok(Box::new(move |stop| {
-        let is_helm = |said: Result<(), String>| {
-            said.map_err(|why| Failure::Tool(format!("{} {why}", helm.display())))
-        };
+        let is_helm =
+            |said: Result<(), String>| said.map_err(|why| Failure::Tool(format!("{} {why}", helm.display())));
         is_helm(Program::Helm.ask(&helm, &through))?;
         let run = Run {
             through: &through,

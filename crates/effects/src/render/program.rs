@@ -65,7 +65,8 @@ impl Program {
                 return Err(format!("{CANNOT_START} ({})", shown::brief(&beside)));
             }
             let said = if said.is_empty() { beside } else { said };
-            let said = if said.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown::brief(&said)) };
+            let said =
+                if said.is_empty() { "nothing".to_owned() } else { format!("`{}`", shown::brief(&said)) };
             Err(format!("says {said} when asked for its version; {} is needed", self.needed()))
         })
     }
@@ -96,7 +97,12 @@ impl Program {
         })
     }
 
-    fn once(self, program: &Path, proof: bool, ask: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    fn once(
+        self,
+        program: &Path,
+        proof: bool,
+        ask: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
         let key = stamp(program).map(|stamp| (self, proof, stamp));
         let known = || ANSWERED.lock().unwrap_or_else(PoisonError::into_inner);
         if key.as_ref().is_some_and(|key| known().contains(key)) {
@@ -143,15 +149,16 @@ impl Program {
             let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
             text[..end].parse::<u32>().ok()
         };
-        let Some((major, rest)) = said.strip_prefix('v').and_then(|said| said.split_once('.')) else { return false };
+        let Some((major, rest)) = said.strip_prefix('v').and_then(|said| said.split_once('.')) else {
+            return false;
+        };
         let version = digits(major).filter(|_| major.bytes().all(|b| b.is_ascii_digit())).zip(digits(rest));
         version.is_some_and(|version| version >= oldest)
     }
 }
 
 /// Why a script that calls the program is of no use.
-pub(super) const CANNOT_START: &str =
-    "is a script, and closed in as programs are run here it cannot start another; name the program that it calls";
+pub(super) const CANNOT_START: &str = "is a script, and closed in as programs are run here it cannot start another; name the program that it calls";
 
 fn stamp(program: &Path) -> Option<Stamp> {
     let real = fs::canonicalize(program).ok()?;

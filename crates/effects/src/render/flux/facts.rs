@@ -120,7 +120,6 @@ impl Facts {
         own.min_by_key(|(kind, source)| (&*source.key.name.namespace != FLUX_SYSTEM, *kind)).map(|own| own.1)
     }
 
-
     /// What an ExternalArtifact is made of by an ArtifactGenerator of its namespace, and the folder of it that the artifact is: only
     /// where all that is copied keeps its place below one folder, so that paths between its parts lead where they do in the source.
     pub(super) fn generated(&self, reference: &Reference, namespace: &Name) -> Option<(Reference, String)> {

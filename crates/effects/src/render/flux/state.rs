@@ -14,7 +14,9 @@ use super::{
     },
     Flux, Takes, Variables,
     facts::{Data, FLUX_SYSTEM, Facts, OWN, source_key},
-    objects::{self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference, SOURCE},
+    objects::{
+        self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference, SOURCE,
+    },
     shared::Shared,
     values,
 };
@@ -265,9 +267,7 @@ impl State {
     /// Whether it is the source that `flux bootstrap` makes, and the repository brings none that is called so: then it was made in
     /// the cluster.
     fn is_unsaid(&self, reference: &Reference) -> bool {
-        reference.name == FLUX_SYSTEM
-            && OWN.contains(&reference.kind.as_str())
-            && self.facts.own().is_none()
+        reference.name == FLUX_SYSTEM && OWN.contains(&reference.kind.as_str()) && self.facts.own().is_none()
     }
 
     fn leads(&mut self, reference: &Reference, namespace: &Name) -> Leads {
@@ -550,7 +550,8 @@ impl State {
         let wanted = source_key(reference, &key.name.namespace);
         let all = || self.facts.sources().map(|source| &source.key);
         let same = all().filter(|other| *other.name.name == *reference.name);
-        let same = same.max_by_key(|other| (other.kind == wanted.kind, other.name.namespace == wanted.name.namespace));
+        let same = same
+            .max_by_key(|other| (other.kind == wanted.kind, other.name.namespace == wanted.name.namespace));
         let near = match same {
             Some(other) if other.kind == wanted.kind => format!(
                 "; one of this name stands in namespace {}, which sourceRef.namespace would have to say",
