@@ -73,6 +73,7 @@ fn judge(bytes: &mut Unstructured<'_>) -> Result<()> {
                 followed: &followed,
                 stands: &stands,
                 brings: &stands,
+                instead: &|_| None,
                 released,
                 since: &|_| Instant(0),
             },

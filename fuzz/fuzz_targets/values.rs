@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, sync::LazyLock};
 
 use portolan_core::gitops::{
-    adapters::{Adapted, Component, ComponentValues, adapt},
+    adapters::{Adapted, Component, ComponentValues, Form, adapt},
     configuration::{Environment, configure},
     ledger::Fate,
 };
@@ -31,8 +31,10 @@ target!(|bytes| {
         let sample = SAMPLES[usize::from(*form) / 2 % SAMPLES.len()].clone();
         tree::edited(sample, &mut bytes, &SAMPLES)
     };
+    let forms = [Form::Chart, Form::Workload, Form::File];
     let component = COMPONENTS[usize::from(*which) % COMPONENTS.len()];
     let values = ComponentValues {
+        form: forms[usize::from(*version) / VERSIONS.len() % forms.len()],
         component: component.into(),
         object: ObjectKey::new("argoproj.io", "Application", "argocd", component),
         application: component.into(),

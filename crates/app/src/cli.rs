@@ -10,7 +10,7 @@ use std::{net::IpAddr, path::PathBuf, time::Duration};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum, error::ContextKind};
 
-pub use run::{LogFormat, Run};
+pub use run::{LogFormat, Run, capability};
 pub use times::duration;
 
 use crate::{ask, charts, client, complete, crds, driver, host, instance, objects, out, render, rights};

@@ -43,7 +43,7 @@ use envoy::EnvoyState;
 use events::note_findings;
 use reaction::Reaction;
 use real_dns::Readings;
-pub use run::{InKubernetes, Range, rights, run};
+pub use run::{InKubernetes, Range, Request, rights, run};
 use source::Source;
 pub use up::up;
 

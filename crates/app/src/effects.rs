@@ -13,6 +13,7 @@ pub mod context;
 mod inbox;
 pub mod infrastructure;
 pub mod issuance;
+pub mod objects;
 pub mod orders;
 pub mod probes;
 pub mod records;
@@ -100,7 +101,7 @@ pub fn for_up(addresses: Addresses, keys: SealingKeys, executing: GoTemplates, w
         Box::new(signing::Signing::new(wake)),
         Box::new(orders::Orders::new(wake)),
         Box::new(temporaries::Temporaries::new(wake)),
-        Box::new(records::Records),
+        Box::new(records::Records::default()),
         Box::new(probes::Probes::new(wake)),
         Box::new(statuses::Statuses),
     ]
@@ -108,7 +109,19 @@ pub fn for_up(addresses: Addresses, keys: SealingKeys, executing: GoTemplates, w
 
 /// The effects of `portolan run`.
 pub fn for_run(wake: &Wake) -> Effects<InKubernetes> {
-    vec![Box::new(infrastructure::Infrastructure::new(wake)), Box::new(statuses::Statuses)]
+    vec![
+        Box::new(infrastructure::Infrastructure::new(wake)),
+        Box::new(templates::Templates),
+        Box::new(shims::Shims::default()),
+        Box::new(accounts::Accounts::new(wake)),
+        Box::new(signing::Signing::new(wake)),
+        Box::new(orders::Orders::new(wake)),
+        Box::new(temporaries::Temporaries::new(wake)),
+        Box::new(records::Records::default()),
+        // What those before it have asked for.
+        Box::new(objects::Objects::new(wake)),
+        Box::new(statuses::Statuses),
+    ]
 }
 
 /// What they do at the API server.
@@ -129,7 +142,7 @@ pub fn seed() -> u64 {
 }
 
 /// Rows that a step made or changed; where all is done again, every row that is wanted.
-fn wanted<R: Row>(step: &Changes, cx: &Context) -> Vec<Arc<R>>
+fn wanted<R: Row, P: Platform>(step: &Changes, cx: &Context<P>) -> Vec<Arc<R>>
 where
     World: Has<R>,
 {

@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::{driver, effects, out};
+use portolan_core::capability::{Asked, Capability};
+
+use crate::{cli::capability, driver, effects, out};
 
 /// Where something may be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,6 +23,8 @@ pub enum Where {
 /// One thing that may be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Right {
+    /// For the sake of what: without it, it is not granted.
+    pub capability: Capability,
     /// Where.
     pub place: Where,
     /// API group.
@@ -34,19 +38,26 @@ pub struct Right {
 impl Right {
     /// In the whole cluster.
     pub fn anywhere(group: &'static str, resource: &str, verbs: &'static [&'static str]) -> Self {
-        Self { place: Where::Cluster, group, resource: resource.to_owned(), verbs }
+        let capability = Capability::Gateway;
+        Self { capability, place: Where::Cluster, group, resource: resource.to_owned(), verbs }
     }
 
     /// In the namespace of the installation.
     pub fn own(group: &'static str, resource: &str, verbs: &'static [&'static str]) -> Self {
-        Self { place: Where::Own, group, resource: resource.to_owned(), verbs }
+        Self { place: Where::Own, ..Self::anywhere(group, resource, verbs) }
+    }
+
+    /// For the sake of another capability than that which every installation has.
+    #[must_use]
+    pub fn of(self, capability: Capability) -> Self {
+        Self { capability, ..self }
     }
 }
 
 /// Rules of a role: resources of a group that may be done the same to stand together.
-fn rules(rights: &[Right], place: Where) -> Vec<Value> {
+fn rules<'r>(rights: impl IntoIterator<Item = &'r Right>, place: Where) -> Vec<Value> {
     let mut verbs: BTreeMap<(&str, &str), BTreeSet<&str>> = BTreeMap::new();
-    for right in rights.iter().filter(|right| right.place == place) {
+    for right in rights.into_iter().filter(|right| right.place == place) {
         verbs.entry((right.group, &right.resource)).or_default().extend(right.verbs);
     }
     let mut alike: BTreeMap<(&str, Vec<&str>), Vec<&str>> = BTreeMap::new();
@@ -77,11 +88,14 @@ pub struct Rbac {
     /// ServiceAccount that gets them
     #[arg(long, value_name = "NAME", default_value = "portolan")]
     account: String,
+    /// A capability that is off, as CAPABILITY=off: nothing is granted for it. Repeatable
+    #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
+    capability: Vec<(Capability, Asked)>,
 }
 
 /// A ClusterRole, a Role of a namespace, and their bindings to a ServiceAccount.
-pub fn objects(name: &str, namespace: &str, account: &str) -> Vec<Value> {
-    let rights = all();
+pub fn objects(name: &str, namespace: &str, account: &str, off: &BTreeSet<Capability>) -> Vec<Value> {
+    let rights: Vec<Right> = all().into_iter().filter(|right| !off.contains(&right.capability)).collect();
     let version = "rbac.authorization.k8s.io/v1";
     let subjects = json!([{"kind": "ServiceAccount", "name": account, "namespace": namespace}]);
     let role = |kind: &str| json!({"apiGroup": "rbac.authorization.k8s.io", "kind": kind, "name": name});
@@ -110,7 +124,9 @@ pub fn objects(name: &str, namespace: &str, account: &str) -> Vec<Value> {
 /// # Errors
 /// When it cannot be printed.
 pub fn run(args: &Rbac) -> anyhow::Result<u8> {
-    for object in objects(&args.name, &args.namespace, &args.account) {
+    let off =
+        args.capability.iter().filter(|(_, asked)| *asked == Asked::Off).map(|(name, _)| *name).collect();
+    for object in objects(&args.name, &args.namespace, &args.account, &off) {
         out::print(&format!("---\n{}", serde_saphyr::to_string(&object)?))?;
     }
     Ok(0)
@@ -124,8 +140,12 @@ mod tests {
     /// The rules that the chart holds, as YAML.
     fn of_chart() -> String {
         let rights = all();
-        let rules =
-            json!({"cluster": rules(&rights, Where::Cluster), "namespace": rules(&rights, Where::Own)});
+        let of = |capability: Capability| {
+            let of = |place| rules(rights.iter().filter(|right| right.capability == capability), place);
+            json!({"cluster": of(Where::Cluster), "namespace": of(Where::Own)})
+        };
+        let built = Capability::ALL.into_iter().filter(|one| one.is_built());
+        let rules: BTreeMap<&str, Value> = built.map(|one| (one.name(), of(one))).collect();
         let text = serde_saphyr::to_string(&rules).unwrap();
         format!(
             "# Made by the test chart_holds_the_rights of crates/app/src/rights.rs from what the parts of Portolan say that they do.\n{text}"
@@ -144,7 +164,7 @@ mod tests {
 
     #[test]
     fn nothing_is_granted_that_is_more_than_it_says() {
-        for Right { group, resource, verbs, place } in all() {
+        for Right { group, resource, verbs, place, capability } in all() {
             assert!(!verbs.contains(&"*") && resource != "*" && group != "*", "{group} {resource}");
             assert!(
                 !["bind", "escalate", "impersonate", "deletecollection"]
@@ -152,7 +172,12 @@ mod tests {
                     .any(|verb| verbs.contains(verb))
             );
             let secret = resource == "secrets" && place == Where::Cluster;
-            assert!(!secret || verbs == ["get", "list", "watch"], "Secrets of others are read only");
+            // What is issued is a Secret; none is ever removed.
+            let may: &[&str] = match capability {
+                Capability::Certificates => &["get", "create", "patch"],
+                _ => &["get", "list", "watch"],
+            };
+            assert!(!secret || verbs == may, "{capability:?}");
         }
     }
 

@@ -8,6 +8,8 @@
     reason = "a test that cannot go on has failed"
 )]
 
+#[path = "rig/certificates.rs"]
+mod certificates;
 #[path = "rig/chart.rs"]
 mod chart;
 #[path = "rig/fleets.rs"]

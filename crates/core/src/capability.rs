@@ -1,7 +1,7 @@
 //! What Portolan does in a cluster in which others may do the same: each capability acts, only observes, or is off. Pure: who
 //! else is there is a value that an effect saw.
 
-use portolan_model::{Code, ObjectKey, Problem, Severity};
+use portolan_model::{Code, Kind, ObjectKey, Problem, Severity};
 use serde::Serialize;
 
 /// A part of what Portolan does, which a cluster may leave to somebody else.
@@ -44,9 +44,18 @@ impl Capability {
         Self::ALL.into_iter().find(|one| one.name() == name)
     }
 
+    /// For the sake of which objects of a kind are looked at, and their statuses written.
+    pub fn of_kind(kind: &Kind) -> Self {
+        match &*kind.group {
+            "cert-manager.io" | "acme.cert-manager.io" => Self::Certificates,
+            "bitnami.com" => Self::Secrets,
+            _ => Self::Gateway,
+        }
+    }
+
     /// Whether it is built for clusters. What is not touches nothing.
     pub const fn is_built(self) -> bool {
-        matches!(self, Self::Gateway)
+        matches!(self, Self::Gateway | Self::Certificates)
     }
 
     /// Who does the same in most clusters.

@@ -5,6 +5,7 @@
 //!  Certificate, Secret, IssuerState, IssueFailure -> CertificateState, IssueWanted -> (effect) -> Secret, Issuance, OrderProgress
 //!  the same -> TemporaryWanted -> (effect) -> Secret, until the issuer has signed
 //!  TlsSource -> ShimClaim -> ShimCertificate -> (effect) -> Certificate: what cert-manager's shims make
+//!  Certificate, Issuer -> NeededSecret: whose content a cluster's store has to read; what is not read yet is waited for
 //!  Issuance, OrderProgress -> RecordWanted: the CertificateRequest, Order and Challenges that users look at
 //! ```
 //!
@@ -21,6 +22,7 @@ mod issuers;
 pub mod keystores;
 mod lifetime;
 pub mod names;
+mod needed;
 mod own;
 mod permitted;
 pub(crate) mod records;
@@ -41,6 +43,7 @@ use portolan_model::input::{
 
 use crate::{
     World,
+    gateway::rows::{InCluster, Unread},
     gitops::rows::Unseen,
     policy::rows::{CompiledPolicy, Denied, SubmittedCertificate},
     world::{
@@ -67,7 +70,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(rows::ShimCertificate, Finding)>();
     engine
         .map("issuer_states", issuers::issuer_states)
-        .reads::<(Secret, Certificate, Denied, rows::AccountState, rows::Settings, rows::RealAcme)>()
+        .reads::<(Secret, Unread, Certificate, Denied, rows::AccountState, rows::Settings, rows::RealAcme)>()
         .writes::<(rows::IssuerState, rows::AccountWanted, Finding)>();
     engine
         .map("certificate_states", states::certificate_states)
@@ -91,14 +94,23 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             JudgedByKind,
             DefinitionsByKind,
         )>()
+        .reads::<(Unread,)>()
         .writes::<(rows::CertificateState, rows::IssueWanted, rows::TemporaryWanted, Finding)>();
+    engine
+        .map("secrets_of_certificates", needed::of_certificates)
+        .reads::<(InCluster,)>()
+        .writes::<(rows::NeededSecret,)>();
+    engine
+        .map("secrets_of_issuers", needed::of_issuers)
+        .reads::<(InCluster, rows::Settings)>()
+        .writes::<(rows::NeededSecret,)>();
     engine
         .map("authority_changed", authority::authority_changed)
         .reads::<(Issuer, Secret, rows::Settings)>()
         .writes::<(Finding,)>();
     engine
         .map("template_wanted", template::template_wanted)
-        .reads::<(Secret, Certificate, Denied)>()
+        .reads::<(Secret, Unread, Certificate, Denied)>()
         .writes::<(rows::TemplateWanted,)>();
     engine
         .map("certificate_requests", records::certificate_requests)

@@ -19,8 +19,8 @@ use crate::{
     certificates,
     certificates::rows::{
         AccountState, AccountWanted, CertificateState, Issuance, IssuanceKey, IssueFailure, IssueWanted,
-        IssuerState, OrderProgress, RealAcme, RecordWanted, Settings, ShimCertificate, ShimClaim,
-        TemplateWanted, TemporaryWanted,
+        IssuerState, NeededSecret, OrderProgress, RealAcme, RecordWanted, Settings, ShimCertificate,
+        ShimClaim, TemplateWanted, TemporaryWanted,
     },
     conditions,
     conditions::rows::{ListenerStatus, ObjectStatus},
@@ -242,7 +242,7 @@ world! {
         // certificates
         shim_claims: ShimClaim [ShimClaimsByCertificate], shim_certificates: ShimCertificate [],
         issuer_states: IssuerState [], accounts_wanted: AccountWanted [], states: CertificateState [],
-        issues: IssueWanted [], temporaries: TemporaryWanted [], templates: TemplateWanted [], records: RecordWanted [RecordsByIssuance],
+        issues: IssueWanted [], temporaries: TemporaryWanted [], templates: TemplateWanted [], needed_secrets: NeededSecret [], records: RecordWanted [RecordsByIssuance],
         // gateway
         tls: TlsReady [], set_states: ListenerSetState [SetsByGateway], merged: MergedListeners [], client_trusts: ClientTrust [], trusted: TrustedCa [], owners: GatewayOwner [], gateway_listeners: GatewayListener [ListenersByGateway], listeners: ListenerState [],
         listener_certificates: ListenerCertificate [CertificatesByGateway, CertificatesBySecret],

@@ -12,7 +12,7 @@ use std::{
 
 use acme_world::{
     APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, limits, now, order, other_client,
-    run, values, zone,
+    run, shown, values, zone,
 };
 use portolan_core::certificates::acme::{Limits, OrderState, OrderStatus, Reason};
 use portolan_effects::{
@@ -62,9 +62,13 @@ async fn apex_and_wildcard_are_proven_side_by_side_by_accounts_of_every_kind() {
             };
             let mut seen = BTreeSet::new();
             let state = world.order(&client, &APEX_AND_WILDCARD);
-            let (state, outcome) = drive(state, run, |state| {
-                seen.insert(state.status());
-            })
+            let (state, outcome) = drive(
+                state,
+                run,
+                shown(|state| {
+                    seen.insert(state.status());
+                }),
+            )
             .await;
             let chain = issued(outcome);
             for name in ["example.com", "anything.example.com"] {
@@ -88,7 +92,7 @@ async fn many_orders_of_one_account_run_at_once() {
         let state = world.order(&client, &[&name]);
         let root = world.root.clone();
         tokio::spawn(async move {
-            let (_, outcome) = drive(state, run, |_| {}).await;
+            let (_, outcome) = drive(state, run, shown(|_| {})).await;
             assert_chain(&issued(outcome), &root, &name);
         })
     });
@@ -103,7 +107,7 @@ async fn a_wrong_txt_value_fails_the_order_in_the_servers_words() {
     let client = world.client(KeyKind::P256);
     let watched = Watched { instead: Some("not-the-right-value"), ..Watched::new(&world.zone) };
     let run = Run { challenges: Arc::new(watched), ..run(&client, &world.zone, &APEX_AND_WILDCARD) };
-    let (state, outcome) = drive(world.order(&client, &APEX_AND_WILDCARD), run, |_| {}).await;
+    let (state, outcome) = drive(world.order(&client, &APEX_AND_WILDCARD), run, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.reason, Reason::Invalid);
     let expected =
@@ -121,7 +125,7 @@ async fn a_zone_that_no_resolver_serves_fails_in_the_servers_words() {
     let world = world(|settings| settings.resolvers = vec![other.address()]).await;
     let client = world.client(KeyKind::P256);
     let run = run(&client, &world.zone, &["example.com"]);
-    let (_, outcome) = drive(world.order(&client, &["example.com"]), run, |_| {}).await;
+    let (_, outcome) = drive(world.order(&client, &["example.com"]), run, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     let expected = "dns: no resolver of this CA serves _acme-challenge.example.com";
     assert!(failure.detail.contains(expected), "{}", failure.detail);
@@ -136,9 +140,13 @@ async fn rejected_nonces_are_retried() {
     state.limits.bad_nonces = 60;
     let mut rejected = 0;
     let run = run(&client, &world.zone, &APEX_AND_WILDCARD);
-    let (_, outcome) = drive(state, run, |state| {
-        rejected += state.tracked.iter().map(|tracked| tracked.bad_nonces).sum::<u32>();
-    })
+    let (_, outcome) = drive(
+        state,
+        run,
+        shown(|state| {
+            rejected += state.tracked.iter().map(|tracked| tracked.bad_nonces).sum::<u32>();
+        }),
+    )
     .await;
     issued(outcome);
     assert!(rejected > 0);
@@ -146,7 +154,7 @@ async fn rejected_nonces_are_retried() {
     let world = self::world(|settings| settings.reject_nonces = 100).await;
     let client = world.client(KeyKind::P256);
     let run = self::run(&client, &world.zone, &APEX_AND_WILDCARD);
-    let (_, outcome) = drive(world.order(&client, &APEX_AND_WILDCARD), run, |_| {}).await;
+    let (_, outcome) = drive(world.order(&client, &APEX_AND_WILDCARD), run, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.reason, Reason::BadNonce);
 }
@@ -177,7 +185,7 @@ async fn an_order_is_taken_up_again_wherever_it_was_cut_off() {
             continue;
         }
         let before = state.order.as_ref().map(|order| order.url.clone());
-        let (state, outcome) = drive(state, Run { client: client(), ..run }, |_| {}).await;
+        let (state, outcome) = drive(state, Run { client: client(), ..run }, shown(|_| {})).await;
         assert_chain(&issued(outcome), &world.root, "a.example.com");
         let after = state.order.map(|order| order.url);
         assert!(before.is_none() || before == after, "the same order, cut at {stop}");
@@ -193,17 +201,22 @@ async fn an_order_that_was_finalized_for_a_lost_key_is_made_anew() {
     let first = run(&client, &world.zone, &APEX_AND_WILDCARD);
     let mut finalized = None;
     let state = world.order(&client, &APEX_AND_WILDCARD);
-    let (_, outcome) = drive(state, first, |state| {
-        if state.order.as_ref().is_some_and(|order| order.status == OrderStatus::Valid) && state.end.is_none()
-        {
-            finalized = Some(state.clone());
-        }
-    })
+    let (_, outcome) = drive(
+        state,
+        first,
+        shown(|state| {
+            if state.order.as_ref().is_some_and(|order| order.status == OrderStatus::Valid)
+                && state.end.is_none()
+            {
+                finalized = Some(state.clone());
+            }
+        }),
+    )
     .await;
     issued(outcome);
     let finalized = finalized.unwrap();
     let again = run(&client, &world.zone, &APEX_AND_WILDCARD);
-    let (state, outcome) = drive(finalized.clone(), again, |_| {}).await;
+    let (state, outcome) = drive(finalized.clone(), again, shown(|_| {})).await;
     assert_chain(&issued(outcome), &world.root, "example.com");
     assert_ne!(state.order.unwrap().url, finalized.order.unwrap().url);
 }
@@ -215,7 +228,7 @@ async fn an_order_of_another_account_key_is_made_anew() {
     let run = run(&old, &world.zone, &APEX_AND_WILDCARD);
     let stored = cut(world.order(&old, &APEX_AND_WILDCARD), run.clone(), 9).await.unwrap();
     let state: OrderState = serde_json::from_str(&stored).unwrap();
-    let (state, outcome) = drive(state, Run { client: Arc::clone(&new), ..run }, |_| {}).await;
+    let (state, outcome) = drive(state, Run { client: Arc::clone(&new), ..run }, shown(|_| {})).await;
     issued(outcome);
     assert_eq!(state.wanted.thumbprint, new.thumbprint());
     assert_eq!(values(&world.zone).await, [""; 0]);
@@ -250,7 +263,7 @@ async fn a_ca_that_forgot_everything_is_told_again() {
     let _again = again.unwrap();
     let state: OrderState = serde_json::from_str(&stored).unwrap();
     assert!(state.account.is_some() && state.order.is_some());
-    let (_, outcome) = drive(state, run, |_| {}).await;
+    let (_, outcome) = drive(state, run, shown(|_| {})).await;
     assert_chain(&issued(outcome), &root, "example.com");
     assert_eq!(values(&zone).await, [""; 0]);
 }
@@ -261,7 +274,7 @@ async fn a_short_rate_limit_is_waited_for_and_a_long_one_handed_back() {
     let client = world.client(KeyKind::P256);
     for _ in 0..2 {
         let run = run(&client, &world.zone, &["example.com"]);
-        let (_, outcome) = drive(world.order(&client, &["example.com"]), run, |_| {}).await;
+        let (_, outcome) = drive(world.order(&client, &["example.com"]), run, shown(|_| {})).await;
         issued(outcome);
     }
 
@@ -270,16 +283,16 @@ async fn a_short_rate_limit_is_waited_for_and_a_long_one_handed_back() {
     let client = world.client(KeyKind::P256);
     let run = || run(&client, &world.zone, &["example.com"]);
     let begun = now();
-    let (_, outcome) = drive(world.order(&client, &["example.com"]), run(), |_| {}).await;
+    let (_, outcome) = drive(world.order(&client, &["example.com"]), run(), shown(|_| {})).await;
     issued(outcome);
-    let (state, outcome) = drive(world.order(&client, &["example.com"]), run(), |_| {}).await;
+    let (state, outcome) = drive(world.order(&client, &["example.com"]), run(), shown(|_| {})).await;
     let Outcome::Waiting { until } = outcome else { panic!("{outcome:?}") };
     assert!(
         until >= begun.plus_millis(window - 1_000) && until <= now().plus_millis(window + 2_000),
         "{until}"
     );
     let stored = serde_json::to_string(&state).unwrap();
-    let (again, outcome) = drive(serde_json::from_str(&stored).unwrap(), run(), |_| {}).await;
+    let (again, outcome) = drive(serde_json::from_str(&stored).unwrap(), run(), shown(|_| {})).await;
     assert_eq!(outcome, Outcome::Waiting { until }, "a restart does not ask before the time");
     assert!(again.end.is_none());
 }
@@ -291,7 +304,7 @@ async fn every_host_is_sought_at_the_one_address_and_must_prove_its_name() {
     let mut state = order("https://acme.example.net/directory", &client, &["example.com"]);
     state.limits = Limits { failures: 0, ..limits() };
     let run = run(&client, &world.zone, &["example.com"]);
-    let (_, outcome) = drive(state, run.clone(), |_| {}).await;
+    let (_, outcome) = drive(state, run.clone(), shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.reason, Reason::Unavailable);
     // It did meet the CA at its address, and did not believe it.
@@ -305,7 +318,7 @@ async fn every_host_is_sought_at_the_one_address_and_must_prove_its_name() {
         self::client(KeyKind::P256, &DevCa::generate(now()).unwrap().root_pem(), world.ca.client_addr());
     let mut state = world.order(&stranger, &["example.com"]);
     state.limits.failures = 0;
-    let (_, outcome) = drive(state, Run { client: stranger, ..run }, |_| {}).await;
+    let (_, outcome) = drive(state, Run { client: stranger, ..run }, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.detail.contains("certificate"), "{}", failure.detail);
 }
@@ -318,12 +331,12 @@ async fn what_cannot_be_cleaned_up_stays_noted_until_it_can() {
     watched.failing.store(usize::MAX, Ordering::SeqCst);
     let watched = Arc::new(watched);
     let run = Run { challenges: Arc::clone(&watched) as _, ..run(&client, &world.zone, &["example.com"]) };
-    let (state, outcome) = drive(world.order(&client, &["example.com"]), run.clone(), |_| {}).await;
+    let (state, outcome) = drive(world.order(&client, &["example.com"]), run.clone(), shown(|_| {})).await;
     issued(outcome);
     assert_eq!(state.presented.len(), 1);
     assert_eq!(values(&world.zone).await.len(), 1);
     watched.failing.store(0, Ordering::SeqCst);
-    let (state, outcome) = drive(state, run, |_| {}).await;
+    let (state, outcome) = drive(state, run, shown(|_| {})).await;
     issued(outcome);
     assert_eq!(state.presented.len(), 0);
     assert_eq!(values(&world.zone).await, [""; 0]);
@@ -340,7 +353,7 @@ async fn what_does_not_fit_together_is_refused_in_the_servers_words() {
     ];
     for (csr, expected) in bad {
         let run = Run { csr, ..run(&client, &world.zone, &["example.com"]) };
-        let (_, outcome) = drive(world.order(&client, &["example.com"]), run, |_| {}).await;
+        let (_, outcome) = drive(world.order(&client, &["example.com"]), run, shown(|_| {})).await;
         let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
         assert_eq!(failure.reason, Reason::Refused);
         assert!(
@@ -350,7 +363,7 @@ async fn what_does_not_fit_together_is_refused_in_the_servers_words() {
         );
     }
     let run = run(&client, &world.zone, &["localhost"]);
-    let (_, outcome) = drive(world.order(&client, &["localhost"]), run, |_| {}).await;
+    let (_, outcome) = drive(world.order(&client, &["localhost"]), run, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert!(failure.detail.contains("rejectedIdentifier"), "{}", failure.detail);
 }
@@ -367,12 +380,12 @@ async fn an_order_that_is_given_up_leaves_no_value_behind() {
         let (state, outcome) = drive_until(
             state,
             run(&client, &world.zone, &APEX_AND_WILDCARD),
-            |_| {
+            shown(|_| {
                 seen += 1;
                 if seen == stop {
                     let _ = sender.take().map(|sender| sender.send(()));
                 }
-            },
+            }),
             async {
                 // Without a message the order goes on.
                 if receiver.await.is_err() {
@@ -444,7 +457,7 @@ async fn taking_a_value_away_does_not_stop_what_is_being_written() {
     });
     let mut run = Run { challenges: Arc::clone(&challenges) as _, ..run(&client, &world.zone, &names) };
     run.bounds.dns = std::time::Duration::from_secs(2);
-    let (_, outcome) = drive(world.order(&client, &names), run, |_| {}).await;
+    let (_, outcome) = drive(world.order(&client, &names), run, shown(|_| {})).await;
     assert_chain(&issued(outcome), &world.root, "late.example.com");
     assert_eq!(challenges.taken_away.load(Ordering::SeqCst), names.len(), "none is tried again");
     assert_eq!(values(&world.zone).await, [""; 0]);

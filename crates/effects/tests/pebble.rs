@@ -12,7 +12,7 @@ use std::{
 };
 
 use acme_world::{
-    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, order, run, values, zone,
+    APEX_AND_WILDCARD, Watched, assert_chain, client, csr, cut, issued, order, run, shown, values, zone,
 };
 use portolan_core::certificates::acme::{OrderState, Reason};
 use portolan_effects::{
@@ -82,10 +82,14 @@ async fn apex_and_wildcard_are_issued_to_accounts_of_every_kind() {
             ..run(&client, &pebble.zone, &APEX_AND_WILDCARD)
         };
         let mut seen = BTreeSet::new();
-        let (state, outcome) = drive(pebble.order(&client, &APEX_AND_WILDCARD), run, |state| {
-            seen.insert(state.status());
-            rejected += state.tracked.iter().map(|tracked| tracked.bad_nonces).sum::<u32>();
-        })
+        let (state, outcome) = drive(
+            pebble.order(&client, &APEX_AND_WILDCARD),
+            run,
+            shown(|state| {
+                seen.insert(state.status());
+                rejected += state.tracked.iter().map(|tracked| tracked.bad_nonces).sum::<u32>();
+            }),
+        )
         .await;
         let chain = issued(outcome);
         for name in ["example.com", "anything.example.com"] {
@@ -108,7 +112,7 @@ async fn proven_names_need_no_second_proof() {
         let watched = Arc::new(Watched::new(&pebble.zone));
         let run =
             Run { challenges: Arc::clone(&watched) as _, ..run(&client, &pebble.zone, &["example.com"]) };
-        let (_, outcome) = drive(pebble.order(&client, &["example.com"]), run, |_| {}).await;
+        let (_, outcome) = drive(pebble.order(&client, &["example.com"]), run, shown(|_| {})).await;
         assert_chain(&issued(outcome), &pebble.root, "example.com");
         assert_eq!(watched.most.load(Ordering::SeqCst), looks);
     }
@@ -120,7 +124,7 @@ async fn a_wrong_value_and_a_blocked_name_fail_in_pebbles_words() {
     let client = pebble.client(KeyKind::P256);
     let watched = Watched { instead: Some("not-the-right-value"), ..Watched::new(&pebble.zone) };
     let wrong = Run { challenges: Arc::new(watched), ..run(&client, &pebble.zone, &["example.com"]) };
-    let (state, outcome) = drive(pebble.order(&client, &["example.com"]), wrong, |_| {}).await;
+    let (state, outcome) = drive(pebble.order(&client, &["example.com"]), wrong, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!((failure.reason, state.status()), (Reason::Invalid, "invalid"));
     let expected = "example.com is invalid: unauthorized: Correct value not found for DNS challenge";
@@ -128,7 +132,7 @@ async fn a_wrong_value_and_a_blocked_name_fail_in_pebbles_words() {
     assert_eq!(values(&pebble.zone).await, [""; 0]);
 
     let blocked = run(&client, &pebble.zone, &["blocked.test"]);
-    let (_, outcome) = drive(pebble.order(&client, &["blocked.test"]), blocked, |_| {}).await;
+    let (_, outcome) = drive(pebble.order(&client, &["blocked.test"]), blocked, shown(|_| {})).await;
     let Outcome::Failed(failure) = outcome else { panic!("{outcome:?}") };
     assert_eq!(failure.reason, Reason::Refused);
     assert!(failure.detail.contains("newOrder: rejectedIdentifier"), "{}", failure.detail);
@@ -149,7 +153,7 @@ async fn an_order_is_taken_up_again_at_pebble() {
         let stored = cut(pebble.order(&first, &APEX_AND_WILDCARD), run.clone(), stop).await.unwrap();
         let state: OrderState = serde_json::from_str(&stored).unwrap();
         let before = state.order.as_ref().map(|order| order.url.clone());
-        let (state, outcome) = drive(state, Run { client: client(), ..run }, |_| {}).await;
+        let (state, outcome) = drive(state, Run { client: client(), ..run }, shown(|_| {})).await;
         assert_chain(&issued(outcome), &pebble.root, "a.example.com");
         let after = state.order.map(|order| order.url);
         assert!(before.is_none() || before == after, "the same order, cut at {stop}");
@@ -185,7 +189,7 @@ async fn challenges_stand_in_a_real_zone_whose_key_may_do_nothing_else() {
     };
     let mut most = 0;
     let order = order(&pebble.directory(), &client, &APEX_AND_WILDCARD);
-    let (_, outcome) = drive(order, run, |state| most = most.max(state.presented.len())).await;
+    let (_, outcome) = drive(order, run, shown(|state| most = most.max(state.presented.len()))).await;
     assert_chain(&issued(outcome), &root, "anything.example.com");
     assert_eq!(most, 2, "both values stood at once");
     let left = query::ask(bind.address(), fqdn, RecordType::Txt).await.unwrap();

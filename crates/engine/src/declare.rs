@@ -135,10 +135,10 @@ pub struct Declaring<'a, W> {
 
 impl<W> Declaring<'_, W> {
     /// What the rule may read besides its input: rows (`get`, and `find`, `keys`, `count` over any of their indexes) or
-    /// single indexes. Reading something else works on, and is an error of the step.
+    /// single indexes. Reading something else works on, and is an error of the step. More than a tuple holds is said in several calls.
     #[allow(clippy::return_self_not_must_use)]
     pub fn reads<S: ReadSet<W>>(self) -> Self {
-        self.declared.reads = S::accesses(self.tables);
+        self.declared.reads.extend(S::accesses(self.tables));
         self
     }
 

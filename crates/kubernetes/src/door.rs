@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_effects::store::{Sight, Stored};
-use portolan_model::{Kind, Name, NamespacedName, Object, ObjectKey, Origin, Stamp};
+use portolan_model::{Kind, Name, NamespacedName, Object, ObjectKey, Origin, Stamp, input::CERT_MANAGER};
 use serde_json::{Map, Value, json};
 
 use crate::Resource;
@@ -26,7 +26,11 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Who an object's marks say applied it.
 pub fn manager(json: &Value) -> Name {
-    json["metadata"]["annotations"][MANAGER].as_str().unwrap_or(ELSEWHERE).into()
+    let annotations = &json["metadata"]["annotations"];
+    // Made for a Certificate by whoever issued for it before.
+    let issued = json["kind"] == "Secret" && annotations["cert-manager.io/certificate-name"].is_string();
+    let others = if issued { CERT_MANAGER } else { ELSEWHERE };
+    annotations[MANAGER].as_str().unwrap_or(others).into()
 }
 
 /// `resourceVersion` as a number. API servers' versions are those of etcd, which are numbers, and may be compared within a

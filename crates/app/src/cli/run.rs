@@ -25,10 +25,14 @@ pub struct Run {
     #[arg(long, value_name = "NAME", default_value = "portolan.dev/gateway-controller", value_parser = controller)]
     pub controller: Vec<Name>,
     /// What a capability does: gateway, certificates, dns, secrets, replication or policy, and off, observe or act. Repeatable.
-    /// Default of gateway: act, and observe where a controller that does the same runs in the cluster. The others are not built
-    /// for clusters yet
+    /// Default of gateway and certificates: act, and observe where a controller that does the same runs in the cluster. The others are
+    /// not built for clusters yet
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]
     pub capability: Vec<(Capability, Asked)>,
+    /// Namespace in which the Secrets of ClusterIssuers stand, as cert-manager's flag of that name. Default: cert-manager, or the first
+    /// --watch-namespace
+    #[arg(long, value_name = "NAMESPACE")]
+    pub cluster_resource_namespace: Option<Name>,
     /// Namespace of the Lease that decides which replica writes. Default: that of the context, or of the Pod
     #[arg(long, value_name = "NAMESPACE")]
     pub namespace: Option<Name>,
@@ -82,6 +86,24 @@ pub struct Run {
     pub log_format: LogFormat,
 }
 
+impl Run {
+    /// Where the Secrets of ClusterIssuers stand.
+    ///
+    /// # Errors
+    /// When that is not looked at: what is there would be taken for missing.
+    pub fn cluster_resource_namespace(&self) -> anyhow::Result<Name> {
+        let watched = &self.watch_namespace;
+        let Some(named) = &self.cluster_resource_namespace else {
+            return Ok(watched.first().cloned().unwrap_or_else(|| "cert-manager".into()));
+        };
+        anyhow::ensure!(
+            watched.is_empty() || watched.contains(named),
+            "--cluster-resource-namespace {named} is not looked at: add --watch-namespace {named}"
+        );
+        Ok(named.clone())
+    }
+}
+
 /// Form of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -100,7 +122,8 @@ fn controller(text: &str) -> Result<Name, String> {
     Ok(text.into())
 }
 
-fn capability(text: &str) -> Result<(Capability, Asked), String> {
+/// `certificates=off`.
+pub fn capability(text: &str) -> Result<(Capability, Asked), String> {
     let names = || Capability::ALL.map(Capability::name).join(", ");
     let (name, mode) = text.split_once('=').ok_or("write CAPABILITY=MODE, such as gateway=observe")?;
     let name = Capability::of(name)

@@ -13,7 +13,9 @@ mod counterparts;
 mod follow;
 mod kinds;
 mod leader;
+mod orders;
 mod outside;
+mod platform;
 mod range;
 mod taking;
 mod telling;
@@ -29,9 +31,10 @@ use std::{
 use anyhow::Context as _;
 use portolan_core::{
     capability::{self, Asked, Capability, Mode},
+    certificates::rows::{RealAcme, Settings, ShimSettings},
     conditions::rows::ObjectStatus,
     door::Definitions,
-    gateway::rows::{DialledBackends, InCluster, LookInto, SystemRoots, Unread},
+    gateway::rows::{DialledBackends, InCluster, SystemRoots, Unread},
     infrastructure::rows::FleetSettings,
     lease::Terms,
     world,
@@ -52,12 +55,15 @@ use super::{Driver, Event, envoy::EnvoyState, metrics::gauge, reaction::Reaction
 use crate::{
     api,
     cli::Run,
-    effects::{self, Context, Platform},
+    effects::{self, Context, ca::Ca},
     rights::Right,
     wire::Wire,
 };
 use counterparts::Sightings;
 use leader::{Candidate, Place};
+use orders::OrderSecrets;
+use platform::Own;
+pub use platform::{InKubernetes, Request};
 use range::Given;
 pub use range::Range;
 use views::{Kinds, Seen};
@@ -80,14 +86,6 @@ pub enum Told {
     Counterparts(Sightings),
     /// What Envoys are to trust, PEM, and why there is no certificate that they would.
     Trust { bundle: Option<String>, failure: Option<String> },
-}
-
-/// A cluster: statuses go to its API server, and nothing is signed here.
-pub enum InKubernetes {}
-
-impl Platform for InKubernetes {
-    type Store = Mirror;
-    type Authority = ();
 }
 
 /// An API server as the source of objects.
@@ -169,6 +167,7 @@ impl Source for Cluster {
         driver.board.hold_back(seen != Seen::Whole);
         if seen != Seen::TooLittle && !driver.source.ready && driver.board.is_known() {
             driver.source.ready = true;
+            driver.cx.is_read = true;
             tracing::info!("ready: what was seen is translated");
             driver.lead();
         }
@@ -180,7 +179,8 @@ impl Source for Cluster {
 
     fn is_event(driver: &Driver<Self>, problem: &Problem) -> bool {
         // Others have objects of the same kinds: nothing is written about those that have no status of ours.
-        driver.cx.engine.get::<ObjectStatus>(&problem.object).is_some()
+        let acts = driver.cx.acts(Capability::of_kind(&problem.object.kind));
+        acts && driver.cx.engine.get::<ObjectStatus>(&problem.object).is_some()
     }
 
     fn is_starting(driver: &Driver<Self>) -> bool {
@@ -209,13 +209,15 @@ impl Source for Cluster {
 /// What is done at the API server beside the effects: kinds are followed, others looked for, a Lease held, tokens reviewed.
 pub fn rights() -> Vec<Right> {
     const READ: &[&str] = &["get", "list", "watch"];
-    let mut all: Vec<Right> =
-        kinds::RESOURCES.iter().map(|(group, resource)| Right::anywhere(group, resource, READ)).collect();
+    let mut all: Vec<Right> = kinds::resources()
+        .map(|(of, group, resource)| Right::anywhere(group, resource, READ).of(of))
+        .collect();
     all.push(Right::anywhere("apiextensions.k8s.io", "customresourcedefinitions", READ));
     all.push(Right::anywhere("apps", "deployments", &["list"]));
     all.push(Right::anywhere("coordination.k8s.io", "leases", &["list"]));
     all.push(Right::own("coordination.k8s.io", "leases", &["get", "create", "update"]));
     all.extend(xds::rights());
+    all.extend(orders::rights());
     all
 }
 
@@ -231,8 +233,9 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     let asked: BTreeMap<Capability, Asked> = args.capability.iter().copied().collect();
     anyhow::ensure!(
         asked.get(&Capability::Gateway) != Some(&Asked::Off),
-        "with gateway=off nothing is left to do: the other capabilities are not built for clusters yet"
+        "gateway cannot be off: Envoys are served whatever else is done; gateway=observe writes nothing for it"
     );
+    let cluster_namespace = args.cluster_resource_namespace()?;
     let cluster = cluster::named(args.kubeconfig.as_deref(), args.context.as_deref()).await;
     let cluster::Cluster { server, namespace, client } = cluster.map_err(|why| anyhow::anyhow!("{why}"))?;
     let api = Api::new(client.clone());
@@ -248,7 +251,8 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     run["server"] = server.clone().into();
     let me = identity(&args);
     let seen = counterparts::look(&api).await;
-    let mut options = Options::new(kinds::followed());
+    let off = |name| asked.get(&name) == Some(&Asked::Off);
+    let mut options = Options::new(kinds::followed(!off(Capability::Certificates)));
     options.namespaces = args.watch_namespace.iter().cloned().collect();
     options.controllers = args.controller.iter().cloned().collect();
     options.instance = me.clone();
@@ -257,6 +261,7 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
     tokio::spawn(counterparts::follow(api.clone(), seen.clone(), wake.clone()));
     run["identity"] = me.to_string().into();
     let terms = Terms { lasts: args.lease_time, within: args.lease_time * 2 / 3, ..Terms::default() };
+    let orders = OrderSecrets::new(api.clone(), place.clone());
     let sockets = sockets::folder(state.path()).unwrap_or_else(|| state.path().to_owned());
     let source = Cluster {
         kinds: Kinds::default(),
@@ -293,13 +298,25 @@ pub async fn run(args: Run) -> anyhow::Result<u8> {
         reaction: Reaction::default(),
         envoy: EnvoyState::new(envoy.is_none()),
         held: Arc::default(),
-        cx: Context::new(world::engine(), Mirror::new(store), state, ()),
+        cx: Context::new(
+            world::engine(),
+            Mirror::new(store),
+            state,
+            Ca::none(Arc::new(orders)),
+            Own::new(&waker),
+        ),
     };
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: true, alone: true });
     if let Some(path) = crate::roots::system_roots() {
         driver.cx.engine.put(SystemRoots { key: Name::default(), path: path.into() });
     }
     driver.cx.engine.put(InCluster { key: Name::default(), controllers: args.controller.clone() });
+    driver.cx.engine.put(RealAcme { key: Name::default() });
+    driver.cx.engine.put(Settings {
+        key: Name::default(),
+        cluster_resource_namespace: cluster_namespace,
+        shim: ShimSettings::default(),
+    });
     driver.take_counterparts(&seen);
     if let Some(settings) = driver.source.fleet.clone() {
         driver.cx.engine.put(settings);
@@ -363,8 +380,8 @@ impl Driver<Cluster> {
     /// Whether the first translation waits for the content of Secrets and ConfigMaps.
     fn awaits_contents(&mut self) -> bool {
         let unread = || {
-            let mut needed = self.cx.engine.rows::<LookInto>();
-            needed.any(|row| self.cx.engine.get::<Unread>(&row.key.0).is_some())
+            let needed = |key: &ObjectKey| self.cx.engine.get::<Unread>(key).is_some();
+            self.source.looked_into.keys().any(needed)
         };
         let waits = !self.source.ready && unread();
         let now = tokio::time::Instant::now();
@@ -389,6 +406,7 @@ impl Driver<Cluster> {
                 None => {}
             }
         }
+        self.lead();
     }
 
     /// Another may write, or we may.
@@ -440,9 +458,20 @@ impl Driver<Cluster> {
     }
 
     /// Writes only where it leads, may act, and knows what it says.
-    fn lead(&self) {
+    fn lead(&mut self) {
         let acts = self.source.standings.iter().any(|one| one.mode == Mode::Act);
-        self.cx.store.store().lead(self.source.lease.leads && acts && self.source.ready);
+        let leads = self.source.lease.leads && acts && self.source.ready;
+        self.cx.store.store().lead(leads);
+        let kinds = &self.source.kinds;
+        let acting = self.source.standings.iter().filter(|one| leads && one.mode == Mode::Act);
+        let acting = acting.map(|one| one.name).filter(|name| kinds.is_seen_for(*name)).collect();
+        if self.cx.own.act(acting) {
+            // What was wanted while somebody else wrote, or nobody did, is asked for now.
+            self.cx.again = true;
+            self.cx.recovered = true;
+            let _ = self.events.send(Event::Cluster(Told::Changed(Vec::new())));
+            self.source.touched.extend(self.cx.engine.rows::<ObjectStatus>().map(|row| row.key.clone()));
+        }
     }
 
     /// What each capability does, given who else is there.

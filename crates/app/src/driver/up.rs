@@ -241,7 +241,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     );
     // Sockets that no Gateway may be given.
     let api = run["api"].as_str().and_then(|address| address.parse().ok());
-    let ours = [Some(server.address()), Some(ca.address()), api].into_iter().flatten().collect();
+    let ours = [Some(server.address()), ca.address(), api].into_iter().flatten().collect();
     let real = args.real_dns.then(RealDns::default);
     let dns = Dns::new(server, real, args.drain, args.allow_mass_deletion, wake.clone());
     let answered = wake.clone();
@@ -271,7 +271,7 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
         reaction: Reaction::default(),
         envoy: EnvoyState::default(),
         held: Arc::default(),
-        cx: Context::new(world::engine(), store, state, ca),
+        cx: Context::new(world::engine(), store, state, ca, ()),
     };
     driver.cx.patience = envoy.serves.then(|| tokio::time::Instant::now() + damaged::PATIENCE);
     driver.cx.engine.put(DialledBackends { key: Name::default(), real: args.real_backends, alone: false });
@@ -315,7 +315,7 @@ impl Driver {
         }
         self.reload();
         self.settle();
-        self.run["acme"] = self.cx.ca.address().to_string().into();
+        self.run["acme"] = self.cx.ca.address().map(|at| at.to_string()).into();
         self.run["dns"] = self.source.dns.address().to_string().into();
         self.cx.state.write(instance::OWNER, &serde_json::to_vec_pretty(owner)?)?;
         let registration = instance::register(self.cx.state.path());

@@ -1,4 +1,5 @@
-//! The development CA, which stands in for every ACME server and proves names through the embedded DNS, and its clients.
+//! ACME servers and their clients: those that issuers name, and on one machine the development CA, which stands in for all of them and
+//! proves names through the embedded DNS.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,8 +17,8 @@ use portolan_core::{
 };
 use portolan_effects::{
     acme::{
-        AccountKey, Challenges, Client, NotedChallenges, PlacedChallenges, ProviderChallenges, Reach,
-        StoredOrders,
+        AccountKey, Challenges, Client, KeptOrders, NotedChallenges, PlacedChallenges, ProviderChallenges,
+        Reach, StoredOrders,
     },
     acme_ca::{self, DevCa, Handle, Settings},
     dns::{
@@ -32,22 +33,30 @@ use portolan_model::{
     input::{Issuer, IssuerSpec, Secret},
 };
 
-use super::{Context, now};
+use super::{Context, Platform, now};
 
 /// File of the state directory that holds the development CA.
 const FILE: &str = "development-ca.pem";
 
-/// The embedded development CA.
+/// ACME servers as their clients see them: the issuers' own, and where there is one the embedded development CA.
 pub struct Ca {
+    embedded: Option<Embedded>,
+    clients: BTreeMap<NamespacedName, (AcmeServer, Arc<Client>)>,
+    /// Orders at servers of their own, which outlive this process.
+    orders: Arc<dyn KeptOrders>,
+}
+
+/// The embedded development CA.
+struct Embedded {
     server: Handle,
     /// Root of what it signs, PEM.
     root: String,
     dns: Arc<DurableDns>,
     challenges: Arc<dyn Challenges>,
-    clients: BTreeMap<NamespacedName, (AcmeServer, Arc<Client>)>,
-    /// Orders at servers of their own, which outlive this process.
-    orders: StoredOrders,
 }
+
+/// Where nothing stands in for an issuer's own server.
+const NONE: &str = "there is no embedded ACME server here";
 
 impl Ca {
     /// Starts the development CA of this state; it is made at the first start.
@@ -88,40 +97,49 @@ impl Ca {
         challenges.purge().await;
         let challenges = Arc::new(challenges);
         let orders = StoredOrders::open(state.path()).context("no folder can be made for ACME orders")?;
-        Ok(Self { server, root, dns, challenges, clients: BTreeMap::new(), orders })
+        let embedded = Some(Embedded { server, root, dns, challenges });
+        Ok(Self { embedded, clients: BTreeMap::new(), orders: Arc::new(orders) })
+    }
+
+    /// Nobody stands in: each issuer is served by its own server, and orders are kept there.
+    pub fn none(orders: Arc<dyn KeptOrders>) -> Self {
+        Self { embedded: None, clients: BTreeMap::new(), orders }
     }
 
     /// The directory of an issuer's server: as the issuer names it, or as the development CA's own host does.
     pub fn directory(&self, named: &Name, at: &AcmeServer) -> String {
         match at {
-            AcmeServer::StandIn => self.server.directory_url(),
+            AcmeServer::StandIn => {
+                self.embedded.as_ref().map(|ca| ca.server.directory_url()).unwrap_or_default()
+            }
             AcmeServer::Own { .. } => named.to_string(),
         }
     }
 
     /// Orders at servers of their own.
-    pub fn orders(&self) -> &StoredOrders {
+    pub fn orders(&self) -> &Arc<dyn KeptOrders> {
         &self.orders
     }
 
     /// Where the development CA listens.
-    pub fn address(&self) -> SocketAddr {
-        self.server.local_addr()
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.embedded.as_ref().map(|ca| ca.server.local_addr())
     }
 
     /// Sees to it that the embedded DNS has a zone for a name: the last two labels where no zone holds it.
     pub fn hold(&self, name: &str) -> Result<(), String> {
+        let dns = &self.embedded.as_ref().ok_or(NONE)?.dns;
         let name = name.strip_prefix("*.").unwrap_or(name);
-        if zone_for(name, &self.dns.zone_names()).is_some() {
+        if zone_for(name, &dns.zone_names()).is_some() {
             return Ok(());
         }
         let zone = last_two_labels(name).ok_or_else(|| format!("{name} is not a domain name"))?;
-        self.dns.add_zone(&zone).map_err(|error| error.to_string())
+        dns.add_zone(&zone).map_err(|error| error.to_string())
     }
 
-    /// Root of what it signs, PEM.
+    /// Root of what the development CA signs, PEM.
     pub fn root(&self) -> &str {
-        &self.root
+        self.embedded.as_ref().map_or("", |ca| &ca.root)
     }
 }
 
@@ -133,7 +151,7 @@ fn system_roots() -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{path} cannot be read: {error}"))
 }
 
-impl Context {
+impl<P: Platform> Context<P> {
     /// The client of an account, whose key stands in a Secret as cert-manager keeps it.
     pub fn client(
         &mut self,
@@ -153,7 +171,10 @@ impl Context {
             return Ok(Arc::clone(client));
         }
         let client = match at {
-            AcmeServer::StandIn => Client::new(key, &self.ca.root, Reach::Only(self.ca.server.client_addr())),
+            AcmeServer::StandIn => {
+                let embedded = self.ca.embedded.as_ref().ok_or(NONE)?;
+                Client::new(key, &embedded.root, Reach::Only(embedded.server.client_addr()))
+            }
             AcmeServer::Own { trusts: Some(bundle) } => Client::new(key, bundle, Reach::Named),
             AcmeServer::Own { trusts: None } => Client::new(key, &system_roots()?, Reach::Named),
         };
@@ -165,7 +186,7 @@ impl Context {
     /// Where the TXT records of an order are written.
     pub fn challenges(&self, order: &AcmeOrder) -> Result<Arc<dyn Challenges>, String> {
         if order.at == AcmeServer::StandIn {
-            return Ok(Arc::clone(&self.ca.challenges));
+            return Ok(Arc::clone(&self.ca.embedded.as_ref().ok_or(NONE)?.challenges));
         }
         let mut by_fqdn = BTreeMap::new();
         for proof in &order.proofs {
@@ -194,17 +215,14 @@ impl Context {
 
     /// What stands in for something else around ACME, one sentence each.
     pub fn acme_substitutions(&self) -> Vec<String> {
-        if self.is_real_acme() {
-            return Vec::new();
-        }
+        let Some(address) = self.ca.address().filter(|_| !self.is_real_acme()) else { return Vec::new() };
         let mut providers: BTreeSet<Name> = BTreeSet::new();
         let mut lines = Vec::new();
         for issuer in self.engine.rows::<Issuer>() {
             if let IssuerSpec::Acme { server, solvers, .. } = &issuer.spec {
                 lines.push(format!(
                     "ACME server {server} of {} is the embedded development CA at {}",
-                    issuer.key,
-                    self.ca.address()
+                    issuer.key, address
                 ));
                 providers.extend(solvers.iter().filter_map(|solver| solver.dns01.clone()));
             }

@@ -2,8 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use portolan_core::certificates::rows::{
-    Issuance, IssuanceKey, IssueFailure, IssueWanted, OrderProgress, Outcome, Signer,
+use portolan_core::{
+    capability::Capability,
+    certificates::rows::{Issuance, IssuanceKey, IssueFailure, IssueWanted, OrderProgress, Outcome, Signer},
 };
 use portolan_effects::{
     converge::{Backoff, Converge, Limits, Mark, Ticket, Work},
@@ -12,10 +13,10 @@ use portolan_effects::{
     store::Write,
 };
 use portolan_engine::Changes;
-use portolan_model::{Code, NamespacedName, Object};
+use portolan_model::{Code, NamespacedName, Object, ObjectKey};
 use tokio::time::Instant;
 
-use super::{Context, OURS, now, seed};
+use super::{Context, OURS, Platform, context::Submitted, now, seed};
 
 /// Of a task that was lost. When a failure is tried again is decided by the room: its row goes, and comes again.
 const BACKOFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
@@ -49,17 +50,21 @@ pub struct Issuances {
     rows: Converge<NamespacedName, Arc<IssueWanted>>,
     /// Requests, PEM, once they are made. Kept here too: a fact that was put cannot be read back before the next step.
     requests: BTreeMap<NamespacedName, String>,
+    /// What was made and is being written.
+    written: Vec<(Ticket<NamespacedName>, ObjectKey, Issued, Submitted)>,
+    /// Whether anything may be begun.
+    acts: bool,
 }
 
 impl Issuances {
     /// None is wanted yet.
     pub fn new(by: fn(&Signer) -> bool, budget: usize) -> Self {
         let rows = Converge::new(Limits { budget, backoff: BACKOFF }, seed());
-        Self { by, rows, requests: BTreeMap::new() }
+        Self { by, rows, requests: BTreeMap::new(), written: Vec::new(), acts: false }
     }
 
     /// Takes what is newly wanted, and gives up what no longer is.
-    pub fn follow(&mut self, step: &Changes, cx: &mut Context) {
+    pub fn follow(&mut self, step: &Changes, cx: &mut Context<impl Platform>) {
         for change in step.of::<IssueWanted>() {
             match change.after.as_ref().filter(|wanted| (self.by)(&wanted.signer)) {
                 Some(wanted) => {
@@ -79,8 +84,12 @@ impl Issuances {
         }
     }
 
-    /// What is to be begun now.
-    pub fn begin(&mut self, cx: &mut Context) -> Vec<Wanted> {
+    /// What is to be begun now; nothing while certificates are not ours to make.
+    pub fn begin(&mut self, cx: &mut Context<impl Platform>) -> Vec<Wanted> {
+        self.acts = cx.acts(Capability::Certificates);
+        if !self.acts {
+            return Vec::new();
+        }
         let begun = self.rows.begin(Instant::now());
         let (refused, begun): (Vec<Wanted>, Vec<Wanted>) =
             begun.into_iter().partition(|work| cx.in_place_of_a_ca(&work.wanted).is_some());
@@ -98,7 +107,12 @@ impl Issuances {
 
     /// When something is due.
     pub fn due(&self) -> Option<Instant> {
-        self.rows.due()
+        self.rows.due().filter(|_| self.acts)
+    }
+
+    /// Whether certificates were ours to make when it was asked last.
+    pub const fn acts(&self) -> bool {
+        self.acts
     }
 
     /// Gives all up.
@@ -112,7 +126,12 @@ impl Issuances {
     }
 
     /// The key is made and the request signed: what is asked of the issuer can be shown.
-    pub fn requested(&mut self, mark: &Mark<NamespacedName>, request: String, cx: &mut Context) {
+    pub fn requested(
+        &mut self,
+        mark: &Mark<NamespacedName>,
+        request: String,
+        cx: &mut Context<impl Platform>,
+    ) {
         let Some(wanted) = self.rows.current(mark).map(Arc::clone) else { return };
         self.requests.insert(mark.key.clone(), request.clone());
         let key = (mark.key.clone(), wanted.revision);
@@ -125,7 +144,7 @@ impl Issuances {
         &mut self,
         ticket: Ticket<NamespacedName>,
         result: Result<Box<Made>, String>,
-        cx: &mut Context,
+        cx: &mut Context<impl Platform>,
     ) {
         let made = match result {
             Ok(made) => made,
@@ -134,15 +153,31 @@ impl Issuances {
         if self.rows.current(ticket.mark()).is_none() {
             return;
         }
-        if let Some(problem) = cx.write(vec![Write::Apply(Box::new(made.secret), OURS)]).into_iter().next() {
-            // Not kept, so it counts as not made: the request stands and is tried again.
-            return self.failed(ticket, (problem.code, None), problem.message, cx);
+        let Made { secret, issued } = *made;
+        let key = secret.key.clone();
+        let submitted = cx.submit(vec![Write::Apply(Box::new(secret), OURS)]);
+        self.written.push((ticket, key, issued, submitted));
+        self.take_written(cx);
+    }
+
+    /// Takes what was written, or could not be.
+    pub fn take_written(&mut self, cx: &mut Context<impl Platform>) {
+        for (ticket, secret, issued, mut submitted) in std::mem::take(&mut self.written) {
+            let Some(problems) = submitted.outcome(&secret) else {
+                self.written.push((ticket, secret, issued, submitted));
+                continue;
+            };
+            if let Some(problem) = problems.into_iter().next() {
+                // Not kept, so it counts as not made: the request stands and is tried again.
+                self.failed(ticket, (problem.code, None), problem.message, cx);
+                continue;
+            }
+            let Some((wanted, request)) = self.end(ticket) else { continue };
+            cx.engine.remove::<IssueFailure>(&wanted.key);
+            let outcome = Outcome::Issued { certificate: issued.chain, ca: issued.ca };
+            came_of(&wanted, request, outcome, cx);
+            cx.facts = true;
         }
-        let Some((wanted, request)) = self.end(ticket) else { return };
-        cx.engine.remove::<IssueFailure>(&wanted.key);
-        let (certificate, ca) = (made.issued.chain, made.issued.ca);
-        came_of(&wanted, request, Outcome::Issued { certificate, ca }, cx);
-        cx.facts = true;
     }
 
     /// Notes a failure with its code and the time before which no other try makes sense, counted while the request stays the same.
@@ -151,7 +186,7 @@ impl Issuances {
         ticket: Ticket<NamespacedName>,
         (code, not_before): (Code, Option<portolan_model::Instant>),
         message: String,
-        cx: &mut Context,
+        cx: &mut Context<impl Platform>,
     ) {
         let Some((wanted, request)) = self.end(ticket) else { return };
         let at = now();
@@ -177,14 +212,19 @@ impl Issuances {
 }
 
 /// Notes what came of an issuance whose request was made.
-fn came_of(wanted: &Arc<IssueWanted>, request: Option<String>, outcome: Outcome, cx: &mut Context) {
+fn came_of(
+    wanted: &Arc<IssueWanted>,
+    request: Option<String>,
+    outcome: Outcome,
+    cx: &mut Context<impl Platform>,
+) {
     if let Some(request) = request {
         let key = (wanted.key.clone(), wanted.revision);
         cx.engine.put(Issuance { key, wanted: Arc::clone(wanted), request, outcome });
     }
 }
 
-impl Context {
+impl<P: Platform> Context<P> {
     /// Nothing is told of an issuance any more.
     pub fn forget_issuance(&mut self, issuance: &IssuanceKey) {
         self.engine.remove::<Issuance>(issuance);

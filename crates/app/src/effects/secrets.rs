@@ -48,9 +48,9 @@ impl Effect for Secrets {
     /// Opens, mirrors and removes what the step asks for; after a refused write, all that is still wanted.
     fn follow(&mut self, step: &Changes, cx: &mut Context) {
         let mut writes = self.open_sealed(step, cx);
-        writes.extend(wanted::<MirrorWanted>(step, cx).iter().filter_map(|row| mirror(&row.mirror, cx)));
+        writes.extend(wanted::<MirrorWanted, _>(step, cx).iter().filter_map(|row| mirror(&row.mirror, cx)));
         let unwanted: BTreeSet<ObjectKey> =
-            wanted::<MirrorUnwanted>(step, cx).iter().map(|row| row.key.object()).collect();
+            wanted::<MirrorUnwanted, _>(step, cx).iter().map(|row| row.key.object()).collect();
         for key in unwanted {
             // One that a user wrote keeps its owner, and loses what was filled in.
             writes.extend(unfill(&key, cx));
@@ -109,7 +109,7 @@ impl Secrets {
                 delete(&mut writes, key, OPENED, cx);
             }
         }
-        let (wanted, mut templated) = (wanted::<UnsealWanted>(step, cx), Vec::new());
+        let (wanted, mut templated) = (wanted::<UnsealWanted, _>(step, cx), Vec::new());
         let sealed: Vec<_> = wanted.iter().map(|row| &row.sealed).collect();
         for (row, result) in wanted.iter().zip(self.keys.unseal_all(&sealed)) {
             match result {

@@ -1,6 +1,6 @@
 //! Wanted statuses go to the objects.
 
-use portolan_core::conditions::rows::ObjectStatus;
+use portolan_core::{capability::Capability, conditions::rows::ObjectStatus};
 use portolan_effects::store::Cache as _;
 use portolan_engine::Changes;
 
@@ -28,6 +28,18 @@ impl<P: Platform> Effect<P> for Statuses {
         // A status has a path of its own; what a merge patch is bound to is read from the object.
         let of = |resource: &str| Right::anywhere(GATEWAY, &format!("{resource}/status"), &["patch"]);
         let mut all: Vec<Right> = RESOURCES.map(of).into();
+        let others = [
+            ("cert-manager.io", "certificates"),
+            ("cert-manager.io", "issuers"),
+            ("cert-manager.io", "clusterissuers"),
+            ("cert-manager.io", "certificaterequests"),
+            ("acme.cert-manager.io", "orders"),
+            ("acme.cert-manager.io", "challenges"),
+        ];
+        let of = |(group, resource)| {
+            Right::anywhere(group, &format!("{resource}/status"), &["patch"]).of(Capability::Certificates)
+        };
+        all.extend(others.map(of));
         all.push(Right::anywhere("events.k8s.io", "events", &["create", "patch"]));
         all
     }
@@ -36,6 +48,9 @@ impl<P: Platform> Effect<P> for Statuses {
         for change in step.of::<ObjectStatus>() {
             // Somebody else's object that has the name of a record of ours does not get its status.
             let status = change.after.as_ref().filter(|row| may_show(&row.key, cx)).map(|row| row.json());
+            if !cx.acts(Capability::of_kind(&change.key.kind)) {
+                continue;
+            }
             cx.store.set_status(&change.key, status, now());
         }
     }

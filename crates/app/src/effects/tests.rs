@@ -25,7 +25,7 @@ async fn context(dir: &tempfile::TempDir) -> Context {
     let dns = Arc::new(DurableDns::start(loopback, state.path()).await.expect("a port is free"));
     let ca = Ca::start(loopback, dns, &state).await.expect("a port is free");
     let store = Store::open(state.path()).expect("it is empty");
-    let mut cx = Context::new(world::engine(), store, state, ca);
+    let mut cx = Context::new(world::engine(), store, state, ca, ());
     cx.engine.put(Settings {
         key: Name::default(),
         cluster_resource_namespace: "cert-manager".into(),
@@ -44,7 +44,7 @@ fn object(kind: &str, name: &str, spec: &Value) -> Object {
 /// One step, followed by the records.
 fn follow(cx: &mut Context) {
     let step = cx.engine.step(now().0);
-    Records.follow(&step, cx);
+    Records::default().follow(&step, cx);
 }
 
 /// What the store refused is in no row that changes again: it is looked for when all is written again.

@@ -173,6 +173,10 @@ fn rights_are_enough_and_none_is_unused() {
     assert!(printed.status.success());
     place.apply(&String::from_utf8(printed.stdout).unwrap());
     place.apply("{apiVersion: v1, kind: ServiceAccount, metadata: {name: portolan}}\n");
+    crate::certificates::definitions();
+    place.apply(
+        "{apiVersion: cert-manager.io/v1, kind: Issuer, metadata: {name: own}, spec: {selfSigned: {}}}\n",
+    );
     let dir = tempfile::tempdir().unwrap();
     let minted = Command::new(std::env::var("RIG").unwrap())
         .args(["mint", "--service-account", &format!("{name}/portolan")])
@@ -185,16 +189,27 @@ fn rights_are_enough_and_none_is_unused() {
     place.apply(&format!(
         "{{apiVersion: gateway.envoyproxy.io/v1alpha1, kind: EnvoyProxy, metadata: {{name: asked}}, \
          spec: {{provider: {{type: Kubernetes, kubernetes: {{envoyHpa: {{maxReplicas: 3}}}}}}}}}}\n---\n\
-         {{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: gw}}, spec: {{gatewayClassName: {name}, \
-         infrastructure: {{parametersRef: {{group: gateway.envoyproxy.io, kind: EnvoyProxy, name: asked}}}}, \
-         listeners: [{{name: http, port: 80, protocol: HTTP}}]}}}}\n"
+         {{apiVersion: gateway.networking.k8s.io/v1, kind: Gateway, metadata: {{name: gw, annotations: {{cert-manager.io/issuer: own}}}}, \
+         spec: {{gatewayClassName: {name}, infrastructure: {{parametersRef: {{group: gateway.envoyproxy.io, kind: EnvoyProxy, name: asked}}}}, \
+         listeners: [{{name: http, port: 80, protocol: HTTP}}, {{name: https, port: 443, protocol: HTTPS, hostname: app.example.com, \
+         tls: {{certificateRefs: [{{name: app-tls}}]}}}}]}}}}\n"
     ));
     place.route("r", "app.example.com", "one");
-    let mut portolan = start(&place, Some(kubeconfig.to_str().unwrap()));
+    let at = format!("{}:{}", std::env::var("RIG_NODE_IP").unwrap(), free().port());
+    let certificates = ["--capability", "certificates=act", "--cluster-resource-namespace", name];
+    let arguments = [&["--xds-listen", &*at, "--xds-address", &at], &certificates[..]].concat();
+    let mut portolan = Running::begin(&place, &arguments, kubeconfig.to_str());
     let address = eventually("an Envoy is ready", || pod(&place, "gw"));
     answers(address, "app.example.com", 200, Some("one"));
     balance(&place, "gw", "192.0.2.9");
     place.address();
+    for made in ["certificate/app-tls", "certificaterequest/app-tls-1"] {
+        crate::certificates::done(&place, made);
+    }
+    place.kubectl(&["annotate", "gateway/gw", "cert-manager.io/issuer-"], "").unwrap();
+    eventually("what nobody asks for any more goes", || {
+        place.get("certificate/app-tls").is_none().then_some(())
+    });
     eventually("there is an autoscaler", || place.get("horizontalpodautoscaler/gw"));
     // A reference that resolves to nothing is an event; twice makes a series.
     place.route("r", "app.example.com", "missing");
@@ -262,6 +277,8 @@ fn rights_are_enough_and_none_is_unused() {
                     "discovery.k8s.io",
                     "gateway.networking.k8s.io",
                     "apiextensions.k8s.io",
+                    "cert-manager.io",
+                    "acme.cert-manager.io",
                 ];
                 kinds.contains(&resource)
                     || groups.contains(&group)
@@ -275,11 +292,18 @@ fn rights_are_enough_and_none_is_unused() {
                 "deployments",
                 "horizontalpodautoscalers",
                 "poddisruptionbudgets",
+                // Of ACME issuers, which are tested elsewhere, as is what is deleted of them.
+                "certificates",
+                "certificaterequests",
+                "orders",
+                "challenges",
+                "secrets",
             ]
             .contains(&resource),
             // What is not wanted any more.
             "delete" => {
-                matches!((group, resource), ("", "services") | ("autoscaling", "horizontalpodautoscalers"))
+                let gone = ["services", "horizontalpodautoscalers", "secrets", "certificaterequests"];
+                gone.contains(&resource) || group == "acme.cert-manager.io"
             }
             // An event that repeats; kinds without an object here.
             "patch" => {
@@ -291,7 +315,10 @@ fn rights_are_enough_and_none_is_unused() {
                     "backendtlspolicies",
                     "listenersets",
                 ];
-                group == "events.k8s.io" || kinds.iter().any(|kind| resource == format!("{kind}/status"))
+                let issued = group == "acme.cert-manager.io" || resource == "clusterissuers/status";
+                issued
+                    || group == "events.k8s.io"
+                    || kinds.iter().any(|kind| resource == format!("{kind}/status"))
             }
             // The CA when it is renewed.
             "update" => (group, resource) == ("", "secrets"),

@@ -34,6 +34,18 @@ impl Running {
 
     /// The same without addresses for Gateways: those of their Services count.
     pub fn begin(place: &Place, args: &[&str], kubeconfig: Option<&str>) -> Self {
+        // Certificates belong to no class: of tests side by side each makes its own, or none.
+        let said = args.iter().any(|arg| arg.starts_with("certificates="));
+        let off: &[&str] = if said { &[] } else { &["--capability", "certificates=off"] };
+        Self::run(place, &[off, args].concat(), kubeconfig)
+    }
+
+    /// The same, and what certificates are to do is found out.
+    pub fn undecided(place: &Place, args: &[&str]) -> Self {
+        Self::run(place, args, None)
+    }
+
+    fn run(place: &Place, args: &[&str], kubeconfig: Option<&str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_portolan"));
         command.args(["run", "--log-format", "json", "--api-listen", "127.0.0.1:0"]);
         command.args(["--controller", &place.controller()]);

@@ -9,7 +9,7 @@ use portolan_model::{
 };
 
 use super::{
-    own,
+    needed, own,
     rows::{Account, AccountFailure, AccountState, AccountWanted, AcmeServer, IssuerState},
     signers::{not_now, secrets_of},
 };
@@ -24,7 +24,10 @@ pub(super) fn issuer_states(cx: &mut Cx<'_>, issuer: &Arc<Issuer>) {
     let not = |reason: &str, message: String| Some(Condition::new("Ready", false, reason, message));
     match &issuer.spec {
         IssuerSpec::SelfSigned { .. } => state.ready = Some(Condition::new("Ready", true, "IsReady", "")),
-        IssuerSpec::Ca { secret, .. } => state.ready = Some(key_pair(cx, &issuer.key, secret)),
+        IssuerSpec::Ca { secret, .. } => {
+            let key = NamespacedName::new(secrets_of(cx, &issuer.key), secret.clone());
+            state.ready = (!needed::unread(cx, &key)).then(|| key_pair(cx, &issuer.key, secret));
+        }
         IssuerSpec::Unsupported(kind) => {
             state.ready = not(
                 "InvalidConfig",
@@ -173,6 +176,9 @@ fn acme(
         let hint = "correct the Secret until the policy lets it in, or name another";
         problem(cx, state.key.object(), 354, Severity::Error, "spec.acme", message.clone(), hint);
         state.ready = Some(Condition::new("Ready", false, "ErrVerifyACMEAccount", message));
+        return;
+    }
+    if needed::unread(cx, &account.secret) {
         return;
     }
     let secret = cx.get::<Secret>(&account.secret);

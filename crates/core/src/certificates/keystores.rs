@@ -12,7 +12,7 @@ use portolan_model::{
     input::{Certificate, Secret, StoreForm, StorePassword},
 };
 
-use super::rows::Store;
+use super::{needed, rows::Store};
 use crate::{Cx, policy::denial, problem};
 
 /// Annotation of a Secret that Portolan issued: what its keystores were made of. Made with the private key, which stands in the
@@ -54,6 +54,9 @@ fn secret(cx: &mut Cx<'_>, certificate: &Certificate, name: &Name, key: &Name) -
     let object = ObjectKey { kind: Kind::new("", "Secret"), name: secret.clone() };
     if let Some(denied) = denial(cx, &object) {
         return Err(format!("Secret {secret} {}", denied.words(&object)));
+    }
+    if needed::unread(cx, &secret) {
+        return Err(format!("password Secret {secret} is there and not read yet"));
     }
     let Some(found) = cx.get::<Secret>(&secret) else {
         return Err(format!("password Secret {secret} not found"));

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use portolan_model::NamespacedName;
 use serde::Serialize;
 
 use super::rows::IssueWanted;
@@ -18,12 +19,21 @@ pub fn request(certificate: &str, revision: u32) -> String {
     if certificate.len() <= LONGEST {
         return format!("{certificate}-{revision}");
     }
-    let hash =
-        digest(&SHA256, certificate.as_bytes()).as_ref().iter().fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        });
+    let hash = hex(certificate);
     format!("{}-{hash}-{revision}", shortened(certificate, LONGEST - hash.len() - 1))
+}
+
+/// Name of the Secret in which an installation keeps the order of a Certificate: both may be too long to be part of it.
+pub fn kept_order(installation: &str, certificate: &NamespacedName) -> String {
+    format!("{}-order-{}", shortened(installation, LONGEST - 64), &hex(&certificate.to_string())[..40])
+}
+
+/// SHA-256 of a text.
+fn hex(text: &str) -> String {
+    digest(&SHA256, text.as_bytes()).as_ref().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// `<request>-<hash of the order's spec>`.

@@ -143,7 +143,7 @@ pub(super) fn proofs<'s>(
             return Err((353, FIELD, message, hint));
         }
         let Some(update) = &solver.update else {
-            let hint = "use a solver with dns01.rfc2136 for this name, or leave --real-acme out";
+            let hint = "use a solver with dns01.rfc2136 for this name; up without --real-acme stands in for the server";
             let message = format!(
                 "the solver of {issuer} for {} is {}, which is not built; rfc2136 is",
                 proof.name, proof.provider

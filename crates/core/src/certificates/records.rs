@@ -13,7 +13,10 @@ use serde_json::{Map, Value, json};
 use super::{
     acme::{Authorization, OrderState},
     names,
-    rows::{CertificateState, Issuance, IssueWanted, OrderProgress, Outcome, RecordWanted, Signer},
+    rows::{
+        CertificateState, Issuance, IssueWanted, OrderProgress, Outcome, RecordWanted, Signer, TsigKey,
+        TxtServer,
+    },
 };
 use crate::{Cx, world::IssuancesByCertificate};
 
@@ -77,7 +80,7 @@ pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
             "issuerRef": names::IssuerRef::of(&issuance.wanted),
             // The TXT value, which anybody can read in the DNS; not the key authorization that it is the digest of.
             "key": one.value,
-            "solver": {"dns01": {&*provider: {}}},
+            "solver": {"dns01": {&*provider: proof.and_then(|proof| proof.update.as_ref()).map_or_else(|| json!({}), updates)}},
             "token": one.token,
             "type": "DNS-01",
             "url": one.challenge,
@@ -85,6 +88,17 @@ pub(super) fn orders(cx: &mut Cx<'_>, issuance: &Arc<Issuance>) {
         });
         record(cx, issuance, &certificate, challenge_key(&order, one), order.clone(), &spec);
     }
+}
+
+/// `rfc2136` of a solver, which has to name its server. Where its key stands, and no secret.
+fn updates(server: &TxtServer) -> Value {
+    let mut config = json!({"nameserver": server.address});
+    if let Some(TsigKey { name, algorithm, secret: (secret, entry) }) = &server.key {
+        config["tsigKeyName"] = json!(name);
+        config["tsigAlgorithm"] = json!(algorithm);
+        config["tsigSecretSecretRef"] = json!({"name": secret.name, "key": entry});
+    }
+    config
 }
 
 /// The authorizations that have a Challenge now.

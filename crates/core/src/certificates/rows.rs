@@ -420,6 +420,15 @@ pub struct Store {
     pub password: Redacted,
 }
 
+/// The content of a Secret is needed, in a cluster: a store that reads it only then has to read it. Until it has, what is in the Secret is
+/// not known, and nothing is made in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NeededSecret {
+    /// The Secret, and the Certificate or issuer that needs it.
+    pub key: (NamespacedName, ObjectKey),
+}
+row!(NeededSecret, (NamespacedName, ObjectKey), "needed_secrets");
+
 /// Wanted: an issued Secret follows the Certificate's `secretTemplate`, `additionalOutputFormats` and `keystores`. Gone as soon as it
 /// does.
 #[derive(Clone, Debug, PartialEq, Eq)]

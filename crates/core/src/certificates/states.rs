@@ -12,7 +12,7 @@ use super::{
     acme::OrderState,
     asked, keystores,
     lifetime::{self, Authority},
-    own, permitted,
+    needed, own, permitted,
     renewal::Life,
     rows::{AcmeServer, CertificateState, IssueFailure, IssueWanted, OrderProgress, Signer, Store},
     signers::{Found, signer},
@@ -26,6 +26,10 @@ const UP_TO_DATE: &str = "Certificate is up to date and has not expired";
 
 pub(super) fn certificate_states(cx: &mut Cx<'_>, certificate: &Arc<Certificate>) {
     let secret_key = NamespacedName::new(certificate.key.namespace.clone(), certificate.secret.clone());
+    if needed::unread(cx, &secret_key) {
+        // Neither good nor bad: nothing is said, and nothing is made in place of what may be there.
+        return;
+    }
     let owner = Owner::of(cx, &secret_key);
     // What a mirror or an account left there is not ours, and gives way.
     let secret = cx.get::<Secret>(&secret_key).filter(|secret| secret.maker <= Maker::Issued);

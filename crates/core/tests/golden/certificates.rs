@@ -16,8 +16,8 @@ use portolan_core::{
         acme::OrderState,
         rows::{
             Account, AccountFailure, AccountState, AccountWanted, AcmeServer, Issuance, IssueFailure,
-            IssueWanted, OrderProgress, Outcome, RealAcme, RecordWanted, Settings, ShimCertificate,
-            ShimSettings, Signer, TemplateWanted, TemporaryWanted,
+            IssueWanted, NeededSecret, OrderProgress, Outcome, RealAcme, RecordWanted, Settings,
+            ShimCertificate, ShimSettings, Signer, TemplateWanted, TemporaryWanted,
         },
     },
     conditions::rows::ObjectStatus,
@@ -286,7 +286,12 @@ pub fn sections(engine: &Engine<World>) -> Vec<(&'static str, BTreeMap<String, V
         let lines = [format!("for {}", row.source)].into_iter().chain(body).collect();
         (row.key.to_string(), lines)
     });
+    let mut needed: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for NeededSecret { key: (secret, by) } in engine.rows::<NeededSecret>().map(|row| &**row) {
+        needed.entry(format!("Secret/{secret}")).or_default().push(format!("by {by}"));
+    }
     let sections = vec![
+        ("read", needed),
         ("made for TLS", shims.collect()),
         ("status fields", fields),
         ("secrets that follow", follows.collect()),

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use portolan_core::certificates::acme::{End, Event, Failure, OrderState, Reason, Send as Step, step};
 use portolan_model::Instant;
 
-use super::{Challenges, Client, fit, work::Work};
+use super::{Challenges, Client, Progress, fit, work::Work};
 
 /// What an order needs to be carried out. Owned, so that the future can be spawned.
 #[derive(Clone)]
@@ -52,17 +53,15 @@ pub enum Outcome {
         /// When.
         until: Instant,
     },
+    /// Somebody else carries it on: nothing more is done here, and nothing is cleaned up.
+    Taken,
 }
 
 /// Takes an order as far as it goes. `progress` sees every new state before it is acted on; who stores it there can take
-/// the order up again after a crash without losing sight of a TXT value.
+/// the order up again after a crash without losing sight of a TXT value. Where it says that another has the order, it ends.
 ///
 /// Also takes up a state whose account key or certificate key is gone since: it then makes a new order.
-pub async fn drive(
-    state: OrderState,
-    run: Run,
-    mut progress: impl FnMut(&OrderState),
-) -> (OrderState, Outcome) {
+pub async fn drive(state: OrderState, run: Run, mut progress: impl Progress) -> (OrderState, Outcome) {
     let mut state = state;
     let thumbprint = run.client.thumbprint();
     if state.wanted.thumbprint != thumbprint {
@@ -104,7 +103,9 @@ pub async fn drive(
             }
         }
         if shown.as_ref() != Some(&state) {
-            progress(&state);
+            if !progress.show(&state).await {
+                return (state, Outcome::Taken);
+            }
             shown = Some(state.clone());
         }
         match &state.end {
@@ -132,14 +133,11 @@ pub async fn drive(
 pub async fn drive_until(
     state: OrderState,
     run: Run,
-    mut progress: impl FnMut(&OrderState),
+    progress: impl Progress,
     given_up: impl Future<Output = ()>,
 ) -> (OrderState, Option<Outcome>) {
     let mut last = state.clone();
-    let driven = drive(state, run.clone(), |state| {
-        last.clone_from(state);
-        progress(state);
-    });
+    let driven = drive(state, run.clone(), Noting { last: &mut last, progress });
     tokio::select! {
         biased;
         (state, outcome) = driven => return (state, Some(outcome)),
@@ -149,6 +147,20 @@ pub async fn drive_until(
     let written = std::mem::take(&mut last.presented);
     Work::new(&run).clean_up(&mut last, written).await;
     (last, None)
+}
+
+/// Notes the state that was shown last.
+struct Noting<'s, P> {
+    last: &'s mut OrderState,
+    progress: P,
+}
+
+#[async_trait]
+impl<P: Progress> Progress for Noting<'_, P> {
+    async fn show(&mut self, state: &OrderState) -> bool {
+        self.last.clone_from(state);
+        self.progress.show(state).await
+    }
 }
 
 pub(super) fn now() -> Instant {

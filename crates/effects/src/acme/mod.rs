@@ -28,11 +28,12 @@
 //! });
 //! let challenges = Arc::new(ProviderChallenges::new(provider));
 //! let run = Run { client, csr, challenges, bounds: Bounds::default() };
-//! let (state, outcome) = drive(state, run, |state| println!("{}", state.status())).await;
+//! let (state, outcome) = drive(state, run, |state: &OrderState| println!("{}", state.status())).await;
 //! match outcome {
 //!     Outcome::Issued { chain_pem } => println!("{chain_pem}"),
 //!     Outcome::Failed(failure) => println!("{} (again at {})", failure.detail, failure.retry_at),
 //!     Outcome::Waiting { until } => println!("drive {} again at {until}", state.wanted.directory),
+//!     Outcome::Taken => println!("somebody else carries it on"),
 //! }
 //! # Ok(()) }
 //! ```
@@ -43,6 +44,7 @@ mod connect;
 mod drive;
 mod fit;
 mod jwk;
+mod kept;
 mod key;
 mod noted;
 mod placed;
@@ -56,6 +58,7 @@ pub use challenges::{Challenges, ProviderChallenges};
 pub use client::{Client, ClientError, Reach};
 pub use drive::{Bounds, Outcome, Run, drive, drive_until};
 pub use jwk::{Algorithm, Jwk};
+pub use kept::{KeptOrder, KeptOrders, Progress};
 pub use key::AccountKey;
 pub use noted::NotedChallenges;
 pub use placed::PlacedChallenges;

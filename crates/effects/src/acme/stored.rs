@@ -5,12 +5,15 @@ use std::{
     collections::BTreeMap,
     io,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use async_trait::async_trait;
 use portolan_core::certificates::acme::OrderState;
 use portolan_model::NamespacedName;
 use serde::{Deserialize, Serialize};
 
+use super::{KeptOrder, KeptOrders};
 use crate::state_dir;
 
 /// Name of the folder in the state directory.
@@ -23,6 +26,13 @@ pub struct Stored {
     pub certificate: String,
     /// How far it is.
     pub state: OrderState,
+}
+
+impl Stored {
+    /// Of a Certificate.
+    pub fn new(certificate: &NamespacedName, state: &OrderState) -> Self {
+        Self { certificate: certificate.to_string(), state: state.clone() }
+    }
 }
 
 /// The orders of a state directory, one file each.
@@ -55,7 +65,7 @@ impl StoredOrders {
     /// # Errors
     /// The system's.
     pub fn keep(&self, certificate: &NamespacedName, state: &OrderState) -> io::Result<()> {
-        let stored = Stored { certificate: certificate.to_string(), state: state.clone() };
+        let stored = Stored::new(certificate, state);
         let bytes = serde_json::to_vec(&stored).map_err(io::Error::other)?;
         state_dir::write(&self.folder, &Self::file(certificate), &bytes).map(|_| ())
     }
@@ -91,6 +101,42 @@ impl StoredOrders {
             Some(NamespacedName::new(namespace, name))
         });
         names.filter_map(|name| Some((name.clone(), self.of(&name)?))).collect()
+    }
+}
+
+#[async_trait]
+impl KeptOrders for StoredOrders {
+    async fn take(
+        &self,
+        certificate: &NamespacedName,
+    ) -> Result<(Option<OrderState>, Arc<dyn KeptOrder>), String> {
+        let kept = File { orders: self.clone(), certificate: certificate.clone() };
+        Ok((self.of(certificate), Arc::new(kept)))
+    }
+
+    async fn all(&self) -> Result<Vec<(NamespacedName, OrderState)>, String> {
+        Ok(Self::all(self).into_iter().collect())
+    }
+}
+
+/// The file of an order.
+struct File {
+    orders: StoredOrders,
+    certificate: NamespacedName,
+}
+
+#[async_trait]
+impl KeptOrder for File {
+    async fn keep(&self, state: &OrderState) -> bool {
+        if let Err(error) = self.orders.keep(&self.certificate, state) {
+            tracing::warn!(certificate = %self.certificate, %error, "how far its order is cannot be kept");
+        }
+        // One process has a state directory.
+        true
+    }
+
+    async fn forget(&self) {
+        self.orders.forget(&self.certificate);
     }
 }
 

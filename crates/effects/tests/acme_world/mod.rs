@@ -111,20 +111,29 @@ pub async fn values(zone: &EmbeddedDns) -> Vec<String> {
     answer.values(RecordType::Txt).map(ToOwned::to_owned).collect()
 }
 
+/// A closure as what sees an order's states: written in place of an argument, its parameter would be of one lifetime.
+pub fn shown<F: FnMut(&OrderState) + Send>(see: F) -> F {
+    see
+}
+
 /// Drives until the callback has run `stop` times, then drops the future in the middle. The last state as it was stored.
 pub async fn cut(state: OrderState, run: Run, stop: usize) -> Result<String, Outcome> {
     let stored = Arc::new(Mutex::new((0, String::new())));
     let (sender, receiver) = tokio::sync::oneshot::channel::<()>();
     let mut sender = Some(sender);
     let seen = Arc::clone(&stored);
-    let driven = drive(state, run, move |state| {
-        let mut seen = seen.lock().unwrap();
-        seen.0 += 1;
-        if seen.0 == stop {
-            seen.1 = serde_json::to_string(state).unwrap();
-            let _ = sender.take().unwrap().send(());
-        }
-    });
+    let driven = drive(
+        state,
+        run,
+        shown(move |state| {
+            let mut seen = seen.lock().unwrap();
+            seen.0 += 1;
+            if seen.0 == stop {
+                seen.1 = serde_json::to_string(state).unwrap();
+                let _ = sender.take().unwrap().send(());
+            }
+        }),
+    );
     tokio::select! {
         biased;
         _ = receiver => Ok(stored.lock().unwrap().1.clone()),

@@ -44,6 +44,9 @@ pub enum Maker {
     Shim,
 }
 
+/// Manager of Secrets that cert-manager issued, in a cluster: whoever issues for the same Certificate takes them over.
+pub const CERT_MANAGER: &str = "cert-manager";
+
 impl Maker {
     /// The name under which the store has what it makes.
     pub const fn manager(self) -> &'static str {
@@ -58,6 +61,9 @@ impl Maker {
 
     /// The makers of that name, the first to stand for them.
     fn of(manager: &str) -> Option<Self> {
+        if manager == CERT_MANAGER {
+            return Some(Self::Issued);
+        }
         [Self::Repository, Self::Unsealed, Self::Issued, Self::Mirrored, Self::Shim]
             .into_iter()
             .find(|maker| maker.manager() == manager)
@@ -75,7 +81,8 @@ impl Maker {
 
     /// Whether `manager` may write over what the store has from `other`.
     pub fn takes_over(manager: &str, other: &str) -> bool {
-        Self::of(manager).zip(Self::of(other)).is_some_and(|(maker, other)| maker < other)
+        let adopts = manager == Self::Issued.manager() && other == CERT_MANAGER;
+        adopts || Self::of(manager).zip(Self::of(other)).is_some_and(|(maker, other)| maker < other)
     }
 }
 

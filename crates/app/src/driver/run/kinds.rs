@@ -1,13 +1,26 @@
 //! Kinds that `portolan run` follows: those of the capabilities that are built for clusters.
 
+use portolan_core::capability::Capability;
 use portolan_kubernetes::Followed;
 use portolan_model::{Kind, RouteKind, intake};
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const ENVOY_GATEWAY: &str = "gateway.envoyproxy.io";
+const CERT_MANAGER: &str = "cert-manager.io";
+const ACME: &str = "acme.cert-manager.io";
+
+/// Kinds of certificates, with the resources that the API server calls them.
+const CERTIFICATES: [(&str, &str, &str); 6] = [
+    (CERT_MANAGER, "Certificate", "certificates"),
+    (CERT_MANAGER, "Issuer", "issuers"),
+    (CERT_MANAGER, "ClusterIssuer", "clusterissuers"),
+    (CERT_MANAGER, "CertificateRequest", "certificaterequests"),
+    (ACME, "Order", "orders"),
+    (ACME, "Challenge", "challenges"),
+];
 
 /// All of them, with the versions that are understood.
-pub fn followed() -> Vec<Followed> {
+pub fn followed(certificates: bool) -> Vec<Followed> {
     let mut all = vec![
         Followed::whole(GATEWAY, "GatewayClass", &["v1"]),
         Followed::whole(GATEWAY, "Gateway", &["v1"]),
@@ -29,12 +42,21 @@ pub fn followed() -> Vec<Followed> {
         Followed::whole(ENVOY_GATEWAY, "EnvoyProxy", &["v1alpha1"]),
     ];
     // What restricts traffic and is not enforced closes; so it has to be seen.
+    if certificates {
+        all.extend(CERTIFICATES.map(|(group, kind, _)| Followed::whole(group, kind, &["v1"])));
+    }
     all.extend(intake::POLICIES.map(|kind| Followed::whole(ENVOY_GATEWAY, kind, &["v1alpha1"])));
     all
 }
 
 /// What the API server calls them, with their group.
-pub const RESOURCES: [(&str, &str); 21] = [
+pub fn resources() -> impl Iterator<Item = (Capability, &'static str, &'static str)> {
+    let certificates =
+        CERTIFICATES.into_iter().map(|(group, _, resource)| (Capability::Certificates, group, resource));
+    RESOURCES.into_iter().map(|(group, resource)| (Capability::Gateway, group, resource)).chain(certificates)
+}
+
+const RESOURCES: [(&str, &str); 21] = [
     (GATEWAY, "gatewayclasses"),
     (GATEWAY, "gateways"),
     (GATEWAY, "listenersets"),
@@ -57,6 +79,16 @@ pub const RESOURCES: [(&str, &str); 21] = [
     (ENVOY_GATEWAY, "envoypatchpolicies"),
     (ENVOY_GATEWAY, "envoyextensionpolicies"),
 ];
+
+/// Kinds without which a capability does nothing.
+pub fn needed_for(capability: Capability) -> Vec<Kind> {
+    match capability {
+        Capability::Certificates => {
+            CERTIFICATES[..3].iter().map(|(group, kind, _)| Kind::new(*group, *kind)).collect()
+        }
+        _ => Vec::new(),
+    }
+}
 
 /// Whether what else there is means the same without the kind: its objects are missed, and nothing refers to them or is restricted
 /// by them.
@@ -86,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_kind_that_is_followed_has_its_resource() {
-        let mut kinds: Vec<(String, String)> = followed()
+        let mut kinds: Vec<(String, String)> = followed(true)
             .iter()
             .map(|followed| {
                 let kind = followed.kind.kind.to_lowercase();
@@ -99,7 +131,7 @@ mod tests {
             })
             .collect();
         let mut resources: Vec<(String, String)> =
-            RESOURCES.iter().map(|(group, resource)| ((*group).to_owned(), (*resource).to_owned())).collect();
+            resources().map(|(_, group, resource)| (group.to_owned(), resource.to_owned())).collect();
         kinds.sort();
         resources.sort();
         assert_eq!(kinds, resources);

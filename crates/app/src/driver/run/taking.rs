@@ -3,22 +3,26 @@
 use std::collections::BTreeMap;
 
 use portolan_core::{
+    capability::Capability,
+    certificates::rows::NeededSecret,
     conditions::rows::ObjectStatus,
     door::{self, Door},
-    gateway::rows::{GatewayAddress, LookInto},
+    gateway::rows::{GatewayAddress, LookInto, Unread},
     infrastructure, world,
 };
 use portolan_effects::store::{Cache as _, Sight, Stored};
 use portolan_engine::Changes;
 use portolan_model::{
-    Kind, NamespacedName, Object, ObjectKey, Problem, input::SourceProblems, intake::intake,
+    Kind, NamespacedName, Object, ObjectKey, Problem,
+    input::{Secret, SourceProblems},
+    intake::intake,
 };
 use portolan_schema::Definitions;
 
 use super::{Cluster, kinds, range::Given};
 use crate::{
     driver::Driver,
-    effects::{OURS, now},
+    effects::{OURS, now, records::may_show},
 };
 
 impl Driver<Cluster> {
@@ -26,12 +30,14 @@ impl Driver<Cluster> {
     pub(super) fn take_objects(&mut self, keys: impl IntoIterator<Item = ObjectKey>) {
         for key in keys {
             self.take_object(&key);
+            self.cx.own.touched.insert(key);
         }
     }
 
     fn take_object(&mut self, key: &ObjectKey) {
         let is_gateway = key.kind.is("gateway.networking.k8s.io", "Gateway");
         let is_slice = key.kind.is("discovery.k8s.io", "EndpointSlice");
+        let is_new = self.source.ready && self.is_new(key);
         let Some(stored) = self.cx.store.take(key) else {
             if is_slice {
                 self.note_slice(key, None);
@@ -46,6 +52,9 @@ impl Driver<Cluster> {
         match stored.sight {
             // Not seen is not gone, nor is it other than it was.
             Sight::Unseen => return,
+            // One that was made while somebody waited for it: its content comes in a moment, and until then it is as if it were not there.
+            // Were it unread, what is said of whoever waits for it would be taken back for that moment.
+            Sight::Metadata if is_new => return,
             Sight::Metadata => {
                 world::put_unread(&mut self.cx.engine, key);
                 return;
@@ -83,6 +92,14 @@ impl Driver<Cluster> {
         }
     }
 
+    /// Whether a Secret that somebody needs has just been made.
+    fn is_new(&self, key: &ObjectKey) -> bool {
+        key.kind.is("", "Secret")
+            && self.source.looked_into.contains_key(key)
+            && self.cx.engine.get::<Secret>(&key.name).is_none()
+            && self.cx.engine.get::<Unread>(key).is_none()
+    }
+
     /// The Gateway whose Envoys stand in a slice and are ready.
     fn fleet_of(&self, key: &ObjectKey) -> Option<NamespacedName> {
         let json = &self.cx.store.get(key)?.object.json;
@@ -118,7 +135,10 @@ impl Driver<Cluster> {
     /// has written over its status, and no row is other than before.
     pub(super) fn assert_statuses(&mut self) {
         for key in std::mem::take(&mut self.source.touched) {
-            if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key) {
+            if let Some(row) = self.cx.engine.get::<ObjectStatus>(&key)
+                && self.cx.acts(Capability::of_kind(&key.kind))
+                && may_show(&key, &self.cx)
+            {
                 self.cx.store.set_status(&key, Some(row.json()), now());
             }
         }
@@ -207,20 +227,23 @@ impl Driver<Cluster> {
 
     /// Has the content of those Secrets and ConfigMaps read that somebody needs.
     pub(super) fn follow_contents(&mut self, step: &Changes) {
-        let changes = step.of::<LookInto>();
+        let told = |before: bool, after: bool| (before != after).then_some(after);
+        let gateways = step.of::<LookInto>().iter().filter_map(|change| {
+            Some((change.key.0.clone(), told(change.before.is_some(), change.after.is_some())?))
+        });
+        let secret = |name: &NamespacedName| ObjectKey { kind: Kind::new("", "Secret"), name: name.clone() };
+        let others = step.of::<NeededSecret>().iter().filter_map(|change| {
+            Some((secret(&change.key.0), told(change.before.is_some(), change.after.is_some())?))
+        });
+        let changes: Vec<(ObjectKey, bool)> = gateways.chain(others).collect();
         if changes.is_empty() {
             return;
         }
-        for change in changes {
-            let (read, _) = &change.key;
+        for (read, needed) in changes {
             let count = self.source.looked_into.entry(read.clone()).or_default();
-            match (&change.before, &change.after) {
-                (None, Some(_)) => *count += 1,
-                (Some(_), None) => *count = count.saturating_sub(1),
-                _ => {}
-            }
+            *count = if needed { *count + 1 } else { count.saturating_sub(1) };
             if *count == 0 {
-                self.source.looked_into.remove(read);
+                self.source.looked_into.remove(&read);
             }
         }
         self.cx.store.store().look(self.source.looked_into.keys().cloned().collect());

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portolan_core::capability::Capability;
 use portolan_effects::store::View;
 use portolan_model::{Code, Kind, ObjectKey, Problem, Severity};
 
-use super::kinds::{is_leaf, is_needed};
+use super::kinds::{self, is_leaf, is_needed};
 
 /// The pseudo-object of a kind's finding.
 pub fn key(kind: &Kind) -> ObjectKey {
@@ -20,7 +21,7 @@ pub fn problem(kind: &Kind, view: &View, known: usize) -> Option<Problem> {
         more => format!("; the {more} that were seen stay as they were"),
     };
     let (code, severity, message, hint) = match view {
-        View::Refused(why) if known == 0 && !is_leaf(kind) => (
+        View::Refused(why) if known == 0 && !is_leaf(kind) && !is_aside(kind) => (
             96,
             Severity::Error,
             format!("{kind} may not be read: {why}; nothing is translated before it may be"),
@@ -54,6 +55,11 @@ pub fn problem(kind: &Kind, view: &View, known: usize) -> Option<Problem> {
     };
     let (object, hint) = (key(kind), hint.to_owned());
     Some(Problem { object, code: Code(code), field: "".into(), severity, message, hint })
+}
+
+/// Whether nothing that Envoys are told depends on the kind.
+fn is_aside(kind: &Kind) -> bool {
+    Capability::of_kind(kind) != Capability::Gateway
 }
 
 /// How much of the cluster was seen since the start.
@@ -91,10 +97,19 @@ impl Kinds {
         &self.views
     }
 
+    /// Whether all was seen that a capability decides by, beside what Envoys are told by.
+    pub fn is_seen_for(&self, capability: Capability) -> bool {
+        let there = |kind: &Kind| {
+            self.once.contains(kind) && self.views.get(kind).is_some_and(|view| *view != View::Absent)
+        };
+        kinds::needed_for(capability).iter().all(there)
+    }
+
     /// How much was seen.
     pub fn seen(&self) -> Seen {
         let mut seen = if self.views.is_empty() { Seen::TooLittle } else { Seen::Whole };
-        for (kind, view) in self.views.iter().filter(|(kind, _)| !self.once.contains(*kind)) {
+        let unseen = self.views.iter().filter(|(kind, _)| !self.once.contains(*kind) && !is_aside(kind));
+        for (kind, view) in unseen {
             match view {
                 View::Refused(_) if is_leaf(kind) => {
                     if seen == Seen::Whole {

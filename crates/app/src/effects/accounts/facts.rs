@@ -4,11 +4,15 @@ use portolan_core::certificates::{
     acme::Failure,
     rows::{Account, AccountFailure, AccountState, AccountWanted, AcmeServer},
 };
-use portolan_effects::{converge::Ticket, sign, store::Write};
+use portolan_effects::{
+    converge::Ticket,
+    sign,
+    store::{Cache as _, Write},
+};
 use portolan_model::{Instant, IssuerKey, Kind, ObjectKey, Redacted, input::Maker};
 
 use super::Accounts;
-use crate::effects::{Context, OURS, now};
+use crate::effects::{Context, OURS, Platform, now};
 
 /// What comes back.
 pub enum Answer {
@@ -18,7 +22,7 @@ pub enum Answer {
 }
 
 impl Accounts {
-    pub(super) fn take_answers(&mut self, cx: &mut Context) {
+    pub(super) fn take_answers(&mut self, cx: &mut Context<impl Platform>) {
         while let Some(answer) = self.inbox.next() {
             match answer {
                 Answer::Key(ticket, Ok(pem)) => self.key_made(ticket, &pem, cx),
@@ -37,17 +41,30 @@ impl Accounts {
     }
 
     /// Writes the key's Secret, unless another issuer with the same Secret was first: its key stays.
-    fn key_made(&mut self, ticket: Ticket<IssuerKey>, pem: &Redacted, cx: &mut Context) {
+    fn key_made(&mut self, ticket: Ticket<IssuerKey>, pem: &Redacted, cx: &mut Context<impl Platform>) {
         let Some(wanted) = self.rows.current(ticket.mark()) else { return };
         // What a mirror left gives way.
         let key = ObjectKey { kind: Kind::new("", "Secret"), name: wanted.account_key.clone() };
         if cx.store.get(&key).is_none_or(|stored| Maker::takes_over(OURS, &stored.manager)) {
             let object = sign::account_secret(&wanted.account_key, &wanted.entry, pem);
-            if let Some(problem) = cx.write(vec![Write::Apply(Box::new(object), OURS)]).into_iter().next() {
-                return self.failed(ticket, false, problem.message, None, cx);
-            }
+            let submitted = cx.submit(vec![Write::Apply(Box::new(object), OURS)]);
+            self.written.push((ticket, key, submitted));
+            return self.take_written(cx);
         }
         self.rows.end(ticket);
+    }
+
+    /// Takes keys that were written, or could not be.
+    pub(super) fn take_written(&mut self, cx: &mut Context<impl Platform>) {
+        for (ticket, secret, mut submitted) in std::mem::take(&mut self.written) {
+            match submitted.outcome(&secret) {
+                None => self.written.push((ticket, secret, submitted)),
+                Some(problems) => match problems.into_iter().next() {
+                    Some(problem) => self.failed(ticket, false, problem.message, None, cx),
+                    None => drop(self.rows.end(ticket)),
+                },
+            }
+        }
     }
 
     pub(super) fn failed(
@@ -56,7 +73,7 @@ impl Accounts {
         key_usable: bool,
         message: String,
         not_before: Option<Instant>,
-        cx: &mut Context,
+        cx: &mut Context<impl Platform>,
     ) {
         let Some(wanted) = self.rows.end(ticket) else { return };
         let earlier = cx.engine.get::<AccountState>(&wanted.key).filter(|state| state.wanted == *wanted);

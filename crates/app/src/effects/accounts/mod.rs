@@ -5,13 +5,16 @@ mod run;
 
 use std::{sync::Arc, time::Duration};
 
-use portolan_core::certificates::rows::{AccountState, AccountWanted, IssuerState};
-use portolan_effects::converge::{Backoff, Converge, Limits};
+use portolan_core::{
+    capability::Capability,
+    certificates::rows::{AccountState, AccountWanted, IssuerState},
+};
+use portolan_effects::converge::{Backoff, Converge, Limits, Ticket};
 use portolan_engine::Changes;
-use portolan_model::IssuerKey;
+use portolan_model::{IssuerKey, ObjectKey};
 use tokio::time::Instant;
 
-use super::{Context, Effect, Wake, inbox::Inbox, seed};
+use super::{Context, Effect, Platform, Wake, context::Submitted, inbox::Inbox, seed};
 use facts::Answer;
 
 const LIMITS: Limits = Limits {
@@ -24,17 +27,22 @@ const LIMITS: Limits = Limits {
 pub struct Accounts {
     rows: Converge<IssuerKey, Arc<AccountWanted>>,
     inbox: Inbox<Answer>,
+    /// Keys that are being written.
+    written: Vec<(Ticket<IssuerKey>, ObjectKey, Submitted)>,
+    /// Whether anything may be begun.
+    acts: bool,
 }
 
 impl Accounts {
     /// Nothing is wanted yet.
     pub fn new(wake: &Wake) -> Self {
-        Self { rows: Converge::new(LIMITS, seed()), inbox: Inbox::new(wake) }
+        let rows = Converge::new(LIMITS, seed());
+        Self { rows, inbox: Inbox::new(wake), written: Vec::new(), acts: false }
     }
 }
 
-impl Effect for Accounts {
-    fn follow(&mut self, step: &Changes, cx: &mut Context) {
+impl<P: Platform> Effect<P> for Accounts {
+    fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
         for change in step.of::<AccountWanted>() {
             match &change.after {
                 Some(wanted) => {
@@ -50,11 +58,16 @@ impl Effect for Accounts {
         }
     }
 
-    fn take(&mut self, cx: &mut Context) {
+    fn take(&mut self, cx: &mut Context<P>) {
         self.take_answers(cx);
+        self.take_written(cx);
     }
 
-    fn begin(&mut self, cx: &mut Context) {
+    fn begin(&mut self, cx: &mut Context<P>) {
+        self.acts = cx.acts(Capability::Certificates);
+        if !self.acts {
+            return;
+        }
         for work in self.rows.begin(Instant::now()) {
             if work.wanted.fingerprint.is_empty() {
                 match cx.in_place_of_an_account(&work.wanted.account_key) {
@@ -75,7 +88,7 @@ impl Effect for Accounts {
     }
 
     fn due(&self) -> Option<Instant> {
-        self.rows.due()
+        self.rows.due().filter(|_| self.acts)
     }
 
     fn is_busy(&self) -> bool {

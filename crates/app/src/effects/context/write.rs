@@ -4,7 +4,7 @@ use portolan_core::world;
 use portolan_effects::store::{Write, Written};
 use portolan_model::{Code, ObjectKey, Problem, Severity, input::SourceProblems, intake::intake};
 
-use super::Context;
+use super::{Context, Platform, submit::taken};
 use crate::effects::{GIT, now};
 
 impl Context {
@@ -53,14 +53,7 @@ impl Context {
                 }
                 // Nothing here deletes with a precondition; a stale one would have changed nothing.
                 Written::Unchanged | Written::Stale(_) | Written::Failed(..) => continue,
-                Written::OwnedBy(_, owner) => problems.push(Problem {
-                    message: format!("{key} is written by {owner} already, who keeps it"),
-                    object: key,
-                    code: Code(101),
-                    field: "".into(),
-                    severity: Severity::Error,
-                    hint: "remove one of the two writers".into(),
-                }),
+                Written::OwnedBy(_, owner) => problems.push(taken(key, &owner)),
             }
             self.written += 1;
             self.facts = true;
@@ -70,17 +63,10 @@ impl Context {
 
     /// Writes what Portolan makes itself; what could not be written is a finding on the object. `false` if the store
     /// refused it, and not only another manager.
-    pub fn write_own(&mut self, writes: Vec<Write>) -> bool {
-        if writes.is_empty() {
-            return true;
-        }
+    pub(super) fn write_own_now(&mut self, writes: Vec<Write>) -> bool {
         let problems = self.write(writes);
         let taken = problems.iter().all(|problem| problem.code != Code(102));
-        for problem in problems {
-            self.own_problems.insert(problem.object.clone());
-            self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
-            self.facts = true;
-        }
+        self.tell_own(problems);
         taken
     }
 
@@ -94,5 +80,24 @@ impl Context {
             self.parts.put(&object);
         }
         self.facts = true;
+    }
+}
+
+impl<P: Platform> Context<P> {
+    /// An object is written that could not be before. On one machine the next reading tells.
+    pub fn written_after_all(&mut self, key: &ObjectKey) {
+        if P::SHARED && self.own_problems.remove(key) {
+            self.engine.remove::<SourceProblems>(key);
+            self.facts = true;
+        }
+    }
+
+    /// What could not be written of what Portolan makes, as findings on the objects.
+    pub fn tell_own(&mut self, problems: Vec<Problem>) {
+        for problem in problems {
+            self.own_problems.insert(problem.object.clone());
+            self.engine.put(SourceProblems { key: problem.object.clone(), problems: vec![problem] });
+            self.facts = true;
+        }
     }
 }

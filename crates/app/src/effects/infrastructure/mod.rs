@@ -5,7 +5,10 @@ mod run;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use portolan_core::infrastructure::rows::{FleetFailure, FleetWanted};
+use portolan_core::{
+    capability::Capability,
+    infrastructure::rows::{FleetFailure, FleetWanted},
+};
 use portolan_effects::{
     converge::{Backoff, Converge, Limits},
     store::Cache as _,
@@ -109,7 +112,7 @@ impl<P: Platform<Store = Mirror>> Effect<P> for Infrastructure {
     }
 
     fn begin(&mut self, cx: &mut Context<P>) {
-        self.leads = cx.store.store().leads();
+        self.leads = cx.acts(Capability::Gateway);
         if !self.leads {
             return;
         }

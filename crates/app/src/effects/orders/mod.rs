@@ -10,10 +10,9 @@ use std::sync::{
 
 use portolan_core::certificates::rows::Signer;
 use portolan_engine::Changes;
-use portolan_model::input::Certificate;
 use tokio::task::JoinSet;
 
-use super::{Context, Effect, Wake, inbox::Inbox, issuance::Issuances};
+use super::{Context, Effect, Platform, Wake, inbox::Inbox, issuance::Issuances};
 use facts::Answer;
 
 /// Orders under way at once; cert-manager has as many challenges (`--max-concurrent-challenges`).
@@ -44,40 +43,43 @@ impl Orders {
         }
     }
 
-    /// Orders of an earlier run whose Certificate is gone: nobody takes them up.
-    fn look_at_kept(&mut self, cx: &Context) {
+    /// Asks for the orders of earlier runs: nobody takes those up whose Certificate is gone.
+    fn look_at_kept(&mut self, cx: &Context<impl Platform>) {
         if self.looked || !cx.is_read {
             return;
         }
         self.looked = true;
-        for (certificate, state) in cx.ca.orders().all() {
-            if cx.engine.get::<Certificate>(&certificate).is_some() {
-                continue;
+        let (orders, answers) = (Arc::clone(cx.ca.orders()), self.inbox.answers());
+        tokio::spawn(async move {
+            match orders.all().await {
+                Ok(all) => drop(answers.send(Answer::Kept(all))),
+                Err(why) => tracing::warn!(why, "orders of earlier runs cannot be looked at"),
             }
-            for (fqdn, value) in &state.presented {
-                tracing::warn!(
-                    %certificate, fqdn, value,
-                    "the Certificate went while Portolan did not run; if the TXT value of its order still stands, remove it"
-                );
-            }
-            cx.ca.orders().forget(&certificate);
-        }
+        });
     }
 }
 
-impl Effect for Orders {
-    fn follow(&mut self, step: &Changes, cx: &mut Context) {
+impl<P: Platform> Effect<P> for Orders {
+    fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
         self.issuances.follow(step, cx);
     }
 
-    fn take(&mut self, cx: &mut Context) {
+    fn take(&mut self, cx: &mut Context<P>) {
         self.take_answers(cx);
+        self.issuances.take_written(cx);
     }
 
-    fn begin(&mut self, cx: &mut Context) {
+    fn begin(&mut self, cx: &mut Context<P>) {
         while self.tasks.try_join_next().is_some() {}
-        self.look_at_kept(cx);
-        for work in self.issuances.begin(cx) {
+        let begun = self.issuances.begin(cx);
+        if self.issuances.acts() {
+            self.look_at_kept(cx);
+        } else {
+            // Whoever makes certificates now goes on with them: nothing is cleaned up here.
+            self.tasks.abort_all();
+            self.looked = false;
+        }
+        for work in begun {
             self.begin_order(work, cx);
         }
     }
@@ -92,6 +94,10 @@ impl Effect for Orders {
 
     fn finish(&mut self) -> Option<JoinSet<()>> {
         self.ending.store(true, Ordering::Relaxed);
+        if P::SHARED {
+            // Others go on with them as they stand.
+            self.tasks.abort_all();
+        }
         self.issuances.clear();
         Some(std::mem::take(&mut self.tasks))
     }

@@ -5,28 +5,31 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use portolan_core::certificates::{
     acme::{Failure, Limits, OrderState, Wanted as Asked},
     rows::{AcmeServer, Signer},
 };
 use portolan_effects::{
-    acme::{Bounds, Outcome, Run, drive_until},
+    acme::{Bounds, KeptOrder, KeptOrders, Outcome, Progress, Run, drive_until},
+    converge::Mark,
     issue::{Issued, request_pem},
     sign::{self, Prepared},
 };
-use portolan_model::input::Secret;
+use portolan_model::{NamespacedName, input::Secret};
 use tokio::sync::oneshot;
 
 use super::{Orders, facts::Answer};
 use crate::effects::{
-    Context,
+    Context, Platform,
+    inbox::Answers,
     issuance::{Made, Wanted},
     now,
 };
 
 impl Orders {
     /// Begins an order.
-    pub(super) fn begin_order(&mut self, work: Wanted, cx: &mut Context) {
+    pub(super) fn begin_order(&mut self, work: Wanted, cx: &mut Context<impl Platform>) {
         let Wanted { ticket, wanted, stopped } = work;
         let Signer::Acme(acme) = &wanted.signer else { return };
         let own = acme.at != AcmeServer::StandIn;
@@ -48,16 +51,22 @@ impl Orders {
         let contact = acme.contact.iter().map(ToString::to_string).collect();
         let directory = cx.ca.directory(&acme.server, &acme.at);
         let asked = Asked { directory, contact, names, thumbprint: client.thumbprint() };
-        let kept = own.then(|| cx.ca.orders().clone());
-        // The order of an earlier run goes on, if it is for the same.
-        let earlier =
-            kept.as_ref().and_then(|kept| kept.of(&wanted.key)).filter(|state| state.wanted == asked);
+        let orders = own.then(|| Arc::clone(cx.ca.orders()));
         // The embedded servers answer at once, so the first look again comes soon.
         let limits =
             Limits { poll_first: if own { Limits::default().poll_first } else { 50 }, ..Limits::default() };
         let ending = Arc::clone(&self.ending);
-        let state = earlier.unwrap_or_else(|| OrderState::new(asked, limits));
         self.tasks.spawn(async move {
+            let (earlier, kept) = match take(orders.as_deref(), &wanted.key).await {
+                Ok(taken) => taken,
+                Err(why) => {
+                    answers.send(Answer::Issued(ticket, Err(why)));
+                    return;
+                }
+            };
+            // The order of an earlier run goes on, if it is for the same.
+            let earlier = earlier.filter(|state| state.wanted == asked);
+            let state = earlier.unwrap_or_else(|| OrderState::new(asked, limits));
             let prepared = {
                 let wanted = Arc::clone(&wanted);
                 tokio::task::spawn_blocking(move || sign::prepare(&wanted, present.as_deref())).await
@@ -67,24 +76,26 @@ impl Orders {
                     let mark = ticket.mark().clone();
                     answers.send(Answer::Requested(mark.clone(), request_pem(&request)));
                     let run = Run { client, csr: request, challenges, bounds: Bounds::default() };
-                    let progress = |state: &OrderState| {
-                        // On disk before anything is done about it.
-                        if let Some(kept) = &kept
-                            && let Err(error) = kept.keep(&wanted.key, state)
-                        {
-                            tracing::warn!(certificate = %wanted.key, %error, "how far its order is cannot be kept");
-                        }
-                        answers.send(Answer::Ordered(mark.clone(), Box::new(state.clone())));
-                    };
-                    let ended = carry_out(state, run, progress, stopped).await;
+                    let telling = Telling { kept: kept.clone(), mark, answers: answers.clone() };
+                    let ended = carry_out(state, run, &telling, stopped).await;
                     // One that is given up has taken its values away. At the end of the process it is kept: it goes on.
-                    if let Some(kept) = kept.as_ref().filter(|_| !matches!(ended, Ok(None)) || !ending.load(Ordering::Relaxed)) {
-                        kept.forget(&wanted.key);
+                    let over = match &ended {
+                        Ended::Taken => false,
+                        Ended::GivenUp => !ending.load(Ordering::Relaxed),
+                        Ended::Issued(_) | Ended::Failed(_) => true,
+                    };
+                    if let Some(kept) = kept.filter(|_| over) {
+                        kept.forget().await;
                     }
                     match ended {
-                        Ok(None) => return,
-                        Ok(Some(chain)) => Made::new(&wanted, Issued { chain, ca: String::new() }, &key),
-                        Err(failure) => {
+                        Ended::GivenUp => return,
+                        // Dropped without an answer, the ticket has failed: if it is still wanted, what the other did is looked at.
+                        Ended::Taken => {
+                            tracing::info!(certificate = %wanted.key, "another replica carries its order on");
+                            return;
+                        }
+                        Ended::Issued(chain) => Made::new(&wanted, Issued { chain, ca: String::new() }, &key),
+                        Ended::Failed(failure) => {
                             answers.send(Answer::Failed(ticket, failure));
                             return;
                         }
@@ -97,29 +108,71 @@ impl Orders {
     }
 }
 
-/// Drives an order to its end, `None` if it is given up before; pauses that the server asks for are waited out here.
+type Taken = (Option<OrderState>, Option<Arc<dyn KeptOrder>>);
+
+/// Takes the order of a Certificate in hand, where orders are kept.
+async fn take(orders: Option<&dyn KeptOrders>, certificate: &NamespacedName) -> Result<Taken, String> {
+    let Some(orders) = orders else { return Ok((None, None)) };
+    let (state, kept) = orders.take(certificate).await?;
+    Ok((state, Some(kept)))
+}
+
+/// Keeps and tells how far an order is.
+#[derive(Clone)]
+struct Telling {
+    kept: Option<Arc<dyn KeptOrder>>,
+    mark: Mark<NamespacedName>,
+    answers: Answers<Answer>,
+}
+
+#[async_trait]
+impl Progress for Telling {
+    async fn show(&mut self, state: &OrderState) -> bool {
+        if let Some(kept) = &self.kept
+            && !kept.keep(state).await
+        {
+            return false;
+        }
+        self.answers.send(Answer::Ordered(self.mark.clone(), Box::new(state.clone())));
+        true
+    }
+}
+
+/// How an order came to its end here.
+enum Ended {
+    /// With a chain, PEM.
+    Issued(String),
+    Failed(Failure),
+    /// It was not wanted any more.
+    GivenUp,
+    /// Another carries it on.
+    Taken,
+}
+
+/// Drives an order to its end; pauses that the server asks for are waited out here.
 async fn carry_out(
     mut state: OrderState,
     run: Run,
-    progress: impl Fn(&OrderState),
+    telling: &Telling,
     stopped: oneshot::Receiver<()>,
-) -> Result<Option<String>, Failure> {
+) -> Ended {
     let given_up = async {
         let _ = stopped.await;
     };
     tokio::pin!(given_up);
     loop {
         let outcome;
-        (state, outcome) = drive_until(state, run.clone(), &progress, &mut given_up).await;
+        (state, outcome) = drive_until(state, run.clone(), telling.clone(), &mut given_up).await;
         match outcome {
-            None => return Ok(None),
-            Some(Outcome::Issued { chain_pem }) => return Ok(Some(chain_pem)),
-            Some(Outcome::Failed(failure)) => return Err(failure),
+            None => return Ended::GivenUp,
+            Some(Outcome::Issued { chain_pem }) => return Ended::Issued(chain_pem),
+            Some(Outcome::Failed(failure)) => return Ended::Failed(failure),
+            Some(Outcome::Taken) => return Ended::Taken,
             Some(Outcome::Waiting { until }) => {
                 let pause = u64::try_from(until.0 - now().0).unwrap_or(0);
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(pause)) => {}
-                    () = &mut given_up => return Ok(None),
+                    () = &mut given_up => return Ended::GivenUp,
                 }
             }
         }

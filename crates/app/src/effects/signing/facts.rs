@@ -4,7 +4,7 @@ use portolan_effects::converge::{Mark, Ticket};
 use portolan_model::NamespacedName;
 
 use super::Signing;
-use crate::effects::{Context, issuance::Made};
+use crate::effects::{Context, Platform, issuance::Made};
 
 /// What comes back.
 pub enum Answer {
@@ -14,7 +14,7 @@ pub enum Answer {
 }
 
 impl Signing {
-    pub(super) fn take_answers(&mut self, cx: &mut Context) {
+    pub(super) fn take_answers(&mut self, cx: &mut Context<impl Platform>) {
         while let Some(answer) = self.inbox.next() {
             match answer {
                 Answer::Requested(mark, request) => self.issuances.requested(&mark, request, cx),

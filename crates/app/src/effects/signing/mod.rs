@@ -3,10 +3,12 @@
 mod facts;
 mod run;
 
+use portolan_core::capability::Capability;
 use portolan_core::certificates::rows::Signer;
 use portolan_engine::Changes;
 
-use super::{Context, Effect, Wake, inbox::Inbox, issuance::Issuances};
+use super::{Context, Effect, Platform, Wake, inbox::Inbox, issuance::Issuances};
+use crate::rights::Right;
 use facts::Answer;
 
 /// Keys that are made and signatures that are waited for at once: each keeps a thread busy.
@@ -26,16 +28,22 @@ impl Signing {
     }
 }
 
-impl Effect for Signing {
-    fn follow(&mut self, step: &Changes, cx: &mut Context) {
+impl<P: Platform> Effect<P> for Signing {
+    /// What all who make Secrets of certificates need, those of ACME issuers too.
+    fn rights(&self) -> Vec<Right> {
+        vec![Right::anywhere("", "secrets", &["get", "create", "patch"]).of(Capability::Certificates)]
+    }
+
+    fn follow(&mut self, step: &Changes, cx: &mut Context<P>) {
         self.issuances.follow(step, cx);
     }
 
-    fn take(&mut self, cx: &mut Context) {
+    fn take(&mut self, cx: &mut Context<P>) {
         self.take_answers(cx);
+        self.issuances.take_written(cx);
     }
 
-    fn begin(&mut self, cx: &mut Context) {
+    fn begin(&mut self, cx: &mut Context<P>) {
         for work in self.issuances.begin(cx) {
             run::begin(work, &cx.engine, self.inbox.answers());
         }
@@ -45,7 +53,7 @@ impl Effect for Signing {
         self.issuances.due()
     }
 
-    fn recovered(&mut self, cx: &mut Context) {
+    fn recovered(&mut self, cx: &mut Context<P>) {
         cx.issue_again();
     }
 

@@ -1,15 +1,18 @@
 //! What an answer becomes.
 
 use portolan_core::certificates::temporary;
-use portolan_effects::{converge::Ticket, store::Write};
+use portolan_effects::{
+    converge::Ticket,
+    store::{Cache as _, Write},
+};
 use portolan_model::{
-    NamespacedName, Object, ObjectKey,
+    Code, NamespacedName, Object, ObjectKey,
     intake::{Fact, intake},
 };
 use tokio::time::Instant;
 
 use super::Temporaries;
-use crate::effects::{Context, OURS};
+use crate::effects::{Context, OURS, Platform};
 
 /// What comes back: the Secret.
 pub struct Answer {
@@ -20,7 +23,7 @@ pub struct Answer {
 impl Temporaries {
     /// Writes what was made, unless something better came meanwhile: what the issuer signed may be in the store before a step has
     /// seen it.
-    pub(super) fn take_answers(&mut self, cx: &mut Context) {
+    pub(super) fn take_answers(&mut self, cx: &mut Context<impl Platform>) {
         while let Some(Answer { ticket, result }) = self.inbox.next() {
             let Some(wanted) = self.rows.current(ticket.mark()) else { continue };
             let object = match result {
@@ -40,11 +43,32 @@ impl Temporaries {
                 }
             });
             let stands = temporary::may_stand(present.as_ref(), &wanted.wanted.asked);
-            if !stands || cx.write_own(vec![Write::Apply(object, OURS)]) {
+            if !stands {
                 self.rows.settle(ticket);
-            } else {
-                self.rows.fail(ticket, Instant::now());
+                continue;
             }
+            let submitted = cx.submit(vec![Write::Apply(object, OURS)]);
+            self.written.push((ticket, key, submitted));
+        }
+        self.take_written(cx);
+    }
+
+    /// Takes what was written, or could not be.
+    pub(super) fn take_written(&mut self, cx: &mut Context<impl Platform>) {
+        for (ticket, secret, mut submitted) in std::mem::take(&mut self.written) {
+            let Some(problems) = submitted.outcome(&secret) else {
+                self.written.push((ticket, secret, submitted));
+                continue;
+            };
+            if problems.iter().any(|problem| problem.code == Code(102)) {
+                self.rows.fail(ticket, Instant::now());
+            } else {
+                self.rows.settle(ticket);
+            }
+            if problems.is_empty() {
+                cx.written_after_all(&secret);
+            }
+            cx.tell_own(problems);
         }
     }
 }
