@@ -602,6 +602,16 @@ fn a_folder_of_flux_beside_a_root_of_argo_cd_is_said_not_to_be_read() {
         [],
         "it was named"
     );
+    // What Argo CD reads as well is the same platform in another form.
+    write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &root("other"))]);
+    let same = render(&folder, "dev", None, &tools);
+    assert_eq!(findings(&same), []);
+    assert!(
+        same.whole
+            .substitutions
+            .iter()
+            .any(|one| one.contains("clusters/dev of Flux is taken for another form"))
+    );
     write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &root("clusters/dev"))]);
     let brought = render(&folder, "dev", None, &tools);
     assert!(findings(&brought).iter().all(|(code, ..)| *code != 621), "{:?}", findings(&brought));
