@@ -245,10 +245,15 @@ fn log(of_run: Option<LogFormat>) {
 /// # Errors
 /// What could not be done: exit code 2.
 pub fn run() -> anyhow::Result<u8> {
-    let cli = match Cli::try_parse() {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    // `help` takes verbs alone: its own help is that of all.
+    if matches!(&words[..], [_, help, flag, ..] if help == "help" && (flag == "--help" || flag == "-h")) {
+        words.remove(1);
+    }
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(said) => {
-            let code = out::usage(&said)?;
+        Err(mut said) => {
+            let code = out::usage(&mut said)?;
             // What its likeness to a verb of ours does not lead to.
             let word = said.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
             if let Some(tip) = word.as_deref().and_then(tips::of) {

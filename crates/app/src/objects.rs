@@ -168,7 +168,11 @@ pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
     let items: Vec<&Stored> = of_kind
         .into_iter()
-        .filter(|s| fits(&query.namespace, &s.object.key.name.namespace))
+        // Of a kind without namespaces it says nothing, as for kubectl.
+        .filter(|s| {
+            let own = &s.object.key.name.namespace;
+            own.is_empty() && query.name.is_some() || fits(&query.namespace, own)
+        })
         .filter(|s| fits(&query.name, &s.object.key.name.name))
         .collect();
     let items = match (&items[..], &query.name, &query.namespace) {

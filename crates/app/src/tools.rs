@@ -58,7 +58,13 @@ pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Mis
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = std::env::current_exe().ok().and_then(|exe| exe.canonicalize().ok());
     let own = own.as_deref().and_then(Path::parent).filter(|_| named.is_none());
-    search(name, own, &std::env::split_paths(&path).collect::<Vec<_>>(), dir)
+    let found = search(name, own, &std::env::split_paths(&path).collect::<Vec<_>>(), dir);
+    // A word is looked for in PATH alone, as shells do it.
+    let here = named.filter(|word| word.is_file()).map(Path::display);
+    found.map_err(|Missing(why)| match here {
+        Some(here) => Missing(format!("{why}; for the file of this folder write ./{here}")),
+        None => Missing(why),
+    })
 }
 
 /// As [`find`]; one that the user named has to be there and to be what it is named for, whether it is needed or not. One that was

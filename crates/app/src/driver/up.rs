@@ -182,6 +182,12 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     // Everything below is private unless a mode says otherwise, Envoy's files included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
+    if state.path().canonicalize().is_ok_and(|state| state.starts_with(&root)) {
+        tracing::warn!(
+            state = %state.path().display(),
+            "the state is in the work tree, and holds private keys: keep it out of Git, or name another place with --state"
+        );
+    }
     let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
     instance::belongs(state.path(), &owner)?;
     portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);

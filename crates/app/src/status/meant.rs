@@ -43,10 +43,16 @@ impl Names {
         let shown = |namespace: &str, name: &str| {
             if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
         };
-        if let Some(near) = nearest(name, own) {
+        if let Some(near) = nearest(name, own.clone()) {
             return Some(shown(namespace, near));
         }
-        self.places.get(name).map(|place| shown(place, name))
+        // `letsencrypt` and `letsencrypt-prod`.
+        let longer = |one: &&str| {
+            let rest = one.strip_prefix(name).or_else(|| name.strip_prefix(*one));
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        };
+        let same = self.places.get(name).map(|place| shown(place, name));
+        same.or_else(|| own.clone().find(longer).map(|near| shown(namespace, near)))
     }
 }
 
@@ -202,5 +208,7 @@ mod tests {
         assert_eq!(names.near("other", "chekout").as_deref(), Some("other/checkout"));
         assert_eq!(names.near("shop", "nothing"), None);
         assert_eq!(names.near("", "le-prd").as_deref(), Some("le-prod"));
+        assert_eq!(names.near("", "le-prod-dns01").as_deref(), Some("le-prod"));
+        assert_eq!(names.near("shop", "web-internal").as_deref(), Some("shop/web"));
     }
 }

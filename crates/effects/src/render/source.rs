@@ -579,8 +579,8 @@ impl Reader<'_> {
     /// It is being rendered for so long.
     pub(super) fn late(&mut self, what: &str, time: Duration) {
         let (env, seconds) = (self.context.env, time.as_secs());
-        let long = if seconds == 0 { "less than a second".to_owned() } else { format!("{seconds} s") };
-        let message = format!("{what} for environment {env} is being rendered for {long}");
+        let since = if seconds == 0 { String::new() } else { format!(" for {seconds} s") };
+        let message = format!("{what} for environment {env} is being rendered{since}");
         self.unmade(problems::rendering, message);
     }
 

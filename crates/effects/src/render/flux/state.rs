@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{Name, Object, ObjectKey, Problem, nearest};
+use portolan_model::{Name, Object, ObjectKey, Problem, nearest, yaml};
 use serde_json::Value;
 
 use super::{
     super::{
         application::{Application, Destination, Helm, Parameter, Source},
-        checkout::{Checkout, same_place},
+        checkout::{self, Checkout, same_place},
         kept::Pending,
         problems,
     },
@@ -163,7 +163,7 @@ impl State {
         for (waiting, asked) in ready {
             let key = asked.common().key.clone();
             let application = match asked {
-                Asked::Kustomization(one) => self.kustomization(one),
+                Asked::Kustomization(one) => self.kustomization(checkout, one),
                 Asked::Release(one) => self.release(&one),
             };
             match application {
@@ -312,7 +312,11 @@ impl State {
         Leads::Here(String::new())
     }
 
-    fn kustomization(&mut self, one: Kustomization) -> Result<Application, Box<Problem>> {
+    fn kustomization(
+        &mut self,
+        checkout: &Checkout,
+        one: Kustomization,
+    ) -> Result<Application, Box<Problem>> {
         let key = one.common.key.clone();
         let namespace = key.name.namespace.clone();
         let mut source = Source { path: one.path.clone(), ..Source::default() };
@@ -330,7 +334,8 @@ impl State {
                 let variables = match &one.post_build {
                     None => None,
                     Some(post) => {
-                        let mut variables = self.variables(&key, &post.substitute_from)?;
+                        let of_own = |kind: &str, name: &str| own_file(checkout, &source.path, kind, name);
+                        let mut variables = self.variables(&key, &post.substitute_from, &of_own)?;
                         variables.always = post.substitute_strategy == "Always";
                         variables.lenient = self.facts.is_lenient();
                         let own = post
@@ -356,7 +361,13 @@ impl State {
     }
 
     /// Variables of ConfigMaps and Secrets, in order.
-    fn variables(&mut self, key: &ObjectKey, from: &[From]) -> Result<Variables, Box<Problem>> {
+    /// `of_own` gives the file of what the Kustomization itself brings.
+    fn variables(
+        &mut self,
+        key: &ObjectKey,
+        from: &[From],
+        of_own: &dyn Fn(&str, &str) -> Option<String>,
+    ) -> Result<Variables, Box<Problem>> {
         let mut variables = Variables::default();
         for (n, one) in from.iter().enumerate() {
             let field = format!("spec.postBuild.substituteFrom[{n}]");
@@ -376,7 +387,16 @@ impl State {
                     variables.known.clear();
                     variables.elsewhere.push(format!("Secret {}, which is not in the repository", one.name));
                 }
-                Data::Missing => return Err(Box::new(self.no_data(key, &field, one))),
+                Data::Missing => {
+                    let Some(file) = of_own(&one.kind, &one.name) else {
+                        return Err(Box::new(self.no_data(key, &field, one)));
+                    };
+                    let message = format!(
+                        "{key} needs {} {} before it is built, and brings it itself ({file}), which is too late: let another Kustomization bring it, and depend on that",
+                        one.kind, one.name
+                    );
+                    return Err(Box::new(problems::reference_missing(key, &field, message)));
+                }
             }
         }
         Ok(variables)
@@ -585,6 +605,37 @@ impl State {
         );
         problems::reference_missing(key, field, message)
     }
+}
+
+/// Files of a folder that are looked through for an object.
+const MOST_FILES: usize = 500;
+
+/// The file below a folder of the repository that holds an object.
+fn own_file(checkout: &Checkout, path: &str, kind: &str, name: &str) -> Option<String> {
+    let mut folders = vec![checkout.peek(path).ok()?];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            seen += 1;
+            if seen > MOST_FILES {
+                return None;
+            }
+            let (path, is) = (entry.path(), entry.file_type().ok()?);
+            if is.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if !is.is_file() || path.extension().is_none_or(|end| end != "yaml" && end != "yml") {
+                continue;
+            }
+            let text = checkout::read_text(&path).unwrap_or_default();
+            let holds = |json: &Value| json["kind"] == kind && json["metadata"]["name"] == name;
+            if text.contains(name) && yaml::load(&text).0.iter().any(|document| holds(&document.json)) {
+                return Some(checkout.show(&path));
+            }
+        }
+    }
+    None
 }
 
 /// A path as it goes on below a folder.
