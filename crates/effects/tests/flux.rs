@@ -408,6 +408,11 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
             "ConfigMap gone in namespace flux-system",
         ),
         (
+            "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: one}]}",
+            629,
+            "brings it itself (apps/one.yaml), which is too late",
+        ),
+        (
             "path: ./apps, postBuild: {substituteFrom: [{kind: Pod, name: gone}]}",
             602,
             "neither ConfigMap nor Secret",

@@ -44,6 +44,31 @@ fn words_of_other_programs_get_a_tip() {
 }
 
 /// Nothing is started, taken or made for a name with a slip.
+/// Names that no API server takes are refused, and what is said leads on.
+#[test]
+fn words_that_are_no_names_are_refused_and_help_has_help() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("notes.md"), "x").unwrap();
+    for (words, code, said) in [
+        (&["rbac", "--namespace", "Foo Bar"][..], 2, "a lowercase RFC 1123 label must consist of"),
+        (&["rbac", "--name", ""], 2, "a lowercase RFC 1123 subdomain must consist of"),
+        (&["seal", "--raw", "--name", ""], 2, "a lowercase RFC 1123 subdomain must consist of"),
+        (
+            &["render", ".", "--helm", "notes.md"],
+            2,
+            "notes.md is not in PATH; for the file of this folder write ./notes.md",
+        ),
+        (&["render", ".", "--root", "/etc"], 2, "--root /etc leads outside the repository"),
+        (&["render", ".", "--sealing-key", "x"], 2, "unexpected argument '--sealing-key'"),
+        (&["help", "--help"], 0, "Usage: portolan"),
+    ] {
+        let output = portolan().args(words).current_dir(dir.path()).output().unwrap();
+        let told = text(&output);
+        assert!(output.status.code() == Some(code) && told.contains(said), "{words:?}: {told}");
+        assert!(!told.contains("as a value"), "{words:?}: {told}");
+    }
+}
+
 #[test]
 fn an_environment_that_there_is_not_is_told_before_anything_is_taken() {
     let dir = tempfile::tempdir().unwrap();
@@ -220,7 +245,8 @@ fn names_with_a_slip_lead_on(instance: &Instance) {
         assert!(events.status.success() && text(&events).contains("PTL-0223"), "{object}: {}", text(&events));
     }
     instance.write(route, &told);
-    instance.write("quiet.yaml", &MAP.replace("NAME", "calm").replace("shop", "quiet"));
+    let namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: quiet}\n";
+    instance.write("quiet.yaml", &(MAP.replace("NAME", "calm").replace("shop", "quiet") + namespace));
     instance.wait("its namespace", || {
         instance.run(&["get", "configmap", "quiet/calm"]).status.success().then_some(())
     });
@@ -250,6 +276,8 @@ fn names_with_a_slip_lead_on(instance: &Instance) {
         (&["status", "-n", "examples"], 2, "there is no namespace examples"),
         (&["explain", "team-a/app1"], 2, "portolan explain app1.dev.example.com"),
         (&["explain", "team-a/nothing"], 2, "nor a route that has one"),
+        (&["explain", "app1.dev.example.co"], 1, "did you mean app1.dev.example.com?"),
+        (&["get", "namespaces", "quiet/quiet", "-o", "json"], 0, "\"kind\": \"Namespace\""),
         (&["renew", "gateway-system/wildcrd-dev"], 2, "did you mean gateway-system/wildcard-dev?"),
         (&["renew", "gateway-system/nothing"], 2, "they are listed by: portolan get certificate"),
         (&["explain", "HTTPRoute/team-a/app1"], 2, "portolan get HTTPRoute/team-a/app1"),
