@@ -70,9 +70,9 @@ fuzz: ## fuzz targets for FUZZ_SECONDS each (60), and the property tests with ma
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-core --lib dns::tests::properties
 	PROPTEST_CASES=$(CASES) cargo test --locked -p portolan-effects --lib dns::embedded::tests::bytes
 
-fuzz-short: ## the fuzz targets alone for FUZZ_SECONDS each (60), one a processor and always from the same seed
+fuzz-short: ## the fuzz targets alone, one a processor, FUZZ_RUNS executions each (20000) from the same seed, or FUZZ_SECONDS (60)
 	@scripts/setup fuzz
-	@FUZZ_SEED=$${FUZZ_SEED:-1} FUZZ_JOBS=$${FUZZ_JOBS:-$$(nproc)} scripts/fuzz
+	@FUZZ_SEED=$${FUZZ_SEED:-1} FUZZ_RUNS=$${FUZZ_RUNS:-20000} FUZZ_JOBS=$${FUZZ_JOBS:-$$(nproc)} scripts/fuzz
 
 mutants: ## change core and envoy a little at a time, and say what no test notices: [MUTANTS_SINCE=main] [MUTANTS_FILES='...'] [MUTANTS_SHARD=3/16]; scripts/mutants
 	@scripts/setup mutants

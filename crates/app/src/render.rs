@@ -107,7 +107,8 @@ pub fn run(args: &Render) -> anyhow::Result<u8> {
     let wanted = wanted(&args.env, rendered, &mut tree);
     match args.output {
         Output::Json => out::json(&wanted)?,
-        Output::Table if args.objects => out::print(&table::objects(&Shown::of(&wanted)))?,
+        // Without a root there are none to list, and why is to be said.
+        Output::Table if args.objects && !no_root => out::print(&table::objects(&Shown::of(&wanted)))?,
         Output::Table => out::print(&table::all(&Shown::of(&wanted), args.info, args.all))?,
     }
     Ok(if no_root { 2 } else { status::code(&wanted, args.allow_incomplete) })

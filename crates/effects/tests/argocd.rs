@@ -987,3 +987,373 @@ fn files_are_decoded_and_cut_as_argo_cd_does() {
         assert_eq!(codes_of(&read), code.into_iter().collect::<Vec<_>>(), "{text}");
     }
 }
+
+/// Messages of one code.
+fn said(rendered: &Rendered, code: u16) -> Vec<&str> {
+    let all = rendered.problems.iter().filter(|problem| problem.code.0 == code);
+    all.map(|problem| problem.message.as_str()).collect()
+}
+
+/// Argo CD's words (`runManifestGenAsync`); of a single `source` the same text is a variable of the build environment.
+#[test]
+fn files_of_other_sources_are_found_as_argo_cd_finds_them() {
+    let files = [("values/v.yaml", "a: lent\n"), ("charts/team/v.yaml", "a: own\n")];
+    let team = |helm: &str| format!("  sources:\n    - {{REPO, path: charts/team, helm: {{{helm}}}}}\n");
+    let value = |file: &str| format!("valueFiles: ['{file}']");
+    for (spec, wanted) in [
+        (team(&value("$vals/values/v.yaml")) + "    - {REPO, ref: vals}\n", Ok("lent")),
+        (
+            team(&value("$vv/values/v.yaml")) + "    - {REPO, ref: v}\n    - {REPO, ref: w}\n",
+            Err("source referenced \"$vv\", which is not one of the available sources ($v, $w)"),
+        ),
+        (
+            team(&format!("{}, ignoreMissingValueFiles: true", value("$vv/v.yaml")))
+                + "    - {REPO, ref: v}\n",
+            Err("not one of the available sources ($v)"),
+        ),
+        // One source in `sources` is several too.
+        (
+            team(&value("$v/values/v.yaml")),
+            Err("source referenced \"$v\", but no source has a 'ref' field defined"),
+        ),
+        (
+            team("fileParameters: [{name: a, path: $v/values/v.yaml}]") + "    - {REPO, ref: w}\n",
+            Err("source referenced \"$v\""),
+        ),
+        (
+            team("valueFiles: [$two/values/v.yaml, $one/values/v.yaml]")
+                + "    - {REPO, ref: one, targetRevision: main}\n    - {REPO, ref: two, targetRevision: dev}\n",
+            Err(
+                "cannot reference multiple revisions for the same repository ($one references \"main\" while $two references \"dev\")",
+            ),
+        ),
+        (
+            team(&value("$c/v.yaml"))
+                + "    - {repoURL: 'https://charts.example.com', chart: c, targetRevision: 1.0.0, ref: c}\n",
+            Err("source \"$c\" has a 'chart' field defined"),
+        ),
+        // The path of what lends its files does not count.
+        (
+            team(&value("$vals/v.yaml")) + "    - {REPO, path: values, ref: vals}\n",
+            Err("path values of the source with ref vals does not count"),
+        ),
+        (
+            team(&value("$vals/none/*.yaml")) + "    - {REPO, ref: vals}\n",
+            Err("no file matches the pattern $vals/none/*.yaml"),
+        ),
+        (
+            "  source:\n    REPO\n    path: charts/team\n    helm: {valueFiles: ['${none}v.yaml']}\n"
+                .to_owned(),
+            Ok("own"),
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let chart = [("charts/team/Chart.yaml", CHART), ("charts/team/templates/show.yaml", SHOW)];
+        let all: Vec<_> = chart.iter().chain(&files).copied().collect();
+        let Some(rendered) = rendered(dir.path(), &spec, &all) else { return };
+        let map = rendered.objects.iter().find(|object| &*object.key.name.name == "show");
+        match wanted {
+            Ok(a) => assert_eq!(map.unwrap().json["data"]["a"], a, "{spec}"),
+            Err(words) => {
+                assert!(map.is_none(), "{spec}");
+                assert!(
+                    rendered.problems.iter().any(|p| p.message.contains(words)),
+                    "{spec}: {:?}",
+                    rendered.problems
+                );
+                assert!(rendered.whole.unsure.contains("team"), "{spec}");
+            }
+        }
+    }
+}
+
+/// Argo CD makes the manifests of all sources or of none, and of none where one of them has no kind.
+#[test]
+fn what_one_source_lacks_holds_back_the_others() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let (one, two) = (map("one"), map("two"));
+    let two_sources = |second: &str| format!("  sources:\n    - {{REPO, path: one}}\n    - {{{second}}}\n");
+    let kindless = format!("{two}---\napiVersion: v1\nmetadata: {{name: none}}\n");
+    for (spec, template, wanted) in [
+        (two_sources("REPO, path: two"), &two, Some(&["ConfigMap/shop/one", "ConfigMap/shop/two"][..])),
+        (two_sources("REPO, path: missing"), &two, None),
+        (two_sources("REPO"), &two, None),
+        (two_sources("REPO, path: charts/team, helm: {valueFiles: [none.yaml]}"), &two, None),
+        // What is elsewhere is not broken.
+        (
+            two_sources("repoURL: 'https://git.example.com/other.git', path: two"),
+            &two,
+            Some(&["ConfigMap/shop/one"]),
+        ),
+        ("  source:\n    REPO\n    path: charts/team\n".to_owned(), &kindless, None),
+        ("  source:\n    REPO\n    path: charts/team\n".to_owned(), &two, Some(&["ConfigMap/shop/two"])),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            ("one/m.yaml", &*one),
+            ("two/m.yaml", &*two),
+            ("charts/team/Chart.yaml", CHART),
+            ("charts/team/templates/m.yaml", template),
+        ];
+        let Some(rendered) = rendered(dir.path(), &spec, &files) else { return };
+        assert_eq!(keys(&rendered), wanted.unwrap_or_default(), "{spec}: {:?}", rendered.problems);
+        let team = rendered.whole.applications.iter().find(|one| &*one.key.name.name == "team").unwrap();
+        assert_eq!(
+            (team.held, rendered.whole.unsure.contains("team")),
+            (wanted.is_none(), wanted.is_none()),
+            "{spec}"
+        );
+    }
+}
+
+/// A source that is mended lets the others go, and one that breaks holds what is there as it is.
+#[test]
+fn a_source_that_is_mended_lets_the_others_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let spec = "  sources:\n    - {REPO, path: one}\n    - {REPO, path: two}\n";
+    if rendered(dir.path(), spec, &[("one/m.yaml", &map("one"))]).is_none() {
+        return;
+    }
+    let folder = dir.path().canonicalize().unwrap().join("repo");
+    let mut tree = Tree::new(&folder, "dev", None, tools(testkit::program("helm").unwrap(), dir.path()));
+    let names = |objects: &[portolan_model::Object]| -> Vec<String> {
+        let maps = objects.iter().filter(|object| &*object.key.kind.kind == "ConfigMap");
+        maps.map(|object| object.key.name.name.to_string()).collect()
+    };
+    assert_eq!(names(&tree.read(&Touched::All).objects), Vec::<String>::new());
+    fs::create_dir(folder.join("two")).unwrap();
+    fs::write(folder.join("two/m.yaml"), map("two")).unwrap();
+    let mended = tree.read(&Touched::Paths([folder.join("two")].into()));
+    assert_eq!(names(&mended.objects), ["one", "two"], "{:?}", mended.problems);
+    fs::remove_dir_all(folder.join("two")).unwrap();
+    fs::write(folder.join("one/m.yaml"), map("edited")).unwrap();
+    let broken = tree.read(&Touched::Paths([folder.join("two"), folder.join("one/m.yaml")].into()));
+    assert_eq!(names(&broken.objects), Vec::<String>::new());
+    assert!(broken.whole.unsure.contains("team"), "{:?}", broken.whole.unsure);
+}
+
+/// An Application of this name, with this in its metadata and this destination, of the folder of its name.
+fn one(name: &str, metadata: &str, destination: &str) -> String {
+    format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: {name}{metadata}}}\nspec:\n  project: default\n  \
+         destination: {{{destination}, namespace: shop}}\n  source: {{repoURL: 'https://git.example.com/p/edge.git', path: {name}}}\n"
+    )
+}
+
+#[test]
+fn applications_for_several_clusters_are_those_of_the_environments() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let argo = ", namespace: argocd";
+    let here = "server: 'https://kubernetes.default.svc'";
+    let team = "  source: {REPO, path: team}\n";
+    let (a, b, c) = (map("a"), map("b"), map("c"));
+    for (destinations, wanted, code) in [
+        (["name: dev", "name: prod", here], &["ConfigMap/shop/a", "ConfigMap/shop/c"][..], None),
+        (["name: prod", "name: dev", "name: prod"], &["ConfigMap/shop/b"], None),
+        // One other is the environment, whatever it is called.
+        (
+            ["name: spoke", "name: in-cluster", here],
+            &["ConfigMap/shop/a", "ConfigMap/shop/b", "ConfigMap/shop/c"],
+            None,
+        ),
+        (["server: 'https://one'", "server: 'https://two'", here], &["ConfigMap/shop/c"], Some(626)),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let apps = ["a", "b", "c"].iter().zip(destinations).map(|(name, to)| one(name, argo, to));
+        let apps = apps.collect::<Vec<_>>().join("---\n");
+        let files = [
+            ("apps/x.yaml", &*apps),
+            ("a/m.yaml", &a),
+            ("b/m.yaml", &b),
+            ("c/m.yaml", &c),
+            ("team/m.yaml", ""),
+        ];
+        let Some(rendered) = rendered(dir.path(), team, &files) else { return };
+        assert_eq!(keys(&rendered), wanted, "{destinations:?}: {:?}", rendered.problems);
+        let unknown = said(&rendered, 626);
+        assert_eq!(unknown.len(), code.map_or(0, |_| 2), "{unknown:?}");
+        assert_eq!(rendered.whole.unsure.contains("a"), code.is_some());
+        let told = rendered
+            .whole
+            .substitutions
+            .iter()
+            .any(|line| line.contains("cluster prod is another environment's"));
+        assert_eq!(told, destinations.contains(&"name: prod"), "{:?}", rendered.whole.substitutions);
+    }
+}
+
+/// `RepeatedResourceWarning`: as of any object.
+#[test]
+fn of_two_applications_of_one_name_the_last_is_followed() {
+    let dir = tempfile::tempdir().unwrap();
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let (argo, here) = (", namespace: argocd", "server: 'https://kubernetes.default.svc'");
+    let first = one("a", argo, here);
+    let last = first.replace("path: a", "path: b");
+    let files = [
+        ("apps/a1.yaml", &*first),
+        ("apps/a2.yaml", &last),
+        ("a/m.yaml", &map("a")),
+        ("b/m.yaml", &map("b")),
+        ("team/m.yaml", ""),
+    ];
+    let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &files) else { return };
+    assert_eq!(keys(&rendered), ["ConfigMap/shop/b"], "{:?}", rendered.problems);
+    let message = said(&rendered, 611).join(" ");
+    assert!(
+        message.contains("apps/a1.yaml:1 is left out") && message.contains("apps/a2.yaml:1, is followed"),
+        "{message}"
+    );
+    assert_eq!(codes_of(&rendered), [611]);
+}
+
+/// `IsAppNamespacePermitted`, of the project that Argo CD makes itself.
+#[test]
+fn the_project_default_is_of_the_namespace_of_argo_cd() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let here = "server: 'https://kubernetes.default.svc'";
+    let project = "apiVersion: argoproj.io/v1alpha1\nkind: AppProject\nmetadata: {name: default, namespace: argocd}\nspec: {sourceRepos: ['*'], destinations: [{server: '*', namespace: '*'}], \
+                   clusterResourceWhitelist: [{group: '*', kind: '*'}], sourceNamespaces: [other]}\n";
+    let (apps, a, b) = (
+        one("a", ", namespace: other", here) + "---\n" + &one("b", ", namespace: argocd", here),
+        map("a"),
+        map("b"),
+    );
+    for (more, wanted) in [
+        ("", &["ConfigMap/shop/b"][..]),
+        (project, &["AppProject/argocd/default", "ConfigMap/shop/a", "ConfigMap/shop/b"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [
+            ("apps/x.yaml", &*apps),
+            ("apps/p.yaml", more),
+            ("a/m.yaml", &a),
+            ("b/m.yaml", &b),
+            ("team/m.yaml", ""),
+        ];
+        let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &files) else { return };
+        assert_eq!(keys(&rendered), wanted, "{:?}", rendered.problems);
+        let forbidden = said(&rendered, 674);
+        let words = "application 'a' in namespace 'other' is not permitted to use project 'default'";
+        assert_eq!(forbidden.len(), usize::from(more.is_empty()), "{forbidden:?}");
+        assert!(forbidden.iter().all(|message| message.contains(words)), "{forbidden:?}");
+    }
+}
+
+/// `--max-combined-directory-manifests-size` of the repo-server: 10M.
+#[test]
+fn a_folder_of_more_than_argo_cd_reads_is_refused() {
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let filled = |bytes: usize| {
+        let line = format!("# {}\n", "x".repeat(997));
+        map("big") + &line.repeat((bytes - 100) / 1000)
+    };
+    let (one, below, above) = (map("one"), filled(9_900_000), filled(10_001_000));
+    for (big, name, wanted) in [
+        (&below, "team/big.yaml", &["ConfigMap/shop/big", "ConfigMap/shop/one"][..]),
+        (&above, "team/big.yaml", &[]),
+        // What is left out does not count.
+        (&above, "team/big.txt", &["ConfigMap/shop/one"]),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let files = [("team/one.yaml", &*one), (name, big)];
+        let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: team}\n", &files) else { return };
+        assert_eq!(keys(&rendered), wanted, "{name}: {:?}", rendered.problems);
+        let refused = said(&rendered, 602);
+        assert_eq!(refused.len(), usize::from(wanted.is_empty()), "{refused:?}");
+        assert!(refused.iter().all(|message| message.contains("exceeded max combined manifest file size")));
+        assert_eq!(rendered.whole.unsure.contains("team"), wanted.is_empty());
+    }
+}
+
+/// What the real Helm says to versions of charts of the same repository, and to a lock of other dependencies.
+#[test]
+fn dependencies_are_built_as_helm_builds_them() {
+    const SUB: &str = "apiVersion: v2\nname: sub\nversion: 0.1.0\n";
+    // Written by `helm dependency update` for the version 0.1.0.
+    const LOCK: &str = "dependencies:\n- {name: sub, repository: 'file://../sub', version: 0.1.0}\ndigest: sha256:da78b009933aa7e175d98d822bcf1735d3fa0f46623dfbde83c224af9de5f952\n";
+    let map = |name: &str| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: {name}}}\n");
+    let chart = |version: &str| {
+        format!("{CHART}dependencies:\n- {{name: sub, version: '{version}', repository: 'file://../sub'}}\n")
+    };
+    let nested = format!("{SUB}dependencies: [{{name: deep, version: 1.x, repository: 'file://../deep'}}]\n");
+    let deep = SUB.replace("sub", "deep").replace("0.1.0", "1.0.0");
+    let both = ["ConfigMap/shop/own", "ConfigMap/shop/sub"];
+    for (chart, sub, lock, wanted) in [
+        (chart("0.1.0"), SUB, None, Ok(&both[..])),
+        (chart("^0.1"), SUB, None, Ok(&both)),
+        (
+            chart("9.9.9"),
+            SUB,
+            None,
+            Err(
+                "can't get a valid version for 1 subchart(s): \"sub\" (repository \"file://../sub\", version \"9.9.9\")",
+            ),
+        ),
+        (chart("x!!"), SUB, None, Err("dependency \"sub\" has an invalid version/constraint format")),
+        (chart("0.1.0"), SUB, Some(LOCK), Ok(&both)),
+        // The lock was made of other dependencies, and the chart that it names has another version by now.
+        (
+            chart(">=0.1.0"),
+            SUB,
+            Some(LOCK),
+            Err("the lock file (Chart.lock) is out of sync with the dependencies file (Chart.yaml)"),
+        ),
+        (
+            chart("0.1.0"),
+            "apiVersion: v2\nname: sub\nversion: 0.2.0\n",
+            Some(LOCK),
+            Err("can't get a valid version for dependency sub"),
+        ),
+        // What a dependency depends on is not built with it.
+        (chart("0.1.0"), &nested, None, Ok(&both)),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let (own, of_sub, of_deep) = (map("own"), map("sub"), map("deep"));
+        let mut files = vec![
+            ("charts/team/Chart.yaml", &*chart),
+            ("charts/team/templates/m.yaml", &*own),
+            ("charts/sub/Chart.yaml", sub),
+            ("charts/sub/templates/m.yaml", &of_sub),
+            ("charts/deep/Chart.yaml", &deep),
+            ("charts/deep/templates/m.yaml", &of_deep),
+        ];
+        files.extend(lock.map(|lock| ("charts/team/Chart.lock", lock)));
+        let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files) else {
+            return;
+        };
+        match wanted {
+            Ok(keys) => assert_eq!(self::keys(&rendered), keys, "{chart} {sub}: {:?}", rendered.problems),
+            Err(words) => {
+                let said = said(&rendered, 605).join(" ");
+                assert!(
+                    said.contains(words) && !said.contains("portolan-0"),
+                    "{chart}: {:?}",
+                    rendered.problems
+                );
+                assert_eq!(keys(&rendered), Vec::<String>::new(), "{chart}");
+                assert!(rendered.whole.unsure.contains("team"));
+            }
+        }
+        let told = rendered
+            .whole
+            .substitutions
+            .iter()
+            .any(|line| line.contains("dependency deep of charts/sub is left out"));
+        assert_eq!(told, sub == nested, "{:?}", rendered.whole.substitutions);
+    }
+    // Where all lie in charts/, nothing is built and nothing compared.
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("charts/team/Chart.yaml", &*chart("9.9.9")),
+        ("charts/team/Chart.lock", LOCK),
+        ("charts/team/charts/sub/Chart.yaml", SUB),
+        ("charts/team/charts/sub/templates/m.yaml", &map("sub")),
+        ("charts/team/templates/m.yaml", &map("own")),
+    ];
+    let Some(rendered) = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files) else {
+        return;
+    };
+    assert_eq!(keys(&rendered), both, "{:?}", rendered.problems);
+}

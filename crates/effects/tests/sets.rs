@@ -747,3 +747,120 @@ fn the_work_tree_is_what_git_says() {
     }
     assert_eq!(sources(&tree.read(&Touched::All).whole)[..3], wanted);
 }
+
+/// `validateGeneratedApplications` finds fault with one Application after the other.
+#[test]
+fn an_element_that_argo_cd_refuses_costs_itself_alone() {
+    let here = "https://kubernetes.default.svc";
+    let elements =
+        format!("[{{a: a, server: '{here}'}}, {{a: B_c, server: ''}}, {{a: skip, server: '{here}'}}]");
+    let rest = format!("  goTemplate: true\n  generators: [{{list: {{elements: {elements}}}}}]\n");
+    let text =
+        set(&rest, "x-{{.a | lower | replace \"_\" \"-\"}}", "apps/{{.a}}").replace(here, "{{.server}}");
+    let text = text.replace("server: '{{.server}}'}, {a: B_c", &format!("server: '{here}'}}, {{a: B_c"));
+    let text = text.replace("skip, server: '{{.server}}'", &format!("skip, server: '{here}'"));
+    let map = |name: &str| MAP.replace("name: m", &format!("name: {name}"));
+    let (a, skip) = (map("a"), map("skip"));
+    let files = [("apps/a/m.yaml", &*a), ("apps/B_c/m.yaml", MAP), ("apps/skip/m.yaml", &skip)];
+    let Some(one) = rendered("dev", &text, &files, &[]) else { return };
+    let wanted = vec!["x-a apps/a (folder)".to_owned(), "x-skip apps/skip (folder)".to_owned()];
+    assert_eq!(applications(&one), (wanted, vec![619]), "{:?}", one.problems);
+    let message = &one.problems[0].message;
+    assert!(
+        message.contains("x-b-c: application destination spec is invalid: Destination server missing"),
+        "{message}"
+    );
+    for name in ["x-b-c", "s"] {
+        assert!(one.whole.unsure.contains(name), "{:?}", one.whole.unsure);
+    }
+    assert!(!one.whole.unsure.contains("x-a") && !one.whole.unsure.contains("root"));
+}
+
+#[test]
+fn an_option_that_go_does_not_know_changes_nothing_and_an_empty_entry_is_passed_over() {
+    let list = "{list: {elements: [{name: one}]}}";
+    for (rest, count, code, says) in [
+        (
+            format!("  goTemplate: true\n  goTemplateOptions: [missingkey=eror]\n  generators: [{list}]\n"),
+            0,
+            619,
+            "unrecognized option: missingkey=eror",
+        ),
+        (
+            format!(
+                "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n  generators: [{{}}, {list}]\n"
+            ),
+            1,
+            683,
+            "passes over it",
+        ),
+        (
+                "  goTemplate: true\n  generators: [{list: {elements: [{name: one}]}, selector: {}}, {selector: {matchLabels: {a: b}}}]\n".to_owned(),
+            1,
+            683,
+            "passes over it",
+        ),
+        (
+            format!("  goTemplate: true\n  generators: [{list}]\n  templatePatch: '{{a: '\n"),
+            0,
+            619,
+            "templatePatch of one: line 1",
+        ),
+    ] {
+        let Some(rendered) =
+            rendered("dev", &set(&rest, "{{.name}}", "apps/a"), &[("apps/a/m.yaml", MAP)], &[])
+        else {
+            return;
+        };
+        let (names, codes) = applications(&rendered);
+        assert_eq!((names.len(), codes), (count, vec![code]), "{rest}: {:?}", rendered.problems);
+        assert!(rendered.problems[0].message.contains(says), "{:?}", rendered.problems);
+        assert_eq!(rendered.whole.unsure.contains("s"), count == 0);
+    }
+}
+
+/// What a root that is a set made stays while it is not known what it makes, and so does what one of its generators made that asks elsewhere.
+#[test]
+fn a_root_that_is_a_set_takes_nothing_away_while_it_fails() {
+    let good = "  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n  generators: [{list: {elements: [{name: one, server: 'https://kubernetes.default.svc'}]}}]\n";
+    for (right, wrong, code, whole) in [
+        ("missingkey=error", "missingkey=none", 619, true),
+        ("{name: one,", "{nome: one,", 619, true),
+        (
+            "{name: one, server: 'https://kubernetes.default.svc'}",
+            "{name: one, server: 'https://a'}, {name: two, server: 'https://b'}",
+            626,
+            true,
+        ),
+        ("{name: one,", "{name: one, server: 'https://kubernetes.default.svc'}, {name: one,", 625, true),
+        (
+            "{list: {elements: [{name: one, server: 'https://kubernetes.default.svc'}]}}",
+            "{git: {repoURL: 'https://git.example.com/other.git', revision: HEAD, directories: [{path: '*'}]}}",
+            624,
+            false,
+        ),
+        ("server: 'https://kubernetes.default.svc'", "server: ''", 619, false),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let Some(tools) = tools(dir.path()) else { return };
+        let folder = dir.path().canonicalize().unwrap().join("repo");
+        let text = |rest: &str| {
+            set(rest, "{{.name}}", "apps/a")
+                .replace("'https://kubernetes.default.svc', namespace", "'{{.server}}', namespace")
+        };
+        write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &text(good)), ("apps/a/m.yaml", MAP)]);
+        let mut tree = Tree::new(&folder, "dev", None, tools);
+        let first = tree.read(&Touched::All);
+        assert!(first.whole.unsure.is_empty() && first.whole.applications.len() == 1, "{:?}", first.problems);
+        assert_eq!(&*first.whole.applications[0].parent, "", "a file is the parent of nothing");
+        write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &text(&good.replacen(right, wrong, 1)))]);
+        let second = tree.read(&Touched::Paths([folder.join("argocd-bootstrap-apps/dev.yaml")].into()));
+        assert!(
+            second.problems.values().flatten().any(|problem| problem.code.0 == code),
+            "{wrong}: {:?}",
+            second.problems
+        );
+        assert!(second.whole.unsure.contains("s"), "{wrong}: {:?}", second.whole.unsure);
+        assert_eq!(second.whole.unsure.contains(""), whole, "{wrong}: {:?}", second.whole.unsure);
+    }
+}

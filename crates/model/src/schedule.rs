@@ -158,7 +158,12 @@ fn values(field: &str, (least, most): (u32, u32), names: &[&str]) -> Result<Stri
         };
         let step = match parts[..] {
             [_] => 1,
-            [_, step] => step.parse().map_err(|_| format!("failed to parse int from {step:?}"))?,
+            // An `int` of Go, which is narrower than what counts steps here.
+            [_, step] => step
+                .parse::<i64>()
+                .ok()
+                .and_then(|step| usize::try_from(step).ok())
+                .ok_or_else(|| format!("failed to parse int from {step:?}"))?,
             _ => return Err(format!("too many slashes: {item}")),
         };
         if parts.len() == 2 && ends.len() == 1 {
@@ -297,6 +302,10 @@ mod tests {
             ("* * 0 * *", "day of month \"0\": beginning of range (0) below minimum (1)"),
             ("* * L * *", "day of month \"L\": failed to parse int from \"L\""),
             ("*/0 * * * *", "minute \"*/0\": step of range should be a positive number"),
+            (
+                "*/12222222222222222222 * * * *",
+                "minute \"*/12222222222222222222\": failed to parse int from \"12222222222222222222\"",
+            ),
             ("1-2-3 * * * *", "minute \"1-2-3\": too many hyphens: 1-2-3"),
             ("1/2/3 * * * *", "minute \"1/2/3\": too many slashes: 1/2/3"),
             (", * * * *", "minute \",\": it has no value, and would never begin"),

@@ -324,7 +324,10 @@ impl Driver {
         let unwritten = mem::take(&mut self.cx.unwritten);
         say(self.cx.write(writes));
         say(self.damaged());
-        if !self.cx.store.list().any(|stored| stored.manager == GIT) && read.problems.is_empty() {
+        // What was told of it before is told of no more where it is over.
+        let is_told = self.source.reading.told.keys().any(|key| !read.problems.contains_key(key))
+            || read.problems.values().any(|problems| !problems.is_empty());
+        if !self.cx.store.list().any(|stored| stored.manager == GIT) && !is_told {
             say(vec![crate::folder::empty(&self.source.root)]);
         }
         self.source.reading.forget = self.cx.unwritten;

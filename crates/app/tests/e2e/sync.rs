@@ -406,6 +406,90 @@ fn a_slip_in_what_brings_others_removes_nothing() {
     }
 }
 
+/// A root that is a set or a chart, and fails, says nothing of what it brings: nothing goes, also if it broke while nobody looked.
+#[test]
+fn a_root_that_is_a_set_or_a_chart_and_fails_removes_nothing() {
+    let Some(envoy) = envoy("e2e roots that fail") else { return };
+    let template = "metadata: {name: 'x-{{.name}}'}\n    spec:\n      project: default\n      source: {repoURL: 'https://git.example.test/me/edge.git', path: '{{.name}}', targetRevision: HEAD}\n      destination: {server: 'https://kubernetes.default.svc', namespace: team}\n      syncPolicy: {automated: {prune: true, allowEmpty: true}}\n";
+    let set = format!(
+        "apiVersion: argoproj.io/v1alpha1\nkind: ApplicationSet\nmetadata: {{name: set, namespace: argocd}}\nspec:\n  goTemplate: true\n  goTemplateOptions: [missingkey=error]\n  generators:\n  - git: {{repoURL: 'https://git.example.test/me/edge.git', revision: HEAD, files: [{{path: 'conf/*.yaml'}}]}}\n  template:\n    {template}"
+    );
+    let app = application("{{ .Values.name }}", "{automated: {prune: true, allowEmpty: true}}", CASCADES);
+    let app = app.replace("path: {{ .Values.name }}", "path: a");
+    let chart = format!("{app}---\n{}", application("edge", PRUNED, CASCADES));
+    let (conf, values) = ("conf/two.yaml", "charts/app-of-apps/values.dev.yaml");
+    let chart_files = [
+        ("charts/app-of-apps/Chart.yaml", "apiVersion: v2\nname: apps\nversion: 1.0.0\n"),
+        ("charts/app-of-apps/templates/a.yaml", &*chart),
+        (values, "name: a\n"),
+    ];
+    let set_files = [
+        ("argocd-bootstrap-apps/dev.yaml", &*set),
+        ("conf/one.yaml", "name: a\n"),
+        ("conf/base.yaml", "name: edge\n"),
+    ];
+    for (files, damages) in [
+        (
+            &set_files[..],
+            [
+                (conf, "name: [\n", "PTL-0619"),
+                (conf, "nome: a\n", "PTL-0619"),
+                (conf, "name: a\n", "PTL-0625"),
+            ],
+        ),
+        (
+            &chart_files,
+            [
+                (values, "name: [\n", "PTL-0605"),
+                ("charts/app-of-apps/Chart.yaml", "apiVersion: v2\n", "PTL-0605"),
+                ("charts/app-of-apps/templates/b.yaml", "{{ fail \"no\" }}\n", "PTL-0605"),
+            ],
+        ),
+    ] {
+        let dir = repository(PRUNED, &[]);
+        let root = dir.path().to_owned();
+        std::fs::remove_dir_all(root.join("argocd-bootstrap-apps")).unwrap();
+        std::fs::remove_dir_all(root.join("apps")).unwrap();
+        for (file, text) in files {
+            put(&root, file, text);
+        }
+        put(&root, "a/host.yaml", &host("one", ""));
+        let mut instance = Instance::start_with(dir, envoy.clone(), &["--env", "dev"]);
+        instance.reach("one.lab.test", "live");
+        let says = |instance: &Instance, code: &str| {
+            let status = instance.status();
+            let mut findings = status["findings"].as_array().into_iter().flatten();
+            findings.any(|finding| finding["code"] == code)
+        };
+        for (file, text, code) in damages {
+            let before = std::fs::read_to_string(root.join(file)).ok();
+            for restart in [false, true] {
+                if restart {
+                    instance.kill_nine();
+                }
+                put(&root, file, text);
+                if restart {
+                    instance.up();
+                }
+                instance.wait(&format!("{code} of {text}"), || says(&instance, code).then_some(()));
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                instance.reach("one.lab.test", "live");
+                assert!(!says(&instance, "PTL-0613"));
+                match &before {
+                    Some(before) => put(&root, file, before),
+                    None => std::fs::remove_file(root.join(file)).unwrap(),
+                }
+                instance.wait(&format!("{code} of {text} to go"), || (!says(&instance, code)).then_some(()));
+                instance.reach("one.lab.test", "live");
+            }
+        }
+        // Nothing was applied anew either.
+        let output = instance.run(&["get", "httproute", "team/one", "--output", "json"]);
+        let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(json["metadata"]["generation"], 1);
+    }
+}
+
 /// What is not evaluated here, or not included for a slip of the pen, is not gone.
 #[test]
 fn a_folder_that_is_read_otherwise_removes_nothing() {

@@ -1,11 +1,11 @@
 //! The TXT registry of external-dns, format of v0.18 and later: beside each record set stands a TXT set that says who
 //! owns it. Written so that external-dns and dnscontrol recognise it (external-dns `registry/mapper`, `endpoint/labels.go`).
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::collections::BTreeMap;
 
 use portolan_model::{
     Name, ObjectKey,
-    dns::{RecordType, normal_name},
+    dns::{InvalidName, RecordType, labels, normal_name, text_of},
 };
 
 use super::DnsProblem;
@@ -80,7 +80,14 @@ impl Registry {
         let suffix = self.suffix.replace(TEMPLATE, &kind);
         let dot = if rest.is_empty() { "" } else { "." };
         let txt = format!("{prefix}{dash}{first}{suffix}{dot}{rest}");
-        normal_name(&txt).map_err(|why| DnsProblem::RegistryNameInvalid { name: name.clone(), txt, why })
+        let whole = [&prefix, &suffix, &self.wildcard_replacement]
+            .iter()
+            .try_for_each(|affix| written(affix).map(drop));
+        whole.and_then(|()| normal_name(&txt)).map_err(|why| DnsProblem::RegistryNameInvalid {
+            name: name.clone(),
+            txt,
+            why,
+        })
     }
 
     /// The names whose sets can have this registry TXT.
@@ -111,8 +118,10 @@ impl Registry {
     fn split(&self, txt: &str, r#type: RecordType) -> Vec<Name> {
         let templated = self.prefix.contains(TEMPLATE) || self.suffix.contains(TEMPLATE);
         let kind = r#type.as_str().to_ascii_lowercase();
-        let prefix = written(&self.prefix.replace(TEMPLATE, &kind));
-        let suffix = written(&self.suffix.replace(TEMPLATE, &kind));
+        let affixes = [&self.prefix, &self.suffix].map(|affix| written(&affix.replace(TEMPLATE, &kind)));
+        let ([Ok(prefix), Ok(suffix)], Ok(stands)) = (affixes, written(&self.wildcard_replacement)) else {
+            return Vec::new();
+        };
         let dash = if templated { String::new() } else { format!("{kind}-") };
         let Some(named) = txt.strip_prefix(&*prefix).and_then(|rest| rest.strip_prefix(&*dash)) else {
             return Vec::new();
@@ -124,25 +133,36 @@ impl Registry {
         };
         let plain = ends.into_iter().map(|at| (&named[..at], &named[at + suffix.len()..]));
         // What stands for a wildcard may hold dots as well.
-        let stands = Some(written(&self.wildcard_replacement)).filter(|stands| !stands.is_empty());
+        let stands = Some(stands).filter(|stands| !stands.is_empty());
         let wildcard = stands.and_then(|stands| named.strip_prefix(&*stands)?.strip_prefix(&*suffix));
         let names = plain.chain(wildcard.map(|rest| ("*", rest)));
         names.map(|(first, rest)| Name::from(format!("{first}{rest}"))).collect()
     }
 }
 
-/// An affix as it stands in the normal form of a name: what is not printable is written out.
-fn written(affix: &str) -> String {
+/// An affix as it stands in the normal form of a name (see [`normal_name`]); its dots part labels.
+///
+/// # Errors
+/// [`InvalidName::Escape`] where an escape is cut: what comes after the affix would end it.
+fn written(affix: &str) -> Result<String, InvalidName> {
     let mut text = String::with_capacity(affix.len());
-    for c in affix.chars() {
-        match c {
-            ' ' => text.push_str("\\ "),
-            // Writing to a String cannot fail.
-            c if c.is_ascii_control() => _ = write!(text, "\\{:03}", u32::from(c)),
-            c => text.push(c),
+    let mut rest = affix;
+    while let Some(c) = rest.chars().next() {
+        let one = match c {
+            '\\' if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) => rest.get(..4),
+            '\\' => rest.chars().nth(1).and_then(|escaped| rest.get(..=escaped.len_utf8())),
+            c => rest.get(..c.len_utf8()),
+        };
+        let one = one.ok_or(InvalidName::Escape)?;
+        rest = &rest[one.len()..];
+        match one {
+            "." => text.push('.'),
+            one if one.is_ascii() => text.push_str(&text_of(labels(one)?)),
+            // No name has it, and those who ask for one are told so.
+            one => text.push_str(one),
         }
     }
-    text
+    Ok(text)
 }
 
 /// First label and the rest, at the first dot that is not escaped.

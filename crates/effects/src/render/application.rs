@@ -11,6 +11,8 @@ use portolan_model::{Name, Object, ObjectKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::checkout::same_place;
+
 /// A parsed Application.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Application {
@@ -20,6 +22,8 @@ pub struct Application {
     pub wave: i32,
     /// `spec.sources`, else the one `spec.source`.
     pub sources: Vec<Source>,
+    /// They are `spec.sources`, be it one: only there `$name/…` is a file of another source (`HasMultipleSources`).
+    pub multiple: bool,
     /// `spec.sourceHydrator.syncSource.targetBranch`: its source is the dry one, of which Argo CD writes there what it applies.
     pub hydrates: Option<String>,
     /// `spec.destination`.
@@ -234,6 +238,7 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
     let spec = object.json.get("spec").ok_or(("spec", "spec is missing".to_owned()))?;
     let hydrator: Hydrator = part(spec, "sourceHydrator", "spec.sourceHydrator")?;
     let mut sources: Vec<Source> = part(spec, "sources", "spec.sources")?;
+    let multiple = !sources.is_empty() && hydrator.dry_source.is_none();
     if let Some(dry) = hydrator.dry_source {
         // It wins over the others (`GetSource`).
         sources = vec![dry];
@@ -272,6 +277,7 @@ pub fn parse(object: &Object) -> Result<Application, (&'static str, String)> {
             .is_some_and(|h| h.get("drySource").is_some_and(Value::is_object))
             .then_some(hydrator.sync_source.target_branch),
         sources,
+        multiple,
         destination: part(spec, "destination", "spec.destination")?,
         create_namespace,
         policy: Policy::of(object).unwrap_or(Policy::ByHand),
@@ -290,6 +296,53 @@ fn ambiguous(sources: &[Source]) -> Option<String> {
         let again = !names.insert(name);
         again.then(|| format!("invalid sources: multiple sources had the same `ref` key: {name}"))
     })
+}
+
+/// What is wrong with files of other sources that a source of several names, as `$name/file`: the field below the source, and Argo CD's words
+/// (`runManifestGenAsync`). It asks before it looks for the file, so `ignoreMissingValueFiles` says nothing of it.
+pub(super) fn unresolved(application: &Application, source: &Source) -> Option<(String, String)> {
+    let helm = source.helm.as_ref().filter(|_| application.multiple && source.flux.is_none())?;
+    let files = helm.value_files.iter().enumerate().map(|(n, file)| (format!(".helm.valueFiles[{n}]"), file));
+    let parameters = helm.file_parameters.iter().enumerate();
+    let parameters = parameters.map(|(n, one)| (format!(".helm.fileParameters[{n}].path"), &one.path));
+    let mut taken: Vec<(&str, &Source)> = Vec::new();
+    for (field, file) in files.chain(parameters) {
+        let Some(rest) = file.strip_prefix('$') else { continue };
+        let name = rest.split('/').next().unwrap_or_default();
+        let named = |source: &&Source| !source.r#ref.is_empty();
+        let all: Vec<&Source> = application.sources.iter().filter(named).collect();
+        let Some(of) = all.iter().copied().find(|source| source.r#ref == name) else {
+            let names: Vec<String> = all.iter().map(|source| format!("${}", source.r#ref)).collect();
+            let why = if names.is_empty() {
+                format!("source referenced \"${name}\", but no source has a 'ref' field defined")
+            } else {
+                format!(
+                    "source referenced \"${name}\", which is not one of the available sources ({})",
+                    names.join(", ")
+                )
+            };
+            return Some((field, why));
+        };
+        if !of.chart.is_empty() {
+            let why = format!(
+                "source \"${name}\" has a 'chart' field defined, but Helm charts are not supported for 'ref' sources: Argo CD takes files of Git repositories only"
+            );
+            return Some((field, why));
+        }
+        let other = taken.iter().find(|(_, other)| same_place(&other.repo_url, &of.repo_url));
+        match other {
+            Some((key, other)) if other.target_revision != of.target_revision => {
+                let why = format!(
+                    "cannot reference multiple revisions for the same repository (${name} references {:?} while ${key} references {:?})",
+                    of.target_revision, other.target_revision
+                );
+                return Some((field, why));
+            }
+            Some(_) => {}
+            None => taken.push((name, of)),
+        }
+    }
+    None
 }
 
 impl Application {

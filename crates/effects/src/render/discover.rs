@@ -94,6 +94,7 @@ impl Root {
             key: ObjectKey::new("", kind, "", shown.as_str()),
             wave: 0,
             sources: [Source { path: place.to_owned(), ..source }].into_iter().chain(more).collect(),
+            multiple: false,
             destination: Destination { namespace: namespace.into(), ..Destination::default() },
             hydrates: None,
             create_namespace: false,

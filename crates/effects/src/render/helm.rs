@@ -3,6 +3,7 @@
 //! Source of the arguments: argoproj/argo-cd `util/helm/cmd.go`.
 
 use std::{
+    ffi::OsString,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
     time::Duration,
@@ -20,6 +21,7 @@ use super::{
     program::{CANNOT_START, Program, is_script},
     schema,
     stage::Staged,
+    subcharts::Subcharts,
 };
 use crate::confined::{
     self,
@@ -192,6 +194,9 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
     let chart = Path::new("chart");
     let mut files: Vec<(PathBuf, &[u8])> =
         request.staged.files.iter().map(|(path, content)| (chart.join(path), &**content)).collect();
+    let subcharts = request.staged.subcharts.clone();
+    let asked = subcharts.iter().flat_map(|subcharts| &subcharts.files);
+    files.extend(asked.map(|(path, content)| (path.clone(), &**content)));
     let names: Vec<&str> = request.files.iter().map(|(name, _)| &**name).collect();
     let mut args = arguments(request);
     let mut flags = Vec::new();
@@ -235,21 +240,30 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         let is_helm =
             |said: Result<(), String>| said.map_err(|why| Failure::Tool(format!("{} {why}", helm.display())));
         is_helm(Program::Helm.ask(&helm, &through))?;
-        let run = Run {
-            through: &through,
-            program: &helm,
-            starts: None,
-            args: args.into_iter().map(Into::into).collect(),
-            read: vec![work.path().to_owned()],
-            write: None,
-            connect: Vec::new(),
-            folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
-            env: proxies.into(),
-            limits: Limits { time, ..Limits::default() },
+        let run = |args: Vec<OsString>, write: Option<PathBuf>| {
+            let run = Run {
+                through: &through,
+                program: &helm,
+                starts: None,
+                args,
+                read: vec![work.path().to_owned()],
+                write,
+                connect: Vec::new(),
+                folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
+                env: proxies.clone().into(),
+                limits: Limits { time, ..Limits::default() },
+            };
+            run.ended_unless(stop).map_err(|stopped| Failure::stopped(&helm, &stopped))
         };
-        let ended = run.ended_unless(stop);
-        let ended = ended.map_err(|stopped| Failure::stopped(&helm, &stopped))?;
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if let Some(subcharts) = &subcharts {
+            let built = run(Subcharts::arguments(work.path()), Some(work.path().to_owned()))?;
+            if !built.success {
+                let said = text(&built.stderr);
+                return Err(Failure::said(&helm, &said, subcharts.said(&tidy(&said))));
+            }
+        }
+        let ended = run(args.into_iter().map(Into::into).collect(), None)?;
         if ended.success {
             let rendered = text(&ended.stdout);
             if templates && rendered.trim().is_empty() {

@@ -66,6 +66,7 @@ pub(super) struct Kept {
 
 /// One of its sources.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the source")]
 pub(super) struct KeptSource {
     /// What it was found to be.
     pub(super) shown: Option<String>,
@@ -74,6 +75,8 @@ pub(super) struct KeptSource {
     pub(super) substitutions: Vec<String>,
     /// It could not be read.
     pub(super) unsure: bool,
+    /// Argo CD makes nothing of its Application for it, although it could be read.
+    pub(super) refused: bool,
     /// It does not stand here, so nobody here knows what it brings.
     pub(super) elsewhere: bool,
     /// Not for a reason that stands in the work tree: it is tried again with each reading.
@@ -101,6 +104,8 @@ pub(super) struct KeptPart {
     pub(super) key: Arc<PartKey>,
     /// `None` if it has to be read again.
     pub(super) stamp: Option<Stamp>,
+    /// Bytes of its file, if it is one that counts for how much Argo CD reads of a folder.
+    pub(super) bytes: u64,
 }
 
 impl Kept {

@@ -83,7 +83,7 @@ pub(crate) fn rendered(text: &str, chart: &str, application: &Name, marked: Opti
     for error in errors {
         let message = format!("the rendered text is no YAML: {}", error.message);
         out.problems.push(problems::not_an_object(&problems::file(&template(error.line)), "", message));
-        out.unsure = true;
+        (out.unsure, out.refused) = (true, !application.is_empty());
     }
     let with_marks = marked.map_or_else(Vec::new, |text| yaml::load(text).0);
     let marked_lines: Vec<&str> = marked.into_iter().flat_map(str::lines).collect();
@@ -206,6 +206,16 @@ fn refused(
     ))
 }
 
+/// What to do about `name: {{.name}}`, of which YAML makes a mapping whose key is one.
+fn quotes(text: &str, line: u32) -> Option<String> {
+    let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+    let (_, rest) = line.split_once(": {{")?;
+    let (action, _) = rest.split_once("}}")?;
+    Some(format!(
+        "put it in quotes, as '{{{{{action}}}}}': a bare brace begins a mapping; until then its objects stay as they were"
+    ))
+}
+
 /// A file with this is passed over.
 const SKIP: &str = "+argocd:skip-file-rendering";
 
@@ -261,7 +271,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         } else {
             "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it"
         };
-        problem(line, code, message, hint);
+        let quoted = quotes(&text, line);
+        problem(line, code, message, quoted.as_deref().unwrap_or(hint));
         (out.unsure_file, out.refused) = (Some(file), true);
         return out;
     }
@@ -289,6 +300,8 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         (errors.len(), "correct the document; until then its objects stay as they were")
     };
     for error in errors.iter().take(most).filter(|_| looks) {
+        let quoted = quotes(&text, error.line).filter(|_| !template);
+        let hint = quoted.as_deref().unwrap_or(hint);
         let message = format!("YAML error at line {} column {}: {}", error.line, error.column, error.message);
         problem(error.line, 11, message, hint);
     }

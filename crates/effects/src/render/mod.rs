@@ -17,6 +17,7 @@
 pub mod application;
 mod cache;
 mod checkout;
+mod clusters;
 pub mod dependencies;
 pub mod discover;
 mod doors;
@@ -53,6 +54,7 @@ mod source;
 mod stage;
 mod stamp;
 mod stream;
+mod subcharts;
 mod subjects;
 mod touched;
 mod tree;

@@ -48,6 +48,9 @@ pub(crate) struct Placed {
     pub(super) no_manifest: Option<String>,
 }
 
+/// What follows for the Application.
+const WHOLE: &str = "Argo CD and Flux refuse the whole Application for it, and nothing of it is applied";
+
 /// Places all documents of a part.
 pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
     let mut out = Placed::default();
@@ -65,11 +68,17 @@ pub(crate) fn place(change: Change, definitions: &Definitions) -> Placed {
             out.no_manifest = file.map(|source| source.file.to_string());
             continue;
         }
+        // `SplitYAML` ends there, and so does Helm's own install.
+        let kindless = !change.plain
+            && super::application::is_kind(&change.key.application)
+            && json.get("kind").and_then(Value::as_str).is_none_or(str::is_empty);
         let generated = generated(&mut json);
         match out.object(json, origin, &change.namespace, definitions, generated) {
             Ok(()) => {}
             Err(why) => {
                 let (file, line) = file.map_or((String::new(), 0), |s| (s.file.to_string(), s.line));
+                let why = if kindless { format!("{why}; {WHOLE}") } else { why };
+                out.forbidden |= kindless;
                 out.incomplete(&file, change.plain.then_some(line), &why);
             }
         }
@@ -192,7 +201,14 @@ impl Placed {
                 self.unfit.push(self.objects.len());
                 self.take(object);
             }
-            Door::Refused(key, problem) => {
+            Door::Refused(key, mut problem) => {
+                // A number or a boolean to YAML, where all are texts.
+                let texts = ["metadata.annotations[", "metadata.labels["];
+                if texts.iter().any(|field| problem.field.starts_with(field))
+                    && problem.message.contains("of type string")
+                {
+                    problem.hint = problem.hint.replacen("correct the object", "put the value in quotes", 1);
+                }
                 self.problems.push(problem);
                 self.refused.push((key, origin));
             }

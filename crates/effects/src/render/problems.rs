@@ -1,4 +1,4 @@
-//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 682, and 7 of a file that is no object).
+//! Every problem of rendering: code, severity, message, hint (codes 600 to 639 and 671 to 683, and 7 of a file that is no object).
 
 use portolan_model::{Code, ObjectKey, Problem, Severity};
 
@@ -130,9 +130,11 @@ problems! {
         "write its parameters into a list generator, or render with what it would give, for what Portolan shall act on";
     /// An ApplicationSet with two Applications of one name.
     set_repeats = 625, Error, "make metadata.name of the template differ by the parameters";
-    /// Which Applications of an ApplicationSet are for this environment.
+    /// Which Applications, of an ApplicationSet or beside each other, are for this environment.
     cluster_unknown = 626, Error,
-        "name the environment with --env as Argo CD names its cluster, or as a parameter of the generator does";
+        "name the environment with --env as Argo CD names its cluster (destination.name), or as a parameter of the generator does";
+    /// An entry of an ApplicationSet's generators that is none.
+    generator_empty = 683, Warning, "give the entry a list, clusters, git, matrix or merge generator, or take it out";
     /// A Kustomization or HelmRelease whose dependencies are never ready.
     never_applied = 634, Error, "correct spec.dependsOn; what it brought stays until then";
     /// One that depends on what does not build.

@@ -84,6 +84,19 @@ impl Walk<'_> {
         let found = found.or_else(|| self.ask.projects.find(&project, namespace)).cloned();
         self.projects.asked.insert((project.clone(), namespace.clone()), found.clone());
         let Some(found) = found else {
+            // One of another namespace than Argo CD's has to be let in by name (`IsAppNamespacePermitted`).
+            if &*project == "default"
+                && stated
+                && let Some(argo) = self.argo.as_ref().filter(|argo| *argo != namespace)
+            {
+                let message = format!(
+                    "application '{name}' in namespace '{namespace}' is not permitted to use project 'default': Argo CD is in {argo}, as the root says, and \
+                     no AppProject default with sourceNamespaces is in the repository"
+                );
+                self.out.problems.push(problems::forbidden(key, "spec.project", message));
+                self.out.unsure.insert(name.clone());
+                return Err(Forbidden);
+            }
             // Argo CD makes `default`, which permits everything.
             if &*project != "default" {
                 let unknown = self.projects.unknown.entry(project);

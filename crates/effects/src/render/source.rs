@@ -8,7 +8,7 @@ use std::{
 };
 
 use portolan_core::gitops::glob::Glob;
-use portolan_model::{Name, ObjectKey, Origin, shown};
+use portolan_model::{Name, ObjectKey, Origin, Severity, shown};
 use serde_json::Value;
 
 use super::{
@@ -86,8 +86,7 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
     };
     for (n, source) in application.sources.iter().enumerate() {
         let old = old.next().unwrap_or_default();
-        let field =
-            if application.sources.len() > 1 { format!("spec.sources[{n}]") } else { "spec.source".into() };
+        let field = if application.multiple { format!("spec.sources[{n}]") } else { "spec.source".into() };
         let mut reader = Reader {
             context,
             checkout: &checkout,
@@ -113,9 +112,42 @@ pub(super) fn read(context: &Context<'_>, pending: &Pending, kept: Option<Kept>)
         changes.extend(reader.old.parts.values().map(KeptPart::dropped));
         sources.push(reader.out);
     }
+    hold(pending, &mut sources, &mut changes);
     let repository = context.repository.map(str::to_owned);
     let inputs = checkout.inputs();
     (Kept { pending: pending.clone(), repository, inputs, sources, facts: context.flux }, changes)
+}
+
+/// Path of the part that stands for an Application of which nothing is applied for one of its sources; no file is called so.
+const REFUSED: &str = "/\0refused";
+
+/// Argo CD generates all sources of an Application or none (`GetRepoObjs`): what one lacks may be what restricts what another brings.
+fn hold(pending: &Pending, sources: &mut [KeptSource], changes: &mut Vec<Change>) {
+    let key = &pending.application.key;
+    if !application::is_kind(key) || flux::is_kind(key) {
+        return;
+    }
+    let path = Path::new(REFUSED);
+    let broken = |source: &KeptSource| {
+        source.unsure && source.problems.iter().any(|problem| problem.severity == Severity::Error)
+    };
+    let refused =
+        sources.iter().any(|source| source.refused) || sources.len() > 1 && sources.iter().any(broken);
+    let was = sources.iter_mut().filter_map(|source| source.parts.remove(path)).count() > 0;
+    let part = PartKey {
+        chain: pending.waves(),
+        application: key.clone(),
+        source: sources.len(),
+        path: path.to_owned(),
+    };
+    let part = Arc::new(part);
+    if refused && let Some(first) = sources.first_mut() {
+        let read = Manifests { refused, ..Manifests::default() };
+        changes.push(Change::read(Arc::clone(&part), pending.namespace(), false, read));
+        first.parts.insert(path.to_owned(), KeptPart { key: part, stamp: None, bytes: 0 });
+    } else if was {
+        changes.push(Change::gone(part));
+    }
 }
 
 /// Reads one source.
@@ -205,6 +237,11 @@ impl Reader<'_> {
     }
 
     fn source(&mut self, source: &Source) {
+        if let Some((field, why)) = application::unresolved(self.application, source) {
+            let message = format!("{why}; Argo CD renders nothing of the Application for it");
+            self.fail(problems::application_invalid, &field, message);
+            return;
+        }
         if !source.chart.is_empty() || !self.is_local(source) {
             self.remote(source);
             return;
@@ -304,6 +341,24 @@ impl Reader<'_> {
             let place = if shown.is_empty() { "." } else { &shown };
             self.out.shown = Some(format!("{place} (folder)"));
             self.folder(&folder, &directory);
+            if argo {
+                self.weigh(place);
+            }
+        }
+    }
+
+    /// Argo CD reads no more than that of the files of one folder (`--max-combined-directory-manifests-size`), and nothing of the
+    /// Application where there is more.
+    fn weigh(&mut self, place: &str) {
+        const MOST: u64 = 10_000_000;
+        let bytes: u64 = self.out.parts.values().map(|part| part.bytes).sum();
+        self.out.refused = bytes > MOST;
+        if self.out.refused {
+            let message = format!(
+                "exceeded max combined manifest file size: the files of {place} come to {bytes} bytes, and Argo CD reads {MOST} of one folder \
+                 unless its repo-server is told otherwise; nothing of the Application is applied"
+            );
+            self.fail(problems::application_invalid, ".path", message);
         }
     }
 
@@ -403,6 +458,11 @@ impl Reader<'_> {
             manifests::file(self.checkout, path, &self.name(), self.context.lines)
         };
         self.keep(path, stamp, true, read);
+        let counts = path.extension().is_none_or(|extension| extension != "jsonnet");
+        let bytes = std::fs::metadata(path).map_or(0, |meta| meta.len());
+        if let Some(part) = self.out.parts.get_mut(path).filter(|_| counts) {
+            part.bytes = bytes;
+        }
     }
 
     /// The namespace that Argo CD creates, with the labels and annotations that the Application gives it.
@@ -438,7 +498,7 @@ impl Reader<'_> {
             self.out.soon.remove(path);
         }
         let mut change = Change::read(Arc::clone(&key), namespace, plain, read);
-        self.out.add(KeptPart { key, stamp }, &change, self.context.flux);
+        self.out.add(KeptPart { key, stamp, bytes: 0 }, &change, self.context.flux);
         change.pack();
         self.changes.push(change);
     }
@@ -507,7 +567,7 @@ impl Reader<'_> {
         }
         let taken = self.taken.clone();
         let checkout = taken.as_ref().map_or(self.checkout, |(_, taken)| &taken.checkout);
-        let mut staged = match stage::chart(checkout, folder, &self.pins) {
+        let mut staged = match stage::chart(checkout, folder, &self.pins, source.flux.is_none()) {
             Ok(staged) => staged,
             Err(why) => {
                 let message =
@@ -526,6 +586,9 @@ impl Reader<'_> {
             Template::Same => {
                 std::mem::swap(&mut self.out, &mut self.old);
                 self.old.parts.clear();
+                // What hindered another rendering meanwhile is over.
+                self.out.problems.retain(|problem| !problems::is_of_rendering(problem));
+                (self.out.unsure, self.out.again) = (false, false);
                 return;
             }
             Template::Read(key, read) => (key, read),
@@ -545,6 +608,11 @@ impl Reader<'_> {
             };
             let message = format!("dependency {} {} of {shown} {why}", dependency.name, dependency.version);
             self.report(problems::dependency_left_out, ".path", message);
+        }
+        for (dependency, of) in &staged.unbuilt {
+            self.out.substitutions.push(format!(
+                "dependency {dependency} of {of} is left out: it does not lie in its charts/, and `helm dependency build` of {shown} builds only what that names itself"
+            ));
         }
         let part = self.part(folder);
         self.old.parts.remove(&part);

@@ -14,6 +14,7 @@ use super::{
     checkout::{self, Checkout},
     dependencies::{Dependency, split},
     remote::{Absent, Pins},
+    subcharts::{Requirements, Subcharts},
 };
 use crate::charts::FILE;
 
@@ -33,16 +34,26 @@ pub(super) struct Staged {
     pub(super) replaced: Vec<Dependency>,
     /// Dependencies that are not rendered.
     pub(super) left_out: Vec<Dependency>,
+    /// Dependencies of charts of the repository that Helm builds no more: name, and the chart that has it.
+    pub(super) unbuilt: Vec<(String, String)>,
+    /// What Helm is asked before it renders.
+    pub(super) subcharts: Option<Subcharts>,
     bytes: u64,
 }
 
-/// Collects the chart in `folder`.
+/// Collects the chart in `folder`. `is_built`: by `helm dependency build`, which wants a lock to be of the chart's dependencies.
 ///
 /// # Errors
 /// A sentence for the finding.
-pub(super) fn chart(checkout: &Checkout, folder: &Path, pins: &Pins<'_>) -> Result<Staged, String> {
+pub(super) fn chart(
+    checkout: &Checkout,
+    folder: &Path,
+    pins: &Pins<'_>,
+    is_built: bool,
+) -> Result<Staged, String> {
     let mut staged = Staged::default();
     add_chart(&mut staged, checkout, folder, Path::new(""), 0, pins)?;
+    staged.subcharts = subcharts(checkout, folder, is_built)?;
     staged.files.insert(PathBuf::from(VALUES_TEMPLATE), values_template());
     Ok(staged)
 }
@@ -73,6 +84,52 @@ fn values_template() -> Vec<u8> {
     .into_bytes()
 }
 
+/// What Helm is asked of the chart's dependencies, if it would be.
+fn subcharts(checkout: &Checkout, folder: &Path, is_built: bool) -> Result<Option<Subcharts>, String> {
+    let manifest = folder.join("Chart.yaml");
+    if !manifest.is_file() {
+        return Ok(None);
+    }
+    let mut manifest = parse(checkout, &manifest)?;
+    let (old, old_lock) = (folder.join("requirements.yaml"), folder.join("requirements.lock"));
+    let is_old = manifest["apiVersion"] == "v1";
+    if is_old && old.is_file() {
+        manifest = parse(checkout, &old)?;
+    }
+    let lock = [folder.join("Chart.lock"), old_lock];
+    let lock = lock.iter().take(if is_old { 2 } else { 1 }).rfind(|path| path.is_file());
+    let lock = lock.map(|path| parse(checkout, path)).transpose()?;
+    let wanted = manifest["dependencies"].as_array().map_or(&[][..], Vec::as_slice);
+    let requirements =
+        Requirements { is_old, wanted, lock: lock.as_ref(), vendored: &vendored_names(folder, wanted) };
+    if !requirements.are_built() {
+        return Ok(None);
+    }
+    if let Some(why) = requirements.out_of_sync().filter(|_| is_built) {
+        return Err(format!("helm dependency build: {why}"));
+    }
+    requirements.subcharts(|name, repository| {
+        let path = repository.trim_start_matches("file://");
+        let chart = checkout.resolve(&format!("{}/{path}", checkout.show(folder)));
+        let missing = |_| format!("dependency {name}: {repository} is not in the repository");
+        let file = chart.map_err(missing)?.join("Chart.yaml");
+        checkout::read(&file).map_err(|why| format!("{} cannot be read: {why}", checkout.show(&file)))
+    })
+}
+
+/// Which dependencies lie in `charts/`.
+fn vendored_names(folder: &Path, wanted: &[Value]) -> BTreeSet<String> {
+    let found = vendored(folder);
+    let lies = |name: &&str| {
+        found.iter().any(|(own, path)| {
+            let file = path.file_name().unwrap_or_default().to_string_lossy();
+            let archive = path.extension().is_some_and(|extension| extension == "tgz");
+            own == name || archive && file.strip_prefix(*name).is_some_and(|rest| rest.starts_with('-'))
+        })
+    };
+    wanted.iter().filter_map(|one| one["name"].as_str()).filter(lies).map(str::to_owned).collect()
+}
+
 fn add_chart(
     staged: &mut Staged,
     checkout: &Checkout,
@@ -99,6 +156,10 @@ fn add_chart(
         let mut manifest = parse(checkout, &path)?;
         let names = vendored.iter().map(|(name, _)| name.clone()).collect();
         let parts = split(&mut manifest, &names, |dependency| {
+            // Helm builds what the chart depends on itself, and what those have brought along.
+            if depth > 0 {
+                return false;
+            }
             let exact = exact.get(&(dependency.name.clone(), dependency.repository.clone()));
             match pins.dependency(dependency, exact.map(String::as_str)) {
                 Some(Ok(chart)) => drop(taken.insert(dependency.name.clone(), chart)),
@@ -113,9 +174,13 @@ fn add_chart(
         // Conditions of nested charts are about their own values, which only Helm knows here.
         if depth == 0 {
             staged.replaced.extend(parts.replaced);
+            staged.left_out.extend(parts.left_out);
+            local.extend(parts.local);
+        } else {
+            let lacks =
+                parts.left_out.into_iter().chain(parts.local).map(|one| (one.name, checkout.show(folder)));
+            staged.unbuilt.extend(lacks);
         }
-        staged.left_out.extend(parts.left_out);
-        local.extend(parts.local);
         manifests.push((at.join(name), yaml::of_json(&manifest).into_bytes()));
     }
     if let Some((name, why)) = damaged {

@@ -65,12 +65,26 @@ impl Reader<'_> {
                     self.report(problems::values_passed_over, &field, message);
                     continue;
                 }
+                Err(Lost::Missing(_)) if pattern => {
+                    let message = format!(
+                        "no file matches the pattern {name} of values files for environment {}{}",
+                        self.context.env,
+                        self.not_counted(name)
+                    );
+                    self.fail(problems::values_missing, &field, message);
+                    return None;
+                }
                 Err(Lost::Missing(near)) => {
                     let message = format!(
-                        "values file {name} for environment {} does not exist beside the chart{}{}",
+                        "values file {name} for environment {} does not exist {}{}{}",
                         self.context.env,
-                        folder.map(|f| format!(" in {}", self.shown(f))).unwrap_or_default(),
-                        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+                        match folder {
+                            _ if name.starts_with('$') => "in the repository of that source".to_owned(),
+                            Some(folder) => format!("beside the chart in {}", self.shown(folder)),
+                            None => "beside the chart".to_owned(),
+                        },
+                        near.map(|near| format!("; did you mean {near}?")).unwrap_or_default(),
+                        self.not_counted(name)
                     );
                     self.fail(problems::values_missing, &field, message);
                     return None;
@@ -104,6 +118,21 @@ impl Reader<'_> {
             _ => out.push(("helm.values".into(), helm.values.clone().into_bytes())),
         }
         Some(out)
+    }
+
+    /// That the path of a source that lends its files says nothing of where they are looked for.
+    fn not_counted(&self, name: &str) -> String {
+        let reference = name.strip_prefix('$').and_then(|rest| rest.split_once('/'));
+        let source = reference.and_then(|(reference, _)| {
+            self.application.sources.iter().find(|source| source.r#ref == *reference)
+        });
+        match source.filter(|source| !source.path.is_empty()) {
+            Some(source) => format!(
+                "; it is looked for from the top of the repository: path {} of the source with ref {} does not count",
+                source.path, source.r#ref
+            ),
+            None => String::new(),
+        }
     }
 
     /// Fills in variables of the build environment; the name of a `ref` that it begins with stays.

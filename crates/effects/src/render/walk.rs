@@ -24,6 +24,7 @@ use super::{
     ApplicationInfo, Tools,
     application::{self, Application, Destination},
     checkout::{Checkout, same_place},
+    clusters::{self, Clusters, Whose},
     discover::{self, Root, discover},
     doors::Doors,
     flux,
@@ -139,6 +140,8 @@ pub(super) fn walk(
         facts: false,
         lock: Arc::default(),
         projects: Consulted::default(),
+        clusters: Clusters::default(),
+        argo: None,
     };
     match Checkout::open(ask.dir) {
         Err(why) => {
@@ -186,6 +189,9 @@ pub(super) struct Walk<'a> {
     /// What charts of other places are locked to.
     lock: Arc<LockFile>,
     pub(super) projects: Consulted,
+    clusters: Clusters,
+    /// Namespace of Argo CD, once something says it.
+    pub(super) argo: Option<Name>,
 }
 
 impl Walk<'_> {
@@ -402,7 +408,111 @@ impl Walk<'_> {
             self.out.changes.extend(changes);
             self.kept.insert(kept.pending.application.key.clone(), kept);
         }
-        children
+        self.of_cluster(children)
+    }
+
+    /// Of Applications that go to several clusters those that go to the environment's; what becomes of the others is said.
+    fn of_cluster(&mut self, level: Vec<Pending>) -> Vec<Pending> {
+        let own = self.cluster_name();
+        let destinations: Vec<_> = level.iter().map(|pending| &pending.application.destination).collect();
+        let whose = self.clusters.judge(&destinations, &own);
+        let named: Vec<String> = clusters::named(destinations.iter().copied()).into_iter().collect();
+        let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut ours = Vec::with_capacity(level.len());
+        for (pending, whose) in level.into_iter().zip(whose) {
+            let application = &pending.application;
+            match whose {
+                Whose::Ours => ours.push(pending),
+                Whose::Others => {
+                    let cluster = clusters::other(&application.destination).unwrap_or_default();
+                    let all = others.entry(cluster.to_owned()).or_default();
+                    all.push(application.name().to_string());
+                }
+                Whose::Unknown => {
+                    let message = format!(
+                        "Applications go to the clusters {}: whether {} is the one of {own} is not known, and what goes there is not read",
+                        told(&named),
+                        clusters::other(&application.destination).unwrap_or_default(),
+                    );
+                    let problem = problems::cluster_unknown(&application.key, "spec.destination", message);
+                    self.out.problems.push(problem);
+                    self.out.unsure.insert(application.name().clone());
+                }
+            }
+        }
+        for (cluster, applications) in others {
+            self.out.substitutions.push(format!(
+                "cluster {cluster} is another environment's, and what goes there is left out: {}",
+                told(&applications)
+            ));
+        }
+        ours
+    }
+
+    /// What Argo CD calls the cluster of the environment.
+    fn cluster_name(&self) -> String {
+        if self.ask.env == "default" { "in-cluster".to_owned() } else { self.ask.env.to_owned() }
+    }
+
+    /// Where Argo CD is, as the root says it: in the namespace of its projects, which are nowhere else, else in that of most Applications
+    /// and sets.
+    fn learn_argo(&mut self, root: &Kept) {
+        let by = &root.pending.application.key;
+        let inherited = if application::is_kind(by) { root.pending.namespace() } else { Name::default() };
+        let mut counts: BTreeMap<Name, (bool, usize)> = BTreeMap::new();
+        for object in root.sources.iter().flat_map(|source| source.applications.values().flatten()) {
+            let own = &object.key.name.namespace;
+            let namespace = if own.is_empty() { &inherited } else { own };
+            if &*object.key.kind.group == "argoproj.io" && !namespace.is_empty() {
+                let count = counts.entry(namespace.clone()).or_default();
+                count.0 |= application::is_project(&object.key);
+                count.1 += 1;
+            }
+        }
+        let most = counts.into_iter().max_by_key(|(name, count)| (*count, &**name == "argocd"));
+        self.argo = most.map(|(name, _)| name);
+    }
+
+    /// Which of the objects that something brings count: of two of one name Argo CD takes the last (`RepeatedResourceWarning`), as
+    /// `kubectl apply` of a folder does.
+    fn last_of_each(&mut self, kept: &Kept) -> Vec<Object> {
+        let by = &kept.pending.application.key;
+        let namespace = kept.pending.namespace();
+        let objects = kept.sources.iter().flat_map(|source| source.applications.values().flatten());
+        let key = |object: &Object| {
+            let mut key = object.key.clone();
+            if key.name.namespace.is_empty() {
+                key.name.namespace = namespace.clone();
+            }
+            key
+        };
+        let place = |object: &Object| {
+            let source = object.origin.source.as_ref();
+            source.map_or_else(|| "?".to_owned(), |source| format!("{}:{}", source.file, source.line))
+        };
+        let mut last: BTreeMap<ObjectKey, &Object> = BTreeMap::new();
+        let mut all: Vec<(ObjectKey, &Object)> = Vec::new();
+        for object in objects.filter(|object| !application::is_project(&object.key)) {
+            let key = key(object);
+            last.insert(key.clone(), object);
+            all.push((key, object));
+        }
+        let mut counted = Vec::with_capacity(last.len());
+        for (key, object) in all {
+            let Some(taken) = last.get(&key).copied() else { continue };
+            if std::ptr::eq(taken, object) {
+                counted.push(object.clone());
+            } else if application::is_kind(by) {
+                // Of files that are the root it is said where the objects are placed.
+                let message = format!(
+                    "{by} brings {key} twice: the one in {} is left out, and the last one, in {}, is followed, as Argo CD does",
+                    place(object),
+                    place(taken)
+                );
+                self.out.problems.push(problems::brought_twice(&key, "", message));
+            }
+        }
+        counted
     }
 
     fn absorb(&mut self, checkout: &Checkout, kept: &Kept, follow: bool) -> Vec<Pending> {
@@ -427,6 +537,9 @@ impl Walk<'_> {
         }
         if self.repository.as_deref() == Some("") {
             self.identify(checkout, kept);
+        }
+        if self.argo.is_none() {
+            self.learn_argo(kept);
         }
         self.brought_by_itself(kept);
         if let Policy::Application(Automation { unread_differences, .. }) = &application.policy
@@ -480,30 +593,27 @@ impl Walk<'_> {
             for fact in source.facts.values().flatten() {
                 self.flux.facts.learn(fact, &namespace);
             }
-            for object in source.applications.values().flatten() {
-                if application::is_project(&object.key) {
-                    continue;
-                }
-                let held = self.ask.held.contains(key);
-                if follow && (held || !kept.pending.permits(object) || !self.enters(object, &namespace)) {
-                    // Said where the object is placed. Of what it brought before nothing is taken away.
-                    self.out.unsure.insert(object.key.name.name.clone());
-                    continue;
-                }
-                if follow && flux::is_kind(&object.key) && !self.facts {
-                    // What it refers to was not kept: all is read once more.
-                    (self.out.flux, self.out.again) = (true, true);
-                } else if follow && flux::is_kind(&object.key) {
-                    self.flux_child(object, kept, &name);
-                } else if follow && sets::is_kind(&object.key) {
-                    children.extend(self.set(checkout, object, kept));
-                } else if follow {
-                    children.extend(self.child(object, &name, &namespace, kept.pending.waves()));
-                } else {
-                    let message =
-                        format!("{} {} is stored and not followed", object.key.kind.kind, object.key.name);
-                    self.out.problems.push(problems::not_followed(&object.key, "", message));
-                }
+        }
+        for object in &self.last_of_each(kept) {
+            let held = self.ask.held.contains(key);
+            if follow && (held || !kept.pending.permits(object) || !self.enters(object, &namespace)) {
+                // Said where the object is placed. Of what it brought before nothing is taken away.
+                self.out.unsure.insert(object.key.name.name.clone());
+                continue;
+            }
+            if follow && flux::is_kind(&object.key) && !self.facts {
+                // What it refers to was not kept: all is read once more.
+                (self.out.flux, self.out.again) = (true, true);
+            } else if follow && flux::is_kind(&object.key) {
+                self.flux_child(object, kept, &name);
+            } else if follow && sets::is_kind(&object.key) {
+                children.extend(self.set(checkout, object, kept));
+            } else if follow {
+                children.extend(self.child(object, &name, &namespace, kept.pending.waves()));
+            } else {
+                let message =
+                    format!("{} {} is stored and not followed", object.key.kind.kind, object.key.name);
+                self.out.problems.push(problems::not_followed(&object.key, "", message));
             }
         }
         children
@@ -705,7 +815,7 @@ impl Walk<'_> {
             path: sets::part_path(&object),
         };
         let cluster = Cluster {
-            name: if self.ask.env == "default" { "in-cluster".to_owned() } else { self.ask.env.to_owned() },
+            name: self.cluster_name(),
             labels: self.ask.tools.cluster_labels.clone(),
             annotations: self.ask.tools.cluster_annotations.clone(),
         };
@@ -740,16 +850,26 @@ impl Walk<'_> {
             self.out.changes.push(change.owned_by(object.key.clone()));
         }
         self.out.problems.extend(set.problems.iter().cloned());
-        let parent = application.name().clone();
+        // Files that are the root have no name of an Application.
+        let is_root = !application::is_kind(&application.key);
+        let parent = if is_root { Name::default() } else { application.name().clone() };
         if set.unsure {
             self.out.unsure.insert(parent.clone());
+        }
+        if set.unsure || set.partial {
+            // What it made before stays as it was made.
+            self.out.unsure.insert(object.key.name.name.clone());
         }
         self.out.unsure.extend(set.doubtful.iter().cloned());
         let namespace = &object.key.name.namespace;
         let mut children = Vec::with_capacity(set.applications.len());
         for application in &set.applications {
             if self.enters(application, namespace) {
-                children.extend(self.child(application, &parent, namespace, chain.clone()));
+                let child = self.child(application, &parent, namespace, chain.clone());
+                if let Some(child) = child.as_ref().filter(|_| set.chosen) {
+                    self.clusters.choose(&child.application.destination);
+                }
+                children.extend(child);
             } else {
                 // Said where it is placed. What one of its name brought stays as it is.
                 self.out.unsure.insert(application.key.name.name.clone());

@@ -156,7 +156,7 @@ proptest! {
     /// Whatever stands around it, a registry TXT speaks of the name that it was made of.
     #[test]
     fn a_registry_name_is_found_again(
-        affix in word(&["a", "w", "-", ".", "%{record_type}", " ", "\\.", "\t", "é"], 4),
+        affix in word(&["a", "w", "-", ".", "%{record_type}", " ", "\\.", "\t", "é", "\\032", "\\097", "\\200", "\\", "1"], 4),
         is_suffix: bool,
         wildcard in word(&["a", "any", ".", "-", " "], 3),
         name in word(&["a", "w", "*", ".", "\\.", "cname", "-", "any"], 5),

@@ -72,12 +72,12 @@ impl Doubt<'_> {
 
     /// Whether what applies an object was read whole.
     fn is_read(&self, by: &ObjectKey) -> bool {
+        if by.kind.group.is_empty() {
+            // The root: a folder, a chart, a file. A chart and a folder are followed too, under a name that is no Application's.
+            return !self.unsure.contains("");
+        }
         if self.followed.contains(by) {
             return !self.unsure.contains(&by.name.name);
-        }
-        if by.kind.group.is_empty() {
-            // The root: a folder, a chart, a file.
-            return !self.unsure.contains("");
         }
         let live = (self.live)(by);
         let set = live.filter(|_| by.kind.is("argoproj.io", "ApplicationSet"));

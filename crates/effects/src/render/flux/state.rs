@@ -690,6 +690,7 @@ fn application(common: &Common, source: Source, namespace: String, create_namesp
         key: common.key.clone(),
         wave: 0,
         sources: vec![source],
+        multiple: false,
         destination: Destination { namespace, ..Destination::default() },
         hydrates: None,
         create_namespace,

@@ -74,6 +74,12 @@ fn types(generator: &Value) -> Vec<&'static str> {
     TYPES.into_iter().filter(|kind| generator.get(*kind).is_some_and(|one| !one.is_null())).collect()
 }
 
+/// Whether an entry says nothing, but for a selector.
+pub(super) fn is_empty(generator: &Value) -> bool {
+    let fields = generator.as_object();
+    fields.is_some_and(|fields| fields.iter().all(|(field, value)| field == "selector" || value.is_null()))
+}
+
 /// An entry with several types as one of each.
 pub(super) fn apart(generator: &Value) -> Vec<Value> {
     let types = types(generator);

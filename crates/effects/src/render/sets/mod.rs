@@ -51,6 +51,7 @@ pub(super) struct Facts<'a> {
 
 /// A set as it was evaluated last.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own about the set")]
 pub(super) struct KeptSet {
     json: Value,
     repository: Option<String>,
@@ -60,6 +61,10 @@ pub(super) struct KeptSet {
     pub(super) problems: Vec<Problem>,
     /// Not all of it is known.
     pub(super) unsure: bool,
+    /// What one of its generators would give is not known: what it made stays.
+    pub(super) partial: bool,
+    /// Its Applications go to several clusters, and those of one were taken.
+    pub(super) chosen: bool,
     /// Applications that are left as they are.
     pub(super) doubtful: BTreeSet<Name>,
     /// It was not for a reason that stands in the repository.
@@ -137,14 +142,32 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         applications: Vec::new(),
         problems: Vec::new(),
         unsure: false,
+        partial: false,
+        chosen: false,
         doubtful: BTreeSet::new(),
         again: false,
         part,
         json: Value::Null,
     };
     let mut made = Vec::new();
+    if let Some(option) = unknown_option(spec) {
+        let message = format!(
+            "unrecognized option: {option}: Argo CD's controller ends in a panic (Go's text/template), so {shown} makes, changes and removes no Application"
+        );
+        kept.problems.push(problems::set_invalid(&object.key, "spec.goTemplateOptions", message));
+        kept.unsure = true;
+        kept.json = json;
+        return kept;
+    }
     for (n, generator) in spec["generators"].as_array().into_iter().flatten().enumerate() {
         let field = format!("spec.generators[{n}]");
+        if generators::is_empty(generator) {
+            let message = format!(
+                "{shown} has an entry of generators that says nothing: Argo CD logs \"contains unrecognized generators\" and passes over it"
+            );
+            kept.problems.push(problems::generator_empty(&object.key, &field, message));
+            continue;
+        }
         // Of several types in one entry each counts.
         let each = generators::apart(generator);
         let all = each.iter().map(|one| of_generator(&mut generators, spec, one, object));
@@ -153,6 +176,7 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
         match all {
             Ok(applications) => made.extend(applications.into_iter().flatten()),
             Err(Stop::NotEvaluated(why)) => {
+                kept.partial = true;
                 kept.problems.push(problems::generator_not_evaluated(
                     &object.key,
                     &field,
@@ -188,7 +212,8 @@ pub(super) fn expand(facts: &Facts<'_>, object: &Object, part: Arc<PartKey>) -> 
     valid(&mut made, object, &mut kept);
     let origin = of_template(&object.origin);
     match of_cluster(made, facts.cluster) {
-        Ok(own) => {
+        Ok((own, chosen)) => {
+            kept.chosen = chosen;
             for application in own {
                 match Object::from_json(application, origin.clone()) {
                     Ok(application) => kept.applications.push(application),
@@ -259,6 +284,25 @@ fn valid(made: &mut Vec<(Value, Params)>, set: &Object, kept: &mut KeptSet) {
         kept.doubtful.insert(name.as_str().into());
     }
     made.retain(|(application, _)| !names.contains_key(&name(application)));
+    // Nor one without a cluster; the others are as they are.
+    made.retain(|(application, _)| {
+        let destination = &application["spec"]["destination"];
+        let text = |field: &str| destination[field].as_str().unwrap_or_default();
+        let why = match (text("name"), text("server")) {
+            ("", "") => "Destination server missing from app spec".to_owned(),
+            ("", _) | (_, "") => return true,
+            (to, server) => format!("application destination can't have both name and server defined: {to} {server}"),
+        };
+        let name = name(application);
+        let message = format!(
+            "{} makes no Application {name}: application destination spec is invalid: {why}; what one of that name brought stays, and the others are made",
+            set.key
+        );
+        kept.problems.push(problems::set_invalid(&set.key, "spec.template.spec.destination", message));
+        kept.partial = true;
+        kept.doubtful.insert(name.as_str().into());
+        false
+    });
     // Go's actions, which nobody fills in.
     if set.json["spec"]["goTemplate"] != true {
         let (bare, rest): (Vec<_>, Vec<_>) =
@@ -304,13 +348,18 @@ fn of_generator(
         let patches = generators.renderer.fill(&[patch.to_owned()], &params)?;
         for (application, patch) in filled.iter_mut().zip(patches.into_iter().flatten()) {
             let (documents, errors) = yaml::load(&patch);
+            let of = application["metadata"]["name"].as_str().unwrap_or_default().to_owned();
             if let Some(error) = errors.first() {
-                return Err(Stop::Wrong(format!("templatePatch: {}", error.message)));
+                let line = error.line;
+                return Err(Stop::Wrong(format!(
+                    "templatePatch of {of}: line {line} of what it comes to: {}",
+                    error.message
+                )));
             }
             let project = application["spec"]["project"].clone();
             if let Some(document) = documents.into_iter().next() {
                 patch::lay(application, document.json)
-                    .map_err(|why| Stop::Wrong(format!("templatePatch: {why}")))?;
+                    .map_err(|why| Stop::Wrong(format!("templatePatch of {of}: {why}")))?;
             }
             // A patch may not lead into another project.
             application["spec"]["project"] = project;
@@ -355,8 +404,16 @@ fn unknown_cluster(cluster: &Cluster, spec: &Value, generator: &Value) -> Result
     Ok(())
 }
 
-/// Those for the cluster of this environment, or the clusters that they are for.
-fn of_cluster(made: Vec<(Value, Params)>, cluster: &Cluster) -> Result<Vec<Value>, Vec<String>> {
+/// An option of Go templates that there is not.
+fn unknown_option(spec: &Value) -> Option<&str> {
+    const KNOWN: [&str; 4] =
+        ["missingkey=default", "missingkey=invalid", "missingkey=zero", "missingkey=error"];
+    let options = spec["goTemplateOptions"].as_array().filter(|_| spec["goTemplate"] == true)?;
+    options.iter().filter_map(Value::as_str).find(|option| !KNOWN.contains(option))
+}
+
+/// Those for the cluster of this environment, and whether there are others; or the clusters that they are for.
+fn of_cluster(made: Vec<(Value, Params)>, cluster: &Cluster) -> Result<(Vec<Value>, bool), Vec<String>> {
     let destination = |application: &Value| {
         let text =
             |field: &str| application["spec"]["destination"][field].as_str().unwrap_or_default().to_owned();
@@ -365,7 +422,7 @@ fn of_cluster(made: Vec<(Value, Params)>, cluster: &Cluster) -> Result<Vec<Value
     let clusters: BTreeSet<(String, String)> =
         made.iter().map(|(application, _)| destination(application)).collect();
     if clusters.len() <= 1 {
-        return Ok(made.into_iter().map(|(application, _)| application).collect());
+        return Ok((made.into_iter().map(|(application, _)| application).collect(), false));
     }
     let named = |(application, _): &(Value, Params)| destination(application).0 == cluster.name;
     let asked = |(_, params): &(Value, Params)| flat_texts(params).any(|text| text == cluster.name);
@@ -380,7 +437,8 @@ fn of_cluster(made: Vec<(Value, Params)>, cluster: &Cluster) -> Result<Vec<Value
             .map(|(name, server)| if name.is_empty() { server } else { name })
             .collect());
     }
-    Ok(made.into_iter().zip(own).filter(|(_, own)| *own).map(|((application, _), _)| application).collect())
+    let own = made.into_iter().zip(own).filter(|(_, own)| *own).map(|((application, _), _)| application);
+    Ok((own.collect(), true))
 }
 
 fn flat_texts(params: &Params) -> impl Iterator<Item = String> {
