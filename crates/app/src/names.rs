@@ -7,7 +7,7 @@ use portolan_schema::names;
 /// # Errors
 /// What is wrong with it, in the API server's words.
 pub fn object(text: &str) -> Result<String, String> {
-    checked(text, names::subdomain(text))
+    checked(text, &names::subdomain(text))
 }
 
 /// A namespace (`IsDNS1123Label`).
@@ -15,9 +15,9 @@ pub fn object(text: &str) -> Result<String, String> {
 /// # Errors
 /// As [`object`].
 pub fn namespace(text: &str) -> Result<String, String> {
-    checked(text, names::label(text))
+    checked(text, &names::label(text))
 }
 
-fn checked(text: &str, wrong: Vec<String>) -> Result<String, String> {
+fn checked(text: &str, wrong: &[String]) -> Result<String, String> {
     if wrong.is_empty() { Ok(text.to_owned()) } else { Err(wrong.join("; ")) }
 }

@@ -373,14 +373,10 @@ impl Driver {
     fn tell_edit(&mut self, writes: &[Write], mut saved: Saved, looked: bool) {
         let (mut changed, removed) = (Vec::new(), deleted(writes));
         for write in writes {
-            match write {
-                Write::Apply(object, GIT) => {
-                    let stored = self.cx.store.get(&object.key);
-                    if stored.is_none_or(|stored| stored.base().json != object.json) {
-                        changed.push(object.key.to_string());
-                    }
-                }
-                _ => {}
+            let Write::Apply(object, GIT) = write else { continue };
+            let stored = self.cx.store.get(&object.key);
+            if stored.is_none_or(|stored| stored.base().json != object.json) {
+                changed.push(object.key.to_string());
             }
         }
         // So may be what was saved while this reading ran.

@@ -264,9 +264,9 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
         let message =
             format!("{why}; Argo CD refuses the whole Application for it, and nothing of it is applied");
         // What is no YAML may be complete; what does not even begin as an object is perhaps none.
-        let hint = if code == 11 && documents.iter().any(|document| is_manifest(&document.json))
-            || text.contains("argoproj.io/")
-        {
+        let meant =
+            || documents.iter().any(|document| is_manifest(&document.json)) || text.contains("argoproj.io/");
+        let hint = if code == 11 && meant() {
             "correct the YAML; until then all that the Application brought stays as it was"
         } else {
             "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it"

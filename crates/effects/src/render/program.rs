@@ -13,7 +13,7 @@ use std::{
 use portolan_model::shown;
 
 use super::helm::tidy;
-use crate::confined::run::{self, Ended, Limits, Run};
+use crate::confined::run::{Ended, Limits, Run, copy};
 
 /// The outside programs that render.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +55,7 @@ impl Program {
                 Self::Helm => &["version", "--template", "{{.Version}}"],
                 Self::Kustomize => &["version"],
             };
-            let ended = self.run(program, through, args, &[])?;
+            let ended = run(program, through, args, &[])?;
             let said = String::from_utf8_lossy(&ended.stdout).trim().to_owned();
             if ended.success && self.is_new_enough(&said) {
                 return Ok(());
@@ -89,7 +89,7 @@ impl Program {
                     (&[("kustomization.yaml", "resources: [a.yaml]\n"), ("a.yaml", PROOF)], &["build"])
                 }
             };
-            let ended = self.run(program, through, args, files)?;
+            let ended = run(program, through, args, files)?;
             if ended.success && String::from_utf8_lossy(&ended.stdout).contains("portolan-proof") {
                 return Ok(());
             }
@@ -113,31 +113,6 @@ impl Program {
         Ok(())
     }
 
-    fn run(
-        self,
-        program: &Path,
-        through: &Path,
-        args: &[&str],
-        files: &[(&str, &str)],
-    ) -> Result<Ended, String> {
-        let work = run::copy(files.iter().map(|(path, text)| (Path::new(*path), text.as_bytes())))
-            .map_err(|why| format!("cannot be asked: {why}"))?;
-        let folder = (!files.is_empty()).then(|| work.path().display().to_string());
-        let run = Run {
-            through,
-            program,
-            starts: None,
-            args: args.iter().copied().map(Into::into).chain(folder.map(Into::into)).collect(),
-            read: vec![work.path().to_owned()],
-            write: None,
-            connect: Vec::new(),
-            folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
-            env: Vec::new(),
-            limits: Limits { time: PATIENCE, ..Limits::default() },
-        };
-        run.ended().map_err(|stopped| format!("{} when asked for its version", stopped.why))
-    }
-
     /// By what `version` prints: `v3.18.4+gd80839c`; `v5.8.1`, or `(devel)` of one that somebody built.
     fn is_new_enough(self, said: &str) -> bool {
         let oldest = match self {
@@ -155,6 +130,26 @@ impl Program {
         let version = digits(major).filter(|_| major.bytes().all(|b| b.is_ascii_digit())).zip(digits(rest));
         version.is_some_and(|version| version >= oldest)
     }
+}
+
+/// Runs it closed in, with a folder of these files as its last argument, if there are any.
+fn run(program: &Path, through: &Path, args: &[&str], files: &[(&str, &str)]) -> Result<Ended, String> {
+    let work = copy(files.iter().map(|(path, text)| (Path::new(*path), text.as_bytes())))
+        .map_err(|why| format!("cannot be asked: {why}"))?;
+    let folder = (!files.is_empty()).then(|| work.path().display().to_string());
+    let run = Run {
+        through,
+        program,
+        starts: None,
+        args: args.iter().copied().map(Into::into).chain(folder.map(Into::into)).collect(),
+        read: vec![work.path().to_owned()],
+        write: None,
+        connect: Vec::new(),
+        folders: &["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HELM_PLUGINS"],
+        env: Vec::new(),
+        limits: Limits { time: PATIENCE, ..Limits::default() },
+    };
+    run.ended().map_err(|stopped| format!("{} when asked for its version", stopped.why))
 }
 
 /// Why a script that calls the program is of no use.
