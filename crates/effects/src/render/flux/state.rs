@@ -240,12 +240,11 @@ impl State {
         let message = if let Some(other) = missing {
             let all = || self.found.iter().filter(|one| one.kind == key.kind && *one != key);
             // The same name elsewhere is what is meant most often.
-            let near = match all().find(|one| one.name.name == other.name.name) {
-                Some(one) => format!("; one of this name stands in namespace {}", one.name.namespace),
-                None => {
-                    let near = nearest(&other.name.name, all().map(|one| one.name.name.as_str()));
-                    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
-                }
+            let near = if let Some(one) = all().find(|one| one.name.name == other.name.name) {
+                format!("; one of this name stands in namespace {}", one.name.namespace)
+            } else {
+                let near = nearest(&other.name.name, all().map(|one| one.name.name.as_str()));
+                near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
             };
             format!("{key} depends on {other}, which there is not, so that Flux never applies it{near}")
         } else if let Some(way) = circle(key, left) {
