@@ -247,7 +247,6 @@ impl<S: Source> Driver<S> {
             self.note_held(&step);
             S::note(self, &step);
             note_findings(&mut appeared, &step);
-            S::judged(self);
             self.cx.facts |= self.wire.take(&step, &self.board, &mut self.cx.engine);
             S::follow(self, &step);
             for effect in &mut self.effects {

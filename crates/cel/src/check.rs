@@ -77,7 +77,10 @@ impl Checker<'_> {
                 Expr::Ident(name) if name == "variables" && !self.local(name) => {
                     self.variable(node.id, &select.field)
                 }
-                _ => self.expression(&select.operand),
+                _ => {
+                    self.declared(node.id, &select.operand, &select.field)?;
+                    self.expression(&select.operand)
+                }
             },
             Expr::Call(call) => self.call(node.id, call),
             Expr::List(list) => list.elements.iter().try_for_each(|element| self.expression(element)),
@@ -147,6 +150,34 @@ impl Checker<'_> {
         };
         self.found.reads.insert(root);
         Ok(())
+    }
+
+    /// `request` and `namespaceObject` have declared types (`apiserver/pkg/admission/plugin/cel/compile.go`): a field that they do not have
+    /// is none, also to `has`.
+    fn declared(&self, id: u64, operand: &IdedExpr, field: &str) -> Checked {
+        if self.scope.names == Names::Rule {
+            return Ok(());
+        }
+        let Some(known) = self.path(operand).and_then(|path| fields(&path)) else { return Ok(()) };
+        let mut known = known.split(' ');
+        if known.clone().any(|known| known == field) {
+            return Ok(());
+        }
+        let near = known.find(|known| known.eq_ignore_ascii_case(field));
+        let hint = near.map_or_else(
+            || "it has the fields that Kubernetes declares, and no others".to_owned(),
+            |near| format!("did you mean {near}?"),
+        );
+        self.fault(id, format!("undefined field '{field}'"), hint)
+    }
+
+    /// Names of a chain of selections from a name of the scope, with dots between.
+    fn path(&self, node: &IdedExpr) -> Option<String> {
+        match &node.expr {
+            Expr::Ident(name) => (!self.local(name)).then(|| name.clone()),
+            Expr::Select(select) => Some(format!("{}.{}", self.path(&select.operand)?, select.field)),
+            _ => None,
+        }
     }
 
     /// Notes a call that Portolan cannot make.
@@ -262,4 +293,25 @@ impl Checker<'_> {
         }
         Ok(())
     }
+}
+
+/// The fields of what has a declared type.
+fn fields(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "request" => {
+            "uid kind resource subResource requestKind requestResource requestSubResource name namespace operation userInfo \
+             dryRun options"
+        }
+        "request.kind" | "request.requestKind" => "group version kind",
+        "request.resource" | "request.requestResource" => "group version resource",
+        "request.userInfo" => "username uid groups extra",
+        "namespaceObject" => "apiVersion kind metadata spec status",
+        "namespaceObject.metadata" => {
+            "name generateName namespace labels annotations uid UID resourceVersion generation creationTimestamp \
+             deletionTimestamp deletionGracePeriodSeconds finalizers"
+        }
+        "namespaceObject.spec" => "finalizers",
+        "namespaceObject.status" => "phase conditions",
+        _ => return None,
+    })
 }

@@ -47,6 +47,37 @@ fn outcome(source: &str) -> String {
     }
 }
 
+/// `request` and `namespaceObject` have declared types: what they do not have is refused, also where `has` asks.
+#[test]
+fn fields_that_are_not_declared_are_refused() {
+    for (source, field) in [
+        ("request.object == object", "object"),
+        ("!has(request.object)", "object"),
+        ("request.foo == 1", "foo"),
+        ("request.kind.plural == 'x'", "plural"),
+        ("request.userInfo.name == 'x'", "name"),
+        ("namespaceObject.metadata.foo == 1", "foo"),
+        ("!has(namespaceObject.metadata.managedFields)", "managedFields"),
+        ("[1].exists(x, request.foo == x)", "foo"),
+    ] {
+        let fault = compile(source).unwrap_err();
+        assert_eq!(fault.message, format!("undefined field '{field}'"), "{source}");
+    }
+    assert_eq!(
+        compile("request.username == 'x' || request.DryRun").unwrap_err().message,
+        "undefined field 'username'"
+    );
+    assert_eq!(compile("request.dryrun").unwrap_err().hint, "did you mean dryRun?");
+    for source in [
+        "request.userInfo.extra.anything == 'x' && request.options.anything",
+        "namespaceObject.metadata.labels.anything == 'x' && has(namespaceObject.status.phase)",
+        "object.foo == 1 && params.foo == 1",
+        "[{'foo': 1}].all(request, request.foo == 1)",
+    ] {
+        assert!(compile(source).is_ok(), "{source}");
+    }
+}
+
 #[test]
 fn variables_are_lazy_and_used_in_order() {
     let mut scope = Scope::default();

@@ -62,8 +62,9 @@ use crate::{
     status::rows::HostClaim,
     world::{
         BackendTlsByService, CertificatesByTarget, ContendersByListener, CutsBySecret,
-        ExpressionsByNamespace, Finding, MakersBySecret, OffersBeneath, OffersByHost, RestrictionsBySelector,
-        RestrictionsByTarget, RulesByHost, SetsByGateway, UsesByCluster,
+        ExpressionsByNamespace, Finding, MakersBySecret, OffersBeneath, OffersByHost,
+        RestrictionsByNamespace, RestrictionsBySelector, RestrictionsByTarget, RulesByHost, SetsByGateway,
+        UsesByCluster,
     },
 };
 
@@ -180,11 +181,11 @@ pub(crate) fn register(engine: &mut Engine<World>) {
         .writes::<(Attachment, ParentVerdict, HostClaim, Finding)>();
     engine
         .map("untargeted_policies", untargeted::untargeted)
-        .reads::<(Gateway, ListenerSet, Route, Service, Unseen)>()
+        .reads::<(Gateway, ListenerSet, Route, Service, Unseen, Denied)>()
         .writes::<(Finding,)>();
     engine
         .map("gateway_restrictions", restrictions::gateway_restrictions)
-        .reads::<(RestrictionsByTarget, RestrictionsBySelector, Judged, MergedListeners)>()
+        .reads::<(RestrictionsByTarget, RestrictionsBySelector, RestrictionsByNamespace, Judged, MergedListeners)>()
         .writes::<(GatewayRestrictions,)>();
     engine
         .map("unenforced", restrictions::unenforced)
@@ -195,6 +196,7 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             GatewayRestrictions,
             RestrictionsByTarget,
             RestrictionsBySelector,
+            RestrictionsByNamespace,
             Judged,
             FleetSettings,
         )>()

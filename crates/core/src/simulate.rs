@@ -6,6 +6,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
     sync::Arc,
 };
 
@@ -13,8 +14,12 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use portolan_engine::Engine;
 use portolan_model::{
     Instant, IssuerKey, Name, NamespacedName, Object, ObjectKey, Origin, Redacted,
+    certificate::{CertificateRequestParams, Names, Range},
     dns::{RecordType, Snapshot},
-    input::{ConfigMap, IssuerSpec, Maker, SealedSecret, Secret, TlsPair},
+    input::{
+        Authority, ConfigMap, ConstrainedNames, IssuerSpec, Maker, NameConstraints, SealedSecret, Secret,
+        TlsPair,
+    },
     intake::{Fact, Intake, MANAGED_BY, intake},
 };
 use serde_json::{Value, json};
@@ -227,9 +232,10 @@ fn issue(engine: &mut Engine<World>, now: Instant) {
         let pair = pair(&row.key, names, (now, now.plus_millis(row.request.duration)));
         let temporary = row.signer == Signer::Temporary;
         let pair = TlsPair {
-            common_name: row.request.common_name.clone(),
+            common_name: common_name(&row.request),
             issuer: row.issuer.to_string(),
             is_ca: row.request.is_ca,
+            authority: row.request.is_ca.then(|| Box::new(authority(&row.request))),
             temporary,
             ..pair
         };
@@ -250,6 +256,45 @@ fn issue(engine: &mut Engine<World>, now: Instant) {
         };
         put_secret(engine, made);
     }
+}
+
+/// As it stands in the certificate, also where `literalSubject` gives it.
+fn common_name(request: &CertificateRequestParams) -> String {
+    const COMMON_NAME: &str = "2.5.4.3";
+    let mut parts = request.subject.iter().flatten();
+    parts.find(|(id, _)| id == COMMON_NAME).map_or_else(String::new, |(_, value)| value.clone())
+}
+
+/// What a CA's certificate will say of what it may sign.
+fn authority(request: &CertificateRequestParams) -> Authority {
+    let texts = |list: &[String]| list.iter().map(|text| Name::new(text)).collect();
+    let names = |names: &Names| ConstrainedNames {
+        dns_domains: texts(&names.dns),
+        ip_ranges: names.ranges.iter().filter_map(cidr).collect(),
+        email_addresses: texts(&names.emails),
+        uri_domains: texts(&names.uris),
+    };
+    let constraints = request.name_constraints.as_ref().map(|constraints| NameConstraints {
+        critical: constraints.critical,
+        permitted: names(&constraints.permitted),
+        excluded: names(&constraints.excluded),
+    });
+    Authority {
+        signs: true,
+        path_length: None,
+        constraints: constraints.unwrap_or_default(),
+        loose: Name::default(),
+    }
+}
+
+fn cidr(range: &Range) -> Option<Name> {
+    let bits: u32 = range.mask.iter().map(|byte| byte.count_ones()).sum();
+    let network = &range.network[..];
+    let address = <[u8; 4]>::try_from(network)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(network).map(IpAddr::from))
+        .ok()?;
+    Some(format!("{address}/{bits}").into())
 }
 
 fn issued_by(issuer: &IssuerKey) -> [(Name, String); 2] {

@@ -121,6 +121,9 @@ index!(/** Restrictions that choose their targets by labels, by namespace; under
 index!(/** Restrictions by the object they target. */
     RestrictionsByTarget, Restriction, NamespacedName, "restrictions by target",
     |r| r.targets.iter().map(|t| t.name.clone()).collect::<Vec<_>>());
+index!(/** Restrictions whose target cannot be read, by the namespace that they are taken for. */
+    RestrictionsByNamespace, Restriction, Name, "restrictions by namespace",
+    |r| r.whole.then(|| r.key.name.namespace.clone()));
 index!(/** Certificates by the Secret they write. */
     CertificatesByTarget, Certificate, NamespacedName, "certificates by secret",
     |c| [NamespacedName::new(c.key.namespace.clone(), c.secret.clone())]);
@@ -214,7 +217,7 @@ world! {
     pub struct World from ObjectKey {
         // facts from objects
         namespaces: Namespace [AllNamespaces],
-        restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector], secrets: Secret [], config_maps: ConfigMap [],
+        restrictions: Restriction [RestrictionsByTarget, RestrictionsBySelector, RestrictionsByNamespace], secrets: Secret [], config_maps: ConfigMap [],
         backend_tls_policies: BackendTlsPolicy [BackendTlsByService],
         tls_sources: TlsSource [], input_problems: InputProblems [], source_problems: SourceProblems [], admission_policies: AdmissionPolicy [],
         admission_bindings: AdmissionBinding [BindingsByPolicy], judged: Judged [JudgedByKind, DefinitionsByKind, OperatedByNamespace, MakersBySecret], submitted_gateways: SubmittedGateway [],

@@ -163,7 +163,9 @@ fn read(object: &Object, reads: &node::Reads) -> Intake {
         let hint = "write it as its kind has it";
         root.problem(1, crate::Severity::Error, path, message, hint);
     }
-    let fact = fact.filter(|_| misfits.is_empty());
+    // Of one that targets nothing that can be read, all Services are: it is not enforced, and closes.
+    let aimless = matches!(fact, Some(Fact::BackendTls(_))) && restrictions::unreadable(&root);
+    let fact = fact.filter(|_| misfits.is_empty() && !aimless);
     let tls = tls.filter(|_| misfits.is_empty());
     // One that is read is enforced.
     let enforced = matches!(fact, Some(Fact::BackendTls(_)));

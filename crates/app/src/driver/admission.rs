@@ -58,6 +58,7 @@ impl Driver {
         let kept = as_it_is(object.clone());
         self.cx.engine.put(judged);
         self.source.reading.unjudged.insert(object.key.clone(), object);
+        self.source.reading.judges = true;
         self.cx.facts = true;
         kept
     }
@@ -75,7 +76,8 @@ impl Driver {
         }
     }
 
-    /// Stores the edits that no policy denies, or denies any more.
+    /// Stores the edits that no policy denies, or denies any more: in the order of any other change, so that a hostname which they take
+    /// away is served until its records are gone.
     pub(super) fn follow_edits(&mut self) {
         let admitted = |key: &&ObjectKey| self.cx.engine.get::<Denied>(&Judged::edit_of(key)).is_none();
         let keys: Vec<ObjectKey> = self.source.reading.unjudged.keys().filter(admitted).cloned().collect();
@@ -84,6 +86,10 @@ impl Driver {
             let Some(object) = self.source.reading.unjudged.get(&key).cloned() else { continue };
             self.drop_edit(&key);
             writes.push(Write::Apply(Box::new(object), GIT));
+        }
+        let writes = self.drained(writes).0;
+        if std::mem::take(&mut self.source.reading.judges) {
+            self.tell_judged(&writes);
         }
         if !writes.is_empty() {
             self.cx.write_own(writes);

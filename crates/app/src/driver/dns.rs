@@ -366,6 +366,18 @@ impl Driver {
     /// Puts the removal order into a batch of writes: what a removed route, hostname, parentRef, listener, Gateway or class, or what another controller is given, still has in DNS
     /// stays served, and nothing else is removed before it is.
     pub(super) fn in_order(&mut self, writes: Vec<Write>) -> Vec<Write> {
+        let (ordered, held) = self.drained(writes);
+        if held && !std::mem::replace(&mut self.source.dns.held, true) {
+            tracing::info!(
+                "what was removed is served on until it is known whether it has records in a real zone"
+            );
+        }
+        self.source.dns.held = held;
+        ordered
+    }
+
+    /// The same, and whether something is held back since nobody knows whether it has records.
+    pub(super) fn drained(&mut self, writes: Vec<Write>) -> (Vec<Write>, bool) {
         let until = now().plus_millis(i64::try_from(self.source.dns.drain.as_millis()).unwrap_or(i64::MAX));
         let coming: Vec<Object> = writes
             .iter()
@@ -409,17 +421,11 @@ impl Driver {
                 ordered.push(write);
             }
         }
-        if held && !std::mem::replace(&mut self.source.dns.held, true) {
-            tracing::info!(
-                "what was removed is served on until it is known whether it has records in a real zone"
-            );
-        }
-        self.source.dns.held = held;
         if held || !self.source.dns.leaving.is_empty() {
             ordered.retain(|write| !matches!(write, Write::Delete(key, GIT) if route_key(key).is_none()));
         }
         ordered.extend(kept);
-        ordered
+        (ordered, held)
     }
 
     /// How long something that has left is served for records that cannot be seen.

@@ -87,6 +87,8 @@ pub struct Reading {
     ratcheted: BTreeSet<ObjectKey>,
     /// Edits that no policy has admitted yet, each as it was read; what is stored is what stood before.
     pub(super) unjudged: BTreeMap<ObjectKey, Object>,
+    /// Edits of the last reading wait for policies.
+    pub(super) judges: bool,
     /// Edits that the store does not take, until the object is read again.
     pub(super) edits: BTreeMap<ObjectKey, Problem>,
     /// Problems of the work tree by object, as the tree told them.
@@ -145,6 +147,7 @@ impl Reading {
             unfit: BTreeSet::new(),
             ratcheted: BTreeSet::new(),
             unjudged: BTreeMap::new(),
+            judges: false,
             edits: BTreeMap::new(),
             told: BTreeMap::new(),
             more: BTreeMap::new(),
@@ -379,8 +382,9 @@ impl Driver {
                 changed.push(object.key.to_string());
             }
         }
-        // So may be what was saved while this reading ran.
-        let comes = self.source.reading.jobs.is_busy() || self.source.reading.again;
+        // So may be what was saved while this reading ran, and what policies judge first.
+        let comes =
+            self.source.reading.jobs.is_busy() || self.source.reading.again || self.source.reading.judges;
         saved.looked |= looked;
         let any = saved.looked && !changed.is_empty() || !removed.is_empty();
         if any || saved.looked && !saved.told && !comes {
@@ -388,6 +392,14 @@ impl Driver {
         }
         saved.told |= any;
         self.source.reading.saved = comes.then_some(saved);
+    }
+
+    /// The same of what policies have judged.
+    pub(super) fn tell_judged(&mut self, writes: &[Write]) {
+        // What was saved since is told by the reading that it causes.
+        if let Some(saved) = self.source.reading.saved.filter(|saved| saved.looked) {
+            self.tell_edit(writes, saved, false);
+        }
     }
 
     /// Where it stood in a template is not known of what is read anew.

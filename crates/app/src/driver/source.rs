@@ -23,9 +23,6 @@ pub trait Source: Sized {
     /// Takes note of what a step changed, for [`tell`](Self::tell).
     fn note(_driver: &mut Driver<Self>, _step: &Changes) {}
 
-    /// Policies have judged.
-    fn judged(_driver: &mut Driver<Self>) {}
-
     /// Follows a step, before the effects do.
     fn follow(_driver: &mut Driver<Self>, _step: &Changes) {}
 

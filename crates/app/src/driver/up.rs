@@ -76,16 +76,14 @@ impl Source for WorkTree {
         driver.source.view.note(step);
     }
 
-    fn judged(driver: &mut Driver<Self>) {
-        driver.follow_edits();
-    }
-
     fn follow(driver: &mut Driver<Self>, step: &Changes) {
         driver.follow_dns(step);
     }
 
     fn followed(driver: &mut Driver<Self>) {
         driver.let_go();
+        // After it: what leaves by an edit has been in no step yet.
+        driver.follow_edits();
         if std::mem::take(&mut driver.cx.reread) {
             driver.reload();
         }

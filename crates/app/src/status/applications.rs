@@ -18,10 +18,13 @@ use portolan_effects::{
     store::{Cache, Stored},
 };
 use portolan_engine::Engine;
-use portolan_model::{Name, ObjectKey};
+use portolan_model::{Code, Name, ObjectKey, Origin, Severity, input::GatewayClass};
 use serde_json::{Value, json};
 
 use super::edits::Edit;
+
+/// An API server would not store the object.
+const NOT_STORED: Code = Code(5);
 
 /// The finding of a source that is being rendered.
 const RENDERING: u16 = 627;
@@ -71,6 +74,19 @@ pub fn applications(
             out_of_sync.entry((**by).clone()).or_default().push(edit.key.to_string());
         }
     }
+    for (key, origin, message) in refused(engine, store) {
+        if let Some(by) = &origin.owner {
+            let all = out_of_sync.entry((**by).clone()).or_default();
+            let key = key.to_string();
+            if !all.contains(&key) {
+                all.push(key);
+            }
+        }
+        if store.get(key).is_none() {
+            let health = Health { status: Status::Missing, message };
+            tallies.entry(&origin.application).or_default().unhealthy.push((key.to_string(), health));
+        }
+    }
     let none = Tally::default();
     known
         .iter()
@@ -94,6 +110,19 @@ pub fn applications(
             })
         })
         .collect()
+}
+
+/// What an API server would not take: an object is not there, or what stood there before is.
+fn refused<'a>(
+    engine: &'a Engine<World>,
+    store: &'a dyn Cache,
+) -> impl Iterator<Item = (&'a ObjectKey, &'a Origin, String)> {
+    let found = engine.rows::<Finding>().filter(|row| row.problem.code == NOT_STORED);
+    let errors = found.filter(|row| row.problem.severity == Severity::Error);
+    errors.filter_map(|row| {
+        let key = &row.problem.object;
+        Some((key, store.origin(key)?, row.problem.message.clone()))
+    })
 }
 
 /// An Application as it is shown. The top of the repository has no name of its own.
@@ -124,7 +153,10 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
     if let Some(row) = engine.get::<ObjectHealth>(key) {
         return Some(row.health.clone());
     }
-    // A Gateway or a class without a status is another controller's.
+    if key.kind.is("gateway.networking.k8s.io", "Gateway") {
+        return unclaimed(engine, stored);
+    }
+    // A class without a status is another controller's.
     let ours = matches!(
         (&*key.kind.group, &*key.kind.kind),
         ("gateway.networking.k8s.io", "HTTPRoute" | "GRPCRoute" | "TLSRoute" | "TCPRoute" | "UDPRoute")
@@ -133,6 +165,16 @@ fn of_object(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
     );
     let bare = json!({"apiVersion": format!("{}/", key.kind.group), "kind": key.kind.kind});
     ours.then(|| health::health(&bare)).flatten()
+}
+
+/// Health of a Gateway without a status: one whose class there is not has what an API server fills in; that of another controller
+/// is not seen here.
+fn unclaimed(engine: &Engine<World>, stored: &Stored) -> Option<Health> {
+    let class = stored.object.json.pointer("/spec/gatewayClassName").and_then(Value::as_str)?;
+    engine
+        .get::<GatewayClass>(&class.into())
+        .is_none()
+        .then(|| Health { status: Status::Progressing, message: "Waiting for controller".to_owned() })
 }
 
 /// Applications of which not all is known, with the first thing that is not: a source that was not read, or an object of

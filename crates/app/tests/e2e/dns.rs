@@ -290,6 +290,57 @@ fn what_the_breaker_holds_is_served() {
     assert_eq!(status_of(&instance, &entry), Some(404));
 }
 
+/// Where a policy is bound, edits are judged before they are stored: hostnames that they take away are served until their records
+/// are gone, as without one, and what was changed is said.
+#[test]
+fn what_an_edit_takes_away_under_a_policy_is_served_until_its_records_are_gone() {
+    let Some(envoy) = envoy("e2e dns policy") else { return };
+    let dir = first_steps();
+    let policy = "apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicy
+metadata: {name: maps}
+spec:
+  matchConstraints:
+    resourceRules:
+      - {apiGroups: [''], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [configmaps]}
+      - {apiGroups: [gateway.networking.k8s.io], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [httproutes]}
+  validations: [{expression: \"object.metadata.name != 'nobody'\"}]
+---
+apiVersion: admissionregistration.k8s.io/v1
+kind: ValidatingAdmissionPolicyBinding
+metadata: {name: maps}
+spec: {policyName: maps, validationActions: [Deny]}
+";
+    std::fs::write(dir.path().join("policy.yaml"), policy).unwrap();
+    std::fs::write(dir.path().join("new.yaml"), routes(0..12)).unwrap();
+    let instance = Instance::start_with(dir, envoy, &["--drain", "1s"]);
+    let entry = instance.reach("n0.dev.example.com", "live");
+    for n in 1..12 {
+        instance.reach(&format!("n{n}.dev.example.com"), "live");
+    }
+    let mut renamed = routes(0..12);
+    for n in 0..12 {
+        renamed = renamed.replace(&format!("[n{n}.dev"), &format!("[m{n}.dev"));
+    }
+    assert!(renamed.contains("[m0.dev.example.com]") && !renamed.contains("[n0."), "{renamed}");
+    instance.write("new.yaml", &renamed);
+    instance.wait("the breaker", || {
+        let status = instance.status();
+        status["findings"].as_array()?.iter().any(|f| f["code"] == "PTL-0420").then_some(())
+    });
+    instance.reach("m0.dev.example.com", "live");
+    // Longer than the drain.
+    std::thread::sleep(std::time::Duration::from_secs(2));
+    assert_eq!(ask(server(&instance), "n0.dev.example.com", A).1.len(), 1, "its record stands");
+    assert_eq!(status_of(&instance, &entry), Some(200), "and what answers for it");
+    let listed = instance.entry("n0.dev.example.com").expect("it is listed");
+    assert!(listed["message"].as_str().unwrap().contains("leaving"), "{listed}");
+    let printed = std::fs::read_to_string(instance.dir.path().join("up.log")).unwrap();
+    let changed = printed.lines().filter(|line| line.starts_with("changed ")).collect::<Vec<_>>();
+    assert!(matches!(&*changed, [line] if line.contains("HTTPRoute/team-a/n0")), "{printed}");
+    assert!(!printed.contains("no object is other than before"), "{printed}");
+}
+
 /// What was removed while nothing ran is removed in order at the next start; nothing else is withdrawn.
 #[test]
 fn a_restart_withdraws_nothing_and_loses_no_removal() {

@@ -30,6 +30,9 @@ const WRONG: &str = "apiVersion: cert-manager.io/v1\nkind: Issuer\nmetadata: {na
 const WAITS: &str = "apiVersion: cert-manager.io/v1\nkind: Certificate\nmetadata: {name: web, namespace: shop}\nspec: {secretName: web, dnsNames: [web.shop.test], issuerRef: {name: late}}\n";
 const DENIED: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: denied, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system, sectionName: https}]\n  hostnames: [denied.dev.example.com]\n  rules: [{backendRefs: [{name: app1, port: 80}]}]\n";
 
+const REFUSED: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: refused, namespace: team-a}\nspec:\n  parentRefs: [{name: shared, namespace: gateway-system, sectionName: https}]\n  hostnames: [refused.dev.example.com]\n  rules: [{backendRefs: [{name: app1, port: \"80\"}]}]\n";
+const CLASSLESS: &str = "apiVersion: gateway.networking.k8s.io/v1\nkind: Gateway\nmetadata: {name: classless, namespace: shop}\nspec: {gatewayClassName: nope, listeners: [{name: http, port: 80, protocol: HTTP}]}\n";
+
 #[test]
 fn each_verdict_of_health_is_shown_with_its_message() {
     let Some(envoy) = envoy("e2e health") else { return };
@@ -48,6 +51,8 @@ fn each_verdict_of_health_is_shown_with_its_message() {
         ("waits", WAITS),
         ("denied", DENIED),
         ("ignored", &*ignored),
+        ("refused", REFUSED),
+        ("classless", CLASSLESS),
     ];
     let mut apps = String::new();
     for (name, text) in folders {
@@ -82,6 +87,7 @@ fn each_verdict_of_health_is_shown_with_its_message() {
             "Certificate/shop/web",
             "Issuing certificate as Secret does not exist; waiting for the CA of Issuer/shop/late: Secret shop/root",
         ),
+        ("classless", "Progressing", "Gateway/shop/classless", "Waiting for controller"),
         ("denied", "Missing", "HTTPRoute/team-a/denied", "policy names keeps it out: not under this name"),
     ] {
         let app = app(name);
@@ -89,7 +95,13 @@ fn each_verdict_of_health_is_shown_with_its_message() {
         assert_eq!((&app["health"], &app["unhealthy"]), (&health.into(), &one), "{name}");
         assert_eq!(app["message"], format!("{object}: {message}"));
     }
+    let refused = app("refused");
+    assert_eq!((&refused["health"], &refused["objects"]), (&"Missing".into(), &0.into()));
+    assert_eq!(refused["outOfSync"], json!(["HTTPRoute/team-a/refused"]));
+    let why = refused["unhealthy"][0]["message"].as_str().unwrap();
+    assert!(why.contains("as Kubernetes refuses it: spec.rules[0].backendRefs[0].port"), "{why}");
     let fine = app("fine");
+    assert_eq!(fine["outOfSync"], json!([]));
     assert_eq!(
         (&fine["health"], &fine["message"], &fine["objects"]),
         (&"Healthy".into(), &Value::Null, &1.into())
@@ -100,4 +112,15 @@ fn each_verdict_of_health_is_shown_with_its_message() {
     let why = unread["message"].as_str().unwrap();
     assert_eq!(unread["health"], "Unknown");
     assert!(why.starts_with("Application/argocd/unread: was not rendered: "), "{why}");
+    // An edit that an API server refuses: what stood before is there, and not what the repository has.
+    instance.write("fine/one.yaml", &FINE.replace("selfSigned: {}", "selfSigned: 5"));
+    instance.wait("the edit to be told", || {
+        let status = instance.status();
+        let fine = status["applications"]
+            .as_array()?
+            .iter()
+            .find(|app| app["application"] == "Application/argocd/fine")?
+            .clone();
+        (fine["outOfSync"] == json!(["Issuer/shop/own"]) && fine["health"] == "Healthy").then_some(())
+    });
 }

@@ -56,21 +56,30 @@ fn allowed<'c>(
     (permitted.is_empty() || permitted.iter().any(&fits)) && !excluded.iter().any(&fits)
 }
 
-/// Whether a DNS name is a domain or stands beneath it; a wildcard stands for all names beneath its own domain.
+/// Whether a DNS name is a domain or stands beneath it; with a dot before the domain only beneath (Go, `matchDomainConstraint`). A wildcard stands
+/// for all names beneath its own domain.
 fn beneath(name: &str, domain: &str) -> bool {
-    let domain = domain.trim_start_matches('.');
-    let name = name.strip_prefix("*.").unwrap_or(name);
-    domain.is_empty()
-        || name.eq_ignore_ascii_case(domain)
-        || name.len() > domain.len()
-            && name.as_bytes()[name.len() - domain.len() - 1] == b'.'
-            && name.as_bytes()[name.len() - domain.len()..].eq_ignore_ascii_case(domain.as_bytes())
+    let (wildcard, name) = name.strip_prefix("*.").map_or((false, name), |parent| (true, parent));
+    match domain.strip_prefix('.') {
+        Some(above) if !above.is_empty() => {
+            under(name, above) || wildcard && name.eq_ignore_ascii_case(above)
+        }
+        Some(_) => true,
+        None => domain.is_empty() || name.eq_ignore_ascii_case(domain) || under(name, domain),
+    }
+}
+
+fn under(name: &str, domain: &str) -> bool {
+    let (name, domain) = (name.as_bytes(), domain.as_bytes());
+    name.len() > domain.len()
+        && name[name.len() - domain.len() - 1] == b'.'
+        && name[name.len() - domain.len()..].eq_ignore_ascii_case(domain)
 }
 
 /// A host, or with a dot before it all hosts beneath.
 fn of_host(host: &str, domain: &str) -> bool {
     match domain.strip_prefix('.') {
-        Some(above) => beneath(host, above) && !host.eq_ignore_ascii_case(above),
+        Some(above) => under(host, above),
         None => host.eq_ignore_ascii_case(domain),
     }
 }
@@ -119,7 +128,7 @@ mod tests {
     #[test]
     fn a_ca_signs_what_its_own_certificate_lets_it() {
         let permitted = ConstrainedNames {
-            dns_domains: names(&["shop.example"]),
+            dns_domains: names(&["shop.example", ".below.example"]),
             ip_ranges: names(&["10.0.0.0/8"]),
             email_addresses: names(&["shop.example", ".corp.example", "one@other.example"]),
             uri_domains: names(&[".shop.example"]),
@@ -140,11 +149,16 @@ mod tests {
         };
         let emails = ["a@shop.example", "b@x.corp.example", "one@other.example"];
         let uris = ["spiffe://a.shop.example/x", "https://u@b.shop.example:1/?q"];
-        let good = with(&["shop.example", "*.a.shop.example"], &["10.1.2.3"], &emails, &uris);
+        let names_of =
+            ["shop.example", "*.a.shop.example", "a.below.example", "*.below.example", "pay.shop.example"];
+        let good = with(&names_of, &["10.1.2.3"], &emails, &uris);
         assert_eq!(forbidden(&ca, &good), None);
         for (bad, name) in [
             (with(&["notshop.example"], &[], &[], &[]), "notshop.example"),
             (with(&["*.example"], &[], &[], &[]), "*.example"),
+            (with(&["below.example"], &[], &[], &[]), "below.example"),
+            (with(&["abelow.example"], &[], &[], &[]), "abelow.example"),
+            (with(&["*.pay.shop.example"], &[], &[], &[]), "*.pay.shop.example"),
             (with(&["a.pay.shop.example"], &[], &[], &[]), "a.pay.shop.example"),
             (with(&[], &["11.0.0.1"], &[], &[]), "11.0.0.1"),
             (with(&[], &["::1"], &[], &[]), "::1"),

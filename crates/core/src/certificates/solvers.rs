@@ -71,7 +71,12 @@ fn proof<'s>(
     let best = best(solvers.iter().filter(offered), labels, name);
     // One that is no choice is still the better explanation than none.
     let Some(solver) = best.or_else(|| self::best(solvers.iter(), labels, name)) else {
-        let hint = "add a solver without selector, or one whose dnsNames or dnsZones cover the name";
+        let dotted = |zone: &Name| zone.starts_with('.') || zone.ends_with('.');
+        let hint = if solvers.iter().flat_map(|solver| &solver.dns_zones).any(dotted) {
+            "write dnsZones without a dot at the end or the beginning: with one they match no name"
+        } else {
+            "add a solver without selector, or one whose dnsNames or dnsZones cover the name"
+        };
         return Err((352, FIELD, format!("no solver of {issuer} is for {name}"), hint));
     };
     match &solver.dns01 {
@@ -114,7 +119,8 @@ fn rank(solver: &Solver, labels: &BTreeMap<Name, Name>, name: &Name) -> Option<(
                 && bare.as_bytes()[at..].eq_ignore_ascii_case(zone.as_bytes())
         })
     };
-    let zones = solver.dns_zones.iter().map(|zone| zone.trim_matches('.'));
+    // Label by label, as written: a dot at an end is one more, and matches nothing.
+    let zones = solver.dns_zones.iter().map(|zone| &**zone).filter(|zone| !zone.starts_with('.'));
     let zone = zones.filter(inside).map(|zone| zone.split('.').count()).max();
     let labelled = solver.labels.iter().all(|(key, value)| labels.get(key) == Some(value));
     let fits =
@@ -169,6 +175,9 @@ mod tests {
             assert_eq!(chosen(name, &all).as_deref(), Ok(provider), "{name}");
         }
         assert_eq!(chosen("example.org", &all[1..]), Err(352));
+        // Zones are compared as they are written.
+        let dotted = [solver(&[], &["example.com."], None), solver(&[], &[".example.com"], None)];
+        assert_eq!(chosen("a.example.com", &dotted), Err(352));
         assert_eq!(chosen("example.org", &[solver(&[], &[], None)]), Err(353));
     }
 

@@ -200,7 +200,11 @@ impl Reader {
         let mut kept = Vec::new();
         for text in list {
             let name = text.trim();
-            let (dot, rest) = name.strip_prefix('.').map_or(("", name), |rest| (".", rest));
+            // The name of a wildcard record is compared like any other: there is nothing below it.
+            let (dot, rest) = ["*.", "."]
+                .into_iter()
+                .find_map(|start| Some((start, name.strip_prefix(start)?)))
+                .unwrap_or(("", name));
             if name.is_empty() || name == "." {
                 continue;
             }

@@ -117,8 +117,11 @@ pub fn embedded_zone(
     solver_zones: &[Name],
     wanted: impl Fn(&Name) -> bool,
 ) -> Option<Name> {
-    let filters: Vec<Name> =
-        settings.domain_filter.iter().map(|filter| filter.trim_start_matches('.').into()).collect();
+    let held = |filter: &Name| match filter.strip_prefix("*.") {
+        Some(parent) => (filter == name).then(|| parent.into()),
+        None => Some(filter.trim_start_matches('.').into()),
+    };
+    let filters: Vec<Name> = settings.domain_filter.iter().filter_map(held).collect();
     if let Some(zone) = zone_for(name, filters.iter().chain(solver_zones)) {
         let parent = zone.split_once('.').map(|(_, parent)| Name::new(parent));
         let parent = parent.filter(|parent| parent.contains('.') && !solver_zones.contains(zone));

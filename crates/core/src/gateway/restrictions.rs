@@ -24,7 +24,7 @@ use crate::{
     dns::drain::is_leaving,
     infrastructure::rows::FleetSettings,
     problem,
-    world::{RestrictionsBySelector, RestrictionsByTarget},
+    world::{RestrictionsByNamespace, RestrictionsBySelector, RestrictionsByTarget},
 };
 
 /// Restrictions of a Gateway: those that name it, its class, or labels that it has.
@@ -39,7 +39,8 @@ pub(super) fn gateway_restrictions(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
             }
         }
     }
-    for restriction in by_labels(cx, &object(gateway)) {
+    let chosen = by_labels(cx, &object(gateway)).into_iter();
+    for restriction in chosen.chain(whole(cx, &gateway.key.namespace, false)).collect::<Vec<_>>() {
         all.extend(of(&restriction, None, None));
     }
     by_sets(cx, gateway, &mut all);
@@ -64,7 +65,8 @@ fn by_sets(cx: &mut Cx<'_>, gateway: &Gateway, all: &mut Vec<Restricting>) {
                 all.extend(of(&restriction, Some(&one.name), target.port));
             }
         }
-        for restriction in by_labels(cx, &sets::object(set)) {
+        let chosen = by_labels(cx, &sets::object(set)).into_iter();
+        for restriction in chosen.chain(whole(cx, &set.namespace, false)).collect::<Vec<_>>() {
             all.extend(of(&restriction, Some(&one.name), None));
         }
     }
@@ -95,6 +97,13 @@ fn by_labels(cx: &mut Cx<'_>, object: &ObjectKey) -> Vec<Arc<Restriction>> {
         restriction.selectors.iter().any(|(kind, selector)| *kind == object.kind && selector.matches(&labels))
     });
     found
+}
+
+/// Restrictions of a namespace whose target cannot be read: of what is in front of Services, or of Services.
+fn whole(cx: &mut Cx<'_>, namespace: &Name, services: bool) -> Vec<Arc<Restriction>> {
+    let mut all = cx.find::<RestrictionsByNamespace>(namespace);
+    all.retain(|restriction| (&*restriction.key.kind.kind == "BackendTLSPolicy") == services);
+    all
 }
 
 /// What restricts a route at each listener that took it: what is said of the Gateway, of the route, and of the Services
@@ -140,9 +149,11 @@ pub(super) fn unenforced(cx: &mut Cx<'_>, route: &Arc<Route>) {
 
 fn warn(cx: &mut Cx<'_>, route: &Route, at: usize, listeners: &BTreeMap<ListenerKey, Vec<Name>>) {
     let features: BTreeSet<&Name> = listeners.values().flatten().collect();
+    let verbs = if features.len() > 1 { ("restrict", "are") } else { ("restricts", "is") };
     let features = features.into_iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
+    let (restricts, is) = verbs;
     let message = format!(
-        "{features} restricts this route at Gateway {} and is not enforced yet",
+        "{features} {restricts} this route at Gateway {} and {is} not enforced yet",
         route.parents[at].name
     );
     let hint = "keep it on loopback; on any other address the route is refused";
@@ -155,8 +166,12 @@ fn of_route(cx: &mut Cx<'_>, route: &Route) -> Vec<Name> {
     let named = cx.find::<RestrictionsByTarget>(&object.name);
     let here = |r: &Arc<Restriction>| r.targets.iter().any(|t| is(t, &object.kind.kind, &object.name));
     found.extend(named.into_iter().filter(here));
+    found.extend(whole(cx, &object.name.namespace, false));
     let service = Kind::new("", "Service");
     for backend in route.rules.iter().flat_map(|rule| &rule.backends) {
+        if backend.target.kind == service {
+            found.extend(whole(cx, &backend.target.name.namespace, true));
+        }
         let backends = cx.find::<RestrictionsByTarget>(&backend.target.name);
         let here = |r: &Arc<Restriction>| {
             backend.target.kind == service

@@ -43,13 +43,12 @@ pub(super) fn tls_ready(cx: &mut Cx<'_>, secret: &Arc<Secret>) {
         Ok(pair) => match too_weak(&pair.key).or_else(|| secret.data.get("tls.key").and_then(unread)) {
             Some(why) => Err(why),
             None if !pair.key_matches => Err("tls.key does not belong to tls.crt".to_owned()),
-            None => {
-                let mut covers = pair.dns_names.clone();
-                if covers.is_empty() && !pair.common_name.is_empty() {
-                    covers.push(Name::from(pair.common_name.to_ascii_lowercase()));
-                }
-                Ok(Usable { covers, not_after: pair.not_after, temporary: pair.temporary })
-            }
+            // Clients look at no common name (RFC 9525 §2).
+            None => Ok(Usable {
+                covers: pair.dns_names.clone(),
+                not_after: pair.not_after,
+                temporary: pair.temporary,
+            }),
         },
     };
     let denied = denied(cx, secret);

@@ -9,11 +9,11 @@ use portolan_model::{
 };
 
 use super::GROUP;
-use crate::{Cx, gitops::unseen, problem};
+use crate::{Cx, gitops::unseen, policy::absence, problem};
 
 pub(super) fn untargeted(cx: &mut Cx<'_>, restriction: &Arc<Restriction>) {
     let key = &restriction.key;
-    if &*key.kind.group != "gateway.envoyproxy.io" {
+    if restriction.whole || &*key.kind.group != "gateway.envoyproxy.io" {
         return;
     }
     for (at, target) in restriction.targets.iter().enumerate() {
@@ -44,27 +44,34 @@ fn field(restriction: &Restriction, at: usize) -> String {
 fn missing(cx: &mut Cx<'_>, target: &ParentRef) -> Option<String> {
     let name = &target.name;
     let object = || ObjectKey { kind: target.kind.clone(), name: name.clone() };
-    let gone = |there: bool| (!there).then(|| format!("{}, which does not exist", object()));
+    let gone = |cx: &mut Cx<'_>, there: bool| {
+        (!there).then(|| format!("{}, which {}", object(), absence(cx, &object())))
+    };
     let section = |listeners: Vec<Name>| {
         let section = target.section.as_ref().filter(|section| !listeners.contains(section))?;
         Some(format!("{}, which has no listener {section}", object()))
     };
     match (&*target.kind.group, &*target.kind.kind) {
         (GROUP, "Gateway") => match cx.get::<Gateway>(name) {
-            None => gone(false),
+            None => gone(cx, false),
             Some(gateway) => section(gateway.listeners.iter().map(|one| one.name.clone()).collect()),
         },
         (GROUP, "ListenerSet") => match cx.get::<ListenerSet>(name) {
-            None => gone(false),
+            None => gone(cx, false),
             Some(set) => section(set.listeners.iter().map(|one| one.name.clone()).collect()),
         },
         (GROUP, "HTTPRoute") => {
-            gone(cx.get::<Route>(&RouteKey { kind: RouteKind::Http, name: name.clone() }).is_some())
+            let there = cx.get::<Route>(&RouteKey { kind: RouteKind::Http, name: name.clone() }).is_some();
+            gone(cx, there)
         }
         (GROUP, "GRPCRoute") => {
-            gone(cx.get::<Route>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() }).is_some())
+            let there = cx.get::<Route>(&RouteKey { kind: RouteKind::Grpc, name: name.clone() }).is_some();
+            gone(cx, there)
         }
-        ("", "Service") => gone(cx.get::<Service>(name).is_some()),
+        ("", "Service") => {
+            let there = cx.get::<Service>(name).is_some();
+            gone(cx, there)
+        }
         _ => None,
     }
 }

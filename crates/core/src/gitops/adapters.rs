@@ -7,6 +7,7 @@ mod cert_manager;
 mod external_dns;
 mod keys;
 mod others;
+mod sealed_secrets;
 mod standing;
 #[cfg(test)]
 mod tests;
@@ -20,7 +21,8 @@ use serde_json::Value;
 
 pub use cert_manager::CertManager;
 pub use external_dns::{ExternalDns, TsigSecret, UpdateServer};
-pub use others::{GatewayProvider, SealedSecrets};
+pub use others::GatewayProvider;
+pub use sealed_secrets::SealedSecrets;
 pub use standing::standing;
 
 use super::ledger::Fate;
@@ -93,7 +95,7 @@ pub fn adapt(values: &ComponentValues) -> Adapted {
         "external-dns" => Component::ExternalDns(Box::new(external_dns::read(&mut reader))),
         "cert-manager" => Component::CertManager(cert_manager::read(&mut reader, namespace)),
         "gateway-helm" => Component::GatewayProvider(others::gateway_provider(&mut reader, namespace)),
-        "sealed-secrets" => Component::SealedSecrets(others::sealed_secrets(&mut reader, namespace)),
+        "sealed-secrets" => Component::SealedSecrets(sealed_secrets::read(&mut reader, namespace)),
         "reflector" => Component::Reflector(others::reflector(&mut reader)),
         "kyverno" => Component::Kyverno(namespace),
         _ => return Adapted::default(),

@@ -129,7 +129,7 @@ fn whole(item: &str) -> Option<&str> {
 
 /// Whether a rule names an operation, not by `*` alone.
 pub fn names(policy: &MatchResources, operation: &str) -> bool {
-    policy.rules.iter().any(|rule| rule.operations.iter().any(|name| **name == *operation))
+    policy.rules.iter().any(|rule| one_of(&rule.operations, operation))
 }
 
 /// Whether the policy may match any object.

@@ -24,6 +24,7 @@
 //! at it); there is no `authorizer`.
 
 mod admit;
+mod defaults;
 pub mod edit;
 pub mod made;
 pub mod matching;

@@ -10,6 +10,7 @@ use portolan_model::{
 use serde_json::{Value, json};
 
 use super::{
+    defaults,
     matching::{self, Matched, Operation},
     params::parameters,
     problems,
@@ -246,6 +247,7 @@ fn in_version(object: &Judged, json: &Packed, version: &str) -> Value {
     if matching::own_version(object) != version {
         json["apiVersion"] = format!("{}/{version}", object.group()).into();
     }
+    defaults::fill(&mut json);
     // Of the core kinds none that is stored here counts its generations.
     created(&mut json, !object.group().is_empty());
     if is_namespace(object) {

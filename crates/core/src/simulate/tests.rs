@@ -344,3 +344,66 @@ spec: {{policyName: p, validationActions: [Deny]}}
     );
     assert_ne!(state(&engine, "app.example.com").0, State::Live, "{said:?}");
 }
+
+/// A CA in namespace `edge` and the certificate of the edge that it signs.
+fn signed_by(ca: &str, asked: &str) -> String {
+    format!(
+        "{}---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {{name: own, namespace: edge}}
+spec: {{selfSigned: {{}}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {{name: ca, namespace: edge}}
+spec: {{isCA: true, {ca}, secretName: ca, issuerRef: {{name: own}}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {{name: ca, namespace: edge}}
+spec: {{ca: {{secretName: ca}}}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {{name: tls, namespace: edge}}
+spec: {{{asked}, secretName: tls, issuerRef: {{name: ca}}}}
+",
+        edge("app")
+    )
+}
+
+#[test]
+fn a_ca_signs_only_what_its_own_certificate_will_let_it() {
+    let limited = |domains: &str| {
+        format!("commonName: ca, nameConstraints: {{permitted: {{dnsDomains: [{domains}]}}}}")
+    };
+    let wildcard = "dnsNames: ['*.example.com']";
+    for good in ["example.com", ".example.com"] {
+        let engine = simulated(&signed_by(&limited(good), wildcard));
+        assert_eq!(errors(&engine), Vec::<String>::new(), "{good}");
+        assert_eq!(state(&engine, "app.example.com").0, State::Live, "{good}");
+    }
+    let engine = simulated(&signed_by(&limited("example.org"), wildcard));
+    let told = errors(&engine);
+    assert!(
+        matches!(&*told, [one] if one.starts_with("PTL-0320") && one.contains("may not sign *.example.com")),
+        "{told:?}"
+    );
+    assert_ne!(state(&engine, "app.example.com").0, State::Live);
+    // Its subject is written as a whole: the certificate has the common name of that.
+    let engine = simulated(&signed_by("literalSubject: 'CN=ca,O=shop'", wildcard));
+    assert_eq!(errors(&engine), Vec::<String>::new());
+    assert_eq!(state(&engine, "app.example.com").0, State::Live);
+}
+
+#[test]
+fn a_certificate_with_a_common_name_alone_covers_nothing() {
+    let engine = simulated(&signed_by("commonName: ca", "commonName: '*.example.com'"));
+    let told = errors(&engine);
+    assert!(
+        matches!(&*told, [one] if one.starts_with("PTL-0211") && one.contains("covers no hostname, not *.example.com")),
+        "{told:?}"
+    );
+    assert_eq!(state(&engine, "app.example.com").0, State::Refused);
+}

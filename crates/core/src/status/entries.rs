@@ -98,7 +98,10 @@ pub(super) fn entry_points(cx: &mut Cx<'_>, host: &Name, claims: &[Arc<HostClaim
     }
     if !entry.unenforced.is_empty() && closed {
         let what = entry.unenforced.iter().map(|n| &**n).collect::<Vec<_>>().join(", ");
-        let why = format!("{what} restricts this host, is not enforced yet, and the address is not loopback");
+        let (restricts, is) =
+            if entry.unenforced.len() > 1 { ("restrict", "are") } else { ("restricts", "is") };
+        let why =
+            format!("{what} {restricts} this host, {is} not enforced yet, and the address is not loopback");
         let hint = "bind to a loopback address, or remove the restriction on purpose";
         // A route has a finding for each of its hosts.
         problem(cx, claim.key.route.object(), 230, Severity::Error, "", format!("host {host}: {why}"), hint);

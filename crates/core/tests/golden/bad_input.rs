@@ -68,8 +68,8 @@ impl Base {
                     || rows.get(key).is_some_and(|row| row.contains(&*object.name.name))))
                 || (key.0 == EntryPoint::NAME && is_of_gateway(run, object, &key.1))
                 || (key.0 == EntryPoint::NAME && self.claimed.contains(&key.1))
-                // One of labels that cannot be read restricts all that it may mean.
-                || (key.0 == EntryPoint::NAME && run.engine.get::<Restriction>(object).is_some_and(|row| !row.selectors.is_empty()))
+                // One of labels that cannot be read restricts all that it may mean, and one of a target all of its namespace.
+                || (key.0 == EntryPoint::NAME && run.engine.get::<Restriction>(object).is_some_and(|row| row.whole || !row.selectors.is_empty()))
                 || self.backends.iter().any(|backend| key.1.contains(backend))
                 // A host says of every object that asks for it what is broken there, and stays as it is.
                 || (key.0 == EntryPoint::NAME && rows.get(key).is_some_and(|row| row.contains(&format!("{object}: "))))
@@ -82,6 +82,7 @@ impl Base {
             let table = format!("(\"rc/{}/", object.name);
             let mine = mine || self.claimed.iter().any(|host| key.ends_with(&format!(", {host})")));
             let mine = mine || (&*object.kind.kind == "Gateway" && key.starts_with(&table));
+            let mine = mine || run.engine.get::<Restriction>(object).is_some_and(|row| row.whole);
             if !mine {
                 harmed.push(format!("virtual host {key}"));
             }
@@ -92,7 +93,8 @@ impl Base {
 
 /// The Services that an object is about.
 fn services(run: &Run, object: &ObjectKey) -> Vec<NamespacedName> {
-    if object.kind.is("", "Service") {
+    // Endpoints are those of the Service that is called so.
+    if object.kind.is("", "Service") || object.kind.is("", "Endpoints") {
         return vec![object.name.clone()];
     }
     let policy = run.engine.get::<BackendTlsPolicy>(&object.name);

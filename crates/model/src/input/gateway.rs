@@ -455,6 +455,8 @@ pub struct Restriction {
     pub selectors: Vec<(Kind, LabelSelector)>,
     /// A selector looks into other namespaces too (`targetSelectors[].namespaces`): it is taken to choose in all.
     pub everywhere: bool,
+    /// What it targets cannot be read: it is taken to be everything of its namespace.
+    pub whole: bool,
     /// Names of the restricting features, such as `SecurityPolicy`.
     pub features: Vec<Name>,
     /// The same of those that concern only listeners which end TLS, such as `ClientTrafficPolicy.tls.clientValidation`.

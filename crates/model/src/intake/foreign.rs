@@ -1,5 +1,6 @@
 //! Kinds that are stored and not acted on, where a cluster has somebody who does: what they ask for is said, never silent.
 
+mod built_in;
 mod guess;
 
 use std::collections::BTreeSet;
@@ -16,6 +17,8 @@ enum Does {
     Guards,
     /// Routes requests or serves hosts.
     Routes,
+    /// Says how proxies run.
+    Shapes,
     /// Makes DNS records.
     Names,
     /// Brings other objects.
@@ -25,7 +28,7 @@ enum Does {
 }
 
 /// Group, kinds (none stands for all of the group), what they do.
-const KINDS: [(&str, &[&str], Does); 83] = [
+const KINDS: [(&str, &[&str], Does); 84] = [
     ("kyverno.io", &[], Does::Admits),
     ("policies.kyverno.io", &[], Does::Admits),
     ("constraints.gatekeeper.sh", &[], Does::Admits),
@@ -70,7 +73,8 @@ const KINDS: [(&str, &[&str], Does); 83] = [
     ("networking.k8s.io", &["Ingress", "IngressClass"], Does::Routes),
     ("extensions", &["Ingress"], Does::Routes),
     ("gateway.networking.x-k8s.io", &[], Does::Routes),
-    ("gateway.envoyproxy.io", &["Backend", "EnvoyProxy", "HTTPRouteFilter"], Does::Routes),
+    ("gateway.envoyproxy.io", &["EnvoyProxy"], Does::Shapes),
+    ("gateway.envoyproxy.io", &["Backend", "HTTPRouteFilter"], Does::Routes),
     ("route.openshift.io", &["Route"], Does::Routes),
     ("projectcontour.io", &[], Does::Routes),
     ("getambassador.io", &[], Does::Routes),
@@ -261,7 +265,12 @@ pub(super) fn foreign(root: &mut Root<'_>) {
     let (group, name) = (&*kind.group, &*kind.kind);
     let known =
         KINDS.iter().find(|(of, kinds, _)| *of == group && (kinds.is_empty() || kinds.contains(&name)));
-    if let Some((_, _, does)) = known {
+    let of_kubernetes = built_in::wrong(group, &root.object.version, name);
+    if let Some(wrong) =
+        of_kubernetes.filter(|_| near(group, name).is_none() && misspelt_group(group, name).is_none())
+    {
+        root.problem(2, Severity::Error, wrong.field, wrong.message, &wrong.hint);
+    } else if let Some((_, _, does)) = known {
         said(root, *does, "");
     } else if ["ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"].contains(&name) {
         if group == "admissionregistration.k8s.io" && concerns_ours(root) {
@@ -313,6 +322,11 @@ fn said(root: &mut Root<'_>, does: Does, guessed: &str) {
             4,
             "routes requests and is not acted on: its hosts are not served here",
             "write Gateways and routes of the Gateway API for the hosts that are to be served",
+        ),
+        Does::Shapes => (
+            4,
+            "says how the proxies of Gateways run and is not acted on: what it asks of them is not so here",
+            "nothing to do, unless a host relies on it",
         ),
         Does::Names => (
             4,

@@ -4,8 +4,10 @@
 use super::{
     fields::{self, Field},
     gateway::{reference, selector},
-    node::Root,
+    node::{Node, Root},
 };
+use serde_json::Value;
+
 use crate::{
     Kind, LabelSelector, Name, NamespacedName, ObjectKey, Severity,
     input::{ParentRef, Restriction},
@@ -28,6 +30,7 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
         single: false,
         selectors: vec![],
         everywhere: false,
+        whole: false,
         features: vec![],
         tls_features: vec![],
     };
@@ -46,6 +49,12 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
         }
         _ => return None,
     }
+    // Which of its fields restrict is not to be seen.
+    let unread = root.spec();
+    if kind.kind != "Gateway" && unread.present() && !unread.value.is_object() {
+        made.features = vec![kind.kind.clone()];
+        fields = vec!["spec".into()];
+    }
     if made.features.is_empty() && made.tls_features.is_empty() {
         return None;
     }
@@ -54,15 +63,55 @@ pub(super) fn restriction(root: &mut Root<'_>) -> Option<Restriction> {
     }
     let names = made.features.iter().chain(&made.tls_features).map(|n| &**n).collect::<Vec<_>>().join(", ");
     let field = fields.first().map_or("spec", String::as_str).to_owned();
-    root.problem(
-        206,
-        Severity::Warning,
-        &field,
-        format!("{names} restricts traffic and is not enforced yet"),
-        "the hosts that it covers say so in `unenforced`; bind them to loopback only",
+    let several = made.features.len() + made.tls_features.len() > 1;
+    let mut message = format!(
+        "{names} {} traffic and {} not enforced yet",
+        if several { "restrict" } else { "restricts" },
+        if several { "are" } else { "is" }
     );
+    if made.whole {
+        message.push_str("; what it targets cannot be read, so it is taken for all of its namespace");
+    }
+    let hint = "the hosts that it covers say so in `unenforced`; bind them to loopback only";
+    root.problem(206, Severity::Warning, &field, message, hint);
     Some(made)
 }
+
+/// Whether something that a policy targets cannot be read, or nothing of it: it was written to restrict, and what is not known.
+/// What an API server takes is never one.
+pub(super) fn unreadable(root: &Root<'_>) -> bool {
+    let spec = root.spec();
+    let (list, single, chosen) = (spec.get("targetRefs"), spec.get("targetRef"), spec.get("targetSelectors"));
+    let envoys = &*root.object.key.kind.group == "gateway.envoyproxy.io";
+    let kind = |node: &Node<'_>| match node.value.get("kind").and_then(Value::as_str) {
+        None | Some("") => false,
+        // Its definitions hold the kinds; that of Gateway API leaves them to who implements it.
+        Some(kind) if envoys => match node.value.get("group") {
+            None => TARGETS.contains(&kind),
+            Some(Value::String(group)) => match &**group {
+                "gateway.networking.k8s.io" => TARGETS.contains(&kind),
+                "gateway.networking.x-k8s.io" => kind == "XListenerSet",
+                group => group.is_empty() && kind == "Service",
+            },
+            Some(_) => false,
+        },
+        Some(_) => node.value.get("group").is_some_and(Value::is_string),
+    };
+    let named = |node: &Node<'_>| {
+        kind(node) && node.value.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty())
+    };
+    let wrong = |list: &Node<'_>, good: &dyn Fn(&Node<'_>) -> bool| {
+        list.present() && (!list.value.is_array() || list.items().iter().any(|node| !good(node)))
+    };
+    let nothing = !single.present() && chosen.items().is_empty() && list.items().is_empty();
+    // An empty list is taken by Envoy Gateway's definitions, for nothing.
+    let meant = nothing && !(envoys && list.value.is_array());
+    wrong(&list, &named) || (single.present() && !named(&single)) || wrong(&chosen, &kind) || meant
+}
+
+/// Kinds that a policy of Envoy Gateway may target.
+const TARGETS: [&str; 8] =
+    ["Gateway", "GatewayClass", "ListenerSet", "HTTPRoute", "GRPCRoute", "TLSRoute", "TCPRoute", "UDPRoute"];
 
 /// Fields that restrict; what only tunes is listed.
 fn traffic(root: &mut Root<'_>, kind: &Kind, made: &mut Restriction) -> Vec<String> {
@@ -108,6 +157,7 @@ fn frontend(root: &Root<'_>, own: &NamespacedName, made: &mut Restriction) -> Ve
 
 /// `targetRef`, `targetRefs` and `targetSelectors`.
 fn targets(root: &mut Root<'_>, own: &Name, made: &mut Restriction) {
+    made.whole = unreadable(root);
     let spec = root.spec();
     made.targets = spec.get("targetRefs").items().iter().map(|node| reference(node, own)).collect();
     let single = spec.get("targetRef");
@@ -205,6 +255,80 @@ mod tests {
             made.targets.iter().map(|t| format!("{}.{} {}", t.kind, t.kind.group, t.name)).collect();
         assert_eq!(targets, ["Service. ns/b", "HTTPRoute.gateway.networking.k8s.io ns/a"]);
         assert_eq!(made.selectors[0].1.labels.len(), 1);
+    }
+
+    #[test]
+    fn a_target_that_cannot_be_read_is_everything() {
+        let route = || json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": "r"});
+        let with = |field: &str, value: Value| {
+            let mut target = route();
+            target[field] = value;
+            json!({"targetRefs": [target]})
+        };
+        let whole = |kind: &str, spec: &Value| read("gateway.envoyproxy.io", kind, spec).unwrap().whole;
+        for spec in [
+            json!({"targetRefs": route()}),
+            json!({"targetRefs": "x"}),
+            json!({"targetRefs": ["r"]}),
+            json!({"targetRef": "r"}),
+            json!({"targetRef": [route()]}),
+            json!({"targetRef": {"kind": "HTTPRoute"}}),
+            json!({"targetRefs": [route(), {"name": "r"}]}),
+            with("name", json!(5)),
+            with("name", json!("")),
+            with("kind", json!("HTTProute")),
+            with("kind", json!(["HTTPRoute"])),
+            with("group", json!(7)),
+            with("group", json!("")),
+            json!({"targetSelectors": {"kind": "Gateway"}}),
+            json!({"targetSelectors": [{"kind": "gateway"}]}),
+            json!({"targetSelectors": "all"}),
+            json!({"targetRefz": [route()]}),
+            json!({}),
+            json!(5),
+        ] {
+            assert!(whole("SecurityPolicy", &spec), "{spec}");
+        }
+        assert!(whole("ClientTrafficPolicy", &json!("connection")));
+        for spec in [
+            json!({"targetRefs": [route()]}),
+            json!({"targetRef": route()}),
+            json!({"targetRefs": [{"kind": "HTTPRoute", "name": "r", "sectionName": 5}]}),
+            json!({"targetRefs": []}),
+            json!({"targetSelectors": [{"kind": "Gateway"}]}),
+        ] {
+            assert!(!whole("SecurityPolicy", &spec), "{spec}");
+        }
+    }
+
+    #[test]
+    fn a_policy_for_backends_whose_service_cannot_be_read() {
+        let read = |targets: &Value| {
+            let validation = json!({"hostname": "s.internal", "wellKnownCACertificates": "System"});
+            let spec = json!({"targetRefs": targets, "validation": validation});
+            let json = json!({
+                "apiVersion": "gateway.networking.k8s.io/v1", "kind": "BackendTLSPolicy",
+                "metadata": {"name": "p", "namespace": "ns"}, "spec": spec,
+            });
+            let taken = intake(&Object::from_json(json, Origin::default()).unwrap());
+            assert_ne!(taken.restriction.is_some(), taken.fact.is_some(), "{targets}");
+            taken.restriction.is_some_and(|restriction| restriction.whole)
+        };
+        let service = |name: Value| json!({"group": "", "kind": "Service", "name": name});
+        for targets in [
+            service(json!("s")),
+            json!("s"),
+            json!([service(json!(5))]),
+            json!([service(json!(""))]),
+            json!(["s"]),
+            json!([]),
+            json!(null),
+            json!([{"kind": "Service", "name": "s"}]),
+        ] {
+            assert!(read(&targets), "{targets}");
+        }
+        assert!(!read(&json!([service(json!("s"))])));
+        assert!(!read(&json!([{"group": "example.com", "kind": "Bucket", "name": "s"}])));
     }
 
     #[test]

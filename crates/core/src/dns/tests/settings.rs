@@ -123,7 +123,7 @@ fn blank_filters_are_skipped_and_exclusions_that_cannot_be_read_close() {
     let (settings, problems) = of(json!({"domainFilters": ["", " ", "a.example"], "excludeDomains": [""]}));
     assert_eq!((settings.plan.domain_filter.len(), settings.plan.exclude.len(), problems), (1, 0, 0));
     assert!(!settings.plan.in_scope("www.other.example.org") && settings.plan.in_scope("x.a.example"));
-    for wrong in ["*.internal.example", "a.example,b.example", "a..b"] {
+    for wrong in ["a.*.example", "a.example,b.example", "a..b"] {
         let (settings, problems) = of(json!({"domainFilters": [wrong]}));
         assert!(
             settings.managed && problems == 1 && !settings.plan.in_scope("x.internal.example"),
@@ -131,6 +131,22 @@ fn blank_filters_are_skipped_and_exclusions_that_cannot_be_read_close() {
         );
         let (settings, problems) = of(json!({"excludeDomains": [wrong]}));
         assert!(!settings.managed && problems == 1, "{wrong}");
+    }
+}
+
+/// external-dns compares names (`matchFilter`): of a wildcard the record of that name alone is meant.
+#[test]
+fn a_filter_with_a_wildcard_is_the_name_of_one_record() {
+    let wildcard = "*.dev.example.com";
+    let (settings, problems) = of(json!({"excludeDomains": [wildcard]}));
+    assert!(settings.managed && problems == 0);
+    assert!(!settings.plan.in_scope(wildcard) && settings.plan.in_scope("a.dev.example.com"));
+    let (settings, problems) = of(json!({"domainFilters": [wildcard]}));
+    assert!(settings.managed && problems == 0);
+    for (name, within) in [(wildcard, true), ("a.dev.example.com", false), ("dev.example.com", false)] {
+        assert_eq!(settings.plan.in_scope(name), within, "{name}");
+        let zone = embedded_zone(&name.into(), &settings.plan, &[], |_| false);
+        assert_eq!(zone, within.then(|| "dev.example.com".into()), "{name}");
     }
 }
 

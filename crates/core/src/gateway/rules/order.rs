@@ -23,7 +23,8 @@ pub(super) fn width(route: &Route, host: &str) -> u32 {
 /// Gateway API, `HTTPRouteRule.matches`: exact path, then longest prefix, then method, then most headers, then most
 /// query parameters; of a GRPCRoute (`GRPCRouteRule.matches`) most characters of the service, then of the method, then most
 /// headers. Regular expressions, whose place the specification leaves open, stand between exact and prefix, the longer
-/// one first, as Envoy Gateway sorts them. Smallest first.
+/// one first, as Envoy Gateway sorts them. At equal counts an exact header does not come before an expression, as it does there
+/// (envoyproxy/gateway#5736): "the FIRST matching rule (in list order)" leaves no choice. Smallest first.
 pub(super) fn precedence(kind: RouteKind, m: &RouteMatch) -> [u32; 5] {
     let desc = |n: usize| u32::MAX - u32::try_from(n).unwrap_or(u32::MAX);
     let headers = desc(m.headers.len());

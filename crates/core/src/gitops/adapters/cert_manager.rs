@@ -28,6 +28,9 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
     let mut cluster: Name =
         reader.text("clusterResourceNamespace").map_or_else(|| namespace.clone(), Name::from);
     let mut words = None;
+    if reader.values.form == Form::Chart {
+        refused(reader);
+    }
     if reader.values.form == Form::Workload {
         // The program's own default; the chart's is the namespace of the pod.
         cluster = "kube-system".into();
@@ -98,11 +101,77 @@ pub(super) fn read(reader: &mut Reader<'_>, namespace: Name) -> CertManager {
     }
 }
 
+/// What a value has to be.
+#[derive(Clone, Copy)]
+enum Is {
+    Switch,
+    Number,
+    Text,
+    List,
+    Mapping,
+}
+
+/// Types of the chart's values (`values.schema.json` at 1.21) and, below `config`, of what the controller reads strictly.
+const TYPES: [(Is, &str); 5] = [
+    (
+        Is::Switch,
+        "crds.enabled crds.keep installCRDs disableAutoApproval enableCertificateOwnerRef enableServiceLinks \
+         dns01RecursiveNameserversOnly config.enableGatewayAPI config.enableGatewayAPIListenerSet \
+         config.enableCertificateOwnerRef config.gatewayAPI.enabled config.gatewayAPI.enableListenerSet \
+         config.clusterIssuerAmbientCredentials config.issuerAmbientCredentials",
+    ),
+    (
+        Is::Number,
+        "replicaCount maxConcurrentChallenges config.numberOfConcurrentWorkers config.maxConcurrentChallenges",
+    ),
+    (
+        Is::Text,
+        "clusterResourceNamespace namespace featureGates dns01RecursiveNameservers config.namespace \
+         config.clusterResourceNamespace",
+    ),
+    (
+        Is::List,
+        "extraArgs extraEnv extraObjects approveSignerNames config.controllers config.copiedAnnotationPrefixes",
+    ),
+    (
+        Is::Mapping,
+        "config ingressShim crds acmesolver config.ingressShimConfig config.gatewayAPI config.featureGates",
+    ),
+];
+
+/// Values of another type than they have: Helm renders nothing of the chart, or the controller does not start.
+fn refused(reader: &mut Reader<'_>) {
+    let at = |path: &str| path.split('.').try_fold(&reader.values.values, |at, part| at.get(part));
+    let mut wrong = Vec::new();
+    for (is, path) in
+        TYPES.iter().flat_map(|(is, paths)| paths.split_whitespace().map(move |path| (*is, path)))
+    {
+        let Some(value) = at(path).filter(|value| !value.is_null()) else { continue };
+        let fits = match is {
+            Is::Switch => value.is_boolean(),
+            Is::Number => value.is_number(),
+            Is::Text => value.is_string(),
+            Is::List => value.is_array(),
+            Is::Mapping => value.is_object(),
+        };
+        if !fits {
+            wrong.push((path, "of another type than the chart has it: Helm refuses it, or the controller does not start with it"));
+        } else if path == "replicaCount" && value.as_f64() == Some(0.0) {
+            wrong.push((path, "the controller does not run (0 pods), so nothing is issued there"));
+        }
+    }
+    reader.given.extend(wrong.into_iter().map(|(path, why)| (Fate::NotLookedAt, why, path.to_owned())));
+}
+
 /// What its container is given, as the chart's `extraArgs` have it.
 fn workload(reader: &mut Reader<'_>) -> Value {
-    if !standing::runs(reader.values) {
-        let why = "the controller does not run (0 pods), so nothing is issued there";
-        reader.given.push((Fate::NotLookedAt, why, "spec.replicas".to_owned()));
+    if let Some(idle) = standing::is_idle(reader.values) {
+        let why = if idle.refused {
+            "Kubernetes refuses the workload, so the controller does not run and nothing is issued there"
+        } else {
+            "the controller does not run (0 pods), so nothing is issued there"
+        };
+        reader.given.push((Fate::NotLookedAt, why, idle.field));
     }
     match words::words(reader.values, "controller") {
         Ok(words) => words.into_iter().map(|word| Value::String(word.text)).collect(),

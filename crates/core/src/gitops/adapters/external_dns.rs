@@ -4,6 +4,7 @@
 
 mod flags;
 mod given;
+mod started;
 mod text;
 mod update_server;
 mod values;
@@ -213,6 +214,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> ExternalDns {
         stop(reader, &given.field_or("source", "sources"), "it would not start: no sources specified");
     }
     encryption(reader, &given);
+    started::check(reader, &given);
     for source in settings.sources.iter().filter(|source| !SOURCES.contains(&&***source)) {
         let near = nearest(source, SOURCES).map_or_else(String::new, |near| format!("; {near} may be meant"));
         let message = format!("it would not start: there is no source {source:?}{near}");
@@ -350,6 +352,19 @@ fn check(reader: &mut Reader<'_>, settings: &mut ExternalDns) {
         );
         let hint = "check that the filter matches all names that are meant, or leave it out";
         reader.problem(649, WARNING, "regexDomainFilter", &message, hint);
+    }
+    // Fewer names are published here than there, in either version.
+    let alone = settings.regex_filter.is_empty() && !settings.regex_exclusion.is_empty();
+    let lists =
+        settings.domain_filters.iter().chain(&settings.exclude_domains).any(|one| !one.trim().is_empty());
+    if alone && settings.version.is_some_and(|minor| minor < 21) {
+        let message = "regexDomainExclusion without regexDomainFilter is not looked at before external-dns 0.21, and here it is";
+        let hint = "write the names in excludeDomains, or add a regexDomainFilter";
+        reader.problem(649, WARNING, "regexDomainExclusion", message, hint);
+    } else if alone && lists {
+        let message = "with regexDomainExclusion external-dns does not look at domainFilters and excludeDomains, and here a name has to pass all of them";
+        let hint = "write what the lists say as a regexDomainFilter";
+        reader.problem(649, WARNING, "regexDomainExclusion", message, hint);
     }
     let unread: Vec<_> = settings
         .sources

@@ -75,6 +75,11 @@ pub(super) fn sealed_secrets_flag(flag: &str) -> Option<(Fate, &'static str)> {
     sealed_secrets::FLAGS.iter().find(found).map(|(fate, why, _)| (*fate, *why))
 }
 
+/// All flags of the sealed-secrets controller.
+pub(super) fn sealed_secrets_flags() -> impl Iterator<Item = &'static str> {
+    sealed_secrets::FLAGS.iter().flat_map(|(.., names)| names.split_whitespace())
+}
+
 impl Keys {
     /// What becomes of a key; `None` if the chart does not know it.
     pub(super) fn fate(&self, path: &str) -> Option<(Fate, &'static str)> {

@@ -77,7 +77,11 @@ fn what_older_versions_make_of_two_expressions_is_said() {
     assert!(said(both.clone(), "1.20.0"));
     assert!(!said(both.clone(), "1.21.0"));
     assert!(!said(both, ""), "the version is not declared");
-    assert!(!said(json!({"regexDomainExclusion": "b"}), "1.20.0"));
+    let alone = json!({"regexDomainExclusion": "b"});
+    assert!(said(alone.clone(), "1.20.0"), "it is not looked at");
+    assert!(!said(alone, "1.21.0"));
+    let lists = json!({"regexDomainExclusion": "b", "domainFilters": ["a.example"]});
+    assert!(said(lists, "1.21.0"), "they are not looked at");
     assert!(!said(json!({"regexDomainFilter": "a"}), "1.20.0"));
 }
 
@@ -117,7 +121,10 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         (json!({"extraArgs": ["--no-gateway-name=x"]}), "--no-gateway-name is no switch"),
         (json!({"extraArgs": ["loose"]}), "\"loose\" is no flag"),
         (json!({"extraArgs": [7]}), "extraArgs[0] is a number, not text"),
-        (json!({"extraArgs": "--a"}), "extraArgs is text, not text"),
+        (json!({"extraArgs": "--a"}), "extraArgs is text, not a list"),
+        (json!({"txtOwnerId": 5}), "txtOwnerId is a number, not text"),
+        (json!({"labelFilter": 5}), "labelFilter is a number, not text"),
+        (json!({"namespaced": "true"}), "namespaced is text, not a boolean"),
         (json!({"extraArgs": ["--gateway-name={{ .Values.x }}"]}), "cannot be filled in"),
         (
             json!({"sources": ["gateway-httproute", "gateway-httpsroute"]}),
@@ -144,6 +151,42 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         (json!({"domainFilter": ["a.example"]}), "domainFilters may be meant"),
         (json!({"image": {"tag": "v0.22.0"}}), "since 0.22 a policy must be chosen"),
         (
+            json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "yes"}]}),
+            "EXTERNAL_DNS_DRY_RUN is \"yes\", which is neither true nor false",
+        ),
+        (json!({"env": [{"name": "EXTERNAL_DNS_EVENTS", "value": "on"}]}), "EXTERNAL_DNS_EVENTS is \"on\""),
+        (json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "T"}]}), "--dry-run changes no record"),
+        (
+            json!({"env": [{"name": "EXTERNAL_DNS_MIN_TTL", "value": "5"}]}),
+            "--min-ttl is no duration such as 5m",
+        ),
+        (json!({"logLevel": "warn"}), "--log-level has a value that is not one of those"),
+        (json!({"logFormat": "yaml"}), "--log-format has a value that is not one of those"),
+        (json!({"extraArgs": ["--compatibility=kops"]}), "--compatibility has a value"),
+        (json!({"provider": {"name": "gogle"}}), "\"gogle\"; google may be meant"),
+        (json!({"extraArgs": ["--annotation-prefix="]}), "--annotation-prefix cannot be empty"),
+        (json!({"annotationPrefix": "custom.io"}), "--annotation-prefix must end with '/'"),
+        (json!({"extraArgs": ["--kube-api-qps=0"]}), "--kube-api-qps must be greater than 0"),
+        (json!({"extraArgs": ["--kube-api-burst=-1"]}), "--kube-api-burst must be greater than 0"),
+        (json!({"extraArgs": ["--create-ptr"]}), "--create-ptr requires PTR"),
+        (
+            json!({"provider": "rfc2136", "extraArgs": ["--rfc2136-insecure", "--rfc2136-gss-tsig"]}),
+            "mutually exclusive arguments",
+        ),
+        (
+            json!({"provider": "rfc2136", "extraArgs": ["--rfc2136-gss-tsig"]}),
+            "--rfc2136-kerberos-realm is required",
+        ),
+        (
+            json!({"provider": "rfc2136", "extraArgs": ["--rfc2136-batch-change-size=0"]}),
+            "batch size specified for rfc2136",
+        ),
+        (json!({"provider": "rfc2136", "extraArgs": ["--rfc2136-min-ttl=-1m"]}), "TTL specified for rfc2136"),
+        (
+            json!({"provider": "azure", "extraArgs": ["--azure-config-file="]}),
+            "no Azure config file specified",
+        ),
+        (
             json!({"env": [{"name": "EXTERNAL_DNS_GATEWAY_NAME", "valueFrom": {"configMapKeyRef": {}}}]}),
             "EXTERNAL_DNS_GATEWAY_NAME is set from elsewhere",
         ),
@@ -156,6 +199,11 @@ fn what_narrows_and_is_not_followed_stops_the_component() {
         json!({"extraArgs": {"dry-run": false, "events": null, "aws-zone-type": ""}}),
         json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "false"}, {"name": "AWS_REGION"}], "logLevels": 1}),
         json!({"domainFilters": null, "extraArgs": null}),
+        json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": ""}, {"name": "EXTERNAL_DNS_ONCE", "value": "F"}]}),
+        json!({"env": [{"name": "EXTERNAL_DNS_DRY_RUN", "value": "yes"}, {"name": "EXTERNAL_DNS_DRY_RUN", "value": "0"}]}),
+        json!({"logLevel": "warning", "logFormat": "json", "extraArgs": ["--kube-api-qps=5", "--annotation-prefix=custom.io/"]}),
+        json!({"managedRecordTypes": ["A", "PTR"], "extraArgs": ["--create-ptr"]}),
+        json!({"provider": "google", "extraArgs": ["--rfc2136-batch-change-size=0"]}),
         json!({"txtPrefix": "%{record_type}-_x."}),
         json!({"sources": [], "extraArgs": ["--source=gateway-httproute"]}),
         json!({"extraArgs": ["--txt-encrypt-enabled", "--txt-encrypt-aes-key=0123456789abcdef0123456789abcdef"]}),
@@ -272,6 +320,11 @@ fn what_may_change_an_answer_and_is_not_looked_at_is_said() {
             "extraArgs --feature-gates OtherNames",
         ),
         ("cert-manager", json!({"config": {"futureKey": 1}}), "config.futureKey"),
+        ("cert-manager", json!({"replicaCount": 0}), "replicaCount"),
+        ("cert-manager", json!({"replicaCount": "2"}), "replicaCount"),
+        ("cert-manager", json!({"extraArgs": "--enable-gateway-api"}), "extraArgs"),
+        ("cert-manager", json!({"config": {"enableGatewayAPI": "true"}}), "config.enableGatewayAPI"),
+        ("cert-manager", json!({"clusterResourceNamespace": 5}), "clusterResourceNamespace"),
         (
             "gateway-helm",
             json!({"config": {"envoyGateway": {"provider": {"kubernetes": {"watch": {"type": "Namespaces", "namespaces": ["a"]}}}}}}),
@@ -282,7 +335,7 @@ fn what_may_change_an_answer_and_is_not_looked_at_is_said() {
             json!({"config": {"envoyGateway": {"extensionManager": {"hooks": {"x": 1}}}}}),
             "config.envoyGateway.extensionManager",
         ),
-        ("sealed-secrets", json!({"command": ["other"]}), "command"),
+        ("sealed-secrets", json!({"extraDeploy": [{"kind": "Secret"}]}), "extraDeploy"),
         (
             "reflector",
             json!({"extraEnv": [{"name": "ES_Reflector__Watcher__ExcludedNamespaces"}]}),
@@ -364,7 +417,50 @@ fn sealed_secrets_reach_where_their_controller_looks() {
     assert_eq!(reach(json!({"args": ["--additional-namespaces", "a,b"]})), only("a b ns"));
     assert_eq!(reach(json!({"args": ["--all-namespaces"], "additionalNamespaces": ["a"]})), (None, false));
     assert_eq!(reach(json!({"args": ["--label-selector=a=b"]})), (Some(String::new()), true));
-    assert_eq!(reach(json!({"createController": false})), (Some(String::new()), true));
+    // What the controller does not start with opens nothing; a word after a switch is none of its own.
+    assert_eq!(reach(json!({"args": ["--all-namespaces", "false"]})), (None, false));
+    assert_eq!(reach(json!({"args": ["--all-namespaces=false", "--all-namespaces=T"]})), (None, false));
+    assert_eq!(
+        reach(json!({"args": ["--additional-namespaces=a", "--additional-namespaces=b"]})),
+        only("b ns")
+    );
+    assert_eq!(reach(json!({"command": ["/usr/bin/controller", "--all-namespaces=f"]})), only("ns"));
+    assert_eq!(reach(json!({"additionalNamespaces": "b"})), only("b ns"));
+    assert_eq!(reach(json!({"additionalNamespaces": "b,c", "command": ["controller"]})), only("b c ns"));
+    assert_eq!(reach(json!({"additionalNamespaces": [5, null]})), only("5 ns"));
+    for empty in [json!([]), json!(""), json!(null)] {
+        assert_eq!(reach(json!({"additionalNamespaces": empty, "args": empty})), (None, false), "{empty}");
+    }
+    for stopped in [
+        json!({"createController": false}),
+        json!({"additionalNamespaces": {"b": true}}),
+        json!({"additionalNamespaces": [["b"]]}),
+        json!({"command": ["sh"]}),
+        json!({"command": "controller"}),
+        json!({"args": "--all-namespaces=false"}),
+        json!({"args": [5]}),
+        json!({"args": ["--all-namespaces=no"]}),
+        json!({"args": ["-all-namespaces=false"]}),
+        json!({"args": ["--nope"]}),
+        json!({"args": ["--additional-namespaces"]}),
+        json!({"args": ["--additional-namespaces={{ .Values.x }}"]}),
+        json!({"args": ["--max-unseal-retries=x"]}),
+        json!({"args": ["--update-status=x"]}),
+        json!({"args": ["--key-renew-period=nope"]}),
+        json!({"args": ["--kubeclient-qps=many"]}),
+        json!({"args": ["--version"]}),
+        json!({"keyrenewperiod": "nope"}),
+        json!({"keyttl": 720}),
+        json!({"maxRetries": "many"}),
+    ] {
+        assert_eq!(reach(stopped.clone()), (Some(String::new()), true), "{stopped}");
+    }
+    let made = adapt(&values("sealed-secrets", json!({"args": ["--all-namespace=false"]})));
+    let told = made.problems.iter().find(|problem| problem.code.0 == 648).unwrap();
+    assert_eq!(
+        told.message,
+        "sealed-secrets: it would not start: unknown flag: --all-namespace; --all-namespaces may be meant; no SealedSecret is opened"
+    );
 }
 
 #[test]
@@ -438,8 +534,12 @@ fn workload(container: Value) -> ComponentValues {
     if container.get("image").is_none() {
         container["image"] = json!("registry.k8s.io:443/external-dns/external-dns:v0.21.0@sha256:00");
     }
+    if container.get("name").is_none() {
+        container["name"] = json!("main");
+    }
     let object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "names"},
-        "spec": {"template": {"spec": {"containers": [{"image": "busybox"}, container],
+        "spec": {"selector": {"matchLabels": {"app": "names"}}, "template": {"metadata": {"labels": {"app": "names"}},
+            "spec": {"containers": [{"name": "side", "image": "busybox"}, container],
             "volumes": [{"secret": {"secretName": "file"}}]}}}});
     let mut found = standing(&object, &Name::default(), &Name::new("dns"));
     assert_eq!(found.len(), 1, "{found:?}");
@@ -553,7 +653,8 @@ fn what_a_workload_says_and_is_not_known_stops_external_dns() {
 fn a_workload_without_pods_publishes_nothing_and_other_images_are_none() {
     let deployment = |replicas: u32, image: &str| {
         json!({"apiVersion": "apps/v1", "kind": "StatefulSet", "metadata": {"name": "a", "namespace": "b"},
-            "spec": {"replicas": replicas, "template": {"spec": {"containers": [{"image": image, "args": FLAGS}]}}}})
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "c", "image": image, "args": FLAGS}]}}}})
     };
     let found = |object: &Value| standing(object, &Name::new("app"), &Name::default());
     let none = found(&deployment(0, "external-dns"));
@@ -567,6 +668,53 @@ fn a_workload_without_pods_publishes_nothing_and_other_images_are_none() {
     let mut job = deployment(1, "external-dns");
     job["apiVersion"] = json!("corp.example/v1");
     assert_eq!(found(&job), []);
+}
+
+/// What Kubernetes refuses of a workload does not run, so it does nothing that it says.
+#[test]
+fn a_workload_that_kubernetes_refuses_does_nothing() {
+    let object = |field: &str, value: Value| {
+        let mut object = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a", "namespace": "b"},
+            "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b", "c": "d"}},
+                "spec": {"containers": [{"name": "c", "image": "external-dns", "args": FLAGS}]}}}});
+        let (at, last) = field.rsplit_once('/').unwrap();
+        object.pointer_mut(at).unwrap()[last] = value;
+        object
+    };
+    let of = |object: &Value| {
+        let made = adapt(&standing(object, &Name::new("app"), &Name::default())[0]);
+        let Some(Component::ExternalDns(settings)) = made.component else { panic!("{object}") };
+        let told = made.problems.iter().find(|problem| problem.code.0 == 645);
+        (settings.stopped, told.map_or_else(String::new, |told| format!("{} {}", told.field, told.message)))
+    };
+    let container = "/spec/template/spec/containers/0/";
+    for (field, value, says) in [
+        ("/spec/replicas", json!("0"), "spec.replicas is text, not a whole number"),
+        ("/spec/replicas", json!(1.5), "spec.replicas is a number, not a whole number"),
+        ("/spec/replicas", json!(-1), "spec.replicas: Invalid value: -1: must be greater than or equal to 0"),
+        ("/spec/selector", json!(null), "spec.selector: Required value"),
+        ("/spec/selector", json!({}), "empty selector is invalid"),
+        ("/spec/selector", json!({"matchLabels": {"a": "x"}}), "`selector` does not match template `labels`"),
+        (
+            "/spec/selector",
+            json!({"matchExpressions": [{"key": "c", "operator": "DoesNotExist"}]}),
+            "`selector` does not match template `labels`",
+        ),
+        ("/spec/selector", json!({"matchLabels": ["a"]}), "no selector of labels"),
+        (&*format!("{container}name"), json!(null), "containers[0].name: Required value"),
+        (&*format!("{container}env"), json!({"A": "b"}), "env is a mapping, not a list"),
+        (&*format!("{container}env"), json!([{"value": "b"}]), "env[0].name: Required value"),
+    ] {
+        let (stopped, told) = of(&object(field, value.clone()));
+        assert!(stopped && told.contains(says), "{field} {value}: {told}");
+    }
+    for (field, value) in [
+        ("/spec/replicas", json!(2)),
+        ("/spec/replicas", json!(null)),
+        ("/spec/selector", json!({"matchExpressions": [{"key": "c", "operator": "In", "values": ["d"]}]})),
+    ] {
+        assert_eq!(of(&object(field, value.clone())), (false, String::new()), "{field} {value}");
+    }
 }
 
 #[test]
@@ -612,7 +760,22 @@ fn cert_manager_and_sealed_secrets_that_stand_as_workloads_are_told_by_their_fla
         namespaces(json!({"env": [{"name": "SEALED_SECRETS_ALL_NAMESPACES", "value": "false"}]})),
         only
     );
-    assert_eq!(namespaces(json!({"command": ["sh", "-c", "controller"]})), Some(vec![]));
+    assert_eq!(
+        namespaces(
+            json!({"env": [{"name": "SEALED_SECRETS_ALL_NAMESPACES", "value": "false"}], "args": ["--all-namespaces"]})
+        ),
+        None
+    );
+    assert_eq!(namespaces(json!({"env": [{"name": "SEALED_SECRETS_OTHER", "value": "x"}]})), None);
+    for stopped in [
+        json!({"command": ["sh", "-c", "controller"]}),
+        json!({"command": ["sh"]}),
+        json!({"args": "--update-status"}),
+        json!({"args": ["-all-namespaces=false"]}),
+        json!({"env": [{"name": "SEALED_SECRETS_ALL_NAMESPACES", "value": "no"}]}),
+    ] {
+        assert_eq!(namespaces(stopped.clone()), Some(vec![]), "{stopped}");
+    }
 }
 
 #[test]

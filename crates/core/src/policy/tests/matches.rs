@@ -92,7 +92,10 @@ fn other_versions_match_unless_the_policy_says_exact() {
     let seen = "object.apiVersion == 'gateway.networking.k8s.io/v1beta1' && request.kind.version == 'v1beta1' && request.resource.version == 'v1beta1' && request.requestKind.version == 'v1'";
     let spec = format!("  validations:\n  - {{expression: \"{seen}\", message: nope}}\n");
     let engine = edge(&policy("p", "Deny", &spec).replace(RULES, older));
-    assert_eq!(findings(&engine), Vec::<String>::new());
+    // That `*` means deletions too is another story.
+    let mut found = findings(&engine);
+    found.retain(|found| !found.starts_with("511 "));
+    assert_eq!(found, Vec::<String>::new());
 }
 
 #[test]
@@ -166,7 +169,7 @@ fn what_is_not_judged_is_said() {
     assert!(who[0].contains("who writes (request.userInfo)"), "{who:?}");
     let deletions = said(&RULES.replace("CREATE, UPDATE", "DELETE"), "false");
     assert!(deletions.len() == 1 && deletions[0].contains("it judges deletions"), "{deletions:?}");
-    // `*` means them too, and an expression of those policies is seldom about them.
+    // `*` means them too: there an expression is asked of an object that is null.
     let all = said(&RULES.replace("CREATE, UPDATE", "'*'"), "true");
-    assert_eq!(all, Vec::<String>::new());
+    assert!(all.len() == 1 && all[0].contains("it judges deletions"), "{all:?}");
 }

@@ -34,13 +34,58 @@ pub(super) enum Effect {
     Nothing,
 }
 
+/// Providers of this version and of older ones (`providers`): with another it does not start.
+const PROVIDERS: &[&str] = &[
+    "akamai",
+    "alibabacloud",
+    "aws",
+    "aws-sd",
+    "azure",
+    "azure-dns",
+    "azure-private-dns",
+    "bluecat",
+    "civo",
+    "cloudflare",
+    "coredns",
+    "designate",
+    "digitalocean",
+    "dnsimple",
+    "dyn",
+    "exoscale",
+    "gandi",
+    "godaddy",
+    "google",
+    "ibmcloud",
+    "infoblox",
+    "inmemory",
+    "linode",
+    "ns1",
+    "oci",
+    "ovh",
+    "pdns",
+    "pihole",
+    "plural",
+    "rcodezero",
+    "rdns",
+    "rfc2136",
+    "safedns",
+    "scaleway",
+    "skydns",
+    "tencentcloud",
+    "transip",
+    "ultradns",
+    "vinyldns",
+    "vultr",
+    "webhook",
+];
+
 /// Names, separated by blanks, by form and effect.
 const FLAGS: &[(Form, Effect, &str)] = &[
     (
         Text,
         Read,
         "annotation-filter annotation-prefix gateway-label-filter gateway-name gateway-namespace \
-         label-filter migrate-from-txt-owner namespace provider regex-domain-exclusion \
+         label-filter migrate-from-txt-owner namespace regex-domain-exclusion \
          regex-domain-filter txt-owner-id txt-prefix txt-suffix txt-wildcard-replacement",
     ),
     (
@@ -55,6 +100,7 @@ const FLAGS: &[(Form, Effect, &str)] = &[
          managed-record-types rfc2136-zone source target-net-filter",
     ),
     (Duration, Read, "interval min-ttl"),
+    (Choice(PROVIDERS), Read, "provider"),
     (Choice(&["sync", "upsert-only", "create-only"]), Read, "policy"),
     (Choice(&["aws-sd", "crd", "dynamodb", "noop", "txt"]), Read, "registry"),
     (Choice(&["", "public", "private"]), Zones, "aws-zone-type"),
@@ -124,12 +170,11 @@ const FLAGS: &[(Form, Effect, &str)] = &[
          ingress-class nat64-networks rfc2136-host service-type-filter target-template \
          unstructured-resource",
     ),
-    (
-        Text,
-        Nothing,
-        "cloudflare-custom-hostnames-certificate-authority cloudflare-custom-hostnames-min-tls-version \
-         compatibility log-format log-level rfc2136-load-balancing-strategy",
-    ),
+    (Choice(&["panic", "fatal", "error", "warning", "info", "debug", "trace"]), Nothing, "log-level"),
+    (Choice(&["text", "json"]), Nothing, "log-format"),
+    (Choice(&["", "mate", "molecule", "kops-dns-controller"]), Nothing, "compatibility"),
+    (Choice(&["1.0", "1.1", "1.2", "1.3"]), Nothing, "cloudflare-custom-hostnames-min-tls-version"),
+    (Text, Nothing, "cloudflare-custom-hostnames-certificate-authority rfc2136-load-balancing-strategy"),
     // Gone since.
     (Choice(&["", "public", "private"]), Zones, "tencent-cloud-zone-type"),
     (

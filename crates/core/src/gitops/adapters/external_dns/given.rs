@@ -3,7 +3,7 @@
 //! own parser does (kingpin): a flag that it does not know, that is repeated although it is no list, or whose value is of another
 //! form, ends it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portolan_model::{Severity, nearest};
 use serde_json::Value;
@@ -37,6 +37,8 @@ pub(super) struct Given {
     flags: BTreeMap<&'static str, (Vec<String>, String)>,
     /// What it is given is not known, which was filed.
     pub unread: bool,
+    /// Flags whose value is set from elsewhere.
+    elsewhere: BTreeSet<&'static str>,
 }
 
 impl Given {
@@ -53,6 +55,16 @@ impl Given {
     /// Whether a switch is on.
     pub fn on(&self, name: &str) -> bool {
         self.text(name) == "true"
+    }
+
+    /// Whether a flag is set, also to nothing.
+    pub fn is_set(&self, name: &str) -> bool {
+        self.flags.contains_key(name)
+    }
+
+    /// Whether a flag has a value that is not known here.
+    pub fn is_elsewhere(&self, name: &str) -> bool {
+        self.elsewhere.contains(name)
     }
 
     /// Where a flag is set.
@@ -93,13 +105,9 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Given {
 
 /// What a container is given.
 fn workload(reader: &mut Reader<'_>) -> Option<Vec<Argument>> {
-    if !standing::runs(reader.values) {
-        super::stop_with(
-            reader,
-            Severity::Warning,
-            "spec.replicas",
-            "spec.replicas is 0, so it does not run",
-        );
+    if let Some(standing::Idle { field, why, refused }) = standing::is_idle(reader.values) {
+        let severity = if refused { Severity::Error } else { Severity::Warning };
+        super::stop_with(reader, severity, &field, &format!("{why}, so it does not run"));
     }
     if let Some(field) = words::from_elsewhere(reader.values, VARIABLES) {
         let message = format!("{field} may set any of its flags ({VARIABLES}…) to what is not known here");
@@ -174,8 +182,10 @@ fn chart(reader: &mut Reader<'_>) -> Vec<Argument> {
                 let is = super::super::kind(other);
                 stop(reader, path, &format!("{path} is {is}, not {wanted}"));
             }
-            (_, other) => match scalar(other) {
-                Some(text) if text.is_empty() => {}
+            (_, Value::String(text)) if text.is_empty() => {}
+            (_, Value::String(text)) => add(Some(text.clone())),
+            // The chart of Bitnami has no schema.
+            (_, other) => match scalar(other).filter(|_| is_bitnami(&reader.values.version)) {
                 Some(text) => add(Some(text)),
                 None => not_text(reader, path, other),
             },
@@ -220,7 +230,12 @@ fn chart(reader: &mut Reader<'_>) -> Vec<Argument> {
 fn namespace(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
     let other = reader.text("sourceNamespace");
     for path in ["namespaced", "watchReleaseNamespace"] {
-        if reader.take(path).is_some_and(|value| !matches!(value, Value::Bool(false))) {
+        let value = reader.take(path);
+        if let Some(other) = value.filter(|value| !value.is_boolean()) {
+            let is = super::super::kind(other);
+            stop(reader, path, &format!("{path} is {is}, not a boolean"));
+        }
+        if value.is_some_and(|value| !matches!(value, Value::Bool(false))) {
             let namespace = reader.text("namespaceOverride");
             let namespace =
                 other.clone().or(namespace).unwrap_or_else(|| reader.values.namespace.to_string());
@@ -298,8 +313,18 @@ fn extra(reader: &mut Reader<'_>, arguments: &mut Vec<Argument>) {
                 }
             }
         }
-        Some(other) => not_text(reader, "extraArgs", other),
+        Some(other) => {
+            let is = super::super::kind(other);
+            stop(reader, "extraArgs", &format!("extraArgs is {is}, not a list"));
+        }
     }
+}
+
+/// Whether the version is one of Bitnami's chart, which has the same name: upstream's is 1.N.
+fn is_bitnami(version: &str) -> bool {
+    let digits: String =
+        version.chars().skip_while(|c| !c.is_ascii_digit()).take_while(char::is_ascii_digit).collect();
+    digits.parse::<u32>().is_ok_and(|major| major > 1)
 }
 
 /// Words of a command line, with where each stands, as arguments.
@@ -332,10 +357,10 @@ fn take(reader: &mut Reader<'_>, given: &mut Given, argument: Argument) {
         return;
     };
     let wrong = match (form, &value) {
-        (Form::Switch, Some(_)) => Some("takes no value"),
+        (Form::Switch, Some(_)) => Some("takes no value".to_owned()),
         (Form::Switch, None) => None,
-        (_, None) => Some("needs a value"),
-        _ if !positive => Some("is no switch, so it has no such form"),
+        (_, None) => Some("needs a value".to_owned()),
+        _ if !positive => Some("is no switch, so it has no such form".to_owned()),
         (_, Some(value)) => of_form(form, value),
     };
     if let Some(wrong) = wrong {
@@ -354,7 +379,7 @@ fn take(reader: &mut Reader<'_>, given: &mut Given, argument: Argument) {
     values.push(value);
 }
 
-fn of_form(form: Form, value: &str) -> Option<&'static str> {
+fn of_form(form: Form, value: &str) -> Option<String> {
     let fits = match form {
         Form::Number => value.parse::<i64>().is_ok(),
         Form::Duration => {
@@ -365,9 +390,14 @@ fn of_form(form: Form, value: &str) -> Option<&'static str> {
     };
     match form {
         _ if fits => None,
-        Form::Number => Some("is no whole number"),
-        Form::Duration => Some("is no duration such as 5m"),
-        _ => Some("has a value that is not one of those that it may have"),
+        Form::Number => Some("is no whole number".to_owned()),
+        Form::Duration => Some("is no duration such as 5m".to_owned()),
+        Form::Choice(choices) => {
+            let near = nearest(value, choices.iter().copied().filter(|choice| !choice.is_empty()));
+            let near = near.map_or_else(String::new, |near| format!("; {near} may be meant"));
+            Some(format!("has a value that is not one of those that it may have: {value:?}{near}"))
+        }
+        _ => None,
     }
 }
 
@@ -397,11 +427,18 @@ fn effective(reader: &mut Reader<'_>, flag: &str, effect: Effect, value: &str, f
     }
 }
 
-/// `env`: a variable stands for a flag that is not set otherwise.
+/// `env`: a variable stands for a flag that is not set otherwise, and is read as strictly; an empty one is none (kingpin).
 fn environment(reader: &mut Reader<'_>, given: &mut Given, set: &words::Variables) {
-    let variables = reader.values.values.get("env").and_then(Value::as_array);
-    for (at, variable) in variables.into_iter().flatten().enumerate() {
-        let name = variable.get("name").and_then(Value::as_str).unwrap_or_default();
+    let variables: Vec<&Value> =
+        reader.values.values.get("env").and_then(Value::as_array).into_iter().flatten().collect();
+    let named =
+        |variable: &Value| variable.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+    for (at, variable) in variables.iter().enumerate() {
+        let name = named(variable);
+        // Of two of one name the last is set.
+        if variables[at + 1..].iter().any(|later| named(later) == name) {
+            continue;
+        }
         let Some(flag) = name.strip_prefix(VARIABLES) else { continue };
         let flag = flag.to_ascii_lowercase().replace('_', "-");
         let Some((flag, form, effect)) =
@@ -410,24 +447,33 @@ fn environment(reader: &mut Reader<'_>, given: &mut Given, set: &words::Variable
             continue;
         };
         let field = format!("env[{at}]");
-        let Some(value) = set.get(name).and_then(Option::as_deref) else {
+        let Some(value) = set.get(&name).and_then(Option::as_deref) else {
+            given.elsewhere.insert(flag);
             if effect != Effect::Nothing {
                 let message = format!("{name} is set from elsewhere, and stands for --{flag}");
                 stop(reader, &field, &message);
             }
             continue;
         };
+        if value.is_empty() {
+            continue;
+        }
         let values: Vec<&str> = match form {
             Form::List => value.trim_end_matches('\n').split('\n').collect(),
             _ => vec![value],
         };
         for value in values {
-            let value = if form == Form::Switch {
-                matches!(value, "1" | "t" | "T" | "true" | "TRUE" | "True").then_some(None)
-            } else {
-                Some(Some(value.to_owned()))
+            let value = match (form, value) {
+                (Form::Switch, "1" | "t" | "T" | "true" | "TRUE" | "True") => None,
+                (Form::Switch, "0" | "f" | "F" | "false" | "FALSE" | "False") => continue,
+                (Form::Switch, other) => {
+                    let message =
+                        format!("it would not start: {name} is {other:?}, which is neither true nor false");
+                    stop(reader, &field, &message);
+                    continue;
+                }
+                (_, value) => Some(value.to_owned()),
             };
-            let Some(value) = value else { continue };
             take(reader, given, Argument { name: flag.to_owned(), value, field: field.clone() });
         }
     }

@@ -8,8 +8,7 @@ const KEYS_OF_ITS_OWN: &str =
     "about sealing keys that the controller makes; those of --sealing-key are used here";
 
 pub(super) const KEYS: &[Group] = &[
-    (Fate::Used, "", "additionalNamespaces args createController enabled"),
-    (Fate::NotLookedAt, "the program that runs in place of the controller", "command"),
+    (Fate::Used, "", "additionalNamespaces args command createController enabled"),
     (Fate::NotLookedAt, "objects that the chart brings", "extraDeploy"),
     (
         Fate::Irrelevant,
