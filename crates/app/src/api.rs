@@ -39,6 +39,8 @@ pub enum What {
     Explain(String),
     /// Stored objects with their status.
     Objects(Query),
+    /// Namespaces that there are.
+    Namespaces,
     /// Numbers for Prometheus, as text under `text`.
     Metrics,
     /// Whether it serves what it was told; an error if not yet.
@@ -56,7 +58,12 @@ impl What {
     pub fn changes(&self) -> bool {
         match self {
             Self::Renew(_) | Self::Prune(_) | Self::Down => true,
-            Self::Status | Self::Explain(_) | Self::Objects(_) | Self::Metrics | Self::Ready => false,
+            Self::Status
+            | Self::Explain(_)
+            | Self::Objects(_)
+            | Self::Namespaces
+            | Self::Metrics
+            | Self::Ready => false,
         }
     }
 }
@@ -115,6 +122,10 @@ fn reads() -> Router<Driver> {
                     ask(&d, What::Objects(Query { kind, namespace: Some(ns), name: Some(name) })).await
                 },
             ),
+        )
+        .route(
+            "/v1/namespaces",
+            get(|State(d): State<Driver>| async move { ask(&d, What::Namespaces).await }),
         )
         .route("/metrics", get(metrics))
         .route("/healthz", get(|| async { "ok\n" }))

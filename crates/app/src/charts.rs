@@ -17,7 +17,7 @@ use portolan_effects::{
         system,
     },
     confined,
-    render::{Tools, environments},
+    render::{Program, Tools, environments},
 };
 use portolan_model::Severity;
 use serde_json::{Value, json};
@@ -97,12 +97,12 @@ pub fn run(args: &Charts) -> anyhow::Result<u8> {
     let What::Lock(args) = &args.what;
     let dir = crate::folder::of(&args.dir)?;
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let helm = tools::find("helm", args.helm.as_deref(), &dir).map_err(|why| {
+    let helm = tools::chosen(Program::Helm, args.helm.as_deref(), &dir)?.map_err(|why| {
         anyhow::anyhow!(
             "charts are fetched by Helm: {why}; install Helm 3.18 or newer, or name it with --helm PROGRAM"
         )
     })?;
-    let kustomize = tools::find("kustomize", args.kustomize.as_deref(), &dir);
+    let kustomize = tools::chosen(Program::Kustomize, args.kustomize.as_deref(), &dir)?;
     let tools = Tools::found(Ok::<_, String>(helm.clone()), cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let tools = tools.cluster_annotations(args.cluster_annotation.iter().cloned().collect());

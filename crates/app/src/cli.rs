@@ -245,10 +245,15 @@ fn log(of_run: Option<LogFormat>) {
 /// # Errors
 /// What could not be done: exit code 2.
 pub fn run() -> anyhow::Result<u8> {
-    let cli = match Cli::try_parse() {
+    let mut words: Vec<_> = std::env::args_os().collect();
+    // `help` takes verbs alone: its own help is that of all.
+    if matches!(&words[..], [_, help, flag, ..] if help == "help" && (flag == "--help" || flag == "-h")) {
+        words.remove(1);
+    }
+    let cli = match Cli::try_parse_from(words) {
         Ok(cli) => cli,
-        Err(said) => {
-            let code = out::usage(&said)?;
+        Err(mut said) => {
+            let code = out::usage(&mut said)?;
             // What its likeness to a verb of ours does not lead to.
             let word = said.get(ContextKind::InvalidSubcommand).map(ToString::to_string);
             if let Some(tip) = word.as_deref().and_then(tips::of) {
@@ -278,14 +283,19 @@ pub fn run() -> anyhow::Result<u8> {
             Verb::Render(args) => render::run(&args),
             Verb::Charts(args) => charts::run(&args),
             Verb::Status(args) => {
-                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
-                    .get(&["status"])
-                    .await?;
+                let client = client::Client::new(&instance::find(args.instance.state.as_deref())?)?;
+                let json = client.get(&["status"]).await?;
                 if json["starting"] == true {
                     anyhow::bail!("the instance is still starting: it reads the repository; try again");
                 }
                 let json = match &args.namespace {
-                    Some(namespace) => crate::status::only(json, namespace).map_err(anyhow::Error::msg)?,
+                    Some(namespace) => {
+                        let (json, some) = crate::status::only(json, namespace);
+                        if !some {
+                            crate::status::exists(&client, namespace).await?;
+                        }
+                        json
+                    }
                     None => json,
                 };
                 crate::status::print(&json, args.output, args.info, args.all)?;
@@ -301,10 +311,12 @@ pub fn run() -> anyhow::Result<u8> {
                         args.host
                     );
                 }
+                let client = client::Client::new(&instance::find(args.instance.state.as_deref())?)?;
+                if host::is_name_of_object(&args.host) {
+                    anyhow::bail!(host::of_object(&client.get(&["status"]).await?, args.host.trim()));
+                }
                 host::asked(&args.host).map_err(anyhow::Error::msg)?;
-                let json = client::Client::new(&instance::find(args.instance.state.as_deref())?)?
-                    .get(&["explain", args.host.trim()])
-                    .await?;
+                let json = client.get(&["explain", args.host.trim()]).await?;
                 if args.output == Output::Json {
                     out::json(&json)?;
                 } else {

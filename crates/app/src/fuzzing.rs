@@ -89,6 +89,7 @@ impl Api {
                 Ok(status::explain(&self.engine, &self.store, &[], &host::asked(&asked)?))
             }
             api::What::Objects(query) => objects::find(&self.store, &query),
+            api::What::Namespaces => Ok(objects::namespaces(&self.store)),
             api::What::Metrics => Ok(json!({"text": "portolan_up 1\n"})),
             api::What::Ready => Ok(json!({"message": "ready"})),
             api::What::Down => Ok(json!({"message": "stopping"})),

@@ -1,5 +1,7 @@
 //! The hostname that a user means: a name, or an address as it stands in a browser.
 
+use serde_json::Value;
+
 /// What somebody asks about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
@@ -73,6 +75,31 @@ pub fn is_object(text: &str) -> bool {
     let lower = kind.to_ascii_lowercase();
     let one = lower.strip_suffix('s').unwrap_or(&lower);
     camel || one.ends_with("route") || KINDS.contains(&one) || KINDS.contains(&&*lower)
+}
+
+/// Whether a text is NAMESPACE/NAME of an object, and no host with a path: a host has a dot, a port or a scheme.
+pub fn is_name_of_object(text: &str) -> bool {
+    let Some((namespace, name)) = text.trim().split_once('/') else { return false };
+    let plain = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    plain(namespace) && plain(name) && namespace != "localhost"
+}
+
+/// What to say of it: the hostnames of the route that is called so.
+pub fn of_object(status: &Value, name: &str) -> String {
+    let entries = status["entryPoints"].as_array().into_iter().flatten();
+    let own = entries.filter(|entry| {
+        entry["route"].as_str().and_then(|route| route.split_once('/')).is_some_and(|(_, own)| own == name)
+    });
+    let hosts: Vec<&str> = own.filter_map(|entry| entry["hostname"].as_str()).collect();
+    match &hosts[..] {
+        [] => format!(
+            "explain takes a hostname, and {name} is none, nor a route that has one; hostnames with their routes are listed by: portolan status"
+        ),
+        [host] => format!("{name} is a route, and explain takes a hostname; write: portolan explain {host}"),
+        hosts => {
+            format!("{name} is a route, and explain takes a hostname; its hostnames are {}", hosts.join(", "))
+        }
+    }
 }
 
 /// The served wildcard that takes a name, the nearest first.

@@ -17,6 +17,7 @@ mod folder;
 pub mod fuzzing;
 mod host;
 mod instance;
+mod names;
 mod objects;
 mod out;
 mod render;

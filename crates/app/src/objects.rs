@@ -11,6 +11,7 @@ use portolan_model::{
     intake::{Fact, intake},
     nearest, veil,
 };
+use portolan_schema::Definitions;
 use serde_json::{Value, json};
 
 use crate::{age, cli::Instance, client::Client, columns, instance, out};
@@ -75,16 +76,20 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
         Some((namespace, name)) => path.extend([&**namespace, &**name]),
         None => {}
     }
-    let mut json = Client::new(&instance::find(args.instance.state.as_deref())?)?.get(&path).await?;
+    let client = Client::new(&instance::find(args.instance.state.as_deref())?)?;
+    let mut json = client.get(&path).await?;
     let mut namespaces = BTreeSet::new();
     if let (None, Some(namespace), Some(items)) = (&named, &args.namespace, json["items"].as_array_mut()) {
         let of = |item: &Value| item["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();
         namespaces.extend(items.iter().map(of).filter(|one| !one.is_empty()));
         items.retain(|item| of(item) == *namespace);
     }
+    let empty = json["items"].as_array().is_some_and(Vec::is_empty);
+    if let (true, Some(namespace)) = (empty, &args.namespace) {
+        crate::status::exists(&client, namespace).await?;
+    }
     // One object by name is shown alone, as kubectl does.
     let shown = if named.is_some() { &json["items"][0] } else { &json };
-    let empty = json["items"].as_array().is_some_and(Vec::is_empty);
     match args.output {
         Output::Table if empty => out::line(&none(&kind, args.namespace.as_deref(), &namespaces))?,
         Output::Table => out::print(&table(&json))?,
@@ -98,12 +103,8 @@ pub async fn get(args: Get) -> anyhow::Result<u8> {
 fn none(kind: &str, namespace: Option<&str>, others: &BTreeSet<String>) -> String {
     let others = others.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let place = namespace.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"));
-    let other = if others.is_empty() {
-        "they stand in no namespace".to_owned()
-    } else {
-        format!("there are some in {others}")
-    };
-    format!("there is no {kind}{place}; {other}")
+    let other = if others.is_empty() { String::new() } else { format!("; there are some in {others}") };
+    format!("there are no objects of kind {kind}{place}{other}")
 }
 
 /// Namespace and name of what is written as NAME, NAMESPACE/NAME, or NAME with a namespace.
@@ -159,14 +160,19 @@ pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
     }
     let of_kind = of_kind(store, &query.kind);
     if of_kind.is_empty() {
-        let kinds: BTreeSet<String> = store.list().map(|s| s.object.key.kind.to_string()).collect();
-        let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
-        return Err(format!("no object of kind {} is stored; stored are: {kinds}", query.kind));
+        if query.name.is_none() && is_known(store, &query.kind) {
+            return Ok(json!({"items": []}));
+        }
+        return Err(no_kind(store, &query.kind));
     }
     let fits = |wanted: &Option<String>, is: &str| wanted.as_deref().is_none_or(|wanted| wanted == is);
     let items: Vec<&Stored> = of_kind
         .into_iter()
-        .filter(|s| fits(&query.namespace, &s.object.key.name.namespace))
+        // Of a kind without namespaces it says nothing, as for kubectl.
+        .filter(|s| {
+            let own = &s.object.key.name.namespace;
+            own.is_empty() && query.name.is_some() || fits(&query.namespace, own)
+        })
         .filter(|s| fits(&query.name, &s.object.key.name.name))
         .collect();
     let items = match (&items[..], &query.name, &query.namespace) {
@@ -186,6 +192,68 @@ pub fn find(store: &dyn Cache, query: &Query) -> Result<Value, String> {
         return Err(format!("{} {namespace}{name} does not exist{near}", query.kind));
     }
     Ok(json!({"items": items}))
+}
+
+/// The namespaces that there are: by a Namespace, or by what stands in one.
+pub fn namespaces(store: &dyn Cache) -> Value {
+    let of = |stored: &Stored| {
+        let key = &stored.object.key;
+        if key.kind.is("", "Namespace") { key.name.name.to_string() } else { key.name.namespace.to_string() }
+    };
+    let all: BTreeSet<String> = store.list().map(of).filter(|name| !name.is_empty()).collect();
+    json!({"items": all})
+}
+
+/// Kinds with their groups and plurals, in small letters: those that are packed, and those that the repository defines.
+fn kinds(store: &dyn Cache) -> BTreeSet<[String; 3]> {
+    let small = |texts: [&str; 3]| texts.map(str::to_ascii_lowercase);
+    let packed = Definitions::packed().map(|one| small([&one.kind, &one.plural, &one.group]));
+    let defined = store
+        .list()
+        .filter(|stored| stored.object.key.kind.is("apiextensions.k8s.io", "CustomResourceDefinition"));
+    let defined = defined.map(|stored| {
+        let text = |pointer| {
+            stored.object.json.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+        };
+        let of = ["/spec/names/kind", "/spec/names/plural", "/spec/group"].map(text);
+        small([&of[0], &of[1], &of[2]])
+    });
+    packed.chain(defined).collect()
+}
+
+/// Whether there is such a kind, with or without objects.
+fn is_known(store: &dyn Cache, wanted: &str) -> bool {
+    let wanted = wanted.to_ascii_lowercase();
+    let (name, group) = match wanted.split_once('.') {
+        Some((name, group)) => (name, Some(group)),
+        None => (&*wanted, None),
+    };
+    let name = kinds::full(name);
+    kinds(store).iter().any(|[kind, plural, of]| {
+        let in_group = group.is_none_or(|group| {
+            group == of
+                || of.is_empty() && group == "core"
+                || group.strip_suffix(&**of).is_some_and(|version| version.ends_with('.'))
+        });
+        in_group && (plural == name || is_kind(kind, name))
+    })
+}
+
+/// What to say of a kind that there is not, or of which none is stored.
+fn no_kind(store: &dyn Cache, wanted: &str) -> String {
+    if is_known(store, wanted) {
+        return format!("no object of kind {wanted} is stored");
+    }
+    let stored: BTreeSet<String> = store.list().map(|s| s.object.key.kind.to_string()).collect();
+    let known = kinds(store);
+    // Those that are stored are meant most often.
+    let small: BTreeSet<String> = stored.iter().map(|kind| kind.to_ascii_lowercase()).collect();
+    let near = nearest(wanted, small.iter().map(String::as_str)).or_else(|| {
+        nearest(wanted, known.iter().flat_map(|[kind, plural, _]| [plural, kind]).map(|one| &**one))
+    });
+    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    let stored = stored.into_iter().collect::<Vec<_>>().join(", ");
+    format!("there is no kind {wanted}{near}; stored are: {stored}")
 }
 
 /// What to say of an object that there is not.

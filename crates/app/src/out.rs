@@ -11,6 +11,7 @@ use std::{
     io::{self, IsTerminal as _, Write},
 };
 
+use clap::error::{ContextKind, ContextValue};
 use portolan_model::shown;
 use serde_json::Value;
 use tracing_subscriber::fmt::MakeWriter;
@@ -141,7 +142,12 @@ pub fn own(text: &[u8]) -> anyhow::Result<()> {
 ///
 /// # Errors
 /// What keeps the output from taking it.
-pub fn usage(said: &clap::Error) -> anyhow::Result<u8> {
+pub fn usage(said: &mut clap::Error) -> anyhow::Result<u8> {
+    // An option that another verb has is not meant as a file of that name.
+    if let Some(ContextValue::StyledStrs(tips)) = said.get(ContextKind::Suggested) {
+        let tips = tips.iter().filter(|tip| !tip.to_string().contains("as a value")).cloned().collect();
+        said.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
     ended(said.print().and_then(|()| io::stdout().flush()))?;
     Ok(u8::try_from(said.exit_code()).unwrap_or(2))
 }

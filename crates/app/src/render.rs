@@ -22,7 +22,7 @@ use portolan_core::{
     simulate::simulate,
     world,
 };
-use portolan_effects::render::{self as reading, ApplicationInfo, Asked, Rendered, Tools, Tree};
+use portolan_effects::render::{self as reading, ApplicationInfo, Asked, Program, Rendered, Tools, Tree};
 use portolan_engine::Engine;
 use portolan_model::{
     Code, Name, Object, ObjectKey, Origin, Problem,
@@ -89,8 +89,8 @@ pub struct Render {
 pub fn run(args: &Render) -> anyhow::Result<u8> {
     let dir = crate::folder::of(&args.dir)?;
     let cache = tempfile::tempdir().context("no folder for rendered charts can be made")?;
-    let helm = crate::tools::chosen("helm", args.helm.as_deref(), &dir)?;
-    let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &dir)?;
+    let helm = crate::tools::chosen(Program::Helm, args.helm.as_deref(), &dir)?;
+    let kustomize = crate::tools::chosen(Program::Kustomize, args.kustomize.as_deref(), &dir)?;
     let tools = Tools::found(helm, cache.path().join("charts")).kustomize(kustomize);
     let tools = tools.cluster_labels(args.cluster_label.iter().cloned().collect());
     let tools = tools.cluster_annotations(args.cluster_annotation.iter().cloned().collect());
@@ -253,6 +253,6 @@ fn application(app: &ApplicationInfo, objects: &[Object]) -> Value {
 fn object(object: &Object) -> Value {
     json!({
         "object": object.key.to_string(), "application": object.origin.application, "wave": object.origin.wave,
-        "source": object.origin.source.as_ref().map(|s| format!("{}:{}", s.file, s.line)),
+        "source": object.origin.shown(),
     })
 }

@@ -80,13 +80,13 @@ pub fn all() -> Vec<Right> {
 #[derive(clap::Args)]
 pub struct Rbac {
     /// Name of the roles
-    #[arg(long, value_name = "NAME", default_value = "portolan")]
+    #[arg(long, value_name = "NAME", default_value = "portolan", value_parser = crate::names::object)]
     name: String,
     /// Namespace of the installation
-    #[arg(long, value_name = "NAMESPACE", default_value = "portolan-system")]
+    #[arg(long, value_name = "NAMESPACE", default_value = "portolan-system", value_parser = crate::names::namespace)]
     namespace: String,
     /// ServiceAccount that gets them
-    #[arg(long, value_name = "NAME", default_value = "portolan")]
+    #[arg(long, value_name = "NAME", default_value = "portolan", value_parser = crate::names::object)]
     account: String,
     /// A capability that is off, as CAPABILITY=off: nothing is granted for it. Repeatable
     #[arg(long, value_name = "CAPABILITY=MODE", value_parser = capability)]

@@ -29,10 +29,10 @@ pub struct Seal {
     #[arg(long, value_enum)]
     scope: Option<Scope>,
     /// Name of the Secret, instead of its own
-    #[arg(long)]
+    #[arg(long, value_parser = crate::names::object)]
     name: Option<String>,
     /// Namespace of the Secret, instead of its own
-    #[arg(long, short)]
+    #[arg(long, short, value_parser = crate::names::namespace)]
     namespace: Option<String>,
     /// Form of the output
     #[arg(long, short, value_enum, default_value = "yaml")]

@@ -22,7 +22,7 @@ mod wildcard;
 pub use causes::{findings, totals};
 pub use maker::subject;
 pub use meant::Meant;
-pub use namespace::only;
+pub use namespace::{exists, only};
 pub use table::{explanation, line as finding_line};
 
 use std::fmt::Write as _;
@@ -211,12 +211,8 @@ pub fn explain(engine: &Engine<World>, store: &dyn Cache, edits: &[edits::Edit],
         step("wildcard", true, format!("{host} takes every name below it that nothing nearer asks for"));
     }
     let route = entry.route.object();
-    let place = store.get(&route).and_then(|s| s.object.origin.source.clone());
-    step(
-        "declared",
-        true,
-        place.map_or_else(|| route.to_string(), |s| format!("{route} in {}:{}", s.file, s.line)),
-    );
+    let place = store.get(&route).and_then(|s| s.object.origin.shown());
+    step("declared", true, place.map_or_else(|| route.to_string(), |place| format!("{route} in {place}")));
     kept::explain(engine, &route, &mut step);
     sources::policy(engine, &route, &mut step);
     let claims: Vec<_> = engine.find::<ClaimsByHost>(&name);

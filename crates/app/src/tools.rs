@@ -8,6 +8,10 @@ use std::{
 
 use anyhow::bail;
 use clap::builder::{OsStringValueParser, TypedValueParser};
+use portolan_effects::render::Program;
+
+/// Our own program, also when its file has been replaced since.
+const OURSELVES: &str = "/proc/self/exe";
 
 /// Where a program was looked for in vain, as the end of a sentence.
 #[derive(Debug)]
@@ -54,19 +58,37 @@ pub fn find(name: &str, named: Option<&Path>, dir: &Path) -> Result<PathBuf, Mis
     let path = std::env::var_os("PATH").unwrap_or_default();
     let own = std::env::current_exe().ok().and_then(|exe| exe.canonicalize().ok());
     let own = own.as_deref().and_then(Path::parent).filter(|_| named.is_none());
-    search(name, own, &std::env::split_paths(&path).collect::<Vec<_>>(), dir)
+    let found = search(name, own, &std::env::split_paths(&path).collect::<Vec<_>>(), dir);
+    // A word is looked for in PATH alone, as shells do it.
+    let here = named.filter(|word| word.is_file()).map(Path::display);
+    found.map_err(|Missing(why)| match here {
+        Some(here) => Missing(format!("{why}; for the file of this folder write ./{here}")),
+        None => Missing(why),
+    })
 }
 
-/// As [`find`]; one that the user named has to be there, whether it is needed or not.
+/// As [`find`]; one that the user named has to be there and to be what it is named for, whether it is needed or not. One that was
+/// found is asked when it is needed.
 ///
 /// # Errors
-/// A sentence: what was named is not there, or is no program.
-pub fn chosen(name: &str, named: Option<&Path>, dir: &Path) -> anyhow::Result<Result<PathBuf, Missing>> {
+/// A sentence: what was named is not there, is no program, or another.
+pub fn chosen(
+    program: Program,
+    named: Option<&Path>,
+    dir: &Path,
+) -> anyhow::Result<Result<PathBuf, Missing>> {
+    let name = match program {
+        Program::Helm => "helm",
+        Program::Kustomize => "kustomize",
+    };
     let found = find(name, named, dir);
     let Some(named) = written(named) else { return Ok(found) };
     let named = by(name, named);
     match &found {
-        Ok(path) if is_program(path) => Ok(found),
+        Ok(path) if is_program(path) => match program.ask(path, Path::new(OURSELVES)) {
+            Ok(()) => Ok(found),
+            Err(why) => bail!("{named}: it {why}"),
+        },
         Ok(path) if path.exists() => bail!("{named}: it is no program that can be run"),
         Ok(_) => bail!("{named}: there is no such program"),
         Err(missing) => bail!("{named}: {missing}"),

@@ -41,7 +41,7 @@ use portolan_model::{
     Name,
     input::{
         ConfigMap, EndpointSlice, EndpointsObject, Gateway, GatewayClass, Judged, ListenerSet, Namespace,
-        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems,
+        ReferenceGrant, Route, SealedSecret, Secret, Service, SourceProblems, TlsSource,
     },
 };
 use rows::{
@@ -121,6 +121,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             SourceProblems,
             Unseen,
             Unread,
+            TlsSource,
+            Secret,
         )>()
         .writes::<(ListenerCertificate, LookInto, Finding)>();
     engine
@@ -135,6 +137,8 @@ pub(crate) fn register(engine: &mut Engine<World>) {
             SourceProblems,
             Unseen,
             Unread,
+            TlsSource,
+            Secret,
         )>()
         .writes::<(ClientCertificate, Finding)>();
     engine

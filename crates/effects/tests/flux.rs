@@ -393,6 +393,11 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
             "spec.dependsOn[0] in body must be of type object",
         ),
         ("path: ./apps, dependsOn: [{name: flux-systen}]", 634, "did you mean flux-system?"),
+        (
+            "path: ./apps, dependsOn: [{name: good, namespace: other}]",
+            634,
+            "one of this name stands in namespace flux-system",
+        ),
         ("path: ./apps, dependsOn: [{name: bad}]", 634, "depends on itself"),
         ("path: ./apps, suspend: true", 628, "is suspended"),
         ("path: ./apps, patches: [x]", 5, "spec.patches[0] in body must be of type object"),
@@ -401,6 +406,11 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
             "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: gone}]}",
             629,
             "ConfigMap gone in namespace flux-system",
+        ),
+        (
+            "path: ./apps, postBuild: {substituteFrom: [{kind: ConfigMap, name: one}]}",
+            629,
+            "brings it itself (apps/one.yaml), which is too late",
         ),
         (
             "path: ./apps, postBuild: {substituteFrom: [{kind: Pod, name: gone}]}",
@@ -443,6 +453,175 @@ fn mistakes_are_found_once_and_cost_only_their_own() {
     }
 }
 
+/// Which source is meant says its kind and namespace too: one of the name of flux-system's is not the repository for that.
+#[test]
+fn a_source_is_this_repository_only_by_what_the_repository_says() {
+    let from = |source: &str| {
+        kustomization("apps", "path: ./apps").replace("{kind: GitRepository, name: flux-system}", source)
+    };
+    let tenant =
+        |text: String| text.replace("name: apps, namespace: flux-system", "name: apps, namespace: tenant");
+    let own = "{kind: GitRepository, name: flux-system, namespace: flux-system}";
+    let theirs = "apiVersion: source.toolkit.fluxcd.io/v1\nkind: GitRepository\nmetadata: {name: flux-system, namespace: tenant}\n\
+                  spec: {url: 'https://git.example.com/p/other'}\n";
+    let again = theirs.replace("https://git.example.com/p/other", "https://git.example.com/p/fleet.git");
+    for (text, source, wanted) in [
+        (from(own), "", ""),
+        (tenant(from(own)), "", ""),
+        (
+            from("{kind: GitRepository, name: flux-system, namespace: nope}"),
+            "",
+            "629 one of this name stands in namespace flux-system",
+        ),
+        (
+            tenant(from("{kind: GitRepository, name: flux-system}")),
+            "",
+            "629 one of this name stands in namespace flux-system",
+        ),
+        (from("{kind: Bucket, name: flux-system}"), "", "629 GitRepository/flux-system/flux-system is there"),
+        (from("{kind: GitRepository, name: flux-sytem}"), "", "629 did you mean flux-system?"),
+        (
+            tenant(from("{kind: GitRepository, name: flux-system}")),
+            theirs,
+            "607 https://git.example.com/p/other",
+        ),
+        (tenant(from("{kind: GitRepository, name: flux-system}")), &*again, ""),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = vec![
+            ("clusters/dev/apps.yaml", &*text),
+            ("apps/one.yaml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: one, namespace: default}\n"),
+        ];
+        if !source.is_empty() {
+            files.push(("clusters/dev/source.yaml", source));
+        }
+        let Some(rendered) = fleet(dir.path(), &files) else { return };
+        let told: Vec<_> =
+            findings(&rendered).into_iter().map(|(code, _, said)| format!("{code} {said}")).collect();
+        let Some((code, words)) = wanted.split_once(' ') else {
+            assert_eq!(told, [] as [String; 0], "{text}");
+            assert_eq!(keys(&rendered), ["ConfigMap/default/one"], "{text}");
+            continue;
+        };
+        assert!(told.len() == 1 && told[0].starts_with(code) && told[0].contains(words), "{text}: {told:?}");
+        assert_eq!(keys(&rendered), [] as [String; 0], "{text}");
+        assert!(code == "607" || rendered.whole.unsure.contains("apps"), "{text}: what it brought must stay");
+    }
+}
+
+/// A release in another namespace than the source's has to say the source's.
+#[test]
+fn a_release_names_its_source_with_its_namespace_and_one_of_two_places() {
+    let apps = kustomization("apps", "path: ./apps");
+    for (fields, wanted) in [
+        ("chart: {spec: {chart: ./charts/web, sourceRef: {kind: GitRepository, name: flux-system}}}", 629),
+        (
+            "chart: {spec: {chart: ./charts/wb, sourceRef: {kind: GitRepository, name: flux-system, namespace: flux-system}}}",
+            603,
+        ),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let web = release("web", fields);
+        let files =
+            CHART.iter().copied().chain([("clusters/dev/apps.yaml", &*apps), ("apps/web.yaml", &*web)]);
+        let Some(rendered) = fleet(dir.path(), &files.collect::<Vec<_>>()) else { return };
+        let told = &rendered.problems;
+        assert!(told.len() == 1 && told[0].code.0 == wanted, "{fields}: {told:?}");
+        assert!(wanted != 603 || told[0].hint.contains("spec.chart.spec.chart"), "{told:?}");
+    }
+}
+
+/// Whole numbers at a `targetPath` are such to Helm, and those of files are not.
+#[test]
+fn a_whole_number_at_a_path_is_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let apps = kustomization("apps", "path: ./apps");
+    let values = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: values, namespace: shop}\n\
+                  data: {big: '123456789012', text: \"'880444307210'\", list: '{7,b}'}\n";
+    let from = [
+        "big, targetPath: account",
+        "big, targetPath: 'deep.a\\.b[1].n'",
+        "text, targetPath: text",
+        "list, targetPath: list",
+        "big, targetPath: over",
+    ]
+    .map(|one| format!("{{kind: ConfigMap, name: values, valuesKey: {one}}}"));
+    let web = release(
+        "web",
+        &format!(
+            "chart: {{spec: {{chart: ./charts/n, sourceRef: {{kind: GitRepository, name: flux-system, namespace: flux-system}}}}}}, \
+             valuesFrom: [{}], values: {{own: 880444307210, over: 1}}",
+            from.join(", ")
+        ),
+    );
+    let template = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: numbers}\ndata:\n  account: 'a-{{ .Values.account }}'\n  \
+                    deep: '{{ (index (index .Values.deep \"a.b\") 1).n }}'\n  text: '{{ .Values.text }} {{ kindOf .Values.text }}'\n  \
+                    list: '{{ kindOf (index .Values.list 0) }} {{ index .Values.list 1 }}'\n  own: '{{ .Values.own }}'\n  over: '{{ kindOf .Values.over }}'\n";
+    let files = [
+        ("clusters/dev/apps.yaml", &*apps),
+        ("apps/values.yaml", values),
+        ("apps/web.yaml", &*web),
+        ("charts/n/Chart.yaml", "apiVersion: v2\nname: n\nversion: 1.0.0\n"),
+        ("charts/n/templates/a.yaml", template),
+    ];
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert_eq!(findings(&rendered), []);
+    assert_eq!(
+        data(&rendered, "numbers"),
+        serde_json::json!({
+            "account": "a-123456789012", "deep": "123456789012", "text": "880444307210 string", "list": "int64 b",
+            "own": "8.8044430721e+11", "over": "float64",
+        })
+    );
+}
+
+/// Argo CD and Flux on one cluster: the one that is not read is said, unless the other brings it.
+#[test]
+fn a_folder_of_flux_beside_a_root_of_argo_cd_is_said_not_to_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(tools) = tools(dir.path()) else { return };
+    let folder = dir.path().join("repo");
+    let root = |path: &str| {
+        format!(
+            "apiVersion: argoproj.io/v1alpha1\nkind: Application\nmetadata: {{name: root, namespace: argocd}}\nspec:\n  project: default\n  \
+             destination: {{server: 'https://kubernetes.default.svc', namespace: default}}\n  \
+             source: {{repoURL: 'https://git.example.com/p/fleet', path: {path}}}\n"
+        )
+    };
+    let apps = kustomization("apps", "path: ./other");
+    write(
+        &folder,
+        &[
+            ("argocd-bootstrap-apps/dev.yaml", &root("apps")),
+            ("apps/one.yaml", &config_map("one", "{}")),
+            ("clusters/dev/apps.yaml", &apps),
+            ("other/two.yaml", &config_map("two", "{}")),
+        ],
+    );
+    let rendered = render(&folder, "dev", None, &tools);
+    let told = findings(&rendered);
+    assert!(told.len() == 1 && told[0].0 == 621 && told[0].1 == "File/clusters/dev", "{told:?}");
+    assert!(told[0].2.contains("argocd-bootstrap-apps/dev.yaml"), "{told:?}");
+    assert_eq!(
+        findings(&render(&folder, "dev", Some("argocd-bootstrap-apps/dev.yaml"), &tools)),
+        [],
+        "it was named"
+    );
+    // What Argo CD reads as well is the same platform in another form.
+    write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &root("other"))]);
+    let same = render(&folder, "dev", None, &tools);
+    assert_eq!(findings(&same), []);
+    assert!(
+        same.whole
+            .substitutions
+            .iter()
+            .any(|one| one.contains("clusters/dev of Flux is taken for another form"))
+    );
+    write(&folder, &[("argocd-bootstrap-apps/dev.yaml", &root("clusters/dev"))]);
+    let brought = render(&folder, "dev", None, &tools);
+    assert!(findings(&brought).iter().all(|(code, ..)| *code != 621), "{:?}", findings(&brought));
+}
+
 #[test]
 fn two_that_depend_on_each_other_and_two_that_bring_one_object_are_told() {
     let dir = tempfile::tempdir().unwrap();
@@ -472,6 +651,13 @@ fn two_that_depend_on_each_other_and_two_that_bring_one_object_are_told() {
     ] {
         assert!(told.iter().any(|one| one.contains(words)), "{words}: {told:#?}");
     }
+    let hint = |name: &str| {
+        rendered.problems.iter().find(|one| &*one.object.name.name == name).unwrap().hint.clone()
+    };
+    assert!(
+        hint("a").starts_with("correct spec.dependsOn")
+            && hint("e").starts_with("correct what it depends on")
+    );
 }
 
 #[test]

@@ -343,6 +343,7 @@ fn helm_reads_no_file_of_the_user_reaches_nobody_and_is_told_nothing() {
     fs::write(&secret, "of the user").unwrap();
     let script = format!(
         "#!/bin/bash\n\
+         case $1 in version) echo v4.0.0; exit 0;; esac\n\
          file=closed; {{ read -r x <{secret} && file=read; }} 2>/dev/null\n\
          net=closed; {{ : >/dev/tcp/127.0.0.1/{port} && net=open; }} 2>/dev/null\n\
          out=closed; {{ echo x >{outside}/written && out=open; }} 2>/dev/null\n\

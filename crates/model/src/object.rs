@@ -78,6 +78,16 @@ impl Origin {
         self.source.is_some() && self.lines.is_empty()
     }
 
+    /// Where the document stands, as `file:line`; the file alone where the line is that of a template. `None` for objects made by
+    /// Portolan.
+    pub fn shown(&self) -> Option<String> {
+        let source = self.source.as_ref()?;
+        if self.lines.is_empty() {
+            return Some(source.file.to_string());
+        }
+        Some(format!("{}:{}", source.file, source.line))
+    }
+
     /// The place of a field, and how well it is known; `None` for objects made by Portolan.
     pub fn place_of(&self, field: &str) -> Option<Place<'_>> {
         if let Some((placed, at)) = self.elsewhere.as_ref().and_then(|all| all.get(field)) {

@@ -27,6 +27,7 @@ impl<S: Source> Driver<S> {
                 Ok(status::explain(&self.cx.engine, &self.cx.store, &edits, &asked))
             }
             api::What::Objects(query) => objects::find(&self.cx.store, &query),
+            api::What::Namespaces => Ok(objects::namespaces(&self.cx.store)),
             api::What::Metrics => Ok(json!({"text": self.metrics()})),
             api::What::Ready if S::is_starting(self) => Err("not ready".to_owned()),
             api::What::Ready => Ok(json!({"message": "ready"})),

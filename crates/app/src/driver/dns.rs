@@ -271,7 +271,7 @@ impl Driver {
     /// Forgets removed routes, listeners, Gateways and GatewayClasses whose records are gone, and those that a policy denies; what was held back for
     /// them goes with the next reading.
     pub(super) fn let_go(&mut self) {
-        let mut removed = Vec::new();
+        let (mut removed, mut gone) = (Vec::new(), Vec::new());
         let mut came_back = false;
         let reported = self.source.dns.done > 0;
         for key in std::mem::take(&mut self.source.dns.leaving) {
@@ -308,6 +308,10 @@ impl Driver {
             }
             let Some(stored) = stored else { continue };
             let manager = if stored.manager == GIT { GIT } else { OURS };
+            // A copy stood for what was said to be removed with its edit.
+            if manager == GIT && drain::released(&stored.object).is_none() {
+                gone.push(key.to_string());
+            }
             removed.push(match drain::released(&stored.object) {
                 // Of a Gateway only its listeners were leaving.
                 Some(gateway) => Write::Apply(Box::new(gateway), manager),
@@ -318,6 +322,7 @@ impl Driver {
             return;
         }
         let keys: Vec<ObjectKey> = removed.iter().map(|write| write.key().clone()).collect();
+        self.source.view.removed(&gone);
         self.cx.write_own(removed);
         // The store could not be written: tried again after the next step.
         let still =

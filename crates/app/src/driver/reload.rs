@@ -232,6 +232,15 @@ pub fn known(state: &StateDir) -> Known {
     })
 }
 
+/// The repository's objects that are deleted by these.
+fn deleted(writes: &[Write]) -> Vec<String> {
+    let key = |write: &Write| match write {
+        Write::Delete(key, GIT) => Some(key.to_string()),
+        _ => None,
+    };
+    writes.iter().filter_map(key).collect()
+}
+
 impl Driver {
     /// Something changed in the work tree.
     pub(super) fn noticed(&mut self, burst: Burst) {
@@ -307,10 +316,12 @@ impl Driver {
         let objects = objects.chain(read.objects).chain(late).collect();
         let writes = self.writes(objects, &read.whole);
         // What is saved while the first reading runs is read by the next one.
-        if self.source.reading.done
-            && let Some(saved) = self.source.reading.saved.take()
-        {
-            self.tell_edit(&writes, saved, read.work.parts > 0);
+        if self.source.reading.done {
+            match self.source.reading.saved.take() {
+                Some(saved) => self.tell_edit(&writes, saved, read.work.parts > 0),
+                // An edit took them away, and they went last.
+                None => self.source.view.removed(&deleted(&writes)),
+            }
         }
         say(self.source.reading.edits.values().cloned().collect());
         let unwritten = mem::take(&mut self.cx.unwritten);
@@ -363,17 +374,12 @@ impl Driver {
     /// Says what a saved edit comes to, also where no hostname is other than before. What is still being rendered may be of it: the
     /// reading after that says the rest. `looked`: something was read for it now.
     fn tell_edit(&mut self, writes: &[Write], mut saved: Saved, looked: bool) {
-        let (mut changed, mut removed) = (Vec::new(), Vec::new());
+        let (mut changed, removed) = (Vec::new(), deleted(writes));
         for write in writes {
-            match write {
-                Write::Apply(object, GIT) => {
-                    let stored = self.cx.store.get(&object.key);
-                    if stored.is_none_or(|stored| stored.base().json != object.json) {
-                        changed.push(object.key.to_string());
-                    }
-                }
-                Write::Delete(key, GIT) => removed.push(key.to_string()),
-                _ => {}
+            let Write::Apply(object, GIT) = write else { continue };
+            let stored = self.cx.store.get(&object.key);
+            if stored.is_none_or(|stored| stored.base().json != object.json) {
+                changed.push(object.key.to_string());
             }
         }
         // So may be what was saved while this reading ran, and what policies judge first.

@@ -116,6 +116,13 @@ impl View {
         }
     }
 
+    /// Says which objects go that an edit took away before, and that stayed for what had to go first.
+    pub fn removed(&mut self, objects: &[String]) {
+        if self.lines && !objects.is_empty() {
+            self.line(&shown::text(&format!("removed  {}", some(objects))));
+        }
+    }
+
     /// Says what changed since the last call.
     pub fn tell(&mut self, engine: &Engine<World>, finding: impl Fn(&Problem) -> String) {
         for host in std::mem::take(&mut self.changed) {

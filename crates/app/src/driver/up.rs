@@ -12,7 +12,7 @@ use portolan_effects::{
     dns::DurableDns,
     echo::{self, Echo},
     envoy_process,
-    render::{Jobs, Tools, begins},
+    render::{Jobs, Program, Tools, begins},
     sealed::{SealingKeys, Templates},
     state_dir::{StateDir, sockets},
     store::Store,
@@ -174,12 +174,18 @@ pub async fn up(args: Up) -> anyhow::Result<u8> {
     {
         anyhow::bail!("{}: {}; {}", problem.code, problem.message, problem.hint);
     }
-    let helm = crate::tools::chosen("helm", args.helm.as_deref(), &root)?;
-    let kustomize = crate::tools::chosen("kustomize", args.kustomize.as_deref(), &root)?;
+    let helm = crate::tools::chosen(Program::Helm, args.helm.as_deref(), &root)?;
+    let kustomize = crate::tools::chosen(Program::Kustomize, args.kustomize.as_deref(), &root)?;
     more_files();
     // Everything below is private unless a mode says otherwise, Envoy's files included.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let state = StateDir::open(&state)?;
+    if state.path().canonicalize().is_ok_and(|state| state.starts_with(&root)) {
+        tracing::warn!(
+            state = %state.path().display(),
+            "the state is in the work tree, and holds private keys: keep it out of Git, or name another place with --state"
+        );
+    }
     let owner = instance::Owner { root: root.clone(), env: args.env.clone() };
     instance::belongs(state.path(), &owner)?;
     portolan_model::redacted::key_fingerprints(&state.fingerprint_key()?);

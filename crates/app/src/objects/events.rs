@@ -104,8 +104,7 @@ pub(super) async fn get(args: &Get, name: Option<&str>) -> anyhow::Result<u8> {
         client.get(&path).await?;
     }
     if let (true, None, Some(namespace)) = (empty, &named, &args.namespace) {
-        let status = client.get(&["status"]).await?;
-        crate::status::only(status, namespace).map_err(anyhow::Error::msg)?;
+        crate::status::exists(&client, namespace).await?;
     }
     match (args.output, &named, &args.namespace) {
         (Output::Table, Some(_), _) if empty => {

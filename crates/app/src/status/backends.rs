@@ -20,10 +20,17 @@ pub fn explain(
     claims: &[Arc<HostClaim>],
     step: &mut impl FnMut(&str, bool, String),
 ) {
-    of_route(engine, route, step);
+    // Rules of one route, and routes of one host, often lead to one Service.
+    let mut told = BTreeSet::new();
+    let mut step = |what: &str, ok: bool, evidence: String| {
+        if told.insert((ok, evidence.clone())) {
+            step(what, ok, evidence);
+        }
+    };
+    of_route(engine, route, &mut step);
     let others: BTreeSet<&RouteKey> = claims.iter().map(|claim| &claim.key.route).collect();
     for other in others.into_iter().filter(|other| *other != route) {
-        of_route(engine, other, step);
+        of_route(engine, other, &mut step);
     }
 }
 

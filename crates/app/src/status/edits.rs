@@ -54,7 +54,7 @@ pub fn of(
 }
 
 fn place(origin: &Origin) -> String {
-    origin.source.as_ref().map_or_else(String::new, |source| format!(" ({}:{})", source.file, source.line))
+    origin.shown().map_or_else(String::new, |place| format!(" ({place})"))
 }
 
 impl Edit {

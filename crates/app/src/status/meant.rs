@@ -10,7 +10,7 @@ use portolan_core::World;
 use portolan_engine::Engine;
 use portolan_model::{
     NamespacedName,
-    input::{Certificate, Gateway, GatewayClass, Issuer, Secret, Service},
+    input::{Certificate, Gateway, GatewayClass, Issuer, SealedSecret, Secret, Service},
     nearest,
 };
 
@@ -43,10 +43,16 @@ impl Names {
         let shown = |namespace: &str, name: &str| {
             if namespace.is_empty() { name.to_owned() } else { format!("{namespace}/{name}") }
         };
-        if let Some(near) = nearest(name, own) {
+        if let Some(near) = nearest(name, own.clone()) {
             return Some(shown(namespace, near));
         }
-        self.places.get(name).map(|place| shown(place, name))
+        // `letsencrypt` and `letsencrypt-prod`.
+        let longer = |one: &&str| {
+            let rest = one.strip_prefix(name).or_else(|| name.strip_prefix(*one));
+            rest.is_some_and(|rest| rest.starts_with('-'))
+        };
+        let same = self.places.get(name).map(|place| shown(place, name));
+        same.or_else(|| own.clone().find(longer).map(|near| shown(namespace, near)))
     }
 }
 
@@ -89,7 +95,8 @@ impl<'e> Meant<'e> {
                 let made = engine
                     .rows::<Certificate>()
                     .map(|row| NamespacedName::new(row.key.namespace.clone(), row.secret.clone()));
-                Names::of(engine.rows::<Secret>().map(|row| row.key.clone()).chain(made))
+                let sealed = engine.rows::<SealedSecret>().map(|row| row.key.clone());
+                Names::of(engine.rows::<Secret>().map(|row| row.key.clone()).chain(made).chain(sealed))
             }),
             "Issuer" | "ClusterIssuer" => {
                 self.issuers.get_or_init(|| Names::of(engine.rows::<Issuer>().map(|row| row.key.0.clone())))
@@ -201,5 +208,7 @@ mod tests {
         assert_eq!(names.near("other", "chekout").as_deref(), Some("other/checkout"));
         assert_eq!(names.near("shop", "nothing"), None);
         assert_eq!(names.near("", "le-prd").as_deref(), Some("le-prod"));
+        assert_eq!(names.near("", "le-prod-dns01").as_deref(), Some("le-prod"));
+        assert_eq!(names.near("shop", "web-internal").as_deref(), Some("shop/web"));
     }
 }

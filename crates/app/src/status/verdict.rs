@@ -35,6 +35,8 @@ pub fn lines(out: &mut String, status: &Value) {
         let some = objects.iter().take(MOST).copied().collect::<Vec<_>>().join(", ");
         let (what, code) =
             (cause["what"].as_str().unwrap_or_default(), cause["code"].as_str().unwrap_or_default());
-        let _ = writeln!(out, "  {} {what} ({code}): {some}{more}", objects.len());
+        // The words are for several.
+        let count = if objects.len() == 1 { String::new() } else { format!("{} ", objects.len()) };
+        let _ = writeln!(out, "  {count}{what} ({code}): {some}{more}");
     }
 }

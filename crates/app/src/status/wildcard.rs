@@ -9,7 +9,7 @@ use portolan_core::{
     world::ClaimsByHost,
 };
 use portolan_engine::Engine;
-use portolan_model::Name;
+use portolan_model::{Name, nearest};
 
 use crate::host;
 
@@ -40,7 +40,10 @@ pub(super) fn entry(engine: &Engine<World>, asked: &str) -> Result<Arc<EntryPoin
     } else {
         ""
     };
-    Err(format!("no route asks for {asked}; hostnames are listed by: portolan status{other}"))
+    let names: Vec<&Name> = engine.rows::<EntryPoint>().map(|row| &row.key).collect();
+    let near = nearest(asked, names.into_iter().map(|name| &**name));
+    let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+    Err(format!("no route asks for {asked}{near}; hostnames are listed by: portolan status{other}"))
 }
 
 /// A listener that owns the name and does not serve the wildcard: each listener keeps its hostname to itself.

@@ -58,14 +58,14 @@ fn a_slow_chart_delays_only_itself() {
     };
     let told = instance.wait("the slow one to be told", || finding(&instance));
     assert_eq!(told["object"], "Application/argocd/slow");
-    assert!(told["message"].as_str().unwrap().contains("is being rendered for"), "{told}");
+    assert!(told["message"].as_str().unwrap().contains("is being rendered"), "{told}");
     // What it may bring is not known not to be there.
     let asked = instance.run(&["explain", "nowhere.lab.test", "-o", "json"]);
     let asked_json: serde_json::Value = serde_json::from_slice(&asked.stdout).unwrap();
     assert_eq!((&asked_json["state"], asked.status.code()), (&"unknown".into(), Some(1)), "{asked_json:#}");
     assert!(asked_json["message"].as_str().unwrap().contains("Application/argocd/slow"), "{asked_json:#}");
     assert!(
-        asked_json["steps"][0]["evidence"].as_str().unwrap().contains("is being rendered for"),
+        asked_json["steps"][0]["evidence"].as_str().unwrap().contains("is being rendered"),
         "{asked_json:#}"
     );
     // Nor is the edit said to change nothing.

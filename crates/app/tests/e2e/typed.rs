@@ -44,6 +44,31 @@ fn words_of_other_programs_get_a_tip() {
 }
 
 /// Nothing is started, taken or made for a name with a slip.
+/// Names that no API server takes are refused, and what is said leads on.
+#[test]
+fn words_that_are_no_names_are_refused_and_help_has_help() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("notes.md"), "x").unwrap();
+    for (words, code, said) in [
+        (&["rbac", "--namespace", "Foo Bar"][..], 2, "a lowercase RFC 1123 label must consist of"),
+        (&["rbac", "--name", ""], 2, "a lowercase RFC 1123 subdomain must consist of"),
+        (&["seal", "--raw", "--name", ""], 2, "a lowercase RFC 1123 subdomain must consist of"),
+        (
+            &["render", ".", "--helm", "notes.md"],
+            2,
+            "notes.md is not in PATH; for the file of this folder write ./notes.md",
+        ),
+        (&["render", ".", "--root", "/etc"], 2, "--root /etc leads outside the repository"),
+        (&["render", ".", "--sealing-key", "x"], 2, "unexpected argument '--sealing-key'"),
+        (&["help", "--help"], 0, "Usage: portolan"),
+    ] {
+        let output = portolan().args(words).current_dir(dir.path()).output().unwrap();
+        let told = text(&output);
+        assert!(output.status.code() == Some(code) && told.contains(said), "{words:?}: {told}");
+        assert!(!told.contains("as a value"), "{words:?}: {told}");
+    }
+}
+
 #[test]
 fn an_environment_that_there_is_not_is_told_before_anything_is_taken() {
     let dir = tempfile::tempdir().unwrap();
@@ -220,14 +245,39 @@ fn names_with_a_slip_lead_on(instance: &Instance) {
         assert!(events.status.success() && text(&events).contains("PTL-0223"), "{object}: {}", text(&events));
     }
     instance.write(route, &told);
+    let namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: quiet}\n";
+    instance.write("quiet.yaml", &(MAP.replace("NAME", "calm").replace("shop", "quiet") + namespace));
+    instance.wait("its namespace", || {
+        instance.run(&["get", "configmap", "quiet/calm"]).status.success().then_some(())
+    });
     for (words, code, said) in [
         (&["get", "events", "Gateway/gateway-system/shared"][..], 0, "it had no finding since the start"),
         (&["get", "events", "nosuch/x"], 2, "there is no object nosuch/x"),
         (&["get", "events", "HTTPRoute/team-a/ap1"], 2, "does not exist; did you mean team-a/app1?"),
-        (&["get", "events", "-n", "nosuch"], 2, "is in namespace nosuch"),
+        (&["get", "events", "-n", "nosuch"], 2, "there is no namespace nosuch"),
         (&["get", "httproute", "team-a/ap1"], 2, "does not exist; did you mean team-a/app1?"),
         (&["get", "httproute", "nothing-like-it"], 2, "they are listed by: portolan get httproute"),
-        (&["get", "httproute", "-n", "team-x"], 0, "there are some in"),
+        (&["get", "httproute", "-n", "team-x"], 2, "did you mean team-a?"),
+        (
+            &["get", "gateways", "-n", "team-a"],
+            0,
+            "kind gateways in namespace team-a; there are some in gateway-system",
+        ),
+        (&["get", "certificates", "-n", "nope"], 2, "there is no namespace nope"),
+        (&["get", "challenges"], 0, "there are no objects of kind challenges"),
+        (&["get", "tlsroutes", "-n", "team-a"], 0, "there are no objects of kind tlsroutes"),
+        (&["get", "certificats"], 2, "did you mean certificate?"),
+        (&["get", "nosuch"], 2, "there is no kind nosuch; stored are: "),
+        (&["get", "challenge", "team-a/x"], 2, "no object of kind challenge is stored"),
+        // An object without a finding, and a namespace that only a key's path seems to name.
+        (&["status", "-n", "quiet", "--allow-incomplete"], 0, ""),
+        (&["get", "events", "-n", "quiet"], 0, "no object of namespace quiet had a finding"),
+        (&["status", "-n", "queit"], 2, "did you mean quiet?"),
+        (&["status", "-n", "examples"], 2, "there is no namespace examples"),
+        (&["explain", "team-a/app1"], 2, "portolan explain app1.dev.example.com"),
+        (&["explain", "team-a/nothing"], 2, "nor a route that has one"),
+        (&["explain", "app1.dev.example.co"], 1, "did you mean app1.dev.example.com?"),
+        (&["get", "namespaces", "quiet/quiet", "-o", "json"], 0, "\"kind\": \"Namespace\""),
         (&["renew", "gateway-system/wildcrd-dev"], 2, "did you mean gateway-system/wildcard-dev?"),
         (&["renew", "gateway-system/nothing"], 2, "they are listed by: portolan get certificate"),
         (&["explain", "HTTPRoute/team-a/app1"], 2, "portolan get HTTPRoute/team-a/app1"),
@@ -278,6 +328,7 @@ fn what_is_missing_gets_the_name_that_may_be_meant() {
         ("PTL-0220", "HTTPRoute/team-a/listener", "did you mean https? "),
         ("PTL-0223", "HTTPRoute/team-a/service", "did you mean team-a/app1? "),
         ("PTL-0314", "Certificate/team-a/c", "did you mean internal? "),
+        ("PTL-0218", "Gateway/gateway-system/shared", "did you mean gateway-system/ingress-tls? "),
     ] {
         assert!(hint(code, object).starts_with(meant), "{code} {object}: {}", hint(code, object));
     }
@@ -419,24 +470,87 @@ fn what_cannot_be_read_leaves_the_verdict_incomplete() {
     mode(dir.path(), 0o700);
 }
 
-/// A script that stands for Helm cannot start it, closed in: that is said, and not blamed on the chart.
+/// What stands in the place of Helm or Kustomize and is another program: that is said, and not blamed on the chart.
 #[test]
-fn a_script_in_the_place_of_helm_is_named() {
+fn another_program_in_the_place_of_helm_or_kustomize_is_named() {
     use std::os::unix::fs::PermissionsExt as _;
     let Some(helm) = portolan_testkit::suites::program("helm") else {
         return portolan_testkit::suites::skip(
-            "e2e script for Helm",
+            "e2e programs in the place of Helm",
             "Helm is missing; run scripts/setup test",
         );
     };
     let dir = tempfile::tempdir().unwrap();
+    let map = MAP.replace("NAME", "a");
     fs::create_dir_all(dir.path().join("chart/templates")).unwrap();
+    fs::create_dir_all(dir.path().join("built")).unwrap();
     fs::write(dir.path().join("chart/Chart.yaml"), "apiVersion: v2\nname: c\nversion: 0.1.0\n").unwrap();
-    fs::write(dir.path().join("chart/templates/a.yaml"), MAP.replace("NAME", "a")).unwrap();
-    let shim = dir.path().join("shim");
-    fs::write(&shim, format!("#!/bin/bash\nexec {} \"$@\"\n", helm.display())).unwrap();
-    fs::set_permissions(&shim, fs::Permissions::from_mode(0o755)).unwrap();
-    let said = text(&render(dir.path(), &["--root", "chart", "--helm", shim.to_str().unwrap()]));
-    // Where the kernel closes nothing in, the script starts it.
-    assert!(said.contains("PTL-0606") && said.contains("is a script") || !said.contains("PTL-060"), "{said}");
+    fs::write(dir.path().join("chart/templates/a.yaml"), &map).unwrap();
+    fs::write(dir.path().join("built/kustomization.yaml"), "resources: [a.yaml]\n").unwrap();
+    fs::write(dir.path().join("built/a.yaml"), &map).unwrap();
+    let script = |name: &str, text: &str| {
+        let path = dir.path().join("bin").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let chart = |program: &str| render(dir.path(), &["--root", "chart", "--helm", program]);
+    let nothing = script("nothing", "#!/bin/sh\nexit 0\n");
+    let old = script("old", "#!/bin/sh\necho v3.2.4+g0ad800e\n");
+    let shims = [("shim", "/bin/bash", "exec "), ("child", "/bin/sh", "")]
+        .map(|(name, shell, how)| script(name, &format!("#!{shell}\n{how}{} \"$@\"\n", helm.display())));
+    for (program, said) in [
+        ("/bin/true", "says nothing when asked for its version"),
+        ("/bin/false", "Helm 3.18 or newer is needed"),
+        (&*nothing, "says nothing when asked for its version"),
+        (&*old, "says `v3.2.4+g0ad800e` when asked for its version"),
+        (&*shims[0], "is a script"),
+        (&*shims[1], "is a script"),
+    ] {
+        let output = chart(program);
+        let told = text(&output);
+        // Where the kernel closes nothing in, a script starts it.
+        if said == "is a script" && output.status.success() {
+            continue;
+        }
+        assert!(output.status.code() == Some(2) && told.contains(said), "{program}: {told}");
+        assert!(
+            told.lines().count() == 1 && told.contains(&format!("--helm {program}: it ")),
+            "{program}: {told}"
+        );
+    }
+    for program in ["/bin/true", &*nothing] {
+        let output = render(dir.path(), &["--root", "built", "--kustomize", program]);
+        let told = text(&output);
+        assert!(
+            output.status.code() == Some(2) && told.contains("Kustomize 5 is needed"),
+            "{program}: {told}"
+        );
+    }
+    // One that says what Helm says, and renders nothing.
+    let silent = script("silent", "#!/bin/sh\n[ \"$1\" = version ] && echo v3.18.0\nexit 0\n");
+    let told = text(&chart(&silent));
+    assert!(
+        told.contains("PTL-0606") && told.contains("prints nothing, not even of one ConfigMap"),
+        "{told}"
+    );
+    // A chart may render to nothing.
+    fs::write(dir.path().join("chart/templates/a.yaml"), "{{ if .Values.none }}\na: b\n{{ end }}\n").unwrap();
+    let told = text(&chart(helm.to_str().unwrap()));
+    assert!(!told.contains("PTL-0606"), "{told}");
+    fs::write(dir.path().join("chart/templates/a.yaml"), &map).unwrap();
+    // One that nobody named is asked when it is needed.
+    fs::rename(&nothing, dir.path().join("bin/helm")).unwrap();
+    let place = tempfile::tempdir().unwrap();
+    fs::rename(dir.path().join("bin/helm"), place.path().join("helm")).unwrap();
+    let path = format!("{}:/usr/bin:/bin", place.path().display());
+    let with = |root: &str| {
+        portolan().arg("render").arg(dir.path()).args(["--root", root]).env("PATH", &path).output()
+    };
+    let told = text(&with("chart").unwrap());
+    assert!(told.contains("PTL-0606") && told.contains("says nothing when asked for its version"), "{told}");
+    fs::create_dir_all(dir.path().join("plain")).unwrap();
+    fs::write(dir.path().join("plain/a.yaml"), &map).unwrap();
+    assert!(with("plain").unwrap().status.success());
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use portolan_model::{
     Code, Kind, Name, NamespacedName, ObjectKey, Severity,
-    input::{Gateway, Maker, SealedSecret, Secret, SecretReference, SourceProblems},
+    input::{Gateway, Maker, SealedSecret, Secret, SecretReference, SourceProblems, TlsSource},
     intake::tls::{too_weak, unread},
 };
 
@@ -160,6 +160,17 @@ pub(super) fn listener_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
         row.elsewhere = row.waiting && unusable.iter().any(|why| why.elsewhere);
         // Of several that cannot be served, one that somebody has to mend says why.
         unusable.sort_by_key(|why| (why.waiting, why.reason == MADE));
+        // Where others are served it is said with them.
+        for secret in unusable.iter().filter_map(|why| why.nobody.as_ref()).filter(|_| row.served.is_empty())
+        {
+            nobody_brings(
+                cx,
+                &owner,
+                secret,
+                &field,
+                &format!("handshakes for listener {} are refused", listener.name),
+            );
+        }
         let first = unusable.into_iter().next().map(|why| (Name::from(why.reason), why.message));
         if let Some(served) = row.served.first() {
             row.secret = Ok(served.secret.clone());
@@ -190,7 +201,11 @@ pub(super) fn client_certificates(cx: &mut Cx<'_>, gateway: &Arc<Gateway>) {
     let field = "spec.tls.backend.clientCertificateRef";
     let found = if kind.is("", "Secret") {
         // That it is needed says `listener_certificates`, for all that a Gateway names.
-        certificate(cx, &Owner::of(object(gateway)), name, field, &mut BTreeSet::new()).map_err(|why| {
+        let owner = Owner::of(object(gateway));
+        certificate(cx, &owner, name, field, &mut BTreeSet::new()).map_err(|why| {
+            if let Some(secret) = &why.nobody {
+                nobody_brings(cx, &owner, secret, field, "no certificate can be shown to backends");
+            }
             let reason = if why.reason == "RefNotPermitted" { why.reason } else { INVALID_CLIENT };
             (Name::from(reason), why.message.replace(ONLY_THIS, ""))
         })
@@ -233,24 +248,51 @@ struct Unusable {
     waiting: bool,
     /// And nothing here makes it.
     elsewhere: bool,
+    /// Nor does anything elsewhere, as far as was read.
+    nobody: Option<NamespacedName>,
 }
 
 impl Unusable {
     /// Somebody has to mend it.
     fn to_mend(reason: &'static str, message: String) -> Self {
-        Self { reason, message, waiting: false, elsewhere: false }
+        Self { reason, message, waiting: false, elsewhere: false, nobody: None }
     }
 }
 
-/// Who makes a Secret that is not there, if nothing here does: a controller from an object of the repository, or what was not
+/// A Secret that is waited for in vain: nothing of the repository brings it, and all of that was read.
+fn nobody_brings(cx: &mut Cx<'_>, owner: &Owner, secret: &NamespacedName, field: &str, so: &str) {
+    let message = format!("Secret {secret} is not there: nothing that was read brings it, and {so}");
+    let hint =
+        "correct the name, or bring the Secret: by a Certificate, a SealedSecret, or an issuer's annotation";
+    problem(cx, owner.object.clone(), 218, Severity::Error, field, message, hint);
+}
+
+/// Whether something here makes a Secret, or is asked to.
+fn is_made_here(cx: &mut Cx<'_>, owner: &Owner, secret: &NamespacedName) -> bool {
+    if !cx.find::<CertificatesByTarget>(secret).is_empty()
+        || cx.get::<SealedSecret>(secret).is_some()
+        || cx.get::<Mirror>(&MirrorKey { kind: MirrorKind::Secret, name: secret.clone() }).is_some()
+    {
+        return true;
+    }
+    // What becomes of an annotation is said with it (`certificates/shim`).
+    let asks = |source: &TlsSource| {
+        ["cert-manager.io/issuer", "cert-manager.io/cluster-issuer"]
+            .iter()
+            .any(|name| source.annotations.contains_key(*name))
+    };
+    let Some(source) = cx.get::<TlsSource>(&owner.object) else { return false };
+    let parent = source.parent.as_ref().map(|parent| ObjectKey {
+        kind: Kind::new("gateway.networking.k8s.io", "Gateway"),
+        name: parent.clone(),
+    });
+    asks(&source)
+        || parent.and_then(|parent| cx.get::<TlsSource>(&parent)).is_some_and(|parent| asks(&parent))
+}
+
+/// Who makes a Secret that is not there and that nothing here makes: a controller from an object of the repository, or what was not
 /// read.
 fn elsewhere(cx: &mut Cx<'_>, secret: &NamespacedName) -> Option<String> {
-    let here = !cx.find::<CertificatesByTarget>(secret).is_empty()
-        || cx.get::<SealedSecret>(secret).is_some()
-        || cx.get::<Mirror>(&MirrorKey { kind: MirrorKind::Secret, name: secret.clone() }).is_some();
-    if here {
-        return None;
-    }
     if let Some(maker) = cx.find::<MakersBySecret>(secret).first() {
         return Some(format!("Secret {secret} is made elsewhere, from {}", maker.key));
     }
@@ -288,16 +330,24 @@ fn certificate(
         if cx.get::<Unread>(&key).is_some() {
             let message =
                 format!("Secret {secret} is there and not read yet; only this listener waits for it");
-            return Err(Unusable { reason: "Pending", message, waiting: true, elsewhere: false });
+            let (elsewhere, nobody) = (false, None);
+            return Err(Unusable { reason: "Pending", message, waiting: true, elsewhere, nobody });
         }
-        let by = elsewhere(cx, secret);
+        let here = is_made_here(cx, owner, secret);
+        if !here && cx.get::<Secret>(secret).is_some() {
+            let message = format!("Secret {secret} cannot be served: it has no tls.crt");
+            let hint = "put a PEM chain into tls.crt and its key into tls.key";
+            return refused(cx, 210, "InvalidCertificateRef", message, hint);
+        }
+        let by = if here { None } else { elsewhere(cx, secret) };
+        let nobody = (!here && by.is_none()).then(|| secret.clone());
         let (elsewhere, why) =
             (by.is_some(), by.unwrap_or_else(|| format!("Secret {secret} is not there yet")));
         let message = format!("{why}{ONLY_THIS}");
         let made = !cx.find::<CertificatesByTarget>(secret).is_empty()
             || !cx.find::<MakersBySecret>(secret).is_empty();
         let reason = if made { MADE } else { "InvalidCertificateRef" };
-        return Err(Unusable { reason, message, waiting: true, elsewhere });
+        return Err(Unusable { reason, message, waiting: true, elsewhere, nobody });
     };
     if let Some(why) = &ready.denied {
         let message = format!("Secret {secret} is not served any longer: {why}");

@@ -2,7 +2,10 @@
 //! `values.<env>.yaml`, else the Kustomization of Flux whose folder is `clusters/<env>`, else that folder, else the chart that the folder is,
 //! else what brings others and is brought by none (`entry`), else the whole folder as plain YAML.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use portolan_core::gitops::sync::Policy;
 use portolan_model::{Name, ObjectKey, Problem, nearest, yaml};
@@ -157,7 +160,14 @@ fn find(
         return Err(Box::new(problems::root_missing(&named("."), "", message)));
     }
     if let Some(path) = root {
-        let real = match checkout.resolve(path) {
+        // A full path is one of the machine, not of the repository.
+        let below = Path::new(path).strip_prefix(checkout.root());
+        let found = match below {
+            Ok(below) => checkout.resolve(&below.to_string_lossy()),
+            Err(_) if Path::new(path).is_absolute() && Path::new(path).exists() => Err(Unresolved::Outside),
+            Err(_) => checkout.resolve(path),
+        };
+        let real = match found {
             Ok(real) => real,
             Err(Unresolved::Missing) => {
                 let message = format!("--root {path}: there is no such file or folder");
@@ -251,6 +261,42 @@ fn clusters(checkout: &Checkout, env: &str) -> Result<Option<Root>, Box<Problem>
         Some(file) => Root::Application(file),
         None => Root::Folder { path: folder, follow: true, starts: Vec::new() },
     }))
+}
+
+/// What Flux begins with in `clusters/<env>`, where something of Argo CD is the start.
+pub(super) struct Beside {
+    /// The folder.
+    pub(super) folder: String,
+    /// What of Flux stands in it.
+    pub(super) objects: Vec<ObjectKey>,
+    /// Folders that it leads to, and charts of the repository that are released from there.
+    pub(super) sources: BTreeSet<String>,
+}
+
+/// Files of Flux' folders that are looked through for releases.
+const MOST_FILES: usize = 500;
+
+/// `clusters/<env>` beside another start.
+pub(super) fn beside(checkout: &Checkout, env: &str, root: &Root) -> Option<Beside> {
+    let folder = checkout.resolve(&format!("{CLUSTERS}/{env}")).ok().filter(|folder| folder.is_dir())?;
+    if root.path().starts_with(&folder) {
+        return None;
+    }
+    let files = [folder.join("flux-system"), folder.clone()];
+    let begun: Vec<Value> =
+        files.iter().flat_map(|folder| yaml_files(folder)).flat_map(|file| flux_objects(&file)).collect();
+    let below = |json: &Value, pointer: &str| {
+        let path = json.pointer(pointer).and_then(Value::as_str).filter(|path| !path.is_empty());
+        path.map(|path| path.trim_start_matches("./").trim_matches('/').to_owned())
+    };
+    let folders: BTreeSet<String> = begun.iter().filter_map(|json| below(json, "/spec/path")).collect();
+    let real = folders.iter().filter_map(|path| checkout.peek(path).ok());
+    let released = real.flat_map(|path| yaml_files(&path)).take(MOST_FILES);
+    let released = released.flat_map(|file| flux_objects(&file)).collect::<Vec<_>>();
+    let charts = begun.iter().chain(&released).filter_map(|json| below(json, "/spec/chart/spec/chart"));
+    let sources = charts.chain(folders.iter().cloned()).collect();
+    let objects: Vec<ObjectKey> = begun.iter().map(flux::key).collect();
+    (!objects.is_empty()).then(|| Beside { folder: checkout.show(&folder), objects, sources })
 }
 
 /// Names of the folders that hold Flux's objects; folders below `clusters` are common.

@@ -18,6 +18,7 @@ use super::{
     cache::{self, Key},
     jobs::Render,
     parameters::{self, Given},
+    program::{CANNOT_START, Program, is_script},
     schema,
     stage::Staged,
     subcharts::Subcharts,
@@ -104,12 +105,10 @@ impl Failure {
     /// calls, closed in as it is: that is not the fault of what is rendered.
     pub(super) fn said(program: &Path, raw: &str, tidied: String) -> Self {
         let shown = program.display().to_string();
-        let of_shell = raw.contains(&shown) || raw.contains("Permission denied");
-        if of_shell && is_script(program) {
-            return Self::Tool(format!(
-                "{shown} is a script, and closed in as programs are run here it cannot start another; name the program that it calls \
-                 ({tidied})"
-            ));
+        // Bash and dash name the script; dash, where it may not fork, says no more than that.
+        let of_shell = ["Permission denied", "Operation not permitted", "Cannot fork", &*shown];
+        if of_shell.iter().any(|words| raw.contains(words)) && is_script(program) {
+            return Self::Tool(format!("{shown} {CANNOT_START} ({tidied})"));
         }
         Self::Chart(tidied)
     }
@@ -235,7 +234,12 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
     // Where sockets are not refused, every connection that is not to loopback goes to a port that nobody serves.
     let proxies = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://127.0.0.1:9".into()));
     let (through, helm, time) = (tools.through.clone(), helm.to_owned(), tools.timeout);
+    // Charts whose templates are all empty print nothing too.
+    let templates = request.staged.files.keys().any(|path| path.iter().any(|part| part == "templates"));
     Ok(Box::new(move |stop| {
+        let is_helm =
+            |said: Result<(), String>| said.map_err(|why| Failure::Tool(format!("{} {why}", helm.display())));
+        is_helm(Program::Helm.ask(&helm, &through))?;
         let run = |args: Vec<OsString>, write: Option<PathBuf>| {
             let run = Run {
                 through: &through,
@@ -261,7 +265,11 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         }
         let ended = run(args.into_iter().map(Into::into).collect(), None)?;
         if ended.success {
-            return Ok(text(&ended.stdout));
+            let rendered = text(&ended.stdout);
+            if templates && rendered.trim().is_empty() {
+                is_helm(Program::Helm.prove(&helm, &through))?;
+            }
+            return Ok(rendered);
         }
         let mut said = text(&ended.stderr);
         for (real, name) in &shown {
@@ -270,13 +278,6 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         let tidied = tidy(&said);
         Err(Failure::said(&helm, &said, tidied))
     }))
-}
-
-/// Whether a program is run by another that its first line names.
-fn is_script(program: &Path) -> bool {
-    use std::io::Read as _;
-    let mut first = [0; 2];
-    std::fs::File::open(program).and_then(|mut file| file.read_exact(&mut first)).is_ok() && first == *b"#!"
 }
 
 /// What of the values must not be said.
@@ -349,6 +350,7 @@ mod tests {
         let of_shell = format!("{}: line 2: /opt/helm: Permission denied", script.display());
         assert!(matches!(said(&of_shell), Failure::Tool(why) if why.contains("is a script")));
         assert!(matches!(said("env: 'bash': Permission denied"), Failure::Tool(_)));
+        assert!(matches!(said("/usr/bin/helm: 2: Cannot fork"), Failure::Tool(_)));
         assert_eq!(said("parse error at (a.yaml:1)"), Failure::Chart("parse error at (a.yaml:1)".into()));
         std::fs::write(&script, "\x7fELF").expect("a program");
         assert!(matches!(Failure::said(&script, &of_shell, String::new()), Failure::Chart(_)));

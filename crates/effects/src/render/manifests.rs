@@ -263,7 +263,14 @@ pub(super) fn file(checkout: &Checkout, path: &Path, application: &Name, lines: 
     if let Some((code, line, why)) = refusal {
         let message =
             format!("{why}; Argo CD refuses the whole Application for it, and nothing of it is applied");
-        let hint = "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it";
+        // What is no YAML may be complete; what does not even begin as an object is perhaps none.
+        let meant =
+            || documents.iter().any(|document| is_manifest(&document.json)) || text.contains("argoproj.io/");
+        let hint = if code == 11 && meant() {
+            "correct the YAML; until then all that the Application brought stays as it was"
+        } else {
+            "complete the document, leave the file out with directory.exclude, or put the comment +argocd:skip-file-rendering into it"
+        };
         let quoted = quotes(&text, line);
         problem(line, code, message, quoted.as_deref().unwrap_or(hint));
         (out.unsure_file, out.refused) = (Some(file), true);

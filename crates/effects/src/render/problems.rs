@@ -51,6 +51,11 @@ problems! {
     field_unknown = 7, Warning, "correct its name, or remove it";
     /// The path of a source does not exist in the work tree.
     path_missing = 603, Error, "correct source.path, or add the folder to the repository";
+    /// The same of a Kustomization of Flux.
+    flux_path_missing = 603, Error, "correct spec.path (it begins at the top of the source), or add the folder to the repository";
+    /// The same of a HelmRelease.
+    flux_chart_missing = 603, Error,
+        "correct spec.chart.spec.chart (it begins at the top of the source), or add the folder to the repository";
     /// A values file is not there.
     values_missing = 604, Error,
         "add the file, correct helm.valueFiles, or set helm.ignoreMissingValueFiles: true";
@@ -132,6 +137,9 @@ problems! {
     generator_empty = 683, Warning, "give the entry a list, clusters, git, matrix or merge generator, or take it out";
     /// A Kustomization or HelmRelease whose dependencies are never ready.
     never_applied = 634, Error, "correct spec.dependsOn; what it brought stays until then";
+    /// One that depends on what does not build.
+    not_applied_yet = 634, Error,
+        "correct what it depends on, which has a finding of its own; what it brought stays until then";
     /// A Kustomization or HelmRelease that is suspended, or an Application that says skip-reconcile.
     suspended = 628, Warning, "take that away for it to be read; until then what it would bring is not known";
     /// A source, ConfigMap or Secret that Flux's object names and nothing brings.
@@ -168,4 +176,7 @@ problems! {
     lies_below = 681, Warning, "name that folder in place of this one: portolan render FOLDER --env NAME";
     /// Applications in a plain folder.
     not_followed = 621, Info, "name the Application with --root to follow it";
+    /// A folder of Flux beside a root of Argo CD.
+    not_read_beside = 621, Warning,
+        "remove the one that is not in use, or look at each by itself with --root PATH; if both work on one cluster, let one bring the other";
 }

@@ -9,7 +9,7 @@ use portolan_core::{
     door::Door,
     gitops::projects::{Asked, Cluster, Permit, Project, Projects, Ruling},
 };
-use portolan_model::{Name, Object, ObjectKey};
+use portolan_model::{Name, Object, ObjectKey, nearest};
 
 use super::{
     application::{self, Application},
@@ -132,8 +132,10 @@ impl Walk<'_> {
     pub(super) fn end_projects(&mut self) {
         let Consulted { mut found, asked, unknown } = std::mem::take(&mut self.projects);
         for (project, (namespace, applications)) in unknown {
+            let near = nearest(&project, found.iter().map(|one| &*one.key.name.name));
+            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             let message = format!(
-                "project {project} is not in the repository, so whether it permits {} is not known; Argo CD refuses an Application of a project that does not exist",
+                "project {project} is not in the repository, so whether it permits {} is not known; Argo CD refuses an Application of a project that does not exist{near}",
                 told(&applications)
             );
             let key = ObjectKey::new("argoproj.io", "AppProject", namespace, project);

@@ -195,6 +195,18 @@ impl Reader<'_> {
         self.report(problem, below, message);
     }
 
+    /// A path that leads nowhere, with what to do where this one stands.
+    fn path_missing(&self) -> Report {
+        let key = &self.application.key;
+        if !flux::is_kind(key) {
+            problems::path_missing
+        } else if &*key.kind.kind == "HelmRelease" {
+            problems::flux_chart_missing
+        } else {
+            problems::flux_path_missing
+        }
+    }
+
     /// What its source takes of the repository is not known where a file that says it cannot be read: Flux makes no artifact then.
     fn unread(&mut self) {
         for (path, why) in self.checkout.unread() {
@@ -202,7 +214,7 @@ impl Reader<'_> {
                 "{} cannot be read, so what Flux takes of the repository is not known: {why}",
                 path.display()
             );
-            self.fail(problems::path_missing, ".path", message);
+            self.fail(self.path_missing(), ".path", message);
         }
     }
 
@@ -250,7 +262,7 @@ impl Reader<'_> {
                 "{} is of a Git submodule that is not checked out here, which Argo CD and Flux (recurseSubmodules) check out; run `git submodule update --init`",
                 source.path
             );
-            self.fail(problems::path_missing, ".path", message);
+            self.fail(self.path_missing(), ".path", message);
             return;
         }
         let folder = match self.checkout.resolve(&source.path) {
@@ -271,7 +283,7 @@ impl Reader<'_> {
                     ),
                     None => format!("{} does not exist in the work tree", source.path),
                 };
-                self.fail(problems::path_missing, ".path", message);
+                self.fail(self.path_missing(), ".path", message);
                 return;
             }
             Err(Unresolved::Outside) => {
@@ -287,7 +299,7 @@ impl Reader<'_> {
         let argo = application::is_kind(&self.application.key) && source.flux.is_none();
         if argo && !folder.is_dir() {
             let message = format!("{}: app path is not a directory", source.path);
-            self.fail(problems::path_missing, ".path", message);
+            self.fail(self.path_missing(), ".path", message);
             return;
         }
         let overridden =
@@ -308,7 +320,7 @@ impl Reader<'_> {
             if folder.is_dir() {
                 self.flux(flux, &folder, &shown);
             } else {
-                self.fail(problems::path_missing, ".path", format!("{} is no folder", source.path));
+                self.fail(self.path_missing(), ".path", format!("{} is no folder", source.path));
             }
         } else if source.helm.is_some()
             || (types.is_empty() && has(&["Chart.yaml"]) && !has(&kustomization::FILES))
@@ -635,8 +647,8 @@ impl Reader<'_> {
     /// It is being rendered for so long.
     pub(super) fn late(&mut self, what: &str, time: Duration) {
         let (env, seconds) = (self.context.env, time.as_secs());
-        let long = if seconds == 0 { "less than a second".to_owned() } else { format!("{seconds} s") };
-        let message = format!("{what} for environment {env} is being rendered for {long}");
+        let since = if seconds == 0 { String::new() } else { format!(" for {seconds} s") };
+        let message = format!("{what} for environment {env} is being rendered{since}");
         self.unmade(problems::rendering, message);
     }
 

@@ -255,8 +255,35 @@ impl Walk<'_> {
         }
         self.out.problems.append(&mut self.flux.problems);
         self.too_high(checkout, root);
+        self.beside(checkout, root);
         self.out.substitutions.append(&mut self.flux.substitutions);
         self.out.unsure.append(&mut self.flux.unsure);
+    }
+
+    /// Flux may work on the cluster beside Argo CD: what it begins with there is not read, unless Argo CD brings that.
+    fn beside(&mut self, checkout: &Checkout, root: &Root) {
+        if self.ask.root.is_some() {
+            return;
+        }
+        let Some(beside) = discover::beside(checkout, self.ask.env, root) else { return };
+        if beside.objects.iter().any(|key| self.flux.has_found(key)) {
+            return;
+        }
+        let (env, start, folder) = (self.ask.env, checkout.show(root.path()), beside.folder);
+        // One platform may be said in several ways, of which a cluster has one.
+        let own = self.kept.values().flat_map(|kept| &kept.pending.application.sources);
+        let own = own.map(|source| source.path.trim_start_matches("./").trim_matches('/'));
+        let same = own.filter(|path| !path.is_empty()).find(|path| beside.sources.contains(*path));
+        if let Some(same) = same {
+            self.out.substitutions.push(format!(
+                "{folder} of Flux is taken for another form of what {start} brings, and is not read: both have {same}"
+            ));
+            return;
+        }
+        let message = format!(
+            "{env} starts at {start} of Argo CD; Flux has {folder} for it too, and what that brings is not read"
+        );
+        self.out.problems.push(problems::not_read_beside(&problems::file(&folder), "", message));
     }
 
     /// Paths that lead nowhere, since they begin in a folder below the one that was named.

@@ -22,6 +22,19 @@ pub(super) enum Data {
     Missing,
 }
 
+/// How `flux bootstrap` calls its namespace, and the source that it makes of the repository.
+pub(super) const FLUX_SYSTEM: &str = "flux-system";
+
+/// Kinds that this source may be of; where there are several the first is taken.
+pub(super) const OWN: [&str; 3] = ["GitRepository", "OCIRepository", "Bucket"];
+
+/// The source that a reference of an object in this namespace names.
+pub(super) fn source_key(reference: &Reference, namespace: &Name) -> ObjectKey {
+    let namespace =
+        if reference.namespace.is_empty() { namespace.as_str() } else { reference.namespace.as_str() };
+    ObjectKey::new(SOURCE, reference.kind.as_str(), namespace, reference.name.as_str())
+}
+
 /// Group of what makes artifacts of others (source-watcher).
 const GENERATED: &str = "source.extensions.fluxcd.io";
 
@@ -91,9 +104,20 @@ impl Facts {
 
     /// A source.
     pub(super) fn source(&self, reference: &Reference, namespace: &Name) -> Option<&Object> {
-        let namespace =
-            if reference.namespace.is_empty() { namespace.as_str() } else { reference.namespace.as_str() };
-        self.all.get(&ObjectKey::new(SOURCE, reference.kind.as_str(), namespace, reference.name.as_str()))
+        self.all.get(&source_key(reference, namespace))
+    }
+
+    /// All sources.
+    pub(super) fn sources(&self) -> impl Iterator<Item = &Object> {
+        self.all.iter().filter(|(key, _)| &*key.kind.group == SOURCE).map(|(_, object)| object)
+    }
+
+    /// The source that `flux bootstrap` makes of the repository, if it is brought: that of its own namespace first.
+    pub(super) fn own(&self) -> Option<&Object> {
+        let called = self.sources().filter(|source| &*source.key.name.name == FLUX_SYSTEM);
+        let of = |source: &Object| OWN.iter().position(|kind| source.key.kind.is(SOURCE, kind));
+        let own = called.filter_map(|source| Some((of(source)?, source)));
+        own.min_by_key(|(kind, source)| (&*source.key.name.namespace != FLUX_SYSTEM, *kind)).map(|own| own.1)
     }
 
     /// What an ExternalArtifact is made of by an ArtifactGenerator of its namespace, and the folder of it that the artifact is: only

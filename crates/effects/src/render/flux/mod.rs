@@ -82,6 +82,13 @@ pub(super) fn is_followed(json: &Value) -> bool {
     matches!((group, text("kind")), (KUSTOMIZE, "Kustomization") | (HELM, "HelmRelease"))
 }
 
+/// What one of Flux is called.
+pub(super) fn key(json: &Value) -> ObjectKey {
+    let text = |pointer: &str| json.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let group = text("/apiVersion").split_once('/').map_or("", |(group, _)| group);
+    ObjectKey::new(group, text("/kind"), text("/metadata/namespace"), text("/metadata/name"))
+}
+
 /// The field of a finding: as `field` is in an Application.
 pub(super) fn field(key: &ObjectKey, field: &str) -> String {
     let below = field.strip_prefix("spec.source").unwrap_or(field);

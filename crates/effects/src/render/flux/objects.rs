@@ -198,7 +198,13 @@ pub(super) fn release(object: &Object) -> Result<HelmRelease, Wrong> {
     let from = match (chart, reference) {
         (Some(chart), None) => ChartFrom::Chart(chart.spec),
         (None, Some(reference)) => ChartFrom::Reference(reference),
-        _ => return Err(("spec.chart".into(), "one of spec.chart and spec.chartRef is needed".into())),
+        (Some(_), Some(_)) => {
+            let message = "spec.chart and spec.chartRef are both given, and only one of them may be";
+            return Err(("spec.chartRef".into(), message.into()));
+        }
+        (None, None) => {
+            return Err(("spec.chart".into(), "one of spec.chart and spec.chartRef is needed".into()));
+        }
     };
     Ok(HelmRelease {
         common: common(object, &spec)?,

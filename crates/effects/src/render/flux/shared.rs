@@ -19,6 +19,8 @@ enum Node {
     Map(Shared),
     List(Rc<RefCell<Vec<Node>>>),
     Leaf(Value),
+    /// A whole number that was put at a path: Helm reads those as such, and all others as numbers with a fraction.
+    Whole(i64),
 }
 
 impl From<Value> for Node {
@@ -45,6 +47,31 @@ impl Node {
             Self::Map(map) => Value::Object(map.to_map()),
             Self::List(list) => Value::Array(list.borrow().iter().map(Self::value).collect()),
             Self::Leaf(value) => value.clone(),
+            Self::Whole(number) => (*number).into(),
+        }
+    }
+
+    /// What is put at a path.
+    fn of_path(value: Value) -> Self {
+        match value {
+            Value::Number(number) if number.is_i64() => Self::Whole(number.as_i64().unwrap_or_default()),
+            Value::Array(list) => {
+                Self::List(Rc::new(RefCell::new(list.into_iter().map(Self::of_path).collect())))
+            }
+            other => other.into(),
+        }
+    }
+
+    fn whole(&self, path: &str, found: &mut Vec<(String, i64)>) {
+        match self {
+            Self::Map(map) => map.whole_below(path, found),
+            Self::List(list) => {
+                for (n, item) in list.borrow().iter().enumerate() {
+                    item.whole(&format!("{path}[{n}]"), found);
+                }
+            }
+            Self::Whole(number) => found.push((path.to_owned(), *number)),
+            Self::Leaf(_) => {}
         }
     }
 }
@@ -53,6 +80,29 @@ impl Shared {
     /// What stands in it now.
     pub(super) fn to_map(&self) -> Map<String, Value> {
         self.0.borrow().iter().map(|(key, node)| (key.clone(), node.value())).collect()
+    }
+
+    /// The whole numbers that were put at paths and still stand there: path, as [`Self::put`] takes it, and number.
+    pub(super) fn whole(&self) -> Vec<(String, i64)> {
+        let mut found = Vec::new();
+        self.whole_below("", &mut found);
+        found
+    }
+
+    fn whole_below(&self, path: &str, found: &mut Vec<(String, i64)>) {
+        for (name, node) in self.0.borrow().iter() {
+            let mut below = path.to_owned();
+            if !path.is_empty() {
+                below.push('.');
+            }
+            for c in name.chars() {
+                if matches!(c, '\\' | '.' | '[' | ',' | '=') {
+                    below.push('\\');
+                }
+                below.push(c);
+            }
+            node.whole(&below, found);
+        }
     }
 
     /// A new mapping with `over` laid on this one: a mapping of both is a new one too, all else is held together.
@@ -92,13 +142,13 @@ impl Shared {
 /// What stands in place of `old` once the value is put below it: the same mapping or list where it can be.
 fn put(old: Option<Node>, steps: &[Step], value: Value) -> Result<Node, &'static str> {
     match steps.split_first() {
-        None => Ok(value.into()),
+        None => Ok(Node::of_path(value)),
         Some((Step::Name(name), rest)) => {
             let map = match old {
                 None => Shared::default(),
                 Some(Node::Map(map)) => map,
                 Some(Node::List(_)) => return Err("a list"),
-                Some(Node::Leaf(_)) => return Err("what is no mapping"),
+                Some(Node::Leaf(_) | Node::Whole(_)) => return Err("what is no mapping"),
             };
             map.put_below(name, rest, value)?;
             Ok(Node::Map(map))
@@ -207,6 +257,24 @@ mod tests {
             assert!(values.put(path, Value::Null).is_err(), "{path}");
         }
         assert_eq!(Value::Object(values.to_map()), wanted, "what is refused changes nothing");
+    }
+
+    #[test]
+    fn whole_numbers_at_paths_are_known_where_they_still_stand() {
+        let values = shared(json!({"own": 7, "over": {"a": 1}}));
+        for (path, value) in [
+            ("account", json!(123_456_789_012_i64)),
+            (r"a.dotted\.name[1].n", json!(-1)),
+            ("list", json!(["a", 8])),
+            ("over.a", json!(9)),
+            ("text", json!("10")),
+        ] {
+            values.put(path, value).unwrap();
+        }
+        let end = values.merged(&shared(json!({"over": {"a": 2}})));
+        let wanted = [(r"a.dotted\.name[1].n", -1), ("account", 123_456_789_012), ("list[1]", 8)];
+        assert_eq!(end.whole(), wanted.map(|(path, number)| (path.to_owned(), number)));
+        assert_eq!(end.to_map()["account"], json!(123_456_789_012_i64));
     }
 
     #[test]

@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portolan_model::{Name, Object, ObjectKey, Problem, nearest};
-use serde_json::{Map, Value};
+use portolan_model::{Name, Object, ObjectKey, Problem, nearest, yaml};
+use serde_json::Value;
 
 use super::{
     super::{
-        application::{Application, Destination, Helm, Source},
-        checkout::{Checkout, same_place},
+        application::{Application, Destination, Helm, Parameter, Source},
+        checkout::{self, Checkout, same_place},
         kept::Pending,
         problems,
     },
     Flux, Takes, Variables,
-    facts::{Data, Facts},
-    objects::{self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference},
+    facts::{Data, FLUX_SYSTEM, Facts, OWN, source_key},
+    objects::{
+        self, Chart, ChartFrom, Common, From, HelmRelease, KUSTOMIZE, Kustomization, Reference, SOURCE,
+    },
     shared::Shared,
     values,
 };
@@ -39,6 +41,8 @@ pub(in super::super) struct State {
     read: BTreeSet<ObjectKey>,
     /// URL of the repository.
     repository: Option<String>,
+    /// The source called flux-system: what `flux bootstrap` makes of the repository.
+    own: Option<ObjectKey>,
     /// At which the source of that URL is read.
     pub(in super::super) revision: Option<String>,
     /// The same as Git has it.
@@ -116,6 +120,11 @@ impl State {
         self.read.remove(key);
     }
 
+    /// Whether a Kustomization or HelmRelease is among those that were found.
+    pub(in super::super) fn has_found(&self, key: &ObjectKey) -> bool {
+        self.found.contains(key)
+    }
+
     fn fail(&mut self, key: &ObjectKey, problem: Problem) {
         self.unsure.insert(key.name.name.clone());
         if !self.late {
@@ -154,7 +163,7 @@ impl State {
         for (waiting, asked) in ready {
             let key = asked.common().key.clone();
             let application = match asked {
-                Asked::Kustomization(one) => self.kustomization(one),
+                Asked::Kustomization(one) => self.kustomization(checkout, one),
                 Asked::Release(one) => self.release(&one),
             };
             match application {
@@ -172,14 +181,17 @@ impl State {
     /// What the repository is called: as flux-system has it, else as the one that Git says, else as the first one whose folder
     /// is here.
     fn learn_repository(&mut self, checkout: &Checkout) {
+        let own = self.facts.own();
+        // One in another namespace is another repository's, unless its URL says otherwise; artifacts have none that Git knows.
+        let is_it = |source: &&Object| {
+            &*source.key.name.namespace == FLUX_SYSTEM || !source.key.kind.is(SOURCE, "GitRepository")
+        };
+        self.own = own.filter(is_it).map(|source| source.key.clone());
         if self.repository.is_some() {
             return;
         }
-        let flux_system =
-            |kind: &str| Reference { kind: kind.into(), name: "flux-system".into(), ..Reference::default() };
-        let mut url = ["GitRepository", "OCIRepository", "Bucket"]
-            .iter()
-            .find_map(|kind| self.facts.source(&flux_system(kind), &"flux-system".into()).map(url_of));
+        let own = own.filter(|source| &*source.key.name.namespace == FLUX_SYSTEM);
+        let mut url = own.map(url_of);
         if let (None, Some(origin)) = (&url, &self.origin) {
             url = self.facts.repositories().map(url_of).find(|url| same_place(origin, url));
         }
@@ -213,7 +225,7 @@ impl State {
         let unknown = |source: &Reference| {
             let (reference, _) =
                 self.facts.generated(source, namespace).unwrap_or_else(|| (source.clone(), String::new()));
-            !is_flux_system(&reference) && self.facts.source(&reference, namespace).is_none()
+            !self.is_unsaid(&reference) && self.facts.source(&reference, namespace).is_none()
         };
         let sources = sources.into_iter().any(unknown);
         let data = |from: &From| matches!(self.facts.data(&from.kind, namespace, &from.name), Data::Missing);
@@ -226,10 +238,14 @@ impl State {
         let others: Vec<ObjectKey> = common.depends_on.iter().map(|other| of(common, other)).collect();
         let missing = others.iter().find(|other| !self.found.contains(*other));
         let message = if let Some(other) = missing {
-            let known =
-                self.found.iter().filter(|one| one.kind == key.kind).map(|one| one.name.name.as_str());
-            let near = nearest(&other.name.name, known);
-            let near = near.map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+            let all = || self.found.iter().filter(|one| one.kind == key.kind && *one != key);
+            // The same name elsewhere is what is meant most often.
+            let near = if let Some(one) = all().find(|one| one.name.name == other.name.name) {
+                format!("; one of this name stands in namespace {}", one.name.namespace)
+            } else {
+                let near = nearest(&other.name.name, all().map(|one| one.name.name.as_str()));
+                near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+            };
             format!("{key} depends on {other}, which there is not, so that Flux never applies it{near}")
         } else if let Some(way) = circle(key, left) {
             let way: Vec<String> = way.iter().map(ToString::to_string).collect();
@@ -237,12 +253,20 @@ impl State {
         } else {
             let others: Vec<String> =
                 others.iter().filter(|other| !self.read.contains(*other)).map(ToString::to_string).collect();
-            format!(
-                "{key} depends on {}, which is not applied, so that Flux never applies it; what it brought stays",
+            let message = format!(
+                "{key} depends on {}, which is not applied, so that Flux does not apply it either; what it brought stays",
                 others.join(", ")
-            )
+            );
+            self.fail(key, problems::not_applied_yet(key, "spec.dependsOn", message));
+            return;
         };
         self.fail(key, problems::never_applied(key, "spec.dependsOn", message));
+    }
+
+    /// Whether it is the source that `flux bootstrap` makes, and the repository brings none that is called so: then it was made in
+    /// the cluster.
+    fn is_unsaid(&self, reference: &Reference) -> bool {
+        reference.name == FLUX_SYSTEM && OWN.contains(&reference.kind.as_str()) && self.facts.own().is_none()
     }
 
     fn leads(&mut self, reference: &Reference, namespace: &Name) -> Leads {
@@ -257,11 +281,12 @@ impl State {
             return match &*reference.kind {
                 // Made in the cluster, of what nobody here can tell.
                 "ExternalArtifact" => Leads::Elsewhere(format!("ExternalArtifact {}", reference.name)),
-                _ if is_flux_system(reference) => Leads::Here(String::new()),
+                _ if self.is_unsaid(reference) => Leads::Here(String::new()),
                 _ => Leads::Missing,
             };
         };
-        let here = is_flux_system(reference)
+        let is_own = self.own.as_ref().is_some_and(|own| *own == source_key(reference, namespace));
+        let here = is_own
             || reference.kind == "GitRepository"
                 && (self.repository.as_deref().is_some_and(|known| same_place(known, &url))
                     || self.origin.as_deref().is_some_and(|origin| same_place(origin, &url)));
@@ -286,12 +311,16 @@ impl State {
         Leads::Here(String::new())
     }
 
-    fn kustomization(&mut self, one: Kustomization) -> Result<Application, Box<Problem>> {
+    fn kustomization(
+        &mut self,
+        checkout: &Checkout,
+        one: Kustomization,
+    ) -> Result<Application, Box<Problem>> {
         let key = one.common.key.clone();
         let namespace = key.name.namespace.clone();
         let mut source = Source { path: one.path.clone(), ..Source::default() };
         match self.leads(&one.source, &namespace) {
-            Leads::Missing => return Err(Box::new(no_source(&key, "spec.sourceRef", &one.source))),
+            Leads::Missing => return Err(Box::new(self.no_source(&key, "spec.sourceRef", &one.source))),
             Leads::Elsewhere(url) => source.repo_url = url,
             Leads::Here(folder) => {
                 if !folder.is_empty() {
@@ -304,7 +333,8 @@ impl State {
                 let variables = match &one.post_build {
                     None => None,
                     Some(post) => {
-                        let mut variables = self.variables(&key, &post.substitute_from)?;
+                        let of_own = |kind: &str, name: &str| own_file(checkout, &source.path, kind, name);
+                        let mut variables = self.variables(&key, &post.substitute_from, &of_own)?;
                         variables.always = post.substitute_strategy == "Always";
                         variables.lenient = self.facts.is_lenient();
                         let own = post
@@ -330,7 +360,13 @@ impl State {
     }
 
     /// Variables of ConfigMaps and Secrets, in order.
-    fn variables(&mut self, key: &ObjectKey, from: &[From]) -> Result<Variables, Box<Problem>> {
+    /// `of_own` gives the file of what the Kustomization itself brings.
+    fn variables(
+        &mut self,
+        key: &ObjectKey,
+        from: &[From],
+        of_own: &dyn Fn(&str, &str) -> Option<String>,
+    ) -> Result<Variables, Box<Problem>> {
         let mut variables = Variables::default();
         for (n, one) in from.iter().enumerate() {
             let field = format!("spec.postBuild.substituteFrom[{n}]");
@@ -350,7 +386,16 @@ impl State {
                     variables.known.clear();
                     variables.elsewhere.push(format!("Secret {}, which is not in the repository", one.name));
                 }
-                Data::Missing => return Err(Box::new(self.no_data(key, &field, one))),
+                Data::Missing => {
+                    let Some(file) = of_own(&one.kind, &one.name) else {
+                        return Err(Box::new(self.no_data(key, &field, one)));
+                    };
+                    let message = format!(
+                        "{key} needs {} {} before it is built, and brings it itself ({file}), which is too late: let another Kustomization bring it, and depend on that",
+                        one.kind, one.name
+                    );
+                    return Err(Box::new(problems::reference_missing(key, &field, message)));
+                }
             }
         }
         Ok(variables)
@@ -360,10 +405,15 @@ impl State {
         let key = one.common.key.clone();
         let namespace = key.name.namespace.clone();
         let (values, secret) = self.values(one)?;
+        // Of a file Helm reads 123456789012 as 1.23456789012e+11.
+        let whole = values.whole().into_iter();
+        let parameters =
+            whole.map(|(name, value)| Parameter { name, value: value.to_string(), force_string: false });
         let helm = Helm {
+            parameters: parameters.collect(),
             release_name: one.release(),
             namespace: one.namespace(),
-            values_object: Some(Value::Object(values)),
+            values_object: Some(Value::Object(values.to_map())),
             skip_crds: one.skip_crds,
             skip_schema_validation: one.skip_schema,
             ..Helm::default()
@@ -373,7 +423,7 @@ impl State {
             ChartFrom::Reference(reference) if reference.kind == "HelmChart" => {
                 let found = self.facts.source(reference, &namespace);
                 let Some(found) = found else {
-                    return Err(Box::new(no_source(&key, "spec.chartRef", reference)));
+                    return Err(Box::new(self.no_source(&key, "spec.chartRef", reference)));
                 };
                 let spec = found.json.get("spec").cloned().unwrap_or_default();
                 let mut chart: Chart = crate::typed::read(&spec).map_err(|why| {
@@ -391,7 +441,7 @@ impl State {
             "spec.chartRef"
         };
         match self.leads(&chart.source_ref, &namespace) {
-            Leads::Missing => return Err(Box::new(no_source(&key, field, &chart.source_ref))),
+            Leads::Missing => return Err(Box::new(self.no_source(&key, field, &chart.source_ref))),
             Leads::Here(_) if chart.name.is_empty() => {
                 let message = format!("{field} leads to this repository, and not to a chart in it");
                 return Err(Box::new(problems::application_invalid(&key, field, message)));
@@ -457,7 +507,7 @@ impl State {
     }
 
     /// Values in Flux's order, and whether some come from Secrets.
-    fn values(&mut self, one: &HelmRelease) -> Result<(Map<String, Value>, bool), Box<Problem>> {
+    fn values(&mut self, one: &HelmRelease) -> Result<(Shared, bool), Box<Problem>> {
         let key = &one.common.key;
         let (mut merged, own) = (Shared::default(), Shared::from(one.values.clone()));
         let mut secret = false;
@@ -505,13 +555,39 @@ impl State {
                     .map_err(|why| Box::new(problems::application_invalid(key, &field, why)))?;
             }
         }
-        Ok((merged.merged(&own).to_map(), secret))
+        Ok((merged.merged(&own), secret))
     }
 
     /// Whether what is missing is a Secret that somebody puts into the cluster: none here has a name that is nearly the same.
     fn is_by_hand(&self, key: &ObjectKey, from: &From) -> bool {
         let namespace = &key.name.namespace;
         from.kind == "Secret" && nearest(&from.name, self.facts.names("Secret", namespace)).is_none()
+    }
+
+    /// A source that there is not, and what may be meant: the same in another namespace, of another kind, or nearly the same name.
+    fn no_source(&self, key: &ObjectKey, field: &str, reference: &Reference) -> Problem {
+        let wanted = source_key(reference, &key.name.namespace);
+        let all = || self.facts.sources().map(|source| &source.key);
+        let same = all().filter(|other| *other.name.name == *reference.name);
+        let same = same
+            .max_by_key(|other| (other.kind == wanted.kind, other.name.namespace == wanted.name.namespace));
+        let near = match same {
+            Some(other) if other.kind == wanted.kind => format!(
+                "; one of this name stands in namespace {}, which sourceRef.namespace would have to say",
+                other.name.namespace
+            ),
+            Some(other) => format!("; {other} is there"),
+            None => {
+                let names = all().filter(|other| other.kind == wanted.kind);
+                let near = nearest(&reference.name, names.map(|other| other.name.name.as_str()));
+                near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
+            }
+        };
+        let message = format!(
+            "{key} has its source from {} {} of namespace {}, which the repository does not bring{near}",
+            reference.kind, reference.name, wanted.name.namespace
+        );
+        problems::reference_missing(key, field, message)
     }
 
     fn no_data(&self, key: &ObjectKey, field: &str, from: &From) -> Problem {
@@ -530,22 +606,40 @@ impl State {
     }
 }
 
-fn no_source(key: &ObjectKey, field: &str, reference: &Reference) -> Problem {
-    let message = format!(
-        "{key} has its source from {} {}, which the repository does not bring",
-        reference.kind, reference.name
-    );
-    problems::reference_missing(key, field, message)
+/// Files of a folder that are looked through for an object.
+const MOST_FILES: usize = 500;
+
+/// The file below a folder of the repository that holds an object.
+fn own_file(checkout: &Checkout, path: &str, kind: &str, name: &str) -> Option<String> {
+    let mut folders = vec![checkout.peek(path).ok()?];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            seen += 1;
+            if seen > MOST_FILES {
+                return None;
+            }
+            let (path, is) = (entry.path(), entry.file_type().ok()?);
+            if is.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            if !is.is_file() || path.extension().is_none_or(|end| end != "yaml" && end != "yml") {
+                continue;
+            }
+            let text = checkout::read_text(&path).unwrap_or_default();
+            let holds = |json: &Value| json["kind"] == kind && json["metadata"]["name"] == name;
+            if text.contains(name) && yaml::load(&text).0.iter().any(|document| holds(&document.json)) {
+                return Some(checkout.show(&path));
+            }
+        }
+    }
+    None
 }
 
 /// A path as it goes on below a folder.
 fn below(path: &str) -> &str {
     path.trim_start_matches("./").trim_start_matches('/')
-}
-
-fn is_flux_system(reference: &Reference) -> bool {
-    reference.name == "flux-system"
-        && matches!(reference.kind.as_str(), "GitRepository" | "OCIRepository" | "Bucket")
 }
 
 /// What an entry of `dependsOn` names.

@@ -13,6 +13,7 @@ use super::{
         cache::{self, Key},
         helm::{Failure, api_versions, tidy},
         jobs::Render,
+        program::Program,
         schema,
     },
     files::Staged,
@@ -23,7 +24,7 @@ use crate::confined::run::{self, Limits, Run};
 
 /// Names the content that is to be built, and the programs that do it.
 pub(in super::super) fn key(tools: &Tools, staged: &Staged, options: &Kustomize) -> String {
-    let mut key = Key::new("portolan kustomize 1");
+    let mut key = Key::new("portolan kustomize 2");
     key.program(tools.kustomize.as_deref());
     if staged.charts {
         key.program(tools.helm.as_deref());
@@ -93,7 +94,19 @@ fn prepared(
         };
     args.extend(arguments(own.as_deref(), staged, options));
     let (through, kustomize, time) = (tools.through.clone(), kustomize.to_owned(), tools.timeout);
+    let helm = starts.clone();
     Ok(Box::new(move |stop| {
+        let is_itself = |which: Program, path: &Path| {
+            which.ask(path, &through).map_err(|why| Failure::Tool(format!("{} {why}", path.display())))
+        };
+        is_itself(Program::Kustomize, &kustomize)?;
+        if let Some(helm) = &helm {
+            is_itself(Program::Helm, helm)?;
+            // What it prints for a chart is only a part of what comes out.
+            Program::Helm
+                .prove(helm, &through)
+                .map_err(|why| Failure::Tool(format!("{} {why}", helm.display())))?;
+        }
         let run = Run {
             through: &through,
             program: &kustomize,
@@ -121,7 +134,12 @@ fn prepared(
             let raw = text(&ended.stderr);
             return Err(Failure::said(&kustomize, &raw, said(&raw, work.path())));
         }
-        Ok(text(&ended.stdout))
+        let built = text(&ended.stdout);
+        if built.trim().is_empty() {
+            let proven = Program::Kustomize.prove(&kustomize, &through);
+            proven.map_err(|why| Failure::Tool(format!("{} {why}", kustomize.display())))?;
+        }
+        Ok(built)
     }))
 }
 

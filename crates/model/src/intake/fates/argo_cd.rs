@@ -38,7 +38,11 @@ const APPLICATION: Table = &[
          spec.source.kustomize.patches.target.group spec.source.kustomize.patches.target.kind \
          spec.source.kustomize.patches.target.labelSelector spec.source.kustomize.patches.target.name \
          spec.source.kustomize.patches.target.namespace spec.source.kustomize.patches.target.version \
-         spec.source.kustomize.replicas.count spec.source.kustomize.replicas.name spec.source.kustomize.version",
+         spec.source.kustomize.replicas.count spec.source.kustomize.replicas.name",
+    ),
+    (
+        NotLookedAt("argocd-cm says which program that is, and the same Kustomize builds all here"),
+        "spec.source.kustomize.version",
     ),
     (Irrelevant("Argo CD 3 has one version of Helm"), "spec.source.helm.version"),
     (
