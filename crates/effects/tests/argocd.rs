@@ -1343,6 +1343,26 @@ fn dependencies_are_built_as_helm_builds_them() {
             .any(|line| line.contains("dependency deep of charts/sub is left out"));
         assert_eq!(told, sub == nested, "{:?}", rendered.whole.substitutions);
     }
+    // One chart twice, under names of their own.
+    let twice = format!(
+        "{CHART}dependencies:\n- {{name: sub, version: 0.1.0, repository: 'file://../sub', alias: a}}\n\
+         - {{name: sub, version: 0.1.0, repository: 'file://../sub', alias: b}}\n"
+    );
+    let named = map("'sub-{{ .Values.x }}'");
+    let dir = tempfile::tempdir().unwrap();
+    let files = [
+        ("charts/team/Chart.yaml", &*twice),
+        ("charts/team/values.yaml", "a: {x: one}\nb: {x: two}\n"),
+        ("charts/sub/Chart.yaml", SUB),
+        ("charts/sub/templates/m.yaml", &named),
+    ];
+    let aliased = rendered(dir.path(), "  source: {REPO, path: charts/team}\n", &files).unwrap();
+    assert_eq!(
+        keys(&aliased),
+        ["ConfigMap/shop/sub-one", "ConfigMap/shop/sub-two"],
+        "{:?}",
+        aliased.problems
+    );
     // Where all lie in charts/, nothing is built and nothing compared.
     let dir = tempfile::tempdir().unwrap();
     let files = [

@@ -1102,6 +1102,25 @@ fn what_depends_on_what_does_not_build_stays_as_it_was() {
     );
 }
 
+/// A patch on what a remote base holds: whether it builds is not known, and holds back nothing.
+#[test]
+fn a_patch_on_a_remote_base_is_nobodys_mistake() {
+    let dir = tempfile::tempdir().unwrap();
+    let patch = "resources: ['github.com/x/y//base?ref=v1']\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: theirs}\n    data: {a: b}\n";
+    let files = [
+        ("clusters/dev/base.yaml", kustomization("base", "path: ./base")),
+        ("clusters/dev/apps.yaml", kustomization("apps", "path: ./apps, dependsOn: [{name: base}]")),
+        ("base/kustomization.yaml", patch.to_owned()),
+        ("apps/a.yaml", config_map("a", "{}")),
+    ];
+    let files = files.each_ref().map(|(path, text)| (*path, text.as_str()));
+    let Some(rendered) = fleet(dir.path(), &files) else { return };
+    assert!(keys(&rendered).iter().any(|key| key.ends_with("/a")), "{:?}", rendered.problems);
+    let found = findings(&rendered);
+    assert_eq!(found.iter().map(|(code, ..)| *code).collect::<Vec<_>>(), [607, 607], "{found:?}");
+    assert!(rendered.whole.unsure.contains("base"), "what it brought must stay");
+}
+
 /// helm-controller's `release.ShortenName`.
 #[test]
 fn a_long_name_of_a_release_is_made_shorter() {

@@ -197,6 +197,17 @@ fn remote_bases_are_said_and_never_fetched() {
         );
         assert!(rendered.whole.unsure.contains("team"), "what it brought must stay");
     }
+    // Nor what a chart that is not locked would bring. A file that is missing is missing either way.
+    let patched = "helmCharts: [{name: redis, repo: 'https://x.example/', version: '1'}]\npatches:\n- patch: |\n    apiVersion: v1\n    kind: ConfigMap\n    metadata: {name: theirs}\n    data: {a: b}\n";
+    for (text, wanted) in
+        [(patched, [607, 636]), ("resources: [https://x.example/all.yaml, gone.yaml]\n", [607, 615])]
+    {
+        let dir = tempfile::tempdir().unwrap();
+        let rendered = team(dir.path(), "path: team", &[("team/kustomization.yaml", text)]).unwrap();
+        let mut found = codes(&rendered);
+        found.sort_unstable();
+        assert_eq!(found, wanted, "{:?}", rendered.problems);
+    }
 }
 
 #[test]

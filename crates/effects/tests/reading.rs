@@ -315,6 +315,27 @@ fn the_other_one_is_taken_when_the_last_of_two_goes() {
     assert_eq!(second.problems.into_values().collect::<Vec<_>>(), [vec![]]);
 }
 
+/// What is misspelt replaces nothing in a cluster, so a component that stood there goes on with what it was told.
+#[test]
+fn a_component_whose_kind_is_misspelt_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().canonicalize().unwrap();
+    let file = root.join("dns.yaml");
+    let text = "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: external-dns, namespace: gw}\nspec:\n  selector: {matchLabels: {a: b}}\n  template:\n    \
+                metadata: {labels: {a: b}}\n    spec:\n      containers:\n      - {name: external-dns, image: 'registry.k8s.io/external-dns/external-dns:v0.21.0', args: [--source=gateway-httproute, --provider=google, --registry=txt, --txt-owner-id=me]}\n";
+    fs::write(&file, text).unwrap();
+    let mut tree = Tree::new(&root, "dev", None, Tools::new(None, dir.path().join("cache")));
+    let before = tree.read(&Touched::All).whole.adapters;
+    assert_eq!(before.len(), 1);
+    let mut edited = |kind: &str| {
+        fs::write(&file, text.replace("kind: Deployment", kind)).unwrap();
+        tree.read(&Touched::Paths([file.clone()].into())).whole.adapters
+    };
+    assert_eq!(edited("kind: Deploymnt"), before);
+    assert_eq!(edited("kind: Deploymnt"), before, "and stays so");
+    assert_eq!(edited("kind: ConfigMap").len(), 0, "another kind is no slip");
+}
+
 /// Files that a kustomization lists as patches are no objects, however they change places.
 #[test]
 fn patches_of_a_kustomization_are_no_objects() {

@@ -10,7 +10,7 @@ use portolan_core::gitops::{
     adapters::{ComponentValues, standing},
     projects::Permit,
 };
-use portolan_model::{Name, Object, Problem};
+use portolan_model::{Name, Object, Problem, nearest};
 use serde_json::Value;
 
 use super::{
@@ -160,9 +160,19 @@ impl KeptSource {
         let name = part.key.name();
         let workloads = documents().flat_map(|one| standing(&one.json, &name, &change.namespace));
         let mut workloads: Vec<ComponentValues> = workloads.collect();
-        let before = self.standing.remove(&path).filter(|_| lost).unwrap_or_default();
+        let before = self.standing.remove(&path).unwrap_or_default();
+        // A misspelt kind removes nothing either (`sync::stands_for`): what it was told before still runs.
+        let misspelt = |old: &ComponentValues| {
+            documents().any(|document| {
+                let kind = document.json["kind"].as_str().unwrap_or_default();
+                *kind != *old.object.kind.kind
+                    && document.json["metadata"]["name"].as_str() == Some(&*old.object.name.name)
+                    && nearest(kind, [&*old.object.kind.kind]).is_some()
+            })
+        };
+        let before = before.into_iter().filter(|old| lost || misspelt(old));
         // Nor does a slip of the pen let go of what one was told.
-        let others = before.into_iter().filter(|old| workloads.iter().all(|new| new.object != old.object));
+        let others = before.filter(|old| workloads.iter().all(|new| new.object != old.object));
         workloads.extend(others.collect::<Vec<_>>());
         if !workloads.is_empty() {
             self.standing.insert(path.clone(), workloads);

@@ -107,7 +107,9 @@ impl Requirements<'_> {
             all.files
                 .insert(PathBuf::from("build").join(&folder).join("Chart.yaml"), read(name, repository)?);
             let place = format!("file://../{folder}");
-            asked.push(json!({"name": name, "version": version, "repository": place}));
+            // Helm takes one name twice where each has a name of its own.
+            let alias = format!("portolan{}", asked.len());
+            asked.push(json!({"name": name, "version": version, "repository": place, "alias": alias}));
             all.places.push((place, repository.to_owned()));
         }
         if asked.is_empty() {

@@ -66,6 +66,12 @@ impl Reader<'_> {
             &self.subject(),
             Some(self.patience()),
         );
+        let text = match text {
+            Err(Failure::Chart(said)) if staged.lacks(&said).is_some() => {
+                return self.unbuilt(Failure::Chart(said), &staged, &format!("kustomization {shown}"));
+            }
+            text => text,
+        };
         let filled = text.and_then(|text| flux.fill(&text).map_err(Failure::Chart));
         match filled {
             Ok((text, left_out)) => {

@@ -43,6 +43,8 @@ pub(in super::super) struct Staged {
     pub(in super::super) absent: Vec<(String, Absent)>,
     /// Charts that Portolan stands in for.
     pub(in super::super) replaced: Vec<Chart>,
+    /// Charts that are not rendered are left out, for one reason or the other.
+    pub(in super::super) chartless: bool,
     /// The annotation of origins is taken out of what is built: nobody but us asked for it.
     pub(in super::super) strip: bool,
     /// Charts are rendered.
@@ -52,6 +54,29 @@ pub(in super::super) struct Staged {
     bytes: u64,
     seen: BTreeSet<PathBuf>,
 }
+
+/// How Kustomize says that it may not ask the network (`confined`).
+const NO_NETWORK: &str = "127.0.0.1:9: socket: ";
+
+impl Staged {
+    /// What was left out that may be missing where Kustomize says this, in a word: then it is nobody's mistake. A file that is not
+    /// there is missing with all of it too.
+    pub(in super::super) fn lacks(&self, said: &str) -> Option<&'static str> {
+        if said.contains(NO_NETWORK) {
+            return Some(BY_URL);
+        }
+        if said.contains("no such file or directory") {
+            return None;
+        }
+        match (self.remote.is_empty(), self.chartless) {
+            (false, _) => Some(BY_URL),
+            (true, true) => Some("the charts that are left out of it"),
+            (true, false) => None,
+        }
+    }
+}
+
+const BY_URL: &str = "what it names by a URL, which is never fetched";
 
 /// A chart of `helmCharts` that is not rendered.
 #[derive(Clone, Debug, Default)]

@@ -23,9 +23,6 @@ use super::{
 };
 use crate::typed;
 
-/// How Kustomize says that it may not ask the network (`confined`).
-const NO_NETWORK: &str = "127.0.0.1:9: socket: ";
-
 impl Reader<'_> {
     /// Builds the kustomization of a folder; what it brought before stays where that fails.
     pub(in super::super) fn kustomization(&mut self, source: &Source, folder: &Path, shown: &str) {
@@ -67,6 +64,7 @@ impl Reader<'_> {
             let message = format!("{file} names {what}, which is remote and was not fetched: it is left out");
             self.report(problems::remote_source, ".path", message);
         }
+        staged.chartless = !staged.absent.is_empty() || !staged.replaced.is_empty();
         for (what, absent) in std::mem::take(&mut staged.absent) {
             let (report, message) = absent.told(&what);
             self.fail(report, ".path", message);
@@ -162,27 +160,25 @@ impl Reader<'_> {
         let patience = self.patience_for(&staged.replaced);
         match build::build(tools, &key, staged, options, &self.subject(), patience) {
             Ok(text) => Some((key, origins::objects(&text, staged, &self.name(), self.context.lines))),
-            // What was left out may be what is missing, and what a generator reads by a URL is not there either: nobody's mistake.
-            Err(Failure::Chart(said)) if !staged.remote.is_empty() || said.contains(NO_NETWORK) => {
-                let message = format!(
-                    "kustomization {shown} for environment {} does not build without what it names by a URL, which is never fetched: {said}",
-                    self.context.env
-                );
-                self.fail(problems::remote_source, ".path", message);
-                None
-            }
-            Err(Failure::Chart(said)) => {
-                self.failed(
-                    Failure::Chart(said),
-                    &format!("kustomization {shown}"),
-                    problems::kustomize_failed,
-                );
-                None
-            }
             Err(failure) => {
-                self.failed(failure, &format!("kustomization {shown}"), problems::kustomize_failed);
+                self.unbuilt(failure, staged, &format!("kustomization {shown}"));
                 None
             }
+        }
+    }
+
+    /// Kustomize did not build it.
+    pub(in super::super) fn unbuilt(&mut self, failure: Failure, staged: &Staged, what: &str) {
+        let lacking = match &failure {
+            Failure::Chart(said) => staged.lacks(said).map(|lacking| (lacking, said)),
+            _ => None,
+        };
+        if let Some((lacking, said)) = lacking {
+            let env = self.context.env;
+            let message = format!("{what} for environment {env} does not build without {lacking}: {said}");
+            self.fail(problems::remote_source, ".path", message);
+        } else {
+            self.failed(failure, what, problems::kustomize_failed);
         }
     }
 
