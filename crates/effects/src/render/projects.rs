@@ -90,8 +90,8 @@ impl Walk<'_> {
                 && let Some(argo) = self.argo.as_ref().filter(|argo| *argo != namespace)
             {
                 let message = format!(
-                    "application '{name}' in namespace '{namespace}' is not permitted to use project 'default': Argo CD is in {argo}, as the root says, and \
-                     no AppProject default with sourceNamespaces is in the repository"
+                    "application '{name}' in namespace '{namespace}' is not permitted to use project 'default': Argo CD is in {argo}, where its projects or most of its Applications are, \
+                     and no AppProject default with sourceNamespaces is in the repository"
                 );
                 self.out.problems.push(problems::forbidden(key, "spec.project", message));
                 self.out.unsure.insert(name.clone());

@@ -455,7 +455,7 @@ impl Walk<'_> {
     }
 
     /// Where Argo CD is, as the root says it: in the namespace of its projects, which are nowhere else, else in that of most Applications
-    /// and sets.
+    /// and sets. Of two that have as many each may have an Argo CD of its own, and nothing is known.
     fn learn_argo(&mut self, root: &Kept) {
         let by = &root.pending.application.key;
         let inherited = if application::is_kind(by) { root.pending.namespace() } else { Name::default() };
@@ -469,8 +469,9 @@ impl Walk<'_> {
                 count.1 += 1;
             }
         }
-        let most = counts.into_iter().max_by_key(|(name, count)| (*count, &**name == "argocd"));
-        self.argo = most.map(|(name, _)| name);
+        let most = counts.values().max().copied();
+        let mut places = counts.into_iter().filter(|(_, count)| Some(*count) == most).map(|(name, _)| name);
+        self.argo = places.next().filter(|_| places.next().is_none());
     }
 
     /// Which of the objects that something brings count: of two of one name Argo CD takes the last (`RepeatedResourceWarning`), as
