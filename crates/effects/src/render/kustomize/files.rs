@@ -43,8 +43,6 @@ pub(in super::super) struct Staged {
     pub(in super::super) absent: Vec<(String, Absent)>,
     /// Charts that Portolan stands in for.
     pub(in super::super) replaced: Vec<Chart>,
-    /// Charts that are not rendered are left out, for one reason or the other.
-    pub(in super::super) chartless: bool,
     /// The annotation of origins is taken out of what is built: nobody but us asked for it.
     pub(in super::super) strip: bool,
     /// Charts are rendered.
@@ -68,11 +66,11 @@ impl Staged {
         if said.contains("no such file or directory") {
             return None;
         }
-        match (self.remote.is_empty(), self.chartless) {
-            (false, _) => Some(BY_URL),
-            (true, true) => Some("the charts that are left out of it"),
-            (true, false) => None,
+        if !self.remote.is_empty() {
+            return Some(BY_URL);
         }
+        let left_out = !self.absent.is_empty() || !self.replaced.is_empty();
+        left_out.then_some("the charts that are left out of it")
     }
 }
 

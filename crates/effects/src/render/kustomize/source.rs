@@ -48,7 +48,7 @@ impl Reader<'_> {
             let ready = self.adapt(&mut staged, &options)?;
             Ok(ready.then_some(staged))
         });
-        let mut staged = match staged {
+        let staged = match staged {
             Ok(Some(staged)) => staged,
             Ok(None) => return,
             Err(why) => {
@@ -64,8 +64,7 @@ impl Reader<'_> {
             let message = format!("{file} names {what}, which is remote and was not fetched: it is left out");
             self.report(problems::remote_source, ".path", message);
         }
-        staged.chartless = !staged.absent.is_empty() || !staged.replaced.is_empty();
-        for (what, absent) in std::mem::take(&mut staged.absent) {
+        for (what, absent) in staged.absent.clone() {
             let (report, message) = absent.told(&what);
             self.fail(report, ".path", message);
         }
