@@ -1,7 +1,7 @@
 //! The TXT registry of external-dns, format of v0.18 and later: beside each record set stands a TXT set that says who
 //! owns it. Written so that external-dns and dnscontrol recognise it (external-dns `registry/mapper`, `endpoint/labels.go`).
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use portolan_model::{
     Name, ObjectKey,
@@ -148,19 +148,19 @@ fn written(affix: &str) -> Result<String, InvalidName> {
     let mut text = String::with_capacity(affix.len());
     let mut rest = affix;
     while let Some(c) = rest.chars().next() {
-        let one = match c {
-            '\\' if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) => rest.get(..4),
-            '\\' => rest.chars().nth(1).and_then(|escaped| rest.get(..=escaped.len_utf8())),
-            c => rest.get(..c.len_utf8()),
-        };
-        let one = one.ok_or(InvalidName::Escape)?;
-        rest = &rest[one.len()..];
-        match one {
-            "." => text.push('.'),
-            one if one.is_ascii() => text.push_str(&text_of(labels(one)?)),
-            // No name has it, and those who ask for one are told so.
-            one => text.push_str(one),
+        let mut length = c.len_utf8();
+        match c {
+            '\\' => {
+                length = if rest.as_bytes().get(1).is_some_and(u8::is_ascii_digit) { 4 } else { 2 };
+                text.push_str(&text_of(labels(rest.get(..length).ok_or(InvalidName::Escape)?)?));
+            }
+            ' ' => text.push_str("\\ "),
+            // Writing to a String cannot fail.
+            c if c.is_ascii_control() => _ = write!(text, "\\{:03}", u32::from(c)),
+            // No name has what is not ASCII, and those who ask for one are told so.
+            c => text.push(c),
         }
+        rest = &rest[length..];
     }
     Ok(text)
 }
