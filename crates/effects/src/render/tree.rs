@@ -21,9 +21,9 @@ use super::{
     merge::Merged,
     overlays::Overlays,
     sets::KeptSet,
-    source::{self, Context},
+    source::Context,
     touched::Touched,
-    walk::{Ask, Common, walk},
+    walk::{Ask, Common, side_by_side, walk},
 };
 use crate::charts::Reference;
 
@@ -282,14 +282,19 @@ impl Tree {
     pub fn places(&self, asked: &BTreeMap<ObjectKey, BTreeSet<Asked>>) -> Vec<(ObjectKey, Origin)> {
         let Ok(checkout) = Checkout::open(&self.dir) else { return Vec::new() };
         let (none, touched) = (BTreeSet::new(), Touched::Paths(BTreeSet::new()));
+        let mut by_repository: BTreeMap<Option<&str>, Vec<_>> = BTreeMap::new();
+        for (n, kept) in asked.keys().filter_map(|key| self.kept.get(key)).enumerate() {
+            // Apart from what is kept: what somebody has edited meanwhile is still to be read, and told.
+            by_repository.entry(kept.repository.as_deref()).or_default().push((n, &kept.pending, None));
+        }
         let mut places = Vec::new();
-        for kept in asked.keys().filter_map(|key| self.kept.get(key)) {
+        for (repository, work) in by_repository {
             let context = Context {
                 checkout: &checkout,
                 env: &self.env,
                 tools: &self.tools,
                 lines: &self.lines,
-                repository: kept.repository.as_deref(),
+                repository,
                 placed: asked,
                 revision: self.common.revision.as_deref(),
                 touched: &touched,
@@ -298,9 +303,7 @@ impl Tree {
                 forced: &none,
                 unfinished: &none,
             };
-            // Apart from what is kept: what somebody has edited meanwhile is still to be read, and told.
-            let (_, changes) = source::read(&context, &kept.pending, None);
-            for change in &changes {
+            for change in side_by_side(&context, work).iter().flat_map(|(.., changes)| changes) {
                 for document in change.read.iter().flat_map(|read| &read.documents) {
                     let Ok((mut key, _)) = Object::identity(&document.json) else { continue };
                     if key.name.namespace.is_empty()

@@ -928,7 +928,10 @@ pub(super) fn told(names: &[String]) -> String {
 type Work<'a> = (usize, &'a Pending, Option<Kept>);
 
 /// Reads Applications, several at once; in order.
-fn side_by_side(context: &source::Context<'_>, work: Vec<Work<'_>>) -> Vec<(usize, Kept, Vec<Change>)> {
+pub(super) fn side_by_side(
+    context: &source::Context<'_>,
+    work: Vec<Work<'_>>,
+) -> Vec<(usize, Kept, Vec<Change>)> {
     let read = |(n, pending, kept): Work<'_>| {
         let (kept, changes) = source::read(context, pending, kept);
         (n, kept, changes)
