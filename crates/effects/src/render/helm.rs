@@ -237,9 +237,7 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
     // Charts whose templates are all empty print nothing too.
     let templates = request.staged.files.keys().any(|path| path.iter().any(|part| part == "templates"));
     Ok(Box::new(move |stop| {
-        let is_helm =
-            |said: Result<(), String>| said.map_err(|why| Failure::Tool(format!("{} {why}", helm.display())));
-        is_helm(Program::Helm.ask(&helm, &through))?;
+        Program::Helm.is_itself(&helm, &through)?;
         let run = |args: Vec<OsString>, write: Option<PathBuf>| {
             let run = Run {
                 through: &through,
@@ -267,7 +265,7 @@ fn prepared(helm: &Path, tools: &Tools, request: &Request<'_>) -> Result<Render,
         if ended.success {
             let rendered = text(&ended.stdout);
             if templates && rendered.trim().is_empty() {
-                is_helm(Program::Helm.prove(&helm, &through))?;
+                Program::Helm.prove(&helm, &through)?;
             }
             return Ok(rendered);
         }

@@ -12,7 +12,7 @@ use std::{
 
 use portolan_model::shown;
 
-use super::helm::tidy;
+use super::helm::{Failure, tidy};
 use crate::confined::run::{Ended, Limits, Run, copy};
 
 /// The outside programs that render.
@@ -71,12 +71,14 @@ impl Program {
         })
     }
 
+    /// The same before it renders.
+    pub(super) fn is_itself(self, program: &Path, through: &Path) -> Result<(), Failure> {
+        self.ask(program, through).map_err(|why| Failure::Tool(format!("{} {why}", program.display())))
+    }
+
     /// Has it render one object: asked where it printed nothing, which may be right.
-    ///
-    /// # Errors
-    /// The rest of a sentence that begins with its name.
-    pub(super) fn prove(self, program: &Path, through: &Path) -> Result<(), String> {
-        self.once(program, true, || {
+    pub(super) fn prove(self, program: &Path, through: &Path) -> Result<(), Failure> {
+        let proven = self.once(program, true, || {
             let (files, args): (&[(&str, &str)], &[&str]) = match self {
                 Self::Helm => (
                     &[
@@ -94,7 +96,8 @@ impl Program {
                 return Ok(());
             }
             Err(format!("prints nothing, not even of one ConfigMap; {} is needed", self.needed()))
-        })
+        });
+        proven.map_err(|why| Failure::Tool(format!("{} {why}", program.display())))
     }
 
     fn once(

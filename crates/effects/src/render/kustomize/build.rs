@@ -96,16 +96,11 @@ fn prepared(
     let (through, kustomize, time) = (tools.through.clone(), kustomize.to_owned(), tools.timeout);
     let helm = starts.clone();
     Ok(Box::new(move |stop| {
-        let is_itself = |which: Program, path: &Path| {
-            which.ask(path, &through).map_err(|why| Failure::Tool(format!("{} {why}", path.display())))
-        };
-        is_itself(Program::Kustomize, &kustomize)?;
+        Program::Kustomize.is_itself(&kustomize, &through)?;
         if let Some(helm) = &helm {
-            is_itself(Program::Helm, helm)?;
+            Program::Helm.is_itself(helm, &through)?;
             // What it prints for a chart is only a part of what comes out.
-            Program::Helm
-                .prove(helm, &through)
-                .map_err(|why| Failure::Tool(format!("{} {why}", helm.display())))?;
+            Program::Helm.prove(helm, &through)?;
         }
         let run = Run {
             through: &through,
@@ -136,8 +131,7 @@ fn prepared(
         }
         let built = text(&ended.stdout);
         if built.trim().is_empty() {
-            let proven = Program::Kustomize.prove(&kustomize, &through);
-            proven.map_err(|why| Failure::Tool(format!("{} {why}", kustomize.display())))?;
+            Program::Kustomize.prove(&kustomize, &through)?;
         }
         Ok(built)
     }))
