@@ -105,13 +105,12 @@ pub(super) fn wrong(group: &str, version: &str, kind: &str) -> Option<Wrong> {
             |other: &str| strsim::levenshtein(&other.to_ascii_lowercase(), &kind.to_ascii_lowercase());
         kinds.min_by_key(|(other, _)| distance(other)).filter(|(other, _)| is_near(distance(other)))
     };
-    match near(&mut own()) {
-        Some((near, row)) if row.1 == version => told("kind", format!("did you mean {near}?")),
+    let elsewhere = || near(&mut KINDS.iter()).filter(|_| group.is_empty() || group == "extensions");
+    match near(&mut own()).or_else(elsewhere) {
+        Some((near, row)) if row.0 == group && row.1 == version => {
+            told("kind", format!("did you mean {near}?"))
+        }
         Some((near, row)) => told("kind", format!("did you mean {near} of {}?", place(row))),
-        None if group.is_empty() || group == "extensions" => match near(&mut KINDS.iter()) {
-            Some((near, row)) => told("kind", format!("did you mean {near} of {}?", place(row))),
-            None => told("kind", "check the spelling of kind and apiVersion".to_owned()),
-        },
         None => told("kind", "check the spelling of kind and apiVersion".to_owned()),
     }
 }
